@@ -1,0 +1,90 @@
+# The commands of this repository. `make demo` and `make test` need only Python 3.11 to 3.13.
+
+SHELL := /bin/bash
+
+PYTHON ?= python3
+# Two test processes with one TensorFlow thread each finish sooner than one process with two.
+TEST_WORKERS ?= 2
+# A version that installs as a CPU build from the default index of the CI machine.
+TORCH ?= torch==2.13.0
+BUILDIFIER ?= @bazel/buildifier@8.2.1
+DEMO_DIR ?= runs/demo
+
+VENV := .venv
+BIN := $(VENV)/bin
+BACKENDS := .venv-backends
+ENV_STAMP := $(VENV)/.installed
+BACKENDS_STAMP := $(BACKENDS)/.installed
+BUILDIFIER_STAMP := .node/.$(subst /,-,$(BUILDIFIER))
+BUILD_FILES = $(shell git ls-files --cached --others --exclude-standard \
+	'BUILD' '*/BUILD' 'MODULE.bazel' '*.bzl')
+
+ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+.PHONY: help env backends demo test test-slow test-backends lint format bazel-check clean
+
+help:
+	@echo "make demo         train on street scenes for three minutes, evaluate, predict"
+	@echo "make test         lint, then the fast tests"
+	@echo "make test-slow    the slow tests, the other Keras backends, the BUILD files"
+	@echo "make lint         ruff check and format check;  make format  applies them"
+	@echo "make env          the environment of the above, in $(VENV)"
+
+env: $(ENV_STAMP)
+
+$(ENV_STAMP): setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
+	$(BIN)/python -m pip install --quiet --editable ".[tensorflow-cpu,dev,visualization]"
+	touch $@
+
+# The other backends are tested where TensorFlow is absent, so that nothing can lean on it.
+backends: $(BACKENDS_STAMP)
+
+$(BACKENDS_STAMP): setup.py
+	test -x $(BACKENDS)/bin/python || $(PYTHON) -m venv $(BACKENDS)
+	$(BACKENDS)/bin/python -m pip install --quiet --upgrade pip
+	$(BACKENDS)/bin/python -m pip install --quiet --editable ".[jax]" "$(TORCH)" pytest hypothesis
+	! $(BACKENDS)/bin/python -c "import tensorflow" 2>/dev/null
+	touch $@
+
+demo: env
+	$(BIN)/eseg train --experiment smoke/street_scenes --model_dir $(DEMO_DIR)
+	$(BIN)/eseg evaluate --model_dir $(DEMO_DIR) --output $(DEMO_DIR)/evaluation.json
+	$(BIN)/eseg scenes --split test --num_examples 4 --output $(DEMO_DIR)/held_out
+	$(BIN)/eseg predict $(DEMO_DIR)/held_out/images --model_dir $(DEMO_DIR) \
+		--output $(DEMO_DIR)/predictions
+	@echo
+	@echo "Overlays and label maps: $(DEMO_DIR)/predictions"
+	@echo "Preset directory:        $(DEMO_DIR)/preset"
+	@echo "Load it with:            eseg_keras.ESeg.from_preset(\"$(DEMO_DIR)/preset\")"
+
+test: env lint
+	$(PYTEST) -m "not slow"
+
+test-slow: env bazel-check test-backends
+	$(PYTEST) -m slow
+
+test-backends: backends
+	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest tests/backends
+	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest tests/backends
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(BUILDIFIER_STAMP):
+	mkdir -p .node
+	npm install --silent --no-audit --no-fund --prefix .node "$(BUILDIFIER)"
+	touch $@
+
+bazel-check: $(BUILDIFIER_STAMP)
+	.node/node_modules/.bin/buildifier -mode=check -lint=warn $(BUILD_FILES)
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The command `eseg`, one file a subcommand."""

@@ -1,0 +1,87 @@
+"""`eseg evaluate`."""
+
+import dataclasses
+from pathlib import Path
+
+from eseg_keras.cli.model_flags import add_model_arguments, load_model
+
+HELP = "score a model on photos with masks"
+EXAMPLE = [
+    "eseg evaluate --model_dir runs/demo",
+    "eseg evaluate --preset runs/photos/preset --images photos/val --masks masks/val \\",
+    "    --set label_map=11:255 --output scores.json",
+]
+
+
+def add_arguments(parser) -> None:
+    """Add the flags of this command to its parser."""
+    add_model_arguments(parser)
+    parser.add_argument("--images", help="folder of photos")
+    parser.add_argument("--masks", help="folder of their masks")
+    parser.add_argument(
+        "--experiment", help="experiment whose validation images are used; a run's own by default"
+    )
+    parser.add_argument("--data_dir", help="folder of the experiment's data")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change how the masks are read, such as label_map=11:255; may be repeated",
+    )
+    parser.add_argument("--output", help="JSON file for the scores")
+
+
+def run(args) -> int:
+    """Evaluate, print the scores and write them."""
+    from eseg_keras.training.overrides import override
+
+    if bool(args.images) != bool(args.masks):
+        raise ValueError("--images and --masks go together: give both, or neither.")
+    if args.images and args.experiment:
+        raise ValueError("--images and --experiment both name the images: give one of them.")
+    experiment, data_dir = _experiment(args)
+    model = load_model(args)
+    if args.images:
+        experiment = dataclasses.replace(
+            experiment,
+            num_classes=model.num_classes,
+            class_names=model.class_names,
+            ignore_label=model.ignore_label,
+        )
+    experiment = override(experiment, args.set)
+
+    from rich.progress import track
+
+    from eseg_keras.cli.tables import print_scores
+    from eseg_keras.inference.evaluation import evaluate
+    from eseg_keras.training.backup import write_json
+    from eseg_keras.training.data import experiment_data
+
+    if experiment.num_classes != model.num_classes:
+        raise ValueError(
+            f"The model has {model.num_classes} classes, the images have "
+            f"{experiment.num_classes}. Choose a model that was trained on these classes."
+        )
+    batches = experiment_data(experiment, "validation", data_dir)
+    scores = evaluate(model, track(batches, "Evaluating", transient=True)).as_dict()
+    print_scores(scores, title="Evaluation")
+    if args.output:
+        write_json(Path(args.output), scores)
+        print(f"Scores: {args.output}")
+    return 0
+
+
+def _experiment(args):
+    from eseg_keras.training.experiment import Experiment, load_experiment
+    from eseg_keras.training.run_files import read_config
+
+    if args.images:
+        images, masks = (str(Path(folder).resolve()) for folder in (args.images, args.masks))
+        return Experiment(val_images=images, val_masks=masks), "."
+    if args.experiment:
+        return load_experiment(args.experiment), args.data_dir
+    if args.model_dir:
+        experiment, data_dir = read_config(args.model_dir)
+        return experiment, args.data_dir or data_dir
+    raise ValueError("Which images? Give --images and --masks, or --experiment.")

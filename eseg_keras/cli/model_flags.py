@@ -1,0 +1,35 @@
+"""The flags by which evaluate and predict choose their model."""
+
+from pathlib import Path
+
+
+def add_model_arguments(parser) -> None:
+    """Add `--preset` and `--model_dir`, of which one is needed."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
+    group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+
+
+def load_model(args):
+    """Load the model that the flags name.
+
+    Args:
+        args: Parsed flags.
+
+    Returns:
+        An `ESeg` model.
+
+    Raises:
+        ValueError: If the run is not finished, or there is no such preset.
+    """
+    preset = args.preset
+    if preset is None:
+        preset = Path(args.model_dir) / "preset"
+        if not preset.is_dir():
+            raise ValueError(
+                f"{args.model_dir} holds no finished run: {preset} is missing. "
+                "Run eseg train with this --model_dir to its end first."
+            )
+    from eseg_keras.models import ESeg
+
+    return ESeg.from_preset(str(preset))

@@ -1,0 +1,58 @@
+"""`eseg summary`."""
+
+HELP = "layers, parameters, multiply-adds and activation memory of a network by stage"
+EXAMPLE = ["eseg summary eseg_lite_s --image_size 1024 2048"]
+
+
+def add_arguments(parser) -> None:
+    """Add the flags of this command to its parser."""
+    parser.add_argument("preset", help="name of a preset, or a preset directory")
+    parser.add_argument(
+        "--image_size",
+        type=int,
+        nargs=2,
+        default=(1024, 2048),
+        metavar=("HEIGHT", "WIDTH"),
+        help="default: 1024 2048",
+    )
+
+
+def run(args) -> int:
+    """Print the table of stages."""
+    if min(args.image_size) < 32:
+        raise ValueError(f"--image_size must be at least 32 32. Received: {args.image_size}")
+
+    from rich.table import Table
+
+    from eseg_keras.cli.tables import print_table
+    from eseg_keras.models import ESeg, profile
+
+    model = ESeg.from_preset(args.preset, load_weights=False)
+    costs = profile(model, tuple(args.image_size))
+    height, width = args.image_size
+    table = Table("stage", title=f"{args.preset}, one image of {height}x{width}, float32")
+    columns = ("layers", "parameters", "multiply-adds M", "activations MiB", "receptive field")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for stage in costs.stages:
+        table.add_row(stage["name"], *_cells(stage), str(stage["receptive_field"]))
+    table.add_section()
+    keys = ("layers", "params", "macs", "activation_bytes")
+    total = {key: sum(stage[key] for stage in costs.stages) for key in keys}
+    table.add_row("total", *_cells(total), "", style="bold")
+    print_table(table)
+    print(f"{costs.trainable_params:,} of {costs.total_params:,} parameters are trained.")
+    print(
+        "Multiply-adds are those of convolutions and dense layers. Activations are the outputs of "
+        "all layers together, before any memory is reused. The receptive field is in pixels."
+    )
+    return 0
+
+
+def _cells(stage):
+    return (
+        str(stage["layers"]),
+        f"{stage['params']:,}",
+        f"{stage['macs'] / 1e6:,.1f}",
+        f"{stage['activation_bytes'] / 2**20:,.1f}",
+    )

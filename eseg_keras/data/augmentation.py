@@ -1,0 +1,84 @@
+"""Random scale, crop and flip of a photo together with its label map."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eseg_keras.data.geometry import resize_window, scaled
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random scale jitter, padding, crop and horizontal flip, as in the paper.
+
+    An instance is a function of NumPy arrays and of a random generator, and nothing else: the same
+    generator gives the same result, whatever reads the data.
+
+    The photo and its label map are scaled by a factor drawn uniformly from `scale`, then cropped at
+    a random place. Where the scaled photo is smaller than the crop, it stands at a random place
+    inside it and the rest is filled with `fill` and `ignore_label`.
+
+    Args:
+        flip: Whether to mirror left and right, half of the time.
+        scale: Smallest and largest scale factor, relative to the photo's own size.
+        fill: Values for image pixels outside the photo, one a channel. None takes the photo's mean.
+        ignore_label: Label of the pixels outside the photo.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.data import Augmentation
+    >>> augmentation = Augmentation(scale=(0.5, 2.0))
+    >>> image, mask = np.zeros((40, 60, 3), np.uint8), np.ones((40, 60), np.uint8)
+    >>> image, mask = augmentation(image, mask, (32, 32), np.random.default_rng(0))
+    >>> image.shape, mask.shape
+    ((32, 32, 3), (32, 32))
+
+    Reference:
+
+    - [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](
+        https://arxiv.org/abs/2203.12683), section 4.1
+    """
+
+    flip: bool = True
+    scale: tuple[float, float] = (0.5, 2.0)
+    fill: tuple[float, ...] | None = None
+    ignore_label: int = 255
+
+    def __post_init__(self):
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(
+                "`scale` must be (smallest, largest), both above 0, such as (0.5, 2.0). "
+                f"Received: scale={self.scale}"
+            )
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        image_size: tuple[int, int],
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Augment one example.
+
+        Args:
+            image: uint8 or float array [H, W, C].
+            mask: Integer array [H, W].
+            image_size: (height, width) of the result.
+            rng: Where every random number comes from.
+
+        Returns:
+            The image [*image_size, C] and the mask [*image_size], in the dtypes of the arguments.
+        """
+        size = scaled(mask.shape, rng.uniform(*self.scale))
+        # A side longer than the crop is cropped somewhere, a shorter one is placed somewhere.
+        offset = tuple(
+            int(rng.integers(min(0, spare), max(0, spare), endpoint=True))
+            for spare in (size[0] - image_size[0], size[1] - image_size[1])
+        )
+        image, mask = resize_window(
+            image, mask, size, offset, image_size, ignore_label=self.ignore_label, fill=self.fill
+        )
+        if self.flip and rng.random() < 0.5:
+            image, mask = image[:, ::-1], mask[:, ::-1]
+        return image, mask

@@ -1,0 +1,246 @@
+"""Annotation files to label maps."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eseg_keras.data.image_files import UNREADABLE, ImageFileError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Color = tuple[int, int, int]
+
+# A smoothed or wrong mask holds thousands of stray labels or colours: only so many are named.
+_MOST_NAMED = 8
+
+
+class LabelReader:
+    """Reads an annotation file as a label map, uint8 [H, W].
+
+    What the numbers in a file are:
+
+    - without `mask_colors`, class ids: the value of a grey pixel (1 to 16 bits), the index of a
+      palette pixel, or the value of a pixel whose red, green and blue are the same;
+    - with `mask_colors`, the class id of each pixel's colour, palettes included.
+
+    Then `label_map` replaces the ids it names, then `reduce_zero_label` takes 1 from every id but
+    `ignore_label`, and 0 becomes `ignore_label`. A label that is then neither a class nor
+    `ignore_label` is an error.
+
+    Args:
+        num_classes: Number of classes, 1 to 255.
+        mask_colors: {(red, green, blue): id}, or the colours in class order.
+        label_map: {id in the file: new id}. The others stay. A new id may be `ignore_label`.
+        reduce_zero_label: Whether id 0 means "no label" and the classes begin at 1, as in ADE20K.
+        ignore_label: Label, 0 to 255, of the pixels that count nowhere.
+
+    Example:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from eseg_keras.data import LabelReader
+    >>> path = tempfile.mkdtemp() + "/mask.png"
+    >>> Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(path)
+    >>> LabelReader(num_classes=2, label_map={2: 255})(path)
+    array([[  0,   1, 255]], dtype=uint8)
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
+        label_map: Mapping[int, int] | None = None,
+        reduce_zero_label: bool = False,
+        ignore_label: int = 255,
+    ):
+        if not 1 <= num_classes <= 255:
+            raise ValueError(f"`num_classes` must be 1 to 255. Received: num_classes={num_classes}")
+        if not 0 <= ignore_label <= 255:
+            raise ValueError(
+                f"`ignore_label` must be 0 to 255. Received: ignore_label={ignore_label}"
+            )
+        self.num_classes = num_classes
+        self.ignore_label = ignore_label
+        self.label_map = dict(label_map or {})
+        self.reduce_zero_label = reduce_zero_label
+        self._new_labels = _label_table(self.label_map, reduce_zero_label, ignore_label)
+        self._allowed = np.zeros(65536, bool)
+        self._allowed[[*range(num_classes), ignore_label]] = True
+        for old, new in self.label_map.items():
+            if not self._allowed[self._new_labels[old]]:
+                raise ValueError(
+                    f"`label_map` must lead to a class or to ignore_label={ignore_label}; there "
+                    f"are {num_classes} classes. Received: label_map={{..., {old}: {new}}}"
+                )
+        self._color_ids = None if mask_colors is None else _color_table(mask_colors)
+
+    def __call__(self, path: str | Path) -> np.ndarray:
+        """Read one file.
+
+        Args:
+            path: PNG or BMP file, or WebP without loss.
+
+        Returns:
+            uint8 array [H, W] of class ids and `ignore_label`.
+
+        Raises:
+            ImageFileError: If the file cannot be read, or holds other labels or colours.
+        """
+        if self._color_ids is None:
+            ids = _read_ids(path)
+        else:
+            ids = self._ids_of_colors(path)
+        labels = self._new_labels[ids]
+        allowed = self._allowed[labels]
+        if not allowed.all():
+            raise ImageFileError(path, self._stray_labels(np.unique(ids[~allowed]).tolist()))
+        return labels.astype(np.uint8)
+
+    def _ids_of_colors(self, path):
+        red, green, blue = np.moveaxis(_read_colors(path).astype(np.int32), -1, 0)
+        codes = (red << 16) | (green << 8) | blue
+        ids = self._color_ids[codes]
+        unknown = np.unique(codes[ids < 0]).tolist()
+        if len(unknown) > _MOST_NAMED:
+            raise ImageFileError(
+                path,
+                [
+                    f"has more than {_MOST_NAMED} colours that `mask_colors` does not name: was it "
+                    "smoothed, or saved with loss?"
+                ],
+            )
+        if unknown:
+            colors = [(code >> 16, code >> 8 & 255, code & 255) for code in unknown]
+            raise ImageFileError(
+                path,
+                [
+                    f"has the colour {color}, which `mask_colors` does not name: add {color}: ID, "
+                    f"or {color}: {self.ignore_label} to ignore it"
+                    for color in colors
+                ],
+            )
+        return ids
+
+    def _stray_labels(self, ids):
+        """What is wrong and what to do about ids that lead to no class."""
+        wanted = f"the {self.num_classes} classes, 0 to {self.num_classes - 1}"
+        if self.reduce_zero_label:
+            wanted = f"the {self.num_classes} classes, 1 to {self.num_classes}, and 0"
+        if len(ids) > _MOST_NAMED:
+            return [f"has more than {_MOST_NAMED} labels outside {wanted}: is it a map of classes?"]
+        problems = []
+        for label in ids:
+            remedy = f"pass label_map={{{label}: {self.ignore_label}}} to ignore it"
+            enough = label + 1 - self.reduce_zero_label
+            if enough <= 255:
+                remedy += f", or num_classes={enough} if it is a class"
+            if label == 255 and self.num_classes == 2:
+                remedy += ", or label_map={255: 1} if the masks are black and white"
+            problems.append(f"has the label {label}, outside {wanted}: {remedy}")
+        return problems
+
+
+def _label_table(label_map, reduce_zero_label, ignore_label):
+    """New label of each id from 0 to 65535."""
+    labels = np.arange(65536)
+    for old, new in label_map.items():
+        if not (0 <= old <= 65535 and 0 <= new <= 255):
+            raise ValueError(
+                "`label_map` must be {id in the files, 0 to 65535: new id, 0 to 255}. "
+                f"Received: label_map={{..., {old}: {new}}}"
+            )
+        labels[old] = new
+    if reduce_zero_label:
+        reduced = np.where(labels == 0, ignore_label, labels - 1)
+        labels = np.where(labels == ignore_label, ignore_label, reduced)
+    return labels.astype(np.uint16)
+
+
+def _color_table(mask_colors):
+    """Class id of each of the 2^24 colours, -1 where there is none."""
+    if not isinstance(mask_colors, Mapping):
+        if len(set(map(tuple, mask_colors))) != len(mask_colors):
+            raise ValueError(
+                "`mask_colors` in class order must name each colour once; pass "
+                "{(red, green, blue): id} if classes share one. "
+                f"Received: mask_colors={mask_colors}"
+            )
+        mask_colors = {tuple(color): index for index, color in enumerate(mask_colors)}
+    table = np.full(1 << 24, -1, np.int16)
+    for color, label in mask_colors.items():
+        if len(color) != 3 or not all(0 <= value <= 255 for value in (*color, label)):
+            raise ValueError(
+                "`mask_colors` must be {(red, green, blue): id} with numbers from 0 to 255. "
+                f"Received: mask_colors={{..., {color}: {label}}}"
+            )
+        red, green, blue = color
+        table[red << 16 | green << 8 | blue] = label
+    return table
+
+
+def _open(path: str | Path) -> tuple["Image.Image", bytes]:
+    """The decoded picture, and the first bytes of its file."""
+    from PIL import Image
+
+    try:
+        content = Path(path).read_bytes()
+        picture = Image.open(io.BytesIO(content))
+        picture.load()
+    except Exception as error:  # Pillow lets many kinds through for damaged files.
+        raise ImageFileError(path, [UNREADABLE]) from error
+    head = content[:64]
+    if picture.format == "JPEG" or (picture.format == "WEBP" and b"VP8L" not in head):
+        raise ImageFileError(
+            path,
+            [
+                f"is a {picture.format} saved with loss, which changes labels at every edge: save "
+                "masks as PNG, from the original annotation"
+            ],
+        )
+    return picture, head
+
+
+def _read_colors(path):
+    """uint8 [H, W, 3] of a mask whose colours are the classes."""
+    picture, _ = _open(path)
+    if picture.mode.startswith("I"):
+        raise ImageFileError(path, ["is 16-bit grey, and `mask_colors` needs colours of 8 bits"])
+    if picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    return np.asarray(picture.convert("RGB"))
+
+
+def _read_ids(path):
+    """Ids [H, W], unsigned, of a mask whose pixel values or palette indices are the classes."""
+    picture, head = _open(path)
+    bits, color_type = 8, None
+    if picture.format == "PNG":
+        bits, color_type = head[24], head[25]
+    pixels = np.asarray(picture)
+    if picture.mode in ("1", "L", "P", "LA", "PA") and not (bits == 16):
+        ids = (pixels if pixels.ndim == 2 else pixels[..., 0]).astype(np.uint8)
+        if color_type == 0 and bits in (2, 4):
+            # Pillow stretches 2 and 4-bit grey to 0..255.
+            ids //= 255 // (2**bits - 1)
+        return ids
+    if picture.mode in ("RGB", "RGBA") and bits == 8:
+        if (pixels[..., :1] == pixels[..., 1:3]).all():
+            return pixels[..., 0]
+        raise ImageFileError(
+            path, ["is a colour mask: pass mask_colors={(red, green, blue): id, ...}"]
+        )
+    if picture.mode.startswith("I") and pixels.min() >= 0 and pixels.max() <= 65535:
+        return pixels.astype(np.uint16)
+    raise ImageFileError(
+        path,
+        [
+            f"has the pixel format {picture.mode} with {bits} bits: save masks as PNG with 8-bit "
+            "ids, a palette or RGB colours, or 16-bit ids"
+        ],
+    )

@@ -1,0 +1,133 @@
+"""The weather of a scene: how bright surfaces are by the way they face, haze, and the sky."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Color = tuple[float, float, float]
+
+
+def mix(first: Color, second: Color, amount: float) -> Color:
+    """The colour `amount` (0 to 1) of the way from `first` to `second`."""
+    keep = 1.0 - amount
+    return (
+        first[0] * keep + second[0] * amount,
+        first[1] * keep + second[1] * amount,
+        first[2] * keep + second[2] * amount,
+    )
+
+
+def scaled(color: Color, gain: float) -> Color:
+    """The colour made `gain` times as bright."""
+    return (color[0] * gain, color[1] * gain, color[2] * gain)
+
+
+@dataclass(frozen=True)
+class Weather:
+    """One kind of day; colours are RGB from 0 to 255."""
+
+    zenith: tuple[Color, Color]
+    """The range from which the colour at the top of the sky is drawn."""
+    horizon: tuple[Color, Color]
+    clouds: tuple[Color, Color]
+    cloud_cover: tuple[float, float]
+    direct: tuple[float, float]
+    """How much brighter a surface is that faces the sun, and how dark the cast shadows are."""
+    tint: Color
+    """Colour of the light itself, 1 for white."""
+    haze: tuple[float, float]
+    """Metres at which two thirds of a surface's colour has gone over to the horizon's."""
+    windows_lit: float
+
+
+WEATHERS = (
+    Weather(  # a clear day
+        zenith=((50, 95, 165), (120, 165, 215)),
+        horizon=((160, 190, 215), (225, 230, 232)),
+        clouds=((225, 225, 228), (255, 255, 255)),
+        cloud_cover=(0.0, 0.65),
+        direct=(0.3, 0.5),
+        tint=(1.03, 1.0, 0.95),
+        haze=(120, 500),
+        windows_lit=0.0,
+    ),
+    Weather(  # overcast
+        zenith=((125, 130, 138), (190, 192, 196)),
+        horizon=((165, 168, 172), (225, 225, 225)),
+        clouds=((110, 113, 120), (215, 215, 218)),
+        cloud_cover=(0.4, 1.0),
+        direct=(0.03, 0.12),
+        tint=(0.9, 0.92, 0.95),
+        haze=(60, 250),
+        windows_lit=0.08,
+    ),
+    Weather(  # the sun is low
+        zenith=((85, 95, 150), (150, 140, 165)),
+        horizon=((235, 150, 90), (250, 205, 150)),
+        clouds=((190, 110, 100), (250, 190, 150)),
+        cloud_cover=(0.1, 0.8),
+        direct=(0.3, 0.5),
+        tint=(1.02, 0.86, 0.7),
+        haze=(70, 250),
+        windows_lit=0.15,
+    ),
+    Weather(  # dusk
+        zenith=((38, 48, 82), (75, 85, 120)),
+        horizon=((95, 95, 125), (185, 140, 130)),
+        clouds=((50, 52, 75), (120, 100, 115)),
+        cloud_cover=(0.0, 0.8),
+        direct=(0.0, 0.1),
+        tint=(0.55, 0.57, 0.68),
+        haze=(80, 250),
+        windows_lit=0.45,
+    ),
+)
+WEATHER_SHARES = (0.45, 0.27, 0.16, 0.12)
+
+
+class Light:
+    """The light of one scene, drawn from one of the `WEATHERS`.
+
+    Args:
+        rng: Generator that the weather is drawn from.
+    """
+
+    def __init__(self, rng: np.random.Generator):
+        weather = WEATHERS[rng.choice(len(WEATHERS), p=WEATHER_SHARES)]
+        self.zenith = mix(*weather.zenith, rng.random())
+        self.horizon = mix(*weather.horizon, rng.random())
+        self.clouds = mix(*weather.clouds, rng.random())
+        self.cloud_cover = rng.uniform(*weather.cloud_cover)
+        self.direct = rng.uniform(*weather.direct)
+        self.haze = rng.uniform(*weather.haze)
+        self.windows_lit = weather.windows_lit
+        self.sun_side = 1.0 if rng.random() < 0.5 else -1.0
+        self.sun_ahead = rng.uniform(-0.7, 0.7)
+        exposure = rng.uniform(0.75, 1.1)
+        self.tint = scaled(weather.tint, exposure)
+
+    def paint(self, color: Color, z: float, sideways: float | None = None) -> tuple[int, int, int]:
+        """The colour of a surface as the camera sees it.
+
+        Args:
+            color: RGB from 0 to 255 under white light.
+            z: Distance in metres; far surfaces fade into the horizon's colour.
+            sideways: 1.0 for a surface that faces right, -1.0 for left, 0.0 for one that faces the
+                camera. Defaults to a surface as bright as the ground.
+
+        Returns:
+            Three integers from 0 to 255.
+        """
+        gain = 1.0
+        if sideways is not None:
+            facing = sideways * self.sun_side if sideways else -self.sun_ahead
+            gain = 1.0 - 0.4 * self.direct + self.direct * facing
+        clear = 2.0 ** (-1.5 * z / self.haze)
+        fog = 1.0 - clear
+        clear *= gain
+        tint, horizon = self.tint, self.horizon
+        return (
+            max(0, min(255, int(color[0] * tint[0] * clear + horizon[0] * fog))),
+            max(0, min(255, int(color[1] * tint[1] * clear + horizon[1] * fog))),
+            max(0, min(255, int(color[2] * tint[2] * clear + horizon[2] * fog))),
+        )

@@ -1,0 +1,58 @@
+"""What the surfaces of a street scene are made of: the class each belongs to, and how grainy it is.
+
+The renderer paints materials, not classes. A wall and a window are both `building`, but only the
+wall is rough. The mask is a lookup of the material map in `MATERIAL_CLASS`.
+"""
+
+import numpy as np
+
+CLASS_NAMES = ("road", "sky", "building", "tree", "vehicle", "pedestrian", "pole", "sign")
+"""The eight classes, in the order of their labels."""
+
+PALETTE = (
+    (128, 64, 128),
+    (70, 130, 180),
+    (70, 70, 70),
+    (107, 142, 35),
+    (0, 0, 142),
+    (220, 20, 60),
+    (250, 170, 30),
+    (0, 200, 180),
+)
+"""One RGB colour a class, for showing masks; images are not painted with it."""
+
+IGNORE_LABEL = 255
+"""The label of void pixels: kerbs, clutter, the own car's bonnet, pixels that classes share."""
+
+# name, class (None is void), and the standard deviation of the relative brightness at three
+# scales: single pixels, small patches, large patches.
+_TABLE = (
+    ("sky", "sky", 0.0, 0.0, 0.0),
+    ("asphalt", "road", 0.06, 0.04, 0.05),
+    ("paving", "road", 0.06, 0.06, 0.05),
+    ("paint", "road", 0.05, 0.10, 0.06),
+    ("wall", "building", 0.04, 0.04, 0.05),
+    ("glass", "building", 0.01, 0.02, 0.09),
+    ("foliage", "tree", 0.12, 0.20, 0.13),
+    ("bark", "tree", 0.08, 0.14, 0.05),
+    ("bodywork", "vehicle", 0.01, 0.02, 0.05),
+    ("cloth", "pedestrian", 0.05, 0.09, 0.05),
+    ("metal", "pole", 0.03, 0.04, 0.05),
+    ("plate", "sign", 0.02, 0.02, 0.04),
+    ("clutter", None, 0.05, 0.06, 0.05),
+)
+
+SKY, ASPHALT, PAVING, PAINT, WALL, GLASS, FOLIAGE, BARK, BODYWORK, CLOTH, METAL, PLATE, CLUTTER = (
+    range(len(_TABLE))
+)
+
+MATERIAL_CLASS = np.full(256, IGNORE_LABEL, np.uint8)
+for _material, (_, _name, *_) in enumerate(_TABLE):
+    if _name is not None:
+        MATERIAL_CLASS[_material] = CLASS_NAMES.index(_name)
+
+GRAIN = np.array([row[2:] for row in _TABLE], np.float32)
+"""float32 [materials, 3]: texture strength at the three scales of `_TABLE`."""
+
+ON_GROUND = np.array([row[0] in ("asphalt", "paving", "paint") for row in _TABLE], np.float32)
+"""float32 [materials]: 1 for the flat ground, whose haze depends on the image row."""

@@ -1,0 +1,77 @@
+"""Scores of a model on labelled images."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+from eseg_keras.metrics import MeanIoU, PixelAccuracy
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Scores over a data set, all from one confusion matrix.
+
+    Attributes:
+        mean_iou: Mean of the per-class IoU over the classes that occur.
+        pixel_accuracy: Share of the labelled pixels that are right.
+        per_class_iou: From class name to IoU; `None` for a class that occurs neither in the masks
+            nor in the predictions.
+        num_images: Number of images.
+    """
+
+    mean_iou: float
+    pixel_accuracy: float
+    per_class_iou: dict[str, float | None]
+    num_images: int
+
+    def as_dict(self) -> dict:
+        """Return the scores as a dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+
+def evaluate(model, batches: Iterable) -> Evaluation:
+    """Score a model on batches of images and masks.
+
+    Args:
+        model: An `ESeg` model.
+        batches: Pairs of (images [B, H, W, C], integer masks [B, H, W]), such as a dataset of
+            `eseg_keras.data`.
+
+    Returns:
+        The scores. Pixels of the model's ignore label count nowhere.
+
+    Raises:
+        ValueError: If there is no batch.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import eseg_keras
+    >>> from eseg_keras.inference import evaluate
+    >>> model = eseg_keras.ESeg.from_preset("eseg_lite_s", num_classes=2, load_weights=False)
+    >>> batch = np.zeros((1, 32, 32, 3), "uint8"), np.zeros((1, 32, 32), "uint8")
+    >>> evaluate(model, [batch]).num_images
+    1
+    """
+    mean_iou = MeanIoU(model.num_classes, ignore_label=model.ignore_label)
+    accuracy = PixelAccuracy(model.num_classes, ignore_label=model.ignore_label)
+    num_images = 0
+    for images, masks, *_ in batches:
+        logits = model.predict_on_batch(images)
+        mean_iou.update_state(masks, logits)
+        accuracy.update_state(masks, logits)
+        num_images += len(logits)
+    if not num_images:
+        raise ValueError("There is nothing to evaluate: the data set holds no images.")
+    names = model.class_names or [f"class {label}" for label in range(model.num_classes)]
+    per_class = np.asarray(mean_iou.per_class(), "float64")
+    return Evaluation(
+        mean_iou=float(mean_iou.result()),
+        pixel_accuracy=float(accuracy.result()),
+        per_class_iou={
+            name: None if np.isnan(iou) else float(iou)
+            for name, iou in zip(names, per_class, strict=True)
+        },
+        num_images=num_images,
+    )

@@ -1,0 +1,108 @@
+"""Label maps as colours: over the image, or on their own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+Palette = Sequence[tuple[int, int, int]]
+
+
+def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the Pascal VOC colours, for classes that bring no palette.
+
+    The bits of the class id are dealt out in turn to red, green and blue, from the highest bit of
+    each down, so that up to 256 ids get distinct colours, and neighbouring ids different ones.
+
+    Args:
+        num_classes: Number of colours, at most 256.
+
+    Returns:
+        One (red, green, blue) a class, 0..255.
+
+    Example:
+
+    >>> from eseg_keras.inference import default_palette
+    >>> default_palette(3)
+    ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+
+    Reference:
+        [The Pascal VOC development kit](http://host.robots.ox.ac.uk/pascal/VOC/)
+    """
+    colors = []
+    for label in range(num_classes):
+        color = [0, 0, 0]
+        for bit in range(8):
+            color[bit % 3] |= (label >> bit & 1) << (7 - bit // 3)
+        colors.append(tuple(color))
+    return tuple(colors)
+
+
+def overlay(
+    image: np.ndarray, label_map: np.ndarray, palette: Palette | None = None, alpha: float = 0.5
+) -> np.ndarray:
+    """Lay the classes' colours over an image.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        label_map: Integers [H, W]. Labels that the palette does not reach, such as an ignore label
+            of 255, leave the image as it is.
+        palette: One (red, green, blue) a class, 0..255. Defaults to `default_palette` for 255
+            classes.
+        alpha: Share of the colour: 0 shows the image, 1 the colours alone. Defaults to 0.5.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        ValueError: If the sizes differ or `alpha` is out of range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.inference import overlay
+    >>> image = np.full((1, 2, 3), 100, "uint8")
+    >>> overlay(image, np.array([[0, 255]]), palette=[(200, 0, 100)]).tolist()
+    [[[150, 50, 100], [100, 100, 100]]]
+    """
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"image must be uint8 [H, W, 3]. Received: {image.dtype} {list(image.shape)}"
+        )
+    if image.shape[:2] != label_map.shape:
+        raise ValueError(
+            "image and label_map must be of one size. "
+            f"Received: image {list(image.shape)}, label_map {list(label_map.shape)}"
+        )
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must be between 0 and 1. Received: alpha={alpha}")
+    colors = np.asarray(default_palette(255) if palette is None else palette, "float32")
+    known = (label_map >= 0) & (label_map < len(colors))
+    blended = image.astype("float32")
+    blended[known] = (1 - alpha) * blended[known] + alpha * colors[label_map[known]]
+    return np.rint(blended).astype("uint8")
+
+
+def label_image(label_map: np.ndarray, palette: Palette | None = None) -> Image.Image:
+    """Return a label map as a palette picture: the pixel values are the labels.
+
+    Args:
+        label_map: Integers [H, W], 0..255.
+        palette: One (red, green, blue) a class. Labels beyond it are shown in the default colours.
+
+    Returns:
+        A Pillow image of mode "P"; saved as PNG it keeps labels and colours.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.inference import label_image
+    >>> np.asarray(label_image(np.array([[0, 7, 255]]))).tolist()
+    [[0, 7, 255]]
+    """
+    colors = np.asarray(default_palette(256), "uint8")
+    if palette is not None:
+        colors[: len(palette)] = np.asarray(palette, "uint8")
+    picture = Image.fromarray(label_map.astype("uint8"))
+    picture.putpalette(colors.tobytes(), rawmode="RGB")
+    return picture

@@ -1,0 +1,53 @@
+"""Batch normalisation whose statistics cover the global batch."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="eseg_keras")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation, synchronised over replicas where the backend has it.
+
+    On the TensorFlow backend under a `tf.distribute` strategy of several replicas, the batch
+    statistics are those of the global batch. With one replica Keras' own moments are used: they
+    are cheaper and more precise than the synchronised sums of squares. On JAX,
+    `keras.distribution` shards one global batch, so the statistics are global by construction.
+    The layer's config does not name the backend: a model saved on one loads on another.
+
+    Args:
+        **kwargs: The arguments of `keras.layers.BatchNormalization`, without `synchronized`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.layers import BatchNormalization
+    >>> tuple(BatchNormalization()(np.ones((2, 4, 4, 3), "float32")).shape)
+    (2, 4, 4, 3)
+    """
+
+    def __init__(self, **kwargs):
+        if "synchronized" in kwargs:
+            raise ValueError(
+                "`synchronized` is chosen by the layer from the backend and the strategy; "
+                f"leave it out. Received: synchronized={kwargs['synchronized']}"
+            )
+        super().__init__(**kwargs)
+
+    @property
+    def synchronized(self) -> bool:
+        """Whether statistics are summed over replicas in the current strategy."""
+        if keras.backend.backend() != "tensorflow":
+            return False
+        import tensorflow as tf
+
+        return tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+    @synchronized.setter
+    def synchronized(self, value: bool):
+        # The parent's constructor stores its default here; the strategy at call time decides.
+        del value
+
+    def get_config(self):
+        """Return the constructor arguments as a dict of plain types."""
+        config = super().get_config()
+        config.pop("synchronized", None)
+        return config

@@ -1,0 +1,55 @@
+"""The one place where pixels become what an encoder was trained on."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="eseg_keras")
+class ImageScaling(keras.layers.Layer):
+    """Scale images of 0..255 by constants: `image * scale + offset` per channel.
+
+    Computed in float32 whatever the dtype policy, because half precision cannot hold pixel values
+    between whole numbers; the layers that follow cast to their own dtype.
+
+    Args:
+        scale: One float, or one per channel in the order of the output.
+        offset: One float, or one per channel in the order of the output.
+        reverse_channels: Reverse the channel order first (RGB to BGR), as networks converted from
+            Caffe expect. Defaults to `False`.
+        **kwargs: Keras layer arguments such as `name`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.layers import ImageScaling
+    >>> float(ImageScaling(1 / 127.5, -1.0)(np.full((1, 2, 2, 3), 255, "uint8"))[0, 0, 0, 0])
+    1.0
+    """
+
+    def __init__(self, scale, offset, reverse_channels: bool = False, **kwargs):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.scale = scale
+        self.offset = offset
+        self.reverse_channels = reverse_channels
+        # Inputs may be integers or half precision; `call` casts them itself.
+        self.autocast = False
+
+    def call(self, images):
+        """Return float32 images of the same shape [B, H, W, C]."""
+        images = ops.cast(images, "float32")
+        if self.reverse_channels:
+            images = images[..., ::-1]
+        return images * ops.convert_to_tensor(self.scale, "float32") + ops.convert_to_tensor(
+            self.offset, "float32"
+        )
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the output."""
+        return input_shape
+
+    def get_config(self):
+        """Return the constructor arguments as a dict of plain types."""
+        config = super().get_config()
+        config.update(scale=self.scale, offset=self.offset, reverse_channels=self.reverse_channels)
+        return config

@@ -1,0 +1,47 @@
+"""Nearest-neighbour upsampling between neighbouring pyramid levels."""
+
+import keras
+from keras import ops
+
+from eseg_keras.layers.resize import resize
+
+
+@keras.saving.register_keras_serializable(package="eseg_keras")
+class NearestUpsampling(keras.layers.Layer):
+    """Double height and width by repetition, then crop to the finer level's size.
+
+    A level of a pyramid with SAME padding is half the one below it, rounded up, so the finer level
+    has 2h or 2h - 1 rows. Doubling and cropping keeps cell i over the rows 2i and 2i + 1, as the
+    stride-2 layers have it; a resize straight to an odd size would depend on how each backend
+    rounds.
+
+    Call arguments:
+        x: Float tensor [B, h, w, C].
+        like: Tensor [B, H, W, ...] with H in {2h - 1, 2h} and W in {2w - 1, 2w}.
+
+    Returns:
+        Tensor [B, H, W, C].
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.layers import NearestUpsampling
+    >>> tuple(NearestUpsampling()(np.zeros((1, 4, 6, 2)), np.zeros((1, 7, 12, 2))).shape)
+    (1, 7, 12, 2)
+
+    Reference:
+        [EfficientDet: Scalable and Efficient Object Detection](https://arxiv.org/abs/1911.09070)
+    """
+
+    def call(self, x, like):
+        """Return `x` doubled and cropped to the height and width of `like`."""
+        height, width = ops.shape(x)[1:3]
+        doubled = resize(x, (2 * height, 2 * width), "nearest")
+        target = ops.shape(like)[1:3]
+        if tuple(doubled.shape[1:3]) == tuple(like.shape[1:3]) and None not in like.shape[1:3]:
+            return doubled
+        return doubled[:, : target[0], : target[1], :]
+
+    def compute_output_shape(self, x_shape, like_shape):
+        """Return the shape of the output."""
+        return (x_shape[0], *like_shape[1:3], x_shape[3])

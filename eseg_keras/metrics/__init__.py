@@ -1,0 +1,7 @@
+"""Metrics on logits [B, H, W, C] and integer masks, from one confusion matrix."""
+
+from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
+from eseg_keras.metrics.mean_iou import MeanIoU
+from eseg_keras.metrics.pixel_accuracy import PixelAccuracy
+
+__all__ = ["ConfusionMatrix", "MeanIoU", "PixelAccuracy"]

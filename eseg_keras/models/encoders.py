@@ -1,0 +1,150 @@
+"""Encoders by name: images in, a dict of pyramid levels out."""
+
+import difflib
+
+import keras
+from keras import layers
+
+from eseg_keras.layers import BatchNormalization, ImageScaling
+from eseg_keras.models.encoder_table import APPLICATIONS, FUSED_EFFICIENTNETS, EncoderSpec
+from eseg_keras.models.fused_efficientnet import fused_efficientnet
+from eseg_keras.models.image_constants import for_channels
+from eseg_keras.models.imagenet_weights import imagenet_file, read_application_weights
+
+LEVELS = ("P2", "P3", "P4", "P5")
+
+
+def encoder_names() -> list[str]:
+    """Return the names that `build_encoder` knows.
+
+    Returns:
+        List of names, the ESeg-Lite encoders first.
+    """
+    return [*FUSED_EFFICIENTNETS, *APPLICATIONS]
+
+
+def build_encoder(
+    name: str,
+    image_shape: tuple[int | None, int | None, int] = (None, None, 3),
+    weights: str | None = None,
+) -> keras.Model:
+    """Build an encoder: a classification network without head, ending in pyramid levels.
+
+    The endpoints are the last block outputs at strides 4, 8, 16 and 32. Images are always RGB of
+    0..255; the network's own preprocessing is a constant scaling inside, the same whatever weights
+    are loaded. Batch normalisation is synchronised over replicas where the backend has it.
+
+    Args:
+        name: One of `encoder_names()`.
+        image_shape: (H, W, C) of the images, H and W may be `None`. Channel counts other than 3
+            work with `weights=None`.
+        weights: `None` for random weights, `"imagenet"` for the file of keras.applications
+            (downloaded by Keras into its cache when missing), or the path of a file: in that
+            file's layout, or a `.weights.h5` saved from the encoder. Defaults to `None`.
+
+    Returns:
+        A Keras model from images [B, H, W, C] to a dict `"P2"`..`"P5"` of features
+        [B, h_l, w_l, c_l] at stride 2^l.
+
+    Raises:
+        ValueError: For an unknown name, ImageNet weights with other than three channels, or where
+            no ImageNet weights exist (the ESeg-Lite encoders).
+        FileNotFoundError: If the ImageNet file is missing and cannot be downloaded.
+
+    Example:
+
+    >>> from eseg_keras.models import build_encoder
+    >>> encoder = build_encoder("efficientnet_b1")
+    >>> encoder.output["P5"].shape
+    (None, None, None, 320)
+    """
+    if name not in encoder_names():
+        near = difflib.get_close_matches(name, encoder_names(), n=3) or encoder_names()
+        raise ValueError(
+            f"Unknown encoder. Received: {name!r}. Did you mean one of {near}? "
+            "Any Keras model with a dict of outputs 'P2'..'P5' is accepted as well."
+        )
+    if name in FUSED_EFFICIENTNETS:
+        if weights == "imagenet":
+            raise ValueError(
+                f"There are no public ImageNet weights for {name!r}. Received: "
+                "weights='imagenet'. Pass weights=None, or the path of a .weights.h5 file."
+            )
+        width, depth = FUSED_EFFICIENTNETS[name]
+        encoder = fused_efficientnet(width, depth, image_shape, name="encoder")
+        if weights is not None:
+            encoder.load_weights(weights)
+        return encoder
+    if weights is not None and image_shape[-1] != 3:
+        raise ValueError(
+            "Pretrained encoder weights are for 3 channels. Received: "
+            f"image_shape={tuple(image_shape)} with weights={weights!r}. Pass weights=None."
+        )
+    spec = APPLICATIONS[name]
+    if weights == "imagenet":
+        weights = imagenet_file(name, spec)
+    application = _application(spec, image_shape)
+    encoder = _as_encoder(application, spec, image_shape)
+    if weights is not None and str(weights).endswith(".weights.h5"):
+        encoder.load_weights(weights)
+    elif weights is not None:
+        read_application_weights(application, weights)
+        for layer in encoder.layers:
+            if layer.weights:
+                layer.set_weights(application.get_layer(layer.name).get_weights())
+    return encoder
+
+
+def _application(spec: EncoderSpec, image_shape) -> keras.Model:
+    arguments = {"include_preprocessing": False} if spec.has_preprocessing_argument else {}
+    constructor = getattr(keras.applications, spec.application)
+    return constructor(include_top=False, weights=None, input_shape=tuple(image_shape), **arguments)
+
+
+def _as_encoder(application: keras.Model, spec: EncoderSpec, image_shape) -> keras.Model:
+    def clone_layer(layer):
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.BatchNormalization):
+            config.pop("synchronized", None)
+            return BatchNormalization.from_config(config)
+        is_strided = tuple(getattr(layer, "strides", (1, 1))) == (2, 2)
+        if spec.same_padding and is_strided and "padding" in config:
+            config["padding"] = "same"
+        return layer.__class__.from_config(config)
+
+    images = keras.Input(image_shape, name="images")
+    scaled = ImageScaling(
+        scale=for_channels(spec.scale, image_shape[-1]),
+        offset=for_channels(spec.offset, image_shape[-1]),
+        reverse_channels=spec.reverse_channels and image_shape[-1] == 3,
+        name="image_scaling",
+    )(images)
+
+    def call(layer, *args, **kwargs):
+        # What the application does to its input before the first convolution is in `scaled`.
+        if isinstance(layer, layers.Rescaling | layers.Normalization):
+            return args[0]
+        if spec.same_padding and isinstance(layer, layers.ZeroPadding2D):
+            return args[0]
+        args = [scaled if arg is images else arg for arg in args]
+        return layer(*args, **kwargs)
+
+    endpoints = {
+        level: _endpoint(application, name)
+        for level, name in zip(LEVELS, spec.endpoints, strict=True)
+    }
+    cloned = keras.models.clone_model(
+        keras.Model(application.input, endpoints),
+        input_tensors=images,
+        clone_function=clone_layer,
+        call_function=call,
+        recursive=True,
+    )
+    return keras.Model(images, cloned.output, name="encoder")
+
+
+def _endpoint(application: keras.Model, name: str):
+    if not name.startswith("before:"):
+        return application.get_layer(name).output
+    layer = name.removeprefix("before:")
+    return (application.get_layer(layer) if layer else application.layers[-1]).input

@@ -1,0 +1,449 @@
+"""ESeg: encoder, pyramid up to P9, BiFPN, learnable-softmax fusion, head."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+from eseg_keras.layers import Resize
+from eseg_keras.losses import CrossEntropy
+from eseg_keras.metrics import MeanIoU, PixelAccuracy
+from eseg_keras.models.arguments import check_arguments
+from eseg_keras.models.bifpn_decoder import bifpn_decoder
+from eseg_keras.models.dtype_scope import dtype_scope
+from eseg_keras.models.encoders import build_encoder
+from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers
+from eseg_keras.models.freezing import PARTS, set_trainable
+from eseg_keras.models.head import segmentation_head
+from eseg_keras.presets.catalog import PRESETS
+
+# Fine-tuning from scratch or ImageNet at batch 8; the paper's 0.08 is for batch 16 and warm-up.
+DEFAULT_LEARNING_RATE = 0.02
+DEFAULT_MOMENTUM = 0.9
+
+
+@keras.saving.register_keras_serializable(package="eseg_keras")
+class ESeg(keras.Model):
+    """Semantic segmentation network of "Revisiting Multi-Scale Feature Fusion".
+
+    An encoder gives features up to P5, average pooling adds P6 to P9, a BiFPN fuses them, every
+    level is upsampled to the lowest and summed with learnable softmax weights, and a light head
+    classifies every cell; the logits are upsampled bilinearly to the image's size. The model is a
+    functional Keras model: `fit`, `predict`, `save` and `summary` are Keras' own.
+
+    Args:
+        encoder: Name of an encoder (`eseg_keras.models.encoder_names()`), or any Keras model from
+            images to a dict of features `"P2"`, `"P3"`, ... (or 2, 3, ...), Pl at stride 2^l.
+        num_classes: Number of classes, 1 to 255.
+        decoder: `"bifpn"`; `"fpn"` and `"deeplabv3plus"` are reserved for the paper's controls.
+        min_level: Lowest level of the decoder; the head works there. Defaults to 2.
+        max_level: Highest level of the decoder. Defaults to 9.
+        decoder_channels: Width of the decoder. Defaults to 96.
+        decoder_repeats: Number of BiFPN repeats. Defaults to 4.
+        activation: Activation of the decoder and the head. Defaults to `"silu"`.
+        fusion: `"softmax"` for the learnable fusion over levels, `"sum"` for a plain sum.
+        image_shape: (H, W, C) of the images; H and W may be `None` for any size from 32 up.
+        ignore_label: Label that the loss and the metrics leave out. Defaults to 255.
+        class_names: Names of the classes, or `None`.
+        palette: One (r, g, b) of 0..255 a class, or `None`.
+        encoder_weights: For an encoder given by name: `None`, `"imagenet"` or a path, see
+            `build_encoder`.
+        folded: Build without batch normalisation and with constant fusion weights: the structure
+            that `fold()` returns. Defaults to `False`.
+        frozen: Parts that do not train, see `freeze`.
+        dtype: Keras dtype policy of the network, such as `"mixed_bfloat16"`; the global policy by
+            default. Logits are float32 under every policy.
+        name: Name of the model.
+
+    Call arguments:
+        images: Tensor [B, H, W, C], uint8 or float, RGB of 0..255 where C is 3.
+
+    Returns:
+        Float32 logits [B, H, W, num_classes].
+
+    Raises:
+        ValueError: For arguments that do not fit, with what was received and what is possible.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import eseg_keras
+    >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=11, min_level=3)
+    >>> tuple(model(np.zeros((1, 45, 60, 3), "uint8")).shape)
+    (1, 45, 60, 11)
+
+    Reference:
+        [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683)
+    """
+
+    presets = PRESETS
+
+    def __init__(
+        self,
+        encoder: str | keras.Model,
+        num_classes: int,
+        decoder: str = "bifpn",
+        min_level: int = 2,
+        max_level: int = 9,
+        decoder_channels: int = 96,
+        decoder_repeats: int = 4,
+        activation: str = "silu",
+        fusion: str = "softmax",
+        image_shape: tuple[int | None, int | None, int] = (None, None, 3),
+        ignore_label: int = 255,
+        class_names: tuple[str, ...] | None = None,
+        palette: tuple[tuple[int, int, int], ...] | None = None,
+        encoder_weights: str | None = None,
+        folded: bool = False,
+        frozen: tuple[str, ...] = (),
+        dtype=None,
+        name: str = "eseg",
+    ):
+        image_shape = tuple(image_shape)
+        check_arguments(
+            encoder, num_classes, decoder, min_level, max_level, fusion, image_shape,
+            ignore_label, class_names, palette, encoder_weights, frozen,
+        )  # fmt: skip
+        with dtype_scope(dtype) as policy:
+            # === Layers ===
+            encoder_name = encoder if isinstance(encoder, str) else None
+            if encoder_name:
+                encoder = build_encoder(encoder_name, image_shape, encoder_weights)
+            if folded:
+                encoder = fold_layers(encoder)
+            # Images of floats are cast by the scaling layer, in float32.
+            encoder.autocast = False
+            features = _pyramid_levels(encoder.output, min_level, max_level)
+            shapes = {level: tuple(x.shape[1:]) for level, x in features.items()}
+            decoder_model = bifpn_decoder(
+                shapes,
+                max_level,
+                decoder_channels,
+                decoder_repeats,
+                activation,
+                align=not _rounds_up(encoder, image_shape),
+            )
+            shapes = {level: tuple(x.shape[1:]) for level, x in decoder_model.output.items()}
+            head = segmentation_head(shapes, num_classes, activation, fusion)
+            if folded:
+                decoder_model, head = fold_layers(decoder_model), fold_layers(head)
+
+            # === Functional Model ===
+            images = keras.Input(image_shape, name="images")
+            features = _pyramid_levels(encoder(images), min_level, max_level)
+            logits = head(decoder_model(features))
+            logits = Resize(dtype="float32", name="logits")(logits, images)
+        super().__init__(inputs=images, outputs=logits, name=name)
+
+        # === Config ===
+        self.autocast = False
+        self.network_policy = policy
+        self.encoder = encoder
+        self.decoder = decoder_model
+        self.head = head
+        self.encoder_name = encoder_name
+        self.decoder_name = decoder
+        self.num_classes = num_classes
+        self.min_level = min_level
+        self.max_level = max_level
+        self.decoder_channels = decoder_channels
+        self.decoder_repeats = decoder_repeats
+        self.activation = activation
+        self.fusion = fusion
+        self.image_shape = image_shape
+        self.ignore_label = ignore_label
+        # Tuples, which Keras does not track as layers or variables.
+        self.class_names = None if class_names is None else tuple(class_names)
+        self.palette = None if palette is None else tuple(tuple(map(int, c)) for c in palette)
+        self.folded = folded
+        self.frozen = ()
+        if frozen:
+            self.freeze(*frozen)
+
+    def compile(self, optimizer="auto", loss="auto", metrics="auto", **kwargs):
+        """Configure training; without arguments the model is ready for `fit`.
+
+        Args:
+            optimizer: `"auto"` is SGD with momentum 0.9 and learning rate 0.02.
+            loss: `"auto"` is `eseg_keras.losses.CrossEntropy` with the model's ignore label.
+            metrics: `"auto"` is mean IoU and pixel accuracy.
+            **kwargs: The other arguments of `keras.Model.compile`.
+
+        Example:
+
+        >>> import eseg_keras
+        >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+        >>> model.compile()
+        >>> model.optimizer.name
+        'SGD'
+        """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = keras.optimizers.SGD(DEFAULT_LEARNING_RATE, momentum=DEFAULT_MOMENTUM)
+        if isinstance(loss, str) and loss == "auto":
+            loss = CrossEntropy(ignore_label=self.ignore_label)
+        if isinstance(metrics, str) and metrics == "auto":
+            metrics = [
+                MeanIoU(self.num_classes, ignore_label=self.ignore_label),
+                PixelAccuracy(self.num_classes, ignore_label=self.ignore_label),
+            ]
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def compile_from_config(self, config: dict):
+        """Compile from `get_compile_config()`, as loading a saved model does."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def segment(self, image) -> np.ndarray:
+        """Label every pixel of an image.
+
+        Args:
+            image: Array [H, W, C], or a batch [B, H, W, C], uint8 or float of 0..255, H and W at
+                least 32.
+
+        Returns:
+            NumPy label map [H, W] (or [B, H, W]), uint8.
+
+        Raises:
+            ValueError: If the array is not an image of the model's channels.
+
+        Example:
+
+        >>> import numpy as np
+        >>> import eseg_keras
+        >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+        >>> model.segment(np.zeros((33, 47, 3), "uint8")).shape
+        (33, 47)
+        """
+        image = np.asarray(image)
+        channels = self.image_shape[-1]
+        if image.ndim not in (3, 4) or image.shape[-1] != channels or min(image.shape[-3:-1]) < 32:
+            raise ValueError(
+                f"Expected an image [H, W, {channels}] or a batch [B, H, W, {channels}] with "
+                f"height and width from 32 up. Received an array of shape {image.shape}."
+            )
+        images = image if image.ndim == 4 else image[None]
+        labels = np.asarray(self._label_model.predict_on_batch(images))
+        return labels if image.ndim == 4 else labels[0]
+
+    @functools.cached_property
+    def _label_model(self):
+        # `cached_property` writes past Keras' attribute tracking: this model shares the layers,
+        # it is not one of them.
+        labels = ops.cast(ops.argmax(self.output, axis=-1), "uint8")
+        model = keras.Model(self.input, labels)
+        model.autocast = False
+        return model
+
+    def level_weights(self) -> dict[str, float]:
+        """Return the weight of every pyramid level in the fusion.
+
+        Returns:
+            Dict `"P2"`, ... to float; with `fusion="softmax"` they sum to 1.
+
+        Example:
+
+        >>> import eseg_keras
+        >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+        >>> round(model.level_weights()["P3"], 4)
+        0.1429
+        """
+        levels = [f"P{level}" for level in range(self.min_level, self.max_level + 1)]
+        fusion = self.head.get_layer("fusion")
+        if fusion.normalization == "sum":
+            return dict.fromkeys(levels, 1.0)
+        return dict(zip(levels, ops.convert_to_numpy(fusion.scalars()).tolist(), strict=True))
+
+    def fold(self) -> "ESeg":
+        """Fold batch normalisation and fusion weights into constants, for inference.
+
+        Returns:
+            A new ESeg of the same function (to rounding) that saves and loads like any other.
+            Batch normalisation that does not follow a convolution directly stays; its layers are
+            listed in the returned model's `unfolded_layers`.
+
+        Example:
+
+        >>> import eseg_keras
+        >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+        >>> model.fold().count_params() < model.count_params()
+        True
+        """
+        encoder = self.encoder_name or self.encoder
+        folded = self.from_config({**self.get_config(), "encoder": encoder, "folded": True})
+        if not self.folded:
+            for part in ("encoder", "decoder", "head"):
+                transfer_folded(getattr(self, part), getattr(folded, part))
+        else:
+            folded.set_weights(self.get_weights())
+        return folded
+
+    @property
+    def unfolded_layers(self) -> list[str]:
+        """Names of the batch normalisation layers that cannot be folded."""
+        return [
+            f"{part}/{name}"
+            for part in ("encoder", "decoder", "head")
+            for name in unfoldable_layers(getattr(self, part))
+        ]
+
+    def freeze(self, *parts: str):
+        """Stop parts of the model from training; saved and loaded with the model.
+
+        A frozen part's batch normalisation uses its moving statistics and leaves them alone. If
+        the model is compiled, it is compiled anew: the optimizer's state starts afresh.
+
+        Args:
+            *parts: Any of `"encoder"`, `"decoder"`, `"head"` and `"batch_norm"` (all batch
+                normalisation layers).
+
+        Raises:
+            ValueError: For an unknown part.
+
+        Example:
+
+        >>> import eseg_keras
+        >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+        >>> model.freeze("encoder")
+        >>> len(model.encoder.trainable_variables)
+        0
+        """
+        self._set_frozen((*self.frozen, *parts))
+
+    def unfreeze(self, *parts: str):
+        """Let frozen parts train again; without arguments all of them.
+
+        Args:
+            *parts: As in `freeze`.
+
+        Raises:
+            ValueError: For an unknown part.
+        """
+        if unknown := set(parts) - set(PARTS):
+            raise ValueError(f"Unknown parts {sorted(unknown)}. Expected any of {list(PARTS)}.")
+        self._set_frozen([part for part in self.frozen if parts and part not in parts])
+
+    def _set_frozen(self, parts):
+        self.frozen = tuple(dict.fromkeys(parts))
+        set_trainable(self, self.frozen)
+        if self.compiled:
+            # The optimizer and the compiled step hold the variables of the old choice.
+            self.compile_from_config(self.get_compile_config())
+
+    def save_to_preset(self, directory: str, weights_dtype: str = "float32"):
+        """Write the model as a preset directory that `from_preset` reads.
+
+        Args:
+            directory: Directory to write; must not exist or be empty.
+            weights_dtype: `"float32"`, or `"float16"` for half the size on disk.
+
+        Raises:
+            ValueError: If the encoder is a custom Keras model: save those as `.keras`.
+            FileExistsError: If the directory holds anything.
+
+        Example:
+
+        >>> import eseg_keras, tempfile
+        >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+        >>> model.save_to_preset(tempfile.mkdtemp())
+        """
+        from eseg_keras.presets.writer import save_to_preset
+
+        save_to_preset(self, directory, weights_dtype)
+
+    @classmethod
+    def from_preset(
+        cls, preset: str, num_classes: int | None = None, load_weights: bool = True, **overrides
+    ) -> "ESeg":
+        """Build a model from a preset.
+
+        Args:
+            preset: A name in `ESeg.presets`, a preset directory, or `"hf://user/repository"`. A
+                bare name such as `"eseg_s"` is the architecture with an ImageNet encoder (Lite:
+                random) and a random decoder.
+            num_classes: `None` or the preset's number keeps the whole model; another number keeps
+                all but the classifier, which starts anew.
+            load_weights: `False` builds with random weights and reads no file. Defaults to `True`.
+            **overrides: Constructor arguments to change, such as `image_shape` or `class_names`.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: For an unknown name or argument, or damaged files.
+            FileNotFoundError: If a file is missing.
+
+        Example:
+
+        >>> import eseg_keras
+        >>> model = eseg_keras.ESeg.from_preset("eseg_lite_s", num_classes=11, load_weights=False)
+        >>> model.num_classes
+        11
+        """
+        from eseg_keras.presets.loader import from_preset
+
+        return from_preset(cls, preset, num_classes, load_weights, overrides)
+
+    def get_config(self):
+        """Return the constructor arguments as a dict of plain types."""
+        encoder = self.encoder_name
+        if encoder is None:
+            encoder = keras.saving.serialize_keras_object(self.encoder)
+        return {
+            "encoder": encoder,
+            "num_classes": self.num_classes,
+            "decoder": self.decoder_name,
+            "min_level": self.min_level,
+            "max_level": self.max_level,
+            "decoder_channels": self.decoder_channels,
+            "decoder_repeats": self.decoder_repeats,
+            "activation": self.activation,
+            "fusion": self.fusion,
+            "image_shape": self.image_shape,
+            "ignore_label": self.ignore_label,
+            "class_names": self.class_names,
+            "palette": self.palette,
+            "folded": self.folded,
+            "frozen": self.frozen,
+            "dtype": self.network_policy.name,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Build from what `get_config` returned."""
+        config = dict(config)
+        if isinstance(config["encoder"], dict):
+            config["encoder"] = keras.saving.deserialize_keras_object(
+                config["encoder"], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+
+def _pyramid_levels(features, min_level, max_level):
+    if not isinstance(features, dict):
+        raise ValueError(
+            "The encoder must return a dict of features 'P2', 'P3', ... "
+            f"Received: {type(features).__name__}"
+        )
+    by_level = {int(str(key).lstrip("P")): x for key, x in features.items()}
+    levels = sorted(level for level in by_level if min_level <= level <= max_level)
+    if not levels or levels != list(range(min_level, levels[-1] + 1)):
+        raise ValueError(
+            f"The encoder must give consecutive levels from P{min_level}. "
+            f"Received: {[f'P{level}' for level in sorted(by_level)]}. Change min_level or the "
+            "encoder's outputs."
+        )
+    return {f"P{level}": by_level[level] for level in levels}
+
+
+def _rounds_up(encoder, image_shape):
+    """Whether each level is half the one below it, rounded up."""
+    # 513 is odd at every stride, so an encoder that rounds down shows.
+    height, width = (513 if size is None else size for size in image_shape[:2])
+    shapes = encoder.compute_output_shape((1, height, width, image_shape[2]))
+    return all(
+        tuple(shape[1:3]) == (-(-height // 2**level), -(-width // 2**level))
+        for level, shape in ((int(str(key).lstrip("P")), shape) for key, shape in shapes.items())
+    )

@@ -1,0 +1,30 @@
+"""Which parts of a model train."""
+
+import keras
+
+PARTS = ("encoder", "decoder", "head", "batch_norm")
+
+
+def set_trainable(model: keras.Model, frozen: tuple[str, ...]):
+    """Make every layer of an ESeg trainable but those of the frozen parts.
+
+    The attribute is set on the nested models themselves: their constructor argument does not
+    reach a model that contains them.
+
+    Args:
+        model: An ESeg.
+        frozen: Names out of `PARTS`.
+
+    Raises:
+        ValueError: For an unknown part.
+    """
+    if unknown := set(frozen) - set(PARTS):
+        raise ValueError(f"Unknown parts {sorted(unknown)}. Expected any of {list(PARTS)}.")
+    model.trainable = True
+    for part in frozen:
+        if part == "batch_norm":
+            for layer in model._flatten_layers(include_self=False):
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.trainable = False
+        else:
+            getattr(model, part).trainable = False

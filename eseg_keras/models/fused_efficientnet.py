@@ -1,0 +1,139 @@
+"""The ESeg-Lite encoder: EfficientNet-B0's stages as Fused-MBConv blocks."""
+
+import math
+
+import keras
+from keras import layers
+
+from eseg_keras.layers import BatchNormalization, ImageScaling
+from eseg_keras.models.image_constants import IMAGENET_OFFSET, IMAGENET_SCALE, for_channels
+
+# (kernel, stride, expansion, repeats, filters) of EfficientNet-B0 before scaling.
+B0_STAGES = (
+    (3, 1, 1, 1, 16),
+    (3, 2, 6, 2, 24),
+    (5, 2, 6, 2, 40),
+    (3, 2, 6, 3, 80),
+    (5, 1, 6, 3, 112),
+    (5, 2, 6, 4, 192),
+    (3, 1, 6, 1, 320),
+)
+B0_STEM = 32
+# The last stage at each stride, counted from 1.
+ENDPOINT_STAGES = {2: "P2", 3: "P3", 5: "P4", 7: "P5"}
+
+
+def round_filters(filters: int, width: float, divisor: int = 8) -> int:
+    """Scale a filter count and round it to a multiple of `divisor`, never more than 10% down.
+
+    Args:
+        filters: Filters before scaling.
+        width: Width multiplier.
+        divisor: The result is a multiple of it. Defaults to 8.
+
+    Returns:
+        The scaled filter count.
+
+    Example:
+
+    >>> from eseg_keras.models.fused_efficientnet import round_filters
+    >>> round_filters(112, 0.4)
+    48
+
+    Reference:
+        [EfficientNet](https://arxiv.org/abs/1905.11946)
+    """
+    scaled = filters * width
+    rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * scaled else rounded + divisor
+
+
+def round_repeats(repeats: int, depth: float) -> int:
+    """Scale the number of blocks in a stage, rounding up."""
+    return math.ceil(depth * repeats)
+
+
+def fused_efficientnet(
+    width: float,
+    depth: float,
+    image_shape: tuple[int | None, int | None, int] = (None, None, 3),
+    name: str = "fused_efficientnet",
+) -> keras.Model:
+    """Build the encoder of ESeg-Lite with random weights.
+
+    EfficientNet-B0's stage table scaled by (width, depth) as EfficientNet does, every MBConv
+    replaced by a Fused-MBConv, no squeeze-and-excitation, ReLU everywhere: what TensorRT runs
+    fast (ESeg, section 3.3).
+
+    Args:
+        width: Multiplier of every filter count, the stem's included.
+        depth: Multiplier of every stage's number of blocks.
+        image_shape: (H, W, C) of the images, H and W may be `None`.
+        name: Name of the model.
+
+    Returns:
+        A Keras model from images [B, H, W, C], 0..255, to a dict of features `"P2"`..`"P5"`, Pl of
+        shape [B, ceil(H / 2^l), ceil(W / 2^l), c_l].
+
+    Example:
+
+    >>> from eseg_keras.models import fused_efficientnet
+    >>> encoder = fused_efficientnet(0.4, 0.6)
+    >>> {level: feature.shape[-1] for level, feature in encoder.output.items()}
+    {'P2': 16, 'P3': 16, 'P4': 48, 'P5': 128}
+
+    Reference:
+        [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683),
+        [EfficientNetV2](https://arxiv.org/abs/2104.00298) for the Fused-MBConv block
+    """
+    images = keras.Input(image_shape, name="images")
+    x = ImageScaling(
+        scale=for_channels(IMAGENET_SCALE, image_shape[-1]),
+        offset=for_channels(IMAGENET_OFFSET, image_shape[-1]),
+        name="image_scaling",
+    )(images)
+    x = _conv_bn_relu(x, round_filters(B0_STEM, width), 3, stride=2, name="stem")
+    endpoints = {}
+    for stage, (kernel, stride, expansion, repeats, filters) in enumerate(B0_STAGES, start=1):
+        for block in range(round_repeats(repeats, depth)):
+            x = _fused_mbconv(
+                x,
+                round_filters(filters, width),
+                kernel,
+                stride if block == 0 else 1,
+                expansion,
+                name=f"stage{stage}_block{block + 1}",
+            )
+        if stage in ENDPOINT_STAGES:
+            endpoints[ENDPOINT_STAGES[stage]] = x
+    return keras.Model(images, endpoints, name=name)
+
+
+def _fused_mbconv(x, filters, kernel, stride, expansion, name):
+    channels = x.shape[-1]
+    if expansion == 1:
+        y = _conv_bn_relu(x, filters, kernel, stride, f"{name}_conv")
+    else:
+        y = _conv_bn_relu(x, expansion * channels, kernel, stride, f"{name}_expand")
+        y = _conv_bn(y, filters, 1, 1, f"{name}_project")
+    if stride == 1 and channels == filters:
+        y = layers.Add(name=f"{name}_add")([x, y])
+    return y
+
+
+def _conv_bn(x, filters, kernel, stride, name):
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        # The initialiser of EfficientNet's convolutions.
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal"),
+        name=name,
+    )(x)
+    return BatchNormalization(name=f"{name}_bn")(x)
+
+
+def _conv_bn_relu(x, filters, kernel, stride, name):
+    return layers.ReLU(name=f"{name}_relu")(_conv_bn(x, filters, kernel, stride, name))

@@ -1,0 +1,23 @@
+"""Constants that turn images of 0..255 into what encoders were trained on."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+# image * scale + offset == (image / 255 - mean) / std, in RGB order.
+IMAGENET_SCALE = [1 / (255 * std) for std in IMAGENET_STD]
+IMAGENET_OFFSET = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+
+
+def for_channels(constants: float | list[float], channels: int) -> float | list[float]:
+    """Return per-channel constants for images that need not be RGB.
+
+    Args:
+        constants: One float, or three for RGB.
+        channels: Channels of the images.
+
+    Returns:
+        The constants unchanged for three channels or a single float, else their mean: a grey or
+        multispectral image has no RGB statistics.
+    """
+    if channels == 3 or isinstance(constants, int | float):
+        return constants
+    return sum(constants) / len(constants)

@@ -1,0 +1,71 @@
+"""ImageNet files of keras.applications: finding, fetching and reading them."""
+
+import os
+import pathlib
+
+import keras
+
+from eseg_keras.models.encoder_table import EncoderSpec
+
+
+def imagenet_file(name: str, spec: EncoderSpec) -> pathlib.Path:
+    """Return the path of an encoder's ImageNet file, downloaded by Keras if it is not cached.
+
+    A file that is there is taken as it is: Keras itself would delete one whose hash it does not
+    know.
+
+    Args:
+        name: Name of the encoder, for the message.
+        spec: Its row in the table.
+
+    Returns:
+        Path of the file in Keras' cache.
+
+    Raises:
+        FileNotFoundError: If the file is not cached and cannot be downloaded.
+    """
+    home = os.environ.get("KERAS_HOME", os.path.expanduser("~/.keras"))
+    path = pathlib.Path(home) / "models" / spec.weights_file
+    if path.exists():
+        return path
+    try:
+        # The application knows the address and the hash; its download fails at once offline.
+        getattr(keras.applications, spec.application)(
+            include_top=False, weights="imagenet", input_shape=(None, None, 3)
+        )
+    except Exception as error:
+        raise FileNotFoundError(
+            f"The ImageNet weights of {name!r} are not on this machine and could not be "
+            f"downloaded ({_first_line(error)}). Expected the file {spec.weights_file} at "
+            f"{path}: put it there, or build without it: from_preset(..., load_weights=False) or "
+            "encoder_weights=None."
+        ) from error
+    return path
+
+
+def read_application_weights(application: keras.Model, path: str | os.PathLike):
+    """Load a file in the layout of keras.applications' `*_notop.h5` into an application.
+
+    Args:
+        application: The network, built by keras.applications without its classifier.
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, corrupted or of another network.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no weights file at {path}.")
+    try:
+        application.load_weights(path)
+    except Exception as error:
+        raise ValueError(
+            f"{path} does not hold the weights of {application.name} without its classifier "
+            f"({_first_line(error)}). It may be truncated or of another network: delete it and "
+            "download it again, or build without it: load_weights=False or encoder_weights=None."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

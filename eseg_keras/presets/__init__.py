@@ -1,0 +1,1 @@
+"""Presets: named architectures and trained weights, and their directories."""

@@ -1,0 +1,101 @@
+"""Writing a model as a preset directory."""
+
+import datetime
+import json
+import os
+import pathlib
+
+import h5py
+import keras
+import numpy as np
+
+from eseg_keras.presets.files import (
+    CONFIG_FILE,
+    METADATA_FILE,
+    PREPROCESSOR_FILE,
+    WEIGHTS_FILE,
+    NewDirectory,
+    fingerprint,
+)
+from eseg_keras.version import __version__
+
+# What the user of a preset chooses anew: the policy in force when it is loaded.
+_NOT_SAVED = ("dtype", "name")
+_LABELS = ("class_names", "palette", "ignore_label")
+
+
+def save_to_preset(model, directory: str | os.PathLike, weights_dtype: str = "float32"):
+    """Write a preset directory: three JSON files and the weights.
+
+    Args:
+        model: An ESeg whose encoder was given by name.
+        directory: Directory to write; it must not exist, or be empty.
+        weights_dtype: `"float32"`, or `"float16"` for a file of half the size: kernels in half
+            precision, biases and statistics in float32.
+
+    Raises:
+        ValueError: If the encoder is a custom Keras model.
+        FileExistsError: If the directory holds anything.
+    """
+    if weights_dtype not in ("float32", "float16"):
+        raise ValueError(
+            f"`weights_dtype` must be 'float32' or 'float16'. Received: {weights_dtype!r}"
+        )
+    config = model.get_config()
+    if not isinstance(config["encoder"], str):
+        raise ValueError(
+            "A preset names its encoder, and this model's encoder is a custom Keras model "
+            f"({model.encoder.name!r}). Save it with model.save('model.keras')."
+        )
+    for key in _NOT_SAVED:
+        config.pop(key)
+    preprocessor = {
+        "image_range": [0, 255],
+        "color_space": "RGB" if model.image_shape[-1] == 3 else None,
+        **{key: config.pop(key) for key in _LABELS},
+    }
+    with NewDirectory(directory) as temporary:
+        weights = temporary / WEIGHTS_FILE
+        model.save_weights(weights)
+        if weights_dtype == "float16":
+            _halve(weights)
+        metadata = {
+            "eseg_keras_version": __version__,
+            "keras_version": keras.version(),
+            "parameter_count": model.count_params(),
+            "date_saved": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d@%H:%M:%S"),
+            "weights": fingerprint(weights),
+        }
+        class_config = {"class_name": "ESeg", "registered_name": "eseg_keras>ESeg"}
+        _write_json(temporary / CONFIG_FILE, {**class_config, "config": config})
+        _write_json(temporary / METADATA_FILE, metadata)
+        _write_json(temporary / PREPROCESSOR_FILE, preprocessor)
+
+
+def _write_json(path: pathlib.Path, content: dict):
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def _halve(path: pathlib.Path):
+    """Rewrite the kernels of an HDF5 weights file in half precision."""
+    rewritten = path.with_suffix(".half")
+    with h5py.File(path, "r") as source, h5py.File(rewritten, "w") as target:
+        _copy_attributes(source, target)
+
+        def copy(name, item):
+            if isinstance(item, h5py.Group):
+                _copy_attributes(item, target.require_group(name))
+                return
+            values = item[()]
+            # Kernels only: biases and statistics are small on disk, and a variance has no bound.
+            if values.ndim > 1 and np.abs(values).max() <= np.finfo("float16").max:
+                values = values.astype("float16")
+            _copy_attributes(item, target.create_dataset(name, data=values))
+
+        source.visititems(copy)
+    rewritten.replace(path)
+
+
+def _copy_attributes(source, target):
+    for key, value in source.attrs.items():
+        target.attrs[key] = value

@@ -1,0 +1,149 @@
+"""Changes to an experiment from the command line, checked against its annotations."""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from typing import Any, Literal
+
+from eseg_keras.training.experiment import Experiment
+
+
+def override(experiment: Experiment, assignments: list[str]) -> Experiment:
+    """Return a copy of an experiment with some values changed.
+
+    Lists are separated by commas, lists of lists by semicolons, and the pairs of a map are joined
+    by colons: `image_size=360,480`, `palette=0,0,0;128,64,128`, `label_map=11:255,12:255`. What may
+    be missing takes `none`.
+
+    Args:
+        experiment: The experiment to start from.
+        assignments: Strings `"key=value"`; later ones win.
+
+    Returns:
+        The changed experiment.
+
+    Raises:
+        ValueError: For an unknown key (with the nearest ones), a value that does not fit the key's
+            type, or a value the experiment refuses.
+
+    Example:
+
+    >>> from eseg_keras.training import Experiment, override
+    >>> override(Experiment(num_classes=2), ["epochs=3", "image_size=64,96"]).image_size
+    (64, 96)
+    """
+    hints = typing.get_type_hints(Experiment)
+    changes = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip()
+        if not equals:
+            raise ValueError(f"Expected key=value, such as epochs=10. Received: '{assignment}'")
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=3, cutoff=0.4) or sorted(hints)
+            raise ValueError(f"An experiment has no '{key}'. Nearest keys: {', '.join(near)}")
+        try:
+            changes[key] = _parse(text.strip(), hints[key])
+        except _Misfit:
+            raise ValueError(
+                f"{key} must be {_describe(hints[key])}. Received: {key}={text}"
+            ) from None
+    if "class_names" in changes and "num_classes" not in changes:
+        changes["num_classes"] = None  # Counted again from the new names.
+    return dataclasses.replace(experiment, **changes)
+
+
+class _Misfit(Exception):
+    """A text that does not fit a type."""
+
+
+def _parse(text, hint):
+    """Turn a text into a value of a type annotation, or raise `_Misfit`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return _parse_first(text, args)
+    if origin is Literal and text in args:
+        return text
+    if origin is tuple:
+        return _parse_tuple(text, args)
+    if origin is dict:
+        return dict(_parse_pair(pair, args) for pair in _split(text, args[0]))
+    if hint is types.NoneType and text.lower() == "none":
+        return None
+    if hint is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if hint is str:
+        return text
+    if hint in (int, float):
+        return _parse_number(text, hint)
+    raise _Misfit
+
+
+def _parse_number(text, hint):
+    try:
+        value = hint(text)
+    except ValueError:
+        raise _Misfit from None
+    if not math.isfinite(value):
+        raise _Misfit
+    return value
+
+
+def _parse_first(text, hints):
+    # "none" is None wherever that is possible, also for names.
+    for hint in sorted(hints, key=lambda hint: hint is not types.NoneType):
+        try:
+            return _parse(text, hint)
+        except _Misfit:
+            continue
+    raise _Misfit
+
+
+def _parse_tuple(text, args):
+    items = _split(text, args[0])
+    if args[-1] is Ellipsis:
+        return tuple(_parse(item, args[0]) for item in items)
+    if len(items) != len(args):
+        raise _Misfit
+    return tuple(_parse(item, arg) for item, arg in zip(items, args, strict=True))
+
+
+def _parse_pair(text, args):
+    key, colon, value = text.partition(":")
+    if not colon:
+        raise _Misfit
+    return _parse(key.strip(), args[0]), _parse(value.strip(), args[1])
+
+
+def _split(text, item_hint):
+    separator = ";" if typing.get_origin(item_hint) is tuple else ","
+    return [item.strip() for item in text.split(separator)] if text else []
+
+
+_NAMES: dict[Any, str] = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a text",
+    types.NoneType: "none",
+}
+
+
+def _describe(hint):
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_describe(arg) for arg in args)
+    if origin is Literal:
+        return " or ".join(args)
+    if origin is dict:
+        pairs = "11:255,12:255" if args[0] is int else "0,0,0:255;0,0,128:1"
+        return f"pairs such as {pairs}"
+    if origin is tuple and typing.get_origin(args[0]) is tuple:
+        return f"a list, separated by semicolons, each {_describe(args[0])}"
+    if origin is tuple and args[-1] is Ellipsis:
+        return f"a list, separated by commas, each {_describe(args[0])}"
+    if origin is tuple:
+        return f"{len(args)} values separated by commas, each {_describe(args[0])}"
+    return _NAMES[hint]

@@ -1,0 +1,34 @@
+"""ESeg-Lite-S on a folder of your own photos and masks.
+
+Data: photos and masks of the same names, with the class id of each pixel as the mask's value and
+255 where there is none:
+    DATA/images/train/NAME.jpg   DATA/annotations/train/NAME.png
+    DATA/images/val/NAME.jpg     DATA/annotations/val/NAME.png
+
+Copy this file, write your class names into it and train with `--experiment my_file.py`; or name the
+classes in the command.
+
+Command:  eseg train --experiment folders/eseg_lite_s --data_dir DATA --model_dir runs/mine
+              --set class_names=background,person
+Hardware: any; two CPU cores do for some hundred photos
+Time:     not run yet
+Score:    depends on the photos
+"""
+
+from eseg_keras.training import Experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return Experiment(
+        preset="eseg_lite_s",
+        load_weights=False,
+        class_names=("background", "object"),
+        data="folders",
+        image_size=(512, 512),
+        batch_size=8,
+        epochs=20,
+        scale=(0.5, 2.0),
+        learning_rate=0.05,
+        warmup_steps=50,
+    )

@@ -1,0 +1,81 @@
+"""Packaging of eseg_keras. Tools (ruff, pytest) are configured in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_namespace_packages, find_packages, setup
+
+ROOT = Path(__file__).parent
+
+VERSION = re.search(
+    r'__version__ = "([^"]+)"', (ROOT / "eseg_keras" / "version.py").read_text("utf-8")
+).group(1)
+
+# experiments/ stands at the top level of the repository, where it is easy to find and to copy, and
+# is installed inside the package, where `eseg train --experiment NAME` finds it. Its folders hold
+# no __init__.py: each file is loaded by its path, exactly as a user's own experiment file is.
+EXPERIMENTS = ["eseg_keras.experiments"] + [
+    f"eseg_keras.experiments.{name}" for name in find_namespace_packages("experiments")
+]
+
+# TensorFlow reads the images and trains. The network itself runs on any Keras backend.
+TENSORFLOW = ">=2.20,<2.22"
+
+EXTRAS = {
+    "tensorflow": [f"tensorflow{TENSORFLOW}"],
+    "tensorflow-cpu": [f"tensorflow-cpu{TENSORFLOW}"],
+    "tensorflow-cuda": [f"tensorflow[and-cuda]{TENSORFLOW}"],
+    "jax": ["jax>=0.7"],
+    "torch": ["torch>=2.6"],
+    # tensorflow-datasets imports importlib_resources without declaring it.
+    "data": ["tensorflow-datasets>=4.9.9", "importlib_resources>=6"],
+    "export": ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.20", "ai-edge-litert>=2.0"],
+    "hub": ["huggingface_hub>=0.34"],
+    "visualization": ["matplotlib>=3.9"],
+    "docs": ["matplotlib>=3.9", "nbformat>=5.10", "nbclient>=0.10", "ipykernel>=6.29"],
+    "dev": [
+        "build>=1.2",
+        "hypothesis>=6.100",
+        "pytest>=8",
+        "pytest-xdist>=3.6",
+        "ruff>=0.12",
+        "setuptools>=70",
+        "wheel>=0.43",
+    ],
+}
+
+setup(
+    name="eseg-keras",
+    version=VERSION,
+    description="ESeg: semantic segmentation without high-resolution features, in Keras 3",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["eseg_keras", "eseg_keras.*"]) + EXPERIMENTS,
+    package_dir={"eseg_keras.experiments": "experiments"},
+    package_data={
+        "eseg_keras": ["py.typed"],
+        "eseg_keras.presets": ["**/*.json", "**/*.h5", "**/*.md"],
+    },
+    install_requires=[
+        "absl-py>=2.1",
+        "h5py>=3.11",
+        "keras>=3.13",
+        "numpy>=1.26",
+        "pillow>=10.3",
+        "rich>=13.7",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["eseg = eseg_keras.cli.main:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+    keywords=["semantic segmentation", "keras", "tensorflow", "efficientnet", "bifpn"],
+)

@@ -1,0 +1,114 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eseg_keras.data import Augmentation
+
+sizes = st.tuples(st.integers(1, 48), st.integers(1, 48))
+scales = st.tuples(st.floats(0.2, 3), st.floats(0.2, 3)).map(sorted).map(tuple)
+
+
+def blocks(size, seed):
+    """An image of flat 8×8 blocks whose value tells their label."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 6, [-(-side // 8) for side in size], dtype=np.uint8)
+    mask = np.kron(coarse, np.ones((8, 8), np.uint8))[: size[0], : size[1]]
+    return np.repeat(mask[..., None] * 40, 3, axis=-1), mask
+
+
+@given(sizes, sizes, scales, st.booleans(), st.integers(0, 2**32))
+def test_size_dtype_labels_and_repeatability(size, image_size, scale, flip, seed):
+    image, mask = blocks(size, seed)
+    before = image.copy(), mask.copy()
+    augmentation = Augmentation(flip=flip, scale=scale)
+    new_image, new_mask = augmentation(image, mask, image_size, np.random.default_rng(seed))
+    assert new_image.shape == (*image_size, 3) and new_image.dtype == np.uint8
+    assert new_mask.shape == image_size and new_mask.dtype == np.uint8
+    assert set(np.unique(new_mask)) <= {*np.unique(mask).tolist(), 255}
+    again = augmentation(image, mask, image_size, np.random.default_rng(seed))
+    np.testing.assert_array_equal(new_image, again[0])
+    np.testing.assert_array_equal(new_mask, again[1])
+    np.testing.assert_array_equal(image, before[0])
+    np.testing.assert_array_equal(mask, before[1])
+
+
+@given(st.integers(0, 2**32))
+def test_image_and_mask_move_together(seed):
+    image, mask = blocks((64, 80), seed)
+    augmentation = Augmentation(fill=(250.0, 250.0, 250.0))
+    image, mask = augmentation(image, mask, (48, 56), np.random.default_rng(seed))
+    # Away from the edges between labels, where the image is interpolated, each pixel of the image
+    # still says its label; where nothing is shown, both say so.
+    inside = np.zeros(mask.shape, bool)
+    middle = mask[2:-2, 2:-2]
+    inside[2:-2, 2:-2] = True
+    for dy in range(-2, 3):
+        for dx in range(-2, 3):
+            shifted = mask[2 + dy : mask.shape[0] - 2 + dy, 2 + dx : mask.shape[1] - 2 + dx]
+            inside[2:-2, 2:-2] &= shifted == middle
+    expected = np.where(mask == 255, 250, mask.astype(int) * 40)
+    assert inside.any()
+    np.testing.assert_array_equal(image[inside], np.repeat(expected[inside][:, None], 3, axis=1))
+
+
+def test_flips_both_half_of_the_time():
+    image, mask = blocks((16, 24), 0)
+    image[3, 5], mask[3, 5] = 7, 9
+    augmentation = Augmentation(scale=(1, 1))
+    flipped = 0
+    for seed in range(100):
+        new_image, new_mask = augmentation(image, mask, (16, 24), np.random.default_rng(seed))
+        if (new_mask == mask).all():
+            np.testing.assert_array_equal(new_image, image)
+        else:
+            flipped += 1
+            np.testing.assert_array_equal(new_mask, mask[:, ::-1])
+            np.testing.assert_array_equal(new_image, image[:, ::-1])
+    assert 30 < flipped < 70
+
+
+def test_without_flip_nothing_is_mirrored():
+    image, mask = blocks((16, 24), 0)
+    for seed in range(20):
+        augmentation = Augmentation(flip=False, scale=(1, 1))
+        _, new_mask = augmentation(image, mask, (16, 24), np.random.default_rng(seed))
+        np.testing.assert_array_equal(new_mask, mask)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_scale_is_relative_to_the_photo(scale):
+    mask = np.zeros((100, 100), np.uint8)
+    mask[40:60, 40:60] = 1
+    image = np.repeat(mask[..., None], 3, axis=-1)
+    _, mask = Augmentation(scale=(scale, scale))(image, mask, (220, 220), np.random.default_rng(0))
+    assert (mask == 1).sum() == (20 * scale) ** 2
+    assert (mask != 255).sum() == (100 * scale) ** 2
+
+
+def test_scales_and_crops_cover_their_range():
+    mask = np.tile(np.arange(100, dtype=np.uint8), (100, 1))
+    image = np.repeat(mask[..., None], 3, axis=-1)
+    augmentation = Augmentation(flip=False, ignore_label=200)
+    results = [
+        augmentation(image, mask, (50, 50), np.random.default_rng(seed))[1] for seed in range(200)
+    ]
+    corners = np.array([mask[0, 0] for mask in results])
+    assert corners.min() < 5 and corners.max() > 65  # every place, up to (200 - 50) / 2
+    widths = np.array([np.ptp(mask[25]) + 1 for mask in results])
+    assert widths.min() < 29 and widths.max() > 95  # from scale 2 to scale 0.5
+
+
+@pytest.mark.parametrize("scale", [(0, 1), (2, 1), (-1, 1)])
+def test_bad_scale_is_refused(scale):
+    with pytest.raises(ValueError, match="scale="):
+        Augmentation(scale=scale)
+
+
+def test_is_frozen_and_takes_no_unknown_argument():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Augmentation().flip = False
+    with pytest.raises(TypeError):
+        Augmentation(rotate=True)

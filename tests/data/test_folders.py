@@ -1,0 +1,392 @@
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from eseg_keras.data import FolderError, FolderExamples, LabelReader, from_folders
+
+SIZE = (40, 56)
+
+
+def photo(seed, size=SIZE):
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def labels(seed, size=SIZE, values=(0, 1, 2, 255)):
+    return np.random.default_rng([seed, 1]).choice(values, size).astype(np.uint8)
+
+
+class Folders:
+    """A folder of photos and one of masks, and `from_folders` on them."""
+
+    def __init__(self, root):
+        self.images, self.masks = root / "images", root / "masks"
+        self.images.mkdir()
+        self.masks.mkdir()
+
+    def add_photo(self, name, array):
+        path = self.images / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(array).save(path, **({"lossless": True} if "webp" in name else {}))
+
+    def add_mask(self, name, array):
+        path = self.masks / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(array).save(path)
+
+    def add(self, name, seed=0, suffix=".png", **options):
+        self.add_photo(f"{name}{suffix}", photo(seed))
+        self.add_mask(f"{name}.png", labels(seed, **options))
+
+    def dataset(self, **options):
+        options = {"num_classes": 3, "batch_size": 2} | options
+        return from_folders(self.images, self.masks, **options)
+
+    def problems(self, **options):
+        with pytest.raises(FolderError) as caught:
+            self.dataset(**options)
+        return caught.value
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return Folders(tmp_path)
+
+
+def arrays(dataset):
+    return [tuple(tensor.numpy() for tensor in batch) for batch in dataset]
+
+
+def examples(dataset):
+    return [example for batch in arrays(dataset) for example in zip(*batch, strict=True)]
+
+
+def test_pairs_by_name_in_order_with_folders_inside(folders):
+    names = ["b", "a", "street/ü b", "street/a 1", "street/deep/c.d"]
+    suffixes = [".png", ".bmp", ".webp", ".PNG", ".Bmp"]
+    for seed, (name, suffix) in enumerate(zip(names, suffixes, strict=True)):
+        folders.add(name, seed, suffix)
+    (folders.images / "Thumbs.db").write_bytes(b"no image")
+    (folders.images / ".hidden.png").write_bytes(b"no image")
+    (folders.masks / ".cache").mkdir()
+    (folders.masks / ".cache" / "a.png").write_bytes(b"no image")
+    found = examples(folders.dataset())
+    assert len(found) == 5
+    for name, (image, mask) in zip(sorted(names), found, strict=True):
+        np.testing.assert_array_equal(image, photo(names.index(name)))
+        np.testing.assert_array_equal(mask, labels(names.index(name)))
+
+
+def test_jpeg_photos(folders):
+    for index in range(3):
+        folders.add_photo(f"{index}.jpg", np.full((*SIZE, 3), 60 * index, np.uint8))
+        folders.add_mask(f"{index}.png", labels(index))
+    for index, (image, mask) in enumerate(examples(folders.dataset())):
+        assert np.abs(image.astype(int) - 60 * index).max() <= 1
+        np.testing.assert_array_equal(mask, labels(index))
+
+
+def test_mask_suffix(folders, tmp_path):
+    for index in range(2):
+        folders.add_photo(f"{index}.png", photo(index))
+        folders.add_mask(f"{index}_labels.png", labels(index))
+        folders.add_mask(f"{index}_color.png", photo(index))
+        folders.add_photo(f"{index}_both.png", labels(index))
+    found = examples(
+        from_folders(
+            folders.images, folders.images, num_classes=3, mask_suffix="_both", verbose=False
+        )
+    )
+    np.testing.assert_array_equal(found[1][1], labels(1))
+    for index in range(2):
+        (folders.images / f"{index}_both.png").unlink()
+    assert len(examples(folders.dataset(mask_suffix="_labels"))) == 2
+
+
+def test_shapes_are_static_for_photos_of_one_size(folders):
+    for index in range(3):
+        folders.add(f"{index}", index)
+    assert folders.dataset().element_spec[0].shape == (None, *SIZE, 3)
+    assert folders.dataset(check=False).element_spec[0].shape == (None, None, None, 3)
+    assert folders.dataset(augment=True).element_spec[1].shape == (None, *SIZE)
+    assert folders.dataset(augment=True, long_side=28).element_spec[1].shape == (None, 20, 28)
+    assert folders.dataset(image_size=(32, 33)).element_spec[1].shape == (None, 32, 33)
+
+
+def test_long_side(folders):
+    folders.add("one")
+    ((image, mask),) = examples(folders.dataset(long_side=28))
+    assert image.shape == (20, 28, 3)
+    np.testing.assert_array_equal(mask, labels(0)[1::2, 1::2])
+
+
+def test_mixed_sizes(folders):
+    folders.add("a")
+    folders.add_photo("b.png", photo(1, (44, 33)))
+    folders.add_mask("b.png", labels(1, (44, 33)))
+    assert arrays(folders.dataset())[0][0].shape == (2, 44, 56, 3)
+    for (image, mask), seed, size in zip(
+        examples(folders.dataset(batch_size=1)), (0, 1), (SIZE, (44, 33)), strict=True
+    ):
+        np.testing.assert_array_equal(image, photo(seed, size))
+        np.testing.assert_array_equal(mask, labels(seed, size))
+    with pytest.raises(ValueError, match="image_size"):
+        folders.dataset(augment=True)
+    assert arrays(folders.dataset(augment=True, image_size=(24, 24)))[0][0].shape == (2, 24, 24, 3)
+
+
+def test_exif_orientation(folders):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = photo(0)
+    Image.fromarray(np.rot90(upright)).save(folders.images / "one.png", exif=exif)
+    folders.add_mask("one.png", labels(0))
+    ((image, mask),) = examples(folders.dataset())
+    np.testing.assert_array_equal(image, upright)
+    np.testing.assert_array_equal(mask, labels(0))
+
+
+def test_mask_drawn_on_a_photo_lying_on_its_side(folders):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(photo(0)).save(folders.images / "one.png", exif=exif)
+    folders.add_mask("one.png", labels(0))
+    ((problem, names),) = folders.problems().problems.items()
+    assert "EXIF" in problem and "56×40 / mask 40×56" in names[0]
+
+
+def test_every_offending_file_is_reported_at_once(folders):
+    for index in range(30):
+        folders.add(f"void {index:02}", index, values=(0, 1, 11))
+    folders.add("fine")
+    folders.add("small")
+    folders.add_mask("small.png", labels(0, (40, 55)))
+    folders.add("torn")
+    for path in (folders.images / "torn.png", folders.masks / "torn.png"):
+        path.write_bytes(path.read_bytes()[:-60])
+    folders.add_photo("lossy.png", photo(1))
+    Image.fromarray(labels(1)).save(folders.masks / "lossy.jpg")
+    error = folders.problems(num_classes=11)
+    found = {problem: [str(name) for name in names] for problem, names in error.problems.items()}
+    (void,) = [names for problem, names in found.items() if "label_map={11: 255}" in problem]
+    assert void == [str(folders.masks / f"void {index:02}.png") for index in range(30)]
+    (sizes,) = [names for problem, names in found.items() if "differ in size" in problem]
+    assert len(sizes) == 1 and "small.png 40×56 / mask 40×55" in sizes[0]
+    (torn,) = [names for problem, names in found.items() if "truncated" in problem]
+    assert torn == [str(folders.images / "torn.png"), str(folders.masks / "torn.png")]
+    (lossy,) = [names for problem, names in found.items() if "with loss" in problem]
+    assert lossy == [str(folders.masks / "lossy.jpg")]
+    assert len(found) == 4
+    message = str(error)
+    assert "30 files: has the label 11" in message and "num_classes=12" in message
+    assert "void 19.png, and 10 more" in message and "void 20.png" not in message
+    assert "2 files: cannot be read" in message and "1 file: photo and mask differ" in message
+    assert "fine" not in message
+
+
+def test_files_without_a_partner_are_reported_both_ways(folders):
+    folders.add("both")
+    folders.add_photo("x/photo.png", photo(0))
+    folders.add_mask("mask.png", labels(0))
+    folders.add_photo("both.jpg", photo(0))
+    error = folders.problems()
+    doubles, photos, masks = error.problems.values()
+    assert "both.jpg and" in doubles[0] and "both.png" in doubles[0]
+    assert photos == (str(folders.images / "x" / "photo.png"),)
+    assert masks == (str(folders.masks / "mask.png"),)
+    assert "photo without a mask" in str(error) and "mask without a photo" in str(error)
+
+
+def test_empty_and_missing_folders(folders, tmp_path):
+    error = folders.problems()
+    assert error.problems == {
+        "no image inside (.bmp, .jpeg, .jpg, .png, .webp)": (
+            str(folders.images),
+            str(folders.masks),
+        )
+    }
+    with pytest.raises(FolderError, match="there is no folder"):
+        from_folders(tmp_path / "nothing", folders.masks, num_classes=3)
+
+
+def test_unknown_color_is_named_with_its_files(folders):
+    colors = [(1, 2, 3), (4, 5, 6)]
+    for name in "ab":
+        folders.add_photo(f"{name}.png", photo(0))
+        mask = np.full((*SIZE, 3), colors[0], np.uint8)
+        mask[3, 4] = (7, 8, 9) if name == "b" else colors[1]
+        folders.add_mask(f"{name}.png", mask)
+    ((problem, names),) = folders.problems(num_classes=None, mask_colors=colors).problems.items()
+    assert "(7, 8, 9)" in problem and names == (str(folders.masks / "b.png"),)
+    named = {color: index for index, color in enumerate(colors)} | {(7, 8, 9): 255}
+    found = examples(folders.dataset(num_classes=2, mask_colors=named))
+    assert found[0][1][3, 4] == 1 and found[1][1][3, 4] == 255 and found[1][1][0, 0] == 0
+
+
+def test_label_options_reach_the_masks(folders):
+    folders.add("one", values=(0, 1, 2, 3, 7))
+    original = labels(0, values=(0, 1, 2, 3, 7))
+    ((_, mask),) = examples(folders.dataset(label_map={7: 255}, reduce_zero_label=True))
+    expected = np.array([255, 0, 1, 2, 0, 0, 0, 255])[original]
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_black_and_white_masks(folders, caplog):
+    for index in range(3):
+        folders.add(f"{index}", index, values=(0, 255) if index else (0,))
+    found = examples(folders.dataset(num_classes=2, class_weights="balanced"))
+    assert "255 is read as class 1" in caplog.text
+    for index, (_, mask, weights) in enumerate(found):
+        expected = labels(index, values=(0, 255) if index else (0,)) == 255
+        np.testing.assert_array_equal(mask, expected)
+        assert (weights > 0).all()
+
+
+@pytest.mark.parametrize(
+    "values, options",
+    [
+        ((0, 1, 255), {"num_classes": 2}),
+        ((0, 255), {"num_classes": 3}),
+        ((0, 255), {"num_classes": 2, "label_map": {255: 255}}),
+        ((0, 255), {"num_classes": 2, "reduce_zero_label": True, "label_map": {0: 1}}),
+    ],
+)
+def test_255_stays_the_ignore_label_elsewhere(folders, caplog, values, options):
+    folders.add("one", values=values)
+    ((_, mask),) = examples(folders.dataset(**options))
+    np.testing.assert_array_equal(mask == 255, labels(0, values=values) == 255)
+    assert not caplog.text
+
+
+def test_balanced_class_weights(folders):
+    for index in range(3):
+        folders.add(f"{index}", index, values=(0, 0, 0, 2, 255))
+    masks = np.stack([labels(index, values=(0, 0, 0, 2, 255)) for index in range(3)])
+    valid = masks != 255
+    weights = np.concatenate(
+        [weights for _, _, weights in arrays(folders.dataset(class_weights="balanced"))]
+    )
+    for label in (0, 2):
+        expected = valid.sum() / (2 * (masks == label).sum())
+        np.testing.assert_allclose(weights[masks == label], expected, rtol=1e-6)
+    assert (weights[~valid] == 0).all()
+    np.testing.assert_allclose(weights[valid].mean(), 1, rtol=1e-6)
+
+
+def test_balanced_class_weights_leave_out_an_ignored_class(folders):
+    folders.add("one", values=(0, 1, 2))
+    mask = labels(0, values=(0, 1, 2))
+    ((_, _, weights),) = arrays(folders.dataset(class_weights="balanced", ignore_label=0))
+    assert (weights[0][mask == 0] == 0).all()
+    np.testing.assert_allclose(weights[0][mask != 0].mean(), 1, rtol=1e-6)
+
+
+def test_given_class_weights(folders):
+    folders.add("one")
+    ((_, masks, weights),) = arrays(folders.dataset(class_weights=[1, 2, 3]))
+    np.testing.assert_array_equal(weights, np.array([1, 2, 3] + [0] * 253)[masks])
+
+
+def test_seed_epoch_and_initial_epoch(folders):
+    for index in range(6):
+        folders.add(f"{index}", index)
+    options = {"augment": True, "image_size": (24, 24), "seed": 5}
+    dataset = folders.dataset(**options)
+    first, second = arrays(dataset), arrays(dataset)
+    resumed = arrays(folders.dataset(**options, initial_epoch=1, cache=True))
+    assert not np.array_equal(first[0][0], second[0][0])
+    for batch, other in zip(second, resumed, strict=True):
+        np.testing.assert_array_equal(batch[0], other[0])
+        np.testing.assert_array_equal(batch[1], other[1])
+
+
+def test_shuffle_follows_augment_unless_told(folders):
+    for index in range(8):
+        folders.add_photo(f"{index}.png", np.full((*SIZE, 3), index, np.uint8))
+        folders.add_mask(f"{index}.png", labels(index))
+
+    def order(**options):
+        return [int(image.max()) for image, _ in examples(folders.dataset(**options))]
+
+    assert order() == order(augment=True, shuffle=False) == list(range(8))
+    assert sorted(order(augment=True)) == sorted(order(shuffle=True)) == list(range(8))
+    assert order(augment=True) == order(shuffle=True) != list(range(8))
+
+
+def test_without_check_a_broken_file_stops_training_and_is_named(folders):
+    folders.add("a")
+    folders.add("b", values=(0, 9))
+    dataset = folders.dataset(check=False)
+    with pytest.raises(Exception, match="b.png: has the label 9"):
+        arrays(dataset)
+
+
+def test_progress_is_shown_for_many_files(folders, capsys):
+    for index in range(201):
+        folders.add_photo(f"{index}.bmp", np.zeros((2, 2, 3), np.uint8))
+        folders.add_mask(f"{index}.png", np.zeros((2, 2), np.uint8))
+    folders.dataset(verbose=False)
+    assert not capsys.readouterr().out
+    folders.dataset()
+    assert "201/201" in capsys.readouterr().out
+    (folders.images / "7.bmp").unlink()
+    (folders.masks / "7.png").unlink()
+    folders.dataset()
+    assert not capsys.readouterr().out
+
+
+def test_examples_are_read_by_index(folders):
+    folders.add("one")
+    found = FolderExamples(
+        (folders.images / "one.png",), (folders.masks / "one.png",), LabelReader(3)
+    )
+    assert len(found) == 1
+    np.testing.assert_array_equal(found.read(0)[1], labels(0))
+    counts = found.check().label_counts
+    np.testing.assert_array_equal(counts, np.bincount(labels(0).ravel(), minlength=256))
+    assert found.check().image_sizes == {SIZE}
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"num_classes": None}, "class_names"),
+        ({"class_names": ["a", "b"]}, "disagree"),
+        ({"mask_colors": [(0, 0, 0)]}, "disagree"),
+        ({"num_classes": 256}, "1 to 255"),
+        ({"class_weights": "even"}, "'balanced'"),
+        ({"class_weights": "balanced", "check": False}, "check=True"),
+        ({"class_weights": [1, 2]}, "3 weights"),
+        ({"long_side": 0}, "long_side"),
+        ({"augment": True, "check": False}, "image_size"),
+        ({"label_map": {5: 7}}, "label_map"),
+    ],
+)
+def test_bad_arguments(folders, options, words):
+    folders.add("one")
+    with pytest.raises(ValueError, match=words):
+        folders.dataset(**options)
+
+
+def test_unknown_arguments_are_refused(folders):
+    with pytest.raises(TypeError, match="colour"):
+        folders.dataset(colour=True)
+
+
+def test_fit_learns_from_folders(folders):
+    for index in range(8):
+        mask = labels(index, (5, 7), values=(0, 1)).repeat(8, 0).repeat(8, 1)
+        noise = photo(index) // 8
+        folders.add_photo(
+            f"{index}.png", np.where(mask[..., None] == 1, 220, 20).astype("uint8") + noise
+        )
+        folders.add_mask(f"{index}.png", mask)
+    model = keras.Sequential([keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(2, 1)])
+    model.compile(
+        keras.optimizers.Adam(0.3),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255),
+        weighted_metrics=["accuracy"],
+    )
+    train = folders.dataset(num_classes=2, augment=True, class_weights="balanced", cache=True)
+    model.fit(train, epochs=10, verbose=0, shuffle=False)
+    assert model.evaluate(folders.dataset(num_classes=2), verbose=0)[1] > 0.99

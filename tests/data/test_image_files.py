@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from eseg_keras.data import ImageFileError
+from eseg_keras.data.image_files import read_photo
+
+RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+def test_lossless_formats_are_exact(tmp_path):
+    for suffix, options in {"png": {}, "bmp": {}, "webp": {"lossless": True}, "PNG": {}}.items():
+        path = tmp_path / f"photo ü {suffix}.{suffix}"
+        Image.fromarray(RGB).save(path, **options)
+        photo = read_photo(path)
+        assert photo.dtype == np.uint8
+        np.testing.assert_array_equal(photo, RGB)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "JPG"])
+def test_jpeg(tmp_path, mode, suffix):
+    flat = np.full((16, 16, 3), (180, 180, 180) if mode == "L" else (200, 100, 50), np.uint8)
+    Image.fromarray(flat).convert(mode).save(tmp_path / f"photo.{suffix}", quality=95)
+    photo = read_photo(tmp_path / f"photo.{suffix}")
+    assert photo.shape == (16, 16, 3)
+    assert np.abs(photo.astype(int) - flat).max() <= 4
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "1", "L"])
+def test_other_modes_become_rgb(tmp_path, mode):
+    picture = Image.fromarray(RGB).convert(mode)
+    picture.save(tmp_path / "photo.png")
+    expected = np.asarray(picture.convert("RGB"))
+    np.testing.assert_array_equal(read_photo(tmp_path / "photo.png"), expected)
+
+
+def test_palette_with_transparency(tmp_path):
+    picture = Image.fromarray(RGB).quantize(8)
+    picture.save(tmp_path / "photo.png", transparency=bytes([0, 128, 255]))
+    expected = np.asarray(picture.convert("RGB"))
+    np.testing.assert_array_equal(read_photo(tmp_path / "photo.png"), expected)
+
+
+def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path):
+    grey = np.array([[0, 257, 51400, 65535]], np.uint16)
+    Image.fromarray(grey).save(tmp_path / "photo.png")
+    photo = read_photo(tmp_path / "photo.png")
+    np.testing.assert_array_equal(photo, np.repeat([[[0], [1], [200], [255]]], 3, axis=-1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, orientation):
+    upright = {
+        1: RGB,
+        2: RGB[:, ::-1],
+        3: RGB[::-1, ::-1],
+        4: RGB[::-1],
+        5: RGB.transpose(1, 0, 2),
+        6: np.rot90(RGB, -1),
+        7: RGB.transpose(1, 0, 2)[::-1, ::-1],
+        8: np.rot90(RGB, 1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(RGB).save(tmp_path / "photo.png", exif=exif)
+    np.testing.assert_array_equal(read_photo(tmp_path / "photo.png"), upright)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "missing", "folder"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp"])
+def test_unreadable_files_are_named(tmp_path, damage, suffix):
+    path = tmp_path / f"broken one.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage != "missing":
+        contents = {"truncated": content[: len(content) // 2], "empty": b"", "text": b"a photo"}
+        path.write_bytes(contents[damage])
+    with pytest.raises(ImageFileError, match="broken one.*truncated, damaged") as caught:
+        read_photo(path)
+    assert caught.value.path == path
+    assert len(caught.value.problems) == 1

@@ -1,0 +1,254 @@
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from PIL import Image
+
+from eseg_keras.data import ImageFileError, LabelReader
+
+IDS = np.random.default_rng(0).integers(0, 5, (7, 10), dtype=np.uint8)
+IDS[0, :3] = 255
+COLORS = [(0, 0, 0), (128, 64, 128), (70, 70, 70), (0, 0, 142), (255, 255, 255)]
+COLOR_IDS = {color: index for index, color in enumerate(COLORS)} | {(1, 2, 3): 255}
+
+
+def save(path, array, mode=None, **options):
+    Image.fromarray(array, mode).save(path, **options)
+    return path
+
+
+def save_palette(path, ids):
+    picture = Image.fromarray(ids, "P")
+    picture.putpalette([value for index in range(256) for value in (255 - index, index, 7)])
+    picture.save(path)
+    return path
+
+
+def save_grey_png(path, ids, bits):
+    """Grey PNG of 1, 2, 4, 8 or 16 bits, written by hand: Pillow writes only some of them."""
+    binary = np.unpackbits(ids.astype(">u2")[..., None].view(np.uint8), axis=-1)[..., -bits:]
+    rows = np.packbits(binary.reshape(len(ids), -1), axis=-1)
+    data = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", ids.shape[1], ids.shape[0], bits, 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(data)), (b"IEND", b"")):
+        content += struct.pack(">I", len(body)) + kind + body
+        content += struct.pack(">I", zlib.crc32(kind + body))
+    path.write_bytes(content)
+    return path
+
+
+def colored(ids):
+    table = np.zeros((256, 3), np.uint8)
+    for color, label in COLOR_IDS.items():
+        table[label] = color
+    return table[ids]
+
+
+def as_rgb(ids):
+    return np.repeat(ids[..., None], 3, axis=-1)
+
+
+@pytest.mark.parametrize(
+    "write",
+    {
+        "grey PNG": lambda path: save(path.with_suffix(".png"), IDS),
+        "grey BMP": lambda path: save(path.with_suffix(".bmp"), IDS),
+        "palette PNG": lambda path: save_palette(path.with_suffix(".png"), IDS),
+        "palette BMP": lambda path: save_palette(path.with_suffix(".bmp"), IDS),
+        "16-bit PNG": lambda path: save_grey_png(path.with_suffix(".png"), IDS, 16),
+        "grey saved as RGB": lambda path: save(path.with_suffix(".png"), as_rgb(IDS)),
+        "grey saved as WebP": lambda path: save(
+            path.with_suffix(".webp"), as_rgb(IDS), lossless=True
+        ),
+        "grey with alpha": lambda path: save(
+            path.with_suffix(".png"), np.stack([IDS, np.full_like(IDS, 9)], -1)
+        ),
+        "RGB with alpha": lambda path: save(
+            path.with_suffix(".png"), np.dstack([as_rgb(IDS), np.full_like(IDS, 9)])
+        ),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_id_masks(tmp_path, write):
+    labels = LabelReader(5)(write[1](tmp_path / "a mask é"))
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, IDS)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("palette", [False, True])
+def test_ids_of_few_bits_are_not_stretched(tmp_path, bits, palette):
+    ids = np.random.default_rng(0).integers(0, min(2**bits, 20), (5, 11), dtype=np.uint8)
+    path = tmp_path / "mask.png"
+    if palette:
+        picture = Image.fromarray(ids, "P")
+        picture.putpalette([value for index in range(2**bits) for value in (index, 200, 9)])
+        picture.save(path, bits=bits)
+    else:
+        save_grey_png(path, ids, bits)
+    assert path.read_bytes()[24] == bits
+    np.testing.assert_array_equal(LabelReader(20)(path), ids)
+
+
+@pytest.mark.parametrize("suffix, options", [("png", {}), ("bmp", {}), ("webp", {"lossless": 1})])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_color_masks(tmp_path, suffix, options, alpha):
+    colors = colored(IDS)
+    if alpha:
+        colors = np.dstack([colors, np.full_like(IDS, 255)])
+    path = save(tmp_path / f"mask.{suffix}", colors, **options)
+    np.testing.assert_array_equal(LabelReader(5, mask_colors=COLOR_IDS)(path), IDS)
+
+
+def test_colors_in_class_order(tmp_path):
+    ids = np.minimum(IDS, 4)
+    path = save(tmp_path / "mask.png", colored(ids))
+    np.testing.assert_array_equal(LabelReader(5, mask_colors=COLORS)(path), ids)
+
+
+def test_colors_of_a_palette(tmp_path):
+    path = save_palette(tmp_path / "mask.png", np.minimum(IDS, 4))
+    colors = {(255 - index, index, 7): 4 - index for index in range(5)}
+    labels = LabelReader(5, mask_colors=colors)(path)
+    np.testing.assert_array_equal(labels, 4 - np.minimum(IDS, 4))
+
+
+@given(
+    st.dictionaries(st.integers(0, 65535), st.integers(0, 255), max_size=10),
+    st.booleans(),
+    st.sampled_from([255, 0, 100]),
+)
+def test_label_map_and_reduce_zero_label(tmp_path_factory, label_map, reduce_zero, ignore_label):
+    path = tmp_path_factory.mktemp("masks") / "mask.png"
+    ids = np.array([[*range(255), *label_map]], np.uint16)
+    save_grey_png(path, ids, 16)
+
+    def expected(label):
+        label = label_map.get(label, label)
+        if reduce_zero and label != ignore_label:
+            label = label - 1 if label else ignore_label
+        return label
+
+    assume(all(expected(old) < 255 or expected(old) == ignore_label for old in label_map))
+    reader = LabelReader(
+        255, label_map=label_map, reduce_zero_label=reduce_zero, ignore_label=ignore_label
+    )
+    np.testing.assert_array_equal(reader(path)[0], [expected(label) for label in ids[0]])
+
+
+def test_reduce_zero_label(tmp_path):
+    path = save(tmp_path / "mask.png", np.array([[0, 1, 150, 255]], np.uint8))
+    labels = LabelReader(150, reduce_zero_label=True)(path)
+    np.testing.assert_array_equal(labels, [[255, 0, 149, 255]])
+
+
+def test_wide_ids_need_a_map(tmp_path):
+    path = save_grey_png(tmp_path / "mask.png", np.array([[7, 300, 26000]]), 16)
+    labels = LabelReader(2, label_map={7: 0, 300: 1, 26000: 255})(path)
+    np.testing.assert_array_equal(labels, [[0, 1, 255]])
+    with pytest.raises(ImageFileError, match=r"label 26000.*label_map=\{26000: 255\}"):
+        LabelReader(2, label_map={7: 0, 300: 1})(path)
+
+
+def test_every_stray_label_is_named_with_a_remedy(tmp_path):
+    path = save(tmp_path / "mask.png", np.array([[0, 11, 12, 255]], np.uint8))
+    with pytest.raises(ImageFileError) as caught:
+        LabelReader(11)(path)
+    first, second = caught.value.problems
+    assert "label 11" in first and "0 to 10" in first
+    assert "label_map={11: 255}" in first and "num_classes=12" in first
+    assert "label 12" in second and "num_classes=13" in second
+
+
+def test_stray_label_under_reduce_zero_label_is_the_one_in_the_file(tmp_path):
+    path = save(tmp_path / "mask.png", np.array([[0, 11, 12]], np.uint8))
+    with pytest.raises(ImageFileError) as caught:
+        LabelReader(11, reduce_zero_label=True)(path)
+    (problem,) = caught.value.problems
+    assert "label 12, outside the 11 classes, 1 to 11" in problem and "num_classes=12" in problem
+    labels = LabelReader(11, reduce_zero_label=True, label_map={12: 255})(path)
+    np.testing.assert_array_equal(labels, [[255, 10, 255]])
+
+
+def test_255_in_black_and_white_masks_gets_its_own_remedy(tmp_path):
+    path = save(tmp_path / "mask.png", np.array([[0, 255]], np.uint8))
+    with pytest.raises(ImageFileError, match=r"label_map=\{255: 1\}"):
+        LabelReader(2, ignore_label=254)(path)
+
+
+def test_a_photo_in_place_of_a_mask(tmp_path):
+    path = save(tmp_path / "mask.png", np.arange(200, dtype=np.uint8)[None])
+    with pytest.raises(ImageFileError, match="more than 8 labels") as caught:
+        LabelReader(11)(path)
+    assert len(caught.value.problems) == 1
+
+
+def test_every_unknown_color_is_named(tmp_path):
+    path = save(tmp_path / "mask.png", np.array([[(0, 0, 0), (9, 8, 7), (255, 0, 1)]], np.uint8))
+    with pytest.raises(ImageFileError, match="mask.png") as caught:
+        LabelReader(5, mask_colors=COLORS)(path)
+    first, second = caught.value.problems
+    assert "(9, 8, 7): 255 to ignore it" in first and "(255, 0, 1)" in second
+
+
+def test_smoothed_color_mask(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    path = save(tmp_path / "mask.png", colors)
+    with pytest.raises(ImageFileError, match="more than 8 colours") as caught:
+        LabelReader(5, mask_colors=COLORS)(path)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"mask_colors": COLORS}])
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "png"])
+def test_masks_saved_with_loss_are_refused_whatever_their_name(tmp_path, options, suffix):
+    path = tmp_path / f"mask.{suffix}"
+    with open(path, "wb") as file:
+        Image.fromarray(as_rgb(IDS)).save(file, "WEBP" if suffix == "webp" else "JPEG")
+    with pytest.raises(ImageFileError, match="with loss.*PNG"):
+        LabelReader(5, **options)(path)
+
+
+def test_color_mask_without_colors(tmp_path):
+    path = save(tmp_path / "mask.png", colored(IDS))
+    with pytest.raises(ImageFileError, match="colour mask: pass mask_colors="):
+        LabelReader(5)(path)
+
+
+def test_float_and_16_bit_color_masks_are_refused(tmp_path):
+    path = save(tmp_path / "float.tif", np.zeros((3, 3), np.float32))
+    with pytest.raises(ImageFileError, match="pixel format F"):
+        LabelReader(5)(path)
+    path = save_grey_png(tmp_path / "wide.png", IDS.astype(np.uint16), 16)
+    with pytest.raises(ImageFileError, match="16-bit grey"):
+        LabelReader(5, mask_colors=COLORS)(path)
+
+
+def test_unreadable_mask(tmp_path):
+    path = save(tmp_path / "mask.png", IDS)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ImageFileError, match="mask.png.*truncated"):
+        LabelReader(5)(path)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"num_classes": 0}, "1 to 255"),
+        ({"num_classes": 256}, "1 to 255"),
+        ({"ignore_label": 256}, "0 to 255"),
+        ({"label_map": {11: 5}}, "there are 5 classes"),
+        ({"label_map": {11: 300}}, "0 to 255"),
+        ({"label_map": {-1: 0}}, "0 to 65535"),
+        ({"mask_colors": {(0, 0, 256): 0}}, "mask_colors"),
+        ({"mask_colors": {(0, 0): 0}}, "mask_colors"),
+        ({"mask_colors": [(0, 0, 0), (0, 0, 0)]}, "once"),
+    ],
+)
+def test_bad_arguments(options, words):
+    with pytest.raises(ValueError, match=words):
+        LabelReader(**{"num_classes": 5} | options)

@@ -1,0 +1,229 @@
+"""Encoders against the networks of keras.applications that they are cut from."""
+
+import keras
+import numpy as np
+import pytest
+from keras.src.legacy.saving import legacy_h5_format
+
+from eseg_keras.models import build_encoder, encoder_names
+from eseg_keras.models.encoder_table import APPLICATIONS, FUSED_EFFICIENTNETS
+from eseg_keras.models.encoders import _endpoint
+
+# The module whose `preprocess_input` belongs to a family.
+PREPROCESSING = {
+    "efficientnet_b": keras.applications.efficientnet,
+    "efficientnet_v2": keras.applications.efficientnet_v2,
+    "resnet": keras.applications.resnet,
+    "mobilenet_v2": keras.applications.mobilenet_v2,
+    "mobilenet_v3": keras.applications.mobilenet_v3,
+    "convnext": keras.applications.convnext,
+    "densenet": keras.applications.densenet,
+}
+SMALLEST = [
+    "efficientnet_b0",
+    "efficientnet_v2_b0",
+    "efficientnet_v2_s",
+    "resnet50",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "densenet121",
+]
+LARGER = sorted(set(APPLICATIONS) - set(SMALLEST))
+
+
+def randomize(model, seed=0):
+    """Fill a network with weights under which every layer matters and nothing explodes."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        name, shape = variable.path.split("/")[-1], variable.shape
+        if "variance" in name:
+            variable.assign(rng.uniform(0.5, 2.0, shape))
+        elif name in ("gamma", "mean", "moving_mean", "beta", "bias"):
+            variable.assign(variable.numpy() + rng.normal(0, 0.2, shape))
+
+
+def reference(name, image_shape, weights_from):
+    """The application itself, its own preprocessing included, ending in the endpoints."""
+    spec = APPLICATIONS[name]
+    application = getattr(keras.applications, spec.application)(
+        include_top=False, weights=None, input_shape=image_shape
+    )
+    named = {layer.name: layer for layer in weights_from.layers if layer.weights}
+    for layer in application.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            # EfficientNet's file holds these; its variance is the standard deviation, which a
+            # third layer squares when the weights are "imagenet".
+            mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+            layer.set_weights([mean, std**2, np.array(0)])
+            layer.finalize_state()
+        elif layer.name in named:
+            layer.set_weights(named[layer.name].get_weights())
+    endpoints = [_endpoint(application, endpoint) for endpoint in spec.endpoints]
+    return keras.Model(application.input, endpoints)
+
+
+def check_features(name, image_shape=(96, 128, 3)):
+    encoder = build_encoder(name)
+    randomize(encoder)
+    images = np.random.default_rng(1).integers(0, 256, (1, *image_shape)).astype("float32")
+    module = next(m for prefix, m in PREPROCESSING.items() if name.startswith(prefix))
+    expected = reference(name, image_shape, encoder)(module.preprocess_input(images.copy()))
+    features = encoder(images.astype("uint8"))
+    assert list(features) == ["P2", "P3", "P4", "P5"]
+    for feature, value in zip(features.values(), expected, strict=True):
+        np.testing.assert_allclose(feature, value, rtol=0, atol=2e-4 * np.abs(value).max())
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_features_equal_the_application(name):
+    check_features(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGER)
+def test_features_equal_the_application_of_every_name(name):
+    check_features(name, (64, 64, 3))
+
+
+@pytest.mark.parametrize("name", [*SMALLEST, "convnext_tiny"])
+def test_endpoints_are_the_last_block_outputs(name):
+    """No tensor behind an endpoint at its stride, other than the next stage's way in or a head."""
+    spec = APPLICATIONS[name]
+    application = getattr(keras.applications, spec.application)(
+        include_top=False, weights=None, input_shape=(256, 256, 3)
+    )
+    for level, endpoint in enumerate(spec.endpoints, start=2):
+        tensor = _endpoint(application, endpoint)
+        assert tensor.shape[1] == 256 // 2**level
+        operations = list(application.operations)
+        after = operations[operations.index(tensor._keras_history.operation) + 1 :]
+        same_stride = [
+            operation
+            for operation in after
+            if len(operation.output.shape) == 4 and operation.output.shape[1] == tensor.shape[1]
+        ]
+        # An addition or concatenation at the same stride would end a later block.
+        assert not [o for o in same_stride if type(o).__name__ in ("Add", "Concatenate")]
+
+
+def write_imagenet_layout(path, name):
+    """Write a file as keras.applications publishes them, with made weights; return the network."""
+    application = getattr(keras.applications, APPLICATIONS[name].application)(
+        include_top=False, weights=None, input_shape=(None, None, 3)
+    )
+    randomize(application)
+    for layer in application.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+            layer.set_weights([mean, std, np.array(0)])
+    import h5py
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, application)
+
+
+def check_imagenet_layout(name, monkeypatch, tmp_path, sizes):
+    spec = APPLICATIONS[name]
+    path = tmp_path / "models" / spec.weights_file
+    write_imagenet_layout(path, name)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    # The application looks for its own file with its own hash; hand it ours.
+    monkeypatch.setattr(
+        "keras.src.applications.efficientnet.file_utils.get_file", lambda *a, **k: str(path)
+    )
+    encoder = build_encoder(name, weights="imagenet")
+    for size in sizes:
+        application = getattr(keras.applications, spec.application)(
+            include_top=False, weights="imagenet", input_shape=(*size, 3)
+        )
+        endpoints = [_endpoint(application, endpoint) for endpoint in spec.endpoints]
+        images = np.random.default_rng(2).integers(0, 256, (1, *size, 3)).astype("float32")
+        expected = keras.Model(application.input, endpoints)(images)
+        for feature, value in zip(encoder(images).values(), expected, strict=True):
+            np.testing.assert_allclose(feature, value, rtol=0, atol=1e-4 * np.abs(value).max())
+
+
+def test_imagenet_layout_equals_the_fixed_size_network(monkeypatch, tmp_path):
+    sizes = [(360, 480), (520, 520), (129, 161)]
+    check_imagenet_layout("efficientnet_b1", monkeypatch, tmp_path, sizes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["efficientnet_b4", "efficientnet_b7"])
+def test_imagenet_layout_equals_the_fixed_size_network_of_larger_sizes(name, monkeypatch, tmp_path):
+    check_imagenet_layout(name, monkeypatch, tmp_path, [(360, 480), (129, 161)])
+
+
+def test_scaling_does_not_depend_on_the_weights(monkeypatch, tmp_path):
+    path = tmp_path / "models" / APPLICATIONS["efficientnet_b0"].weights_file
+    write_imagenet_layout(path, "efficientnet_b0")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    random = build_encoder("efficientnet_b0")
+    pretrained = build_encoder("efficientnet_b0", weights="imagenet")
+    by_path = build_encoder("efficientnet_b0", weights=str(path))
+    random.set_weights(pretrained.get_weights())
+    images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3))
+    for encoder in (random, by_path):
+        np.testing.assert_array_equal(encoder(images)["P5"], pretrained(images)["P5"])
+
+
+def test_missing_imagenet_file_names_itself_and_the_remedy(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def offline(*args, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("keras.src.applications.efficientnet.file_utils.get_file", offline)
+    with pytest.raises(FileNotFoundError, match="load_weights=False") as caught:
+        build_encoder("efficientnet_b1", weights="imagenet")
+    assert str(tmp_path / "models" / "efficientnetb1_notop.h5") in str(caught.value)
+
+
+def test_damaged_imagenet_file_is_named_and_kept(monkeypatch, tmp_path):
+    path = tmp_path / "models" / APPLICATIONS["efficientnet_b0"].weights_file
+    path.parent.mkdir()
+    path.write_bytes(b"not an HDF5 file")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(ValueError, match="efficientnetb0_notop.h5"):
+        build_encoder("efficientnet_b0", weights="imagenet")
+    assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["fused_efficientnet_s", "efficientnet_b0", "resnet50"])
+@pytest.mark.parametrize("channels", [1, 4, 13])
+def test_other_channel_counts(name, channels):
+    encoder = build_encoder(name, (None, None, channels))
+    images = np.zeros((1, 64, 64, channels), "uint8")
+    assert encoder(images)["P5"].shape[1:3] == (2, 2)
+
+
+def test_imagenet_weights_need_three_channels():
+    with pytest.raises(ValueError, match="3 channels"):
+        build_encoder("efficientnet_b0", (None, None, 4), weights="imagenet")
+    with pytest.raises(ValueError, match="no public ImageNet weights"):
+        build_encoder("fused_efficientnet_s", weights="imagenet")
+
+
+def test_unknown_name_gives_the_nearest():
+    with pytest.raises(ValueError, match="efficientnet_b1"):
+        build_encoder("efficientnet-b1")
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "filters", "repeats"),
+    [
+        ("fused_efficientnet_s", 16, [8, 16, 16, 32, 48, 80, 128], [1, 2, 2, 2, 2, 3, 1]),
+        ("fused_efficientnet_m", 24, [16, 16, 24, 48, 64, 112, 192], [1, 2, 2, 3, 3, 4, 1]),
+    ],
+)
+def test_fused_stages(name, stem, filters, repeats):
+    assert name in FUSED_EFFICIENTNETS and name in encoder_names()
+    encoder = build_encoder(name)
+    assert encoder.get_layer("stem").filters == stem
+    for stage, (width, count) in enumerate(zip(filters, repeats, strict=True), start=1):
+        blocks = {layer.name.split("_")[1] for layer in encoder.layers if f"stage{stage}_" in layer.name}
+        assert len(blocks) == count
+        last = "conv" if stage == 1 else "project"
+        assert encoder.get_layer(f"stage{stage}_block{count}_{last}").filters == width

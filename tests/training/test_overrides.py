@@ -1,0 +1,98 @@
+import dataclasses
+import inspect
+import typing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eseg_keras.training import Experiment, override
+
+BASE = Experiment(class_names=("road", "car"))
+
+
+@pytest.mark.parametrize(
+    "assignment, expected",
+    [
+        ("epochs=3", 3),
+        ("learning_rate=1e-2", 0.01),
+        ("learning_rate=1", 1.0),
+        ("augment=false", False),
+        ("augment=True", True),
+        ("preset=eseg_s", "eseg_s"),
+        ("preset=a=b", "a=b"),
+        ("image_size=360,480", (360, 480)),
+        ("image_size= 360 , 480 ", (360, 480)),
+        ("scale=0.5,2", (0.5, 2.0)),
+        ("class_names=sky,road", ("sky", "road")),
+        ("freeze=", ()),
+        ("freeze=encoder", ("encoder",)),
+        ("palette=0,0,0;128,64,128", ((0, 0, 0), (128, 64, 128))),
+        ("palette=none", None),
+        ("label_map=11:255,12:255", {11: 255, 12: 255}),
+        ("label_map=None", None),
+        ("mask_colors=0,0,0;128,64,128", ((0, 0, 0), (128, 64, 128))),
+        ("mask_colors=0,0,0:255;128,64,128:1", {(0, 0, 0): 255, (128, 64, 128): 1}),
+        ("class_weights=balanced", "balanced"),
+        ("class_weights=0.5,2", (0.5, 2.0)),
+        ("keep=best", "best"),
+    ],
+)
+def test_values(assignment, expected):
+    key = assignment.partition("=")[0]
+    value = getattr(override(BASE, [assignment]), key)
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "assignment, message",
+    [
+        ("epoch=3", "no 'epoch'. Nearest keys: epochs"),
+        ("epochs", "Expected key=value"),
+        ("epochs=3.5", "epochs must be an integer. Received: epochs=3.5"),
+        ("epochs=many", "epochs must be an integer"),
+        ("epochs=none", "epochs must be an integer"),
+        ("epochs=0", "epochs must be at least 1"),
+        ("learning_rate=fast", "learning_rate must be a number"),
+        ("learning_rate=nan", "learning_rate must be a number"),
+        ("learning_rate=inf", "learning_rate must be a number"),
+        ("augment=1", "augment must be true or false"),
+        ("image_size=512", "image_size must be 2 values separated by commas, each an integer"),
+        ("image_size=1,2,3", "image_size must be 2 values"),
+        ("image_size=a,b", "image_size must be 2 values"),
+        ("palette=0,0;1,1,1", "palette must be a list, separated by semicolons, each 3 values"),
+        ("label_map=11", "label_map must be pairs such as 11:255,12:255 or none"),
+        ("label_map=a:b", "label_map must be pairs"),
+        ("data=folder", "data must be folders or street_scenes. Received: data=folder"),
+        ("keep=worst", "keep must be last or best"),
+        ("class_weights=heavy", "class_weights must be a list.*or balanced or none"),
+    ],
+)
+def test_refusals(assignment, message):
+    with pytest.raises(ValueError, match=message):
+        override(BASE, [assignment])
+
+
+def test_the_last_assignment_wins_and_the_base_is_unchanged():
+    changed = override(BASE, ["epochs=3", "epochs=4", "seed=7"])
+    assert (changed.epochs, changed.seed) == (4, 7)
+    assert dataclasses.replace(changed, epochs=BASE.epochs, seed=BASE.seed) == BASE
+
+
+def test_new_class_names_are_counted_again():
+    assert override(BASE, ["class_names=a,b,c"]).num_classes == 3
+
+
+def test_every_key_can_be_described_and_refused():
+    for key, hint in typing.get_type_hints(Experiment).items():
+        takes_any_text = "str" in inspect.formatannotation(hint)
+        if not takes_any_text:
+            with pytest.raises(ValueError, match=f"{key} must be"):
+                override(BASE, [f"{key}=?"])
+
+
+@given(st.dictionaries(st.integers(0, 65535), st.integers(0, 255), min_size=1))
+def test_label_maps_round_trip(label_map):
+    text = ",".join(f"{old}:{new}" for old, new in label_map.items())
+    assert override(BASE, [f"label_map={text}"]).label_map == label_map

@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from eseg_keras.training import Experiment
+from eseg_keras.training.run_files import (
+    check_same_experiment,
+    read_config,
+    truncate_log,
+    write_config,
+)
+
+EXPERIMENT = Experiment(
+    class_names=("road", "car"),
+    palette=((0, 0, 0), (1, 2, 3)),
+    label_map={11: 255},
+    mask_colors={(0, 0, 128): 1, (9, 9, 9): 255},
+    class_weights=(0.5, 2.0),
+    learning_rate=0.1 + 0.2,
+)
+
+
+def test_config_comes_back_equal(tmp_path):
+    write_config(tmp_path / "run", EXPERIMENT, tmp_path)
+    assert read_config(tmp_path / "run") == (EXPERIMENT, str(tmp_path))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
+
+
+def test_config_without_a_data_directory(tmp_path):
+    write_config(tmp_path, Experiment(data="street_scenes"), None)
+    assert read_config(tmp_path) == (Experiment(data="street_scenes"), None)
+
+
+def test_no_run(tmp_path):
+    with pytest.raises(ValueError, match="holds no run"):
+        read_config(tmp_path)
+
+
+def test_another_experiment_is_refused_by_name(tmp_path):
+    check_same_experiment(tmp_path, EXPERIMENT)
+    write_config(tmp_path, EXPERIMENT, None)
+    check_same_experiment(tmp_path, EXPERIMENT)
+    other = Experiment(class_names=("road", "car"), epochs=EXPERIMENT.epochs + 1)
+    with pytest.raises(ValueError, match=r"label_map.*epochs \(10 there, 11 here\)"):
+        check_same_experiment(tmp_path, other)
+
+
+def test_a_value_that_an_older_version_did_not_know_counts_as_changed(tmp_path):
+    write_config(tmp_path, EXPERIMENT, None)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["experiment"]["warmup_steps"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="warmup_steps"):
+        check_same_experiment(tmp_path, EXPERIMENT)
+
+
+@pytest.mark.parametrize("torn", ["", "2,0.7", "12"])
+def test_log_is_cut_to_the_epochs_that_stand(tmp_path, torn):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,val_mean_iou\n0,0.5\n1,0.625\n" + torn)
+    rows = truncate_log(path, 2)
+    assert rows == [{"epoch": "0", "val_mean_iou": "0.5"}, {"epoch": "1", "val_mean_iou": "0.625"}]
+    assert path.read_text().split() == ["epoch,val_mean_iou", "0,0.5", "1,0.625"]
+
+
+def test_log_of_a_run_that_starts_again(tmp_path):
+    path = tmp_path / "log.csv"
+    assert truncate_log(path, 0) == []
+    path.write_text("epoch,loss\n0,0.5\n")
+    assert truncate_log(path, 0) == []
+    assert not path.exists()
