@@ -22,7 +22,8 @@ BUILD_FILES = $(shell git ls-files --cached --others --exclude-standard \
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(TEST_WORKERS)
 
-.PHONY: help env backends demo test test-slow test-backends lint format bazel-check clean
+.PHONY: help env backends demo test test-slow test-backends lint format bazel-check \
+	bazel-format clean
 
 help:
 	@echo "make demo         train on street scenes for three minutes, evaluate, predict"
@@ -85,6 +86,9 @@ $(BUILDIFIER_STAMP):
 
 bazel-check: $(BUILDIFIER_STAMP)
 	.node/node_modules/.bin/buildifier -mode=check -lint=warn $(BUILD_FILES)
+
+bazel-format: $(BUILDIFIER_STAMP)
+	.node/node_modules/.bin/buildifier -mode=fix -lint=fix $(BUILD_FILES)
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

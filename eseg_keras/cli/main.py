@@ -62,6 +62,9 @@ def _run(args):
     _import_keras_quietly()
     try:
         return args.run(args)
+    except KeyboardInterrupt:
+        print(f"eseg {args.command}: interrupted", file=sys.stderr)
+        return 130
     except Exception as error:
         if not _is_mistake_in_the_input(error):
             raise

@@ -35,9 +35,10 @@ def run(args) -> int:
     from eseg_keras.cli.tables import print_scores
     from eseg_keras.training.train import is_finished, train
 
-    if is_finished(args.model_dir):
-        print(f"{args.model_dir} is complete; nothing is trained.")
+    was_finished = is_finished(args.model_dir)
     metrics = train(experiment, args.model_dir, args.data_dir)
+    if was_finished:
+        print(f"{args.model_dir} is complete; nothing was trained.")
     print_scores(metrics, title="Validation")
     print(f"Preset directory: {args.model_dir}/preset")
     return 0

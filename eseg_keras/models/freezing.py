@@ -20,7 +20,10 @@ def set_trainable(model: keras.Model, frozen: tuple[str, ...]):
     """
     if unknown := set(frozen) - set(PARTS):
         raise ValueError(f"Unknown parts {sorted(unknown)}. Expected any of {list(PARTS)}.")
-    model.trainable = True
+    # Layer by layer: on the TensorFlow backend, assigning True to a model that is True already
+    # does not reach its layers.
+    for layer in model._flatten_layers(include_self=False):
+        layer.trainable = True
     for part in frozen:
         if part == "batch_norm":
             for layer in model._flatten_layers(include_self=False):

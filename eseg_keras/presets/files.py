@@ -10,7 +10,7 @@ import tempfile
 CONFIG_FILE = "config.json"
 METADATA_FILE = "metadata.json"
 PREPROCESSOR_FILE = "preprocessor.json"
-WEIGHTS_FILE = "model.weights.h5"
+WEIGHTS_FILE = "weights.h5"
 
 
 class PresetError(ValueError):

@@ -20,6 +20,7 @@ from eseg_keras.presets.files import (
     checked_weights,
     read_json,
 )
+from eseg_keras.presets.weights_file import WeightsMismatchError, read_weights
 
 _log = logging.getLogger("eseg_keras")
 _announced = set()
@@ -166,7 +167,6 @@ def _load_weights(model, directory: pathlib.Path):
             f"parameters, found {expected}. {remedy}"
         )
     try:
-        model.load_weights(path)
-    except Exception as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise PresetError(f"{path} cannot be loaded ({first_line}). {remedy}") from error
+        read_weights(model, path)
+    except (OSError, WeightsMismatchError) as error:
+        raise PresetError(f"{path} does not fit the network: {error}. {remedy}") from error

@@ -5,9 +5,7 @@ import json
 import os
 import pathlib
 
-import h5py
 import keras
-import numpy as np
 
 from eseg_keras.presets.files import (
     CONFIG_FILE,
@@ -17,6 +15,7 @@ from eseg_keras.presets.files import (
     NewDirectory,
     fingerprint,
 )
+from eseg_keras.presets.weights_file import write_weights
 from eseg_keras.version import __version__
 
 # What the user of a preset chooses anew: the policy in force when it is loaded.
@@ -56,9 +55,7 @@ def save_to_preset(model, directory: str | os.PathLike, weights_dtype: str = "fl
     }
     with NewDirectory(directory) as temporary:
         weights = temporary / WEIGHTS_FILE
-        model.save_weights(weights)
-        if weights_dtype == "float16":
-            _halve(weights)
+        write_weights(model, weights, weights_dtype)
         metadata = {
             "eseg_keras_version": __version__,
             "keras_version": keras.version(),
@@ -74,28 +71,3 @@ def save_to_preset(model, directory: str | os.PathLike, weights_dtype: str = "fl
 
 def _write_json(path: pathlib.Path, content: dict):
     path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-
-
-def _halve(path: pathlib.Path):
-    """Rewrite the kernels of an HDF5 weights file in half precision."""
-    rewritten = path.with_suffix(".half")
-    with h5py.File(path, "r") as source, h5py.File(rewritten, "w") as target:
-        _copy_attributes(source, target)
-
-        def copy(name, item):
-            if isinstance(item, h5py.Group):
-                _copy_attributes(item, target.require_group(name))
-                return
-            values = item[()]
-            # Kernels only: biases and statistics are small on disk, and a variance has no bound.
-            if values.ndim > 1 and np.abs(values).max() <= np.finfo("float16").max:
-                values = values.astype("float16")
-            _copy_attributes(item, target.create_dataset(name, data=values))
-
-        source.visititems(copy)
-    rewritten.replace(path)
-
-
-def _copy_attributes(source, target):
-    for key, value in source.attrs.items():
-        target.attrs[key] = value

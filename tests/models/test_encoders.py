@@ -223,7 +223,9 @@ def test_fused_stages(name, stem, filters, repeats):
     encoder = build_encoder(name)
     assert encoder.get_layer("stem").filters == stem
     for stage, (width, count) in enumerate(zip(filters, repeats, strict=True), start=1):
-        blocks = {layer.name.split("_")[1] for layer in encoder.layers if f"stage{stage}_" in layer.name}
+        blocks = {
+            layer.name.split("_")[1] for layer in encoder.layers if f"stage{stage}_" in layer.name
+        }
         assert len(blocks) == count
         last = "conv" if stage == 1 else "project"
         assert encoder.get_layer(f"stage{stage}_block{count}_{last}").filters == width

@@ -1,0 +1,97 @@
+"""Weights in HDF5, one dataset a variable, found by name.
+
+Keras' own `.weights.h5` finds variables by the order of containers inside the model, skips what it
+does not find with a warning, and its layout changes between versions. Names do not.
+"""
+
+import pathlib
+
+import h5py
+import keras
+import numpy as np
+from keras import ops
+
+
+class WeightsMismatchError(ValueError):
+    """A weights file does not hold exactly the variables of the model."""
+
+
+def named_variables(model: keras.Model, prefix: str = "") -> dict:
+    """Return the variables of a model by the path of layer names.
+
+    Args:
+        model: A functional or sequential Keras model, nested ones included.
+        prefix: Path of the model itself, ending in `"/"` unless empty.
+
+    Returns:
+        Dict from names such as `"decoder/bifpn_1/P3_top_down_bn/gamma"` to variables.
+
+    Example:
+
+    >>> from eseg_keras.models import fused_efficientnet
+    >>> from eseg_keras.presets.weights_file import named_variables
+    >>> list(named_variables(fused_efficientnet(0.1, 0.1)))[0]
+    'stem/kernel'
+    """
+    variables = {}
+    for layer in model.layers:
+        name = f"{prefix}{layer.name}/"
+        if isinstance(layer, keras.Model):
+            variables |= named_variables(layer, name)
+        else:
+            variables |= {name + variable.name: variable for variable in layer.weights}
+    return variables
+
+
+def write_weights(model: keras.Model, path: pathlib.Path, dtype: str = "float32"):
+    """Write the weights of a model.
+
+    Args:
+        model: The model.
+        path: The file to write.
+        dtype: `"float32"`, or `"float16"` to write kernels in half precision. Biases, scales and
+            statistics are small on disk and stay in float32; a variance has no bound.
+    """
+    variables = named_variables(model)
+    assert len(variables) == len(model.weights), "two variables share a name"
+    with h5py.File(path, "w") as file:
+        for name, variable in variables.items():
+            values = ops.convert_to_numpy(variable)
+            if values.ndim > 1 and np.abs(values).max() <= np.finfo(dtype).max:
+                values = values.astype(dtype)
+            file.create_dataset(name, data=values)
+
+
+def read_weights(model: keras.Model, path: pathlib.Path):
+    """Read weights into a model; all of them fit, or none is touched.
+
+    Args:
+        model: The model.
+        path: A file from `write_weights`.
+
+    Raises:
+        WeightsMismatchError: If names or shapes differ from the model's.
+        OSError: If the file is no HDF5 file.
+    """
+    with h5py.File(path, "r") as file:
+        values = {}
+        file.visititems(
+            lambda name, item: (
+                values.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    variables = named_variables(model)
+    missing = [name for name in variables if name not in values]
+    unknown = [name for name in values if name not in variables]
+    if missing or unknown:
+        raise WeightsMismatchError(
+            f"{len(missing)} variables are missing (first: {missing[:3]}) and {len(unknown)} are "
+            f"unknown (first: {unknown[:3]})"
+        )
+    for name, variable in variables.items():
+        if tuple(variable.shape) != values[name].shape:
+            raise WeightsMismatchError(
+                f"{name} has shape {values[name].shape}, expected {tuple(variable.shape)}"
+            )
+    for name, variable in variables.items():
+        variable.assign(values[name].astype("float32"))

@@ -1,0 +1,26 @@
+"""ESeg-Lite-S on made street scenes: the run behind the shipped `eseg_lite_s_streets`.
+
+Command:  eseg train --experiment street_scenes/eseg_lite_s --model_dir runs/streets
+Hardware: two CPU cores
+Time:     not run yet
+Score:    not run yet (mean IoU on 200 validation scenes)
+"""
+
+from eseg_keras.training import Experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return Experiment(
+        preset="eseg_lite_s",
+        load_weights=False,
+        data="street_scenes",
+        train_examples=4000,
+        val_examples=100,
+        image_size=(192, 384),
+        batch_size=8,
+        epochs=12,
+        scale=(0.8, 1.25),
+        learning_rate=0.1,
+        warmup_steps=100,
+    )

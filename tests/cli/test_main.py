@@ -1,0 +1,62 @@
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from eseg_keras.cli import main
+
+
+def test_help_lists_the_commands(eseg):
+    status, out, _ = eseg("--help")
+    assert status == 0
+    assert all(f"    {command} " in out for command in main.COMMANDS)
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_help_ends_with_an_example_that_parses(eseg, command):
+    status, out, _ = eseg(command, "--help")
+    assert status == 0
+    example = main.COMMANDS[command].EXAMPLE
+    assert out.endswith("example:\n" + "".join(f"  {line}\n" for line in example))
+    for line in "\n".join(example).replace("\\\n", " ").split("\n"):
+        assert main._parse(shlex.split(line)).command == command
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "eseg: the following arguments are required: COMMAND. See eseg --help\n"),
+        (["frob"], "invalid choice: 'frob'"),
+        (["train"], "required: --experiment, --model_dir. See eseg train --help\n"),
+        (["presets", "--colour"], "unrecognized arguments: --colour"),
+        (["train", "--exp", "smoke/street_scenes"], "required: --experiment"),
+        (["evaluate", "--preset", "a", "--model_dir", "b"], "not allowed with"),
+        (["predict", "a.png", "--output", "b"], "one of the arguments --preset --model_dir"),
+        (["summary", "eseg_s", "--image_size", "64", "wide"], "invalid int value: 'wide'"),
+    ],
+)
+def test_mistyped_commands_get_one_sentence(eseg, arguments, message):
+    status, out, err = eseg(*arguments)
+    assert (status, out) == (2, "")
+    assert message in err and err.count("\n") == 1
+
+
+def test_faults_of_the_program_keep_their_traceback(eseg, monkeypatch):
+    # Raised below numpy, not by a sentence of ours.
+    def fault(args):
+        import numpy as np
+
+        np.zeros(3).reshape(2, 2)
+
+    monkeypatch.setattr(main.COMMANDS["presets"], "run", fault)
+    with pytest.raises(ValueError, match="reshape"):
+        eseg("presets")
+
+
+def test_the_process_ends_with_the_status():
+    command = [sys.executable, "-m", "eseg_keras.cli.main", "summary", "eseg_lite_x"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("eseg summary: Unknown preset 'eseg_lite_x'")

@@ -1,0 +1,49 @@
+import pytest
+from PIL import Image
+
+from eseg_keras.training import Experiment
+from eseg_keras.training.run_files import write_config
+
+SCENES = ["train", "--experiment", "smoke/street_scenes"]
+FOLDERS = ["train", "--experiment", "folders/eseg_lite_s"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["train", "--experiment", "smoke/scenes"], "Nearest names: smoke/street_scenes"),
+        (["train", "--experiment", "missing.py"], "no experiment file 'missing.py'"),
+        ([*SCENES, "--set", "epoch=2"], "no 'epoch'. Nearest keys: epochs"),
+        ([*SCENES, "--set", "epochs=two"], "epochs must be an integer. Received: epochs=two"),
+        ([*SCENES, "--set", "preset=eseg_lite_z"], "Unknown preset 'eseg_lite_z'"),
+        ([*SCENES, "--set", "freeze=tail"], "tail"),
+        ([*SCENES, "--set", "warmup_steps=999999"], "warmup_steps=999999 leaves nothing"),
+        (FOLDERS, "give --data_dir"),
+        ([*FOLDERS, "--data_dir", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_get_one_sentence_and_leave_nothing(eseg, tmp_path, arguments, message):
+    status, _, err = eseg(*arguments, "--model_dir", tmp_path / "run")
+    assert status == 2
+    assert message in err and "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_faulty_photos_are_all_named_before_anything_is_written(eseg, tmp_path):
+    for split in ("train", "val"):
+        for kind in ("images", "annotations"):
+            (tmp_path / kind / split).mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.new("RGB", (64, 64)).save(tmp_path / "images" / "train" / f"{name}.png")
+        Image.new("L", (64, 64), 7).save(tmp_path / "annotations" / "train" / f"{name}.png")
+    status, _, err = eseg(*FOLDERS, "--data_dir", tmp_path, "--model_dir", tmp_path / "run")
+    assert status == 2
+    assert "a.png" in err and "b.png" in err and "label 7" in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_experiment_in_the_directory_is_refused(eseg, tmp_path):
+    write_config(tmp_path, Experiment(data="street_scenes", epochs=3), None)
+    status, out, err = eseg(*SCENES, "--model_dir", tmp_path)
+    assert (status, out) == (2, "")
+    assert "epochs (3 there" in err

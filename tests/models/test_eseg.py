@@ -1,0 +1,252 @@
+"""The ESeg class: arguments, encoders of any kind, freezing, folding, label maps."""
+
+import keras
+import numpy as np
+import pytest
+
+import eseg_keras
+from eseg_keras import ESeg
+from eseg_keras.models import fused_efficientnet, profile
+
+
+def tiny_encoder(channels=3):
+    return fused_efficientnet(0.1, 0.1, (None, None, channels))
+
+
+def tiny(**arguments):
+    defaults = dict(num_classes=4, min_level=3, max_level=6, decoder_channels=8, decoder_repeats=1)
+    encoder = arguments.pop("encoder", None) or tiny_encoder()
+    return ESeg(encoder, **{**defaults, **arguments})
+
+
+def images(size=(64, 96), channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (1, *size, channels), dtype="uint8")
+
+
+def randomize(model, seed=0):
+    """Statistics, scales and fusion weights as training might leave them, some negative."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        name = variable.path.split("/")[-1]
+        if name == "moving_variance":
+            variable.assign(rng.uniform(0.2, 3, variable.shape))
+        elif name in ("gamma", "beta", "moving_mean", "w"):
+            variable.assign(rng.normal(0.5, 1, variable.shape))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_classes": 256}, "num_classes"),
+        ({"num_classes": 0}, "num_classes"),
+        ({"decoder": "unet"}, "bifpn"),
+        ({"fusion": "attention"}, "softmax"),
+        ({"image_shape": (16, 64, 3)}, "at least 32"),
+        ({"ignore_label": 2}, "ignore_label"),
+        ({"class_names": ("a", "b")}, "class_names"),
+        ({"palette": ((0, 0, 0),) * 3 + ((0, 0, 256),)}, "palette"),
+        ({"frozen": ("backbone",)}, "frozen"),
+        ({"min_level": 7}, "min_level"),
+        ({"min_level": 1}, "consecutive levels"),
+        ({"encoder_weights": "imagenet"}, "encoder_weights"),
+        ({"encoder": 3}, "encoder"),
+        ({"encoder": "efficientnet_b9"}, "efficientnet_b"),
+    ],
+)
+def test_wrong_arguments_say_what_is_possible(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**arguments)
+    with pytest.raises(TypeError, match="decoder_width"):
+        tiny(decoder_width=3)
+
+
+@pytest.mark.parametrize("fusion", ["softmax", "sum"])
+@pytest.mark.parametrize("channels", [1, 4, 13])
+def test_any_keras_model_is_an_encoder(fusion, channels, tmp_path):
+    model = tiny(encoder=tiny_encoder(channels), image_shape=(None, None, channels), fusion=fusion)
+    x = images((45, 61), channels)
+    logits = model(x)
+    assert tuple(logits.shape) == (1, 45, 61, 4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(x), logits)
+
+
+def test_encoder_that_rounds_sizes_down():
+    """DenseNet pools without padding; the decoder repeats the missing last row and column."""
+    model = ESeg("densenet121", num_classes=3, decoder_channels=8, decoder_repeats=1)
+    for size in ((64, 64), (47, 33), (90, 100)):
+        assert tuple(model(images(size)).shape) == (1, *size, 3)
+        fixed = ESeg(
+            "densenet121", num_classes=3, decoder_channels=8, decoder_repeats=1,
+            image_shape=(*size, 3),
+        )  # fmt: skip
+        fixed.set_weights(model.get_weights())
+        np.testing.assert_allclose(fixed(images(size)), model(images(size)), atol=1e-5)
+
+
+def test_encoder_without_dict_is_refused():
+    inputs = keras.Input((None, None, 3))
+    with pytest.raises(ValueError, match="dict of features"):
+        tiny(encoder=keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs)))
+
+
+def test_encoder_and_decoder_are_usable_alone():
+    model = tiny()
+    features = model.encoder(images())
+    fused = model.decoder({level: features[level] for level in ("P3", "P4", "P5")})
+    assert {level: tuple(x.shape[1:]) for level, x in fused.items()} == {
+        "P3": (8, 12, 8),
+        "P4": (4, 6, 8),
+        "P5": (2, 3, 8),
+        "P6": (1, 2, 8),
+    }
+
+
+def test_level_weights_are_the_softmax():
+    model = tiny()
+    weights = np.array([0.5, -1.0, 2.0, 0.0])
+    model.head.get_layer("fusion").w.assign(weights)
+    expected = np.exp(weights) / np.exp(weights).sum()
+    levels = model.level_weights()
+    assert list(levels) == ["P3", "P4", "P5", "P6"]
+    np.testing.assert_allclose(list(levels.values()), expected, rtol=1e-6)
+    assert tiny(fusion="sum").level_weights() == dict.fromkeys(levels, 1.0)
+
+
+@pytest.mark.parametrize("encoder", ["fused_efficientnet_s", "efficientnet_b0", "custom"])
+@pytest.mark.parametrize("fusion", ["softmax", "sum"])
+def test_fold_keeps_the_function(encoder, fusion, tmp_path):
+    model = tiny(encoder=None if encoder == "custom" else encoder, fusion=fusion)
+    randomize(model)
+    folded = model.fold()
+    x = images((45, 61))
+    logits = model(x)
+    np.testing.assert_allclose(folded(x), logits, rtol=0, atol=1e-4 * np.abs(logits).max())
+    norms = [
+        layer
+        for layer in folded._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    assert norms == [] and folded.unfolded_layers == []
+    np.testing.assert_allclose(
+        list(folded.level_weights().values()), list(model.level_weights().values()), rtol=1e-6
+    )
+    folded.save(tmp_path / "folded.keras")
+    loaded = keras.models.load_model(tmp_path / "folded.keras")
+    np.testing.assert_array_equal(loaded(x), folded(x))
+    np.testing.assert_array_equal(folded.fold()(x), folded(x))
+    if encoder != "custom":
+        folded.save_to_preset(tmp_path / "preset")
+        np.testing.assert_array_equal(ESeg.from_preset(tmp_path / "preset")(x), folded(x))
+
+
+def test_fold_leaves_and_reports_what_does_not_fold():
+    """DenseNet normalises concatenations, which no convolution feeds alone."""
+    model = ESeg("densenet121", num_classes=3, decoder_channels=8, decoder_repeats=1)
+    randomize(model)
+    folded = model.fold()
+    left = folded.unfolded_layers
+    assert "encoder/conv2_block1_0_bn" in left and "encoder/conv2_block1_1_bn" not in left
+    assert all(name.startswith("encoder/") for name in left)
+    x = images()
+    logits = model(x)
+    np.testing.assert_allclose(folded(x), logits, rtol=0, atol=1e-4 * np.abs(logits).max())
+
+
+def train(model, steps=2):
+    masks = np.random.default_rng(1).integers(0, 4, (1, 64, 96), dtype="uint8")
+    for _ in range(steps):
+        model.train_on_batch(images(), masks)
+
+
+@pytest.mark.parametrize("compiled_first", [True, False])
+@pytest.mark.parametrize("part", ["encoder", "decoder", "head", "batch_norm"])
+def test_freeze_really_freezes(part, compiled_first, tmp_path):
+    model = tiny()
+    if compiled_first:
+        model.compile()
+        train(model)
+        model.freeze(part)
+    else:
+        model.freeze(part)
+        model.compile()
+    model.save(tmp_path / "model.keras")
+    for trained in (model, keras.models.load_model(tmp_path / "model.keras")):
+        if part == "batch_norm":
+            frozen = [
+                layer
+                for layer in trained._flatten_layers()
+                if isinstance(layer, keras.layers.BatchNormalization)
+            ]
+            weights = lambda: [w for layer in frozen for w in layer.get_weights()]  # noqa: B023, E731
+        else:
+            weights = getattr(trained, part).get_weights
+        before, everything = weights(), trained.get_weights()
+        train(trained)
+        assert before and all(np.array_equal(a, b) for a, b in zip(before, weights(), strict=True))
+        assert any(
+            not np.array_equal(a, b) for a, b in zip(everything, trained.get_weights(), strict=True)
+        )
+    model.unfreeze()
+    before = model.get_weights()
+    train(model)
+    changed = sum(
+        not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)
+    )
+    assert changed > 0.9 * len(before)
+
+
+def test_freeze_survives_a_preset(tmp_path):
+    model = tiny(encoder="fused_efficientnet_s")
+    model.freeze("encoder", "batch_norm")
+    model.save_to_preset(tmp_path / "preset")
+    loaded = ESeg.from_preset(tmp_path / "preset")
+    assert loaded.frozen == ("encoder", "batch_norm")
+    assert len(loaded.trainable_variables) == len(model.trainable_variables) > 0
+    assert not loaded.encoder.trainable_variables
+    with pytest.raises(ValueError, match="backbone"):
+        loaded.freeze("backbone")
+
+
+def test_segment_is_the_argmax():
+    model = tiny()
+    randomize(model)
+    batch = np.concatenate([images((45, 61)), images((45, 61), seed=1)])
+    labels = model.segment(batch)
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, np.argmax(model(batch), axis=-1))
+    np.testing.assert_array_equal(model.segment(batch[1]), labels[1])
+    np.testing.assert_array_equal(model.segment(batch[1].astype("float32")), labels[1])
+    for wrong in (batch[0, :, :, 0], batch[:, :20], batch[..., :2]):
+        with pytest.raises(ValueError, match="Received an array of shape"):
+            model.segment(wrong)
+
+
+def test_segment_does_not_become_part_of_the_model(tmp_path):
+    model = tiny()
+    before = len(model.variables)
+    model.segment(images()[0])
+    assert len(model.variables) == before
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        keras.models.load_model(tmp_path / "model.keras").segment(images()[0]),
+        model.segment(images()[0]),
+    )
+
+
+def test_compile_defaults():
+    model = tiny(ignore_label=200)
+    model.compile()
+    assert model.optimizer.momentum == 0.9
+    assert model.loss.ignore_label == 200
+    logs = model.train_on_batch(images(), np.full((1, 64, 96, 1), 200, "int32"), return_dict=True)
+    assert logs["loss"] == 0
+    custom = tiny()
+    custom.compile(optimizer="adam", loss=eseg_keras.losses.CrossEntropy(label_smoothing=0.1))
+    assert custom.optimizer.name == "adam" and custom.loss.label_smoothing == 0.1
+
+
+def test_profile_needs_a_size_for_custom_encoders():
+    with pytest.raises(ValueError, match="custom encoder"):
+        profile(tiny(), (64, 64))

@@ -1,0 +1,107 @@
+"""What every preset must do, in one test each."""
+
+import keras
+import numpy as np
+import pytest
+
+from eseg_keras import ESeg
+
+# The large ones get their counts elsewhere, and one step here.
+PRESETS = [
+    "eseg_lite_s",
+    "eseg_s",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("eseg_lite_m", "eseg_lite_l")),
+    pytest.param("eseg_m", marks=pytest.mark.slow),
+]
+
+
+def batch(num_classes, size=(64, 96), seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (2, *size, 3), dtype="uint8")
+    masks = rng.integers(0, num_classes, (2, *size), dtype="uint8")
+    masks[:, :4] = 255
+    return images, masks
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset(name, tmp_path):
+    model = ESeg.from_preset(name, num_classes=5, load_weights=False)
+    model.compile()
+    images, masks = batch(5)
+
+    # Even, odd and small sizes through the dynamic network, uint8 and float alike; the network
+    # built for one size gives the same logits.
+    for size in ((64, 96), (45, 61), (32, 32)):
+        sized, _ = batch(5, size)
+        logits = model.predict_on_batch(sized)
+        assert logits.shape == (2, *size, 5) and logits.dtype == np.float32
+        np.testing.assert_array_equal(logits, model.predict_on_batch(sized.astype("float32")))
+    fixed = ESeg.from_preset(name, num_classes=5, load_weights=False, image_shape=(45, 61, 3))
+    fixed.set_weights(model.get_weights())
+    sized, _ = batch(5, (45, 61))
+    logits = model.predict_on_batch(sized)
+    np.testing.assert_allclose(
+        fixed.predict_on_batch(sized), logits, rtol=0, atol=1e-4 * np.abs(logits).max()
+    )
+
+    # One step trains every trainable variable.
+    before = [np.array(v) for v in model.trainable_variables]
+    history = model.fit(images, masks, batch_size=2, epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+    assert {"loss", "mean_iou", "pixel_accuracy"} <= set(history.history)
+    still = [
+        v.path
+        for v, old in zip(model.trainable_variables, before, strict=True)
+        if np.array_equal(v, old)
+    ]
+    assert not still
+
+    # Saving and loading is exact, compile state included.
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    np.testing.assert_array_equal(loaded.predict_on_batch(images), model.predict_on_batch(images))
+    assert loaded.compiled and int(loaded.optimizer.iterations) == 1
+    for ours, theirs in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+    # Another head keeps all the rest.
+    model.save_to_preset(tmp_path / "preset")
+    swapped = ESeg.from_preset(tmp_path / "preset", num_classes=3)
+    assert swapped.predict_on_batch(images).shape[-1] == 3
+    for part in ("encoder", "decoder"):
+        ours, theirs = (getattr(m, part).get_weights() for m in (model, swapped))
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(
+        swapped.head.get_layer("pointwise").kernel, model.head.get_layer("pointwise").kernel
+    )
+    same = ESeg.from_preset(tmp_path / "preset", num_classes=5)
+    np.testing.assert_array_equal(same.predict_on_batch(images), model.predict_on_batch(images))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", PRESETS[:2])
+def test_mixed_precision(name, policy):
+    full = ESeg.from_preset(name, num_classes=5, load_weights=False)
+    mixed = ESeg.from_preset(name, num_classes=5, load_weights=False, dtype=policy)
+    mixed.set_weights(full.get_weights())
+    images, masks = batch(5)
+    expected, logits = full.predict_on_batch(images), mixed.predict_on_batch(images)
+    assert logits.dtype == np.float32
+    assert mixed.encoder.layers[-1].compute_dtype == policy.removeprefix("mixed_")
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=0.1 * np.abs(expected).max())
+    mixed.compile()
+    loss = mixed.fit(images, masks, epochs=1, verbose=0).history["loss"][0]
+    assert np.isfinite(loss)
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.slow
+def test_eseg_l_trains_one_step():
+    model = ESeg.from_preset("eseg_l", num_classes=5, load_weights=False)
+    model.compile()
+    images, masks = batch(5, (64, 64))
+    before = model.head.get_layer("classifier").kernel.numpy()
+    assert np.isfinite(model.train_on_batch(images, masks)[0])
+    assert not np.array_equal(before, model.head.get_layer("classifier").kernel)
