@@ -1,7 +1,23 @@
 """eseg_keras: ESeg, fast semantic segmentation networks for Keras 3."""
 
-from eseg_keras import data, layers, losses, metrics, models
-from eseg_keras.models import ESeg
+import importlib
+
 from eseg_keras.version import __version__
 
-__all__ = ["ESeg", "__version__", "data", "layers", "losses", "metrics", "models"]
+_MODULES = ("data", "inference", "layers", "losses", "metrics", "models", "training")
+
+__all__ = ["ESeg", "__version__", *_MODULES]
+
+
+def __getattr__(name):
+    # Keras loads its backend, which takes seconds: not before something needs it, so that
+    # `eseg --help` answers at once.
+    if name == "ESeg":
+        return importlib.import_module("eseg_keras.models").ESeg
+    if name in _MODULES:
+        return importlib.import_module(f"eseg_keras.{name}")
+    raise AttributeError(f"module 'eseg_keras' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -5,6 +5,7 @@ does not find with a warning, and its layout changes between versions. Names do 
 """
 
 import pathlib
+import re
 
 import h5py
 import keras
@@ -39,7 +40,10 @@ def named_variables(model: keras.Model, prefix: str = "") -> dict:
         if isinstance(layer, keras.Model):
             variables |= named_variables(layer, name)
         else:
-            variables |= {name + variable.name: variable for variable in layer.weights}
+            for index, variable in enumerate(layer.weights):
+                # A variable without a name of its own is numbered through the whole process.
+                unnamed = re.fullmatch(r"variable(_\d+)?", variable.name)
+                variables[name + (f"variable_{index}" if unnamed else variable.name)] = variable
     return variables
 
 

@@ -1,0 +1,53 @@
+"""Makes golden_logits.npz: run once, on the TensorFlow backend.
+
+    python tests/backends/make_golden_logits.py
+
+Every backend is compared with these logits, so all of them agree with each other.
+"""
+
+import pathlib
+import zlib
+
+import numpy as np
+
+from eseg_keras import ESeg
+from eseg_keras.presets.weights_file import named_variables
+
+FILE = pathlib.Path(__file__).with_name("golden_logits.npz")
+# Both encoders and activations; the second takes the 360x480 that a stride-2 stage sees as odd.
+PRESETS = ("eseg_lite_s", "eseg_s")
+# Every 9th pixel of both axes keeps the file small and meets all phases of the stride-8 grid.
+STEP = 9
+
+
+def build(name: str) -> ESeg:
+    """A preset with made weights that depend on nothing but their names."""
+    model = ESeg.from_preset(name, num_classes=4, load_weights=False)
+    for path, variable in named_variables(model).items():
+        rng = np.random.default_rng(zlib.crc32(path.encode()))
+        leaf, shape = path.split("/")[-1], tuple(variable.shape)
+        if leaf in ("gamma", "moving_variance", "w"):
+            values = rng.uniform(0.5, 1.5, shape)
+        elif leaf in ("beta", "moving_mean", "bias"):
+            values = rng.normal(0, 0.1, shape)
+        else:
+            values = rng.normal(0, (2 / max(1, np.prod(shape[:-1]))) ** 0.5, shape)
+        variable.assign(values.astype("float32"))
+    return model
+
+
+def images() -> np.ndarray:
+    """One image of 360x480: blocks of colour and noise."""
+    rng = np.random.default_rng(0)
+    blocks = rng.integers(0, 256, (1, 12, 16, 3)).repeat(30, 1).repeat(30, 2)
+    return np.clip(blocks + rng.normal(0, 20, blocks.shape), 0, 255).astype("uint8")
+
+
+def main():
+    """Write the file."""
+    logits = {name: build(name).predict_on_batch(images())[0, ::STEP, ::STEP] for name in PRESETS}
+    np.savez_compressed(FILE, **logits)
+
+
+if __name__ == "__main__":
+    main()
