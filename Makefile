@@ -19,6 +19,9 @@ BUILDIFIER_STAMP := .node/.$(subst /,-,$(BUILDIFIER))
 BUILD_FILES = $(shell git ls-files --cached --others --exclude-standard \
 	'BUILD' '*/BUILD' 'MODULE.bazel' '*.bzl')
 
+# What runs on every backend.
+CORE_TESTS := tests/backends tests/layers/test_layers.py tests/losses tests/metrics
+
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(TEST_WORKERS)
 
@@ -68,8 +71,8 @@ test-slow: env bazel-check test-backends
 	$(PYTEST) -m slow
 
 test-backends: backends
-	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest tests/backends
-	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest tests/backends
+	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest $(CORE_TESTS)
+	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest $(CORE_TESTS)
 
 lint: env
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Keras layers that the ESeg networks are made of, usable alone."""
 
+from eseg_keras.layers.average_pooling import AveragePooling
 from eseg_keras.layers.batch_normalization import BatchNormalization
 from eseg_keras.layers.image_scaling import ImageScaling
 from eseg_keras.layers.nearest_upsampling import NearestUpsampling
@@ -7,6 +8,7 @@ from eseg_keras.layers.resize import Resize
 from eseg_keras.layers.weighted_fusion import WeightedFusion
 
 __all__ = [
+    "AveragePooling",
     "BatchNormalization",
     "ImageScaling",
     "NearestUpsampling",

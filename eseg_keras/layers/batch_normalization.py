@@ -14,7 +14,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
     The layer's config does not name the backend: a model saved on one loads on another.
 
     Args:
-        **kwargs: The arguments of `keras.layers.BatchNormalization`, without `synchronized`.
+        momentum: Of the moving statistics. Defaults to 0.97: after a fine-tuning of 300 steps,
+            0.99 would still hold 5% of the initial statistics, enough to spoil inference.
+        **kwargs: The other arguments of `keras.layers.BatchNormalization`, without
+            `synchronized`.
 
     Example:
 
@@ -24,13 +27,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
     (2, 4, 4, 3)
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, momentum: float = 0.97, **kwargs):
         if "synchronized" in kwargs:
             raise ValueError(
                 "`synchronized` is chosen by the layer from the backend and the strategy; "
                 f"leave it out. Received: synchronized={kwargs['synchronized']}"
             )
-        super().__init__(**kwargs)
+        super().__init__(momentum=momentum, **kwargs)
 
     @property
     def synchronized(self) -> bool:

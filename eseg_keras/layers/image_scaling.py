@@ -39,7 +39,7 @@ class ImageScaling(keras.layers.Layer):
         """Return float32 images of the same shape [B, H, W, C]."""
         images = ops.cast(images, "float32")
         if self.reverse_channels:
-            images = images[..., ::-1]
+            images = ops.flip(images, axis=-1)
         return images * ops.convert_to_tensor(self.scale, "float32") + ops.convert_to_tensor(
             self.offset, "float32"
         )

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from eseg_keras.layers import BatchNormalization, NearestUpsampling, WeightedFusion
+from eseg_keras.layers import AveragePooling, BatchNormalization, NearestUpsampling, WeightedFusion
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
@@ -61,7 +61,7 @@ class BiFPN(keras.Model):
             top_down[level] = _node([inputs[level], up], activation, f"{level}_top_down")
         outputs = {levels[0]: top_down[levels[0]]}
         for level, below in zip(levels[1:], levels[:-1], strict=True):
-            down = layers.AveragePooling2D(3, 2, "same", name=f"{below}_down")(outputs[below])
+            down = AveragePooling(name=f"{below}_down")(outputs[below])
             parts = [inputs[level], top_down[level], down]
             if level == levels[-1]:
                 parts.pop(1)  # T_hi is P_hi.

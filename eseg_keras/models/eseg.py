@@ -176,7 +176,7 @@ class ESeg(keras.Model):
         >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
         >>> model.compile()
         >>> model.optimizer.name
-        'SGD'
+        'sgd'
         """
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = keras.optimizers.SGD(DEFAULT_LEARNING_RATE, momentum=DEFAULT_MOMENTUM)

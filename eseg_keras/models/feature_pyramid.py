@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from eseg_keras.layers import BatchNormalization
+from eseg_keras.layers import AveragePooling, BatchNormalization
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
@@ -49,7 +49,7 @@ def extend_pyramid(features: dict, max_level: int) -> dict:
     features = dict(features)
     top = int(list(features)[-1][1:])
     for level in range(top + 1, max_level + 1):
-        pool = layers.AveragePooling2D(3, 2, "same", name=f"P{level}_pool")
+        pool = AveragePooling(name=f"P{level}_pool")
         features[f"P{level}"] = pool(features[f"P{level - 1}"])
     return features
 

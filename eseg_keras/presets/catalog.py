@@ -31,8 +31,19 @@ def _bare(name, spec):
     }
 
 
+# Weights that ship with the package, in the folder of their name beside this file.
+_TRAINED = {
+    "eseg_lite_s_streets": {
+        "description": "Trained on the made street scenes, 8 classes: for demos and tests.",
+        "architecture": "eseg_lite_s",
+        "params": 3_589_900,
+        "macs": 17_118_618_112,
+        "num_classes": 8,
+        "trained_on": "street scenes",
+        "path": "eseg_lite_s_streets",
+    },
+}
+
 PRESETS = types.MappingProxyType(
-    {
-        **{name: _bare(name, spec) for name, spec in SPECS.items()},
-    }
+    {**{name: _bare(name, spec) for name, spec in SPECS.items()}, **_TRAINED}
 )

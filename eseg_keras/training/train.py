@@ -39,11 +39,12 @@ def train(
 
     Example:
 
+    >>> import tempfile
     >>> from eseg_keras.training import Experiment, train
     >>> scenes = Experiment(
     ...     data="street_scenes", load_weights=False, image_size=(64, 128), batch_size=2,
     ...     epochs=1, train_examples=2, val_examples=1)
-    >>> train(scenes, "/tmp/eseg_example")["num_images"]
+    >>> train(scenes, tempfile.mkdtemp())["num_images"]
     1
     """
     model_dir = Path(model_dir)

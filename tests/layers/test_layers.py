@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eseg_keras.layers import (
+    AveragePooling,
     BatchNormalization,
     ImageScaling,
     NearestUpsampling,
@@ -15,6 +16,7 @@ from eseg_keras.layers import (
 )
 
 LAYERS = {
+    "average_pooling": (AveragePooling, {}, [(2, 5, 8, 3)], (2, 3, 4, 3)),
     "batch_normalization": (BatchNormalization, {}, [(2, 5, 7, 3)], (2, 5, 7, 3)),
     "image_scaling": (
         ImageScaling,
@@ -114,7 +116,7 @@ def test_fusion_scalars(normalization):
     layer = WeightedFusion(normalization)
     x = np.random.default_rng(0).normal(size=(3, 1, 2, 2, 4)).astype("float32")
     layer.build([x[0].shape] * 3)
-    np.testing.assert_array_equal(layer.w, np.ones(3))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.w), np.ones(3))
     w = np.array([0.3, -2.0, 1.5])
     layer.w.assign(w)
     relu = np.maximum(w, 0)
@@ -123,7 +125,8 @@ def test_fusion_scalars(normalization):
         "fast": relu / (relu.sum() + 1e-4),
         "constant": w,
     }[normalization]
-    np.testing.assert_allclose(layer(list(x)), np.tensordot(expected, x, 1), atol=1e-6)
+    fused = keras.ops.convert_to_numpy(layer(list(x)))
+    np.testing.assert_allclose(fused, np.tensordot(expected, x, 1), atol=1e-6)
     assert bool(layer.trainable_variables) == (normalization != "constant")
 
 
@@ -144,3 +147,17 @@ def test_batch_normalization_chooses_synchronisation_itself():
     assert "synchronized" not in BatchNormalization().get_config()
     with pytest.raises(ValueError, match="synchronized"):
         BatchNormalization(synchronized=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12))
+def test_average_pooling_leaves_padding_out(height, width):
+    x = np.random.default_rng(0).normal(size=(1, height, width, 2))
+    pads = [max((-(-size // 2) - 1) * 2 + 3 - size, 0) for size in (height, width)]
+    padded = np.pad(
+        x, [(0, 0), *((p // 2, p - p // 2) for p in pads), (0, 0)], constant_values=np.nan
+    )
+    out = np.zeros((1, -(-height // 2), -(-width // 2), 2))
+    for i, j in np.ndindex(out.shape[1:3]):
+        out[:, i, j] = np.nanmean(padded[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3], axis=(1, 2))
+    np.testing.assert_allclose(AveragePooling()(x.astype("float32")), out, atol=1e-6)

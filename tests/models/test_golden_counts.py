@@ -26,3 +26,10 @@ def test_counts_equal_the_golden_ones(name):
     assert ESeg.presets[name]["macs"] == golden["conv_macs"]
     channels = {level: x.shape[-1] for level, x in model.encoder.output.items()}
     assert golden["endpoint_channels"].items() <= channels.items()
+
+
+@pytest.mark.parametrize("name", sorted(set(ESeg.presets) - set(GOLDEN)))
+def test_catalogue_counts_of_trained_presets(name):
+    preset = ESeg.presets[name]
+    counts = profile(name)
+    assert (counts.trainable_params, counts.macs) == (preset["params"], preset["macs"])

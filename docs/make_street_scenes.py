@@ -1,0 +1,32 @@
+"""Makes docs/street_scenes.png: held-out street scenes as the shipped weights see them.
+
+    python docs/make_street_scenes.py
+"""
+
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from eseg_keras import ESeg
+from eseg_keras.data import render_scene
+from eseg_keras.inference import add_legend, overlay
+
+SCENES = (3, 8, 21)
+
+
+def main():
+    """Write the picture: photo, annotation and prediction side by side."""
+    model = ESeg.from_preset("eseg_lite_s_streets")
+    rows = []
+    for index in SCENES:
+        image, mask = render_scene(index, "test")
+        annotated = overlay(image, mask, model.palette, alpha=0.8)
+        predicted = overlay(image, model.segment(image), model.palette, alpha=0.8)
+        rows.append(np.concatenate([image, annotated, predicted], axis=1))
+    picture = add_legend(Image.fromarray(np.concatenate(rows)), model.class_names, model.palette)
+    picture.save(pathlib.Path(__file__).with_name("street_scenes.png"), optimize=True)
+
+
+if __name__ == "__main__":
+    main()
