@@ -1,4 +1,4 @@
-"""Makes tiny_eseg.{h5,keras,npz}: run once, on the TensorFlow backend, never to get a test green.
+"""Makes tiny_eseg.{h5,keras,npz}: run once, with Keras 3.13, the oldest one supported.
 
 python tests/golden/make_tiny_eseg.py
 """
