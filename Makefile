@@ -13,6 +13,7 @@ DEMO_DIR ?= runs/demo
 VENV := .venv
 BIN := $(VENV)/bin
 BACKENDS := .venv-backends
+DEMO_STAMP := $(VENV)/.installed-demo
 ENV_STAMP := $(VENV)/.installed
 BACKENDS_STAMP := $(BACKENDS)/.installed
 BUILDIFIER_STAMP := .node/.$(subst /,-,$(BUILDIFIER))
@@ -37,10 +38,15 @@ help:
 
 env: $(ENV_STAMP)
 
-$(ENV_STAMP): setup.py pyproject.toml
+# What a user installs; the demo needs no more.
+$(DEMO_STAMP): setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
-	$(BIN)/python -m pip install --quiet --editable ".[tensorflow-cpu,dev,visualization]"
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[tensorflow-cpu]"
+	touch $@
+
+$(ENV_STAMP): $(DEMO_STAMP) pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[tensorflow-cpu,dev]"
 	touch $@
 
 # The other backends are tested where TensorFlow is absent, so that nothing can lean on it.
@@ -53,7 +59,7 @@ $(BACKENDS_STAMP): setup.py
 	! $(BACKENDS)/bin/python -c "import tensorflow" 2>/dev/null
 	touch $@
 
-demo: env
+demo: $(DEMO_STAMP)
 	$(BIN)/eseg train --experiment smoke/street_scenes --model_dir $(DEMO_DIR)
 	$(BIN)/eseg evaluate --model_dir $(DEMO_DIR) --output $(DEMO_DIR)/evaluation.json
 	$(BIN)/eseg scenes --split test --num_examples 4 --output $(DEMO_DIR)/held_out

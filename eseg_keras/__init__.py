@@ -2,19 +2,19 @@
 
 import importlib
 
+# The core is imported at once: it registers its classes, which `keras.models.load_model` looks up.
+from eseg_keras import layers, losses, metrics, models
+from eseg_keras.models import ESeg
 from eseg_keras.version import __version__
 
-_MODULES = ("data", "inference", "layers", "losses", "metrics", "models", "training")
+# These need more than the core, and wait until they are used.
+_LAZY = ("data", "inference", "training")
 
-__all__ = ["ESeg", "__version__", *_MODULES]
+__all__ = ["ESeg", "__version__", "layers", "losses", "metrics", "models", *_LAZY]
 
 
 def __getattr__(name):
-    # Keras loads its backend, which takes seconds: not before something needs it, so that
-    # `eseg --help` answers at once.
-    if name == "ESeg":
-        return importlib.import_module("eseg_keras.models").ESeg
-    if name in _MODULES:
+    if name in _LAZY:
         return importlib.import_module(f"eseg_keras.{name}")
     raise AttributeError(f"module 'eseg_keras' has no attribute '{name}'")
 

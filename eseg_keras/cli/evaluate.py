@@ -5,6 +5,11 @@ from pathlib import Path
 
 from eseg_keras.cli.model_flags import add_model_arguments, load_model
 
+# What `--set` may change, by what the images are: how they are read, and nothing of the training.
+READING = ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label", "long_side")
+FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
+SCENES = ("val_examples", "image_size", "seed")
+
 HELP = "score a model on photos with masks"
 EXAMPLE = [
     "eseg evaluate --model_dir runs/demo",
@@ -27,7 +32,7 @@ def add_arguments(parser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change how the masks are read, such as label_map=11:255; may be repeated",
+        help="change how the images are read, such as label_map=11:255; may be repeated",
     )
     parser.add_argument("--output", help="JSON file for the scores")
 
@@ -41,6 +46,12 @@ def run(args) -> int:
     if args.images and args.experiment:
         raise ValueError("--images and --experiment both name the images: give one of them.")
     experiment, data_dir = _experiment(args)
+    assignments = [] if args.long_side is None else [f"long_side={args.long_side}"]
+    if args.images:
+        keys = READING
+    else:
+        keys = FOLDERS if experiment.data == "folders" else SCENES
+    experiment = override(experiment, [*args.set, *assignments], keys)
     model = load_model(args)
     if args.images:
         experiment = dataclasses.replace(
@@ -49,7 +60,6 @@ def run(args) -> int:
             class_names=model.class_names,
             ignore_label=model.ignore_label,
         )
-    experiment = override(experiment, args.set)
 
     from rich.progress import track
 
@@ -77,8 +87,11 @@ def _experiment(args):
     from eseg_keras.training.run_files import read_config
 
     if args.images:
+        # A run knows how its masks are to be read; only the folders are others.
+        experiment = read_config(args.model_dir)[0] if args.model_dir else Experiment()
         images, masks = (str(Path(folder).resolve()) for folder in (args.images, args.masks))
-        return Experiment(val_images=images, val_masks=masks), "."
+        folders = {"data": "folders", "val_images": images, "val_masks": masks}
+        return dataclasses.replace(experiment, **folders), "."
     if args.experiment:
         return load_experiment(args.experiment), args.data_dir
     if args.model_dir:

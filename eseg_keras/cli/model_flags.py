@@ -1,13 +1,19 @@
-"""The flags by which evaluate and predict choose their model."""
+"""The flags by which evaluate and predict choose their model and the size it works at."""
 
 from pathlib import Path
 
 
 def add_model_arguments(parser) -> None:
-    """Add `--preset` and `--model_dir`, of which one is needed."""
+    """Add `--preset` and `--model_dir`, of which one is needed, and `--long_side`."""
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
     group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    parser.add_argument(
+        "--long_side",
+        type=int,
+        help="pixels to which the longer side of a photo is scaled first; by default as the run of "
+        "--model_dir had it, and the photos' own size for a preset",
+    )
 
 
 def load_model(args):

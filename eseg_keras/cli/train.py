@@ -33,12 +33,15 @@ def run(args) -> int:
     experiment = override(load_experiment(args.experiment), args.set)
 
     from eseg_keras.cli.tables import print_scores
-    from eseg_keras.training.train import is_finished, train
+    from eseg_keras.training.run import is_finished, train
 
     was_finished = is_finished(args.model_dir)
     metrics = train(experiment, args.model_dir, args.data_dir)
     if was_finished:
-        print(f"{args.model_dir} is complete; nothing was trained.")
+        print(
+            f"{args.model_dir} holds this run already, complete: nothing was trained. "
+            f"To train again: rm -r {args.model_dir}"
+        )
     print_scores(metrics, title="Validation")
     print(f"Preset directory: {args.model_dir}/preset")
     return 0

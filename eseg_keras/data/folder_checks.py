@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.data.image_files import IMAGE_SUFFIXES, ImageFileError, read_photo
+from eseg_keras.data.image_files import IMAGE_SUFFIXES, ImageFileError, no_images, read_photo
 
 _NAMES_SHOWN = 20
 _PROGRESS_FROM = 200  # files; fewer are checked in a moment
@@ -76,8 +76,7 @@ def pair_files(
         photo_files, mask_files = [path for path in photo_files if path not in set(ends)], ends
     for folder, files in ((images, photo_files), (masks, mask_files)):
         if not files:
-            suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-            problem = f"no image inside ({suffixes})" if folder.is_dir() else "there is no folder"
+            problem = no_images(_files(folder)) if folder.is_dir() else "there is no folder"
             problems.setdefault(problem, []).append(str(folder))
     if problems:
         raise FolderError(_where(images, masks), problems)
@@ -167,14 +166,18 @@ def check_files(
     return FolderSummary(label_counts=counts, image_sizes=frozenset(sizes))
 
 
-def _image_files(folder: Path) -> list[Path]:
+def _files(folder: Path) -> list[Path]:
+    """The files that are not hidden, in the folder and those below."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )
+
+
+def _image_files(folder: Path) -> list[Path]:
+    return [path for path in _files(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _by_key(files, folder, suffix):

@@ -93,7 +93,7 @@ def from_folders(
     mask_suffix: str = "",
     long_side: int | None = None,
     augment: bool | Augmentation = False,
-    shuffle: bool | None = None,
+    shuffle: bool = True,
     seed: int = 0,
     initial_epoch: int = 0,
     class_weights: str | Sequence[float] | np.ndarray | None = None,
@@ -131,7 +131,9 @@ def from_folders(
         mask_suffix: What the name of a mask adds to that of its photo, such as `"_labelIds"`.
         long_side: Pixels that the longer side of photo and mask is resized to first.
         augment: Whether to scale, crop and flip at random, or the `Augmentation` to use.
-        shuffle: Whether each epoch has an order of its own. None does as `augment` does.
+        shuffle: Whether each epoch has an order of its own. Defaults to True, for training; pass
+            False to line predictions up with the files, which are then in the order of their
+            names.
         seed: Seed of order and augmentation.
         initial_epoch: Number of the first epoch, of a run that goes on.
         class_weights: Weight of each class, [num_classes], or `"balanced"` to compute them from the
@@ -220,7 +222,7 @@ def from_folders(
         image_size=image_size,
         batch_size=batch_size,
         augmentation=augment or None,
-        shuffle=bool(augment) if shuffle is None else shuffle,
+        shuffle=shuffle,
         seed=seed,
         initial_epoch=initial_epoch,
         class_weights=class_weights,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eseg_keras.data.image_files import UNREADABLE, ImageFileError
+from eseg_keras.data.image_files import UNREADABLE, ImageFileError, is_lossless_webp
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -194,8 +194,8 @@ def _open(path: str | Path) -> tuple["Image.Image", bytes]:
         picture.load()
     except Exception as error:  # Pillow lets many kinds through for damaged files.
         raise ImageFileError(path, [UNREADABLE]) from error
-    head = content[:64]
-    if picture.format == "JPEG" or (picture.format == "WEBP" and b"VP8L" not in head):
+    lossy_webp = picture.format == "WEBP" and not is_lossless_webp(content)
+    if picture.format == "JPEG" or lossy_webp:
         raise ImageFileError(
             path,
             [
@@ -203,7 +203,7 @@ def _open(path: str | Path) -> tuple["Image.Image", bytes]:
                 "masks as PNG, from the original annotation"
             ],
         )
-    return picture, head
+    return picture, content[:64]
 
 
 def _read_colors(path):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from eseg_keras.metrics import MeanIoU, PixelAccuracy
+from eseg_keras.metrics import MeanIoU
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,21 +54,20 @@ def evaluate(model, batches: Iterable) -> Evaluation:
     >>> evaluate(model, [batch]).num_images
     1
     """
-    mean_iou = MeanIoU(model.num_classes, ignore_label=model.ignore_label)
-    accuracy = PixelAccuracy(model.num_classes, ignore_label=model.ignore_label)
+    metric = MeanIoU(model.num_classes, ignore_label=model.ignore_label)
     num_images = 0
     for images, masks, *_ in batches:
         logits = model.predict_on_batch(images)
-        mean_iou.update_state(masks, logits)
-        accuracy.update_state(masks, logits)
+        metric.update_state(masks, logits)
         num_images += len(logits)
     if not num_images:
         raise ValueError("There is nothing to evaluate: the data set holds no images.")
     names = model.class_names or [f"class {label}" for label in range(model.num_classes)]
-    per_class = np.asarray(mean_iou.per_class(), "float64")
+    matrix, per_class = metric.confusion_matrix(), metric.per_class()
+    seen = per_class[~np.isnan(per_class)]
     return Evaluation(
-        mean_iou=float(mean_iou.result()),
-        pixel_accuracy=float(accuracy.result()),
+        mean_iou=float(seen.mean()) if len(seen) else 0.0,
+        pixel_accuracy=float(np.trace(matrix) / max(matrix.sum(), 1)),
         per_class_iou={
             name: None if np.isnan(iou) else float(iou)
             for name, iou in zip(names, per_class, strict=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from eseg_keras.inference.overlay import Palette
+from eseg_keras.inference.overlays import Palette
 
 INK = (32, 32, 32)
 PAPER = (255, 255, 255)

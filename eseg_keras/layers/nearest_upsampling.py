@@ -3,8 +3,6 @@
 import keras
 from keras import ops
 
-from eseg_keras.layers.resize import resize
-
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class NearestUpsampling(keras.layers.Layer):
@@ -35,8 +33,9 @@ class NearestUpsampling(keras.layers.Layer):
 
     def call(self, x, like):
         """Return `x` doubled and cropped to the height and width of `like`."""
-        height, width = ops.shape(x)[1:3]
-        doubled = resize(x, (2 * height, 2 * width), "nearest")
+        # Not a nearest-neighbour resize: XLA, which training on a GPU or TPU compiles with, lacks
+        # its gradient.
+        doubled = ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
         target = ops.shape(like)[1:3]
         if tuple(doubled.shape[1:3]) == tuple(like.shape[1:3]) and None not in like.shape[1:3]:
             return doubled

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 
-def resize(x, size, interpolation: str = "bilinear"):
-    """Resize a batch [B, h, w, C] to `size` (height, width), with half-pixel centres.
+def resize(x, size):
+    """Resize a batch [B, h, w, C] bilinearly to `size` (height, width), with half-pixel centres.
 
     `keras.ops.image.resize` fails for bilinear interpolation to a size known only at run time
     (Keras 3.14.0 to 3.15.1, TensorFlow backend: SavedModel and LiteRT export, and the second image
@@ -14,7 +14,6 @@ def resize(x, size, interpolation: str = "bilinear"):
     Args:
         x: Float tensor [B, h, w, C].
         size: Height and width, Python integers or integer tensors.
-        interpolation: `"bilinear"` or `"nearest"`. Defaults to `"bilinear"`.
 
     Returns:
         Tensor [B, height, width, C] of the dtype of `x`.
@@ -23,8 +22,8 @@ def resize(x, size, interpolation: str = "bilinear"):
         import tensorflow as tf
 
         # Bilinear resizing of half-precision tensors returns float32.
-        return tf.cast(tf.image.resize(x, size, method=interpolation), x.dtype)
-    return ops.image.resize(x, size, interpolation=interpolation, data_format="channels_last")
+        return tf.cast(tf.image.resize(x, size, method="bilinear"), x.dtype)
+    return ops.image.resize(x, size, interpolation="bilinear", data_format="channels_last")
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")

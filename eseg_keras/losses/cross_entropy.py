@@ -1,5 +1,7 @@
 """Cross-entropy over the pixels that have a label."""
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 from keras import ops
@@ -16,18 +18,19 @@ class CrossEntropy(keras.losses.Loss):
 
     Args:
         ignore_label: Label of pixels to leave out. Defaults to 255.
-        class_weights: One factor a class on the loss of its pixels, or `None`. The divisor stays
-            the number of pixels.
+        class_weights: One factor a class on the loss of its pixels, in a sequence, or `None`. The
+            divisor stays the number of pixels.
         label_smoothing: Share of the target spread evenly over all classes, 0 to below 1.
             Defaults to 0.
         name: Name of the loss.
 
     Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1].
+        y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
+            ignored makes the loss NaN, on every backend: compiled steps cannot raise.
         y_pred: Float logits [B, H, W, C].
 
     Raises:
-        ValueError: If `label_smoothing` is out of range, or shapes do not fit.
+        ValueError: If `label_smoothing` or `class_weights` are out of range, or shapes do not fit.
 
     Example:
 
@@ -51,6 +54,14 @@ class CrossEntropy(keras.losses.Loss):
                 "`label_smoothing` must be from 0 to below 1. "
                 f"Received: label_smoothing={label_smoothing}"
             )
+        if class_weights is not None and (
+            isinstance(class_weights, Mapping)
+            or not all(np.isfinite(weight) and weight >= 0 for weight in class_weights)
+        ):
+            raise ValueError(
+                "`class_weights` must be a sequence of one finite factor >= 0 for each class, in "
+                f"the order of the ids. Received: class_weights={class_weights!r}"
+            )
         self.ignore_label = ignore_label
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
         self.label_smoothing = label_smoothing
@@ -66,7 +77,8 @@ class CrossEntropy(keras.losses.Loss):
         Args:
             y_true: Integer masks [B, H, W] or [B, H, W, 1].
             y_pred: Float logits [B, H, W, C].
-            sample_weight: `None` or factors [B, H, W] (or [B, H, W, 1]).
+            sample_weight: `None`, or factors of pixels [B, H, W] (or [B, H, W, 1]) or of
+                images [B].
 
         Returns:
             Two float32 scalars.
@@ -82,7 +94,9 @@ class CrossEntropy(keras.losses.Loss):
                 f"Received {len(self.class_weights)}."
             )
         valid = ops.not_equal(labels, self.ignore_label)
-        labels = ops.where(valid, labels, 0)
+        known = ops.logical_and(labels >= 0, labels < num_classes)
+        wrong = ops.any(ops.logical_and(valid, ops.logical_not(known)))
+        labels = ops.where(known, labels, 0)
         log_probabilities = ops.log_softmax(y_pred, axis=-1)
         picked = ops.take_along_axis(log_probabilities, labels[..., None], axis=-1)[..., 0]
         losses = -picked
@@ -92,10 +106,9 @@ class CrossEntropy(keras.losses.Loss):
         if self.class_weights is not None:
             losses = losses * ops.take(np.asarray(self.class_weights, "float32"), labels, axis=0)
         if sample_weight is not None:
-            weights = ops.cast(sample_weight, "float32")
-            losses = losses * (ops.squeeze(weights, -1) if len(weights.shape) == 4 else weights)
-        valid = ops.cast(valid, "float32")
-        return ops.sum(losses * valid), ops.sum(valid)
+            losses = losses * _by_pixel(ops.cast(sample_weight, "float32"))
+        total = ops.sum(ops.where(valid, losses, 0.0))
+        return ops.where(wrong, np.nan, total), ops.sum(ops.cast(valid, "float32"))
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""
@@ -105,3 +118,15 @@ class CrossEntropy(keras.losses.Loss):
             "class_weights": self.class_weights,
             "label_smoothing": self.label_smoothing,
         }
+
+
+def _by_pixel(weights):
+    rank = len(weights.shape)
+    if rank not in (1, 3, 4):
+        raise ValueError(
+            "`sample_weight` must be [B], [B, H, W] or [B, H, W, 1]. "
+            f"Received: shape {tuple(weights.shape)}"
+        )
+    if rank == 1:
+        return weights[:, None, None]
+    return ops.squeeze(weights, -1) if rank == 4 else weights

@@ -1,5 +1,8 @@
 """Checks of the arguments of ESeg."""
 
+import numbers
+import re
+
 import keras
 
 from eseg_keras.models.freezing import PARTS
@@ -9,8 +12,8 @@ FUSIONS = ("softmax", "sum")
 
 
 def check_arguments(
-    encoder, num_classes, decoder, min_level, max_level, fusion, image_shape, ignore_label,
-    class_names, palette, encoder_weights, frozen,
+    encoder, num_classes, decoder, min_level, max_level, sizes, activation, fusion, image_shape,
+    ignore_label, class_names, palette, encoder_weights, frozen,
 ):  # fmt: skip
     """Raise one error for the first argument of `ESeg` that does not fit.
 
@@ -20,6 +23,8 @@ def check_arguments(
         decoder: Name of the decoder.
         min_level: Lowest level.
         max_level: Highest level.
+        sizes: Dict of `decoder_channels` and `decoder_repeats`.
+        activation: Name of the activation.
         fusion: Name of the fusion.
         image_shape: (H, W, C).
         ignore_label: Ignored label.
@@ -38,29 +43,36 @@ def check_arguments(
 
     check(isinstance(encoder, str | keras.Model), "encoder", encoder, "a name or a Keras model")
     check(
-        isinstance(num_classes, int) and 1 <= num_classes <= 255,
+        _is_whole(num_classes) and 1 <= num_classes <= 255,
         "num_classes", num_classes, "a whole number from 1 to 255 (label maps are uint8)",
     )  # fmt: skip
     check(decoder in DECODERS, "decoder", decoder, f"one of {list(DECODERS)}")
     check(fusion in FUSIONS, "fusion", fusion, f"one of {list(FUSIONS)}")
-    check(
-        1 <= min_level < max_level, "min_level", min_level, f"from 1 to below max_level={max_level}"
-    )
+    check(isinstance(activation, str), "activation", activation, "the name of a Keras activation")
+    for name, value in (("min_level", min_level), ("max_level", max_level)):
+        check(_is_whole(value) and value >= 1, name, value, "a whole number from 1 up")
+    check(min_level < max_level, "min_level", min_level, f"below max_level={max_level}")
+    for name, value in sizes.items():
+        check(_is_whole(value) and value >= 1, name, value, "a whole number from 1 up")
     check(
         len(image_shape) == 3
-        and all(size is None or size >= 32 for size in image_shape[:2])
-        and isinstance(image_shape[2], int),
+        and all(size is None or (_is_whole(size) and size >= 32) for size in image_shape[:2])
+        and _is_whole(image_shape[2]),
         "image_shape", image_shape, "(H, W, C) with H and W at least 32 or None",
     )  # fmt: skip
     check(
-        not 0 <= ignore_label < num_classes,
-        "ignore_label", ignore_label, f"outside the classes 0..{num_classes - 1}",
+        _is_whole(ignore_label) and not 0 <= ignore_label < num_classes,
+        "ignore_label", ignore_label, f"a whole number outside the classes 0..{num_classes - 1}",
     )  # fmt: skip
     for name, value in (("class_names", class_names), ("palette", palette)):
         check(
-            value is None or len(value) == num_classes,
+            value is None or (not isinstance(value, str) and len(value) == num_classes),
             name, value, f"None or one entry for each of the {num_classes} classes",
         )  # fmt: skip
+    check(
+        class_names is None or len(set(class_names)) == num_classes,
+        "class_names", class_names, "names that differ",
+    )  # fmt: skip
     check(
         palette is None or all(len(c) == 3 and all(0 <= v <= 255 for v in c) for c in palette),
         "palette", palette, "(r, g, b) of 0..255 for every class",
@@ -70,3 +82,40 @@ def check_arguments(
         "encoder_weights", encoder_weights, "None when the encoder is a Keras model",
     )  # fmt: skip
     check(set(frozen) <= set(PARTS), "frozen", frozen, f"any of {list(PARTS)}")
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "ESeg works on channels_last images. Received: image_data_format='channels_first' in "
+            "Keras' settings. Call keras.config.set_image_data_format('channels_last') first."
+        )
+
+
+def check_encoder(encoder: keras.Model, image_shape: tuple):
+    """Raise one error if a Keras model cannot be the encoder of images of a shape.
+
+    Args:
+        encoder: The model.
+        image_shape: (H, W, C) of the images.
+
+    Raises:
+        ValueError: If its input or its outputs do not fit.
+    """
+    outputs = encoder.output
+    levels = list(outputs) if isinstance(outputs, dict) else None
+    if not levels or not all(re.fullmatch(r"P?[1-9]", str(level)) for level in levels):
+        received = f"a dict of {levels}" if levels else type(outputs).__name__
+        raise ValueError(
+            "The encoder must return a dict of features 'P2', 'P3', ... (or 2, 3, ...), Pl at "
+            f"stride 2^l. Received: {received}"
+        )
+    expected = encoder.input_shape[1:]
+    if len(expected) != 3 or any(
+        have is not None and have != want for have, want in zip(expected, image_shape, strict=True)
+    ):
+        raise ValueError(
+            f"The encoder takes images of {expected}. Received: image_shape={image_shape}. Pass "
+            f"image_shape={expected}, or an encoder for other images."
+        )
+
+
+def _is_whole(value) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

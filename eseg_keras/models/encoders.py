@@ -78,7 +78,8 @@ def build_encoder(
     if weights is not None and image_shape[-1] != 3:
         raise ValueError(
             "Pretrained encoder weights are for 3 channels. Received: "
-            f"image_shape={tuple(image_shape)} with weights={weights!r}. Pass weights=None."
+            f"image_shape={tuple(image_shape)} with weights={weights!r}. Build without them: "
+            "from_preset(..., load_weights=False) or encoder_weights=None."
         )
     spec = APPLICATIONS[name]
     if weights == "imagenet":

@@ -9,12 +9,12 @@ from keras import ops
 from eseg_keras.layers import Resize
 from eseg_keras.losses import CrossEntropy
 from eseg_keras.metrics import MeanIoU, PixelAccuracy
-from eseg_keras.models.arguments import check_arguments
+from eseg_keras.models.arguments import check_arguments, check_encoder
 from eseg_keras.models.bifpn_decoder import bifpn_decoder
 from eseg_keras.models.dtype_scope import dtype_scope
 from eseg_keras.models.encoders import build_encoder
 from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers
-from eseg_keras.models.freezing import PARTS, set_trainable
+from eseg_keras.models.freezing import check_parts, set_trainable
 from eseg_keras.models.head import segmentation_head
 from eseg_keras.presets.catalog import PRESETS
 
@@ -101,15 +101,19 @@ class ESeg(keras.Model):
         name: str = "eseg",
     ):
         image_shape = tuple(image_shape)
+        sizes = {"decoder_channels": decoder_channels, "decoder_repeats": decoder_repeats}
         check_arguments(
-            encoder, num_classes, decoder, min_level, max_level, fusion, image_shape,
-            ignore_label, class_names, palette, encoder_weights, frozen,
+            encoder, num_classes, decoder, min_level, max_level, sizes, activation, fusion,
+            image_shape, ignore_label, class_names, palette, encoder_weights, frozen,
         )  # fmt: skip
-        with dtype_scope(dtype) as policy:
+        num_classes, ignore_label = int(num_classes), int(ignore_label)
+        with dtype_scope(dtype):
             # === Layers ===
             encoder_name = encoder if isinstance(encoder, str) else None
             if encoder_name:
                 encoder = build_encoder(encoder_name, image_shape, encoder_weights)
+            else:
+                check_encoder(encoder, image_shape)
             if folded:
                 encoder = fold_layers(encoder)
             # Images of floats are cast by the scaling layer, in float32.
@@ -134,11 +138,10 @@ class ESeg(keras.Model):
             features = _pyramid_levels(encoder(images), min_level, max_level)
             logits = head(decoder_model(features))
             logits = Resize(dtype="float32", name="logits")(logits, images)
-        super().__init__(inputs=images, outputs=logits, name=name)
+            super().__init__(inputs=images, outputs=logits, name=name)
 
         # === Config ===
         self.autocast = False
-        self.network_policy = policy
         self.encoder = encoder
         self.decoder = decoder_model
         self.head = head
@@ -187,6 +190,8 @@ class ESeg(keras.Model):
                 MeanIoU(self.num_classes, ignore_label=self.ignore_label),
                 PixelAccuracy(self.num_classes, ignore_label=self.ignore_label),
             ]
+        # In a closure, past Keras' tracking of what is assigned: metrics would be found twice.
+        self._compile_arguments = lambda: {"loss": loss, "metrics": metrics, **kwargs}
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def compile_from_config(self, config: dict):
@@ -199,8 +204,8 @@ class ESeg(keras.Model):
         """Label every pixel of an image.
 
         Args:
-            image: Array [H, W, C], or a batch [B, H, W, C], uint8 or float of 0..255, H and W at
-                least 32.
+            image: Array [H, W, C], or a batch [B, H, W, C], uint8 or float of 0..255 (not 0..1), H
+                and W at least 32.
 
         Returns:
             NumPy label map [H, W] (or [B, H, W]), uint8.
@@ -309,6 +314,7 @@ class ESeg(keras.Model):
         >>> len(model.encoder.trainable_variables)
         0
         """
+        check_parts(parts)
         self._set_frozen((*self.frozen, *parts))
 
     def unfreeze(self, *parts: str):
@@ -320,8 +326,7 @@ class ESeg(keras.Model):
         Raises:
             ValueError: For an unknown part.
         """
-        if unknown := set(parts) - set(PARTS):
-            raise ValueError(f"Unknown parts {sorted(unknown)}. Expected any of {list(PARTS)}.")
+        check_parts(parts)
         self._set_frozen([part for part in self.frozen if parts and part not in parts])
 
     def _set_frozen(self, parts):
@@ -329,7 +334,8 @@ class ESeg(keras.Model):
         set_trainable(self, self.frozen)
         if self.compiled:
             # The optimizer and the compiled step hold the variables of the old choice.
-            self.compile_from_config(self.get_compile_config())
+            optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+            self.compile(optimizer, **self._compile_arguments())
 
     def save_to_preset(self, directory: str, weights_dtype: str = "float32"):
         """Write the model as a preset directory that `from_preset` reads.
@@ -406,7 +412,7 @@ class ESeg(keras.Model):
             "palette": self.palette,
             "folded": self.folded,
             "frozen": self.frozen,
-            "dtype": self.network_policy.name,
+            "dtype": self.dtype_policy.name,
             "name": self.name,
         }
 
@@ -422,11 +428,6 @@ class ESeg(keras.Model):
 
 
 def _pyramid_levels(features, min_level, max_level):
-    if not isinstance(features, dict):
-        raise ValueError(
-            "The encoder must return a dict of features 'P2', 'P3', ... "
-            f"Received: {type(features).__name__}"
-        )
     by_level = {int(str(key).lstrip("P")): x for key, x in features.items()}
     levels = sorted(level for level in by_level if min_level <= level <= max_level)
     if not levels or levels != list(range(min_level, levels[-1] + 1)):

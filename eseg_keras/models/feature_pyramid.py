@@ -19,6 +19,13 @@ class HalveLike(keras.layers.Layer):
 
     Returns:
         Tensor [B, ceil(H / 2), ceil(W / 2), C].
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.models.feature_pyramid import HalveLike
+    >>> tuple(HalveLike()(np.ones((1, 3, 4, 2)), np.ones((1, 7, 8, 1))).shape)
+    (1, 4, 4, 2)
     """
 
     def call(self, x, below):

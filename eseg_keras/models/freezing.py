@@ -5,6 +5,12 @@ import keras
 PARTS = ("encoder", "decoder", "head", "batch_norm")
 
 
+def check_parts(parts):
+    """Raise a ValueError for names that are not in `PARTS`."""
+    if unknown := set(parts) - set(PARTS):
+        raise ValueError(f"Unknown parts {sorted(unknown)}. Expected any of {list(PARTS)}.")
+
+
 def set_trainable(model: keras.Model, frozen: tuple[str, ...]):
     """Make every layer of an ESeg trainable but those of the frozen parts.
 
@@ -14,12 +20,7 @@ def set_trainable(model: keras.Model, frozen: tuple[str, ...]):
     Args:
         model: An ESeg.
         frozen: Names out of `PARTS`.
-
-    Raises:
-        ValueError: For an unknown part.
     """
-    if unknown := set(frozen) - set(PARTS):
-        raise ValueError(f"Unknown parts {sorted(unknown)}. Expected any of {list(PARTS)}.")
     # Layer by layer: on the TensorFlow backend, assigning True to a model that is True already
     # does not reach its layers.
     for layer in model._flatten_layers(include_self=False):

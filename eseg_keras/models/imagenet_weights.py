@@ -2,10 +2,14 @@
 
 import os
 import pathlib
+import socket
 
 import keras
 
 from eseg_keras.models.encoder_table import EncoderSpec
+
+# A proxy that takes the connection and never answers would otherwise hold a download for ever.
+SECONDS_WITHOUT_ANSWER = 10
 
 
 def imagenet_file(name: str, spec: EncoderSpec) -> pathlib.Path:
@@ -24,14 +28,22 @@ def imagenet_file(name: str, spec: EncoderSpec) -> pathlib.Path:
     Raises:
         FileNotFoundError: If the file is not cached and cannot be downloaded.
     """
-    home = os.environ.get("KERAS_HOME", os.path.expanduser("~/.keras"))
-    path = pathlib.Path(home) / "models" / spec.weights_file
+    # Keras fixes its home when it is imported and has no public name for it.
+    home = pathlib.Path(keras.src.backend.config.keras_home()).expanduser()
+    path = home / "models" / spec.weights_file
     if path.exists():
         return path
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SECONDS_WITHOUT_ANSWER)
     try:
         # The application knows the address and the hash; its download fails at once offline.
         getattr(keras.applications, spec.application)(
             include_top=False, weights="imagenet", input_shape=(None, None, 3)
+        )
+        # Keras turns to another folder where its home cannot be written. It finds its file by
+        # name, so the address is not used.
+        return pathlib.Path(
+            keras.utils.get_file(spec.weights_file, "file:///", cache_subdir="models")
         )
     except Exception as error:
         raise FileNotFoundError(
@@ -40,7 +52,8 @@ def imagenet_file(name: str, spec: EncoderSpec) -> pathlib.Path:
             f"{path}: put it there, or build without it: from_preset(..., load_weights=False) or "
             "encoder_weights=None."
         ) from error
-    return path
+    finally:
+        socket.setdefaulttimeout(timeout)
 
 
 def read_application_weights(application: keras.Model, path: str | os.PathLike):

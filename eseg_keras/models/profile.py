@@ -23,6 +23,7 @@ class LayerProfile:
         receptive_field: Pixels of the image along one axis that the output can depend on through
             convolutions and poolings (the gates of squeeze-and-excitation and image-wide poolings
             are left out: they see everything).
+        step: Pixels of the image from one cell of the output to the next.
     """
 
     name: str
@@ -32,17 +33,15 @@ class LayerProfile:
     macs: int
     activation_bytes: int
     receptive_field: int
+    step: int
 
     @property
     def stage(self) -> str:
         """First parts of the path that a reader thinks in: encoder, BiFPN repeat, head."""
         parts = self.name.split("/")
         if parts[0] == "encoder":
-            return f"encoder /{self._stride}"
+            return f"encoder /{self.step}"
         return "/".join(parts[:-1]) or parts[0]
-
-    # Set by `profile`: how many image pixels a step of the output is.
-    _stride: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +153,7 @@ def _row(operation, node, name, field):
         macs=_macs(operation, tuple(inputs[0].shape), tuple(output.shape)),
         activation_bytes=4 * math.prod(shape),
         receptive_field=field[0],
-        _stride=field[1],
+        step=field[1],
     )
 
 

@@ -1,32 +1,35 @@
-"""The names that `ESeg.from_preset` knows."""
+"""The names that `ESeg.from_preset` knows.
+
+Plain text and numbers: the model's class shows this table, so it imports nothing of the models.
+"""
 
 import types
 
-from eseg_keras.models.eseg_spec import SPECS
+# Encoder, decoder in words, trainable parameters and multiply-adds at 1024x2048 with 19 classes.
+_ARCHITECTURES = {
+    "eseg_lite_s": (
+        "fused_efficientnet_s", "1 x BiFPN of 64 channels, P3-P9", 3_590_615, 17_141_686_784
+    ),
+    "eseg_lite_m": (
+        "fused_efficientnet_m", "2 x BiFPN of 80 channels, P3-P9", 9_737_580, 42_712_114_432
+    ),
+    "eseg_lite_l": (
+        "fused_efficientnet_l", "3 x BiFPN of 96 channels, P3-P9", 28_394_353, 114_855_287_040
+    ),
+    "eseg_s": ("efficientnet_b1", "4 x BiFPN of 96 channels, P2-P9", 6_860_547, 33_839_019_520),
+    "eseg_m": ("efficientnet_b4", "5 x BiFPN of 192 channels, P2-P9", 19_994_125, 110_333_316_960),
+    "eseg_l": ("efficientnet_b7", "6 x BiFPN of 288 channels, P2-P9", 70_496_247, 339_765_078_528),
+}  # fmt: skip
 
-# Trainable parameters and multiply-adds at 1024x2048 with 19 classes.
-_COSTS = {
-    "eseg_lite_s": (3_590_615, 17_141_686_784),
-    "eseg_lite_m": (9_737_580, 42_712_114_432),
-    "eseg_lite_l": (28_394_353, 114_855_287_040),
-    "eseg_s": (6_860_547, 33_839_019_520),
-    "eseg_m": (19_994_125, 110_333_316_960),
-    "eseg_l": (70_496_247, 339_765_078_528),
-}
 
-
-def _bare(name, spec):
-    params, macs = _COSTS[name]
+def _bare(name, encoder, decoder, params, macs):
     return {
-        "description": (
-            f"Encoder {spec.encoder}, {spec.decoder_repeats} x BiFPN of {spec.decoder_channels} "
-            f"channels, P{spec.min_level}-P9."
-        ),
+        "description": f"Encoder {encoder}, {decoder}.",
         "architecture": name,
         "params": params,
         "macs": macs,
         "num_classes": 19,
-        "trained_on": "ImageNet (encoder only)" if spec.encoder.startswith("eff") else None,
+        "trained_on": "ImageNet (encoder only)" if encoder.startswith("eff") else None,
         "path": None,
     }
 
@@ -45,5 +48,5 @@ _TRAINED = {
 }
 
 PRESETS = types.MappingProxyType(
-    {**{name: _bare(name, spec) for name, spec in SPECS.items()}, **_TRAINED}
+    {**{name: _bare(name, *row) for name, row in _ARCHITECTURES.items()}, **_TRAINED}
 )

@@ -38,7 +38,7 @@ def read_json(path: pathlib.Path) -> dict:
         )
     try:
         content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PresetError(
             f"{path} is damaged: it holds no JSON ({error}). Copy or download the preset again."
         ) from error
@@ -95,7 +95,7 @@ def checked_weights(directory: pathlib.Path, metadata: dict) -> pathlib.Path:
 
 
 class NewDirectory:
-    """Write a directory under a temporary name and rename it when all of it is there.
+    """Write the files of a directory under a temporary name and move them when all are there.
 
     Args:
         directory: The directory to make; it must not exist, or be empty.
@@ -105,27 +105,42 @@ class NewDirectory:
     """
 
     def __init__(self, directory: str | os.PathLike):
-        self.directory = pathlib.Path(directory)
-        if self.directory.exists() and (
-            not self.directory.is_dir() or any(self.directory.iterdir())
-        ):
+        self.directory = pathlib.Path(directory).resolve()
+        self.is_there = self.directory.exists()
+        if self.is_there and (not self.directory.is_dir() or any(self.directory.iterdir())):
             raise FileExistsError(
                 f"{self.directory} exists and is not empty. Choose another directory or remove it."
             )
 
     def __enter__(self) -> pathlib.Path:
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        # A directory that is there may be the working directory or a mount point: it stays, and
+        # the files are moved into it.
+        parent = self.directory if self.is_there else self.directory.parent
+        parent.mkdir(parents=True, exist_ok=True)
         self.temporary = pathlib.Path(
-            tempfile.mkdtemp(prefix=f".{self.directory.name}.", dir=self.directory.parent)
+            tempfile.mkdtemp(prefix=f".{self.directory.name}.", dir=parent)
         )
         return self.temporary
 
     def __exit__(self, kind, error, traceback):
-        if kind is None:
-            # A temporary directory is private; the finished one has the usual permissions.
-            umask = os.umask(0)
-            os.umask(umask)
-            self.temporary.chmod(0o777 & ~umask)
-            self.temporary.replace(self.directory)
-        else:
+        try:
+            if kind is None and self.is_there:
+                self._move_files()
+            elif kind is None:
+                # A temporary directory is private; the finished one has the usual permissions.
+                umask = os.umask(0)
+                os.umask(umask)
+                self.temporary.chmod(0o777 & ~umask)
+                self.temporary.replace(self.directory)
+        finally:
             shutil.rmtree(self.temporary, ignore_errors=True)
+
+    def _move_files(self):
+        moved = []
+        try:
+            for path in sorted(self.temporary.iterdir()):
+                moved.append(path.replace(self.directory / path.name))
+        except OSError:
+            for path in moved:
+                path.unlink()
+            raise

@@ -8,14 +8,15 @@ import os
 import pathlib
 
 from eseg_keras.models.encoder_table import APPLICATIONS
-from eseg_keras.models.encoders import encoder_names
 from eseg_keras.models.eseg_spec import SPECS
 from eseg_keras.optional import require
 from eseg_keras.presets.catalog import PRESETS
+from eseg_keras.presets.config_files import read_constructor_arguments
 from eseg_keras.presets.files import (
     CONFIG_FILE,
     METADATA_FILE,
     PREPROCESSOR_FILE,
+    WEIGHTS_FILE,
     PresetError,
     checked_weights,
     read_json,
@@ -82,8 +83,7 @@ def _bare(cls, name, num_classes, load_weights, overrides):
 
 def _directory(preset: str) -> pathlib.Path:
     if preset.startswith("hf://"):
-        hub = require("huggingface_hub", extra="hub")
-        return pathlib.Path(hub.snapshot_download(preset.removeprefix("hf://")))
+        return _from_hub(preset)
     if preset in PRESETS:
         return pathlib.Path(__file__).parent / PRESETS[preset]["path"]
     path = pathlib.Path(preset)
@@ -98,62 +98,92 @@ def _directory(preset: str) -> pathlib.Path:
     )
 
 
+def _from_hub(preset: str) -> pathlib.Path:
+    hub = require("huggingface_hub", extra="hub")
+    files = [CONFIG_FILE, METADATA_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE]
+    try:
+        return pathlib.Path(
+            hub.snapshot_download(preset.removeprefix("hf://"), allow_patterns=files)
+        )
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise PresetError(
+            f"{preset} could not be fetched ({reason}). Check the name, which is "
+            "'hf://user/repository', the network and, for a private one, `hf auth login`; or "
+            f"download {files} into a directory and pass its path."
+        ) from error
+
+
 def _trained(cls, directory, num_classes, load_weights, overrides):
     if load_weights and (structural := sorted(set(overrides) - _FREE_ARGUMENTS)):
         raise ValueError(
             f"{structural} would change the network that the weights in {directory} were trained "
             "for. Leave them out, or pass load_weights=False."
         )
-    config = _read_config(cls, directory)
-    preset_classes = config.pop("num_classes")
-    preprocessor = read_json(directory / PREPROCESSOR_FILE)
-    labels = {"ignore_label": preprocessor.get("ignore_label", 255)}
-    names = {key: preprocessor.get(key) for key in ("class_names", "palette")}
-    config = {"name": directory.name, **config, **labels}
-    if not load_weights or num_classes in (None, preset_classes):
-        if num_classes in (None, preset_classes):
-            config |= names
-        model = cls(num_classes=num_classes or preset_classes, **{**config, **overrides})
+    config = read_constructor_arguments(directory)
+    if load_weights:
+        _check_channels(directory, config, overrides)
+    if num_classes is None or num_classes == config["num_classes"]:
+        model = _build(cls, directory, config, overrides)
         if load_weights:
             _load_weights(model, directory)
         return model
-    # Other classes: all but the classifier comes from the preset.
-    source = cls(num_classes=preset_classes, **config)
-    _load_weights(source, directory)
-    model = cls(num_classes=num_classes, **{**config, **overrides})
-    model.encoder.set_weights(source.encoder.get_weights())
-    model.decoder.set_weights(source.decoder.get_weights())
-    for layer in source.head.layers:
-        if layer.weights and layer.name != "classifier":
-            model.head.get_layer(layer.name).set_weights(layer.get_weights())
+    overrides = {**_for_other_classes(config, num_classes, overrides), **overrides}
+    model = _build(cls, directory, config, overrides)
+    if load_weights:
+        # All but the classifier comes from the preset.
+        source = _build(cls, directory, config, {})
+        _load_weights(source, directory)
+        model.encoder.set_weights(source.encoder.get_weights())
+        model.decoder.set_weights(source.decoder.get_weights())
+        for layer in source.head.layers:
+            if layer.weights and layer.name != "classifier":
+                model.head.get_layer(layer.name).set_weights(layer.get_weights())
     return model
 
 
-def _read_config(cls, directory: pathlib.Path) -> dict:
-    """The constructor arguments in a directory, of plain types and known names only."""
-    path = directory / CONFIG_FILE
-    content = read_json(path)
-    config = content.get("config")
-    if content.get("class_name") != "ESeg" or not isinstance(config, dict):
-        raise PresetError(
-            f"{path} is not of an ESeg. Expected class_name 'ESeg' and a config, found class_name "
-            f"{content.get('class_name')!r}."
+def _check_channels(directory, config, overrides):
+    if "image_shape" not in config or "image_shape" not in overrides:
+        return
+    channels, shape = config["image_shape"][2], overrides["image_shape"]
+    if isinstance(shape, tuple | list) and len(shape) == 3 and shape[2] != channels:
+        raise ValueError(
+            f"The weights in {directory} are for images of {channels} channels. Received: "
+            f"image_shape={tuple(shape)}. Keep its channels, or pass load_weights=False to build "
+            "without the weights."
         )
-    known = set(inspect.signature(cls.__init__).parameters) - {"self"}
-    if unknown := sorted(set(config) - known):
-        raise PresetError(
-            f"{path} has unknown arguments {unknown}. It may be of a newer eseg-keras: "
-            "pip install --upgrade eseg-keras."
+
+
+def _for_other_classes(config, num_classes, overrides):
+    """What else changes with the number of classes."""
+    label = config.get("ignore_label", 255)
+    if (
+        "ignore_label" not in overrides
+        and isinstance(num_classes, int)
+        and 0 <= label < num_classes
+    ):
+        raise ValueError(
+            f"The preset leaves out label {label}, which is one of the {num_classes} classes asked "
+            "for. Pass another with it, such as ignore_label=255. Received: "
+            f"num_classes={num_classes}"
         )
-    if config.get("encoder") not in encoder_names() or not isinstance(config["num_classes"], int):
+    # A new classifier has to train, whatever the preset froze.
+    frozen = tuple(part for part in config.get("frozen", ()) if part != "head")
+    return {"num_classes": num_classes, "class_names": None, "palette": None, "frozen": frozen}
+
+
+def _build(cls, directory, config, overrides):
+    try:
+        return cls(**{**config, **overrides})
+    except (TypeError, ValueError) as error:
+        if overrides:
+            # Whose fault is it? Without the overrides the files are on their own.
+            _build(cls, directory, config, {})
+            raise
         raise PresetError(
-            f"{path} names an unknown encoder. Expected one of the encoders of eseg-keras, found "
-            f"{config.get('encoder')!r}. Presets hold no code; models with other encoders are "
-            "saved as .keras files."
-        )
-    if nested := sorted(key for key, value in config.items() if isinstance(value, dict)):
-        raise PresetError(f"{path} holds objects in {nested}; expected numbers, names and lists.")
-    return config
+            f"{directory / CONFIG_FILE} and {PREPROCESSOR_FILE} describe no model: {error}. Copy "
+            "or download the preset again."
+        ) from error
 
 
 def _load_weights(model, directory: pathlib.Path):

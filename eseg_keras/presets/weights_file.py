@@ -69,33 +69,68 @@ def write_weights(model: keras.Model, path: pathlib.Path, dtype: str = "float32"
 def read_weights(model: keras.Model, path: pathlib.Path):
     """Read weights into a model; all of them fit, or none is touched.
 
+    Nothing is read before every name, shape and type is checked, and nothing from outside the
+    file: HDF5 can point to other files, and can declare a size that fits no memory.
+
     Args:
         model: The model.
         path: A file from `write_weights`.
 
     Raises:
-        WeightsMismatchError: If names or shapes differ from the model's.
+        WeightsMismatchError: If the file holds anything but the model's variables.
         OSError: If the file is no HDF5 file.
     """
-    with h5py.File(path, "r") as file:
-        values = {}
-        file.visititems(
-            lambda name, item: (
-                values.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-            )
-        )
     variables = named_variables(model)
-    missing = [name for name in variables if name not in values]
-    unknown = [name for name in values if name not in variables]
+    try:
+        with h5py.File(path, "r") as file:
+            datasets = _find_datasets(file, variables)
+            for name, variable in variables.items():
+                _check_dataset(name, datasets[name], tuple(variable.shape))
+            values = {name: datasets[name][()].astype("float32") for name in variables}
+    except WeightsMismatchError:
+        raise
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        # What h5py raises for damage inside a file.
+        raise WeightsMismatchError(f"a part of it cannot be read ({error})") from error
+    for name, variable in variables.items():
+        variable.assign(values[name])
+
+
+def _find_datasets(file: h5py.File, variables: dict) -> dict:
+    """The datasets of the variables' names, and no other object."""
+    datasets, unknown = {}, []
+    groups = {name[: slash.start() + 1] for name in variables for slash in re.finditer("/", name)}
+
+    def walk(group, prefix):
+        for key in group:
+            name = prefix + key
+            if name not in variables and f"{name}/" not in groups:
+                unknown.append(name)
+            elif not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise WeightsMismatchError(f"{name} is a link, expected the values themselves")
+            elif name in variables and isinstance(group[key], h5py.Dataset):
+                datasets[name] = group[key]
+            elif f"{name}/" in groups and isinstance(group[key], h5py.Group):
+                walk(group[key], f"{name}/")
+            else:
+                unknown.append(name)
+
+    walk(file, "")
+    missing = [name for name in variables if name not in datasets]
     if missing or unknown:
         raise WeightsMismatchError(
             f"{len(missing)} variables are missing (first: {missing[:3]}) and {len(unknown)} are "
             f"unknown (first: {unknown[:3]})"
         )
-    for name, variable in variables.items():
-        if tuple(variable.shape) != values[name].shape:
-            raise WeightsMismatchError(
-                f"{name} has shape {values[name].shape}, expected {tuple(variable.shape)}"
-            )
-    for name, variable in variables.items():
-        variable.assign(values[name].astype("float32"))
+    return datasets
+
+
+def _check_dataset(name: str, dataset: h5py.Dataset, shape: tuple):
+    if dataset.shape != shape:
+        raise WeightsMismatchError(f"{name} has shape {dataset.shape}, expected {shape}")
+    if dataset.dtype.kind != "f":
+        raise WeightsMismatchError(f"{name} holds {dataset.dtype}, expected floats")
+    if dataset.external or dataset.is_virtual or dataset.chunks:
+        raise WeightsMismatchError(
+            f"{name} is stored outside the file or in pieces, expected its values in one block"
+        )

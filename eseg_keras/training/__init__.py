@@ -4,4 +4,4 @@ from eseg_keras.training.experiment import Experiment as Experiment
 from eseg_keras.training.experiment import experiment_names as experiment_names
 from eseg_keras.training.experiment import load_experiment as load_experiment
 from eseg_keras.training.overrides import override as override
-from eseg_keras.training.train import train as train
+from eseg_keras.training.run import train as train

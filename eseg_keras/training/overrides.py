@@ -5,12 +5,15 @@ import difflib
 import math
 import types
 import typing
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from eseg_keras.training.experiment import Experiment
 
 
-def override(experiment: Experiment, assignments: list[str]) -> Experiment:
+def override(
+    experiment: Experiment, assignments: Sequence[str], keys: Collection[str] | None = None
+) -> Experiment:
     """Return a copy of an experiment with some values changed.
 
     Lists are separated by commas, lists of lists by semicolons, and the pairs of a map are joined
@@ -20,13 +23,15 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
     Args:
         experiment: The experiment to start from.
         assignments: Strings `"key=value"`; later ones win.
+        keys: The keys that have an effect on what the caller does; others are refused. Defaults to
+            all.
 
     Returns:
         The changed experiment.
 
     Raises:
-        ValueError: For an unknown key (with the nearest ones), a value that does not fit the key's
-            type, or a value the experiment refuses.
+        ValueError: For an unknown key (with the nearest ones), one without effect, a value that
+            does not fit the key's type, or a value the experiment refuses.
 
     Example:
 
@@ -44,6 +49,8 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
         if key not in hints:
             near = difflib.get_close_matches(key, hints, n=3, cutoff=0.4) or sorted(hints)
             raise ValueError(f"An experiment has no '{key}'. Nearest keys: {', '.join(near)}")
+        if keys is not None and key not in keys:
+            raise ValueError(f"'{key}' has no effect here. Keys that have: {', '.join(keys)}")
         try:
             changes[key] = _parse(text.strip(), hints[key])
         except _Misfit:

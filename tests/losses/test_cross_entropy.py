@@ -57,6 +57,34 @@ def test_half_precision_logits_are_computed_in_float32():
     np.testing.assert_allclose(float(loss), reference(masks, logits), rtol=1e-4)
 
 
+@pytest.mark.parametrize("label", [3, 7, -1])
+def test_labels_outside_the_classes_give_nan(label):
+    masks = np.array([[[0, label, 255]]])
+    logits = np.zeros((1, 1, 3, 3), "float32")
+    assert np.isnan(float(CrossEntropy()(masks, logits)))
+    assert np.isfinite(float(CrossEntropy(ignore_label=label)(np.array([[[0, label, 2]]]), logits)))
+
+
+def test_sample_weight_of_an_image():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 3, 2, 4)).astype("float32")
+    masks = rng.integers(0, 4, (2, 3, 2))
+    weights = np.array([0.5, 3.0], "float32")
+    by_pixel = np.broadcast_to(weights[:, None, None], masks.shape)
+    loss = CrossEntropy()(masks, logits, weights)
+    np.testing.assert_allclose(
+        float(loss), reference(masks, logits, sample_weight=by_pixel), rtol=1e-5
+    )
+    with pytest.raises(ValueError, match="sample_weight"):
+        CrossEntropy()(masks, logits, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("weights", [{0: 1.0, 1: 5.0}, [1.0, -1.0], [1.0, float("nan")]])
+def test_wrong_class_weights_are_refused(weights):
+    with pytest.raises(ValueError, match="sequence of one finite factor"):
+        CrossEntropy(class_weights=weights)
+
+
 def test_arguments_are_checked_and_kept():
     with pytest.raises(ValueError, match="label_smoothing"):
         CrossEntropy(label_smoothing=1.0)

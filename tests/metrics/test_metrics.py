@@ -81,3 +81,9 @@ def test_absent_class_is_nan_and_left_out():
     metric.update_state(np.array([[[0, 1, 1]]]), np.array([[[0, 1, 0]]]))
     np.testing.assert_allclose(metric.per_class(), [0.5, 0.5, np.nan])
     assert float(metric.result()) == 0.5
+
+
+def test_predictions_outside_the_classes_count_nowhere():
+    metric = ConfusionMatrix(2)
+    metric.update_state(np.array([[[0, 0, 0, 1]]]), np.array([[[0, 2, -1, 1]]]))
+    np.testing.assert_array_equal(metric.confusion_matrix(), [[1, 0], [0, 1]])

@@ -1,5 +1,9 @@
 """Encoders against the networks of keras.applications that they are cut from."""
 
+import os
+import socket
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from keras.src.legacy.saving import legacy_h5_format
 from eseg_keras.models import build_encoder, encoder_names
 from eseg_keras.models.encoder_table import APPLICATIONS, FUSED_EFFICIENTNETS
 from eseg_keras.models.encoders import _endpoint
+from eseg_keras.models.imagenet_weights import imagenet_file
 
 # The module whose `preprocess_input` belongs to a family.
 PREPROCESSING = {
@@ -19,6 +24,8 @@ PREPROCESSING = {
     "convnext": keras.applications.convnext,
     "densenet": keras.applications.densenet,
 }
+# Keras reads the environment once, when it is imported.
+KERAS_HOME = "keras.src.backend.config._KERAS_DIR"
 SMALLEST = [
     "efficientnet_b0",
     "efficientnet_v2_b0",
@@ -128,7 +135,7 @@ def check_imagenet_layout(name, monkeypatch, tmp_path, sizes):
     spec = APPLICATIONS[name]
     path = tmp_path / "models" / spec.weights_file
     write_imagenet_layout(path, name)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(KERAS_HOME, str(tmp_path))
     # The application looks for its own file with its own hash; hand it ours.
     monkeypatch.setattr(
         "keras.src.applications.efficientnet.file_utils.get_file", lambda *a, **k: str(path)
@@ -159,7 +166,7 @@ def test_imagenet_layout_equals_the_fixed_size_network_of_larger_sizes(name, mon
 def test_scaling_does_not_depend_on_the_weights(monkeypatch, tmp_path):
     path = tmp_path / "models" / APPLICATIONS["efficientnet_b0"].weights_file
     write_imagenet_layout(path, "efficientnet_b0")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(KERAS_HOME, str(tmp_path))
     random = build_encoder("efficientnet_b0")
     pretrained = build_encoder("efficientnet_b0", weights="imagenet")
     by_path = build_encoder("efficientnet_b0", weights=str(path))
@@ -170,7 +177,7 @@ def test_scaling_does_not_depend_on_the_weights(monkeypatch, tmp_path):
 
 
 def test_missing_imagenet_file_names_itself_and_the_remedy(monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(KERAS_HOME, str(tmp_path))
 
     def offline(*args, **kwargs):
         raise OSError("no route to host")
@@ -181,11 +188,62 @@ def test_missing_imagenet_file_names_itself_and_the_remedy(monkeypatch, tmp_path
     assert str(tmp_path / "models" / "efficientnetb1_notop.h5") in str(caught.value)
 
 
+def test_download_without_an_answer_ends(monkeypatch, tmp_path):
+    """A server, or a proxy, that takes the connection and says nothing."""
+    monkeypatch.setattr(KERAS_HOME, str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr("eseg_keras.models.imagenet_weights.SECONDS_WITHOUT_ANSWER", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        monkeypatch.setattr("keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", address)
+        # Were there no limit of our own, this one would end the test.
+        socket.setdefaulttimeout(30)
+        try:
+            start = time.monotonic()
+            with pytest.raises(FileNotFoundError, match="timed out"):
+                build_encoder("efficientnet_b0", weights="imagenet")
+            assert time.monotonic() - start < 15
+            assert socket.getdefaulttimeout() == 30
+        finally:
+            socket.setdefaulttimeout(None)
+    assert not list((tmp_path / "models").iterdir())
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_downloaded_file_is_taken_from_where_keras_puts_it(monkeypatch, tmp_path, is_writable):
+    """Whatever the environment says by now, and wherever Keras falls back to."""
+    name = "efficientnet_b0"
+    home, other = tmp_path / "home", tmp_path / "other"
+    home.mkdir()
+    monkeypatch.setattr(KERAS_HOME, str(home))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "set_later"))
+    if not is_writable:
+        join, access = os.path.join, os.access
+        monkeypatch.setattr(os, "access", lambda p, mode: p != str(home) and access(p, mode))
+        monkeypatch.setattr(
+            os.path,
+            "join",
+            lambda first, *rest: (
+                str(other) if (first, *rest) == ("/tmp", ".keras") else join(first, *rest)
+            ),
+        )
+    file = APPLICATIONS[name].weights_file
+    expected = (home if is_writable else other) / "models" / file
+    write_imagenet_layout(tmp_path / file, name)
+    made_hash = keras.src.utils.file_utils.hash_file(str(tmp_path / file), algorithm="md5")
+    monkeypatch.setattr(
+        "keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", f"{tmp_path.as_uri()}/"
+    )
+    monkeypatch.setitem(keras.src.applications.efficientnet.WEIGHTS_HASHES, "b0", ("", made_hash))
+    assert imagenet_file(name, APPLICATIONS[name]) == expected
+    assert expected.is_file()
+
+
 def test_damaged_imagenet_file_is_named_and_kept(monkeypatch, tmp_path):
     path = tmp_path / "models" / APPLICATIONS["efficientnet_b0"].weights_file
     path.parent.mkdir()
     path.write_bytes(b"not an HDF5 file")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(KERAS_HOME, str(tmp_path))
     with pytest.raises(ValueError, match="efficientnetb0_notop.h5"):
         build_encoder("efficientnet_b0", weights="imagenet")
     assert path.exists()
@@ -200,7 +258,7 @@ def test_other_channel_counts(name, channels):
 
 
 def test_imagenet_weights_need_three_channels():
-    with pytest.raises(ValueError, match="3 channels"):
+    with pytest.raises(ValueError, match="3 channels.*load_weights=False.*encoder_weights=None"):
         build_encoder("efficientnet_b0", (None, None, 4), weights="imagenet")
     with pytest.raises(ValueError, match="no public ImageNet weights"):
         build_encoder("fused_efficientnet_s", weights="imagenet")

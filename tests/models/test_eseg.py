@@ -50,6 +50,14 @@ def randomize(model, seed=0):
         ({"min_level": 1}, "consecutive levels"),
         ({"encoder_weights": "imagenet"}, "encoder_weights"),
         ({"encoder": 3}, "encoder"),
+        ({"num_classes": True}, "num_classes"),
+        ({"ignore_label": None}, "ignore_label"),
+        ({"min_level": "3"}, "min_level"),
+        ({"decoder_channels": -8}, "decoder_channels"),
+        ({"activation": keras.activations.relu}, "activation"),
+        ({"class_names": "abcd"}, "class_names"),
+        ({"class_names": ("a", "a", "b", "c")}, "differ"),
+        ({"image_shape": (None, None, 4)}, "encoder takes images"),
         ({"encoder": "efficientnet_b9"}, "efficientnet_b"),
     ],
 )
@@ -89,6 +97,33 @@ def test_encoder_without_dict_is_refused():
     inputs = keras.Input((None, None, 3))
     with pytest.raises(ValueError, match="dict of features"):
         tiny(encoder=keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs)))
+
+
+def test_encoder_with_other_keys_is_refused():
+    encoder = tiny_encoder()
+    features = {f"C{level[1:]}": x for level, x in encoder.output.items()}
+    with pytest.raises(ValueError, match="C3"):
+        tiny(encoder=keras.Model(encoder.input, features))
+
+
+def test_encoder_with_number_keys():
+    encoder = tiny_encoder()
+    features = {int(level[1:]): x for level, x in encoder.output.items()}
+    assert tuple(tiny(encoder=keras.Model(encoder.input, features))(images()).shape) == (
+        1,
+        64,
+        96,
+        4,
+    )
+
+
+def test_channels_first_settings_are_named():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="channels_last"):
+            ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def test_encoder_and_decoder_are_usable_alone():
@@ -207,6 +242,22 @@ def test_freeze_survives_a_preset(tmp_path):
     assert not loaded.encoder.trainable_variables
     with pytest.raises(ValueError, match="backbone"):
         loaded.freeze("backbone")
+    assert loaded.frozen == ("encoder", "batch_norm")
+    loaded.freeze("head")
+    assert not loaded.head.trainable_variables
+
+
+def test_freeze_keeps_unregistered_losses_and_metrics():
+    def my_loss(y_true, y_pred):
+        return keras.ops.mean(keras.ops.square(y_pred))
+
+    model = tiny()
+    model.compile(optimizer=keras.optimizers.SGD(0.3, momentum=0.5), loss=my_loss, metrics=[])
+    train(model)
+    model.freeze("encoder")
+    assert model.loss is my_loss and model.optimizer.momentum == 0.5
+    assert len(model.optimizer.variables) < 2 + len(model.variables)
+    train(model)
 
 
 def test_segment_is_the_argmax():

@@ -1,7 +1,10 @@
 """Preset directories: what they hold, what goes round, what is refused."""
 
 import json
+import os
+import pathlib
 import shutil
+import subprocess
 import sys
 import types
 
@@ -12,7 +15,9 @@ import pytest
 
 from eseg_keras import ESeg
 from eseg_keras.models import build_encoder, encoder_names, fused_efficientnet
-from eseg_keras.presets.files import fingerprint
+from eseg_keras.models.eseg_spec import SPECS
+from eseg_keras.presets import catalog
+from eseg_keras.presets.files import PresetError, fingerprint
 from eseg_keras.presets.weights_file import named_variables
 
 CLASS_NAMES = ("road", "sky", "car")
@@ -85,6 +90,61 @@ def test_overrides(saved):
     assert mixed.encoder.layers[-1].compute_dtype == "bfloat16"
 
 
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory):
+    """A preset whose head is frozen and whose ignore label is among the classes of others."""
+    directory = tmp_path_factory.mktemp("frozen") / "frozen"
+    model = ESeg(
+        "fused_efficientnet_s",
+        num_classes=3,
+        min_level=3,
+        max_level=5,
+        decoder_channels=8,
+        decoder_repeats=1,
+        ignore_label=3,
+        frozen=("encoder", "head"),
+    )
+    model.save_to_preset(directory)
+    return directory
+
+
+@pytest.mark.parametrize("load_weights", [True, False])
+def test_a_new_classifier_trains(frozen, load_weights):
+    assert ESeg.from_preset(frozen).frozen == ("encoder", "head")
+    swapped = ESeg.from_preset(frozen, num_classes=2, load_weights=load_weights)
+    assert swapped.frozen == ("encoder",)
+    classifier = swapped.head.get_layer("classifier")
+    assert any(v is classifier.kernel for v in swapped.trainable_variables)
+    chosen = ESeg.from_preset(frozen, num_classes=2, load_weights=load_weights, frozen=("head",))
+    assert chosen.frozen == ("head",) and not chosen.head.trainable_variables
+
+
+def test_ignore_label_among_the_new_classes(frozen):
+    with pytest.raises(ValueError, match="label 3.*5 classes.*ignore_label=255"):
+        ESeg.from_preset(frozen, num_classes=5)
+    assert ESeg.from_preset(frozen, num_classes=5, ignore_label=255).num_classes == 5
+
+
+@pytest.mark.parametrize("load_weights", [True, False])
+@pytest.mark.parametrize("num_classes", [0, 256, "3", 2.5])
+def test_numbers_of_classes_that_do_not_fit(frozen, num_classes, load_weights):
+    with pytest.raises(ValueError, match="`num_classes` must be") as caught:
+        ESeg.from_preset(
+            frozen, num_classes=num_classes, load_weights=load_weights, ignore_label=-1
+        )
+    assert not isinstance(caught.value, PresetError)
+
+
+def test_other_channels_need_other_weights(frozen):
+    with pytest.raises(ValueError, match="images of 3 channels.*load_weights=False") as caught:
+        ESeg.from_preset(frozen, image_shape=(None, None, 4))
+    assert "again" not in str(caught.value)
+    model = ESeg.from_preset(frozen, image_shape=[None, None, 4], load_weights=False)
+    assert model.image_shape == (None, None, 4)
+    with pytest.raises(ValueError, match="3 channels.*load_weights=False"):
+        ESeg.from_preset("eseg_s", image_shape=(None, None, 4))
+
+
 def test_unknown_arguments_raise(saved):
     with pytest.raises(ValueError, match="image_shape"):
         ESeg.from_preset(saved, image_shap=(64, 64, 3))
@@ -124,6 +184,33 @@ def test_failure_leaves_nothing_behind(model, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         model.save_to_preset(tmp_path / "preset")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_working_directory_is_filled_in_place(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model.save_to_preset(".")
+    # The process still stands in the directory that it named.
+    assert os.path.samefile(os.getcwd(), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 4
+    assert ESeg.from_preset(".").name == tmp_path.name
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_failure_at_the_last_step_leaves_nothing_behind(model, tmp_path, monkeypatch, is_there):
+    directory = tmp_path / "preset"
+    if is_there:
+        directory.mkdir()
+    replace = pathlib.Path.replace
+
+    def busy(path, target):
+        if path.name != "config.json":
+            raise OSError("Device or resource busy")
+        return replace(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "replace", busy)
+    with pytest.raises(OSError, match="busy"):
+        model.save_to_preset(directory)
+    assert list(tmp_path.rglob("*")) == ([directory] if is_there else [])
 
 
 def test_custom_encoder_is_for_keras_files(tmp_path):
@@ -167,19 +254,19 @@ def flip_a_byte(path):
             "config.json",
             lambda p: edit(p, lambda c: c["config"].update(encoder="os.system")),
             ValueError,
-            "unknown encoder",
+            "one of the encoders of eseg-keras",
         ),
         (
             "config.json",
             lambda p: edit(p, lambda c: c["config"].update(encoder={"class_name": "Lambda"})),
             ValueError,
-            "unknown encoder",
+            "one of the encoders of eseg-keras",
         ),
         (
             "config.json",
             lambda p: edit(p, lambda c: c["config"].update(activation={"class_name": "f"})),
             ValueError,
-            "holds objects",
+            "activation must be a name",
         ),
         (
             "config.json",
@@ -228,14 +315,26 @@ def test_weights_of_another_network_are_refused(directory, change, message):
 def test_hub_repository(saved, monkeypatch):
     asked = []
 
-    def snapshot_download(repository):
-        asked.append(repository)
+    def snapshot_download(repository, allow_patterns):
+        asked.append((repository, sorted(allow_patterns)))
         return str(saved)
 
     hub = types.SimpleNamespace(snapshot_download=snapshot_download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     assert ESeg.from_preset("hf://user/repository").num_classes == 3
-    assert asked == ["user/repository"]
+    assert asked == [("user/repository", sorted(path.name for path in saved.iterdir()))]
+
+
+@pytest.mark.parametrize("error", [OSError("401 Unauthorized\nlong story"), KeyError("etag")])
+def test_hub_failure_names_the_repository(monkeypatch, error):
+    def snapshot_download(repository, allow_patterns):
+        raise error
+
+    hub = types.SimpleNamespace(snapshot_download=snapshot_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    with pytest.raises(PresetError, match="hf://user/private.*hf auth login") as caught:
+        ESeg.from_preset("hf://user/private")
+    assert "long story" not in str(caught.value)
 
 
 def test_hub_without_its_package_names_the_command(monkeypatch):
@@ -251,8 +350,26 @@ def test_catalogue_describes_every_preset():
         ESeg.presets["mine"] = {}
 
 
+def test_catalogue_says_the_sizes():
+    bare = {name: preset for name, preset in ESeg.presets.items() if preset["path"] is None}
+    assert list(bare) == list(SPECS)
+    for name, spec in SPECS.items():
+        assert bare[name]["architecture"] == name
+        assert bare[name]["description"] == (
+            f"Encoder {spec.encoder}, {spec.decoder_repeats} x BiFPN of {spec.decoder_channels} "
+            f"channels, P{spec.min_level}-P9."
+        )
+
+
+def test_catalogue_stands_alone():
+    """The model's class imports it, so it may import neither the models nor what they need."""
+    command = [sys.executable, "-I", "-S", catalog.__file__]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
 def test_missing_imagenet_file_says_load_weights_false(monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
 
     def offline(*args, **kwargs):
         raise OSError("no network")

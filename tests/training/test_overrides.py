@@ -74,6 +74,14 @@ def test_refusals(assignment, message):
         override(BASE, [assignment])
 
 
+def test_keys_may_be_limited():
+    assert override(BASE, ["epochs=3"], ("epochs", "seed")).epochs == 3
+    with pytest.raises(ValueError, match="'momentum' has no effect here.*: epochs, seed$"):
+        override(BASE, ["epochs=3", "momentum=0"], ("epochs", "seed"))
+    with pytest.raises(ValueError, match="no 'epoch'"):
+        override(BASE, ["epoch=3"], ("epochs", "seed"))
+
+
 def test_the_last_assignment_wins_and_the_base_is_unchanged():
     changed = override(BASE, ["epochs=3", "epochs=4", "seed=7"])
     assert (changed.epochs, changed.seed) == (4, 7)

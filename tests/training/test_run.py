@@ -12,8 +12,9 @@ import pytest
 
 from eseg_keras import ESeg
 from eseg_keras.data.scenes import CLASS_NAMES
+from eseg_keras.presets.files import WEIGHTS_FILE
 from eseg_keras.training import Experiment, train
-from eseg_keras.training.train import _learning_rate
+from eseg_keras.training.run import _learning_rate
 
 TINY = dict(
     data="street_scenes",
@@ -75,7 +76,7 @@ def test_a_run_and_what_it_leaves(tmp_path):
 
 def weights_of(preset):
     arrays = {}
-    with h5py.File(preset / "model.weights.h5") as file:
+    with h5py.File(preset / WEIGHTS_FILE) as file:
         file.visititems(
             lambda name, item: (
                 arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None

@@ -1,0 +1,109 @@
+"""The JSON files that a preset's model is built from, checked field by field.
+
+A preset may come from anywhere. Only the names in these tables reach the constructor, as plain
+types: no path, no serialised object.
+"""
+
+import pathlib
+
+from eseg_keras.models.encoders import encoder_names
+from eseg_keras.presets.files import CONFIG_FILE, PREPROCESSOR_FILE, PresetError, read_json
+
+
+def _is_whole(value, low=0):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= low
+
+
+def _is_text(value):
+    return isinstance(value, str)
+
+
+def _is_list(value, holds):
+    return isinstance(value, list) and all(holds(entry) for entry in value)
+
+
+def _is_image_shape(value):
+    return (
+        _is_list(value, lambda size: size is None or _is_whole(size, 1))
+        and len(value) == 3
+        and value[2] is not None
+    )
+
+
+def _is_color(value):
+    return _is_list(value, lambda v: _is_whole(v) and v <= 255) and len(value) == 3
+
+
+# Field: (test, what is expected). Values are only looked at here: whether they fit each other is
+# for the constructor to say.
+_CONFIG_FIELDS = {
+    "encoder": (lambda v: v in encoder_names(), "one of the encoders of eseg-keras"),
+    "num_classes": (lambda v: _is_whole(v, 1), "a whole number from 1"),
+    "decoder": (_is_text, "a name"),
+    "min_level": (lambda v: _is_whole(v, 1), "a whole number from 1"),
+    "max_level": (lambda v: _is_whole(v, 1), "a whole number from 1"),
+    "decoder_channels": (lambda v: _is_whole(v, 1), "a whole number from 1"),
+    "decoder_repeats": (_is_whole, "a whole number from 0"),
+    "activation": (_is_text, "a name"),
+    "fusion": (_is_text, "a name"),
+    "image_shape": (_is_image_shape, "[height, width, channels], null for any height or width"),
+    "folded": (lambda v: isinstance(v, bool), "true or false"),
+    "frozen": (lambda v: _is_list(v, _is_text), "a list of names"),
+}
+_PREPROCESSOR_FIELDS = {
+    "image_range": (lambda v: v == [0, 255], "[0, 255]"),
+    "color_space": (lambda v: v in ("RGB", None), '"RGB" or null'),
+    "class_names": (lambda v: v is None or _is_list(v, _is_text), "null or a list of names"),
+    "palette": (
+        lambda v: v is None or _is_list(v, _is_color), "null or a list of [r, g, b] of 0..255"
+    ),
+    "ignore_label": (lambda v: isinstance(v, int) and v is not True, "a whole number"),
+}  # fmt: skip
+_CONSTRUCTOR_LABELS = ("class_names", "palette", "ignore_label")
+
+
+def read_constructor_arguments(directory: pathlib.Path) -> dict:
+    """Read the constructor arguments that a preset directory holds.
+
+    Args:
+        directory: The preset directory.
+
+    Returns:
+        Dict of arguments of `ESeg`, `"encoder"`, `"num_classes"` and `"name"` among them.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        PresetError: If a file holds anything but the fields of a preset, each of its type.
+    """
+    path = directory / CONFIG_FILE
+    content = read_json(path)
+    config = content.get("config")
+    if content.get("class_name") != "ESeg" or not isinstance(config, dict):
+        raise PresetError(
+            f"{path} is not of an ESeg. Expected class_name 'ESeg' and a config, found class_name "
+            f"{content.get('class_name')!r}."
+        )
+    _check_fields(path, config, _CONFIG_FIELDS, required=("encoder", "num_classes"))
+    path = directory / PREPROCESSOR_FILE
+    preprocessor = read_json(path)
+    _check_fields(path, preprocessor, _PREPROCESSOR_FIELDS)
+    labels = {key: preprocessor[key] for key in _CONSTRUCTOR_LABELS if key in preprocessor}
+    return {"name": directory.resolve().name, **config, **labels}
+
+
+def _check_fields(path, content, fields, required=()):
+    if unknown := sorted(set(content) - set(fields)):
+        raise PresetError(
+            f"{path} has the fields {unknown}, which presets do not hold. Remove them, or, if it "
+            "is of a newer eseg-keras: pip install --upgrade eseg-keras."
+        )
+    if missing := [name for name in required if name not in content]:
+        raise PresetError(f"{path} lacks {missing}. Copy or download the preset again.")
+    for name, value in content.items():
+        holds, expected = fields[name]
+        if not holds(value):
+            raise PresetError(
+                f"{path} does not fit: {name} must be {expected}, found {value!r}. Copy or "
+                "download the preset again. Presets hold no code; models with an encoder of your "
+                "own are saved as .keras files."
+            )

@@ -1,0 +1,18 @@
+"""Modules are reached under their names."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+
+@pytest.mark.parametrize("package", ["cli", "data", "inference", "training"])
+def test_no_function_hides_a_module(package):
+    # `import package.module as m` binds the package's attribute, whatever it is.
+    package = importlib.import_module(f"eseg_keras.{package}")
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    for name in names:
+        importlib.import_module(f"{package.__name__}.{name}")
+    assert names
+    assert [name for name in names if not inspect.ismodule(getattr(package, name))] == []
