@@ -1,6 +1,6 @@
 """Makes docs/street_scenes.png: held-out street scenes as the shipped weights see them.
 
-    python docs/make_street_scenes.py
+python docs/make_street_scenes.py
 """
 
 import pathlib

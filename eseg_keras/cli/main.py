@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
@@ -32,8 +31,6 @@ class _Parser(argparse_flags.ArgumentParser):
 
 def main() -> None:
     """Run the command line; the exit status is 0, or 2 after a mistake in the input."""
-    # Before TensorFlow starts: its notes on the processor are not what was asked for.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     app.run(_run, flags_parser=_parse)
 
 
@@ -59,7 +56,6 @@ def _parse(argv):
 
 
 def _run(args):
-    _import_keras_quietly()
     try:
         return args.run(args)
     except KeyboardInterrupt:
@@ -70,26 +66,6 @@ def _run(args):
             raise
         print(f"eseg {args.command}: {error}", file=sys.stderr)
         return 2
-
-
-def _import_keras_quietly():
-    """Import Keras without the notes that TensorFlow writes while it is loaded.
-
-    No setting silences them all, and a user who mistyped a name should read one sentence. If the
-    import fails, everything is shown.
-    """
-    with tempfile.TemporaryFile() as notes:
-        stderr = os.dup(2)
-        os.dup2(notes.fileno(), 2)
-        try:
-            import keras  # noqa: F401
-        except BaseException:
-            notes.seek(0)
-            os.write(stderr, notes.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def _is_mistake_in_the_input(error):

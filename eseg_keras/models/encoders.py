@@ -7,7 +7,7 @@ from keras import layers
 
 from eseg_keras.layers import BatchNormalization, ImageScaling
 from eseg_keras.models.encoder_table import APPLICATIONS, FUSED_EFFICIENTNETS, EncoderSpec
-from eseg_keras.models.fused_efficientnet import fused_efficientnet
+from eseg_keras.models.fused_encoder import fused_efficientnet
 from eseg_keras.models.image_constants import for_channels
 from eseg_keras.models.imagenet_weights import imagenet_file, read_application_weights
 

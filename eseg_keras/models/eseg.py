@@ -10,7 +10,7 @@ from eseg_keras.layers import Resize
 from eseg_keras.losses import CrossEntropy
 from eseg_keras.metrics import MeanIoU, PixelAccuracy
 from eseg_keras.models.arguments import check_arguments, check_encoder
-from eseg_keras.models.bifpn_decoder import bifpn_decoder
+from eseg_keras.models.decoder import bifpn_decoder
 from eseg_keras.models.dtype_scope import dtype_scope
 from eseg_keras.models.encoders import build_encoder
 from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers

@@ -55,7 +55,7 @@ def test_a_finished_run_says_how_to_repeat_it(eseg, tmp_path):
 
 
 def test_another_experiment_in_the_directory_is_refused(eseg, tmp_path):
-    write_config(tmp_path, Experiment(data="street_scenes", epochs=3), None)
+    write_config(tmp_path, Experiment(data="street_scenes", epochs=999), None)
     status, out, err = eseg(*SCENES, "--model_dir", tmp_path)
     assert (status, out) == (2, "")
-    assert "epochs (3 there" in err
+    assert "epochs (999 there" in err

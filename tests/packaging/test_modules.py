@@ -7,7 +7,10 @@ import pkgutil
 import pytest
 
 
-@pytest.mark.parametrize("package", ["cli", "data", "inference", "training"])
+@pytest.mark.parametrize(
+    "package",
+    ["cli", "data", "inference", "layers", "losses", "metrics", "models", "presets", "training"],
+)
 def test_no_function_hides_a_module(package):
     # `import package.module as m` binds the package's attribute, whatever it is.
     package = importlib.import_module(f"eseg_keras.{package}")

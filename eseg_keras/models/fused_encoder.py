@@ -36,7 +36,7 @@ def round_filters(filters: int, width: float, divisor: int = 8) -> int:
 
     Example:
 
-    >>> from eseg_keras.models.fused_efficientnet import round_filters
+    >>> from eseg_keras.models.fused_encoder import round_filters
     >>> round_filters(112, 0.4)
     48
 

@@ -31,7 +31,7 @@ def bifpn_decoder(
 
     Example:
 
-    >>> from eseg_keras.models.bifpn_decoder import bifpn_decoder
+    >>> from eseg_keras.models.decoder import bifpn_decoder
     >>> decoder = bifpn_decoder({"P2": (None, None, 24), "P3": (None, None, 40)}, 5, 16, 2, "silu")
     >>> sorted(decoder.output)
     ['P2', 'P3', 'P4', 'P5']
