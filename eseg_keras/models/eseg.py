@@ -1,6 +1,7 @@
 """ESeg: encoder, pyramid up to P9, BiFPN, learnable-softmax fusion, head."""
 
 import functools
+import logging
 
 import keras
 import numpy as np
@@ -21,6 +22,8 @@ from eseg_keras.presets.catalog import PRESETS
 # Fine-tuning from scratch or ImageNet at batch 8; the paper's 0.08 is for batch 16 and warm-up.
 DEFAULT_LEARNING_RATE = 0.02
 DEFAULT_MOMENTUM = 0.9
+
+_log = logging.getLogger("eseg_keras")
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
@@ -266,7 +269,7 @@ class ESeg(keras.Model):
         Returns:
             A new ESeg of the same function (to rounding) that saves and loads like any other.
             Batch normalisation that does not follow a convolution directly stays; its layers are
-            listed in the returned model's `unfolded_layers`.
+            logged and listed in the returned model's `unfolded_layers`.
 
         Example:
 
@@ -282,6 +285,8 @@ class ESeg(keras.Model):
                 transfer_folded(getattr(self, part), getattr(folded, part))
         else:
             folded.set_weights(self.get_weights())
+        if left := folded.unfolded_layers:
+            _log.warning("%d batch normalisation layers cannot be folded: %s", len(left), left)
         return folded
 
     @property

@@ -176,7 +176,7 @@ def test_fold_keeps_the_function(encoder, fusion, tmp_path):
         np.testing.assert_array_equal(ESeg.from_preset(tmp_path / "preset")(x), folded(x))
 
 
-def test_fold_leaves_and_reports_what_does_not_fold():
+def test_fold_leaves_and_reports_what_does_not_fold(caplog):
     """DenseNet normalises concatenations, which no convolution feeds alone."""
     model = ESeg("densenet121", num_classes=3, decoder_channels=8, decoder_repeats=1)
     randomize(model)
@@ -184,6 +184,7 @@ def test_fold_leaves_and_reports_what_does_not_fold():
     left = folded.unfolded_layers
     assert "encoder/conv2_block1_0_bn" in left and "encoder/conv2_block1_1_bn" not in left
     assert all(name.startswith("encoder/") for name in left)
+    assert "encoder/conv2_block1_0_bn" in caplog.text
     x = images()
     logits = model(x)
     np.testing.assert_allclose(folded(x), logits, rtol=0, atol=1e-4 * np.abs(logits).max())
