@@ -181,8 +181,8 @@ class ESeg(keras.Model):
         >>> import eseg_keras
         >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
         >>> model.compile()
-        >>> model.optimizer.name
-        'sgd'
+        >>> type(model.optimizer).__name__
+        'SGD'
         """
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = keras.optimizers.SGD(DEFAULT_LEARNING_RATE, momentum=DEFAULT_MOMENTUM)
