@@ -160,7 +160,8 @@ def test_imagenet_layout_equals_the_fixed_size_network(monkeypatch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_b4", "efficientnet_b7"])
 def test_imagenet_layout_equals_the_fixed_size_network_of_larger_sizes(name, monkeypatch, tmp_path):
-    check_imagenet_layout(name, monkeypatch, tmp_path, [(360, 480), (129, 161)])
+    sizes = [(360, 480), (520, 520), (129, 161)]
+    check_imagenet_layout(name, monkeypatch, tmp_path, sizes)
 
 
 def test_scaling_does_not_depend_on_the_weights(monkeypatch, tmp_path):
