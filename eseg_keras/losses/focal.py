@@ -1,0 +1,80 @@
+"""Focal loss: cross-entropy that fades where the network is already right."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from eseg_keras.losses.mask_loss import (
+    MaskLoss,
+    check_class_factors,
+    class_factors_of,
+    log_probability_of_label,
+)
+
+
+@keras.saving.register_keras_serializable(package="eseg_keras")
+class Focal(MaskLoss):
+    """Mean of -alpha (1 - p)^gamma log p over the labelled pixels, p the label's probability.
+
+    The sum is divided by the number of labelled pixels. A batch without any labelled pixel gives
+    0. Sample weights multiply the pixels' losses and do not change the divisor.
+
+    Args:
+        gamma: How fast easy pixels fade, >= 0; 0 is cross-entropy. Defaults to 2.
+        alpha: One factor a class on the loss of its pixels, in a sequence, or `None`.
+        ignore_label: Label of pixels to leave out. Defaults to 255.
+        name: Name of the loss.
+
+    Call arguments:
+        y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
+            ignored makes the loss NaN, on every backend: compiled steps cannot raise.
+        y_pred: Float logits [B, H, W, C].
+
+    Raises:
+        ValueError: If `gamma` or `alpha` are out of range, or shapes do not fit.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.losses import Focal
+    >>> masks = np.array([[[0, 1, 255]]], "uint8")
+    >>> round(float(Focal()(masks, np.zeros((1, 1, 3, 4), "float32"))), 4)
+    0.7798
+
+    Reference:
+        [Lin et al., 2017, Focal Loss for Dense Object Detection](
+        https://arxiv.org/abs/1708.02002)
+    """
+
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        alpha=None,
+        ignore_label: int = 255,
+        name: str = "focal",
+    ):
+        super().__init__(ignore_label, name)
+        if not 0 <= gamma < np.inf:
+            raise ValueError(f"`gamma` must be finite and >= 0. Received: gamma={gamma}")
+        self.gamma = float(gamma)
+        self.alpha = check_class_factors(alpha, "alpha")
+
+    def score(self, pixels):
+        """Return the summed loss and the number of labelled pixels."""
+        log_p = log_probability_of_label(pixels, ops.log_softmax(pixels.logits, axis=-1))
+        losses = -log_p
+        if self.gamma:
+            # expm1 keeps the digits of 1 - p near p = 1. The bound keeps the gradient of the
+            # power finite at p = 1, where it is infinite for gamma below 1.
+            missing = ops.maximum(-ops.expm1(log_p), 1e-30)
+            losses = losses * ops.power(missing, self.gamma)
+        if self.alpha is not None:
+            losses = losses * class_factors_of(pixels, self.alpha, "alpha")
+        if pixels.weights is not None:
+            losses = losses * pixels.weights
+        total = ops.sum(ops.where(pixels.valid, losses, 0.0))
+        return total, ops.sum(ops.cast(pixels.valid, "float32"))
+
+    def get_config(self):
+        """Return the constructor arguments as a dict of plain types."""
+        return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}

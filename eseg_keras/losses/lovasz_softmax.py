@@ -1,0 +1,66 @@
+"""Lovász-softmax: a convex stand-in for the mean IoU."""
+
+import keras
+from keras import ops
+
+from eseg_keras.losses.region_loss import RegionLoss
+
+
+@keras.saving.register_keras_serializable(package="eseg_keras")
+class LovaszSoftmax(RegionLoss):
+    """Lovász extension of 1 - IoU on the softmax errors, averaged over the classes present.
+
+    Classes without a labelled pixel are left out. The divisor is the number of images with a
+    labelled pixel (at most 1 with `per_image=False`); a batch without any gives 0. Every class
+    sorts its pixels, which is what this loss costs.
+
+    Args:
+        per_image: Whether each image is scored by itself, and not the batch as one image. Only
+            the former is the same however replicas split a batch. Defaults to `True`.
+        ignore_label: Label of pixels to leave out. Defaults to 255.
+        name: Name of the loss.
+
+    Call arguments:
+        y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
+            ignored makes the loss NaN, on every backend: compiled steps cannot raise.
+        y_pred: Float logits [B, H, W, C].
+        sample_weight: `None`, or with `per_image=True` factors of images [B].
+
+    Raises:
+        ValueError: If weights of pixels are given, or shapes do not fit.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.losses import LovaszSoftmax
+    >>> masks = np.array([[[0, 1, 255]]], "uint8")
+    >>> round(float(LovaszSoftmax()(masks, np.zeros((1, 1, 3, 2), "float32"))), 4)
+    0.5
+
+    Reference:
+        [Berman et al., 2018, The Lovász-Softmax loss](https://arxiv.org/abs/1705.08790)
+    """
+
+    def __init__(
+        self, per_image: bool = True, ignore_label: int = 255, name: str = "lovasz_softmax"
+    ):
+        super().__init__(per_image, ignore_label, name)
+
+    def class_losses(self, probabilities, targets, valid):
+        """Return the losses of classes, [N, C]."""
+        errors = ops.where(targets, 1 - probabilities, probabilities)
+        # An error of 0 adds nothing wherever it is sorted, so ignored pixels need no removal.
+        errors = ops.where(valid, errors, 0.0)
+        order = ops.argsort(ops.stop_gradient(-errors), axis=-1)
+        errors = ops.take_along_axis(errors, order, axis=-1)
+        inside = ops.take_along_axis(ops.cast(targets, "int32"), order, axis=-1)
+        found = ops.cumsum(inside, axis=-1)
+        outside = ops.cumsum(1 - inside, axis=-1)
+        labelled = ops.sum(inside, axis=-1, keepdims=True)
+        union = ops.cast(ops.maximum(labelled + outside, 1), "float32")
+        missed = ops.cast(labelled - found, "float32")
+        # Steps of the Jaccard index along the order, in closed form: the difference of two
+        # neighbours, both close to 1 over a million pixels, would lose its digits in float32.
+        step_outside = missed / (union * ops.maximum(union - 1, 1.0))
+        steps = ops.where(ops.equal(inside, 1), 1 / union, step_outside)
+        return ops.sum(errors * ops.stop_gradient(steps), axis=-1)

@@ -1,0 +1,137 @@
+"""What every loss on masks shares: the labels that count, weights, sum and divisor."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class Pixels(NamedTuple):
+    """A batch ready to be scored.
+
+    Attributes:
+        logits: float32 [B, H, W, C].
+        labels: int32 [B, H, W], 0 where the given label is not a class.
+        valid: bool [B, H, W], whether the pixel's label counts.
+        weights: float32 sample weights [B, H, W], [B, 1, 1] for those of images, or `None`.
+    """
+
+    logits: object
+    labels: object
+    valid: object
+    weights: object
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return self.logits.shape[-1]
+
+
+class MaskLoss(keras.losses.Loss):
+    """Base of the losses: prepares labels, and divides the sum by the count.
+
+    A subclass gives `score`. The same rules hold for all of them: ignored pixels take no part; a
+    label that is neither a class nor ignored makes the loss NaN; a batch without a labelled pixel
+    gives 0.
+
+    Args:
+        ignore_label: Label of pixels to leave out.
+        name: Name of the loss.
+    """
+
+    def __init__(self, ignore_label: int, name: str):
+        super().__init__(name=name, reduction="sum")
+        self.ignore_label = ignore_label
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Return the loss of a batch, a float32 scalar."""
+        total, count = self.sum_and_count(y_true, y_pred, sample_weight)
+        return total / ops.maximum(count, 1.0)
+
+    def sum_and_count(self, y_true, y_pred, sample_weight=None):
+        """Return the summed loss and its divisor.
+
+        Sums and counts of the parts of a batch can be added before the division.
+
+        Args:
+            y_true: Integer masks [B, H, W] or [B, H, W, 1].
+            y_pred: Float logits [B, H, W, C].
+            sample_weight: `None`, or factors of pixels [B, H, W] (or [B, H, W, 1]) or of
+                images [B].
+
+        Returns:
+            Two float32 scalars.
+        """
+        logits = ops.cast(y_pred, "float32")
+        labels = ops.cast(y_true, "int32")
+        if len(labels.shape) == len(logits.shape):
+            labels = ops.squeeze(labels, -1)
+        _check_shapes(labels, logits)
+        valid = ops.not_equal(labels, self.ignore_label)
+        known = ops.logical_and(labels >= 0, labels < logits.shape[-1])
+        wrong = ops.any(ops.logical_and(valid, ops.logical_not(known)))
+        weights = None if sample_weight is None else _by_pixel(ops.cast(sample_weight, "float32"))
+        total, count = self.score(Pixels(logits, ops.where(known, labels, 0), valid, weights))
+        return ops.where(wrong, np.nan, total), count
+
+    def score(self, pixels: Pixels):
+        """Return the summed loss of prepared pixels and its divisor, two float32 scalars."""
+        raise NotImplementedError
+
+    def get_config(self):
+        """Return the constructor arguments as a dict of plain types."""
+        return {"name": self.name, "ignore_label": self.ignore_label}
+
+
+def log_probability_of_label(pixels: Pixels, log_probabilities):
+    """Return [B, H, W], the entry of each pixel's label in [B, H, W, C]."""
+    return ops.take_along_axis(log_probabilities, pixels.labels[..., None], axis=-1)[..., 0]
+
+
+def check_class_factors(factors, argument: str) -> list[float] | None:
+    """Return the factors of the constructor's `argument` as floats, or raise ValueError."""
+    if factors is None:
+        return None
+    if isinstance(factors, Mapping) or not all(np.isfinite(f) and f >= 0 for f in factors):
+        raise ValueError(
+            f"`{argument}` must be a sequence of one finite factor >= 0 for each class, in "
+            f"the order of the ids. Received: {argument}={factors!r}"
+        )
+    return [float(factor) for factor in factors]
+
+
+def class_factors_of(pixels: Pixels, factors: list[float], argument: str):
+    """Return the factor of each pixel's class, float32 [B, H, W]."""
+    if len(factors) != pixels.num_classes:
+        raise ValueError(
+            f"`{argument}` must have one entry for each of the {pixels.num_classes} classes. "
+            f"Received {len(factors)}."
+        )
+    return ops.take(np.asarray(factors, "float32"), pixels.labels, axis=0)
+
+
+def _check_shapes(labels, logits):
+    sizes = zip(labels.shape, logits.shape[:-1], strict=False)
+    if (
+        len(logits.shape) != 4
+        or len(labels.shape) != 3
+        or any(a != b for a, b in sizes if a is not None and b is not None)
+    ):
+        raise ValueError(
+            "Masks must be [B, H, W] or [B, H, W, 1] and logits [B, H, W, C] of the same size. "
+            f"Received: masks {tuple(labels.shape)}, logits {tuple(logits.shape)}"
+        )
+
+
+def _by_pixel(weights):
+    rank = len(weights.shape)
+    if rank not in (1, 3, 4):
+        raise ValueError(
+            "`sample_weight` must be [B], [B, H, W] or [B, H, W, 1]. "
+            f"Received: shape {tuple(weights.shape)}"
+        )
+    if rank == 1:
+        return weights[:, None, None]
+    return ops.squeeze(weights, -1) if rank == 4 else weights

@@ -1,0 +1,177 @@
+"""Cross-entropy over the hardest pixels (online hard example mining)."""
+
+import math
+
+import keras
+from keras import ops
+
+from eseg_keras.losses.mask_loss import (
+    MaskLoss,
+    check_class_factors,
+    class_factors_of,
+    log_probability_of_label,
+)
+
+
+@keras.saving.register_keras_serializable(package="eseg_keras")
+class OHEMCrossEntropy(MaskLoss):
+    """Mean cross-entropy over the pixels whose label the network finds improbable.
+
+    In each image, a labelled pixel is kept if the probability of its label is under `threshold`.
+    If these are fewer than `min_kept` of the image's pixels, the least probable ones up to that
+    number are kept, with all that tie with the last, and all labelled pixels where an image has
+    no more. As every image selects by itself, no split of a batch over replicas changes the loss.
+
+    `hrnet=True` reproduces the rule of HRNet's code: with n labelled pixels in the batch that the
+    call sees (a replica's), probabilities sorted upwards and counted from 0, the threshold is
+    max(`threshold`, probability number min(`min_kept`, n - 1)), and pixels strictly under it are
+    kept. The loss then depends on how replicas split a batch.
+
+    The divisor is the number of kept pixels; a batch without any gives 0. Sample weights and
+    class weights multiply the kept pixels' losses and change neither selection nor divisor.
+
+    Args:
+        threshold: Probability under which pixels are kept, above 0, at most 1. Defaults to 0.7,
+            or 0.9 with `hrnet=True`.
+        min_kept: Least share of an image's pixels to keep, 0 to 1, rounded to whole pixels but
+            not below one. Defaults to 1/16. With `hrnet=True` a number of pixels of the batch,
+            at least 1, by default 131,072.
+        hrnet: Whether to select by HRNet's rule. Defaults to `False`.
+        class_weights: One factor a class on the loss of its pixels, in a sequence, or `None`.
+        ignore_label: Label of pixels to leave out. Defaults to 255.
+        name: Name of the loss.
+
+    Call arguments:
+        y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
+            ignored makes the loss NaN, on every backend: compiled steps cannot raise.
+        y_pred: Float logits [B, H, W, C].
+
+    Raises:
+        ValueError: If an argument is out of range, or shapes do not fit.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.losses import OHEMCrossEntropy
+    >>> masks = np.zeros((1, 1, 3), "uint8")
+    >>> logits = np.array([[[[0, 0], [9, 0], [9, 0]]]], "float32")  # one hard pixel, two easy
+    >>> round(float(OHEMCrossEntropy()(masks, logits)), 4)
+    0.6931
+
+    Reference:
+        - [Shrivastava et al., 2016, Training Region-based Object Detectors with Online Hard
+          Example Mining](https://arxiv.org/abs/1604.03540)
+        - [HRNet semantic segmentation](
+          https://github.com/HRNet/HRNet-Semantic-Segmentation), OhemCrossEntropy
+    """
+
+    def __init__(
+        self,
+        threshold: float | None = None,
+        min_kept: float | None = None,
+        hrnet: bool = False,
+        class_weights=None,
+        ignore_label: int = 255,
+        name: str = "ohem_cross_entropy",
+    ):
+        super().__init__(ignore_label, name)
+        if threshold is None:
+            threshold = 0.9 if hrnet else 0.7
+        if min_kept is None:
+            min_kept = 131_072 if hrnet else 1 / 16
+        if not 0 < threshold <= 1:
+            raise ValueError(
+                f"`threshold` must be above 0 and at most 1. Received: threshold={threshold}"
+            )
+        if hrnet and (min_kept < 1 or min_kept != int(min_kept)):
+            raise ValueError(
+                "With `hrnet=True`, `min_kept` must be a whole number of pixels, at least 1. "
+                f"Received: min_kept={min_kept}"
+            )
+        if not hrnet and not 0 <= min_kept <= 1:
+            raise ValueError(
+                "`min_kept` must be a share of the image's pixels, from 0 to 1. "
+                f"Received: min_kept={min_kept}"
+            )
+        self.threshold = threshold
+        self.min_kept = int(min_kept) if hrnet else min_kept
+        self.hrnet = hrnet
+        self.class_weights = check_class_factors(class_weights, "class_weights")
+
+    def score(self, pixels):
+        """Return the summed loss of the kept pixels and their number."""
+        log_p = log_probability_of_label(pixels, ops.log_softmax(pixels.logits, axis=-1))
+        select = self._select_in_batch if self.hrnet else self._select_in_images
+        probabilities = ops.minimum(ops.exp(ops.stop_gradient(log_p)), 1.0)
+        # Compares as nothing, and would be left out: a broken network must show in the loss.
+        probabilities = ops.where(ops.isnan(probabilities), 0.0, probabilities)
+        # Ignored pixels are more probable than any other and so never the hardest.
+        kept = select(ops.where(pixels.valid, probabilities, 2.0), pixels.valid)
+        losses = -log_p
+        if self.class_weights is not None:
+            losses = losses * class_factors_of(pixels, self.class_weights, "class_weights")
+        if pixels.weights is not None:
+            losses = losses * pixels.weights
+        total = ops.sum(ops.where(kept, losses, 0.0))
+        return total, ops.sum(ops.cast(kept, "float32"))
+
+    def _select_in_images(self, probabilities, valid):
+        _, height, width = ops.shape(probabilities)
+        size = ops.cast(height * width, "float32")
+        least = ops.maximum(ops.cast(ops.round(self.min_kept * size), "int32"), 1)
+        least = ops.minimum(least, _count(valid, (1, 2)))
+        under = probabilities < self.threshold
+        enough = _count(under, (1, 2)) >= least
+        cut = bounded_kth_smallest(probabilities, least, self.threshold, (1, 2))
+        return ops.where(enough, under, probabilities <= cut)
+
+    def _select_in_batch(self, probabilities, valid):
+        # HRNet counts from 0: number k from 0 is the (k + 1)-th smallest.
+        kth = ops.minimum(self.min_kept + 1, _count(valid, (0, 1, 2)))
+        return probabilities < bounded_kth_smallest(probabilities, kth, self.threshold, (0, 1, 2))
+
+    def get_config(self):
+        """Return the constructor arguments as a dict of plain types."""
+        return {
+            **super().get_config(),
+            "threshold": self.threshold,
+            "min_kept": self.min_kept,
+            "hrnet": self.hrnet,
+            "class_weights": self.class_weights,
+        }
+
+
+def bounded_kth_smallest(values, k, floor: float, axes):
+    """Return max(floor, k-th smallest value over `axes`), exactly, without sorting.
+
+    k differs between images and is known only in the step, and is tens of thousands: a sort (and
+    `top_k` at that size is one) costs more than the rest of the loss. Halving the range
+    (floor, 1] needs a count of the values below the middle in each step, keeps static shapes, and
+    is exact: once no float32 lies between the two ends, the upper end is the value. Halving
+    reaches the value's power of two after -log2(floor) steps at most, and the 2^23 floats in it
+    after 23 more; the rest of the steps covers rounding of the middle.
+
+    Args:
+        values: float32 tensor; values above 1 are never chosen.
+        k: int32, as `values` with `axes` of size 1; at most the number of values up to 1.
+        floor: Lower bound of the result, above 0, at most 1.
+        axes: Axes over which to select.
+
+    Returns:
+        float32, as `values` with `axes` of size 1.
+    """
+    steps = 26 + math.ceil(-math.log2(floor))
+    low = ops.ones_like(k, dtype="float32") * floor
+
+    def halve(_, ends):
+        low, high = ends
+        middle = (low + high) / 2
+        reached = _count(values <= middle, axes) >= k
+        return ops.where(reached, low, middle), ops.where(reached, middle, high)
+
+    _, high = ops.fori_loop(0, steps, halve, (low, ops.ones_like(low)))
+    return ops.where(_count(values <= low, axes) >= k, low, high)
+
+
+def _count(mask, axes):
+    return ops.sum(ops.cast(mask, "int32"), axis=axes, keepdims=True)
