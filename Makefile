@@ -24,7 +24,7 @@ BUILD_FILES = $(shell git ls-files --cached --others --exclude-standard \
 CORE_TESTS := tests/backends tests/layers/test_layers.py tests/losses tests/metrics
 
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(TEST_WORKERS)
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 .PHONY: help env backends demo test test-slow test-backends lint format bazel-check \
 	bazel-format clean
