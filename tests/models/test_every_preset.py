@@ -44,9 +44,10 @@ def test_preset(name, tmp_path):
         fixed.predict_on_batch(sized), logits, rtol=0, atol=1e-4 * np.abs(logits).max()
     )
 
-    # One step trains every trainable variable.
-    history = model.fit(images, masks, batch_size=2, epochs=1, verbose=0)
-    assert np.isfinite(history.history["loss"][0])
+    # Training reaches every trainable variable.
+    # Four steps: in one, EfficientNet's stochastic depth may drop a block for both images.
+    history = model.fit(images, masks, batch_size=2, epochs=4, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
     assert {"loss", "mean_iou", "pixel_accuracy"} <= set(history.history)
     # The first two variables of SGD are its counter and learning rate, the others velocities.
     velocities = model.optimizer.variables[2:]
@@ -59,7 +60,7 @@ def test_preset(name, tmp_path):
     model.save(path)
     loaded = keras.models.load_model(path)
     np.testing.assert_array_equal(loaded.predict_on_batch(images), model.predict_on_batch(images))
-    assert loaded.compiled and int(loaded.optimizer.iterations) == 1
+    assert loaded.compiled and int(loaded.optimizer.iterations) == 4
     for ours, theirs in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
