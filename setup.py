@@ -21,19 +21,27 @@ EXPERIMENTS = ["eseg_keras.experiments"] + [
 # TensorFlow reads the images and trains. The network itself runs on any Keras backend.
 TENSORFLOW = ">=2.20,<2.22"
 
+# Curves and pictures of a run; TensorFlow does not bring it any more.
+TENSORBOARD = "tensorboard>=2.18"
+
+# tensorflow-datasets imports importlib_resources without declaring it. Examples in array_record are
+# read in any order, and without TensorFlow.
+DATA = ["tensorflow-datasets>=4.9.9", "importlib_resources>=6", "array_record>=0.8"]
+
 EXTRAS = {
-    "tensorflow": [f"tensorflow{TENSORFLOW}"],
-    "tensorflow-cpu": [f"tensorflow-cpu{TENSORFLOW}"],
-    "tensorflow-cuda": [f"tensorflow[and-cuda]{TENSORFLOW}"],
+    "tensorflow": [f"tensorflow{TENSORFLOW}", TENSORBOARD],
+    "tensorflow-cpu": [f"tensorflow-cpu{TENSORFLOW}", TENSORBOARD],
+    "tensorflow-cuda": [f"tensorflow[and-cuda]{TENSORFLOW}", TENSORBOARD],
     "jax": ["jax>=0.7"],
     "torch": ["torch>=2.6"],
-    # tensorflow-datasets imports importlib_resources without declaring it.
-    "data": ["tensorflow-datasets>=4.9.9", "importlib_resources>=6"],
+    "tensorboard": [TENSORBOARD],
+    "data": DATA,
     "export": ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.20", "ai-edge-litert>=2.0"],
     "hub": ["huggingface_hub>=0.34"],
     "visualization": ["matplotlib>=3.9"],
     "docs": ["matplotlib>=3.9", "nbformat>=5.10", "nbclient>=0.10", "ipykernel>=6.29"],
     "dev": [
+        *DATA,
         "build>=1.2",
         "hypothesis>=6.100",
         "pytest>=8",

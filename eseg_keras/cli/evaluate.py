@@ -65,15 +65,16 @@ def run(args) -> int:
 
     from eseg_keras.cli.tables import print_scores
     from eseg_keras.inference.evaluation import evaluate
-    from eseg_keras.training.backup import write_json
-    from eseg_keras.training.data import experiment_data
+    from eseg_keras.training.data import open_examples, validation_batches
+    from eseg_keras.training.run_files import write_json
 
     if experiment.num_classes != model.num_classes:
         raise ValueError(
             f"The model has {model.num_classes} classes, the images have "
             f"{experiment.num_classes}. Choose a model that was trained on these classes."
         )
-    batches = experiment_data(experiment, "validation", data_dir)
+    examples = open_examples(experiment, "validation", data_dir)
+    batches = validation_batches(experiment, examples).to_py_dataset()
     scores = evaluate(model, track(batches, "Evaluating", transient=True)).as_dict()
     print_scores(scores, title="Evaluation")
     if args.output:

@@ -9,10 +9,11 @@ from pathlib import Path
 from absl import app
 from absl.flags import argparse_flags
 
-from eseg_keras.cli import evaluate, predict, presets, scenes, summary, train
+from eseg_keras.cli import evaluate, experiments, predict, presets, scenes, summary, train
 
 COMMANDS = {
     "train": train,
+    "experiments": experiments,
     "evaluate": evaluate,
     "predict": predict,
     "summary": summary,

@@ -1,15 +1,16 @@
-"""Random scale, crop and flip of a photo together with its label map."""
+"""Random scale, crop and flip of a photo together with its label map, and random colours."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from eseg_keras.data.geometry import resize_window, scaled
+from eseg_keras.data.photometric_distortion import PhotometricDistortion
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random scale jitter, padding, crop and horizontal flip, as in the paper.
+    """Random scale jitter, padding, crop and horizontal flip, as in the paper; colours if asked.
 
     An instance is a function of NumPy arrays and of a random generator, and nothing else: the same
     generator gives the same result, whatever reads the data.
@@ -23,6 +24,9 @@ class Augmentation:
         scale: Smallest and largest scale factor, relative to the photo's own size.
         fill: Values for image pixels outside the photo, one a channel. None takes the photo's mean.
         ignore_label: Label of the pixels outside the photo.
+        photometric_distortion: Random brightness, contrast, saturation and hue of the finished
+            crop: a `PhotometricDistortion`, or True for its defaults. Not in the paper. It needs
+            8-bit RGB photos, and changes nothing about where the crop lies.
 
     Example:
 
@@ -44,8 +48,12 @@ class Augmentation:
     scale: tuple[float, float] = (0.5, 2.0)
     fill: tuple[float, ...] | None = None
     ignore_label: int = 255
+    photometric_distortion: PhotometricDistortion | bool | None = None
 
     def __post_init__(self):
+        if isinstance(self.photometric_distortion, bool):
+            distortion = PhotometricDistortion() if self.photometric_distortion else None
+            object.__setattr__(self, "photometric_distortion", distortion)
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(
                 "`scale` must be (smallest, largest), both above 0, such as (0.5, 2.0). "
@@ -81,4 +89,7 @@ class Augmentation:
         )
         if self.flip and rng.random() < 0.5:
             image, mask = image[:, ::-1], mask[:, ::-1]
+        # Last, so that the numbers drawn before are the same with and without.
+        if self.photometric_distortion is not None:
+            image = self.photometric_distortion(image, rng)
         return image, mask

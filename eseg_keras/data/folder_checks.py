@@ -1,5 +1,6 @@
 """Checking a folder of photos and masks before training, all files at once."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from eseg_keras.data.image_files import IMAGE_SUFFIXES, ImageFileError, no_images, read_photo
+
+log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 20
 _PROGRESS_FROM = 200  # files; fewer are checked in a moment
@@ -110,6 +113,7 @@ def check_files(
     masks: Sequence[Path],
     read_mask: Callable[[Path], np.ndarray],
     verbose: bool = True,
+    skip_bad_examples: bool = False,
 ) -> FolderSummary:
     """Read every photo and mask once, and report all that is wrong with them.
 
@@ -118,9 +122,10 @@ def check_files(
         masks: The mask of each.
         read_mask: Function of a path that returns uint8 [H, W], or raises `ImageFileError`.
         verbose: Whether to show a progress bar if there are more than 200 photos.
+        skip_bad_examples: Whether to log what is wrong instead of raising it.
 
     Returns:
-        The sizes of the photos and the pixels of each label.
+        The sizes of the readable photos and the pixels of each label in the usable masks.
 
     Raises:
         FolderError: If a file cannot be used, or a photo and its mask differ in size.
@@ -162,7 +167,10 @@ def check_files(
             if pixels is not None:
                 counts += pixels
     if problems:
-        raise FolderError(f"Some of the {len(photos)} photos and their masks", problems)
+        error = FolderError(f"Some of the {len(photos)} photos and their masks", problems)
+        if not skip_bad_examples:
+            raise error
+        log.warning("%s", error)
     return FolderSummary(label_counts=counts, image_sizes=frozenset(sizes))
 
 

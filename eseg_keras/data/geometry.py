@@ -60,7 +60,7 @@ def resize_window(
     if shown == tuple(window):
         return seen_image, seen_mask
     if fill is None:
-        fill = image.reshape(-1, image.shape[-1]).mean(axis=0)
+        fill = _mean(image)
     if np.issubdtype(image.dtype, np.integer):
         fill = np.round(fill)
     framed_image = np.empty((*window, image.shape[-1]), image.dtype)
@@ -118,6 +118,13 @@ def resize_long_side(
 def scaled(size: Size, scale: float) -> Size:
     """Height and width times `scale`, rounded, at least one pixel each."""
     return tuple(max(1, math.floor(side * scale + 0.5)) for side in size)
+
+
+def _mean(image: np.ndarray) -> np.ndarray:
+    """Mean of each channel, float64 [C]."""
+    # Row by row first: a mean over pixels, three numbers at a time, takes NumPy 30 times as long.
+    columns = image.reshape(len(image), -1).sum(axis=0, dtype=np.float64)
+    return columns.reshape(-1, image.shape[-1]).sum(axis=0) / (image.shape[0] * image.shape[1])
 
 
 def _visible(

@@ -69,11 +69,14 @@ class LabelReader:
         self.ignore_label = ignore_label
         self.label_map = dict(label_map or {})
         self.reduce_zero_label = reduce_zero_label
-        self._new_labels = _label_table(self.label_map, reduce_zero_label, ignore_label)
-        self._allowed = np.zeros(65536, bool)
-        self._allowed[[*range(num_classes), ignore_label]] = True
+        new_labels = _label_table(self.label_map, reduce_zero_label, ignore_label)
+        is_label = np.zeros(65536, bool)
+        is_label[[*range(num_classes), ignore_label]] = True
+        # Both by the id in the file.
+        self._is_allowed = is_label[new_labels]
+        self._new_labels = new_labels.astype(np.uint8)
         for old, new in self.label_map.items():
-            if not self._allowed[self._new_labels[old]]:
+            if not self._is_allowed[old]:
                 raise ValueError(
                     f"`label_map` must lead to a class or to ignore_label={ignore_label}; there "
                     f"are {num_classes} classes. Received: label_map={{..., {old}: {new}}}"
@@ -96,11 +99,11 @@ class LabelReader:
             ids = _read_ids(path)
         else:
             ids = self._ids_of_colors(path)
-        labels = self._new_labels[ids]
-        allowed = self._allowed[labels]
-        if not allowed.all():
-            raise ImageFileError(path, self._stray_labels(np.unique(ids[~allowed]).tolist()))
-        return labels.astype(np.uint8)
+        # `take` is faster than an index, and this is a large part of reading a mask.
+        is_allowed = np.take(self._is_allowed, ids)
+        if not is_allowed.all():
+            raise ImageFileError(path, self._stray_labels(np.unique(ids[~is_allowed]).tolist()))
+        return np.take(self._new_labels, ids)
 
     def _ids_of_colors(self, path):
         red, green, blue = np.moveaxis(_read_colors(path).astype(np.int32), -1, 0)

@@ -1,11 +1,11 @@
 """Scores of a model on labelled images."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from eseg_keras.metrics import MeanIoU
+from eseg_keras.metrics import SegmentationScores, check_labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ def evaluate(model, batches: Iterable) -> Evaluation:
     >>> evaluate(model, [batch]).num_images
     1
     """
-    metric = MeanIoU(model.num_classes, ignore_label=model.ignore_label)
+    metric = SegmentationScores(model.num_classes, ignore_label=model.ignore_label)
     num_images = 0
     for images, masks, *_ in batches:
         logits = model.predict_on_batch(images)
@@ -62,7 +62,34 @@ def evaluate(model, batches: Iterable) -> Evaluation:
         num_images += len(logits)
     if not num_images:
         raise ValueError("There is nothing to evaluate: the data set holds no images.")
-    names = model.class_names or [f"class {label}" for label in range(model.num_classes)]
+    check_labels([metric], "evaluation")
+    return evaluation_of(metric, model.class_names, num_images)
+
+
+def evaluation_of(
+    metric: SegmentationScores, class_names: Sequence[str] | None, num_images: int
+) -> Evaluation:
+    """Return the scores that a metric has counted.
+
+    Args:
+        metric: The metric.
+        class_names: Names of its classes, or `None`.
+        num_images: Number of images that it has seen.
+
+    Returns:
+        The scores.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.inference import evaluation_of
+    >>> from eseg_keras.metrics import SegmentationScores
+    >>> metric = SegmentationScores(num_classes=2)
+    >>> metric.update_state(np.array([[[0, 0, 1, 255]]]), np.array([[[0, 1, 1, 1]]]))
+    >>> evaluation_of(metric, ["road", "car"], num_images=1).per_class_iou
+    {'road': 0.5, 'car': 0.5}
+    """
+    names = class_names or [f"class {label}" for label in range(metric.num_classes)]
     matrix, per_class = metric.confusion_matrix(), metric.per_class()
     seen = per_class[~np.isnan(per_class)]
     return Evaluation(

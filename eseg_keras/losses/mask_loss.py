@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from eseg_keras.replicas import num_replicas, sum_over_replicas
+
 
 class Pixels(NamedTuple):
     """A batch ready to be scored.
@@ -34,7 +36,8 @@ class MaskLoss(keras.losses.Loss):
 
     A subclass gives `score`. The same rules hold for all of them: ignored pixels take no part; a
     label that is neither a class nor ignored makes the loss NaN; a batch without a labelled pixel
-    gives 0.
+    gives 0. Under a distribution strategy sum and count are those of the global batch, however its
+    pixels fall on the replicas.
 
     Args:
         ignore_label: Label of pixels to leave out.
@@ -46,9 +49,35 @@ class MaskLoss(keras.losses.Loss):
         self.ignore_label = ignore_label
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        """Return the loss of a batch, a float32 scalar."""
+        """Return the loss of a batch, a float32 scalar.
+
+        In a step on several replicas it is this replica's share: the loss of the global batch
+        divided by the number of replicas, as Keras expects. The gradients of the replicas add up
+        to that of the global batch.
+        """
+        return self.loss_and_count(y_true, y_pred, sample_weight)[0]
+
+    def loss_and_count(self, y_true, y_pred, sample_weight=None):
+        """Return what `__call__` returns, and the divisor of the global batch.
+
+        Args:
+            y_true: Integer masks [B, H, W] or [B, H, W, 1].
+            y_pred: Float logits [B, H, W, C].
+            sample_weight: As in `sum_and_count`.
+
+        Returns:
+            Two float32 scalars.
+        """
         total, count = self.sum_and_count(y_true, y_pred, sample_weight)
-        return total / ops.maximum(count, 1.0)
+        replicas = num_replicas()
+        if replicas == 1:
+            return total / ops.maximum(count, 1.0), count
+        value = ops.stop_gradient(total)
+        global_total, count = sum_over_replicas([value, count])
+        # The value is the same on every replica, so that it is logged right where replicas hold
+        # different numbers of images; the gradient is that of the replica's own pixels.
+        total = global_total / replicas + (total - value)
+        return total / ops.maximum(count, 1.0), count
 
     def sum_and_count(self, y_true, y_pred, sample_weight=None):
         """Return the summed loss and its divisor.

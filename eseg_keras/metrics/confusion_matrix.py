@@ -4,41 +4,62 @@ import keras
 import numpy as np
 from keras import ops
 
+from eseg_keras.metrics.pixel_counts import ABOVE, BELOW, pixel_counts, row_of
+
 # Counts are kept as high * 2**20 + low in two int32 variables: exact beyond 2**31 on every
 # backend (JAX has no int64 by default; Cityscapes' training set alone has 6.2e9 pixels), and the
 # low parts of 2,000 replicas still add up within int32.
 _BASE = 2**20
+
+_ROW_NAMES = {BELOW: "below 0", ABOVE: "above 255"}
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class ConfusionMatrix(keras.metrics.Metric):
     """Count pixels by (label, prediction).
 
+    A label that is neither a class nor the ignore label is a fault of the data, but nothing can be
+    raised inside a compiled step: such pixels are left out of the matrix and counted by value, for
+    `eseg_keras.metrics.LabelCheck` to raise at the end of the epoch. So are predictions outside
+    the classes, which only label maps can hold.
+
     Args:
-        num_classes: Number of classes.
+        num_classes: Number of classes, 1 to 256.
         ignore_label: Label of pixels to leave out. Defaults to 255.
         name: Name of the metric.
 
     Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1]; labels outside the classes are left out.
-        y_pred: Logits [B, H, W, C], or label maps [B, H, W] of an integer dtype; pixels whose
-            prediction is outside the classes are left out.
+        y_true: Integer masks [B, H, W] or [B, H, W, 1].
+        y_pred: Logits [B, H, W, C], or label maps [B, H, W] of an integer dtype.
+
+    Raises:
+        ValueError: If the number of classes is out of range.
 
     Example:
 
     >>> import numpy as np
     >>> from eseg_keras.metrics import ConfusionMatrix
     >>> metric = ConfusionMatrix(num_classes=2)
-    >>> metric.update_state(np.array([[[0, 0, 1, 255]]]), np.array([[[0, 1, 1, 1]]]))
+    >>> metric.update_state(np.array([[[0, 0, 1, 7, 255]]]), np.array([[[0, 1, 1, 1, 1]]]))
     >>> metric.confusion_matrix().tolist()
     [[1, 1], [0, 1]]
+    >>> metric.invalid_labels()
+    {7: 1}
     """
 
     def __init__(self, num_classes: int, ignore_label: int = 255, name: str = "confusion_matrix"):
         super().__init__(name=name)
+        if not 1 <= num_classes <= 256:
+            raise ValueError(f"`num_classes` must be 1 to 256. Received: {num_classes}")
         self.num_classes = num_classes
         self.ignore_label = ignore_label
-        shape = (num_classes**2,)
+        # Rows of the labels that are neither a class nor ignored.
+        rows = range(BELOW, ABOVE + 1)
+        self._invalid_rows = tuple(
+            row for row in rows if not 1 <= row <= num_classes and row != row_of(ignore_label)
+        )
+        # The matrix, invalid labels by value, and how many predictions are invalid.
+        shape = (num_classes**2 + len(self._invalid_rows) + 1,)
         self.low = self.add_variable(shape, "zeros", dtype="int32", name="low")
         self.high = self.add_variable(shape, "zeros", dtype="int32", name="high")
 
@@ -49,16 +70,23 @@ class ConfusionMatrix(keras.metrics.Metric):
             y_true: Integer masks [B, H, W] or [B, H, W, 1].
             y_pred: Logits [B, H, W, C] or integer label maps [B, H, W].
             sample_weight: Not used: a pixel counts once.
+
+        Raises:
+            ValueError: If the shapes do not fit.
         """
-        if "int" not in keras.backend.standardize_dtype(y_pred.dtype):
-            y_pred = ops.argmax(y_pred, axis=-1)
-        labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))
-        predictions = ops.reshape(ops.cast(y_pred, "int32"), (-1,))
-        valid = (labels != self.ignore_label) & (labels >= 0) & (labels < self.num_classes)
-        valid = valid & (predictions >= 0) & (predictions < self.num_classes)
-        # Pixels to leave out fall into one more cell, which is cut off.
-        cells = ops.where(valid, labels * self.num_classes + predictions, self.num_classes**2)
-        counts = _count(cells, self.num_classes**2 + 1)[:-1]
+        counts = pixel_counts(y_true, y_pred, self.num_classes, self.ignore_label)
+        labelled = counts[1 : self.num_classes + 1]
+        if 0 <= self.ignore_label < self.num_classes:
+            is_ignored = np.arange(self.num_classes) == self.ignore_label
+            labelled = ops.where(is_ignored[:, None], 0, labelled)
+        invalid_labels = ops.take(ops.sum(counts, axis=1), np.array(self._invalid_rows), axis=0)
+        counts = ops.concatenate(
+            [
+                ops.reshape(labelled[:, 1:-1], (-1,)),
+                invalid_labels,
+                ops.sum(labelled[:, :1] + labelled[:, -1:], axis=0),
+            ]
+        )
         low = self.low + counts
         self.high.assign(self.high + low // _BASE)
         self.low.assign(low % _BASE)
@@ -69,12 +97,56 @@ class ConfusionMatrix(keras.metrics.Metric):
         Returns:
             NumPy int64 [C, C]; rows are labels, columns predictions.
         """
-        low, high = (ops.convert_to_numpy(v).astype("int64") for v in (self.low, self.high))
-        return (high * _BASE + low).reshape(self.num_classes, self.num_classes)
+        counts = self._counts()[: self.num_classes**2]
+        return counts.reshape(self.num_classes, self.num_classes)
+
+    def per_class(self) -> np.ndarray:
+        """Return the IoU of every class.
+
+        Returns:
+            NumPy float64 [C], NaN where neither labels nor predictions hold the class.
+        """
+        matrix = self.confusion_matrix()
+        hits = np.diag(matrix).astype("float64")
+        union = matrix.sum(0) + matrix.sum(1) - hits
+        return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+
+    def invalid_labels(self) -> dict[int | str, int]:
+        """Return the pixels whose label is neither a class nor ignored.
+
+        Returns:
+            Dict from the label's value, or `"below 0"` or `"above 255"`, to the number of pixels;
+            empty if all is well.
+        """
+        counts = self._counts()[self.num_classes**2 : -1]
+        return {
+            _ROW_NAMES.get(row, row - 1): int(count)
+            for row, count in zip(self._invalid_rows, counts, strict=True)
+            if count
+        }
+
+    def invalid_predictions(self) -> int:
+        """Return the number of labelled pixels whose prediction is outside the classes."""
+        return int(self._counts()[-1])
+
+    def mean_iou(self):
+        """Return the mean IoU, a float32 scalar tensor; 0 before any pixel was seen."""
+        matrix = self.float_matrix()
+        hits = ops.diagonal(matrix)
+        union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits
+        seen = ops.cast(union > 0, "float32")
+        iou = hits / ops.maximum(union, 1.0)
+        return ops.sum(iou * seen) / ops.maximum(ops.sum(seen), 1.0)
+
+    def pixel_accuracy(self):
+        """Return the share of pixels that are right, a float32 scalar tensor; 0 without any."""
+        matrix = self.float_matrix()
+        return ops.trace(matrix) / ops.maximum(ops.sum(matrix), 1.0)
 
     def float_matrix(self):
         """Return the counts as a float32 tensor [C, C], for results inside a compiled step."""
-        low, high = ops.cast(self.low, "float32"), ops.cast(self.high, "float32")
+        cells = self.num_classes**2
+        low, high = (ops.cast(v[:cells], "float32") for v in (self.low, self.high))
         return ops.reshape(high * _BASE + low, (self.num_classes, self.num_classes))
 
     def result(self):
@@ -89,13 +161,6 @@ class ConfusionMatrix(keras.metrics.Metric):
             "ignore_label": self.ignore_label,
         }
 
-
-def _count(cells, size):
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # 25 times faster on CPUs than a segment sum, and with a constant size XLA compiles it.
-        return tf.raw_ops.DenseBincount(
-            input=cells, size=tf.constant(size), weights=tf.constant([], "int32")
-        )
-    return ops.segment_sum(ops.ones_like(cells), cells, num_segments=size)
+    def _counts(self):
+        low, high = (ops.convert_to_numpy(v).astype("int64") for v in (self.low, self.high))
+        return high * _BASE + low

@@ -1,8 +1,6 @@
 """Mean intersection over union."""
 
 import keras
-import numpy as np
-from keras import ops
 
 from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 
@@ -41,20 +39,4 @@ class MeanIoU(ConfusionMatrix):
 
     def result(self):
         """Return the mean IoU, a float32 scalar; 0 before any pixel was seen."""
-        matrix = self.float_matrix()
-        hits = ops.diagonal(matrix)
-        union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits
-        seen = ops.cast(union > 0, "float32")
-        iou = hits / ops.maximum(union, 1.0)
-        return ops.sum(iou * seen) / ops.maximum(ops.sum(seen), 1.0)
-
-    def per_class(self) -> np.ndarray:
-        """Return the IoU of every class.
-
-        Returns:
-            NumPy float64 [C], NaN where neither labels nor predictions hold the class.
-        """
-        matrix = self.confusion_matrix()
-        hits = np.diag(matrix).astype("float64")
-        union = matrix.sum(0) + matrix.sum(1) - hits
-        return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+        return self.mean_iou()

@@ -1,7 +1,6 @@
 """Share of labelled pixels that are right."""
 
 import keras
-from keras import ops
 
 from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 
@@ -34,5 +33,4 @@ class PixelAccuracy(ConfusionMatrix):
 
     def result(self):
         """Return the accuracy, a float32 scalar; 0 before any pixel was seen."""
-        matrix = self.float_matrix()
-        return ops.trace(matrix) / ops.maximum(ops.sum(matrix), 1.0)
+        return self.pixel_accuracy()

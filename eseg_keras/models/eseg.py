@@ -9,7 +9,7 @@ from keras import ops
 
 from eseg_keras.layers import Resize
 from eseg_keras.losses import CrossEntropy
-from eseg_keras.metrics import MeanIoU, PixelAccuracy
+from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models.arguments import check_arguments, check_encoder
 from eseg_keras.models.decoder import bifpn_decoder
 from eseg_keras.models.dtype_scope import dtype_scope
@@ -17,6 +17,7 @@ from eseg_keras.models.encoders import build_encoder
 from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers
 from eseg_keras.models.freezing import check_parts, set_trainable
 from eseg_keras.models.head import segmentation_head
+from eseg_keras.models.training_model import TrainingModel
 from eseg_keras.presets.catalog import PRESETS
 
 # Fine-tuning from scratch or ImageNet at batch 8; the paper's 0.08 is for batch 16 and warm-up.
@@ -27,7 +28,7 @@ _log = logging.getLogger("eseg_keras")
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
-class ESeg(keras.Model):
+class ESeg(TrainingModel):
     """Semantic segmentation network of "Revisiting Multi-Scale Feature Fusion".
 
     An encoder gives features up to P5, average pooling adds P6 to P9, a BiFPN fuses them, every
@@ -174,7 +175,8 @@ class ESeg(keras.Model):
             optimizer: `"auto"` is SGD with momentum 0.9 and learning rate 0.02.
             loss: `"auto"` is `eseg_keras.losses.CrossEntropy` with the model's ignore label.
             metrics: `"auto"` is mean IoU and pixel accuracy.
-            **kwargs: The other arguments of `keras.Model.compile`.
+            **kwargs: The other arguments of `TrainingModel.compile`, such as `weight_decay`,
+                `ema_decay` and `clip_norm`, and of `keras.Model.compile`.
 
         Example:
 
@@ -189,19 +191,10 @@ class ESeg(keras.Model):
         if isinstance(loss, str) and loss == "auto":
             loss = CrossEntropy(ignore_label=self.ignore_label)
         if isinstance(metrics, str) and metrics == "auto":
-            metrics = [
-                MeanIoU(self.num_classes, ignore_label=self.ignore_label),
-                PixelAccuracy(self.num_classes, ignore_label=self.ignore_label),
-            ]
+            metrics = [SegmentationScores(self.num_classes, ignore_label=self.ignore_label)]
         # In a closure, past Keras' tracking of what is assigned: metrics would be found twice.
         self._compile_arguments = lambda: {"loss": loss, "metrics": metrics, **kwargs}
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
-
-    def compile_from_config(self, config: dict):
-        """Compile from `get_compile_config()`, as loading a saved model does."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None and self.built:
-            self.optimizer.build(self.trainable_variables)
 
     def segment(self, image) -> np.ndarray:
         """Label every pixel of an image.
@@ -232,7 +225,8 @@ class ESeg(keras.Model):
                 f"height and width from 32 up. Received an array of shape {image.shape}."
             )
         images = image if image.ndim == 4 else image[None]
-        labels = np.asarray(self._label_model.predict_on_batch(images))
+        with self.averaged_weights():
+            labels = np.asarray(self._label_model.predict_on_batch(images))
         return labels if image.ndim == 4 else labels[0]
 
     @functools.cached_property
@@ -280,11 +274,12 @@ class ESeg(keras.Model):
         """
         encoder = self.encoder_name or self.encoder
         folded = self.from_config({**self.get_config(), "encoder": encoder, "folded": True})
-        if not self.folded:
-            for part in ("encoder", "decoder", "head"):
-                transfer_folded(getattr(self, part), getattr(folded, part))
-        else:
-            folded.set_weights(self.get_weights())
+        with self.averaged_weights():
+            if self.folded:
+                folded.set_weights(self.get_weights())
+            else:
+                for part in ("encoder", "decoder", "head"):
+                    transfer_folded(getattr(self, part), getattr(folded, part))
         if left := folded.unfolded_layers:
             _log.warning("%d batch normalisation layers cannot be folded: %s", len(left), left)
         return folded
@@ -361,7 +356,8 @@ class ESeg(keras.Model):
         """
         from eseg_keras.presets.writer import save_to_preset
 
-        save_to_preset(self, directory, weights_dtype)
+        with self.averaged_weights():
+            save_to_preset(self, directory, weights_dtype)
 
     @classmethod
     def from_preset(
@@ -395,6 +391,40 @@ class ESeg(keras.Model):
         from eseg_keras.presets.loader import from_preset
 
         return from_preset(cls, preset, num_classes, load_weights, overrides)
+
+    def copy_weights(self, source: "ESeg"):
+        """Take over the weights of a network of the same architecture.
+
+        With another number of classes the classifier keeps its own weights.
+
+        Args:
+            source: The network to copy from, with its averaged weights where it has any.
+
+        Raises:
+            ValueError: If the two differ in more than their classes.
+
+        Example:
+
+        >>> import eseg_keras
+        >>> options = dict(encoder="fused_efficientnet_s", min_level=3)
+        >>> source, model = (eseg_keras.ESeg(num_classes=n, **options) for n in (2, 5))
+        >>> model.copy_weights(source)
+        """
+        pairs = [(self.encoder, source.encoder), (self.decoder, source.decoder)]
+        pairs += zip(self.head.layers, source.head.layers, strict=True)
+        if self.num_classes != source.num_classes:
+            pairs = [(new, old) for new, old in pairs if new.name != "classifier"]
+        for new, old in pairs:
+            shapes = [[tuple(w.shape) for w in part.weights] for part in (new, old)]
+            if shapes[0] != shapes[1]:
+                raise ValueError(
+                    f"The weights of {source.name!r} do not fit {self.name!r}: their "
+                    f"{new.name!r} parts have other shapes. Start from a network of the same "
+                    "encoder and decoder."
+                )
+        with source.averaged_weights():
+            for new, old in pairs:
+                new.set_weights(old.get_weights())
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""

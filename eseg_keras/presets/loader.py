@@ -134,11 +134,7 @@ def _trained(cls, directory, num_classes, load_weights, overrides):
         # All but the classifier comes from the preset.
         source = _build(cls, directory, config, {})
         _load_weights(source, directory)
-        model.encoder.set_weights(source.encoder.get_weights())
-        model.decoder.set_weights(source.decoder.get_weights())
-        for layer in source.head.layers:
-            if layer.weights and layer.name != "classifier":
-                model.head.get_layer(layer.name).set_weights(layer.get_weights())
+        model.copy_weights(source)
     return model
 
 

@@ -1,96 +1,267 @@
 """The images of an experiment."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
-from eseg_keras.data import Augmentation, build_dataset, from_folders, render_scene
+import numpy as np
+
+from eseg_keras.data import Augmentation, balanced_class_weights, render_scene
+from eseg_keras.data.batches import Batches
+from eseg_keras.data.datasets import load
+from eseg_keras.data.folders import open_folders
+from eseg_keras.data.geometry import resize_long_side
+from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+
+class Examples(Protocol):
+    """The labelled images of a split."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return an image [H, W, 3] and its uint8 mask [H, W]."""
+
+    def name(self, index: int) -> str:
+        """Return what to call an image in messages."""
 
 
-def experiment_data(
+def open_examples(
     experiment: Experiment,
     split: Literal["train", "validation"],
     data_dir: str | Path | None = None,
-    initial_epoch: int = 0,
-) -> "tf.data.Dataset":
-    """Build the training or validation data of an experiment.
+    skip_bad_examples: bool = False,
+) -> Examples:
+    """Find the images of an experiment.
 
     Args:
         experiment: The experiment.
-        split: `"train"` for shuffled and augmented crops, `"validation"` for whole images, one at
-            a time and at their own size.
-        data_dir: Folder that holds the experiment's folders; not needed for street scenes.
-        initial_epoch: The epoch to begin with, so that a resumed run sees the batches it would
-            have seen. Defaults to 0.
+        split: Which of its images.
+        data_dir: Folder that holds the experiment's folders or data set; not needed for street
+            scenes.
+        skip_bad_examples: Whether files that cannot be read are logged, instead of being an error.
 
     Returns:
-        A dataset of (images [B, H, W, 3], uint8 masks [B, H, W]), with sample weights [B, H, W] as
-        a third part where the experiment has class weights.
+        The images.
 
     Raises:
         ValueError: If `data_dir` or the number of classes is missing, or the files do not fit.
-
-    Example:
-
-    >>> from eseg_keras.training import Experiment
-    >>> from eseg_keras.training.data import experiment_data
-    >>> scenes = Experiment(data="street_scenes", image_size=(64, 128), val_examples=2)
-    >>> len(experiment_data(scenes, "validation"))
-    2
+        FileNotFoundError: If the data set is not there.
     """
-    training = split == "train"
-    options = {"seed": experiment.seed, "ignore_label": experiment.ignore_label}
-    augmentation = None
-    if training:
-        options |= {
-            "image_size": experiment.image_size,
-            "batch_size": experiment.batch_size,
-            "shuffle": True,
-            "initial_epoch": initial_epoch,
-            "class_weights": experiment.class_weights,
-        }
-        if experiment.augment:
-            augmentation = Augmentation(
-                scale=experiment.scale, ignore_label=experiment.ignore_label
-            )
-    else:
-        options |= {"batch_size": 1, "shuffle": False}
     if experiment.data == "street_scenes":
-        return build_dataset(
-            lambda index: render_scene(index, split, experiment.image_size, experiment.seed),
-            experiment.train_examples if training else experiment.val_examples,
-            augmentation=augmentation,
-            # A scene takes longer to draw than to learn from.
-            cache=True,
-            **options,
+        return _StreetScenes(experiment, split)
+    if data_dir is None:
+        raise ValueError(f"This experiment reads {experiment.data} from a folder: give --data_dir.")
+    if experiment.data != "folders":
+        name = experiment.train_split if split == "train" else experiment.val_split
+        examples = load(experiment.data, name, data_dir)
+        if experiment.long_side is None:
+            return examples
+        return _LongSide(examples, experiment.long_side)
+    if experiment.num_classes is None:
+        raise ValueError(
+            "The number of classes is missing: set class_names or num_classes in the experiment."
         )
-    images, masks = _folders(experiment, training, data_dir)
-    return from_folders(
+    prefix = "train" if split == "train" else "val"
+    images, masks = (
+        Path(data_dir) / getattr(experiment, f"{prefix}_{kind}") for kind in ("images", "masks")
+    )
+    return open_folders(
         images,
         masks,
         class_names=experiment.class_names,
         num_classes=experiment.num_classes,
+        ignore_label=experiment.ignore_label,
         label_map=experiment.label_map,
         mask_colors=experiment.mask_colors,
         mask_suffix=experiment.mask_suffix,
         reduce_zero_label=experiment.reduce_zero_label,
         long_side=experiment.long_side,
-        augment=augmentation or False,
+        skip_bad_examples=skip_bad_examples,
+    )
+
+
+def training_batches(
+    experiment: Experiment,
+    examples: Examples,
+    distribution: Distribution = ONE_DEVICE,
+    skip_bad_examples: bool = False,
+) -> Batches:
+    """Make the shuffled and augmented crops that an experiment trains on.
+
+    Args:
+        experiment: The experiment.
+        examples: Its training images.
+        distribution: The devices that share a batch. A last, smaller batch that they cannot share
+            is left out.
+        skip_bad_examples: Whether images that cannot be read are left out, instead of an error.
+
+    Returns:
+        Batches of (images [B, H, W, 3], uint8 masks [B, H, W]), with sample weights [B, H, W] as
+        a third part where the experiment has class weights.
+
+    Raises:
+        ValueError: If the batch size does not fit the devices, or there is no whole batch.
+    """
+    if experiment.batch_size % distribution.num_devices:
+        raise ValueError(
+            f"batch_size={experiment.batch_size} cannot be divided over "
+            f"{distribution.num_devices} devices. Choose a multiple of {distribution.num_devices}."
+        )
+    augmentation = None
+    if experiment.augment:
+        augmentation = Augmentation(
+            scale=experiment.scale,
+            photometric_distortion=experiment.photometric_distortion,
+            ignore_label=experiment.ignore_label,
+        )
+    class_weights = experiment.class_weights
+    if class_weights == "balanced":
+        counts = examples.summary.label_counts
+        class_weights = balanced_class_weights(counts[: experiment.num_classes])
+    return Batches(
+        examples.read,
+        len(examples),
+        image_size=experiment.image_size,
+        batch_size=experiment.batch_size,
+        augmentation=augmentation,
+        shuffle=True,
+        seed=experiment.seed,
+        class_weights=class_weights,
+        ignore_label=experiment.ignore_label,
+        drop_remainder=not distribution.can_share(
+            len(examples) % experiment.batch_size, experiment.micro_batches
+        ),
+        # A scene takes longer to draw than to learn from.
+        cache=experiment.data == "street_scenes",
+        name_example=examples.name,
+        skip_bad_examples=skip_bad_examples,
+        shard=distribution.worker,
+    )
+
+
+def validation_batches(
+    experiment: Experiment,
+    examples: Examples,
+    distribution: Distribution = ONE_DEVICE,
+    skip_bad_examples: bool = False,
+) -> Batches:
+    """Make batches of whole images in their order, one for each device at a time.
+
+    Where the last devices would have none, they get an image without labels, which counts nowhere.
+
+    Args:
+        experiment: The experiment.
+        examples: Its validation images.
+        distribution: The devices that share a batch.
+        skip_bad_examples: Whether images that cannot be read are left out, instead of an error.
+
+    Returns:
+        Batches of (images [B, H, W, 3], uint8 masks [B, H, W]).
+
+    Example:
+
+    >>> from eseg_keras.training import Experiment
+    >>> from eseg_keras.training.data import open_examples, validation_batches
+    >>> scenes = Experiment(data="street_scenes", image_size=(64, 128), val_examples=2)
+    >>> len(validation_batches(scenes, open_examples(scenes, "validation")))
+    2
+    """
+    count, size = len(examples), distribution.num_devices
+
+    def read(index):
+        if index < count:
+            return examples.read(index)
+        image, mask = examples.read(count - 1)
+        return image, np.full_like(mask, experiment.ignore_label)
+
+    return Batches(
+        read,
+        -(-count // size) * size,
+        image_size=experiment.val_size,
+        batch_size=size,
+        seed=experiment.seed,
+        ignore_label=experiment.ignore_label,
+        name_example=lambda index: examples.name(min(index, count - 1)),
+        skip_bad_examples=skip_bad_examples,
+        shard=distribution.worker,
+    )
+
+
+class _StreetScenes:
+    """Scenes that are drawn when they are read."""
+
+    def __init__(self, experiment, split):
+        self._options = (split, experiment.image_size, experiment.seed)
+        training = split == "train"
+        self._count = experiment.train_examples if training else experiment.val_examples
+
+    def __len__(self):
+        return self._count
+
+    def read(self, index):
+        return render_scene(index, *self._options)
+
+    def name(self, index):
+        return f"street scene {index}"
+
+
+class _LongSide:
+    """Examples whose longer side is scaled when they are read."""
+
+    def __init__(self, examples, long_side):
+        self._examples = examples
+        self._long_side = long_side
+        self.name = examples.name
+
+    def __len__(self):
+        return len(self._examples)
+
+    def read(self, index):
+        return resize_long_side(*self._examples.read(index), self._long_side)
+
+
+def _training_batches(experiment, examples, batch_multiple, num_devices, options):
+    if experiment.batch_size % num_devices:
+        raise ValueError(
+            f"batch_size={experiment.batch_size} cannot be divided over {num_devices} devices. "
+            f"Choose a multiple of {num_devices}."
+        )
+    augmentation = None
+    if experiment.augment:
+        augmentation = Augmentation(
+            scale=experiment.scale,
+            photometric_distortion=experiment.photometric_distortion,
+            ignore_label=experiment.ignore_label,
+        )
+    rest = len(examples) % experiment.batch_size
+    # Every device needs an image, and every part of a batch as well.
+    least = num_devices * experiment.micro_batches
+    multiple = batch_multiple * (experiment.micro_batches if batch_multiple > 1 else 1)
+    class_weights = experiment.class_weights
+    if class_weights == "balanced":
+        class_weights = balanced_class_weights(
+            examples.summary.label_counts[: experiment.num_classes]
+        )
+    return Batches(
+        examples.read,
+        len(examples),
+        image_size=experiment.image_size,
+        batch_size=experiment.batch_size,
+        augmentation=augmentation,
+        shuffle=True,
+        class_weights=class_weights,
+        drop_remainder=rest > 0 and (rest < least or rest % multiple > 0),
+        name_example=examples.name,
+        # A scene takes longer to draw than to learn from.
+        cache=experiment.data == "street_scenes",
         **options,
     )
 
 
-def _folders(experiment, training, data_dir):
-    if data_dir is None:
-        raise ValueError("This experiment reads folders of photos and masks: give --data_dir.")
-    if experiment.num_classes is None:
-        raise ValueError(
-            "The number of classes is missing: set class_names or num_classes in the experiment."
-        )
-    prefix = "train" if training else "val"
-    return [
-        Path(data_dir) / getattr(experiment, f"{prefix}_{kind}") for kind in ("images", "masks")
-    ]
+def _read_or_fill(examples, index, ignore_label):
+    """Example, or behind the last an image without a label, so that every device has one."""
+    if index < len(examples):
+        return examples.read(index)
+    image, mask = examples.read(len(examples) - 1)
+    return image, np.full_like(mask, ignore_label)

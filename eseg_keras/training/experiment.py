@@ -14,13 +14,20 @@ class Experiment:
     Attributes:
         preset: Name of a preset, or a preset directory, to start from.
         load_weights: Whether to start from the preset's weights. Defaults to `True`.
+        encoder_weights: File of encoder weights to start from, such as one that the ImageNet
+            experiments leave; `None` for the preset's.
+        init_from: Where to take all weights from but the classifier's of other classes: a preset,
+            a `.keras` file or the model directory of a finished run.
         freeze: Parts of the model that are not trained, such as `("encoder",)`.
         num_classes: Number of classes; `None` takes it from `class_names`.
         class_names: One name a class.
         palette: One (red, green, blue) a class, 0..255, for pictures.
         ignore_label: Mask value of pixels without a class. Defaults to 255.
+        mixed_precision: Type that most of the network computes in; weights stay float32.
 
-        data: `"folders"` for a user's photos and masks, `"street_scenes"` for the made ones.
+        data: `"folders"` for a user's photos and masks, `"street_scenes"` for the made ones, or a
+            data set of `eseg_keras.data.load`.
+        train_split, val_split: Splits of the data set; unused for folders and street scenes.
         train_images, train_masks, val_images, val_masks: Folders below the data directory.
         label_map: From the value in a mask file to the class id.
         mask_colors: For masks in colour, the (red, green, blue) of each class in the order of ids,
@@ -28,19 +35,37 @@ class Experiment:
         mask_suffix: What a mask's name adds to its photo's, such as `"_labels"`.
         reduce_zero_label: Masks hold 0 for "no class" and 1..num_classes. Defaults to `False`.
         long_side: Longer side in pixels to which photos are scaled first; `None` keeps their size.
-        train_examples, val_examples: Number of street scenes; unused for folders.
+        train_examples, val_examples: Number of street scenes; unused for the others.
 
         image_size: (height, width) in pixels of the training crops and street scenes.
-        batch_size: Images a step.
+        val_size: (height, width) that validation images are scaled to fit into; `None` keeps their
+            size. TPUs need it where images differ in size.
+        batch_size: Images a step, over all devices.
         epochs: Passes over the training images.
+        steps: Steps of training, in place of `epochs`.
         augment: Whether to jitter the scale, crop and flip. Defaults to `True`.
         scale: Smallest and largest scale of the jitter.
+        photometric_distortion: Whether to change brightness, contrast, saturation and hue as well.
         class_weights: One loss weight a class, `"balanced"` to compute them, or `None`.
+
+        loss: What is minimised, see `eseg_keras.losses`.
+        label_smoothing: Share of the target spread over all classes; for the cross-entropy.
+        ohem_threshold, ohem_min_kept: What the OHEM loss keeps, see `OHEMCrossEntropy`.
 
         learning_rate: Peak learning rate, decayed to zero by a cosine.
         warmup_steps: Steps of linear warm-up from zero.
         momentum: Momentum of SGD.
+        weight_decay: Adds weight_decay / 2 times the squares of all kernels to the loss, as in the
+            paper's code base (coupled, see `TrainingModel.compile`).
+        ema_decay: Decay of the average of weights and batch normalisation statistics that is
+            validated and kept; `None` keeps the weights themselves.
+        clip_norm: Largest norm of the gradient, or `None`.
+        micro_batches: Parts of a batch that are computed one after the other, to save memory.
+        steps_per_execution: Steps in one call of the compiled function.
 
+        val_every: Epochs from one validation to the next; the last epoch is always validated.
+        checkpoint_steps: Steps from one checkpoint to the next within an epoch; at the end of an
+            epoch there always is one. `None` for those alone.
         keep: Weights written at the end: `"last"`, or `"best"` by mean IoU on the validation
             images, which then flatters that figure.
         seed: Seed of the initial weights, the order of images and the augmentation.
@@ -58,14 +83,22 @@ class Experiment:
     # The network.
     preset: str = "eseg_lite_s"
     load_weights: bool = True
+    encoder_weights: str | None = None
+    init_from: str | None = None
     freeze: tuple[str, ...] = ()
     num_classes: int | None = None
     class_names: tuple[str, ...] | None = None
     palette: tuple[tuple[int, int, int], ...] | None = None
     ignore_label: int = 255
+    mixed_precision: Literal["bfloat16", "float16"] | None = None
 
     # The images.
-    data: Literal["folders", "street_scenes"] = "folders"
+    data: Literal[
+        "folders", "street_scenes", "cityscapes", "ade20k", "mapillary_vistas",
+        "mapillary_vistas_v2", "camvid",
+    ] = "folders"  # fmt: skip
+    train_split: str = "train"
+    val_split: str = "validation"
     train_images: str = "images/train"
     train_masks: str = "annotations/train"
     val_images: str = "images/val"
@@ -80,27 +113,60 @@ class Experiment:
 
     # The input pipeline.
     image_size: tuple[int, int] = (512, 512)
+    val_size: tuple[int, int] | None = None
     batch_size: int = 8
     epochs: int = 10
+    steps: int | None = None
     augment: bool = True
     scale: tuple[float, float] = (0.5, 2.0)
+    photometric_distortion: bool = False
     class_weights: tuple[float, ...] | Literal["balanced"] | None = None
+
+    # The loss.
+    loss: Literal["cross_entropy", "ohem", "dice", "lovasz_softmax", "focal"] = "cross_entropy"
+    label_smoothing: float = 0.0
+    ohem_threshold: float = 0.7
+    ohem_min_kept: float = 1 / 16
 
     # The optimizer.
     learning_rate: float = 0.08
     warmup_steps: int = 0
     momentum: float = 0.9
+    weight_decay: float = 0.0
+    ema_decay: float | None = None
+    clip_norm: float | None = None
+    micro_batches: int = 1
+    steps_per_execution: int = 1
 
     # The result.
+    val_every: int = 1
+    checkpoint_steps: int | None = None
     keep: Literal["last", "best"] = "last"
     seed: int = 0
 
     def __post_init__(self):
         if self.data == "street_scenes":
-            self._set_street_scenes()
+            from eseg_keras.data.scenes import CLASS_NAMES, IGNORE_LABEL, PALETTE
+
+            self._set_classes(CLASS_NAMES, PALETTE, IGNORE_LABEL)
+        elif self.data != "folders":
+            from eseg_keras.data.datasets import DATASETS
+
+            splits = DATASETS[self.data]
+            for name in ("train_split", "val_split"):
+                if getattr(self, name) not in splits:
+                    raise ValueError(
+                        f"{name} must be one of {', '.join(splits)} for data={self.data!r}. "
+                        f"Received: {name}={getattr(self, name)!r}"
+                    )
+            classes = splits[self.train_split].classes
+            self._set_classes(classes.class_names, classes.palette, 255)
         if self.num_classes is None and self.class_names is not None:
             object.__setattr__(self, "num_classes", len(self.class_names))
-        for name in ("num_classes", "batch_size", "epochs", "train_examples", "val_examples"):
+        for name in (
+            "num_classes", "batch_size", "epochs", "steps", "train_examples", "val_examples",
+            "micro_batches", "steps_per_execution", "val_every", "checkpoint_steps",
+        ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {name}={value}")
@@ -109,8 +175,10 @@ class Experiment:
                 f"num_classes={self.num_classes} but class_names holds {len(self.class_names)} "
                 "names. Give one name a class, or leave num_classes out."
             )
-        if min(self.image_size) < 32:
-            raise ValueError(f"image_size must be at least 32x32. Received: {self.image_size}")
+        for name in ("image_size", "val_size"):
+            size = getattr(self, name)
+            if size is not None and min(size) < 32:
+                raise ValueError(f"{name} must be at least 32x32. Received: {size}")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(
                 f"scale must be (smallest, largest), both positive. Received: {self.scale}"
@@ -121,21 +189,36 @@ class Experiment:
                 f"Received: learning_rate={self.learning_rate}, warmup_steps={self.warmup_steps}, "
                 f"momentum={self.momentum}"
             )
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise ValueError(
+                "label_smoothing is for the cross-entropy. Received: "
+                f"label_smoothing={self.label_smoothing} with loss={self.loss!r}"
+            )
+        if self.class_weights is not None and self.loss in ("dice", "lovasz_softmax"):
+            raise ValueError(
+                f"loss={self.loss!r} scores regions and takes no class_weights. "
+                f"Received: class_weights={self.class_weights}"
+            )
+        if self.photometric_distortion and not self.augment:
+            raise ValueError("photometric_distortion needs augment=True. Received: augment=False")
+        if self.batch_size % self.micro_batches:
+            raise ValueError(
+                "batch_size must be a multiple of micro_batches. Received: "
+                f"batch_size={self.batch_size}, micro_batches={self.micro_batches}"
+            )
 
-    def _set_street_scenes(self):
-        """Fill in the classes of the street scenes, which are what they are."""
-        from eseg_keras.data.scenes import CLASS_NAMES, IGNORE_LABEL, PALETTE
-
+    def _set_classes(self, class_names, palette, ignore_label):
+        """Fill in the classes of a data set, which are what they are."""
         known = {
-            "class_names": CLASS_NAMES,
-            "num_classes": len(CLASS_NAMES),
-            "palette": PALETTE,
-            "ignore_label": IGNORE_LABEL,
+            "class_names": tuple(class_names),
+            "num_classes": len(class_names),
+            "palette": tuple(palette),
+            "ignore_label": ignore_label,
         }
         for name, value in known.items():
             if getattr(self, name) not in (None, value):
                 raise ValueError(
-                    f"The {name} of the street scenes cannot be changed. "
+                    f"The {name} of {self.data} cannot be changed. "
                     f"Received: {name}={getattr(self, name)}"
                 )
             object.__setattr__(self, name, value)

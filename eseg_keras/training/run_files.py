@@ -3,16 +3,31 @@
 import csv
 import dataclasses
 import json
+import os
 from pathlib import Path
 
-from eseg_keras.training.backup import write_json
 from eseg_keras.training.experiment import Experiment
+from eseg_keras.training.provenance import provenance
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file under a temporary name, then rename it, so that it is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+    os.replace(temporary, path)
 
 
 def write_config(model_dir: Path, experiment: Experiment, data_dir: str | Path | None) -> None:
-    """Write `config.json`: the experiment with every value resolved, and where its data lay."""
+    """Write `config.json`: the experiment with every value resolved, and where it runs.
+
+    A run that goes on keeps what was true at its start.
+    """
+    if (model_dir / "config.json").is_file():
+        return
     data = None if data_dir is None else str(Path(data_dir).resolve())
-    write_json(model_dir / "config.json", {"experiment": _values(experiment), "data_dir": data})
+    config = {"experiment": _values(experiment), "data_dir": data, "provenance": provenance()}
+    write_json(model_dir / "config.json", config)
 
 
 def read_config(model_dir: str | Path) -> tuple[Experiment, str | None]:
@@ -84,30 +99,48 @@ def check_same_experiment(model_dir: Path, experiment: Experiment) -> None:
         )
 
 
-def truncate_log(path: Path, num_epochs: int) -> list[dict[str, str]]:
-    """Cut a training log to the epochs that a resumed run does not repeat.
-
-    A kill between the log and the backup of an epoch leaves a row that will be written again.
+class Log:
+    """The log of a run, a CSV file with a row an epoch.
 
     Args:
-        path: CSV file with a header and one row an epoch; it need not exist.
-        num_epochs: Number of finished epochs.
-
-    Returns:
-        The rows that stay.
+        path: The file, which need not exist.
     """
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)[:num_epochs]
-    if not rows:
-        path.unlink()
-        return []
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, reader.fieldnames, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(path)
-    return rows
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return the rows, the last of which may be torn."""
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def truncate(self, num_epochs: int) -> list[dict[str, str]]:
+        """Cut the log to the epochs that a run which goes on does not repeat.
+
+        Args:
+            num_epochs: Number of finished epochs.
+
+        Returns:
+            The rows that stay.
+        """
+        rows = self.rows()[:num_epochs]
+        self._write(rows)
+        return rows
+
+    def append(self, row: dict[str, float]) -> None:
+        """Add a row. Values that this epoch lacks, such as those of a validation, stay empty."""
+        self._write([*self.rows(), row])
+
+    def _write(self, rows):
+        if not rows:
+            self.path.unlink(missing_ok=True)
+            return
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(temporary, self.path)

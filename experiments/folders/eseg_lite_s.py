@@ -8,11 +8,13 @@ Data: photos and masks of the same names, with the class id of each pixel as the
 Copy this file, write your class names into it and train with `--experiment my_file.py`; or name the
 classes in the command.
 
-Command:  eseg train --experiment folders/eseg_lite_s --data_dir DATA --model_dir runs/mine
-              --set class_names=background,person
+Row:      none: not in the paper
+Command:  eseg train --experiment folders/eseg_lite_s --data_dir DATA
+              --model_dir runs/mine --set class_names=background,person
 Hardware: any; two CPU cores do for some hundred photos
-Time:     not run yet
-Score:    depends on the photos
+Time:     not run
+Reported: none: depends on the photos
+Score:    none: depends on the photos
 """
 
 from eseg_keras.training import Experiment

@@ -10,7 +10,7 @@ from eseg_keras.cli import main
 def test_help_lists_the_commands(eseg):
     status, out, _ = eseg("--help")
     assert status == 0
-    assert all(f"    {command} " in out for command in main.COMMANDS)
+    assert all(f"\n    {command}" in out for command in main.COMMANDS)
 
 
 @pytest.mark.parametrize("command", main.COMMANDS)

@@ -2,8 +2,7 @@ import pytest
 from PIL import Image
 
 from eseg_keras.training import Experiment, load_experiment
-from eseg_keras.training.backup import write_json
-from eseg_keras.training.run_files import write_config
+from eseg_keras.training.run_files import write_config, write_json
 
 SCENES = ["train", "--experiment", "smoke/street_scenes"]
 FOLDERS = ["train", "--experiment", "folders/eseg_lite_s"]

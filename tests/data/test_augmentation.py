@@ -2,10 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eseg_keras.data import Augmentation
+from eseg_keras.data.photometric_distortion import PhotometricDistortion
 
 sizes = st.tuples(st.integers(1, 48), st.integers(1, 48))
 scales = st.tuples(st.floats(0.2, 3), st.floats(0.2, 3)).map(sorted).map(tuple)
@@ -112,3 +113,57 @@ def test_is_frozen_and_takes_no_unknown_argument():
         Augmentation().flip = False
     with pytest.raises(TypeError):
         Augmentation(rotate=True)
+
+
+@given(sizes, sizes, scales, st.booleans(), st.integers(0, 2**32))
+def test_colours_leave_mask_and_place_alone(size, image_size, scale, flip, seed):
+    image, mask = blocks(size, seed)
+    options = {"flip": flip, "scale": scale}
+    plain = Augmentation(**options)(image, mask, image_size, np.random.default_rng(seed))
+    colored = Augmentation(**options, photometric_distortion=True)
+    image, mask = colored(image, mask, image_size, np.random.default_rng(seed))
+    np.testing.assert_array_equal(mask, plain[1])
+    # With no strength at all, the crop is the same: the same numbers were drawn for it.
+    nothing = PhotometricDistortion(brightness=0, contrast=(1, 1), saturation=(1, 1), hue=0)
+    weak = dataclasses.replace(colored, photometric_distortion=nothing)
+    again = weak(*blocks(size, seed), image_size, np.random.default_rng(seed))
+    np.testing.assert_array_equal(again[0], plain[0])
+    assert image.shape == plain[0].shape and image.dtype == np.uint8
+
+
+@given(
+    st.tuples(st.integers(2, 250), st.integers(2, 250)),
+    sizes,
+    scales,
+    st.booleans(),
+    st.integers(0, 2**32),
+)
+@settings(deadline=None)
+def test_every_pixel_comes_from_where_its_label_does(size, image_size, scale, flip, seed):
+    # The picture tells each pixel's row and column; so do two masks, cut with the same numbers.
+    rows, columns = np.indices(size)
+    image = np.stack([rows, columns], axis=-1).astype(np.float32)
+    augmentation = Augmentation(flip=flip, scale=scale, fill=(-1.0, -1.0))
+    cuts = [
+        augmentation(image, place.astype(np.uint8), image_size, np.random.default_rng(seed))
+        for place in (rows, columns)
+    ]
+    np.testing.assert_array_equal(cuts[0][0], cuts[1][0])
+    outside = cuts[0][1] == 255
+    np.testing.assert_array_equal(outside, cuts[1][1] == 255)
+    assert (cuts[0][0][outside] == -1).all()
+    # The nearest pixel is up to half a pixel away, and the ends of the photo pull averages inwards.
+    for axis, place in enumerate((cuts[0][1], cuts[1][1])):
+        ratio = size[axis] / max(1, np.floor(size[axis] * scale[0] + 0.5))
+        error = np.abs(cuts[0][0][..., axis] - place)[~outside]
+        assert error.max(initial=0) <= 0.51 + ratio / 2
+
+
+def test_distortion_is_given_as_true_or_itself():
+    assert Augmentation().photometric_distortion is None
+    assert Augmentation(photometric_distortion=False) == Augmentation()
+    strong = PhotometricDistortion(hue=90)
+    assert Augmentation(photometric_distortion=strong).photometric_distortion is strong
+    assert Augmentation(photometric_distortion=True) == Augmentation(
+        photometric_distortion=PhotometricDistortion()
+    )

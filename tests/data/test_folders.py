@@ -3,7 +3,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eseg_keras.data import FolderError, FolderExamples, LabelReader, from_folders
+from eseg_keras.data import (
+    FolderError,
+    FolderExamples,
+    ImageFileError,
+    LabelReader,
+    from_folders,
+)
+from eseg_keras.data.folders import folder_batches
 
 SIZE = (40, 56)
 
@@ -340,6 +347,52 @@ def test_without_check_a_broken_file_stops_training_and_is_named(folders):
         arrays(dataset)
 
 
+def test_a_photo_unlike_its_mask_names_both(folders):
+    folders.add("a")
+    folders.add_mask("a.png", labels(0, (40, 55)))
+    with pytest.raises(ImageFileError, match=r"images.a.png: is .* its mask .*masks.a.png"):
+        folders.dataset(check=False)
+
+
+def test_batches_are_those_of_the_dataset_and_name_their_files(folders):
+    for index in range(5):
+        folders.add(f"{index}", index)
+    options = {"num_classes": 3, "augment": True, "batch_size": 2, "seed": 3}
+    batches = folder_batches(folders.images, folders.masks, **options)
+    dataset = from_folders(folders.images, folders.masks, **options, initial_epoch=4)
+    for batch, (images, masks) in enumerate(arrays(dataset)):
+        expected = batches.batch(4, batch)
+        np.testing.assert_array_equal(images, expected[0])
+        np.testing.assert_array_equal(masks, expected[1])
+        names = [folders.images / f"{index}.png" for index in batches.indices(4, batch)]
+        assert batches.names(4, batch) == list(map(str, names))
+    part = folder_batches(
+        folders.images, folders.masks, **options, drop_remainder=True, shard=(1, 2)
+    )
+    np.testing.assert_array_equal(part.batch(0, 1)[0], batches.batch(0, 1)[0][1:])
+
+
+def test_bad_files_are_skipped_and_logged_when_asked(folders, caplog):
+    for index in range(4):
+        folders.add(f"{index}", index)
+    torn = folders.images / "1.png"
+    torn.write_bytes(torn.read_bytes()[:-60])
+    folders.add_mask("2.png", labels(2, values=(0, 9)))
+    with pytest.raises(FolderError):
+        folders.dataset()
+    found = examples(folders.dataset(skip_bad_examples=True, class_weights="balanced"))
+    for (image, mask, _), index in zip(found, (0, 3, 3, 3), strict=True):
+        np.testing.assert_array_equal(image, photo(index))
+        np.testing.assert_array_equal(mask, labels(index))
+    assert "1 file: cannot be read" in caplog.text and "1 file: has the label 9" in caplog.text
+    batches = folder_batches(
+        folders.images, folders.masks, num_classes=3, check=False, skip_bad_examples=True
+    )
+    batches.batch(0, 0)
+    assert sorted(batches.skipped) == [str(torn), str(folders.images / "2.png")]
+    assert "2.png: has the label 9" in batches.skipped[str(folders.images / "2.png")]
+
+
 def test_progress_is_shown_for_many_files(folders, capsys):
     for index in range(201):
         folders.add_photo(f"{index}.bmp", np.zeros((2, 2, 3), np.uint8))
@@ -357,7 +410,7 @@ def test_progress_is_shown_for_many_files(folders, capsys):
 def test_examples_are_read_by_index(folders):
     folders.add("one")
     found = FolderExamples(
-        (folders.images / "one.png",), (folders.masks / "one.png",), LabelReader(3)
+        (folders.images / "one.png",), (folders.masks / "one.png",), LabelReader(3), 3
     )
     assert len(found) == 1
     np.testing.assert_array_equal(found.read(0)[1], labels(0))

@@ -9,7 +9,20 @@ import pytest
 
 @pytest.mark.parametrize(
     "package",
-    ["cli", "data", "inference", "layers", "losses", "metrics", "models", "presets", "training"],
+    [
+        "cli",
+        "data",
+        "data.classification",
+        "data.datasets",
+        "data.scenes",
+        "inference",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+        "presets",
+        "training",
+    ],  # fmt: skip
 )
 def test_no_function_hides_a_module(package):
     # `import package.module as m` binds the package's attribute, whatever it is.

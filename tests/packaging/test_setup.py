@@ -37,8 +37,8 @@ def test_every_extra_that_the_code_asks_for_exists(metadata):
         asked |= set(re.findall(r'require\(\s*"[\w.]+",\s*(?:extra=)?"([\w-]+)"', path.read_text()))
     assert "tensorflow" in asked
     assert asked <= offered
-    assert requirements(metadata, "tensorflow") == {"tensorflow"}
-    assert requirements(metadata, "tensorflow-cpu") == {"tensorflow-cpu"}
+    assert requirements(metadata, "tensorflow") == {"tensorflow", "tensorboard"}
+    assert requirements(metadata, "tensorflow-cpu") == {"tensorflow-cpu", "tensorboard"}
 
 
 def test_versions_agree(metadata):

@@ -6,7 +6,8 @@ from PIL import Image
 
 from eseg_keras.data.scenes import render_scene
 from eseg_keras.training import Experiment
-from eseg_keras.training.data import experiment_data
+from eseg_keras.training.data import open_examples, training_batches, validation_batches
+from eseg_keras.training.distribution import Distribution
 
 SCENES = Experiment(
     data="street_scenes",
@@ -18,8 +19,12 @@ SCENES = Experiment(
 )
 
 
-def arrays(dataset):
-    return [tuple(np.asarray(part) for part in batch) for batch in dataset]
+def arrays(experiment, split, data_dir=None, epoch=0, distribution=None):
+    """The batches of an epoch."""
+    examples = open_examples(experiment, split, data_dir)
+    make = training_batches if split == "train" else validation_batches
+    batches = make(experiment, examples, *([distribution] if distribution else []))
+    return [batches.batch(epoch, batch) for batch in range(len(batches))]
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ FOLDERS = Experiment(
 
 
 def test_validation_scenes_are_whole_and_one_at_a_time():
-    batches = arrays(experiment_data(SCENES, "validation"))
+    batches = arrays(SCENES, "validation")
     assert len(batches) == 2
     for index, (images, masks) in enumerate(batches):
         image, mask = render_scene(index, "validation", (64, 96), 5)
@@ -60,20 +65,18 @@ def test_validation_scenes_are_whole_and_one_at_a_time():
         np.testing.assert_array_equal(masks, mask[None])
 
 
-def test_training_goes_on_at_the_epoch_it_is_told():
-    whole = experiment_data(SCENES, "train")
-    first, second = arrays(whole), arrays(whole)
-    resumed = arrays(experiment_data(SCENES, "train", initial_epoch=1))
+def test_epochs_differ_and_repeat():
+    first, second, again = (arrays(SCENES, "train", epoch=epoch) for epoch in (0, 1, 1))
     assert not all(np.array_equal(a[0], b[0]) for a, b in zip(first, second, strict=True))
-    for a, b in zip(second, resumed, strict=True):
+    for a, b in zip(second, again, strict=True):
         np.testing.assert_array_equal(a[0], b[0])
         np.testing.assert_array_equal(a[1], b[1])
 
 
 def test_folders_are_cropped_for_training_and_whole_for_validation(folders):
-    ((images, masks),) = arrays(experiment_data(FOLDERS, "train", folders))
+    ((images, masks),) = arrays(FOLDERS, "train", folders)
     assert images.shape == (2, 32, 48, 3) and masks.shape == (2, 32, 48)
-    validation = arrays(experiment_data(FOLDERS, "validation", folders))
+    validation = arrays(FOLDERS, "validation", folders)
     assert [images.shape[1:3] for images, _ in validation] == [(40, 60), (33, 47)]
     for index, (images, masks) in enumerate(validation):
         photo = Image.open(folders / "photos" / "val" / f"{index}.png")
@@ -84,14 +87,50 @@ def test_folders_are_cropped_for_training_and_whole_for_validation(folders):
 
 def test_class_weights_weigh_the_training_alone(folders):
     weighted = dataclasses.replace(FOLDERS, class_weights=(1.0, 3.0))
-    ((_, masks, weights),) = arrays(experiment_data(weighted, "train", folders))
+    ((_, masks, weights),) = arrays(weighted, "train", folders)
     np.testing.assert_array_equal(weights, np.select([masks == 0, masks == 1], [1, 3], 0))
-    assert all(len(batch) == 2 for batch in experiment_data(weighted, "validation", folders))
+    assert all(len(batch) == 2 for batch in arrays(weighted, "validation", folders))
+
+
+def test_balanced_class_weights_come_from_all_masks(folders):
+    balanced = dataclasses.replace(FOLDERS, class_weights="balanced")
+    red = [
+        np.asarray(Image.open(path))[..., 0] == 250
+        for path in sorted((folders / "masks" / "train").iterdir())
+    ]
+    objects, pixels = sum(r.sum() for r in red), sum(r.size for r in red)
+    expected = pixels / 2 / np.array([pixels - objects, objects])
+    ((_, masks, weights),) = arrays(balanced, "train", folders)
+    for label in (0, 1):
+        np.testing.assert_allclose(weights[masks == label], expected[label], rtol=1e-6)
+
+
+def test_every_device_gets_an_image_and_what_fills_up_counts_nowhere():
+    two = Distribution("mirrored", num_devices=2)
+    three = dataclasses.replace(SCENES, val_examples=3)
+    batches = arrays(three, "validation", distribution=two)
+    assert [len(images) for images, _ in batches] == [2, 2]
+    masks = np.concatenate([masks for _, masks in batches])
+    for index in range(3):
+        np.testing.assert_array_equal(
+            masks[index], render_scene(index, "validation", (64, 96), 5)[1]
+        )
+    assert (masks[3] == 255).all()
+
+
+def test_a_batch_that_devices_cannot_share_is_left_out():
+    two = Distribution("mirrored", num_devices=2)
+    assert [len(masks) for _, masks in arrays(SCENES, "train")] == [2, 1]
+    assert [len(masks) for _, masks in arrays(SCENES, "train", distribution=two)] == [2]
+    with pytest.raises(ValueError, match="batch_size=2 cannot be divided over 3 devices"):
+        arrays(SCENES, "train", distribution=Distribution("mirrored", num_devices=3))
 
 
 def test_what_is_missing_is_said(folders):
     with pytest.raises(ValueError, match="--data_dir"):
-        experiment_data(FOLDERS, "train")
+        open_examples(FOLDERS, "train")
     nameless = dataclasses.replace(FOLDERS, class_names=None, num_classes=None, mask_colors=None)
     with pytest.raises(ValueError, match="class_names or num_classes"):
-        experiment_data(nameless, "train", folders)
+        open_examples(nameless, "train", folders)
+    with pytest.raises(ValueError, match="reads cityscapes from a folder"):
+        open_examples(Experiment(data="cityscapes"), "train")

@@ -64,7 +64,10 @@ def test_values(assignment, expected):
         ("palette=0,0;1,1,1", "palette must be a list, separated by semicolons, each 3 values"),
         ("label_map=11", "label_map must be pairs such as 11:255,12:255 or none"),
         ("label_map=a:b", "label_map must be pairs"),
-        ("data=folder", "data must be folders or street_scenes. Received: data=folder"),
+        (
+            "data=folder",
+            "data must be folders or street_scenes or cityscapes .*Received: data=folder",
+        ),
         ("keep=worst", "keep must be last or best"),
         ("class_weights=heavy", "class_weights must be a list.*or balanced or none"),
     ],

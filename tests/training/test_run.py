@@ -1,9 +1,12 @@
 import csv
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import keras
@@ -14,7 +17,8 @@ from eseg_keras import ESeg
 from eseg_keras.data.scenes import CLASS_NAMES
 from eseg_keras.presets.files import WEIGHTS_FILE
 from eseg_keras.training import Experiment, train
-from eseg_keras.training.run import _learning_rate
+from eseg_keras.training.array_file import read_arrays
+from eseg_keras.training.checkpoints import checkpoint_files
 
 TINY = dict(
     data="street_scenes",
@@ -27,28 +31,13 @@ TINY = dict(
 )
 
 
-def test_learning_rate_warms_up_and_ends_at_zero():
-    experiment = Experiment(learning_rate=0.08, warmup_steps=10)
-    schedule = _learning_rate(experiment, num_steps=110)
-    rates = np.array([float(schedule(step)) for step in range(111)])
-    np.testing.assert_allclose(rates[:11], 0.08 * np.arange(11) / 10, atol=1e-7)
-    cosine = 0.04 * (1 + np.cos(np.pi * np.arange(101) / 100))
-    np.testing.assert_allclose(rates[10:], cosine, atol=1e-7)
-    plain = _learning_rate(Experiment(learning_rate=0.08), num_steps=100)
-    np.testing.assert_allclose([float(plain(s)) for s in range(101)], cosine, atol=1e-7)
-
-
-def test_warm_up_must_end():
-    with pytest.raises(ValueError, match="warmup_steps=10 leaves nothing of the 10 steps"):
-        _learning_rate(Experiment(warmup_steps=10), num_steps=10)
-
-
 @pytest.mark.slow
 def test_a_run_and_what_it_leaves(tmp_path):
     experiment = Experiment(**TINY, epochs=2, keep="best", freeze=("encoder",))
     metrics = train(experiment, tmp_path / "run")
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
-    assert names == ["best.weights.h5", "config.json", "log.csv", "metrics.json", "preset"]
+    files = ["best.npz", "config.json", "log.csv", "metrics.json", "preset", "tensorboard"]
+    assert names == files
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
 
     with (tmp_path / "run" / "log.csv").open() as file:
@@ -85,29 +74,70 @@ def weights_of(preset):
     return arrays
 
 
-@pytest.mark.slow
-def test_a_killed_run_ends_where_an_unkilled_one_does(tmp_path):
-    values = {**TINY, "image_size": "64,96", "epochs": 5, "warmup_steps": 2}
+# Everything that a run carries from step to step: momentum, averages, dropout seeds (eseg_s has
+# them), order and augmentation of the images, metrics of the epoch, best score.
+RESUMED = {
+    **TINY,
+    "preset": "eseg_s",
+    "image_size": "64,96",
+    "train_examples": 6,
+    "epochs": 3,
+    "warmup_steps": 2,
+    "weight_decay": 5e-5,
+    "ema_decay": 0.99,
+    "loss": "ohem",
+    "photometric_distortion": True,
+    "clip_norm": 5,
+    "checkpoint_steps": 1,
+    "keep": "best",
+}
+
+
+def command(model_dir, **values):
     flags = [flag for key, value in values.items() for flag in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-m", "eseg_keras.cli.main", "train"]
-    command += ["--experiment", "smoke/street_scenes", *flags, "--model_dir"]
+    start = [sys.executable, "-m", "eseg_keras.cli.main", "train"]
+    return [*start, "--experiment", "smoke/street_scenes", *flags, "--model_dir", model_dir]
+
+
+def options():
     # One thread: sums are then made in one order, and every bit can be compared.
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    options = dict(env={**os.environ, **threads}, stdout=subprocess.DEVNULL)
+    environment = {**os.environ, **threads}
+    return dict(env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, whole], check=True, **options)
-    process = subprocess.Popen([*command, killed], **options)
+
+def stop_at(run, step, kill_signal, **values):
+    """Start a run and stop it once a checkpoint of that step is there; its exit status."""
+    process = subprocess.Popen(command(run, **values), **options())
     try:
         deadline = time.monotonic() + 300
-        while not list(killed.glob("backup/epoch_00000[23].weights.h5")):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
+        while not (run / "checkpoints" / f"step_{step:09d}.npz").exists():
+            assert process.poll() is None and time.monotonic() < deadline, process.stdout.read()
+            time.sleep(0.005)
+        process.send_signal(kill_signal)
+        output, _ = process.communicate(timeout=120)
     finally:
         process.kill()
-        process.wait()
-    assert not (killed / "preset").exists()
-    subprocess.run([*command, killed], check=True, **options)
+    return process.returncode, output
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_where_an_unkilled_one_does(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = subprocess.run(command(whole, **RESUMED), **options())
+    assert done.returncode == 0, done.stdout
+
+    # In the middle of the first epoch, without warning.
+    status, _ = stop_at(killed, 2, signal.SIGKILL, **RESUMED)
+    assert status == -signal.SIGKILL
+    # Somewhere in the second, with a warning: one more checkpoint is written.
+    status, output = stop_at(killed, 5, signal.SIGTERM, **RESUMED)
+    assert status == 128 + signal.SIGTERM and "stopped by SIGTERM" in output
+    # The last checkpoint is torn, as after a power cut: the one before is used.
+    latest = checkpoint_files(killed / "checkpoints")[-1]
+    latest.write_bytes(latest.read_bytes()[:-1000])
+    done = subprocess.run(command(killed, **RESUMED), **options())
+    assert done.returncode == 0 and "damaged or incomplete" in done.stdout, done.stdout
 
     first, second = weights_of(whole / "preset"), weights_of(killed / "preset")
     assert first.keys() == second.keys()
@@ -115,3 +145,18 @@ def test_a_killed_run_ends_where_an_unkilled_one_does(tmp_path):
         np.testing.assert_array_equal(second[name], array, err_msg=name)
     for name in ("metrics.json", "log.csv"):
         assert (killed / name).read_text() == (whole / name).read_text()
+    best = [read_arrays(run / "best.npz") for run in (whole, killed)]
+    for name, array in best[0].items():
+        np.testing.assert_array_equal(best[1][name], array, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_names_the_step_the_images_and_the_checkpoint(tmp_path):
+    values = {**RESUMED, "preset": "eseg_lite_s", "learning_rate": 1e30, "clip_norm": "none"}
+    done = subprocess.run(command(tmp_path / "run", **values), **options())
+    assert done.returncode == 2 and "Traceback" not in done.stdout, done.stdout
+    assert "The loss is nan at step" in done.stdout or "The loss is inf at step" in done.stdout
+    assert re.search(r"Its images: street scene \d, street scene \d", done.stdout)
+    # Not one step was made with the broken weights and kept.
+    path = re.search(r"The last good checkpoint is (\S+\.npz)", done.stdout)[1]
+    assert all(np.isfinite(a).all() for n, a in read_arrays(Path(path)).items() if n != "position")

@@ -1,12 +1,13 @@
 import json
 
+import keras
 import pytest
 
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import (
+    Log,
     check_same_experiment,
     read_config,
-    truncate_log,
     write_config,
 )
 
@@ -54,18 +55,38 @@ def test_a_value_that_an_older_version_did_not_know_counts_as_changed(tmp_path):
         check_same_experiment(tmp_path, EXPERIMENT)
 
 
+def test_config_holds_where_it_ran_and_keeps_it(tmp_path):
+    write_config(tmp_path, EXPERIMENT, None)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    assert config["provenance"]["packages"]["keras"] == keras.__version__
+    assert config["provenance"]["backend"] == keras.backend.backend()
+    config["provenance"]["python"] = "of the start"
+    path.write_text(json.dumps(config))
+    write_config(tmp_path, EXPERIMENT, None)
+    assert json.loads(path.read_text())["provenance"]["python"] == "of the start"
+
+
 @pytest.mark.parametrize("torn", ["", "2,0.7", "12"])
 def test_log_is_cut_to_the_epochs_that_stand(tmp_path, torn):
     path = tmp_path / "log.csv"
     path.write_text("epoch,val_mean_iou\n0,0.5\n1,0.625\n" + torn)
-    rows = truncate_log(path, 2)
+    rows = Log(path).truncate(2)
     assert rows == [{"epoch": "0", "val_mean_iou": "0.5"}, {"epoch": "1", "val_mean_iou": "0.625"}]
     assert path.read_text().split() == ["epoch,val_mean_iou", "0,0.5", "1,0.625"]
 
 
 def test_log_of_a_run_that_starts_again(tmp_path):
     path = tmp_path / "log.csv"
-    assert truncate_log(path, 0) == []
+    assert Log(path).truncate(0) == []
     path.write_text("epoch,loss\n0,0.5\n")
-    assert truncate_log(path, 0) == []
+    assert Log(path).truncate(0) == []
     assert not path.exists()
+
+
+def test_epochs_without_a_validation_leave_its_columns_empty(tmp_path):
+    log = Log(tmp_path / "log.csv")
+    for row in ({"epoch": 0, "loss": 2.5}, {"epoch": 1, "loss": 0.1, "val_mean_iou": 0.25}):
+        log.append(row)
+    assert log.path.read_text().split() == ["epoch,loss,val_mean_iou", "0,2.5,", "1,0.1,0.25"]
+    assert [row["val_mean_iou"] for row in log.rows()] == ["", "0.25"]

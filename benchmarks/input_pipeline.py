@@ -1,0 +1,240 @@
+"""Images a second of the input pipeline on one core, by stage and from end to end.
+
+    python benchmarks/input_pipeline.py
+
+Pictures are made: street scenes, enlarged four times and with the noise of a sensor, in the sizes
+and file formats of the data sets. Files are read again and again, so they come from memory and not
+from a disk. A stage is timed by the processor time of its thread; from end to end, by the processor
+time of all threads, which is what cores have to be bought for. A row of the CSV is the median and
+the middle half of the rounds. The time by the clock is that of the fastest round, and says
+something about two threads only where the load average says that nothing else was running.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from machine import write_csv
+from PIL import Image
+
+from eseg_keras.data import Augmentation, LabelReader, render_scene
+from eseg_keras.data.batches import Batches
+from eseg_keras.data.folder_examples import FolderExamples
+from eseg_keras.data.image_files import read_photo
+from eseg_keras.data.photometric_distortion import PhotometricDistortion
+
+ACCELERATORS = 8
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Form of a data set's files, and of the crops that are cut out of them.
+
+    Attributes:
+        size: (height, width) of the files.
+        suffix: Their format.
+        crop: (height, width) of the crops.
+        long_side: What the longer side is resized to first, or None.
+    """
+
+    size: tuple[int, int]
+    suffix: str
+    crop: tuple[int, int]
+    long_side: int | None = None
+
+
+SHAPES = {
+    "cityscapes": Shape((1024, 2048), ".png", (512, 1024)),
+    "cityscapes_1024": Shape((1024, 2048), ".png", (1024, 1024)),
+    "ade20k": Shape((512, 683), ".jpg", (520, 520)),
+    "mapillary": Shape((2448, 3264), ".jpg", (1024, 1024), long_side=2048),
+    "camvid": Shape((360, 480), ".png", (360, 480)),
+}
+
+
+def main():
+    """Measure, print a table for each shape, write the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--rounds", type=int, default=7, help="default: %(default)s")
+    parser.add_argument("--pictures", type=int, default=8, help="default: %(default)s")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: 1 2")
+    parser.add_argument("--batch_size", type=int, default=16, help="default: %(default)s")
+    parser.add_argument(
+        "--steps_per_second",
+        type=float,
+        default=5.0,
+        help="of eight accelerators together; default: %(default)s, which is an assumption",
+    )
+    default = Path(__file__).parent / "results" / "input_pipeline.csv"
+    parser.add_argument("--output", type=Path, default=default, help="default: %(default)s")
+    arguments = parser.parse_args()
+    rows = []
+    for name in arguments.shapes:
+        with tempfile.TemporaryDirectory() as folder:
+            rows += measure(name, Path(folder), arguments)
+    write_csv(arguments.output, rows)
+    print(f"Written: {arguments.output}")
+
+
+def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict]:
+    """Time every stage and both ends for one shape, and print them."""
+    shape = SHAPES[name]
+    examples = make_files(shape, folder, arguments.pictures)
+    kilobytes = np.mean([path.stat().st_size for path in examples.photos]) / 1000
+    size, crop = ("x".join(map(str, pair)) for pair in (shape.size, shape.crop))
+    print(f"\n{name}: {size} {shape.suffix} of {kilobytes:.0f} kB -> {crop}, augmented")
+    print("     ms   (middle half)   images a second and core")
+    rows = []
+
+    def add(stage, threads, times, wall_times):
+        low, median, high = np.percentile(times, (25, 50, 75))
+        row = {
+            "shape": name,
+            "stage": stage,
+            "threads": threads,
+            "cpu_ms": round(median, 2),
+            "lower_quartile_ms": round(low, 2),
+            "upper_quartile_ms": round(high, 2),
+            "fastest_wall_ms": round(min(wall_times), 2),
+            "images_per_second_per_core": round(1000 / median, 1),
+            "kilobytes": round(kilobytes),
+            # Above the number of threads, something else was running as well.
+            "load_average": round(os.getloadavg()[0], 1),
+            "rounds": arguments.rounds,
+        }
+        rows.append(row)
+        print(f"{median:7.2f} ({low:6.2f} to {high:6.2f}){1000 / median:8.1f}  {stage}")
+        return row
+
+    for stage, work in stages(examples, shape, arguments.batch_size).items():
+        add(stage, 1, *timed(work, len(examples), arguments.rounds, time.thread_time))
+    # Every file several times an epoch.
+    num_examples = -(-2 * len(examples) // arguments.batch_size) * arguments.batch_size
+    batches = Batches(
+        lambda index: examples.read(index % len(examples)),
+        num_examples,
+        image_size=shape.crop,
+        batch_size=arguments.batch_size,
+        augmentation=Augmentation(photometric_distortion=True),
+        shuffle=True,
+    )
+    cost = 0
+    for threads in arguments.threads:
+        for way, dataset in both_ways(batches, threads).items():
+            times = timed_epochs(dataset, num_examples, arguments.rounds)
+            row = add(f"end to end, {way}", threads, *times)
+            clock = 1000 / row["fastest_wall_ms"]
+            print(f"{'':25}{clock:8.1f}  with {threads} threads together, by the clock")
+            cost = max(cost, row["cpu_ms"])
+    speed = arguments.steps_per_second
+    cores = speed * arguments.batch_size * cost / 1000
+    print(
+        f"  {ACCELERATORS} accelerators that take {speed:g} steps a second of "
+        f"{arguments.batch_size} images need {cores:.1f} cores like these."
+    )
+    return rows
+
+
+def stages(
+    examples: FolderExamples, shape: Shape, batch_size: int
+) -> dict[str, Callable[[int], object]]:
+    """Return what each stage does to one example, given what the stages before it return."""
+    read = [examples.read(index) for index in range(len(examples))]
+    jitter = Augmentation(flip=False)
+    crops = [
+        jitter(*example, shape.crop, np.random.default_rng(index))
+        for index, example in enumerate(read)
+    ]
+    distort = PhotometricDistortion()
+    batches = Batches(lambda index: crops[index], len(crops), image_size=shape.crop)
+
+    def flip(index):
+        return [np.ascontiguousarray(array[:, ::-1]) for array in crops[index]]
+
+    # Seeds of their own: the same scales in every round, and many of them.
+    def seeds(index, round_):
+        return np.random.default_rng([index, round_])
+
+    work = {
+        "read photo": lambda index, round_: read_photo(examples.photos[index]),
+        "read mask": lambda index, round_: examples.read_labels(examples.masks[index]),
+        "scale, pad and crop": lambda index, round_: jitter(
+            *read[index], shape.crop, seeds(index, round_)
+        ),
+        "flip": lambda index, round_: flip(index),
+        "colours": lambda index, round_: distort(crops[index][0], seeds(index, round_)),
+        "batch": lambda index, round_: batches.join([crops[index]] * batch_size),
+    }
+    if shape.long_side is not None:
+        work["read photo and mask, resize long side"] = lambda index, _: examples.read(index)
+    return work
+
+
+def timed(work, num_examples, rounds, clock):
+    """Processor and clock time of one call in ms, each a list of means over the examples."""
+    cpu, wall = [], []
+    for round_ in range(1 + rounds):
+        begun, wall_begun = clock(), time.perf_counter()
+        for index in range(num_examples):
+            work(index, round_)
+        cpu.append((clock() - begun) / num_examples * 1000)
+        wall.append((time.perf_counter() - wall_begun) / num_examples * 1000)
+    return cpu[1:], wall[1:]
+
+
+def both_ways(batches: Batches, threads: int) -> dict:
+    """Return the batches as the two kinds of data set, with so many threads."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = threads
+    return {
+        "tf.data": batches.to_tf_dataset().with_options(options),
+        "PyDataset": batches.to_py_dataset(workers=threads),
+    }
+
+
+def timed_epochs(dataset, num_examples, rounds):
+    """Processor time of all threads and clock time in ms an image, lists of one number a round."""
+    cpu, wall = [], []
+    for _ in range(1 + rounds):
+        begun, wall_begun = time.process_time(), time.perf_counter()
+        for _batch in dataset:
+            pass
+        cpu.append((time.process_time() - begun) / num_examples * 1000)
+        wall.append((time.perf_counter() - wall_begun) / num_examples * 1000)
+        if hasattr(dataset, "on_epoch_end"):
+            dataset.on_epoch_end()
+    return cpu[1:], wall[1:]
+
+
+def make_files(shape: Shape, folder: Path, count: int) -> FolderExamples:
+    """Write photos and masks of a shape, street scenes with noise."""
+    photos, masks = [], []
+    height, width = shape.size
+    for index in range(count):
+        image, mask = render_scene(index, "train", (-(-height // 4), -(-width // 4)))
+        image = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+        noise = np.random.default_rng(index).normal(0, 1, (height, width, 1))
+        image = np.clip(np.rint(np.asarray(image) + noise), 0, 255).astype(np.uint8)
+        mask = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
+        photos.append(folder / f"{index}{shape.suffix}")
+        masks.append(folder / f"{index}_mask.png")
+        Image.fromarray(image).save(
+            photos[-1], **({"quality": 90} if ".jpg" in shape.suffix else {})
+        )
+        mask.save(masks[-1])
+    return FolderExamples(tuple(photos), tuple(masks), LabelReader(8), shape.long_side)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""`eseg experiments`."""
+
+HELP = "list the experiments, with reported scores and ours"
+EXAMPLE = ["eseg experiments"]
+
+
+def add_arguments(parser) -> None:
+    """This command has no flags."""
+
+
+def run(args) -> int:
+    """Print the table of experiments."""
+    from rich import box
+    from rich.table import Table
+
+    from eseg_keras.cli.tables import print_table
+    from eseg_keras.training.experiment import (
+        experiment_names,
+        experiments_dir,
+        load_experiment,
+    )
+    from eseg_keras.training.experiment_table import read_run_notes
+
+    # Names are for copying into a command: whatever the width of the terminal, they stay whole.
+    table = Table(title="Mean IoU in %", box=box.SIMPLE_HEAD)
+    table.add_column("experiment", no_wrap=True)
+    table.add_column("network", overflow="fold")
+    for column in ("length", "reported", "ours"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name in experiment_names():
+        experiment, notes = load_experiment(name), read_run_notes(name)
+        table.add_row(
+            name,
+            experiment.preset,
+            _length(experiment),
+            _percent(notes.reported_mean_iou, "-"),
+            _percent(notes.mean_iou, notes.score.partition(":")[0].replace("none", "-")),
+        )
+    print_table(table)
+    print(f"Each begins with its command, hardware and time: {experiments_dir()}")
+    return 0
+
+
+def _length(experiment):
+    if experiment.steps is not None:
+        return f"{experiment.steps:,} steps"
+    return f"{experiment.epochs:,} epochs"
+
+
+def _percent(share, otherwise):
+    return otherwise if share is None else f"{100 * share:.1f}"

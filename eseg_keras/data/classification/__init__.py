@@ -1,0 +1,15 @@
+"""Images with one label each, to pretrain encoders on."""
+
+from eseg_keras.data.classification.batches import ClassificationBatches
+from eseg_keras.data.classification.class_examples import ClassFolder, class_folders
+from eseg_keras.data.classification.crops import central_crop, random_resized_crop
+from eseg_keras.data.classification.imagenet import imagenet2012
+
+__all__ = [
+    "ClassFolder",
+    "ClassificationBatches",
+    "central_crop",
+    "class_folders",
+    "imagenet2012",
+    "random_resized_crop",
+]

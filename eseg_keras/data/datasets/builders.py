@@ -1,0 +1,174 @@
+"""The builders of tensorflow-datasets that prepare each data set.
+
+Each stores the files of the images and of the annotations byte for byte. This module imports
+tensorflow-datasets: `load` imports it when it is needed.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from eseg_keras.data.datasets import ade20k, camvid, cityscapes, mapillary_vistas
+from eseg_keras.data.datasets.archives import FoundFiles, find_files
+from eseg_keras.data.datasets.description import Description
+
+
+class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Images and label maps of the same names in two folders a split."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    description: Description
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.description.summary,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image_id": tfds.features.Text(),
+                    "image": tfds.features.Image(shape=(None, None, 3)),
+                    # The PNG file as bytes. As an image feature, TensorFlow would decode it, and
+                    # where a file has a palette it gives the brightness of the colours.
+                    "segmentation_label": tfds.features.Text(),
+                }
+            ),
+            homepage=self.description.homepage,
+            citation=self.description.citation,
+            license=self.description.license,
+            # Examples stay in the order of their names.
+            disable_shuffling=True,
+        )
+
+    def finds(self, place: Path) -> bool:
+        """Whether the files to prepare the data set from are in a folder."""
+        return find_files(place, self.description.layouts) is not None
+
+    def _split_generators(self, dl_manager):
+        place = Path(dl_manager.manual_dir)
+        files = find_files(place, self.description.layouts)
+        if files is None:
+            raise FileNotFoundError(self.description.missing(place))
+        self._check(files)
+        return {name: self._generate_examples(files, name) for name in files.splits()}
+
+    def _generate_examples(self, files: FoundFiles, split: str) -> Iterator[tuple[int, dict]]:
+        for index, (image, label) in enumerate(files.pairs(split)):
+            yield (
+                index,
+                {
+                    "image_id": Path(image.name).stem,
+                    "image": image.read_bytes(),
+                    "segmentation_label": label.read_bytes(),
+                },
+            )
+
+    def _check(self, files: FoundFiles) -> None:
+        """Refuse files that are not what this data set is described as."""
+
+
+class Ade20k(_PairedFiles, skip_registration=True):
+    """ADE20K scene parsing."""
+
+    name = "ade20k"
+    description = ade20k.DESCRIPTION
+    MANUAL_DOWNLOAD_INSTRUCTIONS = ade20k.DESCRIPTION.instructions("manual_dir")
+
+
+class CamVid(_PairedFiles, skip_registration=True):
+    """CamVid, as SegNet published it."""
+
+    name = "camvid"
+    description = camvid.DESCRIPTION
+    MANUAL_DOWNLOAD_INSTRUCTIONS = camvid.DESCRIPTION.instructions("manual_dir")
+
+
+class MapillaryVistas(_PairedFiles, skip_registration=True):
+    """Mapillary Vistas v1.2."""
+
+    name = "mapillary_vistas"
+    description = mapillary_vistas.V1_2
+    MANUAL_DOWNLOAD_INSTRUCTIONS = mapillary_vistas.V1_2.instructions("manual_dir")
+
+    def _check(self, files: FoundFiles) -> None:
+        names = mapillary_vistas.CONFIG_FILES[self.name]
+        config = next((files.root / name for name in names if (files.root / name).exists()), None)
+        if config is None:
+            return
+        found = [label["name"] for label in json.loads(config.read_bytes())["labels"]]
+        expected = [label.name for label in mapillary_vistas.LABELS[self.name]]
+        if found != expected:
+            differences = sorted(set(found) ^ set(expected)) or "another order"
+            raise ValueError(
+                f"{config} lists other labels than {self.description.title} has: expected "
+                f"{len(expected)}, found {len(found)}, differing in {differences}"
+            )
+
+
+class MapillaryVistasV2(MapillaryVistas, skip_registration=True):
+    """Mapillary Vistas v2.0."""
+
+    name = "mapillary_vistas_v2"
+    description = mapillary_vistas.V2_0
+    MANUAL_DOWNLOAD_INSTRUCTIONS = mapillary_vistas.V2_0.instructions("manual_dir")
+
+
+class Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
+    """The builder of tensorflow-datasets, which takes unpacked folders as well."""
+
+    name = "cityscapes"
+
+    @property
+    def description(self) -> Description:
+        """The data set: fine or coarse."""
+        return CITYSCAPES_CONFIGS[self.builder_config.name]
+
+    def finds(self, place: Path) -> bool:
+        """Whether the files to prepare the data set from are in a folder."""
+        return self._archives_are_in(place) or self._folders_are_in(place)
+
+    def _archives_are_in(self, place):
+        return all(zipfile.is_zipfile(place / name) for name in self.description.archives)
+
+    def _folders_are_in(self, place):
+        folders = self.description.splits.values()
+        return all((place / split.labels).is_dir() for split in folders)
+
+    def _split_generators(self, dl_manager):
+        place = Path(dl_manager.manual_dir)
+        if self._archives_are_in(place):
+            return super()._split_generators(dl_manager)
+        if not self._folders_are_in(place):
+            raise FileNotFoundError(self.description.missing(place))
+        return {
+            name: self._generate_examples(
+                images_left=str(place / split.images), segmentation_labels=str(place / split.labels)
+            )
+            for name, split in self.description.splits.items()
+        }
+
+
+CITYSCAPES_CONFIGS = {
+    "semantic_segmentation": cityscapes.FINE,
+    "semantic_segmentation_extra": cityscapes.COARSE,
+}
+
+
+def builder_for(description: Description, data_dir: Path) -> tfds.core.DatasetBuilder:
+    """Build the builder of a data set.
+
+    Args:
+        description: The data set.
+        data_dir: Where prepared data sets are.
+
+    Returns:
+        The builder; nothing is read or prepared yet.
+    """
+    for config, described in CITYSCAPES_CONFIGS.items():
+        if described is description:
+            return Cityscapes(data_dir=data_dir, config=config)
+    builders = (Ade20k, CamVid, MapillaryVistas, MapillaryVistasV2)
+    (builder,) = (cls for cls in builders if cls.description is description)
+    return builder(data_dir=data_dir)

@@ -1,0 +1,93 @@
+"""From the classes of one data set to those of another."""
+
+import difflib
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from eseg_keras.data.datasets import cityscapes
+from eseg_keras.data.datasets.labels import IGNORE_LABEL
+from eseg_keras.data.datasets.mapillary_vistas import LABELS
+
+# Names of Mapillary Vistas, with * for any ending, of each class of Cityscapes. It follows the
+# definitions of Cityscapes, https://www.cityscapes-dataset.com/dataset-overview/:
+# - the road includes its markings, lanes that only markings divide, and (here) potholes;
+# - the sidewalk includes its curb, pedestrian areas and the walkable part of traffic islands;
+# - a traffic sign is a front side, put up by an authority: no backs, frames or advertisements;
+# - soil and sand are terrain; a group of persons is labelled as person;
+# - parking, rail track, bridge, tunnel, guard rail, pole group, caravan, trailer: ignored there,
+#   and so here. So is what Cityscapes has no label for (water, snow, mountain, street furniture),
+#   and what is not one of its classes for certain (a street light may be part of its pole, a group
+#   of vehicles may hold any of them).
+_MAPILLARY_NAMES = {
+    "road": (
+        "construction--flat--road",
+        "construction--flat--road-shoulder",
+        "construction--flat--service-lane",
+        "construction--flat--bike-lane",
+        "construction--flat--crosswalk-plain",
+        "marking*",
+        "object--pothole",
+    ),
+    "sidewalk": (
+        "construction--flat--sidewalk",
+        "construction--flat--pedestrian-area",
+        "construction--flat--curb-cut",
+        "construction--flat--traffic-island",
+        "construction--barrier--curb",
+    ),
+    "building": ("construction--structure--building", "construction--structure--garage"),
+    "wall": ("construction--barrier--wall",),
+    "fence": ("construction--barrier--fence",),
+    "pole": ("object--support--pole", "object--support--utility-pole"),
+    "traffic light": ("object--traffic-light*",),
+    "traffic sign": (
+        "object--traffic-sign--front",
+        "object--traffic-sign--direction-front",
+        "object--traffic-sign--temporary-front",
+        "object--traffic-sign--information-parking",
+    ),
+    "vegetation": ("nature--vegetation",),
+    "terrain": ("nature--terrain", "nature--sand"),
+    "sky": ("nature--sky",),
+    "person": ("human--person*",),
+    "rider": ("human--rider--*",),
+    "car": ("object--vehicle--car",),
+    "truck": ("object--vehicle--truck",),
+    "bus": ("object--vehicle--bus",),
+    "train": ("object--vehicle--on-rails",),
+    "motorcycle": ("object--vehicle--motorcycle",),
+    "bicycle": ("object--vehicle--bicycle",),
+}
+
+
+def mapillary_to_cityscapes(name: str = "mapillary_vistas") -> np.ndarray:
+    """The class of Cityscapes that each class of Mapillary Vistas belongs to.
+
+    Args:
+        name: `"mapillary_vistas"` (v1.2) or `"mapillary_vistas_v2"` (v2.0), as for `load`.
+
+    Returns:
+        uint8 array [256]: class id of Mapillary Vistas to class id of Cityscapes, or 255 where
+        there is none. Index it with a mask to map the mask; 255 stays 255.
+
+    Raises:
+        ValueError: If there is no such version.
+
+    Example:
+
+    >>> from eseg_keras.data.datasets import DATASETS, mapillary_to_cityscapes
+    >>> table = mapillary_to_cityscapes("mapillary_vistas")
+    >>> car = DATASETS["mapillary_vistas"]["train"].classes.class_names.index("Car")
+    >>> DATASETS["cityscapes"]["train"].classes.class_names[table[car]]
+    'car'
+    """
+    if name not in LABELS:
+        near = difflib.get_close_matches(str(name), LABELS, n=1) or LABELS
+        raise ValueError(f"Unknown version {name!r} of Mapillary Vistas. Known: {', '.join(near)}")
+    table = np.full(256, IGNORE_LABEL, np.uint8)
+    for class_id, city_name in enumerate(cityscapes.COLORS):
+        for index, label in enumerate(LABELS[name]):
+            if any(fnmatchcase(label.name, wanted) for wanted in _MAPILLARY_NAMES[city_name]):
+                table[index] = class_id
+    return table

@@ -1,0 +1,73 @@
+"""Batches as a keras.utils.PyDataset, for backends without TensorFlow."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from eseg_keras.data.epoch_batches import EpochBatches
+from eseg_keras.data.epoch_counter import EpochCounter
+
+# Batches that are read ahead of the one asked for: one is made while another is trained on, and one
+# more makes up for examples that take longer than the rest.
+_BATCHES_AHEAD = 2
+
+
+class PyBatches(keras.utils.PyDataset):
+    """See `EpochBatches.to_py_dataset`.
+
+    The threads are our own. With `workers` above 1, Keras 3.15 reads ahead when it looks at the
+    first batch to build a model, and begins the epoch with what was left over from that.
+    """
+
+    def __init__(
+        self, batches: EpochBatches, epochs: EpochCounter, initial_batch: int, workers: int | None
+    ):
+        super().__init__(workers=1)
+        self.batches = batches
+        self.epochs = epochs
+        self.initial_batch = initial_batch
+        self._pool = ThreadPoolExecutor(workers or os.cpu_count(), "batches")
+        self._lock = threading.Lock()
+        self._ahead = {}
+        self._took_last = False
+        self._is_new = False
+
+    def __len__(self) -> int:
+        return len(self.batches) - self.initial_batch
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"There are {len(self)} batches. Received: index={index}")
+        epoch, first = self.epochs.epoch, self.initial_batch + index
+        last = min(first + _BATCHES_AHEAD, len(self.batches) - 1)
+        with self._lock:
+            read = {}
+            for batch in range(first, last + 1):
+                read[epoch, batch] = self._ahead.pop((epoch, batch), None) or [
+                    self._pool.submit(self.batches.load, epoch, example)
+                    for example in self.batches.indices(epoch, batch)
+                ]
+            # What is left was read ahead for an iteration that did not go on.
+            for future in (future for futures in self._ahead.values() for future in futures):
+                future.cancel()
+            futures = read.pop((epoch, first))
+            self._ahead = read
+            self._took_last = self._took_last or index == len(self) - 1
+        return self.batches.join([future.result() for future in futures])
+
+    @property
+    def workers(self) -> int:
+        """Threads that Keras is to use: 1, and not more, for ours do the work."""
+        # Keras asks when a `fit` begins. It then calls `on_epoch_end` once before the first epoch,
+        # to throw away what it looked at to build the model: in an epoch of one batch, all of it.
+        self._is_new = True
+        return 1
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next epoch, if the last batch of this one was taken."""
+        if self._took_last and not self._is_new:
+            self.epochs.end(self.epochs.epoch)
+        self._took_last = self._is_new = False

@@ -1,0 +1,89 @@
+"""Exponential moving average of a model's weights and batch normalisation statistics."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+
+class WeightAverage:
+    """Keeps an average beside every weight of a model, as variables of its optimizer.
+
+    After update n, counted from 0, every average moves by a <- d a + (1 - d) w with
+    d = min(decay, (1 + n) / (10 + n)), from the weights at the start: early averages follow the
+    weights closely instead of remembering their random start. Batch normalisation's moving
+    statistics are averaged as well, so that they fit the averaged weights. As the optimizer's
+    variables, averages are saved, restored and replicated with its momentum, and are no weights of
+    the model.
+
+    Args:
+        model: A built model with a built optimizer.
+        decay: Decay d after the first updates, from 0 to below 1.
+
+    Reference:
+        [Polyak and Juditsky, 1992](https://doi.org/10.1137/0330046); the growing decay is that of
+        TensorFlow's `ExponentialMovingAverage(num_updates=n)`
+    """
+
+    def __init__(self, model: keras.Model, decay: float):
+        self.decay = decay
+        self.optimizer = model.optimizer
+        self.is_in_place = False
+        self.weights = [w for w in model.weights if "float" in w.dtype]
+        # An optimizer that scales the loss keeps its variables in front of those of the one inside.
+        owner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        self.averages = [
+            owner.add_variable(
+                w.shape,
+                # Whoever trains on from here starts the average here: see `restart`.
+                initializer="zeros",
+                dtype=w.dtype,
+                aggregation="only_first_replica",
+                name=f"{w.path.replace('/', '_')}_average",
+            )
+            for w in self.weights
+        ]
+        self.restart()
+
+    @property
+    def num_updates(self) -> int:
+        """How many updates the averages have seen."""
+        return int(ops.convert_to_numpy(self.optimizer.iterations))
+
+    def restart(self):
+        """Set the averages to the weights."""
+        for average, weight in zip(self.averages, self.weights, strict=True):
+            average.assign(ops.copy(weight.value))
+
+    def step_size(self, num_updates):
+        """Return 1 - d for update n, a float32 scalar tensor."""
+        n = ops.cast(num_updates, "float32")
+        return 1.0 - ops.minimum(self.decay, (1.0 + n) / (10.0 + n))
+
+    def moved(self, average, weight, step_size):
+        """Return an average after an update. A weight that stands still keeps its average."""
+        return average + ops.cast(step_size, average.dtype) * (weight - average)
+
+    def update(self, num_updates):
+        """Move the averages, after update number `num_updates` from 0, on stateful backends."""
+        step_size = self.step_size(num_updates)
+        for average, weight in zip(self.averages, self.weights, strict=True):
+            average.assign(self.moved(average.value, weight.value, step_size))
+
+    @contextlib.contextmanager
+    def in_place(self):
+        """Let averages and weights change places for a while."""
+        self._swap()
+        self.is_in_place = True
+        try:
+            yield
+        finally:
+            self._swap()
+            self.is_in_place = False
+
+    def _swap(self):
+        # All by copies: JAX would otherwise hold a buffer in two variables, and donate it twice.
+        for average, weight in zip(self.averages, self.weights, strict=True):
+            value = ops.copy(weight.value)
+            weight.assign(ops.copy(average.value))
+            average.assign(value)

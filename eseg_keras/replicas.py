@@ -1,0 +1,52 @@
+"""Sums over the replicas of a TensorFlow distribution strategy.
+
+Everywhere else (JAX, PyTorch, TensorFlow without a strategy) a step sees its whole batch and there
+is one replica: on JAX, `keras.distribution` splits arrays below the level of the step.
+"""
+
+import keras
+
+
+def num_replicas() -> int:
+    """Return how many replicas share a step.
+
+    Returns:
+        The number of replicas of the present strategy, 1 without one.
+
+    Example:
+
+    >>> from eseg_keras.replicas import num_replicas
+    >>> num_replicas()
+    1
+    """
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def sum_over_replicas(tensors):
+    """Add up tensors over the replicas of a step, without a gradient.
+
+    Args:
+        tensors: A tensor, or a list of tensors, the same on every replica but for their values.
+
+    Returns:
+        The sums, on every replica; outside of a replica's step the tensors as they are.
+
+    Example:
+
+    >>> import keras
+    >>> from eseg_keras.replicas import sum_over_replicas
+    >>> float(sum_over_replicas(keras.ops.ones(())))
+    1.0
+    """
+    if num_replicas() == 1:
+        return tensors
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None:  # Inside the strategy's scope, where no step runs.
+        return tensors
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)

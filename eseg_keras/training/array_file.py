@@ -1,0 +1,66 @@
+"""Arrays by name in one file that is whole or is not there."""
+
+import contextlib
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+class ArrayFileError(ValueError):
+    """A file that does not hold what was written."""
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays under a temporary name, to the disk itself, then rename the file.
+
+    Args:
+        path: The file, `*.npz`.
+        arrays: From name to array.
+
+    Raises:
+        OSError: If the disk is full or cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            # `savez` stores a checksum with each array, which reading compares.
+            np.savez(file, allow_pickle=False, **{_escape(k): v for k, v in arrays.items()})
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what `write_arrays` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        From name to array.
+
+    Raises:
+        ArrayFileError: If the file is torn or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {_unescape(name): file[name] for name in file.files}
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
+        raise ArrayFileError(f"{path} is damaged or incomplete: {error}") from error
+
+
+def _escape(name):
+    return name.replace("/", "|")
+
+
+def _unescape(name):
+    return name.replace("|", "/")

@@ -1,0 +1,200 @@
+"""Where a run computes: one device, several, several machines, a TPU."""
+
+import contextlib
+import dataclasses
+import json
+import os
+from typing import Any, Literal
+
+import keras
+
+from eseg_keras.data.batches import Batches
+
+StrategyName = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
+
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Distribution:
+    """The devices of a run, and how they share its work.
+
+    Attributes:
+        name: `"one_device"`, `"mirrored"`, `"multi_worker"` or `"tpu"`.
+        num_devices: Devices that share a batch.
+        strategy: The `tf.distribute` strategy; `None` with one device and on JAX, which splits
+            arrays below the level of the step.
+        worker: Number of this process, and of all processes.
+    """
+
+    name: str
+    num_devices: int = 1
+    strategy: Any = None
+    worker: tuple[int, int] = (0, 1)
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the files of the run."""
+        return self.worker[0] == 0
+
+    def can_share(self, num_images: int, micro_batches: int = 1) -> bool:
+        """Tell whether a last, smaller batch can be computed.
+
+        Args:
+            num_images: Images of the batch, over all devices; 0 stands for no such batch.
+            micro_batches: Parts that each device's share is split into.
+        """
+        parts = self.num_devices * micro_batches
+        if self._needs_equal_shares or (micro_batches > 1 and keras.backend.backend() == "jax"):
+            return num_images % parts == 0
+        return num_images == 0 or num_images >= parts
+
+    @property
+    def _needs_equal_shares(self):
+        if self.num_devices == 1:
+            return False
+        # JAX splits arrays evenly, a TPU has static shapes, and of several workers each feeds its
+        # devices equal parts.
+        is_split_twice = 1 < self.worker[1] < self.num_devices
+        return keras.backend.backend() == "jax" or self.name == "tpu" or is_split_twice
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Return the context in which the model is made and trained."""
+        return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
+
+    def dataset(self, batches: Batches, initial_epoch: int = 0, initial_batch: int = 0):
+        """Give batches in the form that `fit` and `evaluate` take them in.
+
+        Args:
+            batches: The batches of this process (`shard=distribution.worker`).
+            initial_epoch: Number of the epoch to begin with.
+            initial_batch: Number of the batch to begin with.
+
+        Returns:
+            A `tf.data.Dataset`, one distributed over workers, or off TensorFlow a
+            `keras.utils.PyDataset`.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return batches.to_py_dataset(initial_epoch, initial_batch)
+        dataset = batches.to_tf_dataset(initial_epoch, initial_batch)
+        if self.name != "multi_worker":
+            return dataset
+        if self.num_devices > self.worker[1]:
+            dataset = dataset.rebatch(batches.batch_size // self.num_devices)
+        # Keras would have the strategy split every batch again.
+        return self.strategy.distribute_datasets_from_function(lambda _: dataset)
+
+
+ONE_DEVICE = Distribution("one_device")
+
+
+def make_distribution(name: StrategyName = "auto", steps_per_execution: int = 1) -> Distribution:
+    """Choose the devices of a run. Call it before anything else touches the backend.
+
+    Args:
+        name: `"one_device"`; `"mirrored"` for all GPUs of this machine; `"multi_worker"` for the
+            machines that the environment variable TF_CONFIG lists; `"tpu"` for the TPU of this
+            machine, or the one that the environment variable TPU_NAME names; `"auto"` for what
+            there is. On JAX `"mirrored"` is data parallelism over all devices, TPUs included.
+        steps_per_execution: Steps in one call of the compiled function.
+
+    Returns:
+        The distribution. Batches are divided over its devices.
+
+    Raises:
+        ValueError: If there are no such devices, or the backend does not support them.
+
+    Example:
+
+    >>> from eseg_keras.training.distribution import make_distribution
+    >>> make_distribution("one_device").num_devices
+    1
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f"There is no strategy {name!r}. Choose one of {', '.join(STRATEGIES)}.")
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return _on_tensorflow(name, steps_per_execution)
+    if backend == "jax" and name in ("auto", "mirrored"):
+        return _on_jax()
+    if name in ("auto", "one_device"):
+        return ONE_DEVICE
+    raise ValueError(
+        f"The strategy {name!r} needs the TensorFlow backend. Received: KERAS_BACKEND={backend}. "
+        + ("On JAX, mirrored uses all devices, TPUs included." if backend == "jax" else "")
+    )
+
+
+def _on_jax():
+    devices = keras.distribution.list_devices()
+    if len(devices) == 1:
+        return ONE_DEVICE
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    return Distribution("mirrored", num_devices=len(devices))
+
+
+def _on_tensorflow(name, steps_per_execution):
+    import tensorflow as tf
+
+    if name == "auto":
+        name = _what_there_is(tf)
+    if name == "one_device":
+        # TensorFlow's default strategy: the first GPU if there is one, with XLA.
+        return ONE_DEVICE
+    if name == "multi_worker":
+        return _multi_worker(tf)
+    if name == "tpu":
+        return _tpu(tf)
+    devices = [d.name for kind in ("GPU", "CPU") for d in tf.config.list_logical_devices(kind)]
+    devices = [d for d in devices if "GPU" in d] or devices
+    # Several steps in one call are a loop in the graph, in which the default reduction fails.
+    reduction = tf.distribute.ReductionToOneDevice() if steps_per_execution > 1 else None
+    strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
+    return Distribution(name, strategy.num_replicas_in_sync, strategy)
+
+
+def _what_there_is(tf):
+    if len(_workers()) > 1:
+        return "multi_worker"
+    if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
+        return "tpu"
+    return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "one_device"
+
+
+def _workers():
+    """Addresses of the processes that train, from TF_CONFIG."""
+    try:
+        cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
+    except ValueError as error:
+        raise ValueError(f"The environment variable TF_CONFIG is not JSON: {error}") from error
+    return [*cluster.get("chief", ()), *cluster.get("worker", ())]
+
+
+def _multi_worker(tf):
+    if not _workers():
+        raise ValueError(
+            "The strategy multi_worker needs the environment variable TF_CONFIG, such as "
+            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+            '"task": {"type": "worker", "index": 0}}.'
+        )
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    resolver = strategy.cluster_resolver
+    has_chief = "chief" in resolver.cluster_spec().jobs
+    place = resolver.task_id + (has_chief and resolver.task_type == "worker")
+    worker = (place, len(_workers()))
+    return Distribution("multi_worker", strategy.num_replicas_in_sync, strategy, worker)
+
+
+def _tpu(tf):
+    name = os.environ.get("TPU_NAME", "local")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"There is no TPU {name!r}: {str(error).splitlines()[0]}. Set TPU_NAME, or choose "
+            "another strategy."
+        ) from error
+    strategy = tf.distribute.TPUStrategy(resolver)
+    return Distribution("tpu", strategy.num_replicas_in_sync, strategy)

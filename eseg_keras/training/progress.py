@@ -1,0 +1,88 @@
+"""Progress of a run: a bar on a terminal, a line an epoch elsewhere."""
+
+import time
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+# Seconds from one look at loss and scores to the next: each waits for the device.
+_REFRESH = 0.5
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """Show step, speed, remaining time, loss and mean IoU.
+
+    Args:
+        num_steps: Steps of the whole run.
+        step: Steps done before.
+        batch_size: Images a step.
+    """
+
+    def __init__(self, num_steps: int, step: int, batch_size: int):
+        super().__init__()
+        self.num_steps = num_steps
+        self.step = step
+        self.batch_size = batch_size
+        self.console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[scores]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=num_steps, completed=step, scores="")
+
+    def __enter__(self) -> "TrainingProgress":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.bar.stop()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Begin to measure."""
+        self.epoch = epoch
+        self.done = 0
+        self.began = self.looked = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Move the bar."""
+        self.step += batch + 1 - self.done
+        self.done = batch + 1
+        now = time.monotonic()
+        if now - self.looked < _REFRESH and self.step < self.num_steps:
+            return
+        self.looked = now
+        self.bar.update(
+            self.task,
+            description=f"epoch {self.epoch + 1}",
+            completed=self.step,
+            scores=f"{self.images_per_second():.1f} images/s  {_scores(logs)}",
+        )
+
+    def on_test_begin(self, logs=None):
+        """Say why the bar stands still."""
+        self.bar.update(self.task, description=f"epoch {self.epoch + 1}, validating")
+
+    def images_per_second(self) -> float:
+        """Return the speed of training in this epoch."""
+        return self.done * self.batch_size / max(time.monotonic() - self.began, 1e-9)
+
+    def print_epoch(self, epoch: int, logs: dict[str, float], speed: float) -> None:
+        """Print a line about a finished epoch."""
+        self.console.print(
+            f"epoch {epoch + 1:>3}  step {self.step}/{self.num_steps}  {speed:.1f} images/s  "
+            f"{_scores(logs)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _scores(logs):
+    names = {"loss": "loss", "mean_iou": "mIoU", "val_loss": "val loss", "val_mean_iou": "val mIoU"}
+    return "  ".join(f"{text} {logs[name]:.4f}" for name, text in names.items() if name in logs)

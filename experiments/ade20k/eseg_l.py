@@ -1,0 +1,47 @@
+"""ESeg-L on ADE20K, 150 classes at 520x520.
+
+Data: ADEChallengeData2016.zip in DATA/downloads/manual, prepared at the first start (see
+`eseg_keras.data.load`).
+
+Our reading of "the same image size 520x520 for both training and inference" (section 4.1): photos
+are scaled to a longer side of 520; training jitters and crops these to 520x520; the score is taken
+at this size, with shorter sides filled up by pixels that do not count.
+
+Row:      Table 5, ESeg-L
+Command:  eseg train --experiment ade20k/eseg_l --data_dir DATA
+              --model_dir runs/ade20k/eseg_l
+Hardware: 8 TPU cores in the paper
+Time:     not run
+Reported: mean IoU 0.482, pixel accuracy 0.818 on the 2,000 validation photos
+Score:    not run: needs the data
+"""
+
+from eseg_keras.training import Experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return Experiment(
+        preset="eseg_l",
+        load_weights=True,  # The encoder's, from ImageNet.
+        data="ade20k",
+        long_side=520,
+        image_size=(520, 520),
+        val_size=(520, 520),
+        batch_size=16,
+        epochs=300,
+        augment=True,  # Flip, jitter of the scale, crop.
+        scale=(0.5, 2.0),
+        photometric_distortion=False,  # The paper names none.
+        loss="ohem",
+        ohem_threshold=0.7,  # Ours: the paper gives no numbers.
+        ohem_min_kept=1 / 16,  # Ours.
+        learning_rate=0.08,
+        warmup_steps=1000,  # Ours.
+        momentum=0.9,
+        weight_decay=5e-5,
+        ema_decay=0.9998,  # Ours: the paper gives no number.
+        val_every=5,
+        keep="last",
+        seed=0,
+    )

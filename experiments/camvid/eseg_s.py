@@ -1,0 +1,70 @@
+"""ESeg-S on CamVid, 11 classes at 360x480, from ImageNet weights.
+
+Data: 367 training and 101 validation photos of the SegNet split, as
+    DATA/images/{train,val}/NAME.jpg and DATA/annotations/{train,val}/NAME.png
+with label 11 for void.
+
+The paper's recipe, with colour distortion of ours: the photos are few.
+
+Row:      none: not in the paper
+Command:  eseg train --experiment camvid/eseg_s --data_dir DATA --model_dir runs/camvid_eseg_s
+Hardware: one GPU, not tried
+Time:     not run
+Reported: none: not in the paper
+Score:    not run: needs the ImageNet weights
+"""
+
+from eseg_keras.training import Experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return Experiment(
+        preset="eseg_s",
+        load_weights=True,  # The encoder's, from ImageNet.
+        class_names=(
+            "sky",
+            "building",
+            "pole",
+            "road",
+            "pavement",
+            "tree",
+            "sign",
+            "fence",
+            "car",
+            "pedestrian",
+            "bicyclist",
+        ),
+        palette=(
+            (128, 128, 128),
+            (128, 0, 0),
+            (192, 192, 128),
+            (128, 64, 128),
+            (60, 40, 222),
+            (128, 128, 0),
+            (192, 128, 128),
+            (64, 64, 128),
+            (64, 0, 128),
+            (64, 64, 0),
+            (0, 128, 192),
+        ),
+        data="folders",
+        label_map={11: 255},
+        image_size=(360, 480),
+        batch_size=16,
+        epochs=200,
+        augment=True,  # Flip, jitter of the scale, crop.
+        scale=(0.5, 2.0),
+        photometric_distortion=True,
+        loss="ohem",
+        ohem_threshold=0.7,
+        ohem_min_kept=1 / 16,
+        learning_rate=0.08,
+        warmup_steps=100,
+        momentum=0.9,
+        weight_decay=5e-5,
+        ema_decay=0.9998,
+        val_every=10,
+        keep="last",
+        seed=0,
+    )

@@ -1,0 +1,166 @@
+"""The experiments against the paper, and their docstrings."""
+
+import ast
+import dataclasses
+import shlex
+
+import pytest
+
+from eseg_keras.cli import main
+from eseg_keras.training import experiment_names, load_experiment, override
+from eseg_keras.training.experiment import experiments_dir
+from eseg_keras.training.experiment_table import FIELDS, parse_run_notes, read_run_notes
+
+# Typed from the paper. Section 4.1: crops, 90k steps or 300 epochs; Tables 4, 5 and 6: scores.
+# Name, preset, crop, steps, epochs, row, mean IoU.
+PAPER = """
+cityscapes/eseg_s           eseg_s      512x1024  90000 -   Table_4 80.1
+cityscapes/eseg_m           eseg_m      512x1024  90000 -   Table_4 81.6
+cityscapes/eseg_l           eseg_l      512x1024  90000 -   Table_4 82.6
+cityscapes/eseg_lite_s      eseg_lite_s 1024x1024 90000 -   Table_6 76.0
+cityscapes/eseg_lite_m      eseg_lite_m 1024x1024 90000 -   Table_6 78.6
+cityscapes/eseg_lite_l      eseg_lite_l 1024x1024 90000 -   Table_6 80.1
+cityscapes/eseg_lite_m_512  eseg_lite_m 512x1024  90000 -   Table_6 74.0
+ade20k/eseg_m               eseg_m      520x520   -     300 Table_5 46.0
+ade20k/eseg_l               eseg_l      520x520   -     300 Table_5 48.2
+"""
+ROWS = {row.split()[0]: row.split()[1:] for row in PAPER.strip().splitlines()}
+# Section 4.1, for all of them.
+RECIPE = {
+    "batch_size": 16,
+    "learning_rate": 0.08,
+    "momentum": 0.9,
+    "weight_decay": 0.00005,
+    "loss": "ohem",
+    "scale": (0.5, 2.0),
+    "augment": True,
+    "photometric_distortion": False,
+    "freeze": (),
+    "clip_norm": None,
+    "micro_batches": 1,
+    "class_weights": None,
+    "init_from": None,
+}
+# Not from the paper.
+OURS = {"ema_decay": 0.9998, "warmup_steps": 1000, "ohem_threshold": 0.7, "ohem_min_kept": 1 / 16}
+
+
+def test_every_row_of_the_paper_has_a_file():
+    names = experiment_names()
+    assert [n for n in names if n.startswith(("cityscapes/", "ade20k/"))] == sorted(ROWS)
+    assert {"camvid/eseg_lite_s", "camvid/eseg_s"} <= set(names)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_values_are_those_of_the_paper(name):
+    preset, crop, steps, epochs, table, mean_iou = ROWS[name]
+    experiment, notes = load_experiment(name), read_run_notes(name)
+    assert experiment.preset == preset
+    assert "x".join(map(str, experiment.image_size)) == crop
+    assert experiment.steps == (None if steps == "-" else int(steps))
+    if epochs != "-":
+        assert experiment.epochs == int(epochs)
+    values = dataclasses.asdict(experiment)
+    assert {key: values[key] for key in RECIPE} == RECIPE
+    assert {key: values[key] for key in OURS} == OURS
+    data, _, _ = name.partition("/")
+    assert experiment.data == data
+    assert experiment.num_classes == {"cityscapes": 19, "ade20k": 150}[data]
+    assert (experiment.train_split, experiment.val_split) == ("train", "validation")
+    # ImageNet weights exist for the encoders of the full models alone.
+    assert experiment.load_weights == ("lite" not in preset)
+    assert notes.row.startswith(table.replace("_", " "))
+    assert notes.reported_mean_iou == pytest.approx(float(mean_iou) / 100)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_images_are_scored_at_the_size_of_the_paper(name):
+    experiment = load_experiment(name)
+    sizes = (experiment.long_side, experiment.val_size)
+    if name.startswith("ade20k/"):
+        assert sizes == (520, (520, 520))
+    elif name.endswith("_512"):
+        assert sizes == (1024, None)  # Of 1024x2048: 512x1024.
+    else:
+        assert sizes == (None, None)
+
+
+def test_pixel_accuracy_of_ade20k_is_that_of_the_paper():
+    for name, accuracy in (("eseg_m", 0.813), ("eseg_l", 0.818)):
+        assert f"pixel accuracy {accuracy} " in read_run_notes(f"ade20k/{name}").reported
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_the_command_runs_the_experiment_it_stands_in(name):
+    args = main._parse(shlex.split(read_run_notes(name).command))
+    assert (args.command, args.experiment) == ("train", name)
+    experiment = load_experiment(name)
+    override(experiment, args.set)
+    assert (args.data_dir is None) == (experiment.data == "street_scenes")
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_a_score_comes_with_its_time(name):
+    notes = read_run_notes(name)
+    assert (notes.mean_iou is None) == (notes.time == "not run")
+    assert all(getattr(notes, field.lower()) for field in FIELDS)
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_every_choice_of_the_recipe_is_in_the_file(name):
+    """What a file leaves to the defaults would change with them."""
+    tree = ast.parse((experiments_dir() / f"{name}.py").read_text())
+    (call,) = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    given = {keyword.arg for keyword in call.keywords}
+    needed = {"preset", "load_weights", "data", "image_size", "batch_size", "scale"}
+    needed |= {"learning_rate", "warmup_steps"}
+    if name in ROWS or name.startswith("camvid/"):
+        needed |= {"loss", "ohem_threshold", "ohem_min_kept", "momentum", "weight_decay"}
+        needed |= {"augment", "photometric_distortion", "ema_decay", "val_every", "keep", "seed"}
+    assert needed <= given
+    assert given & {"steps", "epochs"}
+
+
+NOTES = """Title.
+
+Note: this is no field.
+
+Row:      Table 4, ESeg-S
+Command:  eseg train --experiment a/b
+              --model_dir runs
+Hardware: any
+Time:     not run
+Reported: mean IoU 0.801 on the 500 photos
+Score:    not run: needs the data"""
+
+
+def test_fields_are_taken_apart():
+    notes = parse_run_notes(NOTES, "b.py")
+    assert notes.command == "eseg train --experiment a/b --model_dir runs"
+    assert (notes.row, notes.hardware, notes.time) == ("Table 4, ESeg-S", "any", "not run")
+    assert (notes.reported_mean_iou, notes.mean_iou) == (0.801, None)
+    assert notes.score == "not run: needs the data"
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("Hardware: any\n", "", "b.py must end with .* Received: Row, Command, Time"),
+        ("Hardware: any\n", "Hardware: any\nHardware: any\n", "must end with"),
+        ("Hardware:", "Machine:", "Received: Row, Command, Machine"),
+        ("Hardware: any", "Hardware:", "must end with"),
+        ("Hardware: any", "Hardware: any\nand more", "must end with"),
+        ("Time:     not run\n", "Time:     not run\n\n", "Received: Reported, Score"),
+        (NOTES, "Title.", "Received: none of them"),
+        (NOTES, "", "Received: none of them"),
+        ("Table 4, ESeg-S", "Table four", "Row in the docstring of b.py must have one of"),
+        ("0.801", "80.1", "Reported in the docstring"),
+        ("0.801", "0.8011", "Reported in the docstring"),
+        ("not run: needs the data", "not run", "Score in the docstring"),
+        ("not run: needs the data", "good", "Score .* Received: good"),
+    ],
+)
+def test_other_docstrings_are_refused(old, new, message):
+    assert old in NOTES
+    with pytest.raises(ValueError, match=message):
+        parse_run_notes(NOTES.replace(old, new), "b.py")

@@ -1,0 +1,227 @@
+"""What `TrainingModel` adds to Keras' training, against plain NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from eseg_keras import ESeg
+from eseg_keras.losses import CrossEntropy
+
+SIZE = (33, 48)
+
+
+def small_model():
+    x = inputs = keras.Input((*SIZE, 3))
+    features = {}
+    for level, stride in (("P3", 8), ("P4", 2)):
+        x = keras.layers.Conv2D(4, 3, strides=stride, padding="same", name=f"conv_{level}")(x)
+        features[level] = x
+    model = ESeg(
+        keras.Model(inputs, features), num_classes=3, min_level=3, max_level=5,
+        decoder_channels=4, decoder_repeats=1, image_shape=(*SIZE, 3),
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_variables:
+        if weight.name.endswith("kernel"):
+            # A depthwise kernel sees one channel.
+            inputs = np.prod(weight.shape[:3]) if weight.shape[3] > 1 else np.prod(weight.shape[:2])
+            weight.assign(rng.normal(0, np.sqrt(2 / inputs), weight.shape))
+    return model
+
+
+def examples(count=4):
+    rng = np.random.default_rng(1)
+    images = rng.normal(0, 2, (count, *SIZE, 3)).astype("float32")
+    masks = rng.choice([0, 1, 2, 255], (count, *SIZE)).astype("uint8")
+    masks[0, :20] = 255
+    return images, masks
+
+
+def kernels(model):
+    """Every kernel, found by what layers are and not by what variables are called."""
+    found = []
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.SeparableConv2D):
+            found += [layer.depthwise_kernel, layer.pointwise_kernel]
+        elif isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            found.append(layer.kernel)
+    return [np.asarray(kernel) for kernel in found]
+
+
+def squares(model):
+    return sum(float(np.sum(kernel.astype("float64") ** 2)) for kernel in kernels(model))
+
+
+@pytest.mark.parametrize("preset", ["eseg_lite_s", "eseg_s"])
+def test_weight_decay_is_half_of_the_squares_of_every_kernel(preset, tmp_path):
+    model = ESeg.from_preset(preset, num_classes=2, load_weights=False)
+    model.compile(weight_decay=5e-5)
+    expected = 0.5 * 5e-5 * squares(model)
+    # Squeeze-and-excitation and depthwise kernels of the encoder are among them.
+    assert len(kernels(model.encoder)) > 20
+    np.testing.assert_allclose(float(model.decay_loss()), expected, rtol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(float(loaded.decay_loss()), expected, rtol=1e-5)
+
+
+def test_weight_decay_is_in_the_loss_and_momentum_sees_it():
+    images, masks = examples()
+    model, decay = small_model(), 0.1
+    model.freeze("batch_norm")
+    start = [np.asarray(v) for v in model.trainable_variables]
+    results = {}
+    for weight_decay in (0.0, decay):
+        for variable, value in zip(model.trainable_variables, start, strict=True):
+            variable.assign(value)
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), weight_decay=weight_decay)
+        logs = model.fit(images, masks, batch_size=4, shuffle=False, verbose=0).history
+        results[weight_decay] = logs["loss"][0], [np.asarray(v) for v in model.optimizer.momentums]
+    total = sum((v**2).sum() for v, k in zip(start, model.trainable_variables, strict=True)
+                if k.name.endswith("kernel"))  # fmt: skip
+    difference = results[decay][0] - results[0.0][0]
+    np.testing.assert_allclose(difference, 0.5 * decay * total, rtol=1e-4)
+    # After one step the velocity of SGD is -lr * gradient, and the gradient of the decay decay * w.
+    pairs = zip(model.trainable_variables, start, results[decay][1], results[0.0][1], strict=True)
+    for variable, value, with_decay, without in pairs:
+        expected = -0.1 * decay * value if variable.name.endswith("kernel") else 0 * value
+        np.testing.assert_allclose(with_decay - without, expected, atol=2e-5)
+
+
+def test_averages_are_those_of_a_plain_loop():
+    """Weights and batch normalisation statistics, from the start, with the growing decay."""
+    images, masks = examples()
+    model = small_model()
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), ema_decay=0.5)
+    averages = [np.asarray(w, "float64") for w in model.weights]
+    assert any("moving_variance" in w.path for w in model.weights)
+    for step in range(6):
+        # One call of `fit` a step: fitting again and again does no harm.
+        model.fit(images, masks, batch_size=4, shuffle=False, verbose=0)
+        decay = min(0.5, (1 + step) / (10 + step))
+        weights = [np.asarray(w) for w in model.weights]
+        averages = [decay * a + (1 - decay) * w for a, w in zip(averages, weights, strict=True)]
+    with model.averaged_weights():
+        found = [np.asarray(w) for w in model.weights]
+    for a, b in zip(found, averages, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    for a, b in zip(model.weights, weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(a), b)
+
+
+def test_averages_are_evaluated_and_shipped_and_training_goes_on_without(tmp_path):
+    images, masks = examples()
+    model = small_model()
+    model.compile(keras.optimizers.SGD(0.1), ema_decay=0.99)
+    model.fit(images, masks, batch_size=2, epochs=2, shuffle=False, verbose=0)
+    weights = model.get_weights()
+    with model.averaged_weights():
+        averages = model.get_weights()
+    assert max(np.abs(a - b).max() for a, b in zip(weights, averages, strict=True)) > 1e-3
+
+    raw, plain = small_model(), small_model()
+    raw.set_weights(weights)
+    plain.set_weights(averages)
+    for other in (raw, plain):
+        other.compile(keras.optimizers.SGD(0.1))
+    loss = model.evaluate(images, masks, verbose=0, return_dict=True)["loss"]
+    assert loss == pytest.approx(plain.evaluate(images, masks, verbose=0, return_dict=True)["loss"])
+    assert loss != pytest.approx(
+        raw.evaluate(images, masks, verbose=0, return_dict=True)["loss"], rel=1e-4
+    )
+    expected = plain.predict(images, verbose=0)
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-6)
+    np.testing.assert_array_equal(model.segment(images), expected.argmax(-1))
+    copy = small_model()
+    copy.copy_weights(model)
+    np.testing.assert_allclose(copy.predict(images, verbose=0), expected, atol=1e-6)
+    # None of this moved the weights that train on.
+    for a, b in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+    # A file keeps both.
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.ema_decay == 0.99
+    for a, b in zip(loaded.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(loaded.predict(images, verbose=0), expected, atol=1e-6)
+
+
+def test_weights_loaded_after_compile_are_where_the_average_starts():
+    images, masks = examples()
+    model = small_model()
+    model.compile(keras.optimizers.SGD(0.0), ema_decay=0.9)
+    for weight in model.trainable_variables:
+        weight.assign(weight + 1.0)
+    loaded = [np.asarray(v) for v in model.trainable_variables]
+    model.fit(images, masks, batch_size=4, shuffle=False, verbose=0)
+    with model.averaged_weights():
+        for a, b in zip(model.trainable_variables, loaded, strict=True):
+            np.testing.assert_array_equal(np.asarray(a), b)
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole():
+    """Without batch normalisation, which sees the parts; pixels that count differ in number."""
+    if keras.backend.backend() == "torch":
+        with pytest.raises(ValueError, match="works on TensorFlow and JAX"):
+            small_model().compile(micro_batches=2)
+        return
+    images, masks = examples()
+    model = small_model()
+    model.freeze("batch_norm")
+    start, results = model.get_weights(), {}
+    for parts in (1, 2, 4):
+        model.set_weights(start)
+        model.compile(keras.optimizers.SGD(0.1), weight_decay=1e-2, micro_batches=parts)
+        logs = model.fit(images, masks, batch_size=4, epochs=2, shuffle=False, verbose=0).history
+        results[parts] = logs, model.get_weights()
+    for parts in (2, 4):
+        for name in ("loss", "mean_iou", "pixel_accuracy"):
+            np.testing.assert_allclose(results[parts][0][name], results[1][0][name], rtol=1e-4)
+        for a, b in zip(results[parts][1], results[1][1], strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_clipping_bounds_the_whole_gradient():
+    images, masks = examples()
+    model = small_model()
+    model.freeze("batch_norm")
+    start = model.get_weights()
+
+    def change(clip_norm):
+        model.set_weights(start)
+        model.compile(keras.optimizers.SGD(1.0), clip_norm=clip_norm)
+        model.fit(images, masks, batch_size=4, shuffle=False, verbose=0)
+        pairs = zip(model.get_weights(), start, strict=True)
+        return np.concatenate([(a - b).ravel() for a, b in pairs])
+
+    plain = change(None)
+    norm = float(np.linalg.norm(plain))
+    np.testing.assert_allclose(change(norm / 3), plain / 3, atol=norm * 1e-5)
+    np.testing.assert_allclose(change(norm * 3), plain, atol=norm * 1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"weight_decay": -1e-4}, "must not be negative. Received: -0.0001"),
+        ({"ema_decay": 1.0}, "from 0 to below 1. Received: 1.0"),
+        ({"clip_norm": 0}, "must be positive or None. Received: 0"),
+        ({"micro_batches": 0}, "at least 1. Received: 0"),
+        ({"weight_decy": 1e-4}, "weight_decy"),
+    ],
+)
+def test_impossible_arguments_are_refused(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        small_model().compile(**arguments)
+
+
+def test_masks_with_other_values_are_reported_with_them():
+    images, masks = examples()
+    masks[1, :2, :5] = 77
+    model = small_model()
+    model.compile(loss=CrossEntropy())
+    for action in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"77 \(10 pixels\)"):
+            action(images, masks, batch_size=4, verbose=0)

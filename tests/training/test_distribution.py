@@ -1,0 +1,110 @@
+"""Several devices compute what one does; every strategy needs processes of its own."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from eseg_keras.training.distribution import Distribution, make_distribution
+
+SCRIPT = pathlib.Path(__file__).with_name("train_small.py")
+OPTIONS = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def run(output, strategy, devices, images, micro_batches=1, workers=1):
+    """Train in as many processes as there are workers; what the first one leaves."""
+    arguments = [str(x) for x in (strategy, devices, images, micro_batches, output)]
+    processes = []
+    ports = free_ports(workers)
+    for index in range(workers):
+        environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend()}
+        if workers > 1:
+            cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+            task = {"type": "worker", "index": index}
+            environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+        command = [sys.executable, SCRIPT, *arguments]
+        processes.append(subprocess.Popen(command, env=environment, **OPTIONS))
+    try:
+        outputs = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for process, text in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, text[-3000:]
+    return np.load(output)
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def assert_same(one, other):
+    assert set(one.files) == set(other.files) and len(one.files) > 100
+    assert one["logs"].shape == (6, 2) and np.isfinite(one["logs"]).all()
+    for name in set(one.files) - {"devices"}:
+        np.testing.assert_allclose(other[name], one[name], atol=1e-5, err_msg=name)
+
+
+@pytest.mark.slow
+# 7 images in batches of 4: a last batch of 3, in which one device has one image more.
+@pytest.mark.parametrize("images, micro_batches", [(7, 1), (8, 2)])
+def test_two_devices_and_two_workers_train_as_one_device_does(tmp_path, images, micro_batches):
+    one = run(tmp_path / "one.npz", "one_device", 1, images, micro_batches)
+    mirrored = run(tmp_path / "mirrored.npz", "mirrored", 2, images, micro_batches)
+    workers = run(tmp_path / "workers.npz", "multi_worker", 1, images, micro_batches, workers=2)
+    assert (one["devices"], mirrored["devices"], workers["devices"]) == (1, 2, 2)
+    assert_same(one, mirrored)
+    assert_same(one, workers)
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [("two_devices", "Choose one of auto, one_device"), ("multi_worker", "TF_CONFIG"),
+     ("tpu", "There is no TPU 'local'")],
+)  # fmt: skip
+def test_devices_that_are_not_there(monkeypatch, name, message):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ValueError, match=message):
+        make_distribution(name)
+
+
+def test_auto_takes_what_there_is(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert make_distribution("auto") == Distribution("one_device")
+    monkeypatch.setenv("TF_CONFIG", "{not json")
+    with pytest.raises(ValueError, match="TF_CONFIG is not JSON"):
+        make_distribution("auto")
+
+
+def test_which_last_batches_can_be_shared():
+    mirrored = Distribution("mirrored", num_devices=2)
+    assert [mirrored.can_share(n) for n in range(5)] == [True, False, True, True, True]
+    assert [mirrored.can_share(n, micro_batches=2) for n in (0, 3, 4, 5)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    # Equal shares: static shapes, or a worker that feeds several devices.
+    for distribution in (
+        Distribution("tpu", num_devices=4),
+        Distribution("multi_worker", num_devices=4, worker=(0, 2)),
+    ):
+        assert [distribution.can_share(n) for n in (0, 2, 4, 6, 8)] == [
+            True,
+            False,
+            True,
+            False,
+            True,
+        ]
+    assert Distribution("multi_worker", num_devices=2, worker=(0, 2)).can_share(3)
