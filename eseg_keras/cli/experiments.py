@@ -31,7 +31,8 @@ def run(args) -> int:
         experiment, notes = load_experiment(name), read_run_notes(name)
         table.add_row(
             name,
-            experiment.preset,
+            # A pretraining has no network of its own, only the encoder of its name.
+            getattr(experiment, "preset", "encoder"),
             _length(experiment),
             _percent(notes.reported_mean_iou, "-"),
             _percent(notes.mean_iou, notes.score.partition(":")[0].replace("none", "-")),

@@ -50,6 +50,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Train and print the scores."""
+    from eseg_keras.training.classification_experiment import ClassificationExperiment
     from eseg_keras.training.experiment import load_experiment
     from eseg_keras.training.overrides import override
 
@@ -61,19 +62,14 @@ def run(args) -> int:
     # Names and values are checked before TensorFlow is loaded.
     experiment = override(load_experiment(args.experiment), [*args.set, *flags])
 
-    from eseg_keras.cli.tables import print_scores
     from eseg_keras.training.interruptions import Preempted
-    from eseg_keras.training.run import is_finished, train
+    from eseg_keras.training.run_files import is_finished
 
     was_finished = is_finished(args.model_dir)
+    options = {"strategy": args.strategy, "skip_bad_examples": args.skip_bad_examples}
     try:
-        metrics = train(
-            experiment,
-            args.model_dir,
-            args.data_dir,
-            strategy=args.strategy,
-            skip_bad_examples=args.skip_bad_examples,
-        )
+        show = _pretrain if isinstance(experiment, ClassificationExperiment) else _train
+        metrics = show(experiment, args.model_dir, args.data_dir, options)
     except Preempted:
         print("eseg train: stopped by SIGTERM; the state is saved, and the same command goes on")
         return 128 + signal.SIGTERM
@@ -82,8 +78,25 @@ def run(args) -> int:
             f"{args.model_dir} holds this run already, complete: nothing was trained. "
             f"To train again: rm -r {args.model_dir}"
         )
-    print_scores(metrics, title="Validation")
     if skipped := metrics.get("skipped"):
         print(f"Left out {len(skipped)} images that could not be read: {', '.join(skipped)}")
-    print(f"Preset directory: {args.model_dir}/preset")
     return 0
+
+
+def _train(experiment, model_dir, data_dir, options):
+    from eseg_keras.cli.tables import print_scores
+    from eseg_keras.training.run import train
+
+    metrics = train(experiment, model_dir, data_dir, **options)
+    print_scores(metrics, title="Validation")
+    print(f"Preset directory: {model_dir}/preset")
+    return metrics
+
+
+def _pretrain(experiment, model_dir, data_dir, options):
+    from eseg_keras.training.pretrain import ENCODER_FILE, pretrain
+
+    metrics = pretrain(experiment, model_dir, data_dir, **options)
+    print(f"Validation, {metrics['num_images']} images: accuracy {metrics['accuracy']:.4f}")
+    print(f"Encoder weights: {model_dir}/{ENCODER_FILE}")
+    return metrics

@@ -6,6 +6,8 @@ import importlib.util
 from pathlib import Path
 from typing import Literal
 
+from eseg_keras.training.classification_experiment import ClassificationExperiment
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -179,6 +181,32 @@ class Experiment:
             size = getattr(self, name)
             if size is not None and min(size) < 32:
                 raise ValueError(f"{name} must be at least 32x32. Received: {size}")
+        if self.long_side is not None and self.long_side < 32:
+            raise ValueError(f"long_side must be at least 32. Received: {self.long_side}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative. Received: seed={self.seed}")
+        weights = self.class_weights
+        if isinstance(weights, tuple) and len(weights) != (self.num_classes or len(weights)):
+            raise ValueError(
+                f"class_weights must hold {self.num_classes} numbers, one a class. "
+                f"Received: {len(weights)}"
+            )
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay must not be negative. Received: {self.weight_decay}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"label_smoothing must be from 0 to below 1. Received: {self.label_smoothing}"
+            )
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be from 0 to below 1. Received: {self.ema_decay}")
+        if self.clip_norm is not None and self.clip_norm <= 0:
+            raise ValueError(f"clip_norm must be positive, or none. Received: {self.clip_norm}")
+        if not 0 < self.ohem_threshold <= 1 or not 0 <= self.ohem_min_kept <= 1:
+            raise ValueError(
+                "ohem_threshold must be above 0 and at most 1, ohem_min_kept from 0 to 1. Received: "
+                f"{self.ohem_threshold}, {self.ohem_min_kept}"
+            )
+        self._check_reading()
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(
                 f"scale must be (smallest, largest), both positive. Received: {self.scale}"
@@ -206,6 +234,17 @@ class Experiment:
                 "batch_size must be a multiple of micro_batches. Received: "
                 f"batch_size={self.batch_size}, micro_batches={self.micro_batches}"
             )
+
+    def _check_reading(self):
+        """Refuse what says how masks are read where they are not read from folders."""
+        if self.data == "folders":
+            return
+        for name in ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"{name} is for data='folders': the masks of {self.data} are known. "
+                    f"Received: {name}={getattr(self, name)}"
+                )
 
     def _set_classes(self, class_names, palette, ignore_label):
         """Fill in the classes of a data set, which are what they are."""
@@ -241,7 +280,7 @@ def experiment_names() -> list[str]:
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in paths)
 
 
-def load_experiment(name: str) -> Experiment:
+def load_experiment(name: str) -> Experiment | ClassificationExperiment:
     """Load an experiment by its name or from a Python file.
 
     Args:
@@ -280,9 +319,9 @@ def load_experiment(name: str) -> Experiment:
     if not callable(getattr(module, "get_experiment", None)):
         raise ValueError(f"{path} must define a function get_experiment().")
     experiment = module.get_experiment()
-    if not isinstance(experiment, Experiment):
+    if not isinstance(experiment, Experiment | ClassificationExperiment):
         raise ValueError(
-            f"get_experiment() in {path} must return an eseg_keras.training.Experiment. "
-            f"Received: {type(experiment).__name__}"
+            f"get_experiment() in {path} must return an eseg_keras.training.Experiment or "
+            f"ClassificationExperiment. Received: {type(experiment).__name__}"
         )
     return experiment

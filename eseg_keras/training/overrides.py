@@ -39,7 +39,7 @@ def override(
     >>> override(Experiment(num_classes=2), ["epochs=3", "image_size=64,96"]).image_size
     (64, 96)
     """
-    hints = typing.get_type_hints(Experiment)
+    hints = typing.get_type_hints(type(experiment))
     changes = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
@@ -59,6 +59,8 @@ def override(
             ) from None
     if "class_names" in changes and "num_classes" not in changes:
         changes["num_classes"] = None  # Counted again from the new names.
+    if "epochs" in changes and "steps" not in changes:
+        changes["steps"] = None  # One length at a time: the one that is asked for.
     return dataclasses.replace(experiment, **changes)
 
 

@@ -24,6 +24,9 @@ class TrainingProgress(keras.callbacks.Callback):
         self.num_steps = num_steps
         self.step = step
         self.batch_size = batch_size
+        # What a run that begins with a validation has done in this epoch.
+        self.done = 0
+        self.began = time.monotonic()
         self.console = Console(stderr=True)
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -84,5 +87,12 @@ class TrainingProgress(keras.callbacks.Callback):
 
 
 def _scores(logs):
-    names = {"loss": "loss", "mean_iou": "mIoU", "val_loss": "val loss", "val_mean_iou": "val mIoU"}
+    names = {
+        "loss": "loss",
+        "mean_iou": "mIoU",
+        "accuracy": "accuracy",
+        "val_loss": "val loss",
+        "val_mean_iou": "val mIoU",
+        "val_accuracy": "val accuracy",
+    }
     return "  ".join(f"{text} {logs[name]:.4f}" for name, text in names.items() if name in logs)

@@ -4,6 +4,9 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from eseg_keras.training.experiment import Experiment
@@ -47,12 +50,17 @@ def read_config(model_dir: str | Path) -> tuple[Experiment, str | None]:
         raise ValueError(f"{model_dir} holds no run of `eseg train`: {path} is missing.")
     config = json.loads(path.read_text("utf-8"))
     values = {key: _from_json(value) for key, value in config["experiment"].items()}
+    known = {field.name for field in dataclasses.fields(Experiment)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(
+            f"{path} is not of a segmentation run that this version can read: it has {unknown[0]}."
+        )
     return Experiment(**values), config["data_dir"]
 
 
 def _values(experiment):
     """Every value of an experiment as it looks when read back from JSON."""
-    fields = dataclasses.fields(Experiment)
+    fields = dataclasses.fields(experiment)
     values = {field.name: _to_json(getattr(experiment, field.name)) for field in fields}
     return json.loads(json.dumps(values))
 
@@ -97,6 +105,33 @@ def check_same_experiment(model_dir: Path, experiment: Experiment) -> None:
             f"{model_dir} holds a run of another experiment: {', '.join(changed)}. "
             "Choose another --model_dir, or remove that one."
         )
+
+
+def is_finished(model_dir: str | Path) -> bool:
+    """Tell whether a model directory holds a finished run."""
+    return (Path(model_dir) / "metrics.json").is_file()
+
+
+def write_result(
+    model_dir: Path, name: str, save: Callable[[Path], None], metrics: dict[str, object]
+) -> None:
+    """Write what a run leaves, with which it is finished, and remove its checkpoints.
+
+    Args:
+        model_dir: Model directory.
+        name: What the saved file or folder is to be called.
+        save: Function that saves it under a path.
+        metrics: Content of `metrics.json`.
+    """
+    target = model_dir / name
+    with tempfile.TemporaryDirectory(dir=model_dir, prefix=".result.") as temporary:
+        save(Path(temporary) / name)
+        # Left over from a run that was killed between this and its metrics.
+        if target.is_dir():
+            shutil.rmtree(target)
+        (Path(temporary) / name).replace(target)
+    write_json(model_dir / "metrics.json", metrics)
+    shutil.rmtree(model_dir / "checkpoints")
 
 
 class Log:

@@ -10,7 +10,7 @@ import numpy as np
 
 from eseg_keras.data.batches import Batches
 from eseg_keras.inference import default_palette, overlay
-from eseg_keras.models import ESeg
+from eseg_keras.models import TrainingModel
 from eseg_keras.optional import require
 
 _log = logging.getLogger("eseg_keras")
@@ -29,12 +29,12 @@ class RunBoard(keras.callbacks.Callback):
 
     Args:
         directory: Folder of the event files. A run that goes on adds a file.
-        batches: The validation images, the first of which are shown as input, label map and
-            prediction.
+        batches: The validation images of a segmentation, the first of which are shown as input,
+            label map and prediction; `None` shows none.
         step: Steps of the run done before.
     """
 
-    def __init__(self, directory: Path, batches: Batches, step: int):
+    def __init__(self, directory: Path, batches: Batches | None = None, step: int = 0):
         super().__init__()
         self.batches = batches
         self.step = step
@@ -63,7 +63,7 @@ class RunBoard(keras.callbacks.Callback):
         self.step += self.done
 
     def write_epoch(
-        self, model: ESeg, step: int, logs: dict[str, float], images_per_second: float
+        self, model: TrainingModel, step: int, logs: dict[str, float], images_per_second: float
     ) -> None:
         """Write the scores of an epoch, the weights of the levels, and pictures after a validation.
 
@@ -78,10 +78,11 @@ class RunBoard(keras.callbacks.Callback):
         names = {n: f"val/{n[4:]}" if n.startswith("val_") else f"train/{n}" for n in logs}
         values = {names[name]: value for name, value in logs.items() if name != "learning_rate"}
         values["images_per_second"] = images_per_second
-        with model.averaged_weights():
-            values |= {f"level_weight/{k}": v for k, v in model.level_weights().items()}
+        if self.batches is not None:
+            with model.averaged_weights():
+                values |= {f"level_weight/{k}": v for k, v in model.level_weights().items()}
         self._write(step, values)
-        if any(name.startswith("val_") for name in logs):
+        if self.batches is not None and any(name.startswith("val_") for name in logs):
             self._write_pictures(model, step)
         self.writer.flush()
 

@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from eseg_keras.cli import main
+from eseg_keras.models.eseg_spec import SPECS
 from eseg_keras.training import experiment_names, load_experiment, override
 from eseg_keras.training.experiment import experiments_dir
 from eseg_keras.training.experiment_table import FIELDS, parse_run_notes, read_run_notes
@@ -43,6 +44,14 @@ RECIPE = {
 }
 # Not from the paper.
 OURS = {"ema_decay": 0.9998, "warmup_steps": 1000, "ohem_threshold": 0.7, "ohem_min_kept": 1 / 16}
+
+
+def test_every_lite_encoder_has_a_pretraining():
+    for size in "sml":
+        pretraining = load_experiment(f"imagenet/eseg_lite_{size}")
+        preset = load_experiment(f"cityscapes/eseg_lite_{size}").preset
+        assert pretraining.encoder == SPECS[preset].encoder
+        assert (pretraining.channels, pretraining.num_classes) == (1280, 1000)
 
 
 def test_every_row_of_the_paper_has_a_file():
@@ -112,8 +121,12 @@ def test_every_choice_of_the_recipe_is_in_the_file(name):
     tree = ast.parse((experiments_dir() / f"{name}.py").read_text())
     (call,) = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     given = {keyword.arg for keyword in call.keywords}
-    needed = {"preset", "load_weights", "data", "image_size", "batch_size", "scale"}
-    needed |= {"learning_rate", "warmup_steps"}
+    needed = {"data", "image_size", "batch_size", "learning_rate", "warmup_steps"}
+    if name.startswith("imagenet/"):
+        needed |= {"encoder", "channels", "dropout", "label_smoothing", "momentum", "weight_decay"}
+        needed |= {"ema_decay", "keep", "seed"}
+    else:
+        needed |= {"preset", "load_weights", "scale"}
     if name in ROWS or name.startswith("camvid/"):
         needed |= {"loss", "ohem_threshold", "ohem_min_kept", "momentum", "weight_decay"}
         needed |= {"augment", "photometric_distortion", "ema_decay", "val_every", "keep", "seed"}

@@ -3,7 +3,13 @@ import ast
 import pytest
 
 from eseg_keras.data.scenes import CLASS_NAMES
-from eseg_keras.training import Experiment, experiment_names, load_experiment
+from eseg_keras.training import (
+    ClassificationExperiment,
+    Experiment,
+    experiment_names,
+    load_experiment,
+    override,
+)
 from eseg_keras.training.experiment import experiments_dir
 
 
@@ -15,7 +21,7 @@ def test_names_are_the_files():
 
 @pytest.mark.parametrize("name", experiment_names())
 def test_every_shipped_experiment_loads_and_says_what_to_expect(name):
-    assert isinstance(load_experiment(name), Experiment)
+    assert isinstance(load_experiment(name), Experiment | ClassificationExperiment)
     docstring = ast.get_docstring(ast.parse((experiments_dir() / f"{name}.py").read_text("utf-8")))
     for heading in (f"Command:  eseg train --experiment {name}", "Hardware:", "Time:", "Score:"):
         assert heading in docstring
@@ -84,3 +90,34 @@ def test_impossible_values_are_refused(values):
 def test_unknown_values_are_refused():
     with pytest.raises(TypeError, match="weight_decays"):
         Experiment(weight_decays=1e-4)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"long_side": -5}, "long_side must be at least 32. Received: -5"),
+        ({"seed": -1}, "seed must not be negative"),
+        ({"num_classes": 3, "class_weights": (1.0, 2.0)}, "class_weights must hold 3 numbers"),
+        ({"data": "camvid", "label_map": {11: 255}}, "label_map is for data='folders'"),
+        ({"data": "cityscapes", "val_split": "val"}, "val_split must be one of train, validation"),
+        ({"data": "ade20k", "class_names": ("road",)}, "class_names of ade20k cannot be changed"),
+        ({"loss": "dice", "class_weights": (1.0,)}, "takes no class_weights"),
+        ({"loss": "ohem", "label_smoothing": 0.1}, "label_smoothing is for the cross-entropy"),
+        ({"batch_size": 6, "micro_batches": 4}, "must be a multiple of micro_batches"),
+        ({"augment": False, "photometric_distortion": True}, "needs augment=True"),
+        ({"weight_decay": -1.0}, "weight_decay must not be negative"),
+        ({"ema_decay": 1.0}, "ema_decay must be from 0 to below 1"),
+        ({"clip_norm": 0.0}, "clip_norm must be positive"),
+        ({"ohem_min_kept": 2.0, "loss": "ohem"}, "min_kept"),
+        ({"label_smoothing": 1.5}, "label_smoothing"),
+    ],
+)
+def test_impossible_values_are_refused_before_any_file_is_opened(values, message):
+    with pytest.raises(ValueError, match=message):
+        Experiment(**values)
+
+
+def test_the_length_that_is_asked_for_is_the_one_that_counts():
+    experiment = Experiment(steps=1000)
+    assert override(experiment, ["epochs=3"]).steps is None
+    assert override(experiment, ["steps=5"]).steps == 5

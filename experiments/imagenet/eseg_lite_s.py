@@ -1,0 +1,45 @@
+"""The encoder of ESeg-Lite-S on ImageNet, to start Cityscapes and others from.
+
+Data: ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DATA/downloads/manual, prepared at the
+first start by tensorflow-datasets (`imagenet2012`). Folders of photos by class,
+DATA/train/CLASS and DATA/val/CLASS, work with `--set data=class_folders`.
+
+The paper pretrains its encoders and does not say how: the recipe is ours. The run leaves
+encoder.weights.h5, which `--set encoder_weights=FILE` of another experiment takes.
+
+Row:      none: a step towards Table 6
+Command:  eseg train --experiment imagenet/eseg_lite_s --data_dir DATA
+              --model_dir runs/imagenet/eseg_lite_s
+Hardware: 8 accelerators
+Time:     not run
+Reported: none: the paper gives no accuracy
+Score:    not run: needs the data
+"""
+
+from eseg_keras.training import ClassificationExperiment
+
+
+def get_experiment() -> ClassificationExperiment:
+    """Return the experiment."""
+    return ClassificationExperiment(
+        encoder="fused_efficientnet_s",
+        num_classes=1000,
+        channels=1280,
+        activation="relu",
+        dropout=0.2,
+        data="imagenet2012",
+        image_size=(224, 224),
+        batch_size=1024,
+        epochs=300,
+        label_smoothing=0.1,
+        learning_rate=0.5,
+        warmup_steps=6000,
+        momentum=0.9,
+        weight_decay=4e-5,
+        ema_decay=0.9999,
+        clip_norm=None,
+        val_every=1,
+        checkpoint_steps=500,
+        keep="last",
+        seed=0,
+    )
