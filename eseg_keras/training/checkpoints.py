@@ -1,5 +1,6 @@
 """Checkpoints of a run: everything that the rest of the training depends on, in one file."""
 
+import contextlib
 import json
 import logging
 from dataclasses import asdict, dataclass, field
@@ -103,7 +104,7 @@ def latest_checkpoint(directory: Path) -> Checkpoint:
             arrays = read_arrays(path)
             position = Position(**json.loads(str(arrays.pop("position"))))
         except (ArrayFileError, KeyError, ValueError, TypeError) as error:
-            _log.warning("%s. The one before it is used.", error)
+            _log.warning("%s cannot be used (%s). The one before it is.", path, error)
             continue
         return Checkpoint(position, arrays)
     return Checkpoint()
@@ -119,6 +120,7 @@ def restore(model: keras.Model, checkpoint: Checkpoint) -> None:
     Raises:
         ValueError: If the checkpoint is of another model or optimizer.
     """
+    _build_optimizer(model)
     variables = _variables(model)
     arrays = {k: v for k, v in checkpoint.arrays.items() if not k.startswith("metric/")}
     if variables.keys() != arrays.keys():
@@ -173,6 +175,15 @@ def metric_arrays(model: keras.Model) -> dict[str, np.ndarray]:
 def _metric_variables(model):
     # By number: the names of metrics' variables are those of layers, counted up in a process.
     return {f"metric/{i}": v for i, v in enumerate(model.metrics_variables)}
+
+
+def _build_optimizer(model):
+    """Make the momentum, which Keras does in the first step."""
+    if model.optimizer.built:
+        return
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    with model.distribute_strategy.scope() if on_tensorflow else contextlib.nullcontext():
+        model.optimizer.build(model.trainable_variables)
 
 
 def _variables(model):

@@ -203,8 +203,8 @@ class Experiment:
             raise ValueError(f"clip_norm must be positive, or none. Received: {self.clip_norm}")
         if not 0 < self.ohem_threshold <= 1 or not 0 <= self.ohem_min_kept <= 1:
             raise ValueError(
-                "ohem_threshold must be above 0 and at most 1, ohem_min_kept from 0 to 1. Received: "
-                f"{self.ohem_threshold}, {self.ohem_min_kept}"
+                "ohem_threshold must be above 0 and at most 1, ohem_min_kept from 0 to 1. "
+                f"Received: {self.ohem_threshold} and {self.ohem_min_kept}"
             )
         self._check_reading()
         if not 0 < self.scale[0] <= self.scale[1]:

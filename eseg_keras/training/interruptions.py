@@ -41,6 +41,8 @@ def sigterm_flag() -> Iterator[threading.Event]:
 class SaveInEpoch(keras.callbacks.Callback):
     """Save in the middle of an epoch: every so many steps, and before leaving after SIGTERM.
 
+    The end of `fit` is left to its caller: there nothing is saved and nothing raised.
+
     Args:
         save: Function of the number of batches of this call of `fit` that are done.
         every: Steps from one checkpoint to the next; `None` saves before leaving only.
@@ -69,8 +71,13 @@ class SaveInEpoch(keras.callbacks.Callback):
         self.done = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Save if it is time."""
+        """Save if it is time, but after the last step, which ends the epoch and is saved there."""
         before, self.done = self.done, batch + 1
+        if self.done == self.params["steps"]:
+            return
+        if self.done >= self.params["steps"]:
+            # The end of `fit`. It is saved behind it, with what the epoch logged.
+            return
         is_due = self.every is not None and (
             (self.step + before) // self.every < (self.step + self.done) // self.every
         )
@@ -108,12 +115,14 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Look at the loss, the mean over the epoch so far."""
+        # Several steps in one call may be more than are left.
+        last = min(batch, self.params["steps"] - 1)
         if np.isfinite(logs["loss"]):
-            self.done = batch + 1
+            self.done = last + 1
             return
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         check_labels(self.model.metrics, "training")
         raise NonFiniteLossError(
-            f"The loss is {float(logs['loss'])} {self.describe(self.done, batch)}"
+            f"The loss is {float(logs['loss'])} {self.describe(self.done, last)}"
         )

@@ -18,7 +18,12 @@ from eseg_keras.training.checkpoints import (
     save_checkpoint,
 )
 from eseg_keras.training.distribution import Distribution
-from eseg_keras.training.interruptions import SaveInEpoch, StopOnNonFiniteLoss, sigterm_flag
+from eseg_keras.training.interruptions import (
+    Preempted,
+    SaveInEpoch,
+    StopOnNonFiniteLoss,
+    sigterm_flag,
+)
 from eseg_keras.training.progress import TrainingProgress
 from eseg_keras.training.run_files import Log
 from eseg_keras.training.tensorboard import RunBoard
@@ -69,7 +74,9 @@ class Loop:
         data = self.distribution.dataset(self.batches, position.epoch)
         val_data = self.distribution.dataset(self.val_batches)
         is_validated = False
-        progress = TrainingProgress(self.num_steps, position.step, self.batches.order.batch_size)
+        progress = TrainingProgress(
+            self.num_steps, position.step, self.batches.order.batch_size, position.epoch
+        )
         with sigterm_flag() as leave, progress, self._named_errors():
             while position.step < self.num_steps or position.logs is not None:
                 epoch = position.epoch
@@ -152,6 +159,8 @@ class Loop:
         logs["learning_rate"] = float(rate)
         position = Position(position.step + last - first, epoch, last, logs)
         self._save(position)
+        if leave.is_set():
+            raise Preempted
         return position
 
     def _validate(self, data, callbacks):

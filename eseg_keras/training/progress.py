@@ -17,13 +17,15 @@ class TrainingProgress(keras.callbacks.Callback):
         num_steps: Steps of the whole run.
         step: Steps done before.
         batch_size: Images a step.
+        epoch: The epoch that the run begins with, from 0.
     """
 
-    def __init__(self, num_steps: int, step: int, batch_size: int):
+    def __init__(self, num_steps: int, step: int, batch_size: int, epoch: int = 0):
         super().__init__()
         self.num_steps = num_steps
         self.step = step
         self.batch_size = batch_size
+        self.epoch = epoch
         # What a run that begins with a validation has done in this epoch.
         self.done = 0
         self.began = time.monotonic()
@@ -55,8 +57,9 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Move the bar."""
-        self.step += batch + 1 - self.done
-        self.done = batch + 1
+        # Several steps in one call may be more than are left.
+        before, self.done = self.done, min(batch + 1, self.params["steps"])
+        self.step += self.done - before
         now = time.monotonic()
         if now - self.looked < _REFRESH and self.step < self.num_steps:
             return
@@ -70,7 +73,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         """Say why the bar stands still."""
-        self.bar.update(self.task, description=f"epoch {self.epoch + 1}, validating")
+        self.bar.update(self.task, description="validating")
 
     def images_per_second(self) -> float:
         """Return the speed of training in this epoch."""

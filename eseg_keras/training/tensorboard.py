@@ -52,7 +52,8 @@ class RunBoard(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Write the loss and the learning rate from time to time."""
-        before, self.done = self.done, batch + 1
+        # Several steps in one call may be more than are left.
+        before, self.done = self.done, min(batch + 1, self.params["steps"])
         first, last = self.step + before, self.step + self.done
         if first // _EVERY < last // _EVERY:
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))

@@ -1,0 +1,95 @@
+"""Times of training steps, and the memory that they took, on TensorFlow and JAX."""
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+
+# Steps at the begin of a block that do not count: the pipeline starts empty.
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Block:
+    """Seconds a step of one block: by the clock, and of processor time of all threads."""
+
+    wall: float
+    cpu: float
+    first_step: float
+
+
+def run_block(model, data, steps: int) -> Block:
+    """Run the steps of a block with `fit`, after the warm-up."""
+    import keras
+
+    ends = []
+
+    def note():
+        ends.append((time.perf_counter(), time.process_time()))
+
+    class Clock(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            note()
+
+        def on_train_batch_end(self, batch, logs=None):
+            # Waits for the device.
+            float(logs["loss"])
+            note()
+
+    model.fit(data, steps_per_epoch=WARM_UP + steps, shuffle=False, verbose=0, callbacks=[Clock()])
+    wall, cpu = (
+        (last - first) / steps for first, last in zip(ends[WARM_UP], ends[-1], strict=True)
+    )
+    return Block(wall, cpu, ends[1][0] - ends[0][0])
+
+
+def one_batch(batch, like):
+    """Return an endless data set of one batch.
+
+    Args:
+        batch: Tuple of arrays.
+        like: The data set that `fit` is given otherwise. On TensorFlow the result has the static
+            shapes of this one: with others the step would be another graph.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        dataset = tf.data.Dataset.from_tensors(batch).repeat()
+        variant = tf.data.experimental.to_variant(dataset)
+        return tf.data.experimental.from_variant(variant, like.element_spec)
+
+    class OneBatch(keras.utils.PyDataset):
+        def __len__(self):
+            return 1_000_000
+
+        def __getitem__(self, index):
+            return batch
+
+    return OneBatch()
+
+
+def check_device(device):
+    """Raise where the backend has no such device."""
+    import keras
+
+    devices = keras.distribution.list_devices()
+    if not devices[0].startswith(device):
+        raise ValueError(f"There is no {device}. {keras.backend.backend()} has {devices}.")
+
+
+def peak_memory() -> float:
+    """Return the most memory that was in use so far, in MB: of the device, or of this process."""
+    import keras
+
+    if not keras.distribution.list_devices()[0].startswith("gpu"):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (1e6 if sys.platform == "darwin" else 1e3 / 1.024)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 1e6
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 1e6

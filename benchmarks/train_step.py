@@ -1,0 +1,240 @@
+"""Speed and memory of the whole training step, what its average costs, and the wait for input.
+
+    python benchmarks/train_step.py --shrink 4 --batch_size 4
+    KERAS_BACKEND=jax python benchmarks/train_step.py --device gpu --steps 20
+
+The step is that of the Cityscapes experiments as `fit` runs it: OHEM, scores, weight decay and
+averaged weights, from random weights. The loss is read after every step, as `train` does. In turns,
+so that whatever else the machine does falls on all of them, three ways run a few steps each:
+
+- the whole step, on a batch that stays in memory;
+- the same without averaged weights;
+- the whole step through the input pipeline, from PNG files of the data set's size.
+
+The third against the first is what input costs. This counts the waiting, and also the time that
+threads of the pipeline take from the step where both need the same cores; a clock around the
+iterator would miss that. Files are read again and again, so they come from memory and not from a
+disk.
+
+Every preset and precision has a process of its own, for its memory. All cores that this process may
+use are used (`taskset -c 0 python ...` leaves one). Rows are written as they are measured; the same
+command goes on where it was stopped.
+"""
+
+import argparse
+import dataclasses
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from kept_rows import is_measured, read_rows, write_rows
+from machine import machine
+from step_timing import WARM_UP, check_device, one_batch, peak_memory, run_block
+
+PRESETS = ("eseg_lite_s", "eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l")
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What one row measures; a row that is there with the same values is not measured again."""
+
+    preset: str
+    precision: str
+    backend: str
+    device: str
+    shrink: int
+    batch_size: int
+    ema: str
+
+
+def main():
+    """Measure what the CSV does not hold yet, and print it, ratios first."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=("float32", "bfloat16", "float16"),
+        help="default: float32 and bfloat16, and on a GPU float16",
+    )
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="default: cpu")
+    parser.add_argument(
+        "--shrink",
+        type=int,
+        choices=(1, 2, 4, 8),
+        default=1,
+        help="divides the sides of crops and files; default: 1",
+    )
+    parser.add_argument("--batch_size", type=int, default=16, help="default: 16, the paper's")
+    parser.add_argument("--ema", choices=("both", "on"), default="both", help="default: both")
+    parser.add_argument("--steps", type=int, default=5, help="of a block; default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=9, help="at most; default: %(default)s")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=60.0,
+        help="no round of a row begins later, after the third; default: %(default)s",
+    )
+    default = Path(__file__).parent / "results" / "train_step.csv"
+    parser.add_argument("--output", type=Path, default=default, help="default: %(default)s")
+    arguments = parser.parse_args()
+
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if arguments.device == "cpu":
+        os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+    mixed = ("bfloat16", "float16") if arguments.device == "gpu" else ("bfloat16",)
+    settings = (arguments.device, arguments.shrink, arguments.batch_size, arguments.ema)
+    cases = [
+        Case(preset, precision, backend, *settings)
+        for precision in arguments.precisions or ("float32", *mixed)
+        for preset in arguments.presets
+    ]
+    failed = 0
+    for number, case in enumerate(cases, 1):
+        print(f"{number}/{len(cases)} {case.preset} {case.precision}", flush=True)
+        rows = read_rows(arguments.output)
+        if is_measured(rows, dataclasses.asdict(case)):
+            print("  measured before")
+            continue
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=spawn) as process:
+            try:
+                row = process.submit(
+                    measure, case, arguments.steps, arguments.rounds, arguments.seconds
+                ).result()
+            except Exception as error:  # Such as too little memory; others may fit.
+                failed += 1
+                print(f"  failed: {type(error).__name__}: {str(error)[:500]}", flush=True)
+                continue
+        print(summary(row), flush=True)
+        write_rows(arguments.output, [*rows, row])
+    print(f"Results: {arguments.output}")
+    sys.exit(1 if failed else 0)
+
+
+def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
+    """Measure one row, in a process in which nothing else ran."""
+    import numpy as np
+    from input_pipeline import Shape, make_files
+
+    from eseg_keras.training import load_experiment
+    from eseg_keras.training.data import training_batches
+    from eseg_keras.training.distribution import ONE_DEVICE
+    from eseg_keras.training.recipe import compile_model, initial_model
+
+    check_device(case.device)
+    experiment = load_experiment(f"cityscapes/{case.preset}")
+    experiment = dataclasses.replace(
+        experiment,
+        load_weights=False,
+        image_size=tuple(side // case.shrink for side in experiment.image_size),
+        batch_size=case.batch_size,
+        mixed_precision=None if case.precision == "float32" else case.precision,
+    )
+
+    def compiled(experiment):
+        model = initial_model(experiment)
+        compile_model(model, experiment, experiment.steps)
+        return model
+
+    with tempfile.TemporaryDirectory() as folder:
+        size = (1024 // case.shrink, 2048 // case.shrink)
+        files = make_files(Shape(size, ".png", experiment.image_size), Path(folder), 8)
+        # An epoch that no block comes to the end of.
+        times = 1 + case.batch_size * 4 * (WARM_UP + steps) // len(files)
+        examples = dataclasses.replace(
+            files, photos=files.photos * times, masks=files.masks * times
+        )
+        batches = training_batches(experiment, examples)
+        from_files = ONE_DEVICE.dataset(batches)
+        in_memory = one_batch(batches.batch(0, 0), from_files)
+
+        model = compiled(experiment)
+        ways = {"memory": (model, in_memory), "files": (model, from_files)}
+        memory_before = peak_memory()
+        # What follows is compiled here, and the peak is that of the whole step alone.
+        first = [run_block(*way, steps) for way in ways.values()][0]
+        peak = peak_memory()
+        if case.ema == "both":
+            plain = compiled(dataclasses.replace(experiment, ema_decay=None))
+            ways["memory, no average"] = (plain, in_memory)
+            run_block(*ways["memory, no average"], steps)
+
+        blocks = {way: [] for way in ways}
+        begun = time.monotonic()
+        for round_ in range(rounds):
+            if round_ >= 3 and time.monotonic() - begun > seconds:
+                break
+            for way in list(ways)[:: 1 if round_ % 2 else -1]:
+                blocks[way].append(run_block(*ways[way], steps))
+            latest = ", ".join(
+                f"{way} {block[-1].wall * 1000:.0f}" for way, block in blocks.items()
+            )
+            print(f"  round {round_ + 1}, ms a step: {latest}", flush=True)
+
+    wall = {way: np.array([block.wall for block in those]) for way, those in blocks.items()}
+    cpu = {way: np.array([block.cpu for block in those]) for way, those in blocks.items()}
+    return {
+        **dataclasses.asdict(case),
+        "crop": "x".join(map(str, experiment.image_size)),
+        **average_percent("ema_percent", wall),
+        **average_percent("ema_cpu_percent", cpu),
+        **quartiles("input_percent", 100 * (1 - wall["memory"] / wall["files"])),
+        **quartiles("input_cpu_percent", 100 * (1 - cpu["memory"] / cpu["files"])),
+        **quartiles("images_per_second", case.batch_size / wall["files"]),
+        **quartiles("step_ms", 1000 * wall["memory"]),
+        **quartiles("step_cpu_ms", 1000 * cpu["memory"]),
+        "peak_memory_mb": round(peak),
+        "memory_before_mb": round(memory_before),
+        # With tracing and compiling.
+        "first_step_seconds": round(first.first_step, 1),
+        "rounds": len(wall["memory"]),
+        "steps": steps,
+        # Above the number of cores, something else was running as well.
+        "load_average": round(os.getloadavg()[0], 1),
+        **machine(),
+    }
+
+
+def average_percent(name, seconds):
+    """Return the columns of what averaged weights add to a step, empty if that was not measured."""
+    if "memory, no average" not in seconds:
+        return dict.fromkeys(quartiles(name, [0.0]), "")
+    return quartiles(name, 100 * (seconds["memory"] / seconds["memory, no average"] - 1))
+
+
+def quartiles(name, values):
+    """Return three columns: the median, and the ends of the middle half."""
+    import numpy as np
+
+    low, median, high = np.percentile(values, (25, 50, 75)).round(2)
+    return {name: median, f"{name}_lower_quartile": low, f"{name}_upper_quartile": high}
+
+
+def summary(row: dict) -> str:
+    """Return what a row says, in words."""
+
+    def spread(name):
+        return f"{row[name]} ({row[f'{name}_lower_quartile']} to {row[f'{name}_upper_quartile']})"
+
+    average = (
+        f"  averaged weights: {spread('ema_percent')}% more time a step, "
+        f"{spread('ema_cpu_percent')}% more processor time\n"
+    )
+    return (
+        (average if row["ema_percent"] != "" else "")
+        + f"  input: {spread('input_percent')}% of the time, "
+        + f"{spread('input_cpu_percent')}% of the processor time\n"
+        + f"  {spread('images_per_second')} images a second, {row['batch_size']} of {row['crop']}\n"
+        + f"  {row['peak_memory_mb']} MB, {row['memory_before_mb']} before the first step; "
+        + f"load average {row['load_average']}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The benchmark of the training step runs, and goes on where it was stopped."""
+
+import csv
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+
+BENCHMARK = pathlib.Path(__file__).parents[2] / "benchmarks" / "train_step.py"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(keras.backend.backend() == "torch", reason="trains on TensorFlow and JAX"),
+]
+
+
+def run(output, *options):
+    tiny = ["--shrink", "8", "--batch_size", "2", "--steps", "1", "--rounds", "1"]
+    command = [sys.executable, BENCHMARK, *tiny, "--output", output, *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+def test_rows_are_measured_once_and_kept(tmp_path):
+    output = tmp_path / "train_step.csv"
+    options = ["--presets", "eseg_lite_s", "--precisions", "float32"]
+    done = run(output, *options)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    (row,) = csv.DictReader(output.open())
+    assert (row["preset"], row["crop"], row["batch_size"]) == ("eseg_lite_s", "128x128", "2")
+    assert row["backend"] == keras.backend.backend()
+    # Time itself is no matter for a test; these two ways of telling it cannot disagree.
+    speed = float(row["images_per_second"])
+    share = float(row["input_percent"]) / 100
+    seconds = float(row["step_ms"]) / 1000
+    assert speed == pytest.approx(2 / seconds * (1 - share), rel=0.02)
+    assert float(row["ema_percent"]) > -100
+    assert int(row["peak_memory_mb"]) > int(row["memory_before_mb"]) > 100
+
+    before = output.read_text()
+    done = run(output, *options)
+    assert done.returncode == 0 and "measured before" in done.stdout, done.stdout + done.stderr
+    assert output.read_text() == before
+
+
+def test_a_row_that_fails_is_no_row(tmp_path):
+    output = tmp_path / "train_step.csv"
+    options = ["--presets", "eseg_lite_s", "--precisions", "float32", "--device", "gpu"]
+    if any(name.startswith("gpu") for name in keras.distribution.list_devices()):
+        pytest.skip("there is a GPU")
+    done = run(output, *options)
+    assert done.returncode == 1 and "failed" in done.stdout, done.stdout + done.stderr[-2000:]
+    assert not output.exists()

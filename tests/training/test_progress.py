@@ -1,0 +1,127 @@
+"""What is seen of a run while it trains."""
+
+import io
+import os
+import pty
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from rich.console import Console
+
+from eseg_keras.training import progress as module
+from eseg_keras.training.progress import TrainingProgress
+
+LOGS = {"loss": 1.23456, "mean_iou": 0.5, "pixel_accuracy": 0.9}
+
+
+def train(progress, batches=(0, 1, 2), steps=3, epoch=0, pause=0.0):
+    """Call what `fit` calls."""
+    progress.set_params({"steps": steps})
+    progress.on_train_begin()
+    progress.on_epoch_begin(epoch)
+    for batch in batches:
+        time.sleep(pause)
+        progress.on_train_batch_end(batch, LOGS)
+    progress.on_epoch_end(epoch, LOGS)
+
+
+def test_a_line_an_epoch_where_there_is_no_terminal(capsys):
+    with TrainingProgress(12, 6, 4) as progress:
+        train(progress, epoch=2, pause=0.01)
+        speed = progress.images_per_second()
+        progress.on_test_begin()
+        progress.print_epoch(2, {**LOGS, "val_loss": 2.0, "val_mean_iou": 0.25}, 12.34)
+        train(progress, epoch=3)
+        progress.print_epoch(3, {"loss": 1.0, "accuracy": 0.5, "val_accuracy": 0.75}, 100.0)
+    # Three batches of 4 images in 0.03 seconds or a little more.
+    assert 10 < speed <= 400
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch   3  step 9/12  12.3 images/s  loss 1.2346  mIoU 0.5000  val loss 2.0000  "
+        "val mIoU 0.2500",
+        "epoch   4  step 12/12  100.0 images/s  loss 1.0000  accuracy 0.5000  val accuracy 0.7500",
+    ]
+
+
+def test_lines_are_not_wrapped_or_marked_up(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "20")
+    with TrainingProgress(3, 0, 1) as progress:
+        train(progress)
+        progress.print_epoch(0, LOGS, 1.0)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_run_that_begins_with_a_validation(capsys):
+    with TrainingProgress(3, 3, 1) as progress:
+        progress.on_test_begin()
+        assert progress.images_per_second() == 0
+        progress.print_epoch(0, LOGS, progress.images_per_second())
+    assert capsys.readouterr().err.startswith("epoch   1  step 3/3  0.0 images/s")
+
+
+def test_several_steps_a_call_do_not_overshoot():
+    progress = TrainingProgress(6, 0, 1)
+    for epoch in range(2):
+        train(progress, batches=(1, 3), epoch=epoch)
+    assert progress.step == 6
+
+
+def test_fit_and_evaluate_drive_it(capsys):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(loss="mse", jit_compile=False)
+    data = np.ones((5, 2)), np.ones((5, 1))
+    with TrainingProgress(3, 0, 2) as progress:
+        model.fit(*data, batch_size=2, verbose=0, callbacks=[progress])
+        model.evaluate(*data, verbose=0, callbacks=[progress])
+    assert progress.step == 3 and progress.done == 3
+    assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """A console that is a terminal and remembers what it was sent."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=160)
+    monkeypatch.setattr(module, "Console", lambda stderr: console)
+    monkeypatch.setattr(module, "_REFRESH", 0)
+    return console
+
+
+def test_the_bar_shows_how_far_and_how_good(recorded):
+    progress = TrainingProgress(10, 4, 2)
+    assert not progress.bar.disable
+    train(progress, epoch=1, pause=0.05)
+
+    def shown():
+        with recorded.capture() as capture:
+            recorded.print(progress.bar.make_tasks_table(progress.bar.tasks))
+        return capture.get()
+
+    text = shown()
+    assert "epoch 2" in text and " 7/10" in text and "━" in text
+    assert "images/s  loss 1.2346  mIoU 0.5000" in text
+    # Three steps to go: a time of minutes and seconds.
+    seconds = progress.bar.tasks[0].time_remaining
+    assert seconds is not None and 0 <= seconds < 10
+    assert "00:0" in text
+    progress.on_test_begin()
+    assert "validating" in shown()
+
+
+def test_on_a_terminal_it_is_drawn_and_taken_away(monkeypatch):
+    monkeypatch.setattr(module, "_REFRESH", 0)
+    monkeypatch.setenv("TERM", "xterm")
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with TrainingProgress(3, 0, 1) as progress:
+            train(progress, pause=0.15)
+            progress.print_epoch(0, LOGS, 1.0)
+        terminal.flush()
+        os.set_blocking(leader, False)
+        text = os.read(leader, 100_000).decode()
+    os.close(leader)
+    assert "3/3" in text and "loss 1.2346" in text and "step 3/3  1.0 images/s" in text
+    # The cursor is shown again, and the bar's line erased.
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l") and "\x1b[2K" in text
