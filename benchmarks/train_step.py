@@ -97,8 +97,7 @@ def main():
     failed = 0
     for number, case in enumerate(cases, 1):
         print(f"{number}/{len(cases)} {case.preset} {case.precision}", flush=True)
-        rows = read_rows(arguments.output)
-        if is_measured(rows, dataclasses.asdict(case)):
+        if is_measured(read_rows(arguments.output), dataclasses.asdict(case)):
             print("  measured before")
             continue
         spawn = multiprocessing.get_context("spawn")
@@ -112,7 +111,7 @@ def main():
                 print(f"  failed: {type(error).__name__}: {str(error)[:500]}", flush=True)
                 continue
         print(summary(row), flush=True)
-        write_rows(arguments.output, [*rows, row])
+        write_rows(arguments.output, [*read_rows(arguments.output), row])
     print(f"Results: {arguments.output}")
     sys.exit(1 if failed else 0)
 

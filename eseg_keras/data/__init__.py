@@ -5,8 +5,8 @@ from eseg_keras.data.batches import Batches
 from eseg_keras.data.class_weights import balanced_class_weights
 from eseg_keras.data.datasets import load, mapillary_to_cityscapes
 from eseg_keras.data.folder_checks import FolderError
-from eseg_keras.data.folder_examples import FolderExamples
-from eseg_keras.data.folders import folder_batches, from_folders, open_folders
+from eseg_keras.data.folder_examples import FolderExamples, open_folders
+from eseg_keras.data.folders import folder_batches, from_folders
 from eseg_keras.data.image_files import ImageFileError
 from eseg_keras.data.label_maps import LabelReader
 from eseg_keras.data.photometric_distortion import PhotometricDistortion

