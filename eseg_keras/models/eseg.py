@@ -411,7 +411,8 @@ class ESeg(TrainingModel):
         >>> model.copy_weights(source)
         """
         pairs = [(self.encoder, source.encoder), (self.decoder, source.decoder)]
-        pairs += zip(self.head.layers, source.head.layers, strict=True)
+        # Networks of other levels have heads of other layers; then the decoders differ, too.
+        pairs += zip(self.head.layers, source.head.layers, strict=False)
         if self.num_classes != source.num_classes:
             pairs = [(new, old) for new, old in pairs if new.name != "classifier"]
         for new, old in pairs:

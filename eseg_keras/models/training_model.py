@@ -75,11 +75,21 @@ class TrainingModel(keras.Model):
                 f"micro_batches={micro_batches} on PyTorch. Lower the batch size instead."
             )
         optimizer = keras.optimizers.get(optimizer)
-        _check_clipping(optimizer)
+        # An optimizer that scales the loss leaves clipping to the one inside.
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if clip_norm is not None or self.clip_norm is not None:
+            # Ours, of a `compile` before or of a file.
+            inner.global_clipnorm = None
+        _check_clipping(inner)
         if clip_norm is not None:
             # On several replicas Keras clips before it adds their gradients up. The step averages
             # them first (see `tensorflow_step`), and the sum of the averages is then clipped.
-            optimizer.global_clipnorm = clip_norm / num_replicas()
+            inner.global_clipnorm = clip_norm / num_replicas()
+        if ema_decay is not None and getattr(optimizer, "built", False):
+            raise ValueError(
+                "Averages are variables of the optimizer, and this one has been trained with: pass "
+                f"a new one. Received: ema_decay={ema_decay} and an optimizer that is built."
+            )
         super().compile(optimizer, *args, **kwargs)
         self.weight_decay = weight_decay
         self.ema_decay = ema_decay

@@ -65,8 +65,16 @@ class Loop:
 
         Raises:
             Preempted: After SIGTERM, once the state is saved.
-            ValueError: If the loss is not finite, or images cannot be read.
+            ValueError: If the loss is not finite, images cannot be read, or the last epoch cannot
+                be cut where the run ends.
         """
+        rest = self.num_steps % len(self.batches)
+        if rest % self.model.steps_per_execution:
+            raise ValueError(
+                f"The last epoch has {rest} of {len(self.batches)} steps, which is no multiple of "
+                f"steps_per_execution={self.model.steps_per_execution}: Keras would train past the "
+                "end. Change steps, or steps_per_execution."
+            )
         checkpoint = latest_checkpoint(self.model_dir / "checkpoints")
         position, best = self._start(checkpoint)
         if self.board is not None:

@@ -63,6 +63,11 @@ def load_any(source: str) -> ESeg:
             )
         return model
     if (path / "config.json").is_file() and (path / "log.csv").is_file():
+        if (path / "encoder.weights.h5").is_file():
+            raise ValueError(
+                f"{source} holds a pretrained encoder and no whole network: pass its file as "
+                f"encoder_weights={path / 'encoder.weights.h5'}."
+            )
         if not (path / "preset").is_dir():
             raise ValueError(
                 f"The run in {source} is not finished: it has no preset yet. Let it end (the same "

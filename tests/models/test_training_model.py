@@ -202,6 +202,27 @@ def test_clipping_bounds_the_whole_gradient():
     np.testing.assert_allclose(change(norm * 3), plain, atol=norm * 1e-5)
 
 
+def test_clipping_ends_with_the_compile_that_asked_for_it(tmp_path):
+    model = small_model()
+    model.compile(keras.optimizers.SGD(0.1), clip_norm=0.01)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert (loaded.clip_norm, loaded.optimizer.global_clipnorm) == (0.01, 0.01)
+    model.compile(model.optimizer)
+    assert model.optimizer.global_clipnorm is None
+    # The one that clips is inside the one that scales the loss.
+    scaling = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+    model.compile(scaling, clip_norm=0.5)
+    assert scaling.inner_optimizer.global_clipnorm == 0.5
+
+
+def test_averages_need_an_optimizer_of_their_own():
+    model = small_model()
+    model.compile(keras.optimizers.SGD(0.1), ema_decay=0.9)
+    with pytest.raises(ValueError, match="pass a new one"):
+        model.compile(model.optimizer, ema_decay=0.9)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
