@@ -21,9 +21,11 @@ BUILD_FILES = $(shell git ls-files --cached --others --exclude-standard \
 	'BUILD' '*/BUILD' 'MODULE.bazel' '*.bzl')
 
 # What runs on every backend.
-CORE_TESTS := tests/backends tests/layers/test_layers.py tests/losses tests/metrics
+CORE_TESTS := tests/backends tests/layers/test_layers.py tests/losses tests/metrics \
+	tests/models/test_training_model.py
 
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
+BACKENDS_PYTEST := $(ONE_THREAD) $(BACKENDS)/bin/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 .PHONY: help env backends demo test test-slow test-backends lint format bazel-check \
@@ -55,7 +57,8 @@ backends: $(BACKENDS_STAMP)
 $(BACKENDS_STAMP): setup.py
 	test -x $(BACKENDS)/bin/python || $(PYTHON) -m venv $(BACKENDS)
 	$(BACKENDS)/bin/python -m pip install --quiet --upgrade pip
-	$(BACKENDS)/bin/python -m pip install --quiet --editable ".[jax]" "$(TORCH)" pytest hypothesis
+	$(BACKENDS)/bin/python -m pip install --quiet --editable ".[jax]" "$(TORCH)" \
+		pytest pytest-xdist hypothesis
 	! $(BACKENDS)/bin/python -c "import tensorflow" 2>/dev/null
 	touch $@
 
@@ -77,8 +80,8 @@ test-slow: env bazel-check test-backends
 	$(PYTEST) -m slow
 
 test-backends: backends
-	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest $(CORE_TESTS)
-	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest $(CORE_TESTS)
+	KERAS_BACKEND=jax $(BACKENDS_PYTEST) $(CORE_TESTS)
+	KERAS_BACKEND=torch $(BACKENDS_PYTEST) $(CORE_TESTS)
 
 lint: env
 	$(BIN)/ruff check .

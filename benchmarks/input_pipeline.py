@@ -233,7 +233,7 @@ def make_files(shape: Shape, folder: Path, count: int) -> FolderExamples:
             photos[-1], **({"quality": 90} if ".jpg" in shape.suffix else {})
         )
         mask.save(masks[-1])
-    return FolderExamples(tuple(photos), tuple(masks), LabelReader(8), shape.long_side)
+    return FolderExamples(tuple(photos), tuple(masks), LabelReader(8), 8, shape.long_side)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def _train(experiment, model_dir, data_dir, options):
 
 
 def _pretrain(experiment, model_dir, data_dir, options):
-    from eseg_keras.training.pretrain import ENCODER_FILE, pretrain
+    from eseg_keras.training.pretraining import ENCODER_FILE, pretrain
 
     metrics = pretrain(experiment, model_dir, data_dir, **options)
     print(f"Validation, {metrics['num_images']} images: accuracy {metrics['accuracy']:.4f}")

@@ -10,5 +10,5 @@ from eseg_keras.training.experiment import load_experiment as load_experiment
 from eseg_keras.training.interruptions import NonFiniteLossError as NonFiniteLossError
 from eseg_keras.training.interruptions import Preempted as Preempted
 from eseg_keras.training.overrides import override as override
-from eseg_keras.training.pretrain import pretrain as pretrain
+from eseg_keras.training.pretraining import pretrain as pretrain
 from eseg_keras.training.run import train as train
