@@ -28,6 +28,12 @@ TENSORBOARD = "tensorboard>=2.18"
 # read in any order, and without TensorFlow.
 DATA = ["tensorflow-datasets>=4.9.9", "importlib_resources>=6", "array_record>=0.8"]
 
+# Plots, and the report of an evaluation.
+MATPLOTLIB = "matplotlib>=3.9"
+
+# Brings FFmpeg with it.
+VIDEO = "av>=17"
+
 EXTRAS = {
     "tensorflow": [f"tensorflow{TENSORFLOW}", TENSORBOARD],
     "tensorflow-cpu": [f"tensorflow-cpu{TENSORFLOW}", TENSORBOARD],
@@ -38,11 +44,16 @@ EXTRAS = {
     "data": DATA,
     "export": ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.20", "ai-edge-litert>=2.0"],
     "hub": ["huggingface_hub>=0.34"],
-    "visualization": ["matplotlib>=3.9"],
-    "docs": ["matplotlib>=3.9", "nbformat>=5.10", "nbclient>=0.10", "ipykernel>=6.29"],
+    "visualization": [MATPLOTLIB],
+    "video": [VIDEO],
+    "docs": [MATPLOTLIB, "nbformat>=5.10", "nbclient>=0.10", "ipykernel>=6.29"],
     "dev": [
         *DATA,
+        MATPLOTLIB,
+        VIDEO,
         "build>=1.2",
+        # The official scores of Cityscapes, to compare ours with.
+        "cityscapesscripts>=2.3",
         "hypothesis>=6.100",
         "pytest>=8",
         "pytest-xdist>=3.6",

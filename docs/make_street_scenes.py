@@ -10,7 +10,7 @@ from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.data import render_scene
-from eseg_keras.inference import add_legend, overlay
+from eseg_keras.visualization import add_legend, overlay
 
 SCENES = (3, 8, 21)
 
@@ -23,7 +23,8 @@ def main():
         image, mask = render_scene(index, "test")
         annotated = overlay(image, mask, model.palette, alpha=0.8)
         predicted = overlay(image, model.segment(image), model.palette, alpha=0.8)
-        rows.append(np.concatenate([image, annotated, predicted], axis=1))
+        pictures = [image, annotated, predicted]
+        rows.append(np.concatenate([np.asarray(picture) for picture in pictures], axis=1))
     picture = add_legend(Image.fromarray(np.concatenate(rows)), model.class_names, model.palette)
     picture.save(pathlib.Path(__file__).with_name("street_scenes.png"), optimize=True)
 

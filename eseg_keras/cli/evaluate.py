@@ -1,20 +1,30 @@
 """`eseg evaluate`."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
 from eseg_keras.cli.model_flags import add_model_arguments, load_model
+from eseg_keras.cli.predictor_flags import (
+    add_predictor_arguments,
+    describe_view,
+    make_predictor,
+)
 
-# What `--set` may change, by what the images are: how they are read, and nothing of the training.
-READING = ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label", "long_side")
+# What `--set` may change, by what the images are: how they are read and at which size the network
+# sees them, and nothing of the training.
+SEEN = ("long_side", "val_size")
+READING = ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label", *SEEN)
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
-SCENES = ("val_examples", "image_size", "seed")
+DATA_SETS = ("val_split", *SEEN)
+SCENES = ("val_examples", "image_size", "seed", "val_size")
 
 HELP = "score a model on photos with masks"
 EXAMPLE = [
-    "eseg evaluate --model_dir runs/demo",
+    "eseg evaluate --model_dir runs/demo --report runs/demo/report",
     "eseg evaluate --preset runs/photos/preset --images photos/val --masks masks/val \\",
     "    --set label_map=11:255 --output scores.json",
+    "eseg evaluate --model_dir runs/cityscapes/eseg_s --set val_split=test --submission results",
 ]
 
 
@@ -32,26 +42,32 @@ def add_arguments(parser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change how the images are read, such as label_map=11:255; may be repeated",
+        help="change which images are read and how, such as val_split=test for a published data "
+        "set or label_map=11:255 for folders; may be repeated",
     )
-    parser.add_argument("--output", help="JSON file for the scores")
+    parser.add_argument(
+        "--output", help="file for the scores: .json (everything) or .csv (a row a class)"
+    )
+    parser.add_argument(
+        "--report", metavar="DIR", help="folder for a web page with the scores and worst images"
+    )
+    parser.add_argument(
+        "--submission",
+        metavar="DIR",
+        help="new folder for the label maps that the servers of Cityscapes and ADE20K take; with "
+        "--images alone, or the test split of Cityscapes, nothing is scored",
+    )
+    add_predictor_arguments(parser)
 
 
 def run(args) -> int:
     """Evaluate, print the scores and write them."""
-    from eseg_keras.training.overrides import override
-
-    if bool(args.images) != bool(args.masks):
-        raise ValueError("--images and --masks go together: give both, or neither.")
-    if args.images and args.experiment:
-        raise ValueError("--images and --experiment both name the images: give one of them.")
     experiment, data_dir = _experiment(args)
-    assignments = [] if args.long_side is None else [f"long_side={args.long_side}"]
-    if args.images:
-        keys = READING
-    else:
-        keys = FOLDERS if experiment.data == "folders" else SCENES
-    experiment = override(experiment, [*args.set, *assignments], keys)
+    # The labels of this split are dummies; the true ones are on the server.
+    is_secret = (experiment.data, experiment.val_split) == ("cityscapes", "test")
+    has_labels = not is_secret and bool(args.masks or not args.images)
+    _check_outputs(args, has_labels)
+    photos = None if has_labels or is_secret else _photos(args.images)
     model = load_model(args)
     if args.images:
         experiment = dataclasses.replace(
@@ -60,42 +76,176 @@ def run(args) -> int:
             class_names=model.class_names,
             ignore_label=model.ignore_label,
         )
-
-    from rich.progress import track
-
-    from eseg_keras.cli.tables import print_scores
-    from eseg_keras.inference.evaluation import evaluate
-    from eseg_keras.training.data import open_examples, validation_batches
-    from eseg_keras.training.run_files import write_json
-
     if experiment.num_classes != model.num_classes:
         raise ValueError(
             f"The model has {model.num_classes} classes, the images have "
             f"{experiment.num_classes}. Choose a model that was trained on these classes."
         )
-    examples = open_examples(experiment, "validation", data_dir)
-    batches = validation_batches(experiment, examples).to_py_dataset()
-    scores = evaluate(model, track(batches, "Evaluating", transient=True)).as_dict()
-    print_scores(scores, title="Evaluation")
-    if args.output:
-        write_json(Path(args.output), scores)
-        print(f"Scores: {args.output}")
+    # Scenes are drawn at any size: training does not scale them either.
+    long_side = None if experiment.data == "street_scenes" else experiment.long_side
+    predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.val_size)
+    benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
+    if photos:
+        _submit(args, benchmark, model, predictor.predict(photos), list(map(str, photos)))
+        return 0
+
+    from eseg_keras.evaluation.scoring import predictions_and_masks
+    from eseg_keras.training.data import open_examples
+
+    # Scores are taken at the size of the masks: only the network sees another.
+    own_size = dataclasses.replace(experiment, long_side=None)
+    examples = open_examples(own_size, "validation", data_dir)
+    if is_secret:
+        predictions = (p for p, _ in predictions_and_masks(predictor, examples))
+        names = [examples.name(index) for index in range(len(examples))]
+        _submit(args, benchmark, model, predictions, names)
+        print("Nothing was scored: the labels of the test split are secret.")
+    else:
+        _evaluate(args, benchmark, model, predictor, examples)
     return 0
 
 
 def _experiment(args):
+    """The experiment with all changes, and where its data lies."""
     from eseg_keras.training.experiment import Experiment, load_experiment
+    from eseg_keras.training.overrides import override
     from eseg_keras.training.run_files import read_config
 
+    if args.masks and not args.images or args.images and not (args.masks or args.submission):
+        raise ValueError(
+            "--images and --masks go together: give both, or neither. Without masks there is "
+            "nothing but a --submission to write."
+        )
+    if args.images and args.experiment:
+        raise ValueError("--images and --experiment both name the images: give one of them.")
+    data_dir = args.data_dir
     if args.images:
         # A run knows how its masks are to be read; only the folders are others.
         experiment = read_config(args.model_dir)[0] if args.model_dir else Experiment()
-        images, masks = (str(Path(folder).resolve()) for folder in (args.images, args.masks))
-        folders = {"data": "folders", "val_images": images, "val_masks": masks}
-        return dataclasses.replace(experiment, **folders), "."
-    if args.experiment:
-        return load_experiment(args.experiment), args.data_dir
-    if args.model_dir:
-        experiment, data_dir = read_config(args.model_dir)
-        return experiment, args.data_dir or data_dir
-    raise ValueError("Which images? Give --images and --masks, or --experiment.")
+        masks = args.masks or experiment.val_masks
+        folders = (str(Path(folder).resolve()) for folder in (args.images, masks))
+        changes = zip(("val_images", "val_masks"), folders, strict=True)
+        experiment = dataclasses.replace(experiment, data="folders", **dict(changes))
+        data_dir = "."
+        keys = READING if args.masks else SEEN
+    elif args.experiment:
+        experiment = load_experiment(args.experiment)
+        if not isinstance(experiment, Experiment):
+            raise ValueError(
+                f"{args.experiment} classifies whole images: give an experiment that segments."
+            )
+    elif args.model_dir:
+        experiment, run_data_dir = read_config(args.model_dir)
+        data_dir = data_dir or run_data_dir
+    else:
+        raise ValueError("Which images? Give --images and --masks, or --experiment.")
+    if not args.images:
+        keys = {"folders": FOLDERS, "street_scenes": SCENES}.get(experiment.data, DATA_SETS)
+    return override(experiment, args.set, keys), data_dir
+
+
+def _check_outputs(args, has_labels):
+    """Refuse outputs that cannot be written, before anything takes time."""
+    if args.output:
+        from eseg_keras.evaluation.score_files import check_suffix
+
+        check_suffix(args.output)
+    if args.report:
+        from eseg_keras.optional import require
+
+        require("matplotlib.figure", "visualization")
+        if Path(args.report).is_file():
+            raise ValueError(f"--report must be a folder, and {args.report} is a file.")
+    if has_labels:
+        return
+    if not args.submission:
+        raise ValueError(
+            "The labels of the test split of Cityscapes are secret, and there is nothing to score: "
+            "give --submission DIR, and upload what it writes."
+        )
+    if args.output or args.report:
+        raise ValueError(
+            "Without labels there are no scores for --output and --report: leave them out."
+        )
+
+
+def _photos(folder):
+    """The photos in a folder and those below: Cityscapes has one a city."""
+    from eseg_keras.inference.input_files import find_files
+
+    photos = [file.path for file in find_files([folder], recursive=True) if not file.is_video]
+    if not photos:
+        raise ValueError(f"{folder} holds videos alone: a submission is made of photos.")
+    return photos
+
+
+def _submission(args, benchmark, model, names):
+    from eseg_keras.evaluation.submission import Submission, benchmark_of
+
+    return Submission(args.submission, benchmark or benchmark_of(model.class_names), names)
+
+
+def _submit(args, benchmark, model, predictions, names):
+    """Write a submission and score nothing."""
+    with _submission(args, benchmark, model, names) as submission, _progress() as progress:
+        for prediction in progress.track(predictions, total=len(names), description="Predicting"):
+            submission.add(prediction.name, prediction.label_map)
+    _print_submission(args, len(names))
+
+
+def _print_submission(args, count):
+    print(f"Submission: {args.submission}, {count} label maps. Upload the folder as a zip archive.")
+
+
+def _evaluate(args, benchmark, model, predictor, examples):
+    """Score, print and write."""
+    from eseg_keras.cli.tables import print_scores, print_worst_images
+    from eseg_keras.evaluation.score_files import write_score_files, write_scores
+    from eseg_keras.evaluation.scoring import evaluate
+
+    names = [examples.name(index) for index in range(len(examples))]
+    submission, worst = contextlib.nullcontext(), None
+    if args.submission:
+        submission = _submission(args, benchmark, model, names)
+    if args.report:
+        from eseg_keras.evaluation.report import write_report
+        from eseg_keras.evaluation.worst_images import WorstImages
+
+        worst = WorstImages()
+    rules = benchmark or "default"
+    with submission, _progress() as progress:
+        task = progress.add_task("Evaluating", total=len(names))
+
+        def on_image(prediction, mask, scores):
+            if args.submission:
+                submission.add(prediction.name, prediction.label_map)
+            if args.report:
+                worst.add(prediction, mask, scores)
+            progress.advance(task)
+
+        evaluation = evaluate(predictor, examples, rules=rules, on_image=on_image)
+    print_scores(evaluation.summary(), title="Evaluation")
+    print_worst_images(evaluation.images)
+    if args.output:
+        write_scores(evaluation, args.output)
+        print(f"Scores: {args.output}")
+    if args.report:
+        write_score_files(evaluation, args.report)
+        details = {
+            "Model": args.preset or args.model_dir,
+            "Images": args.images or args.experiment or f"those of {args.model_dir}",
+            "Seen at": describe_view(predictor),
+        }
+        page = write_report(args.report, evaluation, worst, "Evaluation", details)
+        print(f"Report: {page}")
+    if args.submission:
+        _print_submission(args, len(names))
+
+
+def _progress():
+    """A bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)

@@ -9,13 +9,23 @@ from pathlib import Path
 from absl import app
 from absl.flags import argparse_flags
 
-from eseg_keras.cli import evaluate, experiments, predict, presets, scenes, summary, train
+from eseg_keras.cli import (
+    data_check,
+    evaluate,
+    experiments,
+    predict,
+    presets,
+    scenes,
+    summary,
+    train,
+)
 
 COMMANDS = {
     "train": train,
     "experiments": experiments,
     "evaluate": evaluate,
     "predict": predict,
+    "data-check": data_check,
     "summary": summary,
     "presets": presets,
     "scenes": scenes,

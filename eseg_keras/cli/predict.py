@@ -1,42 +1,162 @@
 """`eseg predict`."""
 
 from eseg_keras.cli.model_flags import add_model_arguments, load_model
+from eseg_keras.cli.predictor_flags import add_predictor_arguments, make_predictor
 
-HELP = "segment pictures: an overlay with a legend and a label map for each"
-EXAMPLE = ["eseg predict photo.jpg photos/val --model_dir runs/demo --output predictions"]
+MAPS = ("confidence", "entropy", "margin", "probabilities")
+
+HELP = "segment pictures and videos: overlays with a legend, and label maps"
+EXAMPLE = [
+    "eseg predict photo.jpg photos/val --model_dir runs/demo --output predictions",
+    "eseg predict drive.mp4 --preset eseg_lite_s_streets --output predictions --alpha 0.6",
+]
 
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures")
+    from argparse import BooleanOptionalAction
+
+    parser.add_argument(
+        "inputs", nargs="+", metavar="IN", help="pictures, videos, or folders of them"
+    )
     add_model_arguments(parser)
     parser.add_argument(
         "--output",
         required=True,
-        help="folder for overlays/NAME.png and labels/NAME.png (pixel values are class ids)",
+        help="folder for labels/NAME.png (pixel values are class ids), overlays/NAME.png and "
+        "videos/NAME.mp4 (without sound); a run that was killed goes on where it stopped",
+    )
+    parser.add_argument(
+        "--overlay",
+        action=BooleanOptionalAction,
+        default=True,
+        help="write the classes' colours over the pictures; default: yes",
     )
     parser.add_argument(
         "--alpha", type=float, default=0.5, help="strength of the colours, 0 to 1; default 0.5"
     )
+    parser.add_argument(
+        "--legend",
+        action=BooleanOptionalAction,
+        default=True,
+        help="name the classes below an overlay, unless that gets higher than half of a video; "
+        "default: yes",
+    )
+    parser.add_argument(
+        "--maps",
+        nargs="+",
+        choices=MAPS,
+        default=(),
+        metavar="MAP",
+        help="also write MAP/NAME.png, grey 0..255 for 0..1, of confidence, entropy or margin, "
+        "or probabilities/NAME.npz, float16 [H, W, C]",
+    )
+    parser.add_argument(
+        "--recursive", action="store_true", help="search folders below, too, and keep them"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="predict everything again; needed if --output holds other predictions",
+    )
+    parser.add_argument(
+        "--batch_size",
+        type=int,
+        default=1,
+        help="pictures of one size, or windows, at a time; default 1",
+    )
+    add_predictor_arguments(parser)
 
 
 def run(args) -> int:
-    """Segment the pictures one by one."""
-    from eseg_keras.inference.predict import find_images, predict_files
+    """Segment the files, and say at the end which cannot be used."""
+    from eseg_keras.inference.input_files import find_files
+    from eseg_keras.inference.prediction_job import predict_files
     from eseg_keras.training.run_files import read_config
 
     if not 0 <= args.alpha <= 1:
         raise ValueError(f"--alpha must be between 0 and 1. Received: {args.alpha}")
-    paths = find_images(args.inputs)
+    # Before the model is loaded, which takes longer.
+    find_files(args.inputs, args.recursive, leave_out=args.output)
     model = load_model(args)
-    long_side = args.long_side
-    if long_side is None and args.model_dir:
-        long_side = read_config(args.model_dir)[0].long_side
-
-    from rich.progress import track
-
-    written = predict_files(model, paths, args.output, alpha=args.alpha, long_side=long_side)
-    for _ in track(written, "Predicting", total=len(paths), transient=True):
-        pass
-    print(f"{len(paths)} pictures: {args.output}/overlays and {args.output}/labels")
+    size = {}
+    if args.model_dir and args.long_side is None and args.window is None:
+        size = {"long_side": read_config(args.model_dir)[0].long_side}
+    predictor = make_predictor(
+        args, model, batch_size=args.batch_size, maps=tuple(args.maps), **size
+    )
+    with _Progress() as progress:
+        files = predict_files(
+            predictor,
+            args.inputs,
+            args.output,
+            overlay=args.overlay,
+            alpha=args.alpha,
+            legend=args.legend,
+            recursive=args.recursive,
+            overwrite=args.overwrite,
+            on_progress=progress.show,
+        )
+    if files.written or files.skipped:
+        there = f", {len(files.skipped)} were there already" if files.skipped else ""
+        print(f"{_count(len(files.written))} predicted{there}: {args.output}")
+    if files.failed:
+        raise ValueError(_failures(files))
     return 0
+
+
+class _Progress:
+    """A bar on a terminal, nothing elsewhere."""
+
+    def __init__(self):
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("Predicting"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None, speed="")
+
+    def __enter__(self):
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._bar.stop()
+
+    def show(self, finished, total):
+        speed = self._bar.tasks[0].speed
+        self._bar.update(
+            self._task,
+            completed=finished,
+            total=total,
+            speed=f"{speed:.1f}/s" if speed else "",
+        )
+
+
+def _failures(files):
+    """One line for one file, a line each for several."""
+    problems = list(files.failed.values())
+    if len(problems) == 1:
+        return problems[0]
+    total = len(files.written) + len(files.skipped) + len(problems)
+    lines = "".join(f"\n  {problem}" for problem in problems)
+    return f"{len(problems)} of {total} files cannot be used:{lines}"
+
+
+def _count(number):
+    return f"{number} file{'' if number == 1 else 's'}"

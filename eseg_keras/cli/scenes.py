@@ -35,7 +35,7 @@ def run(args) -> int:
     from rich.progress import track
 
     from eseg_keras.data.scenes import PALETTE, render_scene
-    from eseg_keras.inference.overlays import label_image
+    from eseg_keras.visualization.overlays import label_image
 
     folders = [Path(args.output) / name for name in ("images", "annotations")]
     for folder in folders:

@@ -1,7 +1,23 @@
 """Tables in the terminal."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from eseg_keras.evaluation import ImageScores
+
+# Key in the scores, and what it is called.
+_MEANS = {
+    "mean_iou": "mean IoU",
+    "mean_category_iou": "mean IoU of categories",
+    "pixel_accuracy": "pixel accuracy",
+    "mean_accuracy": "mean accuracy",
+    "frequency_weighted_iou": "frequency-weighted IoU",
+    "score": "ADE20K score",
+}
 
 
 def print_table(table: Table) -> None:
@@ -14,17 +30,49 @@ def print_table(table: Table) -> None:
 
 
 def print_scores(scores: dict, title: str) -> None:
-    """Print per-class IoU, mean IoU and pixel accuracy.
+    """Print the scores of each class and of all.
 
     Args:
-        scores: As `Evaluation.as_dict()` returns them.
+        scores: As `Evaluation.summary()` returns them; a run of an earlier version has fewer.
         title: Title of the table.
     """
-    table = Table("class", title=f"{title}, {scores['num_images']} images")
+    count = scores["num_images"]
+    table = Table("class", title=f"{title}, {count} image{'s' * (count != 1)}")
     table.add_column("IoU %", justify="right")
+    table.add_column("accuracy %", justify="right")
+    accuracies = scores.get("per_class_accuracy", {})
     for name, iou in scores["per_class_iou"].items():
-        table.add_row(name, "absent" if iou is None else f"{100 * iou:.1f}")
+        table.add_row(name, _percent(iou), _percent(accuracies[name]) if accuracies else "")
     table.add_section()
-    table.add_row("mean IoU", f"{100 * scores['mean_iou']:.1f}", style="bold")
-    table.add_row("pixel accuracy", f"{100 * scores['pixel_accuracy']:.1f}")
+    for name, iou in scores.get("categories", {}).items():
+        table.add_row(f"category {name}", _percent(iou), "")
+    table.add_section()
+    for key, name in _MEANS.items():
+        if key in scores:
+            cells = [_percent(scores[key]), ""]
+            if "accuracy" in key:
+                cells.reverse()
+            table.add_row(name, *cells, style="bold" if key == "mean_iou" else None)
     print_table(table)
+
+
+def print_worst_images(images: Sequence["ImageScores"], count: int = 5) -> None:
+    """Print the images of the lowest mean IoU, the worst first.
+
+    Args:
+        images: Scores of all images.
+        count: How many to print at most.
+    """
+    scored = [scores for scores in images if scores.mean_iou is not None]
+    if not scored:
+        return
+    table = Table("worst images")
+    table.add_column("mean IoU %", justify="right")
+    table.add_column("accuracy %", justify="right")
+    for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:count]:
+        table.add_row(scores.name, _percent(scores.mean_iou), _percent(scores.pixel_accuracy))
+    print_table(table)
+
+
+def _percent(value):
+    return "absent" if value is None else f"{100 * value:.1f}"

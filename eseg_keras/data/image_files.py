@@ -1,16 +1,25 @@
 """Reading photos, and one way of saying what is wrong with an image file."""
 
+import contextlib
 import struct
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 """Suffixes, in lower case, of the files that are read as images."""
 
 # A folder may hold anything: only so many of the suffixes inside are named.
 _MOST_SUFFIXES = 8
+
+MAX_PIXELS = 178_956_970
+"""Pixels above which a photo is refused unless told otherwise, where Pillow refuses it too."""
 
 UNREADABLE = "cannot be read as an image: it is truncated, damaged, or another kind of file"
 
@@ -69,32 +78,101 @@ def is_lossless_webp(content: bytes) -> bool:
     return False
 
 
-def read_photo(path: str | Path) -> np.ndarray:
+def read_photo(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read a photo as it is meant to be seen.
 
     The rotation in its EXIF tags is applied. Grey, palette, CMYK and 16-bit photos become 8-bit
     RGB; transparency is dropped.
 
     Args:
-        path: JPEG, PNG, BMP or WebP file.
+        path: JPEG, PNG, BMP or WebP file, or another that Pillow reads.
+        max_pixels: Photos with more pixels are refused before they are decoded: a file of a few
+            kilobytes may hold more than the memory does. Defaults to Pillow's own limit.
 
     Returns:
         uint8 array [H, W, 3], RGB.
 
     Raises:
-        ImageFileError: If the file is not a whole image.
+        ImageFileError: If the file is not a whole image, or holds more than `max_pixels`.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
-        with Image.open(path) as picture:
-            picture = ImageOps.exif_transpose(picture)
-            if picture.mode.startswith("I"):
-                # Pillow would clip 16-bit grey to 255 instead of scaling it.
-                grey = np.clip(np.asarray(picture).astype(np.int64) / 257, 0, 255)
-                picture = Image.fromarray(np.round(grey).astype(np.uint8))
-            elif picture.mode == "P" and "transparency" in picture.info:
-                picture = picture.convert("RGBA")
-            return np.array(picture.convert("RGB"))
+        with _no_pillow_limit(), Image.open(path) as picture:
+            width, height = picture.size
+            if width * height <= max_pixels:
+                return rgb_pixels(picture)
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow lets many kinds through for damaged files.
         raise ImageFileError(path, [UNREADABLE]) from error
+    raise ImageFileError(
+        path,
+        [
+            f"has {width * height:,} pixels ({height}x{width}), more than the limit of "
+            f"{max_pixels:,}: if that is meant to be so, raise max_pixels"
+        ],
+    )
+
+
+def rgb_pixels(picture: "Image.Image") -> np.ndarray:
+    """Return the pixels of a Pillow image as it is meant to be seen.
+
+    Args:
+        picture: An image of any mode. The rotation in its EXIF tags is applied; grey, palette, CMYK
+            and 16-bit images become 8-bit RGB; transparency is dropped.
+
+    Returns:
+        uint8 array [H, W, 3], RGB.
+
+    Example:
+
+    >>> from PIL import Image
+    >>> from eseg_keras.data.image_files import rgb_pixels
+    >>> rgb_pixels(Image.new("L", (2, 1), 7)).tolist()
+    [[[7, 7, 7], [7, 7, 7]]]
+    """
+    from PIL import ExifTags, Image, ImageOps
+
+    # Nothing is turned or converted to what it is already: a large photo would be copied.
+    if picture.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):
+        # Pillow would clip 16-bit grey to 255 instead of scaling it.
+        grey = np.clip(np.asarray(picture).astype(np.int64) / 257, 0, 255)
+        picture = Image.fromarray(np.round(grey).astype(np.uint8))
+    elif picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    if picture.mode != "RGB":
+        picture = picture.convert("RGB")
+    return np.array(picture)
+
+
+class _NoPillowLimit:
+    """Lifts Pillow's own limit on pixels, one number for the whole process, for ours to hold.
+
+    Several threads may be inside at once: the last one out puts Pillow's limit back.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    @contextlib.contextmanager
+    def __call__(self):
+        from PIL import Image
+
+        with self._lock:
+            if not self._inside:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_no_pillow_limit = _NoPillowLimit()

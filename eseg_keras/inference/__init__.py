@@ -1,10 +1,13 @@
-"""From a trained model to figures and pictures."""
+"""From images to label maps."""
 
-from eseg_keras.inference.evaluation import Evaluation as Evaluation
-from eseg_keras.inference.evaluation import evaluate as evaluate
-from eseg_keras.inference.evaluation import evaluation_of as evaluation_of
-from eseg_keras.inference.legend import add_legend as add_legend
-from eseg_keras.inference.overlays import default_palette as default_palette
-from eseg_keras.inference.overlays import label_image as label_image
-from eseg_keras.inference.overlays import overlay as overlay
-from eseg_keras.inference.predict import predict_files as predict_files
+from eseg_keras.inference.images import image_array as image_array
+from eseg_keras.inference.prediction import Prediction as Prediction
+from eseg_keras.inference.prediction_job import PredictedFiles as PredictedFiles
+from eseg_keras.inference.prediction_job import predict_files as predict_files
+from eseg_keras.inference.predictor import TEST_TIME_SCALES as TEST_TIME_SCALES
+from eseg_keras.inference.predictor import Predictor as Predictor
+from eseg_keras.inference.uncertainty import confidence as confidence
+from eseg_keras.inference.uncertainty import entropy as entropy
+from eseg_keras.inference.uncertainty import margin as margin
+from eseg_keras.inference.video_writer import write_frames as write_frames
+from eseg_keras.inference.videos import read_frames as read_frames

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from eseg_keras.inference import evaluation_of
+from eseg_keras.evaluation import evaluation_of
 from eseg_keras.training.data import open_examples, training_batches, validation_batches
 from eseg_keras.training.distribution import StrategyName, make_distribution
 from eseg_keras.training.experiment import Experiment
@@ -107,7 +107,7 @@ def train(
     with model.averaged_weights():
         if experiment.keep == "best":
             loop.read_best()
-        metrics = evaluation_of(scores, model.class_names, len(val_examples)).as_dict()
+        metrics = evaluation_of(scores, model.class_names, len(val_examples)).summary()
         metrics |= {"epochs": epochs, "steps": num_steps, "best_mean_iou": best}
         metrics["skipped"] = sorted(batches.skipped | val_batches.skipped)
         if distribution.writes:

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from eseg_keras.data.batches import Batches
-from eseg_keras.inference import default_palette, overlay
 from eseg_keras.models import TrainingModel
 from eseg_keras.optional import require
+from eseg_keras.visualization import default_palette, overlay
 
 _log = logging.getLogger("eseg_keras")
 
@@ -119,7 +119,7 @@ def _panel(image, mask, prediction, palette):
     black = np.zeros_like(image)
     # Where nothing is labelled, the label map is black.
     pictures = [image, overlay(black, mask, palette, 1.0), overlay(black, prediction, palette, 1.0)]
-    return np.concatenate(pictures, axis=1)
+    return np.concatenate([np.asarray(picture) for picture in pictures], axis=1)
 
 
 def _encoded(panel):

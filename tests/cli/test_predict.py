@@ -1,15 +1,23 @@
+import os
+import pty
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.data.scenes import CLASS_NAMES, render_scene
+from eseg_keras.inference import Predictor, read_frames, write_frames
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
 
 
 def test_label_maps_are_those_of_the_model(eseg, preset, scenes, tmp_path):
-    status, out, _ = eseg("predict", scenes / "images", "--preset", preset, "--output", tmp_path)
-    assert status == 0 and "2 pictures" in out
+    command = ["predict", scenes / "images", "--preset", preset, "--output", tmp_path]
+    status, out, _ = eseg(*command)
+    assert (status, out) == (0, f"2 files predicted: {tmp_path}\n")
     model = ESeg.from_preset(str(preset))
     for index in range(2):
         image = np.asarray(Image.open(scenes / "images" / f"{index}.png"))
@@ -17,7 +25,41 @@ def test_label_maps_are_those_of_the_model(eseg, preset, scenes, tmp_path):
         assert labels.mode == "P"
         np.testing.assert_array_equal(labels, model.segment(image))
         overlay = Image.open(tmp_path / "overlays" / f"{index}.png")
-        assert overlay.width == image.shape[1]
+        assert overlay.width == image.shape[1] and overlay.height > image.shape[0]
+    assert eseg(*command)[1] == f"0 files predicted, 2 were there already: {tmp_path}\n"
+    assert eseg(*command, "--overwrite")[1] == f"2 files predicted: {tmp_path}\n"
+
+
+def test_flags_reach_the_predictor_and_the_outputs(eseg, preset, scenes, tmp_path):
+    status, _, err = eseg(
+        *("predict", scenes, "--recursive", "--preset", preset, "--output", tmp_path),
+        *("--alpha", 0.25, "--no-legend", "--maps", "confidence", "probabilities", "--tta"),
+        *("--batch_size", 2, "--min_confidence", 0.2),
+    )
+    assert status == 0, err
+    predictor = Predictor(
+        ESeg.from_preset(str(preset)),
+        scales=(0.5, 1, 2),
+        flip=True,
+        min_confidence=0.2,
+        maps=["confidence", "probabilities"],
+    )
+    expected = predictor(scenes / "images" / "1.png")
+    labels = Image.open(tmp_path / "labels" / "images" / "1.png")
+    np.testing.assert_array_equal(labels, expected.label_map)
+    overlay = Image.open(tmp_path / "overlays" / "images" / "1.png")
+    np.testing.assert_array_equal(overlay, expected.overlay(0.25, legend=False))
+    confidence = np.asarray(Image.open(tmp_path / "confidence" / "images" / "1.png"))
+    np.testing.assert_allclose(confidence / 255, expected.confidence, atol=0.003)
+    assert (tmp_path / "probabilities" / "annotations" / "0.npz").is_file()
+
+
+def test_a_video_becomes_a_video(eseg, preset, tmp_path):
+    clip = tmp_path / "clip.mp4"
+    write_frames(clip, [render_scene(0, "test", (64, 96))[0]] * 3)
+    status, out, err = eseg("predict", clip, "--preset", preset, "--output", tmp_path / "out")
+    assert (status, out) == (0, f"1 file predicted: {tmp_path / 'out'}\n"), err
+    assert len(list(read_frames(tmp_path / "out" / "videos" / "clip.mp4"))) == 3
 
 
 def test_a_run_is_used_at_the_size_it_was_trained_at(eseg, preset, tmp_path):
@@ -28,22 +70,34 @@ def test_a_run_is_used_at_the_size_it_was_trained_at(eseg, preset, tmp_path):
     model = ESeg.from_preset(str(preset))
 
     def written(*flags):
-        status, _, err = eseg("predict", tmp_path / "0.png", *flags, "--output", tmp_path / "out")
+        output = tmp_path / f"out{'_'.join(map(str, flags)).replace('/', '')}"
+        status, _, err = eseg("predict", tmp_path / "0.png", *flags, "--output", output)
         assert status == 0, err
-        return np.asarray(Image.open(tmp_path / "out" / "labels" / "0.png"))
-
-    def seen_at(size):
-        seen = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
-        labels = Image.fromarray(model.segment(np.asarray(seen)))
-        return np.asarray(labels.resize((128, 96), Image.Resampling.NEAREST))
+        return np.asarray(Image.open(output / "labels" / "0.png"))
 
     run = written("--model_dir", tmp_path / "run")
-    np.testing.assert_array_equal(run, seen_at((64, 48)))
+    np.testing.assert_array_equal(run, Predictor(model, long_side=64)(image).label_map)
     at_80 = written("--model_dir", tmp_path / "run", "--long_side", 80)
-    np.testing.assert_array_equal(at_80, seen_at((80, 60)))
+    np.testing.assert_array_equal(at_80, Predictor(model, long_side=80)(image).label_map)
     whole = written("--preset", preset)
     np.testing.assert_array_equal(whole, model.segment(image))
     assert (run != whole).any() and (run != at_80).any()
+
+
+def test_broken_files_are_told_at_the_end(eseg, preset, scenes, tmp_path):
+    broken, tiny = tmp_path / "broken.png", tmp_path / "tiny.png"
+    broken.write_bytes((scenes / "images" / "1.png").read_bytes()[:2000])
+    Image.new("RGB", (1, 1)).save(tiny)
+    image = scenes / "images" / "0.png"
+    output = tmp_path / "out"
+    command = ["predict", broken, image, tiny, "--preset", preset, "--output", output]
+    for counts in ("1 file predicted", "0 files predicted, 1 were there already"):
+        status, out, err = eseg(*command)
+        assert (status, out) == (2, f"{counts}: {output}\n")
+        first, *lines = err.splitlines()
+        assert first == "eseg predict: 2 of 3 files cannot be used:"
+        assert [line.split(": ")[0] for line in lines] == [f"  {broken}", f"  {tiny}"]
+    assert sorted(path.name for path in output.rglob("*.png")) == ["0.png", "0.png"]
 
 
 def test_mistakes_get_one_sentence_and_leave_nothing(eseg, preset, scenes, tmp_path):
@@ -53,18 +107,46 @@ def test_mistakes_get_one_sentence_and_leave_nothing(eseg, preset, scenes, tmp_p
     tiny = tmp_path / "tiny.png"
     Image.new("RGB", (1, 1)).save(tiny)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mp4").write_text("no video")
     image = scenes / "images" / "0.png"
     for arguments, message in [
         (["missing.png", "--preset", preset], "no file or folder missing.png"),
         ([tmp_path / "empty", "--preset", preset], "empty: no image inside"),
-        ([broken, "--preset", preset], "broken.png"),
-        ([image, tiny, "--preset", preset], f"{tiny} (1x1)"),
-        ([image, "--preset", preset, "--long_side", 20], "0.png (64x96, 13x20 at long_side=20)"),
+        ([broken, "--preset", preset], "broken.png: cannot be read as an image"),
+        ([tmp_path / "text.mp4", "--preset", preset], "text.mp4: cannot be read as a video"),
+        ([tiny, "--preset", preset], f"{tiny}: is 1x1 pixels"),
+        ([image, image, "--preset", preset], "same output names"),
+        ([image, "--preset", preset, "--max_pixels", 100], "limit of 100"),
+        ([image, "--preset", preset, "--long_side", 20], "at least 32"),
         ([image, "--preset", preset, "--alpha", 2], "--alpha"),
+        ([image, "--preset", preset, "--batch_size", 0], "batch_size"),
+        ([image, "--preset", preset, "--maps", "doubt"], "invalid choice: 'doubt'"),
         ([image, "--preset", "eseg_lite_z"], "Unknown preset 'eseg_lite_z'"),
         ([image, "--model_dir", tmp_path / "empty"], "holds no finished run"),
     ]:
-        status, _, err = eseg("predict", *arguments, "--output", output)
-        assert status == 2
+        status, out, err = eseg("predict", *arguments, "--output", output)
+        assert (status, out) == (2, "")
         assert message in err and err.count("\n") == 1
         assert not output.exists()
+
+
+def test_other_options_in_the_same_folder_are_refused(eseg, preset, scenes, tmp_path):
+    command = ["predict", scenes / "images", "--preset", preset, "--output", tmp_path]
+    assert eseg(*command)[0] == 0
+    status, _, err = eseg(*command, "--flip")
+    assert status == 2 and err.count("\n") == 1
+    assert "flip (False there, True here). Choose another --output, or pass --overwrite" in err
+    assert eseg(*command, "--flip", "--overwrite")[0] == 0
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_a_bar(preset, scenes, tmp_path):
+    reader, terminal = pty.openpty()
+    command = [sys.executable, "-m", "eseg_keras.cli.main", "predict", scenes / "images"]
+    command += ["--preset", preset, "--output", tmp_path / "out"]
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, env=environment)
+    os.close(terminal)
+    assert done.returncode == 0
+    assert done.stdout.decode() == f"2 files predicted: {tmp_path / 'out'}\n"
+    assert "Predicting" in os.read(reader, 1 << 16).decode()

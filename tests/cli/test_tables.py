@@ -2,6 +2,8 @@ import json
 from pathlib import Path
 
 from eseg_keras import ESeg
+from eseg_keras.cli.tables import print_scores, print_worst_images
+from eseg_keras.evaluation import ImageScores
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "architecture.json"
 
@@ -40,3 +42,30 @@ def test_summary_refuses_a_size(eseg):
 def test_summary_of_a_directory(eseg, preset):
     status, out, _ = eseg("summary", preset, "--image_size", 64, 96)
     assert status == 0 and "64x96" in out
+
+
+def cells(text):
+    """Rows of the printed table that hold anything."""
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines()]
+    return [row for row in rows if row]
+
+
+def test_scores_of_an_earlier_version(capsys):
+    scores = {"mean_iou": 0.5, "pixel_accuracy": 0.25, "per_class_iou": {"a": 0.5, "b": None}}
+    print_scores(scores | {"num_images": 1}, title="Validation")
+    text = capsys.readouterr().out
+    assert text.splitlines()[0].strip() == "Validation, 1 image"
+    assert cells(text) == [
+        ["a", "50.0", ""], ["b", "absent", ""],
+        ["mean IoU", "50.0", ""], ["pixel accuracy", "", "25.0"],
+    ]  # fmt: skip
+
+
+def test_the_worst_images_come_first(capsys):
+    images = [ImageScores(f"{i}.png", i / 10, i / 20, 9) for i in (3, 1, 6, 2, 5, 4)]
+    images.append(ImageScores("unlabelled.png", None, None, 0))
+    print_worst_images(images)
+    shown = cells(capsys.readouterr().out)
+    assert shown == [[f"{i}.png", f"{10 * i}.0", f"{5 * i}.0"] for i in (1, 2, 3, 4, 5)]
+    print_worst_images(images[-1:])
+    assert capsys.readouterr().out == ""

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from PIL import Image
 
 from eseg_keras.data import ImageFileError
-from eseg_keras.data.image_files import is_lossless_webp, no_images, read_photo
+from eseg_keras.data.image_files import is_lossless_webp, no_images, read_photo, rgb_pixels
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
@@ -99,3 +100,37 @@ def test_unreadable_files_are_named(tmp_path, damage, suffix):
         read_photo(path)
     assert caught.value.path == path
     assert len(caught.value.problems) == 1
+
+
+def test_pixels_are_counted_before_they_are_decoded(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(RGB).save(path)
+    whole = path.read_bytes()
+    # The header is enough to refuse it.
+    path.write_bytes(whole[:60])
+    with pytest.raises(ImageFileError, match="54 pixels .6x9., more than the limit of 53"):
+        read_photo(path, max_pixels=53)
+    path.write_bytes(whole)
+    np.testing.assert_array_equal(read_photo(path, max_pixels=54), RGB)
+
+
+def test_the_limit_of_pillow_gives_way_to_ours_and_stays_what_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "photo.png"
+    Image.fromarray(RGB).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with ThreadPoolExecutor(4) as pool:
+        photos = list(pool.map(read_photo, [path] * 20))
+    assert all((photo == RGB).all() for photo in photos)
+    with pytest.raises(ImageFileError):
+        read_photo(tmp_path / "missing.png")
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_a_picture_of_the_caller_stays_as_it_is(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(RGB).save(tmp_path / "turned.png", exif=exif)
+    picture = Image.open(tmp_path / "turned.png")
+    assert rgb_pixels(picture).shape == (9, 6, 3)
+    np.testing.assert_array_equal(rgb_pixels(picture), np.rot90(RGB, -1))
+    assert picture.size == (9, 6)

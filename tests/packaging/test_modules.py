@@ -15,6 +15,7 @@ import pytest
         "data.classification",
         "data.datasets",
         "data.scenes",
+        "evaluation",
         "inference",
         "layers",
         "losses",
@@ -22,6 +23,7 @@ import pytest
         "models",
         "presets",
         "training",
+        "visualization",
     ],  # fmt: skip
 )
 def test_no_function_hides_a_module(package):

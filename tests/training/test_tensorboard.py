@@ -11,11 +11,11 @@ from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.data.batches import Batches
-from eseg_keras.inference import default_palette
 from eseg_keras.losses import CrossEntropy
 from eseg_keras.models import TrainingModel
 from eseg_keras.training import tensorboard as module
 from eseg_keras.training.tensorboard import RunBoard
+from eseg_keras.visualization import default_palette
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 

@@ -22,7 +22,7 @@ def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
 
     Example:
 
-    >>> from eseg_keras.inference import default_palette
+    >>> from eseg_keras.visualization import default_palette
     >>> default_palette(3)
     ((0, 0, 0), (128, 0, 0), (0, 128, 0))
 
@@ -40,7 +40,7 @@ def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
 
 def overlay(
     image: np.ndarray, label_map: np.ndarray, palette: Palette | None = None, alpha: float = 0.5
-) -> np.ndarray:
+) -> Image.Image:
     """Lay the classes' colours over an image.
 
     Args:
@@ -52,7 +52,7 @@ def overlay(
         alpha: Share of the colour: 0 shows the image, 1 the colours alone. Defaults to 0.5.
 
     Returns:
-        uint8 [H, W, 3].
+        A Pillow image of mode "RGB" and the same size.
 
     Raises:
         ValueError: If the sizes differ or `alpha` is out of range.
@@ -60,10 +60,11 @@ def overlay(
     Example:
 
     >>> import numpy as np
-    >>> from eseg_keras.inference import overlay
+    >>> from eseg_keras.visualization import overlay
     >>> image = np.full((1, 2, 3), 100, "uint8")
-    >>> overlay(image, np.array([[0, 255]]), palette=[(200, 0, 100)]).tolist()
-    [[[150, 50, 100], [100, 100, 100]]]
+    >>> picture = overlay(image, np.array([[0, 255]]), palette=[(200, 0, 100)])
+    >>> picture.getpixel((0, 0)), picture.getpixel((1, 0))
+    ((150, 50, 100), (100, 100, 100))
     """
     if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
         raise ValueError(
@@ -76,11 +77,17 @@ def overlay(
         )
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be between 0 and 1. Received: alpha={alpha}")
-    colors = np.asarray(default_palette(255) if palette is None else palette, "float32")
+    colors = np.asarray(default_palette(255) if palette is None else palette, np.float32)
     known = (label_map >= 0) & (label_map < len(colors))
-    blended = image.astype("float32")
-    blended[known] = (1 - alpha) * blended[known] + alpha * colors[label_map[known]]
-    return np.rint(blended).astype("uint8")
+    # The last row of each table leaves values as they are: that of the labels without a colour.
+    rows = np.where(known, label_map, len(colors)).astype(np.intp) * 256
+    values = np.arange(256, dtype=np.float32)
+    result = np.empty_like(image)
+    for channel in range(3):
+        table = (1 - alpha) * values + alpha * colors[:, channel, None]
+        table = np.rint(np.vstack([table, values])).astype(np.uint8)
+        result[..., channel] = np.take(table, rows + image[..., channel])
+    return Image.fromarray(result)
 
 
 def label_image(label_map: np.ndarray, palette: Palette | None = None) -> Image.Image:
@@ -96,7 +103,7 @@ def label_image(label_map: np.ndarray, palette: Palette | None = None) -> Image.
     Example:
 
     >>> import numpy as np
-    >>> from eseg_keras.inference import label_image
+    >>> from eseg_keras.visualization import label_image
     >>> np.asarray(label_image(np.array([[0, 7, 255]]))).tolist()
     [[0, 7, 255]]
     """

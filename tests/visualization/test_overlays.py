@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from eseg_keras.inference import default_palette, label_image, overlay
+from eseg_keras.visualization import default_palette, label_image, overlay
 
 # From the table of the Pascal VOC development kit, ids 0 to 20.
 VOC = (
@@ -29,14 +29,21 @@ def test_overlay_equals_a_loop_over_pixels(seed, alpha):
     image = rng.integers(0, 256, (3, 4, 3), dtype="uint8")
     labels = rng.choice([0, 1, 2, 200, 255], (3, 4))
     palette = rng.integers(0, 256, (3, 3)).tolist()
-    result = overlay(image, labels, palette, alpha)
+    picture = overlay(image, labels, palette, alpha)
+    assert picture.mode == "RGB" and picture.size == (4, 3)
+    result = np.asarray(picture)
     for y in range(3):
         for x in range(4):
             expected = image[y, x].astype(float)
             if labels[y, x] < 3:
                 expected = (1 - alpha) * expected + alpha * np.array(palette[labels[y, x]])
             assert np.abs(result[y, x] - expected).max() <= 0.5001
-    assert result.dtype == np.uint8
+
+
+def test_labels_below_zero_have_no_colour():
+    image = np.full((1, 3, 3), 50, "uint8")
+    result = np.asarray(overlay(image, np.array([[-2, 0, 1]]), [(0, 0, 0)], alpha=1))
+    assert result[0, :, 0].tolist() == [50, 0, 50]
 
 
 def test_overlay_leaves_its_arguments_alone():

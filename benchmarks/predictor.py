@@ -1,0 +1,102 @@
+"""What a `Predictor` adds to the bare network, for one call with one image.
+
+    python benchmarks/predictor.py
+
+The bare network is `model.predict_on_batch` on the image as a batch, with its logits as the result.
+The predictor checks and converts the image, and returns a label map in its size; given a file, it
+reads that as well. All run in turns, so that whatever else the machine does falls on all of them.
+Ratios are printed first; a row of the CSV is the median and the middle half of the rounds.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from machine import write_csv
+
+SIZES = ((256, 512), (512, 1024), (1024, 2048))
+
+
+def main():
+    """Measure, print ratios, write the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--presets", nargs="+", default=["eseg_lite_s", "eseg_s"])
+    parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")
+    parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
+    default = Path(__file__).parent / "results" / "predictor.csv"
+    parser.add_argument("--output", type=Path, default=default, help="default: %(default)s")
+    arguments = parser.parse_args()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    rows = []
+    print("One call, in units of the bare network:")
+    for preset in arguments.presets:
+        for row in measure(preset, arguments.rounds):
+            row = {**row, "threads": arguments.threads, "load_average": round(os.getloadavg()[0])}
+            rows.append(row)
+            print(
+                f"{row['ratio']:6.2f}  {row['way']:22} {preset} at {row['size']}: "
+                f"{row['median_ms']:.1f} ms "
+                f"({row['lower_quartile_ms']:.1f} to {row['upper_quartile_ms']:.1f})"
+            )
+    write_csv(arguments.output, rows)
+    print(f"Written: {arguments.output}")
+
+
+def measure(preset: str, rounds: int) -> list[dict]:
+    """Time one call of every kind at every size."""
+    from PIL import Image
+
+    import eseg_keras
+    from eseg_keras.inference import Predictor
+
+    model = eseg_keras.ESeg.from_preset(preset, load_weights=False)
+    label_map = Predictor(model)
+    confident = Predictor(model, min_confidence=0.5)
+    rows = []
+    for height, width in SIZES:
+        image, _ = eseg_keras.data.render_scene(0, image_size=(height, width))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "image.jpg"
+            Image.fromarray(image).save(path, quality=90)
+            ways = {
+                "bare network": lambda: model.predict_on_batch(image[None]),
+                "array": lambda: label_map(image),
+                "array, min_confidence": lambda: confident(image),
+                "JPEG file": lambda: label_map(path),
+            }
+            times = {way: [] for way in ways}
+            for _ in range(3 + rounds):
+                for way, call in ways.items():
+                    start = time.perf_counter()
+                    call()
+                    times[way].append((time.perf_counter() - start) * 1000)
+        quartiles = {way: np.percentile(t[3:], (25, 50, 75)) for way, t in times.items()}
+        base = quartiles["bare network"][1]
+        rows += [
+            {
+                "preset": preset,
+                "size": f"{height}x{width}",
+                "way": way,
+                "ratio": round(median / base, 3),
+                "median_ms": round(median, 1),
+                "lower_quartile_ms": round(low, 1),
+                "upper_quartile_ms": round(high, 1),
+                "rounds": rounds,
+            }
+            for way, (low, median, high) in quartiles.items()
+        ]
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Memory and time of a sliding window over images that grow, for a window that does not.
+
+    python benchmarks/sliding_window.py --sides 1024 4096 20000
+
+Each size runs in a process of its own. `peak_mb` is its largest resident memory, `before_mb` what
+was there after the network had been loaded and had seen one window, and `input_mb` the image itself;
+`beyond_input_mb`, the peak less the image, is what has to be found for the prediction: libraries,
+network, windows and the label map. Rows of a CSV for this machine and these versions are kept.
+"""
+
+import argparse
+import multiprocessing
+import os
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from kept_rows import is_measured, read_rows, write_rows
+from machine import machine
+
+
+def main():
+    """Measure the sizes that the CSV lacks, and print them all."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--preset", default="eseg_lite_s", help="default: %(default)s")
+    parser.add_argument("--sides", type=int, nargs="+", default=[1024, 4096, 20000])
+    parser.add_argument("--window", type=int, default=1024, help="default: %(default)s")
+    parser.add_argument("--overlap", type=int, default=128, help="default: %(default)s")
+    parser.add_argument("--file", action="store_true", help="read the image from a PNG file")
+    default = Path(__file__).parent / "results" / "sliding_window.csv"
+    parser.add_argument("--output", type=Path, default=default, help="default: %(default)s")
+    arguments = parser.parse_args()
+    rows = read_rows(arguments.output)
+    for side in arguments.sides:
+        case = {
+            "preset": arguments.preset,
+            "side": side,
+            "window": arguments.window,
+            "overlap": arguments.overlap,
+            "source": "PNG file" if arguments.file else "array",
+        }
+        if is_measured(rows, case):
+            continue
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=spawn) as process:
+            rows.append({**case, **process.submit(measure, case).result()})
+        write_rows(arguments.output, rows)
+    for row in rows:
+        print(
+            f"{float(row['beyond_input_mb']):8.0f} MB beyond the input, "
+            f"{float(row['seconds']):6.1f} s: {row['preset']}, {row['side']}x{row['side']} "
+            f"({row['source']}), window {row['window']}, overlap {row['overlap']}"
+        )
+    print(f"Written: {arguments.output}")
+
+
+def measure(case: dict) -> dict:
+    """Predict one image, and return its columns."""
+    import tempfile
+
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    import eseg_keras
+    from eseg_keras.inference import Predictor
+
+    side, window = case["side"], case["window"]
+    model = eseg_keras.ESeg.from_preset(case["preset"], load_weights=False)
+    predictor = Predictor(
+        model, window=window, overlap=case["overlap"], max_pixels=max(side, window) ** 2
+    )
+    predictor(np.zeros((window, window, 3), "uint8"))
+    before = _peak_mb()
+    with tempfile.TemporaryDirectory() as folder:
+        image = _image(side)
+        if case["source"] == "PNG file":
+            from PIL import Image
+
+            path = Path(folder) / "image.png"
+            Image.MAX_IMAGE_PIXELS = None
+            Image.fromarray(image).save(path, compress_level=1)
+            # Reading is to be measured, and not the making of the file: this is left behind.
+            image = path
+        start = time.perf_counter()
+        prediction = predictor(image)
+        seconds = time.perf_counter() - start
+    if prediction.label_map.shape != (side, side):
+        raise RuntimeError(f"Expected a label map of the image's size: {prediction.label_map.shape}")
+    input_mb = side * side * 3 / 2**20
+    return {
+        "before_mb": round(before),
+        "input_mb": round(input_mb),
+        "peak_mb": round(_peak_mb()),
+        "beyond_input_mb": round(_peak_mb() - input_mb),
+        "seconds": round(seconds, 1),
+        "load_average": round(os.getloadavg()[0]),
+        **machine(),
+    }
+
+
+def _image(side):
+    """A made image: noise in blocks, uint8 [side, side, 3], without a second one beside it."""
+    rng = np.random.default_rng(0)
+    image = np.empty((side, side, 3), "uint8")
+    for top in range(0, side, 64):
+        blocks = rng.integers(0, 256, (1, -(-side // 64), 3), "uint8").repeat(64, 1)[:, :side]
+        image[top : top + 64] = blocks
+    return image
+
+
+def _peak_mb():
+    """Largest resident memory of this process so far, in MiB (Linux counts KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""`eseg data-check`."""
+
+import dataclasses
+from pathlib import Path
+
+# What `--set` may change, by what the images are.
+READING = ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label")
+CLASSES = ("class_names", "num_classes")
+FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
+SCENES = ("train_examples", "val_examples", "image_size", "seed")
+
+HELP = "check labelled photos: sizes, how often each class occurs, and what is wrong"
+EXAMPLE = [
+    "eseg data-check --images photos/train --masks masks/train --set class_names=road,sky,car \\",
+    "    --set label_map=11:255 --output check",
+    "eseg data-check --experiment camvid/eseg_lite_s --data_dir camvid --split validation",
+]
+
+# File names of a problem in the terminal, photos on the contact sheet, sizes that are named.
+_NAMES_SHOWN = 20
+_NUM_PICTURES = 24
+_SIZES_SHOWN = 4
+
+
+def add_arguments(parser) -> None:
+    """Add the flags of this command to its parser."""
+    parser.add_argument("--images", help="folder of photos")
+    parser.add_argument("--masks", help="folder of their masks")
+    parser.add_argument("--experiment", help="experiment whose images are checked")
+    parser.add_argument("--data_dir", help="folder of the experiment's data")
+    parser.add_argument(
+        "--split", choices=("train", "validation"), help="of the experiment; default: train"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="say how the masks are read, such as class_names=road,sky or label_map=11:255; may "
+        "be repeated",
+    )
+    parser.add_argument(
+        "--output", help="folder for contact_sheet.png, classes.csv and summary.json"
+    )
+
+
+def run(args) -> int:
+    """Count, print, and write what was found; 2 if something is wrong with the labels."""
+    experiment, data_dir = _experiment(args)
+    split = args.split or "train"
+
+    from eseg_keras.data.label_statistics import label_statistics
+
+    examples, problems = _open(experiment, split, data_dir)
+    statistics = label_statistics(examples, _progress(len(examples)))
+    problems = problems or statistics.problems
+    summary = _summary(experiment, statistics, problems)
+    _print(summary)
+    if args.output:
+        _write(Path(args.output), experiment, examples, statistics, summary)
+    return 2 if problems else 0
+
+
+def _experiment(args):
+    """The experiment that reads the images, and the folder of its data."""
+    from eseg_keras.training.experiment import Experiment, load_experiment
+    from eseg_keras.training.overrides import override
+
+    if bool(args.images) != bool(args.masks):
+        raise ValueError("--images and --masks go together: give both, or neither.")
+    if bool(args.images) == bool(args.experiment):
+        raise ValueError("Which photos? Give --images and --masks, or --experiment.")
+    if args.images:
+        if args.split:
+            raise ValueError("--split is for --experiment: --images are checked as they are.")
+        # Absolute paths: the data directory before them then has no effect.
+        images, masks = (str(Path(folder).resolve()) for folder in (args.images, args.masks))
+        experiment, data_dir = Experiment(train_images=images, train_masks=masks), "."
+        keys = (*CLASSES, *READING)
+    else:
+        experiment, data_dir = load_experiment(args.experiment), args.data_dir
+        if not isinstance(experiment, Experiment):
+            raise ValueError(
+                f"{args.experiment} trains a classifier: its images have no masks to check."
+            )
+        by_data = {"folders": (*CLASSES, *READING, *FOLDERS), "street_scenes": SCENES}
+        keys = by_data.get(experiment.data, ())
+    experiment = override(experiment, args.set, keys)
+    if experiment.num_classes is None:
+        raise ValueError(
+            "Which classes? Give --set class_names=road,sky,car or, without names, "
+            "--set num_classes=3."
+        )
+    # Counted as training counts: in the files, whatever size they are scaled to.
+    return dataclasses.replace(experiment, long_side=None), data_dir
+
+
+def _open(experiment, split, data_dir):
+    """The images, and what is wrong with files in folders: {problem: names}."""
+    import logging
+
+    from eseg_keras.data.folder_checks import FolderError
+    from eseg_keras.training.data import open_examples
+
+    try:
+        return open_examples(experiment, split, data_dir), {}
+    except FolderError as error:
+        problems = error.problems
+    # What is wrong is known now, and need not be logged as well.
+    log = logging.getLogger("eseg_keras.data.folder_checks")
+    log.disabled = True
+    try:
+        # Raises again where photos and masks do not pair: there is nothing to count then.
+        return open_examples(experiment, split, data_dir, skip_bad_examples=True), problems
+    finally:
+        log.disabled = False
+
+
+def _progress(count):
+    """Function that passes an iterable on and shows on a terminal how far it is."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    options = {"total": count, "console": console, "disable": not console.is_terminal}
+    return lambda results: track(results, "Counting", transient=True, **options)
+
+
+def _summary(experiment, statistics, problems):
+    """Everything that was found, as JSON can hold it."""
+    from eseg_keras.data import balanced_class_weights
+
+    num_classes, counts = experiment.num_classes, statistics.label_counts
+    names = experiment.class_names or [f"class {label}" for label in range(num_classes)]
+    # An ignored class counts nowhere, here as in training.
+    classes = counts[:, :num_classes].copy()
+    if experiment.ignore_label < num_classes:
+        classes[:, experiment.ignore_label] = 0
+    pixels, photos = classes.sum(axis=0), (classes > 0).sum(axis=0)
+    shares = pixels / max(pixels.sum(), 1)
+    columns = (names, pixels, shares, photos, balanced_class_weights(pixels))
+    rows = [
+        {"class": name, "pixels": int(p), "share": float(s), "photos": int(n), "weight": float(w)}
+        for name, p, s, n, w in zip(*columns, strict=True)
+    ]
+    ignored = int(counts[:, experiment.ignore_label].sum())
+    return {
+        "photos": len(counts),
+        "unusable_photos": int((counts.sum(axis=1) == 0).sum()),
+        "sizes": [[*size, count] for size, count in statistics.image_sizes.items()],
+        "classes": rows,
+        "absent_classes": [row["class"] for row in rows if not row["photos"]],
+        "ignored_share": ignored / max(int(counts.sum()), 1),
+        "unlabelled_photos": int(((classes.sum(axis=1) == 0) & (counts.sum(axis=1) > 0)).sum()),
+        "problems": {problem: list(files) for problem, files in problems.items()},
+    }
+
+
+def _print(summary):
+    from rich.table import Table
+    from rich.text import Text
+
+    from eseg_keras.cli.tables import print_table
+
+    table = Table("class", title=f"{summary['photos']} photos{_sizes(summary['sizes'])}")
+    for name in ("pixels %", "photos", "balanced weight"):
+        table.add_column(name, justify="right")
+    for row in summary["classes"]:
+        weight = f"{row['weight']:.3g}" if row["photos"] else ""
+        # A Text, because square brackets in a name are no markup.
+        name = Text(row["class"])
+        table.add_row(name, f"{100 * row['share']:.3f}", str(row["photos"]), weight)
+    print_table(table)
+    print(f"Ignored: {100 * summary['ignored_share']:.2f} % of all pixels")
+    if summary["unlabelled_photos"]:
+        print(f"Photos without any label: {summary['unlabelled_photos']}")
+    if summary["absent_classes"]:
+        print(f"Classes that never occur: {', '.join(summary['absent_classes'])}")
+    for problem, files in summary["problems"].items():
+        shown = ", ".join(files[:_NAMES_SHOWN])
+        if len(files) > _NAMES_SHOWN:
+            shown += f", and {len(files) - _NAMES_SHOWN} more (all of them with --output)"
+        print(f"Problem in {_files(len(files))}: {problem}\n    {shown}")
+    if not summary["problems"]:
+        print("No problem found.")
+
+
+def _sizes(sizes):
+    if not sizes:
+        return ""
+    shown = [f"{height}×{width}" for height, width, _ in sizes]
+    if len(sizes) == 1:
+        return f" of {shown[0]}"
+    if len(sizes) <= _SIZES_SHOWN:
+        counts = [count for _, _, count in sizes]
+        return ": " + ", ".join(f"{n} of {size}" for n, size in zip(counts, shown, strict=True))
+    by_area = sorted(sizes, key=lambda size: size[0] * size[1])
+    smallest, largest = (f"{height}×{width}" for height, width, _ in (by_area[0], by_area[-1]))
+    return f" of {len(sizes)} sizes, {smallest} to {largest}, most often {shown[0]}"
+
+
+def _files(count):
+    return "1 file" if count == 1 else f"{count} files"
+
+
+def _write(directory, experiment, examples, statistics, summary):
+    import csv
+    import os
+
+    from eseg_keras.data.label_statistics import representatives
+    from eseg_keras.training.run_files import write_json
+    from eseg_keras.visualization.contact_sheet import contact_sheet
+
+    directory.mkdir(parents=True, exist_ok=True)
+    chosen = representatives(statistics.label_counts[:, : experiment.num_classes], _NUM_PICTURES)
+    if chosen:
+        picture = contact_sheet(
+            ((Path(examples.name(index)).name, *examples.read(index)) for index in chosen),
+            [row["class"] for row in summary["classes"]],
+            experiment.palette,
+            experiment.ignore_label,
+        )
+        picture.save(directory / ".contact_sheet.tmp", format="PNG", optimize=True)
+        os.replace(directory / ".contact_sheet.tmp", directory / "contact_sheet.png")
+    with open(directory / ".classes.tmp", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(summary["classes"][0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(summary["classes"])
+    os.replace(directory / ".classes.tmp", directory / "classes.csv")
+    write_json(directory / "summary.json", summary)
+    print(f"Contact sheet, classes and summary: {directory}")

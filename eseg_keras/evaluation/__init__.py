@@ -1,0 +1,6 @@
+"""From a trained model to figures."""
+
+from eseg_keras.evaluation.rules import evaluation_of as evaluation_of
+from eseg_keras.evaluation.scores import Evaluation as Evaluation
+from eseg_keras.evaluation.scores import ImageScores as ImageScores
+from eseg_keras.evaluation.scoring import evaluate as evaluate

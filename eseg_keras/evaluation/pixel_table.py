@@ -1,0 +1,62 @@
+"""Counting the pixels of one image by label and prediction."""
+
+import numpy as np
+
+
+def count_pixels(
+    mask: np.ndarray, label_map: np.ndarray, num_classes: int, ignore_label: int, name: str
+) -> np.ndarray:
+    """Count the labelled pixels of an image by label and predicted class.
+
+    Args:
+        mask: Labels, uint8 [H, W].
+        label_map: Predicted classes, uint8 [H, W]; a value that is no class, such as the ignore
+            label of doubtful pixels, is a pixel without a prediction.
+        num_classes: Number of classes C.
+        ignore_label: Label of the pixels that count nowhere.
+        name: Name of the image, for messages.
+
+    Returns:
+        int64 [C, C + 1]. Rows are labels, columns predictions; the last column holds the pixels
+        without one.
+
+    Raises:
+        ValueError: If mask and prediction differ in size, or the mask holds a label that is neither
+            a class nor the ignore label.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.evaluation.pixel_table import count_pixels
+    >>> mask = np.array([[0, 0, 1, 1, 255]], np.uint8)
+    >>> label_map = np.array([[0, 1, 1, 255, 0]], np.uint8)
+    >>> count_pixels(mask, label_map, num_classes=2, ignore_label=255, name="a.png").tolist()
+    [[1, 1, 0], [0, 1, 1]]
+    """
+    mask, label_map = np.asarray(mask), np.asarray(label_map)
+    if mask.shape != label_map.shape or mask.dtype != np.uint8 or label_map.dtype != np.uint8:
+        raise ValueError(
+            f"{name}: mask and prediction must be uint8 [H, W] of the same size. Received: mask "
+            f"{mask.dtype} {list(mask.shape)}, prediction {label_map.dtype} {list(label_map.shape)}"
+        )
+    # Every pair of values has a cell, in a table small enough to be sorted out afterwards: faster
+    # than masking pixels, and no value can hide.
+    cells = (mask.astype(np.uint16) << 8) | label_map
+    table = np.bincount(cells.ravel(), minlength=1 << 16).reshape(256, 256)
+
+    pixels = table.sum(axis=1)
+    pixels[:num_classes] = 0
+    if 0 <= ignore_label < 256:
+        pixels[ignore_label] = 0
+        table[ignore_label] = 0
+    if strays := np.flatnonzero(pixels).tolist():
+        shown = ", ".join(f"{label} ({pixels[label]:,} pixels)" for label in strays[:8])
+        shown += f" and {len(strays) - 8} more" * (len(strays) > 8)
+        raise ValueError(
+            f"{name}: the mask holds labels that are neither one of the {num_classes} classes (0 "
+            f"to {num_classes - 1}) nor ignored ({ignore_label}): {shown}. Map them with the "
+            "data's label_map, such as label_map=11:255 to ignore label 11."
+        )
+    labelled = table[:num_classes]
+    unpredicted = labelled[:, num_classes:].sum(axis=1, keepdims=True)
+    return np.concatenate([labelled[:, :num_classes], unpredicted], axis=1)

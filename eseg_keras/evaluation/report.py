@@ -1,0 +1,250 @@
+"""An evaluation as a page to read in a browser."""
+
+import io
+import os
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from eseg_keras.evaluation.report_page import cell, image, page, table
+from eseg_keras.evaluation.scores import Evaluation
+from eseg_keras.evaluation.worst_images import WorstImage, WorstImages
+from eseg_keras.version import __version__
+from eseg_keras.visualization import default_palette, overlay, plot_confusion_matrix
+
+# Rows of the table of confusions.
+_NUM_CONFUSIONS = 12
+# Up to so many classes the confusion matrix is scaled to the page; a larger one can be scrolled.
+_MOST_FITTING = 40
+# Share of the classes' colours over the photos.
+_ALPHA = 0.6
+
+
+def write_report(
+    directory: str | Path,
+    evaluation: Evaluation,
+    worst: WorstImages,
+    title: str,
+    details: Mapping[str, str],
+) -> Path:
+    """Write an evaluation as an HTML page that holds everything it shows.
+
+    Scores, a table of the classes, the categories if there are any, the most frequent confusions,
+    the confusion matrix, and the worst images with annotation and prediction.
+
+    Args:
+        directory: Folder of the page, made if it is not there.
+        evaluation: The scores.
+        worst: The worst images.
+        title: Title of the page.
+        details: What was evaluated, such as `{"model": "runs/demo"}`; shown as given.
+
+    Returns:
+        Path of the page, `index.html` in the folder; one that was there is replaced.
+
+    Raises:
+        ImportError: If matplotlib is missing.
+
+    Example:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from eseg_keras.evaluation.report import write_report
+    >>> from eseg_keras.evaluation.rules import evaluation_of_matrix
+    >>> from eseg_keras.evaluation.worst_images import WorstImages
+    >>> evaluation = evaluation_of_matrix(np.array([[2, 1, 0], [0, 4, 0]]), ["road", "car"], 1)
+    >>> folder = tempfile.mkdtemp()
+    >>> write_report(folder, evaluation, WorstImages(), "Streets", {"model": "runs/demo"}).name
+    'index.html'
+    """
+    palette = worst.palette or default_palette(len(evaluation.class_names))
+    sections = [
+        _details(details),
+        _scores(evaluation),
+        f'<div class="columns">\n<div>\n{_classes(evaluation, palette)}\n</div>\n'
+        f"<div>\n{_categories(evaluation)}\n{_confusions(evaluation)}\n</div>\n</div>",
+        _matrix(evaluation),
+        _worst(evaluation, worst.images(), palette),
+        f"<footer>Written by eseg-keras {escape(__version__)}.</footer>",
+    ]
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "index.html"
+    temporary = path.with_name(".index.html.tmp")
+    temporary.write_text(page(title, [section for section in sections if section]), "utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def _details(details):
+    items = "\n".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in details.items()
+    )
+    return f'<dl class="details">\n{items}\n</dl>' if items else ""
+
+
+def _scores(evaluation):
+    values = {
+        "ADE20K score": evaluation.score,
+        "mean IoU": evaluation.mean_iou,
+        "pixel accuracy": evaluation.pixel_accuracy,
+        "mean category IoU": evaluation.mean_category_iou,
+        "mean class accuracy": evaluation.mean_accuracy,
+        "frequency-weighted IoU": evaluation.frequency_weighted_iou,
+    }
+    cards = [
+        f"<div><dt>{name}</dt><dd>{_percent(value)}</dd></div>"
+        for name, value in values.items()
+        if value is not None
+    ]
+    cards.append(f"<div><dt>images</dt><dd>{evaluation.num_images:,}</dd></div>")
+    return '<h2>Scores</h2>\n<dl class="scores">\n' + "\n".join(cards) + "\n</dl>"
+
+
+def _classes(evaluation, palette):
+    pixels = evaluation.confusion_matrix.sum(axis=1)
+    shares = pixels / max(pixels.sum(), 1)
+    rows = [
+        [
+            f'<th scope="row">{_named_color(name, color)}</th>',
+            _bar(evaluation.per_class_iou[name]),
+            _score(evaluation.per_class_accuracy[name]),
+            cell(_percent(share, 2), share),
+        ]
+        for name, color, share in zip(evaluation.class_names, palette, shares, strict=True)
+    ]
+    explanation = (
+        '<p class="quiet">IoU: pixels right, of those that are annotated or predicted as the '
+        "class. Accuracy: pixels right, of those annotated. A class that does not occur has "
+        "none.</p>"
+    )
+    headers = ["Class", "IoU", "Accuracy", "Share of all pixels"]
+    return f"<h2>Classes</h2>\n{explanation}\n{table('Classes', headers, rows)}"
+
+
+def _categories(evaluation):
+    if evaluation.categories is None:
+        return ""
+    rows = [
+        [f'<th scope="row">{escape(name)}</th>', _bar(iou)]
+        for name, iou in evaluation.categories.items()
+    ]
+    return (
+        '<h2>Categories</h2>\n<p class="quiet">Classes of one category are not told apart.</p>\n'
+        + table("Categories", ["Category", "IoU"], rows)
+    )
+
+
+def _confusions(evaluation):
+    matrix = evaluation.confusion_matrix.copy()
+    totals = matrix.sum(axis=1)
+    np.fill_diagonal(matrix, 0)
+    columns = [*evaluation.class_names, "no class"]
+    largest = np.argsort(matrix, axis=None, kind="stable")[::-1][:_NUM_CONFUSIONS]
+    rows = []
+    for place in largest:
+        row, column = np.unravel_index(place, matrix.shape)
+        count = int(matrix[row, column])
+        if count:
+            share = count / totals[row]
+            rows.append(
+                [
+                    f'<th scope="row">{escape(evaluation.class_names[row])}</th>',
+                    cell(escape(columns[column])),
+                    cell(f"{count:,}", count),
+                    cell(_percent(share), share),
+                ]
+            )
+    if not rows:
+        return ""
+    headers = ["Annotated", "Predicted", "Pixels", "Of the annotated"]
+    return (
+        '<h2>Confusions</h2>\n<p class="quiet">The pairs of classes with most wrong pixels.</p>\n'
+        + table("Confusions", headers, rows)
+    )
+
+
+def _matrix(evaluation):
+    from eseg_keras.visualization.figures import png
+
+    names = evaluation.class_names
+    content = png(plot_confusion_matrix(evaluation.confusion_matrix, names), dpi=160)
+    with Image.open(io.BytesIO(content)) as picture:
+        size = (picture.width * 100 // 160, picture.height * 100 // 160)
+    alt = (
+        f"Confusion matrix of {len(names)} classes: each row shows in percent as what the pixels "
+        "annotated as a class were predicted. The accuracies on its diagonal are in the table of "
+        "classes, the largest of its other values in the table of confusions."
+    )
+    fits = 'class="fits"' if len(names) <= _MOST_FITTING else ""
+    return (
+        '<h2>Confusion matrix</h2>\n<div class="scroll matrix" role="region" '
+        'aria-label="Confusion matrix" tabindex="0">\n'
+        f"<figure>{image(content, 'png', alt, size, fits)}</figure>\n</div>"
+    )
+
+
+def _worst(evaluation, images, palette):
+    if not images:
+        return ""
+    found = set()
+    for item in images:
+        found |= {*np.unique(item.mask).tolist(), *np.unique(item.prediction).tolist()}
+    names = evaluation.class_names
+    legend = "\n".join(
+        f"<li>{_named_color(names[label], palette[label])}</li>"
+        for label in range(len(names))
+        if label in found
+    )
+    articles = "\n".join(_article(number, item, palette) for number, item in enumerate(images, 1))
+    return (
+        "<h2>Worst images</h2>\n"
+        f"<p>The {len(images)} images of lowest mean IoU, each over the classes that are in it. "
+        "Where a picture shows the photo alone, there is no label.</p>\n"
+        f'<ul class="legend" aria-label="Colours of the classes">\n{legend}\n</ul>\n{articles}'
+    )
+
+
+def _article(number: int, item: WorstImage, palette):
+    views = {
+        "Photo": Image.fromarray(item.image),
+        "Annotation": overlay(item.image, item.mask, palette, _ALPHA),
+        "Prediction": overlay(item.image, item.prediction, palette, _ALPHA),
+    }
+    figures = []
+    for kind, picture in views.items():
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=80, optimize=True)
+        shown = image(file.getvalue(), "jpeg", f"{kind} of {item.name}", picture.size)
+        figures.append(f"<figure>{shown}<figcaption>{kind}</figcaption></figure>")
+    return (
+        f"<article>\n<h3>{number}. {escape(item.name)}</h3>\n"
+        f'<p class="quiet">mean IoU {_percent(item.mean_iou)}, '
+        f"pixel accuracy {_percent(item.pixel_accuracy)}</p>\n"
+        f'<div class="views">\n{chr(10).join(figures)}\n</div>\n</article>'
+    )
+
+
+def _percent(share, digits=1):
+    return f"{100 * share:.{digits}f} %"
+
+
+def _score(value):
+    # What is absent sorts below everything.
+    return cell("absent", -1) if value is None else cell(_percent(value), value)
+
+
+def _bar(iou):
+    if iou is None:
+        return cell("absent", -1)
+    bar = f'<span class="bar" aria-hidden="true"><i style="width:{100 * iou:.1f}%"></i></span>'
+    return cell(f"{bar}<span>{_percent(iou)}</span>", iou)
+
+
+def _named_color(name, color):
+    rgb = ",".join(str(int(value)) for value in color)
+    swatch = f'<span class="swatch" style="background:rgb({rgb})" aria-hidden="true"></span>'
+    return f'<span class="name">{swatch}<span>{escape(name)}</span></span>'

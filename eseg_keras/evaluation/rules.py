@@ -1,0 +1,179 @@
+"""The scores that follow from a confusion matrix, by the rules of each benchmark."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from eseg_keras.evaluation.scores import Evaluation, ImageScores
+from eseg_keras.metrics import SegmentationScores
+
+Rules = Literal["default", "cityscapes", "ade20k"]
+
+NUM_CLASSES: Mapping[str, int] = {"cityscapes": 19, "ade20k": 150}
+"""Number of classes of each benchmark."""
+
+CATEGORIES: Mapping[str, tuple[int, ...]] = {
+    "flat": (0, 1),
+    "construction": (2, 3, 4),
+    "object": (5, 6, 7),
+    "nature": (8, 9),
+    "sky": (10,),
+    "human": (11, 12),
+    "vehicle": (13, 14, 15, 16, 17, 18),
+}
+"""Classes of each category of Cityscapes."""
+
+
+def evaluation_of_matrix(
+    matrix: np.ndarray,
+    class_names: Sequence[str],
+    num_images: int,
+    rules: Rules = "default",
+    images: Sequence[ImageScores] = (),
+) -> Evaluation:
+    """Compute all scores from a confusion matrix.
+
+    Args:
+        matrix: int64 [C, C + 1], as `Evaluation.confusion_matrix`.
+        class_names: One name a class.
+        num_images: Number of images that were counted.
+        rules: `"default"`; `"cityscapes"` adds the IoU of the categories; `"ade20k"` takes the
+            mean over all classes and adds the score of the challenge.
+        images: Scores of each image.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: If the rules are unknown, or are those of other classes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.evaluation.rules import evaluation_of_matrix
+    >>> matrix = np.array([[2, 0, 0], [1, 0, 1]])
+    >>> evaluation_of_matrix(matrix, ["road", "car"], num_images=1).per_class_iou
+    {'road': 0.6666666666666666, 'car': 0.0}
+
+    Reference:
+        - [Cityscapes](https://github.com/mcordts/cityscapesScripts),
+          `evaluation/evalPixelLevelSemanticLabeling.py`
+        - [ADE20K](https://github.com/CSAILVision/sceneparsing), `demoEvaluation.m`
+    """
+    check_rules(rules, len(matrix))
+    iou, accuracy = per_class_scores(matrix)
+    mean_iou = _mean(np.nan_to_num(iou) if rules == "ade20k" else iou)
+    pixel_accuracy = _pixel_accuracy(matrix)
+    frequency = matrix.sum(axis=1) / max(matrix.sum(), 1)
+    categories = _category_iou(matrix) if rules == "cityscapes" else None
+    return Evaluation(
+        mean_iou=mean_iou,
+        pixel_accuracy=pixel_accuracy,
+        mean_accuracy=_mean(accuracy),
+        frequency_weighted_iou=float(frequency @ np.nan_to_num(iou)),
+        per_class_iou=_by_name(class_names, iou),
+        per_class_accuracy=_by_name(class_names, accuracy),
+        num_images=num_images,
+        class_names=tuple(class_names),
+        confusion_matrix=matrix,
+        categories=None if categories is None else _by_name(CATEGORIES, categories),
+        mean_category_iou=None if categories is None else _mean(categories),
+        score=(mean_iou + pixel_accuracy) / 2 if rules == "ade20k" else None,
+        images=tuple(images),
+    )
+
+
+def evaluation_of(
+    metric: SegmentationScores, class_names: Sequence[str] | None, num_images: int
+) -> Evaluation:
+    """Return the scores that a metric has counted.
+
+    Args:
+        metric: The metric.
+        class_names: Names of its classes, or `None`.
+        num_images: Number of images that it has seen.
+
+    Returns:
+        The scores.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.evaluation import evaluation_of
+    >>> from eseg_keras.metrics import SegmentationScores
+    >>> metric = SegmentationScores(num_classes=2)
+    >>> metric.update_state(np.array([[[0, 0, 1, 255]]]), np.array([[[0, 1, 1, 1]]]))
+    >>> evaluation_of(metric, ["road", "car"], num_images=1).per_class_iou
+    {'road': 0.5, 'car': 0.5}
+    """
+    names = class_names or [f"class {label}" for label in range(metric.num_classes)]
+    # A metric counts no pixel without a prediction.
+    matrix = np.pad(metric.confusion_matrix(), [(0, 0), (0, 1)])
+    return evaluation_of_matrix(matrix, names, num_images)
+
+
+def image_scores(name: str, matrix: np.ndarray) -> ImageScores:
+    """Compute the scores of one image from its own confusion matrix, int64 [C, C + 1]."""
+    num_pixels = int(matrix.sum())
+    if not num_pixels:
+        return ImageScores(name, None, None, 0)
+    iou, _ = per_class_scores(matrix)
+    return ImageScores(name, _mean(iou), _pixel_accuracy(matrix), num_pixels)
+
+
+def per_class_scores(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute IoU and accuracy of every class.
+
+    Args:
+        matrix: int64 [C, C + 1], as `Evaluation.confusion_matrix`.
+
+    Returns:
+        IoU and accuracy, float64 [C], NaN where a class does not occur.
+    """
+    hits, labelled = np.diagonal(matrix), matrix.sum(axis=1)
+    union = labelled + matrix.sum(axis=0)[:-1] - hits
+    return _share(hits, union), _share(hits, labelled)
+
+
+def check_rules(rules: str, num_classes: int) -> None:
+    """Refuse rules that do not exist or are those of other classes."""
+    if rules != "default" and rules not in NUM_CLASSES:
+        raise ValueError(f"rules must be default, cityscapes or ade20k. Received: rules={rules!r}")
+    if num_classes != NUM_CLASSES.get(rules, num_classes):
+        raise ValueError(
+            f"The rules of {rules} are for its {NUM_CLASSES[rules]} classes. Received: "
+            f"{num_classes} classes"
+        )
+
+
+def _category_iou(matrix):
+    """IoU of every category of Cityscapes, float64, NaN for one that does not occur."""
+    values = []
+    for classes in CATEGORIES.values():
+        columns = matrix[:, list(classes)]
+        rows = matrix[list(classes)]
+        hits = columns[list(classes)].sum()
+        values.append(_share(hits, rows.sum() + columns.sum() - hits))
+    return np.array(values)
+
+
+def _pixel_accuracy(matrix):
+    return float(np.trace(matrix) / max(matrix.sum(), 1))
+
+
+def _share(part, whole):
+    """part / whole, NaN where whole is 0."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _mean(values):
+    """Mean of those that are not NaN, 0 if all are."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else 0.0
+
+
+def _by_name(names, values):
+    pairs = zip(names, values.tolist(), strict=True)
+    return {name: None if np.isnan(value) else value for name, value in pairs}

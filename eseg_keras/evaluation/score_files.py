@@ -1,0 +1,109 @@
+"""Scores as JSON and as tables."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from eseg_keras.evaluation.scores import Evaluation, ImageScores
+
+
+def check_suffix(path: str | Path) -> None:
+    """Refuse a file for scores that is neither JSON nor CSV.
+
+    Args:
+        path: The file about to be written.
+
+    Raises:
+        ValueError: With the suffixes that there are.
+    """
+    if Path(path).suffix.lower() not in (".json", ".csv"):
+        raise ValueError(
+            f"Scores are written as .json (everything) or .csv (a row a class). Received: {path}"
+        )
+
+
+def write_scores(evaluation: Evaluation, path: str | Path) -> None:
+    """Write an evaluation to one file, whole or not at all.
+
+    Args:
+        evaluation: The scores.
+        path: A `.json` file for everything, the confusion matrix and the images included, or a
+            `.csv` file for a row a class: IoU, accuracy, labelled and predicted pixels.
+
+    Raises:
+        ValueError: If the file has another suffix.
+    """
+    path = Path(path)
+    check_suffix(path)
+    if path.suffix.lower() == ".json":
+        _write(path, json.dumps(evaluation.as_dict(), indent=2) + "\n")
+        return
+    matrix = evaluation.confusion_matrix
+    columns = (
+        evaluation.class_names,
+        evaluation.per_class_iou.values(),
+        evaluation.per_class_accuracy.values(),
+        matrix.sum(axis=1).tolist(),
+        matrix.sum(axis=0)[:-1].tolist(),
+    )
+    names = ("class", "iou", "accuracy", "labelled_pixels", "predicted_pixels")
+    _write_csv(path, names, zip(*columns, strict=True))
+
+
+def write_score_files(evaluation: Evaluation, directory: str | Path) -> None:
+    """Write an evaluation as `scores.json`, `classes.csv`, `confusion_matrix.csv`, `images.csv`.
+
+    Args:
+        evaluation: The scores.
+        directory: Folder for the files; those there are replaced.
+
+    Example:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from eseg_keras.evaluation.rules import evaluation_of_matrix
+    >>> from eseg_keras.evaluation.score_files import write_score_files
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> matrix = np.array([[2, 1, 0], [0, 4, 1]])
+    >>> write_score_files(evaluation_of_matrix(matrix, ["road", "car"], num_images=1), folder)
+    >>> print((folder / "confusion_matrix.csv").read_text().strip())
+    label,road,car,no class
+    road,2,1,0
+    car,0,4,1
+    """
+    directory = Path(directory)
+    write_scores(evaluation, directory / "scores.json")
+    write_scores(evaluation, directory / "classes.csv")
+    names = evaluation.class_names
+    rows = zip(names, evaluation.confusion_matrix.tolist(), strict=True)
+    _write_csv(
+        directory / "confusion_matrix.csv",
+        ("label", *names, "no class"),
+        ((name, *counts) for name, counts in rows),
+    )
+    _write_csv(
+        directory / "images.csv",
+        [field.name for field in dataclasses.fields(ImageScores)],
+        map(dataclasses.astuple, evaluation.images),
+    )
+
+
+def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    _write(path, text.getvalue())
+
+
+def _write(path, text):
+    # A temporary name first: a reader never sees half a file.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, "utf-8")
+    os.replace(temporary, path)

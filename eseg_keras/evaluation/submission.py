@@ -1,0 +1,150 @@
+"""Predictions in the form that the servers of Cityscapes and ADE20K score."""
+
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from eseg_keras.data.datasets import ade20k, cityscapes
+
+Benchmark = Literal["cityscapes", "ade20k"]
+
+# Label in the submitted files of each class in turn. Both leave 0 for pixels without a class.
+_FILE_LABELS = {"cityscapes": cityscapes.LABEL_IDS, "ade20k": range(1, 151)}
+_CLASS_NAMES = {
+    "cityscapes": cityscapes.CLASSES.class_names,
+    "ade20k": ade20k.CLASSES.class_names,
+}
+
+# The server finds a prediction by the city, the sequence and the frame in its name.
+_CITYSCAPES_NAME = re.compile(r"([^_]+_\d{6}_\d{6})(_leftImg8bit)?")
+
+
+def benchmark_of(class_names: Sequence[str] | None) -> Benchmark:
+    """Tell by a model's classes whose server takes its predictions.
+
+    Args:
+        class_names: Names of the model's classes.
+
+    Returns:
+        `"cityscapes"` or `"ade20k"`.
+
+    Raises:
+        ValueError: If the classes are those of neither.
+
+    Example:
+
+    >>> from eseg_keras.data.datasets.cityscapes import CLASSES
+    >>> from eseg_keras.evaluation.submission import benchmark_of
+    >>> benchmark_of(CLASSES.class_names)
+    'cityscapes'
+    """
+    for benchmark, names in _CLASS_NAMES.items():
+        if tuple(class_names or ()) == names:
+            return benchmark
+    received = ", ".join((class_names or ["no names"])[:4])
+    raise ValueError(
+        "A submission needs a model with the class names of Cityscapes (road, sidewalk, ...) or of "
+        f"ADE20K (wall, building, ...), in their order. Received: {received}, ..."
+    )
+
+
+class Submission:
+    """A folder of label maps for a server, whole or absent.
+
+    Each label map becomes an 8-bit grey PNG of its own size: for Cityscapes with the label ids of
+    the `labelIds` files, named `CITY_SEQUENCE_FRAME_labelIds.png`; for ADE20K with 1 to 150, named
+    as the image. Pixels without a class become 0, which no class has.
+
+    The files are written to a hidden folder beside the target, which takes its name at the end of
+    the `with` block: a submission never mixes two models or settings, nor lacks an image. A run
+    that is stopped starts again from the first image.
+
+    Args:
+        directory: Folder to write, which must not exist or be empty.
+        benchmark: Whose server it is for.
+        names: Names or files of all images that will be added.
+
+    Raises:
+        ValueError: If the folder holds anything, or the names do not fit the benchmark.
+
+    Example:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from eseg_keras.evaluation.submission import Submission
+    >>> folder = tempfile.mkdtemp() + "/results"
+    >>> name = "berlin_000000_000019"
+    >>> with Submission(folder, "cityscapes", [name]) as submission:
+    ...     submission.add(name, np.array([[0, 18, 255]], np.uint8))
+    >>> from PIL import Image
+    >>> np.asarray(Image.open(folder + "/berlin_000000_000019_labelIds.png"))
+    array([[ 7, 33,  0]], dtype=uint8)
+
+    Reference:
+        - [Cityscapes](https://www.cityscapes-dataset.com/submit/)
+        - [ADE20K](https://github.com/CSAILVision/sceneparsing#submission-format)
+    """
+
+    def __init__(self, directory: str | Path, benchmark: Benchmark, names: Iterable[str]):
+        self.directory = Path(directory)
+        if self.directory.is_file() or (self.directory.is_dir() and any(self.directory.iterdir())):
+            raise ValueError(
+                f"{self.directory} is there already: choose another folder for the submission, or "
+                "remove that one."
+            )
+        self._benchmark = benchmark
+        self._temporary = self.directory.with_name(f".{self.directory.name}.tmp")
+        self._file_labels = np.zeros(256, np.uint8)
+        labels = _FILE_LABELS[benchmark]
+        self._file_labels[: len(labels)] = labels
+        images = {}
+        for name in names:
+            file_name = self._file_name(name)
+            if file_name in images:
+                raise ValueError(
+                    f"{images[file_name]} and {name} would both be submitted as {file_name}: "
+                    "leave one of them out."
+                )
+            images[file_name] = name
+
+    def __enter__(self):
+        # What a run that was killed has left.
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(parents=True)
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is None:
+            if self.directory.exists():
+                self.directory.rmdir()
+            self._temporary.replace(self.directory)
+        else:
+            shutil.rmtree(self._temporary)
+
+    def add(self, name: str, label_map: np.ndarray) -> None:
+        """Write the label map of an image.
+
+        Args:
+            name: Name or file of the image.
+            label_map: uint8 [H, W] of class ids; other values are pixels without a class.
+        """
+        picture = Image.fromarray(np.take(self._file_labels, label_map))
+        picture.save(self._temporary / self._file_name(name))
+
+    def _file_name(self, name):
+        # Names in a prepared data set have no suffix, files have one.
+        stem = Path(name).stem
+        if self._benchmark == "ade20k":
+            return f"{stem}.png"
+        match = _CITYSCAPES_NAME.fullmatch(stem)
+        if match is None:
+            raise ValueError(
+                f"{name} is not named as the images of Cityscapes are, such as "
+                "berlin_000000_000019_leftImg8bit.png: its server could not match the prediction."
+            )
+        return f"{match[1]}_labelIds.png"

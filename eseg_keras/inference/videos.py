@@ -1,0 +1,177 @@
+"""Reading the frames of video files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.optional import require
+
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
+)
+"""Suffixes, in lower case, of the files that are read as videos."""
+
+UNREADABLE_VIDEO = "cannot be read as a video: it is truncated, damaged, or another kind of file"
+
+# A recording may end a moment before the duration in its header; a cut one misses more.
+_MISSING_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of a video before its frames are decoded.
+
+    Attributes:
+        num_frames: Number of frames; a few formats allow it to be off by some.
+        rate: Frames per second, the mean where it varies.
+        time_base: Seconds that one tick of the frames' times lasts.
+        size: (height, width) of the frames as they are shown, rotation applied.
+        pixel_aspect: Width of a pixel by its height, as shown.
+    """
+
+    num_frames: int
+    rate: Fraction
+    time_base: Fraction
+    size: tuple[int, int]
+    pixel_aspect: Fraction
+
+
+def video_info(path: str | Path) -> VideoInfo:
+    """Look through a video without decoding more than its first frame.
+
+    Args:
+        path: A video file.
+
+    Returns:
+        Its size, rate and length.
+
+    Raises:
+        ImageFileError: If the file is no video, or is truncated.
+        ImportError: If the extra "video" is not installed.
+    """
+    av = require("av", "video")
+    try:
+        with av.open(str(path)) as container:
+            first = next(container.decode(video=0))
+            height, width = first.height, first.width
+            if first.rotation % 180:
+                height, width = width, height
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            num_frames, whole = _walk(container, stream, Path(path).stat().st_size)
+            aspect = stream.sample_aspect_ratio or Fraction(1)
+            info = VideoInfo(
+                num_frames,
+                Fraction(stream.average_rate or stream.guessed_rate or 25),
+                Fraction(stream.time_base),
+                (height, width),
+                1 / aspect if first.rotation % 180 else aspect,
+            )
+    except (av.FFmpegError, OSError, StopIteration, IndexError) as error:
+        raise ImageFileError(path, [UNREADABLE_VIDEO]) from error
+    if not whole:
+        raise ImageFileError(path, [UNREADABLE_VIDEO])
+    return info
+
+
+def _walk(container, stream, file_size):
+    """The number of shown frames, and whether the file holds all of itself.
+
+    FFmpeg reads a truncated file to its end without a word, so it is compared with its index (MP4,
+    AVI) or, as Matroska's index holds no sizes, with the duration in its header.
+    """
+    num_frames = end = 0
+    for packet in container.demux(stream):
+        if packet.size and not packet.is_discard:
+            num_frames += 1
+            end = max(end, (packet.pts or 0) + (packet.duration or 0))
+    if any(entry.pos + entry.size > file_size for entry in stream.index_entries):
+        return num_frames, False
+    if "matroska" in container.format.name and container.duration:
+        seconds = _stream_seconds(stream) or container.duration / 1e6
+        own = "DURATION" in stream.metadata or len(container.streams) == 1
+        return num_frames, not own or end * stream.time_base > seconds - _MISSING_SECONDS
+    return num_frames, True
+
+
+def _stream_seconds(stream):
+    """Seconds in Matroska's DURATION tag, such as 00:01:02.400000000."""
+    hours, minutes, seconds = stream.metadata.get("DURATION", "0:0:0").split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def read_frames(path: str | Path) -> Iterator[np.ndarray]:
+    """Read the frames of a video one after the other, in constant memory.
+
+    The rotation that phones note in the file is applied.
+
+    Args:
+        path: A video file, in any format that FFmpeg decodes.
+
+    Yields:
+        uint8 arrays [H, W, 3], RGB, all of one size.
+
+    Raises:
+        ImageFileError: If the file is no video, or is truncated (before the first frame), or is
+            damaged further on.
+        ImportError: If the extra "video" is not installed.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from eseg_keras.inference import read_frames, write_frames
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "grey.mp4"
+    >>> write_frames(path, [np.full((48, 64, 3), grey, "uint8") for grey in (0, 128, 255)], rate=25)
+    >>> [frame.shape for frame in read_frames(path)]
+    [(48, 64, 3), (48, 64, 3), (48, 64, 3)]
+    """
+    for _, image in timed_frames(path, video_info(path)):
+        yield image
+
+
+def timed_frames(
+    path: str | Path, info: VideoInfo, start: int = 0
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Read the frames of a video with their times.
+
+    Args:
+        path: A video file.
+        info: What `video_info` says of it.
+        start: Number of frames to leave out at the beginning. They are decoded, as only that finds
+            the right one in every format, but not converted.
+
+    Yields:
+        The time, in ticks of `info.time_base` since the first frame, always rising, and the frame
+        as uint8 [H, W, 3], RGB.
+
+    Raises:
+        ImageFileError: If the file is damaged.
+    """
+    av = require("av", "video")
+    tick = max(1, round(1 / (info.rate * info.time_base)))
+    first = last = None
+    try:
+        with av.open(str(path)) as container:
+            container.streams.video[0].thread_type = "AUTO"
+            for index, frame in enumerate(container.decode(video=0)):
+                if first is None:
+                    first, width, height = frame.pts or 0, frame.width, frame.height
+                if last is None:
+                    time = 0
+                elif frame.pts is None:
+                    time = last + tick
+                else:
+                    time = max(frame.pts - first, last + 1)
+                last = time
+                if index >= start:
+                    # A stream may change its size on the way; a picture of it does not.
+                    image = frame.to_ndarray(format="rgb24", width=width, height=height)
+                    # Quarter turns counter-clockwise.
+                    yield time, np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
+    except (av.FFmpegError, OSError) as error:
+        raise ImageFileError(path, [UNREADABLE_VIDEO]) from error

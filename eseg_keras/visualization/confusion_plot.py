@@ -1,0 +1,131 @@
+"""A confusion matrix as a picture."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Up to so many classes, the cells hold their values.
+_MOST_WITH_VALUES = 24
+
+
+def plot_confusion_matrix(
+    matrix: np.ndarray,
+    class_names: Sequence[str] | None = None,
+    normalize: bool = True,
+    title: str | None = None,
+) -> "Figure":
+    """Show which classes are taken for which.
+
+    The figure grows with the number of classes and the length of their names, so that every name
+    is readable. Up to 24 classes, the cells hold their values.
+
+    Args:
+        matrix: Counts of pixels [C, C], annotated classes in rows and predicted ones in columns;
+            or [C, C + 1], whose last column counts pixels without a predicted class and is shown
+            if it counts any.
+        class_names: One name a class. Defaults to "0", "1", ...
+        normalize: Whether each row is shown in percent of its pixels; the row of a class without
+            pixels is grey. Otherwise counts are shown, on a logarithmic scale.
+        title: Line above the matrix. Defaults to none.
+
+    Returns:
+        A `matplotlib.figure.Figure`, which a notebook shows by itself.
+
+    Raises:
+        ValueError: If the matrix is of another shape, or there is not one name a class.
+        ImportError: If matplotlib is missing.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.visualization import plot_confusion_matrix
+    >>> figure = plot_confusion_matrix(np.array([[9, 1], [2, 8]]), ["road", "car"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['90', '10', '20', '80']
+    """
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or not 0 <= matrix.shape[1] - matrix.shape[0] <= 1 or not matrix.size:
+        raise ValueError(
+            f"matrix must be of shape [C, C] or [C, C + 1]. Received: {list(matrix.shape)}"
+        )
+    num_classes = len(matrix)
+    names = [str(label) for label in range(num_classes)] if class_names is None else class_names
+    if len(names) != num_classes:
+        raise ValueError(
+            f"Expected one name a class. Received: {len(names)} names, {num_classes} classes"
+        )
+    from eseg_keras.optional import require
+    from eseg_keras.visualization.figures import INK, NotebookFigure, width_of
+
+    colors = require("matplotlib.colors", "visualization")
+    columns = [*names, "no class"] if matrix[:, num_classes:].any() else [*names]
+    matrix = matrix[:, : len(columns)]
+    totals = matrix.sum(1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        values = 100 * matrix / totals if normalize else np.where(matrix > 0, matrix, np.nan)
+
+    # Inches; the margins hold the names, whatever their length.
+    cell = max(2.4 / num_classes, 0.42 if num_classes <= _MOST_WITH_VALUES else 0.16)
+    font_size = 9 if num_classes <= _MOST_WITH_VALUES else 7.5
+    names_width = width_of(columns, font_size)
+    upright = names_width < 0.9 * cell
+    left, bottom = names_width + 0.5, (0.2 if upright else names_width) + 0.5
+    top, right = 0.5 if title else 0.2, 1.1
+    width, height = cell * len(columns), cell * num_classes
+    right = max(right, width_of([title or ""], 11) - width + 0.2)
+    total = (left + width + right, bottom + height + top)
+    figure = NotebookFigure(figsize=total, facecolor="white")
+    box = (left / total[0], bottom / total[1], width / total[0], height / total[1])
+    axes = figure.add_axes(box, facecolor="#e4e4e4" if normalize else "white")
+    norm = colors.Normalize(0, 100) if normalize else colors.LogNorm(1, max(matrix.max(), 10))
+    picture = axes.imshow(values, "Blues", norm, aspect="auto", interpolation="nearest")
+    rotation = 0 if upright else 90
+    axes.set_xticks(range(len(columns)), columns, rotation=rotation, fontsize=font_size)
+    axes.set_yticks(range(num_classes), names, fontsize=font_size)
+    for text in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
+        text.set_parse_math(False)
+    axes.tick_params(length=0, colors=INK)
+    axes.set_xlabel("predicted", color=INK)
+    axes.set_ylabel("annotated", color=INK)
+    if title:
+        axes.set_title(title, color=INK, fontsize=11, loc="left", parse_math=False)
+    # Lines between the cells lead the eye from a name to its row.
+    axes.set_xticks(np.arange(0.5, len(columns) - 1), minor=True)
+    axes.set_yticks(np.arange(0.5, num_classes - 1), minor=True)
+    axes.grid(which="minor", color="#d8d8d8", linewidth=0.5)
+    axes.tick_params(which="minor", length=0)
+    bar_height = min(height, 3.0)
+    bar = figure.add_axes(
+        (
+            (left + width + 0.15) / total[0],
+            (bottom + height - bar_height) / total[1],
+            0.12 / total[0],
+            bar_height / total[1],
+        )
+    )
+    label = "% of the annotated pixels" if normalize else "pixels"
+    figure.colorbar(picture, bar).set_label(label, color=INK, fontsize=9)
+    if num_classes <= _MOST_WITH_VALUES:
+        for (row, column), value in np.ndenumerate(values):
+            text = _percent(value) if normalize else _short(matrix[row, column])
+            # White on the darker half of the colours.
+            color = "white" if norm(value) > 0.55 else INK
+            axes.text(column, row, text, color=color, fontsize=8, ha="center", va="center")
+    return figure
+
+
+def _percent(value):
+    return "" if np.isnan(value) or value < 0.5 else f"{value:.0f}"
+
+
+def _short(count):
+    """A count in at most four letters, such as 1.2M."""
+    for size, letter in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            digits = 1 if count < 9.95 * size else 0
+            return f"{count / size:.{digits}f}{letter}"
+    return str(count) if count else ""

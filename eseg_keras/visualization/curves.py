@@ -1,0 +1,115 @@
+"""Loss and scores of a run over its epochs."""
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SCORES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "accuracy": "accuracy"}
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+_COLORS = {
+    "loss": "#0072b2",
+    "mean_iou": "#d55e00",
+    "pixel_accuracy": "#009e73",
+    "accuracy": "#cc79a7",
+}
+
+
+def plot_learning_curves(
+    log: str | Path | Iterable[Mapping[str, float | str]], title: str | None = None
+) -> "Figure":
+    """Show how loss and scores of a run changed from epoch to epoch.
+
+    Args:
+        log: `log.csv` of a run, or its rows: `"epoch"` from 0, `"loss"`, and any of `"mean_iou"`,
+            `"pixel_accuracy"` and `"accuracy"`; those of the validation begin with `"val_"`. A
+            value that an epoch lacks is missing or empty.
+        title: Line above the curves. Defaults to none.
+
+    Returns:
+        A `matplotlib.figure.Figure`, which a notebook shows by itself: the loss on the left, the
+        scores on the right, training dashed and validation drawn through.
+
+    Raises:
+        ValueError: If the log has no epoch, or a value in it is no number.
+        FileNotFoundError: If there is no such file.
+        ImportError: If matplotlib is missing.
+
+    Example:
+
+    >>> from eseg_keras.visualization import plot_learning_curves
+    >>> rows = [{"epoch": 0, "loss": 2.0}, {"epoch": 1, "loss": 1.0, "val_loss": 1.2}]
+    >>> figure = plot_learning_curves(rows)
+    >>> [line.get_label() for line in figure.axes[0].lines]
+    ['training', 'validation']
+    """
+    curves = _curves(log)
+    from eseg_keras.visualization.figures import INK, PALE, NotebookFigure
+
+    figure = NotebookFigure(figsize=(9, 3.6), facecolor="white", layout="constrained")
+    loss_axes, score_axes = figure.subplots(1, 2)
+    for name, color in _COLORS.items():
+        axes = loss_axes if name == "loss" else score_axes
+        for prefix, kind, style in (("", "training", "--"), ("val_", "validation", "-")):
+            points = curves.get(prefix + name)
+            if not points:
+                continue
+            label = kind if name == "loss" else f"{_SCORES[name]}, {kind}"
+            # A validation may come every few epochs: its points are joined, and few ones marked.
+            marker = "o" if len(points) <= 15 else None
+            epochs, values = zip(*points, strict=True)
+            axes.plot(
+                epochs, values, style, color=color, label=label, marker=marker, markersize=3.5,
+                alpha=0.8 if style == "--" else 1, linewidth=1.4 if style == "--" else 2,
+            )  # fmt: skip
+    for axes, name in ((loss_axes, "loss"), (score_axes, "score")):
+        axes.set_title(name, color=INK, loc="left", fontsize=11)
+        axes.set_xlabel("epoch", color=INK)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(color=PALE, linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(colors=INK)
+        if axes.lines:
+            axes.legend(fontsize=9, frameon=False)
+    score_axes.set_ylim(0, 1)
+    if title:
+        figure.suptitle(title, color=INK, fontsize=12, parse_math=False)
+    return figure
+
+
+def _curves(log):
+    """{name: [(epoch from 1, value), ...]} of the values that are there and finite."""
+    where = "The log"
+    if isinstance(log, str | Path):
+        where = str(log)
+        with open(log, newline="", encoding="utf-8") as file:
+            log = list(csv.DictReader(file))
+    curves = {}
+    for number, row in enumerate(log):
+        for name, value in row.items():
+            if value in (None, ""):
+                continue
+            try:
+                value = float(value)
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"{where} must hold numbers. Received: {name}={value!r} in row {number + 1}"
+                ) from None
+            curves.setdefault(name, []).append((number, value))
+    epochs = dict(curves.get("epoch", ()))
+    if not epochs:
+        raise ValueError(
+            f"{where} has no epoch to show: give log.csv of a run, or rows with 'epoch' and 'loss'."
+        )
+    return {
+        name: [
+            (epochs[number] + 1, value)
+            for number, value in points
+            if number in epochs and math.isfinite(value)
+        ]
+        for name, points in curves.items()
+    }

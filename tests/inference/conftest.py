@@ -1,0 +1,51 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from eseg_keras import ESeg
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class PixelLogits(keras.layers.Layer):
+    """Logits of a pixel from its own colour and nothing else."""
+
+    def call(self, images):
+        images = ops.cast(images, "float32")
+        red, green, blue = (images[..., channel] for channel in range(3))
+        return ops.stack([red, green, blue, (red + green) * 0.55], axis=-1) / 16
+
+
+@pytest.fixture(scope="session")
+def pixelwise():
+    """A network whose output at a pixel depends on that pixel alone."""
+    images = keras.Input((None, None, 3))
+    model = keras.Model(images, PixelLogits()(images))
+    model.autocast = False
+    return model
+
+
+@pytest.fixture(scope="session")
+def pixel_logits():
+    """What `pixelwise` computes, in NumPy."""
+
+    def logits(image):
+        red, green, blue = np.moveaxis(image.astype("float32"), -1, 0)
+        return np.stack([red, green, blue, (red + green) * np.float32(0.55)], axis=-1) / 16
+
+    return logits
+
+
+@pytest.fixture(scope="module")
+def streets():
+    return ESeg.from_preset("eseg_lite_s_streets")
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """Random images of any size."""
+
+    def make(height, width, seed=0):
+        return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype="uint8")
+
+    return make

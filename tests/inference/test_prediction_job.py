@@ -1,0 +1,391 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eseg_keras.inference import Predictor, predict_files, read_frames, write_frames
+from eseg_keras.inference.input_files import find_files
+from eseg_keras.inference.overlay_video import write_overlay_video
+from eseg_keras.inference.videos import video_info
+from eseg_keras.visualization import default_palette, overlay
+
+
+@pytest.fixture
+def picture(noise):
+    """Write a picture of noise."""
+
+    def write(path, height=36, width=40, seed=0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(height, width, seed)).save(path)
+        return path
+
+    return write
+
+
+def contents(folder):
+    """Every file below a folder, by its name relative to it."""
+    files = [path for path in Path(folder).rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+# === Inputs ===
+
+
+def test_files_and_folders(tmp_path, picture):
+    folder = tmp_path / "folder"
+    b, a = picture(folder / "b.png"), picture(folder / "a.JPG")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "._a.JPG").write_bytes(b"no picture")
+    (folder / "folder.png").mkdir()
+    (folder / "clip.MP4").touch()
+    deep = picture(folder / "deep" / "er" / "b.webp")
+    picture(folder / ".hidden" / "c.png")
+    picture(folder / "out" / "overlays" / "b.png")
+    single = picture(tmp_path / "single.photo.webp")
+    found = find_files([single, folder])
+    assert [file.path for file in found] == [single, a, b, folder / "clip.MP4"]
+    assert [file.name for file in found] == ["single.photo", "a", "b", "clip"]
+    assert [file.is_video for file in found] == [False, False, False, True]
+    found = find_files([folder], recursive=True, leave_out=folder / "out")
+    assert [file.path for file in found] == [a, b, folder / "clip.MP4", deep]
+    assert found[-1].name == "deep/er/b"
+
+
+def test_what_cannot_be_predicted_is_named(tmp_path, picture):
+    (tmp_path / "scans").mkdir()
+    for recursive in (False, True):
+        with pytest.raises(ValueError, match="scans: no image inside"):
+            find_files([tmp_path / "scans"], recursive)
+    (tmp_path / "scans" / "one.tiff").touch()
+    for recursive in (False, True):
+        with pytest.raises(ValueError, match="scans: no image inside .*; it holds .tiff: convert"):
+            find_files([tmp_path / "scans"], recursive)
+    with pytest.raises(ValueError, match="no file or folder .*missing.png"):
+        find_files([tmp_path / "missing.png"])
+    with pytest.raises(ValueError, match="nothing to predict"):
+        find_files([])
+    first, second = picture(tmp_path / "same.png"), picture(tmp_path / "same.jpg")
+    with pytest.raises(ValueError, match="same output names: .*same.png, .*same.jpg"):
+        find_files([first, second])
+    (tmp_path / "same.mp4").touch()
+    assert len(find_files([first, tmp_path / "same.mp4"])) == 2
+
+
+# === Outputs ===
+
+
+def test_every_output_of_a_picture(tmp_path, picture, pixelwise, noise):
+    path = picture(tmp_path / "in" / "sub" / "photo.jpg")
+    maps = ["confidence", "entropy", "margin", "probabilities"]
+    predictor = Predictor(pixelwise, maps=maps, min_confidence=0.5)
+    out = tmp_path / "out"
+    files = predict_files(predictor, tmp_path / "in", out, alpha=0.25, recursive=True)
+    assert (files.written, files.skipped, files.failed) == ((path,), (), {})
+    expected = predictor(path)
+    labels = Image.open(out / "labels" / "sub" / "photo.png")
+    assert labels.mode == "P" and labels.getpalette()[:12] == [*np.ravel(default_palette(4))]
+    np.testing.assert_array_equal(labels, expected.label_map)
+    assert {255} < set(np.unique(labels))
+    seen = np.asarray(Image.open(out / "overlays" / "sub" / "photo.png"))
+    image = np.asarray(Image.open(path))
+    colored = overlay(image, expected.label_map, default_palette(4), 0.25)
+    np.testing.assert_array_equal(seen[:36], colored)
+    assert seen.shape[0] > 36  # The legend.
+    doubtful = expected.label_map == 255
+    np.testing.assert_array_equal(seen[:36][doubtful], image[doubtful])
+    for name in maps[:3]:
+        grey = Image.open(out / name / "sub" / "photo.png")
+        assert grey.mode == "L"
+        difference = np.asarray(grey) / 255 - getattr(expected, name)
+        assert np.abs(difference).max() <= 0.5 / 255 + 1e-6
+    stored = np.load(out / "probabilities" / "sub" / "photo.npz")["probabilities"]
+    assert stored.dtype == np.float16
+    np.testing.assert_allclose(stored, expected.probabilities, atol=1e-3)
+    folders = {"labels", "overlays", *maps}
+    assert {path.split("/")[0] for path in contents(out)} == folders | {
+        "predictions.json",
+        "files.jsonl",
+    }
+
+
+def test_overlays_and_legends_can_be_left_out(tmp_path, picture, pixelwise):
+    path = picture(tmp_path / "photo.png")
+    predict_files(Predictor(pixelwise), path, tmp_path / "labels", overlay=False)
+    assert not (tmp_path / "labels" / "overlays").exists()
+    predict_files(Predictor(pixelwise), path, tmp_path / "plain", legend=False)
+    assert Image.open(tmp_path / "plain" / "overlays" / "photo.png").size == (40, 36)
+    with pytest.raises(ValueError, match="alpha must be between 0 and 1"):
+        predict_files(Predictor(pixelwise), path, tmp_path / "alpha", alpha=2)
+    assert not (tmp_path / "alpha").exists()
+
+
+def test_progress_counts_pictures_and_frames(tmp_path, picture, pixelwise, noise):
+    for index in range(3):
+        picture(tmp_path / "in" / f"{index}.png")
+    (tmp_path / "in" / "broken.png").touch()
+    write_frames(tmp_path / "in" / "clip.mp4", [noise(48, 64, seed) for seed in range(15)])
+    seen = []
+    predict_files(
+        Predictor(pixelwise),
+        tmp_path / "in",
+        tmp_path / "out",
+        on_progress=lambda *counts: seen.append(counts),
+    )
+    assert [finished for finished, _ in seen] == sorted(finished for finished, _ in seen)
+    assert seen[-1] == (19, 19) and set(seen) == {(n, 19) for n in range(1, 20)}
+
+
+# === What is broken ===
+
+
+def test_broken_files_do_not_stop_the_others(tmp_path, picture, pixelwise, noise):
+    folder = tmp_path / "in"
+    good = [picture(folder / name) for name in ("a.png", "z.png")]
+    (folder / "cut.png").write_bytes(good[0].read_bytes()[:500])
+    (folder / "text.jpg").write_text("no picture")
+    picture(folder / "one.png", 1, 1)
+    picture(folder / "large.png", 64, 64)
+    write_frames(folder / "clip.mp4", [noise(48, 64)] * 3)
+    (folder / "cut.mp4").write_bytes((folder / "clip.mp4").read_bytes()[:-200])
+    write_frames(folder / "small.mp4", [noise(16, 16)] * 3)
+    predictor = Predictor(pixelwise, max_pixels=64 * 64 - 1)
+    files = predict_files(predictor, folder, tmp_path / "out")
+    assert list(files.written) == [good[0], folder / "clip.mp4", good[1]]
+    expected = {
+        "cut.mp4": "cannot be read as a video",
+        "cut.png": "cannot be read as an image",
+        "large.png": "4,096 pixels",
+        "one.png": "is 1x1 pixels",
+        "small.mp4": "is 16x16 pixels",
+        "text.jpg": "cannot be read as an image",
+    }
+    assert [path.name for path in files.failed] == list(expected)
+    for path, problem in files.failed.items():
+        assert problem.startswith(f"{path}: ") and expected[path.name] in problem
+        assert "image 0" not in problem
+    written = {path for path in contents(tmp_path / "out") if "/" in path}
+    assert written == {
+        *(f"{kind}/{name}.png" for kind in ("labels", "overlays") for name in "az"),
+        "videos/clip.mp4",
+    }
+
+
+def test_nothing_usable_leaves_nothing(tmp_path, picture, pixelwise, noise):
+    folder = tmp_path / "in"
+    picture(folder / "one.png", 1, 1)
+    write_frames(folder / "small.mp4", [noise(16, 16)] * 3)
+    (folder / "text.mp4").write_text("no video")
+    files = predict_files(Predictor(pixelwise), folder, tmp_path / "out")
+    assert len(files.failed) == 3 and not files.written
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match="small.mp4: a video becomes an overlay and nothing else"):
+        predict_files(Predictor(pixelwise), folder, tmp_path / "out", overlay=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file is a file"):
+        predict_files(Predictor(pixelwise), folder, tmp_path / "file")
+
+
+# === Going on ===
+
+
+def test_finished_pictures_are_left_out(tmp_path, picture, pixelwise):
+    paths = [picture(tmp_path / "in" / f"{index}.png", seed=index) for index in range(4)]
+    out = tmp_path / "out"
+    predict_files(Predictor(pixelwise), paths[:2], out)
+    with (out / "files.jsonl").open("a") as log:
+        log.write('{"name": "2", "vid')  # A line torn by a kill.
+    files = predict_files(Predictor(pixelwise, batch_size=3), paths, out)
+    assert files.skipped == tuple(paths[:2]) and files.written == tuple(paths[2:])
+    assert predict_files(Predictor(pixelwise), paths, out).skipped == tuple(paths)
+    # An output is missing: only that picture is predicted.
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    (out / "labels" / "1.png").unlink()
+    assert predict_files(Predictor(pixelwise), paths, out).written == (paths[1],)
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
+    changed = {str(path.relative_to(out)) for path in after if after[path] != before[path]}
+    assert changed == {"labels/1.png", "overlays/1.png"}
+    files = predict_files(Predictor(pixelwise), paths, out, overwrite=True)
+    assert files.written == tuple(paths)
+
+
+def test_a_changed_picture_is_predicted_again_and_a_moved_one_is_not(tmp_path, picture, pixelwise):
+    path = picture(tmp_path / "in" / "a.png")
+    predictor, out = Predictor(pixelwise), tmp_path / "out"
+    predict_files(predictor, path, out)
+    moved = tmp_path / "elsewhere" / "a.png"
+    moved.parent.mkdir()
+    path.rename(moved)
+    assert predict_files(predictor, moved, out).skipped == (moved,)
+    with pytest.raises(ValueError, match="outputs of another file under the name of .*third/a.png"):
+        predict_files(predictor, picture(tmp_path / "third" / "a.png", 40, 44), out)
+    # Where the file of these outputs was, there is another one, and an older one at that.
+    picture(path, seed=2)
+    state = path.stat()
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns - 10**12))
+    assert predict_files(predictor, path, out).written == (path,)
+    labels = Image.open(out / "labels" / "a.png")
+    np.testing.assert_array_equal(labels, predictor(path).label_map)
+
+
+def test_other_settings_need_another_folder(tmp_path, picture, pixelwise, streets):
+    path = picture(tmp_path / "a.png")
+    out = tmp_path / "out"
+    predict_files(Predictor(pixelwise), path, out)
+    before = contents(out)
+    for predictor, options, message in [
+        (Predictor(pixelwise), {"alpha": 0.25}, r"other options: alpha \(0.5 there, 0.25 here\)"),
+        (Predictor(pixelwise, flip=True), {}, r"flip \(False there, True here\)"),
+        (Predictor(pixelwise, maps=["margin"]), {}, "maps"),
+        (Predictor(pixelwise, min_confidence=0.1), {}, "min_confidence"),
+        (Predictor(pixelwise, scales=(1, 2)), {}, "scales"),
+        (Predictor(streets), {}, "of another model"),
+    ]:
+        with pytest.raises(ValueError, match=message) as caught:
+            predict_files(predictor, path, out, **options)
+        assert "another --output, or pass --overwrite" in str(caught.value)
+        assert contents(out) == before
+    predict_files(Predictor(pixelwise), path, out, alpha=0.25, overwrite=True)
+    written = json.loads((out / "predictions.json").read_text())
+    assert written["options"]["alpha"] == 0.25
+    assert set(written) == {"model", "options", "versions"}
+    (out / "predictions.json").write_text("{")
+    with pytest.raises(ValueError, match="predictions.json is damaged"):
+        predict_files(Predictor(pixelwise), path, out)
+
+
+def test_two_models_of_one_network_differ_by_their_weights(tmp_path, picture, streets):
+    path = picture(tmp_path / "a.png")
+    predict_files(Predictor(streets), path, tmp_path / "out")
+    variable = streets.weights[0]
+    kept = variable.numpy()
+    try:
+        variable.assign(kept * 1.01)
+        with pytest.raises(ValueError, match="of another model"):
+            predict_files(Predictor(streets), path, tmp_path / "out")
+    finally:
+        variable.assign(kept)
+    assert predict_files(Predictor(streets), path, tmp_path / "out").skipped == (path,)
+
+
+def test_files_of_another_origin_are_not_replaced(tmp_path, picture, pixelwise):
+    # A data set's own folder of masks.
+    path, mask = picture(tmp_path / "images" / "a.png"), picture(tmp_path / "labels" / "a.png")
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match="labels/a.png exists and is no earlier prediction"):
+        predict_files(Predictor(pixelwise), path, tmp_path)
+    assert contents(tmp_path) == before
+    predict_files(Predictor(pixelwise), path, tmp_path, overwrite=True)
+    assert Image.open(mask).mode == "P"
+
+
+# === Videos ===
+
+
+def test_a_video_is_the_overlay_of_each_frame(tmp_path, pixelwise):
+    # Large patches: what 4:2:0 loses at edges would hide what is asked here.
+    colors = [(200 - 15 * n, 100 + 12 * n, 60) for n in range(9)]
+    shown = [np.full((128, 192, 3), color, "uint8") for color in colors]
+    clip = tmp_path / "clip.mp4"
+    write_frames(clip, shown, rate=12)
+    files = predict_files(Predictor(pixelwise), clip, tmp_path / "out", alpha=0.4)
+    assert files.written == (clip,)
+    target = tmp_path / "out" / "videos" / "clip.mp4"
+    info = video_info(target)
+    assert (info.num_frames, info.rate) == (9, 12)
+    assert info.size[1] == 192 and info.size[0] > 128
+    predictor = Predictor(pixelwise)
+    for given, written in zip(read_frames(clip), read_frames(target), strict=True):
+        expected = np.asarray(predictor(given).overlay(0.4, legend=False))
+        assert np.abs(written[:120].astype(int) - expected[:120]).mean() < 3
+        assert (written[128:] == 255).mean() > 0.1  # The legend, the same below every frame.
+    assert not list(tmp_path.rglob("*.parts"))
+    assert predict_files(Predictor(pixelwise), clip, tmp_path / "out", alpha=0.4).skipped == (clip,)
+
+
+def test_a_legend_does_not_outgrow_a_video(tmp_path, noise):
+    import keras
+
+    images = keras.Input((None, None, 3))
+    model = keras.Model(images, keras.layers.Conv2D(150, 1)(images))
+    write_frames(tmp_path / "clip.mp4", [noise(64, 96)] * 2)
+    predict_files(Predictor(model), tmp_path / "clip.mp4", tmp_path / "out")
+    assert video_info(tmp_path / "out" / "videos" / "clip.mp4").size == (64, 96)
+
+
+def test_a_video_damaged_inside_leaves_nothing(tmp_path, pixelwise, noise):
+    clip = tmp_path / "clip.mp4"
+    write_frames(clip, [noise(48, 64, seed) for seed in range(40)])
+    content = bytearray(clip.read_bytes())
+    # The frames' sizes, four bytes before each, are overwritten in the second half.
+    start = content.index(b"mdat") + (len(content) - content.index(b"mdat")) // 2
+    content[start:] = bytes(len(content) - start)
+    clip.write_bytes(content)
+    files = predict_files(Predictor(pixelwise), clip, tmp_path / "out")
+    assert list(files.failed) == [clip] and "cannot be read as a video" in files.failed[clip]
+    assert not list((tmp_path / "out").rglob("*clip*"))
+
+
+# === Kills ===
+
+JOB = """
+import sys, time
+from eseg_keras import ESeg
+from eseg_keras.inference import Predictor, predict_files
+from eseg_keras.inference.overlay_video import write_overlay_video
+from eseg_keras.inference.videos import video_info
+from pathlib import Path
+
+kind, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+predictor = Predictor(ESeg.from_preset("eseg_lite_s_streets"), maps=["entropy"])
+if kind == "pictures":
+    predict_files(predictor, source, target, on_progress=lambda *_: time.sleep(0.05))
+else:
+    for _ in write_overlay_video(predictor, source, video_info(source), target, part_frames=7):
+        time.sleep(0.05)
+"""
+
+
+def kill_when(found, *arguments):
+    """Run the job in a process of its own and kill it as soon as something is there."""
+    process = subprocess.Popen([sys.executable, "-c", JOB, *map(str, arguments)])
+    try:
+        end = time.monotonic() + 120
+        while not found() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_pictures_after_a_kill_are_those_of_a_single_run(tmp_path, picture, streets):
+    for index in range(60):
+        picture(tmp_path / "in" / f"{index:02}.png", seed=index)
+    out = tmp_path / "out"
+    kill_when(lambda: len(list(out.glob("labels/*.png"))) > 5, "pictures", tmp_path / "in", out)
+    predictor = Predictor(streets, maps=["entropy"])
+    files = predict_files(predictor, tmp_path / "in", out)
+    assert len(files.skipped) >= 2 and len(files.written) >= 2
+    predict_files(predictor, tmp_path / "in", tmp_path / "whole")
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_a_video_after_a_kill_is_that_of_a_single_run(tmp_path, streets, noise):
+    clip, target = tmp_path / "clip.mp4", tmp_path / "killed.mp4"
+    write_frames(clip, [noise(48, 64, seed) for seed in range(60)])
+    kill_when(lambda: list(tmp_path.glob(".killed.mp4.parts/*7.nut")), "video", clip, target)
+    assert not target.exists()
+    predictor, info = Predictor(streets, maps=["entropy"]), video_info(clip)
+    finished = list(write_overlay_video(predictor, clip, info, target, part_frames=7))
+    assert 7 < finished[0] < 60 and finished[-1] == 60
+    whole = tmp_path / "whole.mp4"
+    list(write_overlay_video(predictor, clip, info, whole, part_frames=7))
+    for pair in zip(read_frames(target), read_frames(whole), strict=True):
+        np.testing.assert_array_equal(*pair)
+    assert video_info(target) == video_info(whole)

@@ -1,0 +1,392 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from keras import ops
+from PIL import Image
+
+from eseg_keras import ESeg
+from eseg_keras.data import render_scene
+from eseg_keras.inference import TEST_TIME_SCALES, Predictor
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def bilinear(array, size):
+    """Bilinear interpolation with half-pixel centres, pixel by pixel as the definition has it."""
+    height, width = array.shape[:2]
+
+    def places(count, length):
+        centres = np.clip((np.arange(count) + 0.5) * length / count - 0.5, 0, length - 1)
+        first = np.floor(centres).astype(int)
+        return first, np.minimum(first + 1, length - 1), centres - first
+
+    top, bottom, down = places(size[0], height)
+    left, right, across = places(size[1], width)
+    rows = array[top] * (1 - down)[:, None, None] + array[bottom] * down[:, None, None]
+    return rows[:, left] * (1 - across)[:, None] + rows[:, right] * across[:, None]
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return render_scene(3, "test", (72, 104))[0]
+
+
+@pytest.fixture(scope="module")
+def plain(streets):
+    """A predictor without options."""
+    return Predictor(streets)
+
+
+# === One forward pass ===
+
+
+def test_one_image_is_what_the_model_says(plain, streets, scene):
+    prediction = plain(scene)
+    expected = np.asarray(streets(scene[None]))[0].argmax(-1)
+    np.testing.assert_array_equal(prediction.label_map, expected)
+    assert prediction.label_map.dtype == np.uint8
+    assert prediction.image is scene or np.array_equal(prediction.image, scene)
+    assert prediction.class_names == streets.class_names
+    assert prediction.palette == streets.palette
+
+
+def test_maps_are_those_of_the_probabilities(plain, streets, scene):
+    maps = ("confidence", "entropy", "margin", "probabilities")
+    prediction = Predictor(streets, maps=maps)(scene)
+    expected = softmax(np.asarray(streets(scene[None]))[0])
+    ranked = np.sort(expected, -1)
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
+    np.testing.assert_allclose(prediction.confidence, ranked[..., -1], atol=1e-5)
+    np.testing.assert_allclose(prediction.margin, ranked[..., -1] - ranked[..., -2], atol=1e-5)
+    entropy = -(expected * np.log(np.maximum(expected, 1e-30))).sum(-1) / np.log(8)
+    np.testing.assert_allclose(prediction.entropy, entropy, atol=1e-5)
+    assert {getattr(prediction, name).dtype for name in maps} == {np.dtype("float32")}
+    assert plain(scene).probabilities is None
+
+
+def test_doubtful_pixels_are_ignored(streets, scene):
+    sure = Predictor(streets, maps=["confidence"])(scene)
+    careful = Predictor(streets, min_confidence=0.9)(scene)
+    expected = np.where(sure.confidence < 0.9, 255, sure.label_map)
+    np.testing.assert_array_equal(careful.label_map, expected)
+    assert 0 < (expected == 255).mean() < 0.9
+    assert careful.confidence is None
+    np.testing.assert_array_equal(
+        Predictor(streets, min_confidence=0.0)(scene).label_map, sure.label_map
+    )
+
+
+def test_batches_do_not_change_labels(plain, streets):
+    images = [render_scene(index, "test", (64, 96))[0] for index in range(5)]
+    images.insert(2, render_scene(9, "test", (80, 64))[0])
+    one = [p.label_map for p in plain.predict(images)]
+    three = [p.label_map for p in Predictor(streets, batch_size=3).predict(iter(images))]
+    assert [m.shape for m in three] == [i.shape[:2] for i in images]
+    for a, b in zip(one, three, strict=True):
+        assert (a == b).mean() > 0.999
+
+
+def test_averaged_weights_are_used(scene):
+    model = ESeg.from_preset("eseg_lite_s", num_classes=3, load_weights=False)
+    model.compile(ema_decay=0.5, loss="auto")
+    images, masks = scene[None, :64, :64], np.zeros((1, 64, 64), "uint8")
+    model.train_on_batch(images, masks)
+    for variable in model.head.trainable_variables:
+        variable.assign(-variable)
+    with model.averaged_weights():
+        expected = np.asarray(model(images))[0].argmax(-1)
+    assert (np.asarray(model(images))[0].argmax(-1) != expected).any()
+    np.testing.assert_array_equal(Predictor(model)(images[0]).label_map, expected)
+
+
+# === Sizes that the network sees ===
+
+
+@pytest.mark.parametrize("long_side", [64, 140])
+def test_logits_are_resized_to_the_image(pixelwise, pixel_logits, noise, long_side):
+    image = noise(60, 100)
+    size = tuple(round(side * long_side / 100) for side in (60, 100))
+    seen = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+    expected = bilinear(pixel_logits(seen), (60, 100))
+    prediction = Predictor(pixelwise, long_side=long_side, maps=["probabilities"])(image)
+    np.testing.assert_allclose(prediction.probabilities, softmax(expected), atol=2e-4)
+    assert (prediction.label_map == expected.argmax(-1)).mean() > 0.999
+
+
+@pytest.mark.parametrize("size", [(40, 100), (100, 40), (64, 64), (200, 150)])
+def test_a_fixed_size_sees_the_whole_image_and_its_filling_is_cut_off(
+    pixelwise, pixel_logits, noise, size
+):
+    image = noise(*size)
+    scale = min(64 / size[0], 64 / size[1])
+    seen = tuple(round(side * scale) for side in size)
+    shown = np.asarray(Image.fromarray(image).resize(seen[::-1], Image.Resampling.BILINEAR))
+    expected = softmax(bilinear(pixel_logits(shown), size))
+    if min(seen) < 32:
+        with pytest.raises(ValueError, match="is seen at"):
+            Predictor(pixelwise, image_size=(64, 64))(image)
+        return
+    prediction = Predictor(pixelwise, image_size=(64, 64), maps=["probabilities"])(image)
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=2e-4)
+
+
+def test_a_fixed_size_is_what_the_network_gets(noise):
+    class Sees(keras.layers.Layer):
+        sizes = []
+
+        def call(self, images):
+            self.sizes.append(tuple(images.shape))
+            return ops.cast(images, "float32")
+
+    images = keras.Input((None, None, 3))
+    layer = Sees()
+    model = keras.Model(images, layer(images))
+    predictor = Predictor(model, image_size=(64, 96), scales=(1.0, 2.0))
+    model.run_eagerly = True
+    layer.sizes.clear()
+    for size in [(50, 60), (96, 140)]:
+        predictor(noise(*size))
+    assert set(layer.sizes) == {(1, 64, 96, 3), (1, 128, 192, 3)}
+
+
+# === Test-time augmentation ===
+
+
+def test_augmentation_is_the_mean_over_scales_and_flips(streets, scene):
+    predictor = Predictor(streets, scales=TEST_TIME_SCALES, flip=True, maps=["probabilities"])
+    total = 0
+    for scale, flip in itertools.product((0.5, 1.0, 2.0), (False, True)):
+        size = (round(104 * scale), round(72 * scale))
+        seen = np.asarray(Image.fromarray(scene).resize(size, Image.Resampling.BILINEAR))
+        logits = np.asarray(streets(seen[None, :, ::-1] if flip else seen[None]))[0]
+        logits = logits[:, ::-1] if flip else logits
+        total = total + softmax(bilinear(logits, (72, 104)))
+    prediction = predictor(scene)
+    np.testing.assert_allclose(prediction.probabilities, total / 6, atol=1e-4)
+    np.testing.assert_array_equal(prediction.label_map, prediction.probabilities.argmax(-1))
+
+
+def test_a_symmetric_network_gains_nothing_from_flipping(pixelwise, noise):
+    image = noise(48, 64)
+    plain = Predictor(pixelwise, maps=["probabilities"])(image)
+    flipped = Predictor(pixelwise, flip=True, maps=["probabilities"])(image)
+    np.testing.assert_allclose(flipped.probabilities, plain.probabilities, atol=1e-6)
+
+
+def test_small_images_are_never_seen_below_the_smallest_side(streets):
+    image = render_scene(0, "test", (64, 64))[0][:40, :50]
+    assert Predictor(streets, scales=(0.5,))(image).label_map.shape == (40, 50)
+
+
+# === Windows ===
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(
+    size=st.tuples(st.integers(32, 90), st.integers(32, 90)),
+    window=st.tuples(st.integers(32, 70), st.integers(32, 70)),
+    overlap=st.tuples(st.integers(0, 31), st.integers(0, 31)),
+    batch_size=st.integers(1, 3),
+)
+def test_windows_change_nothing_where_pixels_are_alone(
+    pixelwise, noise, size, window, overlap, batch_size
+):
+    image = noise(*size)
+    whole = Predictor(pixelwise)(image)
+    slid = Predictor(pixelwise, window=window, overlap=overlap, batch_size=batch_size)(image)
+    np.testing.assert_array_equal(slid.label_map, whole.label_map)
+
+
+@pytest.mark.parametrize("window", [(72, 104), (100, 104), (500, 500)])
+def test_one_window_is_the_whole_image_bit_for_bit(streets, scene, window):
+    maps = ("probabilities", "entropy")
+    whole, slid = (Predictor(streets, maps=maps, **o)(scene) for o in ({}, {"window": window}))
+    np.testing.assert_array_equal(slid.label_map, whole.label_map)
+    np.testing.assert_array_equal(slid.probabilities, whole.probabilities)
+    np.testing.assert_array_equal(slid.entropy, whole.entropy)
+
+
+def test_windows_are_blended_probabilities_of_what_they_see(streets, scene):
+    prediction = Predictor(streets, window=(72, 64), overlap=(0, 24), maps=["probabilities"])(scene)
+    left, right = (softmax(np.asarray(streets(scene[None, :, x : x + 64]))[0]) for x in (0, 40))
+    fall = np.minimum(np.minimum(np.arange(1, 65), np.arange(64, 0, -1)), 25.0)
+    total, weight = np.zeros((72, 104, 8)), np.zeros(104)
+    for x, part in ((0, left), (40, right)):
+        total[:, x : x + 64] += part * fall[:, None]
+        weight[x : x + 64] += fall
+    np.testing.assert_allclose(prediction.probabilities, total / weight[:, None], atol=1e-5)
+
+
+def test_windows_with_augmentation(pixelwise, noise):
+    image = noise(70, 90)
+    options = {"flip": True, "maps": ["probabilities"]}
+    whole = Predictor(pixelwise, **options)(image)
+    slid = Predictor(pixelwise, window=48, **options)(image)
+    np.testing.assert_allclose(slid.probabilities, whole.probabilities, atol=1e-5)
+
+
+# === What goes in ===
+
+
+def test_every_kind_of_input(plain, scene, tmp_path):
+    Image.fromarray(scene).save(tmp_path / "b.png")
+    Image.fromarray(scene[:, ::-1]).save(tmp_path / "a.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    expected = plain(scene).label_map
+    b = tmp_path / "b.png"
+    for source in (b, str(b), Image.fromarray(scene), scene, [scene], scene[None], iter([b])):
+        (prediction,) = plain.predict(source)
+        np.testing.assert_array_equal(prediction.label_map, expected)
+    names = [p.name for p in plain.predict([tmp_path, scene, Image.fromarray(scene)])]
+    assert names == [str(tmp_path / "a.png"), str(b), "image 0", "image 1"]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "I;16"])
+def test_other_modes_are_seen_as_rgb(plain, scene, tmp_path, mode):
+    picture = Image.fromarray(scene)
+    if mode == "I;16":
+        grey = np.asarray(picture.convert("L"))
+        picture, rgb = Image.fromarray(grey.astype("uint16") * 257), np.stack([grey] * 3, -1)
+    else:
+        picture = picture.convert(mode)
+        rgb = np.asarray(picture.convert("RGB"))
+    suffix = "tif" if mode == "CMYK" else "png"
+    picture.save(tmp_path / f"picture.{suffix}")
+    expected = plain(rgb).label_map
+    for source in (picture, tmp_path / f"picture.{suffix}"):
+        np.testing.assert_array_equal(plain(source).label_map, expected)
+
+
+def test_orientation_tags_are_honoured(plain, scene, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.fromarray(np.rot90(scene, 1))
+    turned.save(tmp_path / "turned.png", exif=exif)
+    for source in (tmp_path / "turned.png", Image.open(tmp_path / "turned.png")):
+        prediction = plain(source)
+        np.testing.assert_array_equal(prediction.image, scene)
+        np.testing.assert_array_equal(prediction.label_map, plain(scene).label_map)
+
+
+def test_an_endless_generator_is_not_read_to_its_end(streets, scene):
+    taken = []
+
+    def camera():
+        for number in itertools.count():
+            taken.append(number)
+            yield scene
+
+    predictions = Predictor(streets, batch_size=2).predict(camera())
+    for _ in range(3):
+        next(predictions)
+    predictions.close()
+    assert 3 <= len(taken) < 12
+
+
+def test_networks_of_other_channels():
+    model = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, image_shape=(None, None, 5))
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 5), dtype="uint8")
+    label_map = Predictor(model)(image).label_map
+    np.testing.assert_array_equal(label_map, np.asarray(model(image[None]))[0].argmax(-1))
+    with pytest.raises(ValueError, match=r"C = 5. Received an array \[40, 50, 3\]"):
+        Predictor(model)(image[..., :3])
+    with pytest.raises(ValueError, match="takes 5 channels"):
+        Predictor(model)(__file__)
+
+
+# === What cannot be used ===
+
+
+def test_a_broken_image_is_told_and_the_rest_goes_on(streets, scene, tmp_path):
+    Image.fromarray(scene).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:300])
+    Image.fromarray(scene[:1, :1]).save(tmp_path / "c.png")
+    Image.fromarray(scene).save(tmp_path / "d.png")
+    errors = {}
+    predictor = Predictor(streets, batch_size=4)
+    predictions = predictor.predict(tmp_path, on_error=lambda n, e: errors.update({n: str(e)}))
+    assert [p.name for p in predictions] == [str(tmp_path / "a.png"), str(tmp_path / "d.png")]
+    b, c = str(tmp_path / "b.png"), str(tmp_path / "c.png")
+    assert list(errors) == [b, c]
+    assert errors[
+        b
+    ] == f"{b}: cannot be read as an image: it is truncated, damaged, or another " + (
+        "kind of file"
+    )
+    assert "is 1x1 pixels" in errors[c] and "32x32" in errors[c]
+    seen = []
+    with pytest.raises(ValueError, match="b.png"):
+        for prediction in predictor.predict(tmp_path):
+            seen.append(prediction.name)
+    assert seen == [str(tmp_path / "a.png")]
+
+
+def test_paths_without_images_are_told_like_broken_ones(plain, scene, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "film.mp4").write_bytes(b"no film")
+    inputs = [tmp_path / "missing.png", tmp_path / "empty", tmp_path / "film.mp4", scene]
+    errors = {}
+    (prediction,) = plain.predict(inputs, on_error=lambda n, e: errors.update({n: str(e)}))
+    assert prediction.name == "image 0"
+    assert list(errors) == [str(path) for path in inputs[:3]]
+    assert all(message.count(name) == 1 for name, message in errors.items())
+
+
+def test_too_many_pixels_are_refused_before_decoding(plain, streets, tmp_path):
+    path = tmp_path / "bomb.png"
+    Image.new("1", (20000, 20000)).save(path)
+    with pytest.raises(ValueError, match="bomb.png: has 400,000,000 pixels .* raise max_pixels"):
+        plain(path)
+    Image.new("RGB", (40, 40)).save(path)
+    with pytest.raises(ValueError, match="1,600 pixels"):
+        Predictor(streets, max_pixels=1599)(path)
+    assert Predictor(streets, max_pixels=1600)(path).label_map.shape == (40, 40)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((40, 40, 2), "uint8"), "C = 1, 3, 4"),
+        (np.zeros((40,), "uint8"), r"\[40\]"),
+        (np.full((40, 40, 3), 0.5), "multiply by 255"),
+        (np.full((40, 40, 3), 300), "0 to 255. Received: 300"),
+        (np.full((40, 40, 3), np.nan), "Received: nan"),
+        (np.full((40, 40), "a"), "numbers"),
+        (3, "Received: int"),
+        ("nowhere.png", "^nowhere.png: there is no such file or folder.$"),
+        ([], "received 0"),
+        ([np.zeros((40, 40, 3), "uint8")] * 2, "received 2"),
+    ],
+)
+def test_what_is_no_image_is_said(pixelwise, image, message):
+    with pytest.raises(ValueError, match=message):
+        Predictor(pixelwise)(image)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"long_side": 31}, "Received: 31"),
+        ({"long_side": 64, "image_size": (64, 64)}, "give one"),
+        ({"image_size": (16, 64)}, "32x32"),
+        ({"scales": ()}, "at least one"),
+        ({"scales": (1, -1)}, "positive"),
+        ({"min_confidence": 1.5}, "0 to 1"),
+        ({"maps": ["entropie"]}, "'entropie'"),
+        ({"window": 16}, "at least 32"),
+        ({"window": 64, "overlap": 64}, "smaller"),
+        ({"overlap": 8}, "give window too"),
+        ({"window": 64, "long_side": 64}, "own size"),
+    ],
+)
+def test_arguments_out_of_range(pixelwise, options, message):
+    with pytest.raises(ValueError, match=message):
+        Predictor(pixelwise, **options)
