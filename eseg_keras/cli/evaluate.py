@@ -94,7 +94,7 @@ def run(args) -> int:
 
     # Scores are taken at the size of the masks: only the network sees another.
     own_size = dataclasses.replace(experiment, long_side=None)
-    examples = open_examples(own_size, "validation", data_dir)
+    examples = open_examples(own_size, "validation", data_dir, max_pixels=predictor.max_pixels)
     if is_secret:
         predictions = (p for p, _ in predictions_and_masks(predictor, examples))
         names = [examples.name(index) for index in range(len(examples))]

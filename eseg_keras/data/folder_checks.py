@@ -10,7 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.data.image_files import IMAGE_SUFFIXES, ImageFileError, no_images, read_photo
+from eseg_keras.data.image_files import (
+    IMAGE_SUFFIXES,
+    MAX_PIXELS,
+    ImageFileError,
+    no_images,
+    read_photo,
+)
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +120,7 @@ def check_files(
     read_mask: Callable[[Path], np.ndarray],
     verbose: bool = True,
     skip_bad_examples: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> FolderSummary:
     """Read every photo and mask once, and report all that is wrong with them.
 
@@ -123,6 +130,7 @@ def check_files(
         read_mask: Function of a path that returns uint8 [H, W], or raises `ImageFileError`.
         verbose: Whether to show a progress bar if there are more than 200 photos.
         skip_bad_examples: Whether to log what is wrong instead of raising it.
+        max_pixels: Photos with more pixels cannot be used.
 
     Returns:
         The sizes of the readable photos and the pixels of each label in the usable masks.
@@ -138,7 +146,7 @@ def check_files(
         photo, mask = pair
         found, size, labels = [], None, None
         try:
-            size = read_photo(photo).shape[:2]
+            size = read_photo(photo, max_pixels).shape[:2]
         except ImageFileError as error:
             found += [(problem, error.path) for problem in error.problems]
         try:

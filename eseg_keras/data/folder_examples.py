@@ -9,7 +9,7 @@ import numpy as np
 
 from eseg_keras.data.folder_checks import FolderSummary, check_files, pair_files
 from eseg_keras.data.geometry import resize_long_side
-from eseg_keras.data.image_files import ImageFileError, read_photo
+from eseg_keras.data.image_files import MAX_PIXELS, ImageFileError, read_photo
 from eseg_keras.data.label_maps import Color, LabelReader
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ class FolderExamples:
         num_classes: Number of classes.
         long_side: What the longer side is resized to, or None.
         summary: What a check of all files counted, or None.
+        max_pixels: Photos with more pixels are refused.
     """
 
     photos: tuple[Path, ...]
@@ -34,6 +35,7 @@ class FolderExamples:
     num_classes: int
     long_side: int | None = None
     summary: FolderSummary | None = None
+    max_pixels: int = MAX_PIXELS
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -50,7 +52,10 @@ class FolderExamples:
         Raises:
             ImageFileError: If a file cannot be used; it names the file.
         """
-        image, mask = read_photo(self.photos[index]), self.read_labels(self.masks[index])
+        image, mask = (
+            read_photo(self.photos[index], self.max_pixels),
+            self.read_labels(self.masks[index]),
+        )
         if image.shape[:2] != mask.shape:
             raise ImageFileError(
                 self.photos[index],
@@ -77,7 +82,14 @@ class FolderExamples:
         Raises:
             FolderError: If a file cannot be used.
         """
-        return check_files(self.photos, self.masks, self.read_labels, verbose, skip_bad_examples)
+        return check_files(
+            self.photos,
+            self.masks,
+            self.read_labels,
+            verbose,
+            skip_bad_examples,
+            self.max_pixels,
+        )
 
 
 def open_folders(
@@ -95,6 +107,7 @@ def open_folders(
     skip_bad_examples: bool = False,
     check: bool = True,
     verbose: bool = True,
+    max_pixels: int = MAX_PIXELS,
 ) -> FolderExamples:
     """Pair a folder of photos with a folder of masks, and check every file.
 
@@ -123,6 +136,8 @@ def open_folders(
         check: Whether to read every file now. Without, a faulty file is found when it is reached,
             and black and white masks are not recognised.
         verbose: Whether the check shows a progress bar if there are many files.
+        max_pixels: Photos and masks with more pixels are refused before they are decoded. Defaults
+            to Pillow's own limit, about 179 million.
 
     Returns:
         The examples, with a summary of what the check found.
@@ -136,13 +151,17 @@ def open_folders(
     if long_side is not None and long_side < 1:
         raise ValueError(f"`long_side` must be at least 1. Received: long_side={long_side}")
     label_options = dict(
-        mask_colors=mask_colors, reduce_zero_label=reduce_zero_label, ignore_label=ignore_label
+        mask_colors=mask_colors,
+        reduce_zero_label=reduce_zero_label,
+        ignore_label=ignore_label,
+        max_pixels=max_pixels,
     )
     examples = FolderExamples(
         *pair_files(images, masks, mask_suffix),
         LabelReader(num_classes, label_map=label_map, **label_options),
         num_classes,
         long_side,
+        max_pixels=max_pixels,
     )
     if not check:
         return examples

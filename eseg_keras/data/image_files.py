@@ -98,21 +98,33 @@ def read_photo(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     from PIL import Image
 
     try:
-        with _no_pillow_limit(), Image.open(path) as picture:
-            width, height = picture.size
-            if width * height <= max_pixels:
-                return rgb_pixels(picture)
-    except MemoryError:
+        with no_pillow_limit(), Image.open(path) as picture:
+            check_pixels(path, picture.size, max_pixels)
+            return rgb_pixels(picture)
+    except (ImageFileError, MemoryError):
         raise
     except Exception as error:  # Pillow lets many kinds through for damaged files.
         raise ImageFileError(path, [UNREADABLE]) from error
-    raise ImageFileError(
-        path,
-        [
+
+
+def check_pixels(path: str | Path, size: tuple[int, int], max_pixels: int) -> None:
+    """Refuse a picture with too many pixels, before it is decoded.
+
+    Args:
+        path: Its file.
+        size: (width, height) in its header.
+        max_pixels: Most pixels allowed.
+
+    Raises:
+        ImageFileError: If it has more.
+    """
+    width, height = size
+    if width * height > max_pixels:
+        problem = (
             f"has {width * height:,} pixels ({height}x{width}), more than the limit of "
             f"{max_pixels:,}: if that is meant to be so, raise max_pixels"
-        ],
-    )
+        )
+        raise ImageFileError(path, [problem])
 
 
 def rgb_pixels(picture: "Image.Image") -> np.ndarray:
@@ -175,4 +187,5 @@ class _NoPillowLimit:
                     Image.MAX_IMAGE_PIXELS = self._limit
 
 
-_no_pillow_limit = _NoPillowLimit()
+no_pillow_limit = _NoPillowLimit()
+"""Context in which Pillow opens pictures of any size, for `check_pixels` to refuse some."""

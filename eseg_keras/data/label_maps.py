@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eseg_keras.data.image_files import UNREADABLE, ImageFileError, is_lossless_webp
+from eseg_keras.data.image_files import (
+    MAX_PIXELS,
+    UNREADABLE,
+    ImageFileError,
+    check_pixels,
+    is_lossless_webp,
+    no_pillow_limit,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,6 +44,7 @@ class LabelReader:
         label_map: {id in the file: new id}. The others stay. A new id may be `ignore_label`.
         reduce_zero_label: Whether id 0 means "no label" and the classes begin at 1, as in ADE20K.
         ignore_label: Label, 0 to 255, of the pixels that count nowhere.
+        max_pixels: Files with more pixels are refused before they are decoded.
 
     Example:
 
@@ -58,6 +66,7 @@ class LabelReader:
         label_map: Mapping[int, int] | None = None,
         reduce_zero_label: bool = False,
         ignore_label: int = 255,
+        max_pixels: int = MAX_PIXELS,
     ):
         if not 1 <= num_classes <= 255:
             raise ValueError(f"`num_classes` must be 1 to 255. Received: num_classes={num_classes}")
@@ -67,6 +76,7 @@ class LabelReader:
             )
         self.num_classes = num_classes
         self.ignore_label = ignore_label
+        self.max_pixels = max_pixels
         self.label_map = dict(label_map or {})
         self.reduce_zero_label = reduce_zero_label
         new_labels = _label_table(self.label_map, reduce_zero_label, ignore_label)
@@ -96,7 +106,7 @@ class LabelReader:
             ImageFileError: If the file cannot be read, or holds other labels or colours.
         """
         if self._color_ids is None:
-            ids = _read_ids(path)
+            ids = _read_ids(path, self.max_pixels)
         else:
             ids = self._ids_of_colors(path)
         # `take` is faster than an index, and this is a large part of reading a mask.
@@ -106,7 +116,7 @@ class LabelReader:
         return np.take(self._new_labels, ids)
 
     def _ids_of_colors(self, path):
-        red, green, blue = np.moveaxis(_read_colors(path).astype(np.int32), -1, 0)
+        red, green, blue = np.moveaxis(_read_colors(path, self.max_pixels).astype(np.int32), -1, 0)
         codes = (red << 16) | (green << 8) | blue
         ids = self._color_ids[codes]
         unknown = np.unique(codes[ids < 0]).tolist()
@@ -187,14 +197,18 @@ def _color_table(mask_colors):
     return table
 
 
-def _open(path: str | Path) -> tuple["Image.Image", bytes]:
+def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
     """The decoded picture, and the first bytes of its file."""
     from PIL import Image
 
     try:
         content = Path(path).read_bytes()
-        picture = Image.open(io.BytesIO(content))
-        picture.load()
+        with no_pillow_limit():
+            picture = Image.open(io.BytesIO(content))
+            check_pixels(path, picture.size, max_pixels)
+            picture.load()
+    except ImageFileError:
+        raise
     except Exception as error:  # Pillow lets many kinds through for damaged files.
         raise ImageFileError(path, [UNREADABLE]) from error
     lossy_webp = picture.format == "WEBP" and not is_lossless_webp(content)
@@ -209,9 +223,9 @@ def _open(path: str | Path) -> tuple["Image.Image", bytes]:
     return picture, content[:64]
 
 
-def _read_colors(path):
+def _read_colors(path, max_pixels):
     """uint8 [H, W, 3] of a mask whose colours are the classes."""
-    picture, _ = _open(path)
+    picture, _ = _open(path, max_pixels)
     if picture.mode.startswith("I"):
         raise ImageFileError(path, ["is 16-bit grey, and `mask_colors` needs colours of 8 bits"])
     if picture.mode == "P" and "transparency" in picture.info:
@@ -219,9 +233,9 @@ def _read_colors(path):
     return np.asarray(picture.convert("RGB"))
 
 
-def _read_ids(path):
+def _read_ids(path, max_pixels):
     """Ids [H, W], unsigned, of a mask whose pixel values or palette indices are the classes."""
-    picture, head = _open(path)
+    picture, head = _open(path, max_pixels)
     bits, color_type = 8, None
     if picture.format == "PNG":
         bits, color_type = head[24], head[25]

@@ -10,6 +10,7 @@ from eseg_keras.data.batches import Batches
 from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
+from eseg_keras.data.image_files import MAX_PIXELS
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
 
@@ -31,6 +32,7 @@ def open_examples(
     split: Literal["train", "validation"],
     data_dir: str | Path | None = None,
     skip_bad_examples: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Examples:
     """Find the images of an experiment.
 
@@ -40,6 +42,7 @@ def open_examples(
         data_dir: Folder that holds the experiment's folders or data set; not needed for street
             scenes.
         skip_bad_examples: Whether files that cannot be read are logged, instead of being an error.
+        max_pixels: Files in folders with more pixels cannot be used.
 
     Returns:
         The images.
@@ -78,6 +81,7 @@ def open_examples(
         reduce_zero_label=experiment.reduce_zero_label,
         long_side=experiment.long_side,
         skip_bad_examples=skip_bad_examples,
+        max_pixels=max_pixels,
     )
 
 

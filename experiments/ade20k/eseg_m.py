@@ -4,8 +4,9 @@ Data: ADEChallengeData2016.zip in DATA/downloads/manual, prepared at the first s
 `eseg_keras.data.load`).
 
 Our reading of "the same image size 520x520 for both training and inference" (section 4.1): photos
-are scaled to a longer side of 520; training jitters and crops these to 520x520; the score is taken
-at this size, with shorter sides filled up by pixels that do not count.
+are scaled to a longer side of 520; training jitters and crops these to 520x520. So is its
+validation, with shorter sides filled up by pixels that do not count; `eseg evaluate` resizes the
+logits to the labels' own size, as the benchmark scores them.
 
 Row:      Table 5, ESeg-M
 Command:  eseg train --experiment ade20k/eseg_m --data_dir DATA

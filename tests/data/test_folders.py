@@ -10,6 +10,7 @@ from eseg_keras.data import (
     LabelReader,
     from_folders,
 )
+from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.folders import folder_batches
 
 SIZE = (40, 56)
@@ -462,3 +463,20 @@ def test_fit_learns_from_folders(folders):
     train = folders.dataset(num_classes=2, augment=True, class_weights="balanced", cache=True)
     model.fit(train, epochs=10, verbose=0, shuffle=False)
     assert model.evaluate(folders.dataset(num_classes=2), verbose=0)[1] > 0.99
+
+
+def test_the_limit_of_pixels_holds_for_photos_and_masks(folders, monkeypatch):
+    # Pillow's own limit, which gives way to ours.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    folders.add("one")
+    assert len(open_folders(folders.images, folders.masks, num_classes=3, max_pixels=2240)) == 1
+    with pytest.raises(FolderError) as caught:
+        open_folders(folders.images, folders.masks, num_classes=3, max_pixels=2239)
+    message = str(caught.value)
+    assert message.count("2,240 pixels (40x56), more than the limit of 2,239") == 1
+    assert "images/one.png" in message and "masks/one.png" in message
+    unchecked = open_folders(
+        folders.images, folders.masks, num_classes=3, max_pixels=2239, check=False
+    )
+    with pytest.raises(ImageFileError, match="raise max_pixels"):
+        unchecked.read(0)
