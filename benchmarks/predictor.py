@@ -12,6 +12,7 @@ import argparse
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +70,10 @@ def measure(preset: str, rounds: int) -> list[dict]:
             path = Path(folder) / "image.jpg"
             Image.fromarray(image).save(path, quality=90)
             ways = {
-                "bare network": lambda: model.predict_on_batch(image[None]),
-                "array": lambda: label_map(image),
-                "array, min_confidence": lambda: confident(image),
-                "JPEG file": lambda: label_map(path),
+                "bare network": partial(model.predict_on_batch, image[None]),
+                "array": partial(label_map, image),
+                "array, min_confidence": partial(confident, image),
+                "JPEG file": partial(label_map, path),
             }
             times = {way: [] for way in ways}
             for _ in range(3 + rounds):

@@ -3,7 +3,7 @@
     python benchmarks/sliding_window.py --sides 1024 4096 20000
 
 Each size runs in a process of its own. `peak_mb` is its largest resident memory, `before_mb` what
-was there after the network had been loaded and had seen one window, and `input_mb` the image itself;
+was there after the network had been loaded and had seen one window, `input_mb` the image itself;
 `beyond_input_mb`, the peak less the image, is what has to be found for the prediction: libraries,
 network, windows and the label map. Rows of a CSV for this machine and these versions are kept.
 """
@@ -12,6 +12,7 @@ import argparse
 import multiprocessing
 import os
 import resource
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -43,9 +44,11 @@ def main():
         }
         if is_measured(rows, case):
             continue
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=spawn) as process:
-            rows.append({**case, **process.submit(measure, case).result()})
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "image.png"
+            if arguments.file:
+                in_own_process(write_file, side, path)
+            rows.append({**case, **in_own_process(measure, case, path)})
         write_rows(arguments.output, rows)
     for row in rows:
         print(
@@ -56,10 +59,22 @@ def main():
     print(f"Written: {arguments.output}")
 
 
-def measure(case: dict) -> dict:
-    """Predict one image, and return its columns."""
-    import tempfile
+def in_own_process(function, *arguments):
+    """Return the result of a function that leaves no memory behind."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as process:
+        return process.submit(function, *arguments).result()
 
+
+def write_file(side: int, path: Path) -> None:
+    """Write a made image as PNG."""
+    from PIL import Image
+
+    Image.fromarray(made_image(side)).save(path, compress_level=1)
+
+
+def measure(case: dict, path: Path) -> dict:
+    """Predict one image, and return its columns."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     import eseg_keras
     from eseg_keras.inference import Predictor
@@ -71,21 +86,14 @@ def measure(case: dict) -> dict:
     )
     predictor(np.zeros((window, window, 3), "uint8"))
     before = _peak_mb()
-    with tempfile.TemporaryDirectory() as folder:
-        image = _image(side)
-        if case["source"] == "PNG file":
-            from PIL import Image
-
-            path = Path(folder) / "image.png"
-            Image.MAX_IMAGE_PIXELS = None
-            Image.fromarray(image).save(path, compress_level=1)
-            # Reading is to be measured, and not the making of the file: this is left behind.
-            image = path
-        start = time.perf_counter()
-        prediction = predictor(image)
-        seconds = time.perf_counter() - start
+    image = path if case["source"] == "PNG file" else made_image(side)
+    start = time.perf_counter()
+    prediction = predictor(image)
+    seconds = time.perf_counter() - start
     if prediction.label_map.shape != (side, side):
-        raise RuntimeError(f"Expected a label map of the image's size: {prediction.label_map.shape}")
+        raise RuntimeError(
+            f"Expected a label map of the image's size: {prediction.label_map.shape}"
+        )
     input_mb = side * side * 3 / 2**20
     return {
         "before_mb": round(before),
@@ -98,8 +106,8 @@ def measure(case: dict) -> dict:
     }
 
 
-def _image(side):
-    """A made image: noise in blocks, uint8 [side, side, 3], without a second one beside it."""
+def made_image(side: int) -> np.ndarray:
+    """Return noise in blocks, uint8 [side, side, 3], made without a second one beside it."""
     rng = np.random.default_rng(0)
     image = np.empty((side, side, 3), "uint8")
     for top in range(0, side, 64):

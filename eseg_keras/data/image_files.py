@@ -21,6 +21,9 @@ _MOST_SUFFIXES = 8
 MAX_PIXELS = 178_956_970
 """Pixels above which a photo is refused unless told otherwise, where Pillow refuses it too."""
 
+# Rows that are converted at a time.
+_BAND = 1024
+
 UNREADABLE = "cannot be read as an image: it is truncated, damaged, or another kind of file"
 
 
@@ -155,9 +158,13 @@ def rgb_pixels(picture: "Image.Image") -> np.ndarray:
         picture = Image.fromarray(np.round(grey).astype(np.uint8))
     elif picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
-    if picture.mode != "RGB":
-        picture = picture.convert("RGB")
-    return np.array(picture)
+    # Band by band: at once, Pillow would hold a second and a third copy of a large photo.
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top in range(0, picture.height, _BAND):
+        bottom = min(top + _BAND, picture.height)
+        band = picture.crop((0, top, picture.width, bottom))
+        pixels[top:bottom] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
+    return pixels
 
 
 class _NoPillowLimit:

@@ -184,7 +184,6 @@ def test_mistakes_get_one_sentence(eseg, preset, scenes, tmp_path):
         ([*folders, "--output", "scores.txt"], "Received: scores.txt"),
         ([*folders, "--tta", "--scales", 1], "both name the scales"),
         ([*folders, "--overlap", 8], "give window too"),
-        ([*folders, "--max_pixels", 100], "0.png: has 6,144 pixels, more than the limit of 100"),
         ([*folders, "--report", images / "0.png"], "must be a folder"),
         ([*folders, "--min_confidence", 2], "from 0 to 1"),
         ([*folders, "--submission", tmp_path / "new"], "needs a model with the class names of"),
@@ -204,6 +203,19 @@ def test_mistakes_get_one_sentence(eseg, preset, scenes, tmp_path):
         assert status == 2
         assert message in err and err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_files_with_too_many_pixels_are_listed_and_the_limit_can_be_raised(
+    eseg, preset, scenes, monkeypatch
+):
+    flags = ["--images", scenes / "images", "--masks", scenes / "annotations"]
+    status, _, err = eseg("evaluate", "--preset", preset, *flags, "--max_pixels", 7000)
+    assert status == 2
+    assert "has 8,192 pixels (64x128), more than the limit of 7,000" in err
+    assert "images/1.png" in err and "annotations/1.png" in err and "0.png" not in err
+    # Pillow's own limit, which gives way to ours.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert eseg("evaluate", "--preset", preset, *flags, "--max_pixels", 8192)[0] == 0
 
 
 def test_files_that_do_not_fit_are_listed(eseg, preset, scenes, tmp_path):
