@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from eseg_keras.inference.uncertainty import MAPS
+from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.layers.resize import resize
 
 # Probabilities are made of logits in blocks of rows, so many bytes at a time.
@@ -103,7 +104,7 @@ def finish(logits, probabilities, maps: Sequence[str]) -> dict:
         `"label_map"`, uint8 [...], and the maps by name, float32.
     """
     scores = probabilities if logits is None else logits
-    results = {"label_map": ops.cast(ops.argmax(scores, axis=-1), "uint8")}
+    results = {"label_map": label_map(scores)}
     if maps and probabilities is None:
         probabilities = ops.softmax(ops.cast(logits, "float32"))
     return results | {name: ops.cast(MAPS[name](probabilities), "float32") for name in maps}

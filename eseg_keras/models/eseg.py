@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from eseg_keras.layers import Resize
+from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.losses import CrossEntropy
 from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models.arguments import check_arguments, check_encoder
@@ -233,8 +234,7 @@ class ESeg(TrainingModel):
     def _label_model(self):
         # `cached_property` writes past Keras' attribute tracking: this model shares the layers,
         # it is not one of them.
-        labels = ops.cast(ops.argmax(self.output, axis=-1), "uint8")
-        model = keras.Model(self.input, labels)
+        model = keras.Model(self.input, label_map(self.output))
         model.autocast = False
         return model
 

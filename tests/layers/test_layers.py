@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras import ops
 
 from eseg_keras.layers import (
     AveragePooling,
@@ -14,6 +15,7 @@ from eseg_keras.layers import (
     Resize,
     WeightedFusion,
 )
+from eseg_keras.layers.likeliest_class import label_map
 
 LAYERS = {
     "average_pooling": (AveragePooling, {}, [(2, 5, 8, 3)], (2, 3, 4, 3)),
@@ -161,3 +163,15 @@ def test_average_pooling_leaves_padding_out(height, width):
     for i, j in np.ndindex(out.shape[1:3]):
         out[:, i, j] = np.nanmean(padded[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3], axis=(1, 2))
     np.testing.assert_allclose(AveragePooling()(x.astype("float32")), out, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_label_maps_take_the_first_of_the_largest(dtype):
+    rng = np.random.default_rng(0)
+    scores = rng.integers(-2, 3, (2, 9, 11, 150)).astype(dtype)
+    scores[0, 0] = -0.0
+    scores[0, 1, :, 1:] = -3
+    expected = scores.argmax(-1)
+    found = ops.convert_to_numpy(label_map(scores))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected)
