@@ -7,6 +7,9 @@ PYTHON ?= python3
 TEST_WORKERS ?= 2
 # A version that installs as a CPU build from the default index of the CI machine.
 TORCH ?= torch==2.13.0
+# The messages of TF Serving, to compare ours with. It asks for `tensorflow`, which must not stand
+# beside `tensorflow-cpu`.
+SERVING_API ?= tensorflow-serving-api==2.21.*
 BUILDIFIER ?= @bazel/buildifier@8.2.1
 DEMO_DIR ?= runs/demo
 
@@ -49,6 +52,7 @@ $(DEMO_STAMP): setup.py
 
 $(ENV_STAMP): $(DEMO_STAMP) pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[tensorflow-cpu,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps "$(SERVING_API)"
 	touch $@
 
 # The other backends are tested where TensorFlow is absent, so that nothing can lean on it.

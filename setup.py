@@ -34,6 +34,11 @@ MATPLOTLIB = "matplotlib>=3.9"
 # Brings FFmpeg with it.
 VIDEO = "av>=17"
 
+EXPORT = ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.20", "ai-edge-litert>=2.0"]
+
+# The gRPC client; REST needs nothing.
+SERVING = ["grpcio>=1.60", "protobuf>=5"]
+
 EXTRAS = {
     "tensorflow": [f"tensorflow{TENSORFLOW}", TENSORBOARD],
     "tensorflow-cpu": [f"tensorflow-cpu{TENSORFLOW}", TENSORBOARD],
@@ -42,19 +47,26 @@ EXTRAS = {
     "torch": ["torch>=2.6"],
     "tensorboard": [TENSORBOARD],
     "data": DATA,
-    "export": ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.20", "ai-edge-litert>=2.0"],
+    "export": EXPORT,
+    "serving": SERVING,
     "hub": ["huggingface_hub>=0.34"],
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
     "docs": [MATPLOTLIB, "nbformat>=5.10", "nbclient>=0.10", "ipykernel>=6.29"],
     "dev": [
         *DATA,
+        *EXPORT,
+        *SERVING,
         MATPLOTLIB,
         VIDEO,
         "build>=1.2",
         # The official scores of Cityscapes, to compare ours with.
         "cityscapesscripts>=2.3",
         "hypothesis>=6.100",
+        # Another runtime that loads SavedModels.
+        "openvino>=2025.0",
+        # Drives the browser of the demo page's tests.
+        "playwright>=1.50",
         "pytest>=8",
         "pytest-xdist>=3.6",
         "ruff>=0.12",
@@ -76,6 +88,7 @@ setup(
     package_dir={"eseg_keras.experiments": "experiments"},
     package_data={
         "eseg_keras": ["py.typed"],
+        "eseg_keras.demo_page": ["static/*", "static/scripts/*"],
         "eseg_keras.presets": ["**/*.json", "**/*.h5", "**/*.md"],
     },
     install_requires=[

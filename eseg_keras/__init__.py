@@ -8,7 +8,7 @@ from eseg_keras.models import ESeg
 from eseg_keras.version import __version__
 
 # These need more than the core, and wait until they are used.
-_LAZY = ("data", "evaluation", "inference", "training", "visualization")
+_LAZY = ("benchmark", "data", "evaluation", "export", "inference", "training", "visualization")
 
 __all__ = ["ESeg", "__version__", "layers", "losses", "metrics", "models", *_LAZY]
 

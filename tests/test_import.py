@@ -20,7 +20,14 @@ def test_a_saved_model_loads_in_a_fresh_process():
 
 
 def test_each_lazy_part_is_there():
-    parts = ("data.from_folders", "evaluation.evaluate", "inference.Predictor", "training.train", "visualization.overlay")
+    parts = (
+        "data.from_folders",
+        "evaluation.evaluate",
+        "export.export_onnx",
+        "inference.Predictor",
+        "training.train",
+        "visualization.overlay",
+    )
     run("import eseg_keras; " + "; ".join(f"eseg_keras.{part}" for part in parts))
 
 

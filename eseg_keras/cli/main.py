@@ -10,9 +10,12 @@ from absl import app
 from absl.flags import argparse_flags
 
 from eseg_keras.cli import (
+    benchmark,
     data_check,
+    demo_page,
     evaluate,
     experiments,
+    export,
     predict,
     presets,
     scenes,
@@ -25,6 +28,9 @@ COMMANDS = {
     "experiments": experiments,
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
+    "demo-page": demo_page,
+    "benchmark": benchmark,
     "data-check": data_check,
     "summary": summary,
     "presets": presets,

@@ -10,12 +10,15 @@ import pytest
 @pytest.mark.parametrize(
     "package",
     [
+        "benchmark",
         "cli",
         "data",
         "data.classification",
         "data.datasets",
         "data.scenes",
+        "demo_page",
         "evaluation",
+        "export",
         "inference",
         "layers",
         "losses",

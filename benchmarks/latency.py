@@ -1,0 +1,171 @@
+"""How long one image takes: every preset in every format, beside other networks.
+
+    python benchmarks/latency.py
+    python benchmarks/latency.py --presets eseg_lite_s eseg_s --sizes 1024x2048 --formats onnx \
+        --against fasterseg.onnx --against ddrnet_23_slim.onnx
+
+From a uint8 image in memory to its label map, batch 1. At each size everything is loaded and then
+run in turns, so that whatever else the machine does falls on all of it: that needs memory for all
+presets at once, at 1024x2048 some 20 GB; with fewer `--presets` at a time it needs less. Files are
+exported for the size at which they are timed, and kept in `--artefacts`. `--against` takes any ONNX
+file with one image as its input; it is timed with all of its outputs, whatever they are.
+
+Ratios are printed first: to `--reference`, round by round. Rows are written after each size; the
+same command goes on where it was stopped.
+"""
+
+import argparse
+import multiprocessing
+import os
+import re
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from kept_rows import is_measured, read_rows, write_rows
+from machine import machine
+
+PRESETS = ("eseg_lite_s", "eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l")
+FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8")
+SIZES = ((512, 1024), (1024, 2048))
+# The name of an ONNX file's format where this package did not export it.
+GIVEN = "given"
+
+
+def main():
+    """Measure what the CSV does not hold yet, and print it, ratios first."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--presets", nargs="*", default=PRESETS, help="names or directories; default: all six"
+    )
+    parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
+    parser.add_argument(
+        "--against", action="append", default=[], metavar="FILE", help="an ONNX file; repeatable"
+    )
+    parser.add_argument(
+        "--reference",
+        nargs=2,
+        default=("eseg_lite_s", "onnx"),
+        metavar=("NETWORK", "FORMAT"),
+        help="has the ratio 1; the format of an --against file is 'given'; default: eseg_lite_s "
+        "onnx, or the first there is",
+    )
+    parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")
+    here = Path(__file__).parent
+    parser.add_argument(
+        "--artefacts",
+        type=Path,
+        default=here.parent / "runs" / "benchmark",
+        help="folder that keeps the exported files; default: %(default)s",
+    )
+    default = here / "results" / "latency.csv"
+    parser.add_argument("--output", type=Path, default=default, help="default: %(default)s")
+    arguments = parser.parse_args()
+    if arguments.threads < 1 or arguments.rounds < 1:
+        parser.error("--threads and --rounds must be at least 1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    failed = False
+    for height, width in arguments.sizes:
+        name = f"{height}x{width}"
+        ways = missing_ways(arguments, name)
+        if not ways:
+            print(f"{name}: measured before")
+            continue
+        # TensorFlow's number of threads holds for a process; and a process gives its memory back.
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=spawn) as process:
+            rows, left_out = process.submit(measure, arguments, (height, width), ways).result()
+        for way, reason in left_out.items():
+            print(f"  left out: {way}: {reason}")
+        for row in sorted(rows, key=lambda row: row["ratio"]):
+            print(summary(row))
+        failed = failed or not rows
+        kept = read_rows(arguments.output)
+        # The reference may be there, from an earlier run with less beside it.
+        new = [row for row in rows if not is_measured(kept, case(row))]
+        if new:
+            write_rows(arguments.output, [*kept, *new])
+    print(f"Results: {arguments.output}")
+    sys.exit(1 if failed else 0)
+
+
+def size(text: str) -> tuple[int, int]:
+    """Return (height, width) of a text such as `512x1024`."""
+    sides = tuple(int(side) for side in text.split("x")) if re.fullmatch(r"\d+x\d+", text) else ()
+    if len(sides) != 2 or min(sides) < 32:
+        raise argparse.ArgumentTypeError(f"expected such as 512x1024, from 32x32 up, not {text}")
+    return sides
+
+
+def case(row: dict) -> dict:
+    """Return the columns that say what a row measures, without those that say how it came out."""
+    return {name: row[name] for name in ("network", "format", "size", "batch_size", "threads")}
+
+
+def missing_ways(arguments: argparse.Namespace, size: str) -> list[tuple[str, str]]:
+    """Return network and format of what the CSV has no row of, and of the reference."""
+    from eseg_keras.benchmark.measurement import network_name
+
+    ways = [
+        (network_name(preset), format_)
+        for preset in arguments.presets
+        for format_ in arguments.formats
+    ]
+    ways += [(Path(path).stem, GIVEN) for path in arguments.against]
+    kept = read_rows(arguments.output)
+    asked = {"size": size, "batch_size": 1, "threads": arguments.threads}
+    missing = [
+        way for way in ways if not is_measured(kept, {"network": way[0], "format": way[1], **asked})
+    ]
+    if not missing:
+        return []
+    return [way for way in ways if way in missing or way == tuple(arguments.reference)]
+
+
+def measure(arguments, image_size, ways) -> tuple[list[dict], dict]:
+    """Measure one size, in a process of its own.
+
+    Returns:
+        Rows, and the reason by each way that was left out.
+    """
+    from eseg_keras.benchmark import load_ways, result_rows
+    from eseg_keras.benchmark import measure as measure_rounds
+
+    def report(text):
+        print(f"  {text}", flush=True)
+
+    print(f"{image_size[0]}x{image_size[1]}", flush=True)
+    loaded = load_ways(
+        arguments.presets,
+        arguments.formats,
+        image_size,
+        arguments.threads,
+        arguments.artefacts,
+        against=arguments.against,
+        wanted=lambda way: way in ways,
+        report=report,
+    )
+    rounds = list(measure_rounds(loaded, arguments.rounds, report=report))
+    if not rounds:
+        return [], loaded.left_out
+    reference = tuple(arguments.reference)
+    timed = list(rounds[0])
+    rows = result_rows(loaded, rounds, next((w for w in timed if w == reference), timed[0]))
+    # Above the number of cores, something else was running as well.
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else ""
+    return [{**row, "load_average": load, **machine()} for row in rows], loaded.left_out
+
+
+def summary(row: dict) -> str:
+    """Return what a row says, in a line."""
+    return (
+        f"{row['ratio']:7.2f}  {row['network']} {row['format']}: {row['median_ms']:.1f} ms "
+        f"({row['lower_quartile_ms']:.1f} to {row['upper_quartile_ms']:.1f}), {row['output']}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Accuracy against cost: the paper's Figures 1 and 4, and this machine's latencies beside them.
+
+    python benchmarks/latency_plot.py
+
+The first two panels show figures that the paper reports, from `published.csv`, whose rows name the
+table. The third shows times of `results/latency.csv` against the paper's accuracy: weights of these
+networks for Cityscapes were not published, so both are never of the same weights.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from eseg_keras.benchmark import PAPER_MEAN_IOU
+
+INK, PALE = "#202020", "#d8d8d8"
+BLUE, GREY, ORANGE = "#0072b2", "#8a8a8a", "#d55e00"
+DPI = 120
+# Format in the CSV, and how it is drawn.
+SHOWN = {
+    "onnx": ("ONNX, float32", BLUE, "o"),
+    "onnx_int8": ("ONNX, int8", ORANGE, "s"),
+}
+# Networks that a line joins, and its style.
+FAMILIES = (
+    (("eseg_lite_s", "eseg_lite_m", "eseg_lite_l"), "-"),
+    (("eseg_s", "eseg_m", "eseg_l"), "--"),
+)
+# Where a name would lie on something: horizontal alignment, shift right and up in points.
+PLACES = {
+    "Auto-DeepLab-S": ("right", -7, -3),
+    "PSPNet (ResNet-101)": ("left", 6, 4),
+    "DeepLabV3+ (Xception-71)": ("center", 4, -14),
+    "HRNetV2-W40": ("right", -7, -1),
+    "Auto-DeepLab-M": ("right", -7, -7),
+    "Auto-DeepLab-L": ("left", 7, -5),
+    "Panoptic-DeepLab (X-71)": ("left", 7, -1),
+    "Naive-Student": ("center", 6, 7),
+    "BiSeNetV2-L": ("left", 7, -6),
+    "DF1-Seg1": ("left", 7, 0),
+    "SwiftNetRN-18": ("left", 7, -6),
+    "ESeg-Lite-S": ("left", 8, 3),
+    "ESeg-Lite-M, 512x1024": ("right", 0, 9),
+    "DDRNet-23-Slim": ("right", -7, -3),
+}
+
+
+def main():
+    """Draw the figure and write it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    here = Path(__file__).parent
+    parser.add_argument("--latencies", type=Path, default=here / "results" / "latency.csv")
+    parser.add_argument("--size", default="1024x2048", help="default: %(default)s")
+    parser.add_argument("--output", type=Path, default=here.parent / "docs" / "latency.png")
+    arguments = parser.parse_args()
+    published = rows_of(here / "published.csv")
+    rows = [row for row in rows_of(arguments.latencies) if row["size"] == arguments.size]
+    if not rows:
+        parser.error(f"{arguments.latencies} has no row of {arguments.size}: run latency.py first")
+    figure = Figure(figsize=(17, 6.2), facecolor="white", layout="constrained")
+    panels = figure.subplots(1, 3)
+    draw_flops(panels[0], [row for row in published if row["flops_b"]])
+    draw_speed(panels[1], [row for row in published if row["fps"]])
+    draw_latency(panels[2], rows)
+    for axes in panels:
+        axes.set_ylabel("mean IoU on Cityscapes val, %, reported", color=INK)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color=PALE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.tick_params(colors=INK)
+    figure.supxlabel(
+        "Left and middle: figures that the paper (arXiv:2203.12683) reports. Right: times measured "
+        "with random weights, against the accuracy that the paper reports at 1024x2048; weights "
+        "that reach it were not published.",
+        fontsize=9,
+        color=INK,
+    )
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = arguments.output.with_name(f".{arguments.output.name}.tmp")
+    figure.savefig(temporary, dpi=DPI, format="png")
+    temporary.replace(arguments.output)
+    print(f"Written: {arguments.output}")
+
+
+def rows_of(path: Path) -> list[dict]:
+    """Return the rows of a CSV."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def draw_flops(axes, rows):
+    """Draw Figure 1: FLOPs against accuracy, with and without extra data."""
+    axes.set_title("Reported: FLOPs (paper, Table 4)", loc="left", color=INK, fontsize=11)
+    own = sorted((row for row in rows if row["family"] == "eseg"), key=cost("flops_b"))
+    for column, style, label in (
+        ("miou", "-", "ESeg"),
+        ("miou_extra_data", "--", "ESeg, extra data"),
+    ):
+        points = [(float(row["flops_b"]), float(row[column])) for row in own]
+        axes.plot(*zip(*points, strict=True), style, marker="o", color=BLUE, label=label)
+    for row in rows:
+        point = (float(row["flops_b"]), float(row["miou"]))
+        if row["family"] != "eseg":
+            axes.plot(*point, "o", color=GREY, markersize=5)
+        write_name(axes, row["model"], point, row["family"] == "eseg")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlim(25, 7000)
+    axes.set_ylim(78, 85.3)
+    axes.set_xlabel(
+        "FLOPs at 1024x2048 as the paper counts them, in billions (less is better)", color=INK
+    )
+    axes.legend(frameon=False, labelcolor=INK, loc="upper right")
+
+
+def draw_speed(axes, rows):
+    """Draw Figure 4: images a second against accuracy."""
+    axes.set_title("Reported: speed on GPUs (paper, Table 6)", loc="left", color=INK, fontsize=11)
+    own = [row for row in rows if row["family"] == "eseg" and row["input_size"] == "1024x2048"]
+    points = sorted((float(row["fps"]), float(row["miou"])) for row in own)
+    axes.plot(*zip(*points, strict=True), "-", color=BLUE)
+    for row in rows:
+        point = (float(row["fps"]), float(row["miou"]))
+        is_own = row["family"] == "eseg"
+        full = row["input_size"] == "1024x2048"
+        color = BLUE if is_own else GREY
+        axes.plot(*point, "o", color=color, markerfacecolor=color if full else "white")
+        name = row["model"] if full or not is_own else f"{row['model']}, {row['input_size']}"
+        write_name(axes, name, point, is_own)
+    for color, face, label in (
+        (BLUE, BLUE, "ESeg-Lite on a V100, TensorRT"),
+        (GREY, GREY, "others at 1024x2048"),
+        (GREY, "white", "at a smaller size"),
+    ):
+        axes.plot([], [], "o", color=color, markerfacecolor=face, label=label)
+    axes.set_xlim(20, 350)
+    axes.set_ylim(72, 81)
+    axes.set_xlabel("images a second (more is better)", color=INK)
+    axes.legend(frameon=False, labelcolor=INK, loc="upper right")
+
+
+def draw_latency(axes, rows):
+    """Draw times of this package on one machine against the paper's accuracy."""
+    first = rows[0]
+    axes.set_title("Measured: latency of eseg_keras on a CPU", loc="left", color=INK, fontsize=11)
+    named = set()
+    for format_, (label, color, marker) in SHOWN.items():
+        points = {
+            row["network"]: (float(row["median_ms"]), PAPER_MEAN_IOU[row["network"]])
+            for row in rows
+            if row["format"] == format_ and row["network"] in PAPER_MEAN_IOU
+        }
+        for family, style in FAMILIES:
+            line = [points[name] for name in family if name in points]
+            if line:
+                axes.plot(*zip(*line, strict=True), style, color=color)
+        if points:
+            axes.plot(*zip(*points.values(), strict=True), marker, color=color, label=label)
+        for name, point in points.items():
+            if name not in named:
+                # eseg_lite_l and eseg_s are as accurate as each other.
+                same = [time for time, iou in points.values() if iou == point[1]]
+                place = None
+                if len(same) > 1:
+                    place = ("right", 4, 8) if point[0] == min(same) else ("left", 4, -14)
+                write_name(axes, name, point, True, place)
+            named.add(name)
+    axes.set_xscale("log")
+    axes.margins(x=0.14, y=0.08)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    axes.set_xlabel(
+        f"median ms for one image of {first['size']} (less is better)\n"
+        f"{first['cpu']}, {first['threads']} threads",
+        color=INK,
+    )
+    axes.legend(frameon=False, labelcolor=INK, loc="lower right")
+
+
+def cost(column):
+    """Return a key that sorts rows by a column of numbers."""
+    return lambda row: float(row[column])
+
+
+def write_name(axes, name, point, strong, place=None):
+    """Write a model's name beside its point."""
+    align, right, up = place or PLACES.get(name, ("left", 7, -3))
+    axes.annotate(
+        name,
+        point,
+        xytext=(right, up),
+        textcoords="offset points",
+        ha=align,
+        fontsize=9 if strong else 8,
+        color=INK if strong else "#5a5a5a",
+        weight="bold" if strong else "normal",
+        parse_math=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""What is won on the way from images to label maps in ONNX Runtime.
+
+    python benchmarks/serving.py
+
+The plain export is the folded network as it is, with full-size float32 logits as its output. The
+others are what `export_onnx` writes: label maps, in float32 and int8, for any size (`free`) and for
+one (`fixed`). All take turns, so that whatever else the machine does falls on all of them.
+
+Networks of random weights decide nothing: their cells differ everywhere or nowhere, which makes the
+last step slow or fast. `differing` is the share of blocks between four cells whose labels differ.
+`streets` is ESeg-Lite-S as trained on street scenes, its classes repeated until they are 19 with
+the later ones out of reach: the work of 19 classes, the label maps of a trained network.
+
+Rows of the CSV for this machine and these versions are kept: delete those to measure again.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from kept_rows import is_measured, read_rows, write_rows
+from machine import machine
+
+CLASSES = 19
+
+
+def main():
+    """Measure, print ratios, write the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--networks", nargs="+", default=["streets", "eseg_lite_s", "eseg_s"])
+    parser.add_argument("--size", type=int, nargs=2, default=(1024, 2048))
+    parser.add_argument("--rounds", type=int, default=30, help="default: %(default)s")
+    parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
+    default = Path(__file__).parent / "results" / "serving.csv"
+    parser.add_argument("--output", type=Path, default=default, help="default: %(default)s")
+    arguments = parser.parse_args()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    rows = read_rows(arguments.output)
+    for name in arguments.networks:
+        case = {
+            "network": name,
+            "size": "x".join(map(str, arguments.size)),
+            "threads": arguments.threads,
+        }
+        if not is_measured(rows, case):
+            measured = measure(name, tuple(arguments.size), arguments.rounds, arguments.threads)
+            load = round(os.getloadavg()[0])
+            rows += [{**case, **row, "load_average": load, **machine()} for row in measured]
+            write_rows(arguments.output, rows)
+    for row in rows:
+        print(
+            f"{float(row['ratio']):6.3f} by the clock, {float(row['cpu_ratio']):.3f} of the "
+            f"processor: {row['way']:14} {row['network']} at {row['size']}, {row['median_ms']} ms "
+            f"({row['lower_quartile_ms']} to {row['upper_quartile_ms']}), labels "
+            f"{float(row['same_labels']):.2%} the same"
+        )
+    print(f"Written: {arguments.output}")
+
+
+def measure(name: str, size: tuple[int, int], rounds: int, threads: int) -> list[dict]:
+    """Export a network in every way and time the files in turns."""
+    import eseg_keras
+
+    image = eseg_keras.data.render_scene(0, "test", size)[0][None]
+    with tempfile.TemporaryDirectory() as folder:
+        paths = export(network(name), Path(folder), size)
+        runs = {way: session(path, threads) for way, path in paths.items()}
+        answers = {way: run(image) for way, run in runs.items()}
+        times = {way: [] for way in runs}
+        for _ in range(2 + rounds):
+            for way, run in runs.items():
+                start, cpu = time.perf_counter(), time.process_time()
+                run(image)
+                times[way].append((time.perf_counter() - start, time.process_time() - cpu))
+    reference = answers["plain, free"].argmax(-1)
+    rows, bases = [], {}
+    for way, seconds in times.items():
+        wall, cpu = np.array(seconds[2:]).T * 1000
+        low, median, high = np.percentile(wall, (25, 50, 75))
+        kind = way.rpartition(", ")[2]
+        base = bases.setdefault(kind, (median, np.median(cpu)))
+        labels = answers[way] if answers[way].dtype == np.uint8 else answers[way].argmax(-1)
+        rows.append(
+            {
+                "way": way,
+                "ratio": round(median / base[0], 3),
+                "cpu_ratio": round(np.median(cpu) / base[1], 3),
+                "median_ms": round(median, 1),
+                "lower_quartile_ms": round(low, 1),
+                "upper_quartile_ms": round(high, 1),
+                "cpu_ms": round(np.median(cpu), 1),
+                "same_labels": round((labels == reference).mean(), 6),
+                "differing": round(differing_blocks(reference, size), 3),
+                "rounds": rounds,
+            }
+        )
+    return rows
+
+
+def network(name: str):
+    """Build a network of 19 classes."""
+    import keras
+
+    import eseg_keras
+
+    keras.utils.set_random_seed(0)
+    if name != "streets":
+        return eseg_keras.ESeg.from_preset(name, num_classes=CLASSES, load_weights=False)
+    trained = eseg_keras.ESeg.from_preset("eseg_lite_s_streets")
+    model = eseg_keras.ESeg.from_preset("eseg_lite_s_streets", num_classes=CLASSES)
+    kernel, bias = trained.head.get_layer("classifier").get_weights()
+    out_of_reach = np.where(np.arange(CLASSES) < len(bias), 0, -1000)
+    model.head.get_layer("classifier").set_weights(
+        [np.tile(kernel, 3)[..., :CLASSES], np.tile(bias, 3)[:CLASSES] + out_of_reach]
+    )
+    return model
+
+
+def export(model, folder: Path, size: tuple[int, int]) -> dict[str, Path]:
+    """Write every file; the plain ones come first."""
+    import keras
+    import onnx
+
+    from eseg_keras.data import render_scene
+    from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx
+    from eseg_keras.export.onnx_int8 import quantize_onnx
+    from eseg_keras.export.served_network import serving_model
+
+    photos = [render_scene(index, "train", size)[0] for index in range(4)]
+    folded = model.fold()
+    paths = {}
+
+    def write(way, served, batch=None, is_int8=False):
+        converted = convert_to_onnx(served, model, batch, DEFAULT_OPSET)
+        paths[way] = folder / f"{len(paths)}.onnx"
+        onnx.save(converted, paths[way])
+        if is_int8:
+            way = way.replace("float32", "int8")
+            paths[way] = folder / f"{len(paths)}.onnx"
+            onnx.save(quantize_onnx(converted, photos), paths[way])
+
+    for kind, size_ in (("free", (None, None)), ("fixed", size)):
+        images = keras.Input((*size_, 3), dtype="uint8", name="images")
+        logits = folded(keras.ops.cast(images, "float32"))
+        plain = keras.Model(images, keras.layers.Identity(name="logits")(logits))
+        write(f"plain, {kind}", plain)
+        served = serving_model(model, input_size=size_, channels_first=True)
+        write(f"float32, {kind}", served, is_int8=True)
+    return paths
+
+
+def session(path: Path, threads: int):
+    """Load a file, as a function of images."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Sessions that wait for their turn would take the cores from the one that runs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    loaded = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda images: loaded.run(None, {"images": images})[0]
+
+
+def differing_blocks(labels: np.ndarray, size: tuple[int, int], stride: int = 4) -> float:
+    """Share of the blocks of `stride` pixels whose corners have different labels."""
+    cells = labels[0, stride // 2 :: stride, stride // 2 :: stride]
+    first, *others = cells[:-1, :-1], cells[:-1, 1:], cells[1:, :-1], cells[1:, 1:]
+    return float(np.mean(np.any([corner != first for corner in others], axis=0)))
+
+
+if __name__ == "__main__":
+    main()

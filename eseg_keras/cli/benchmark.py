@@ -1,0 +1,228 @@
+"""`eseg benchmark`."""
+
+import os
+from pathlib import Path
+
+HELP = "time networks in every format on this machine, and recommend one for a time budget"
+EXAMPLE = [
+    "eseg benchmark --preset eseg_lite_s eseg_s --image_size 512 1024 --threads 2",
+    "eseg benchmark --model_dir runs/demo --format tflite onnx_int8 --output times.csv",
+    "eseg benchmark --budget_ms 50 --image_size 512 1024 --artefacts benchmark_files",
+]
+
+ARCHITECTURES = ("eseg_lite_s", "eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l")
+FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8")
+
+
+def add_arguments(parser) -> None:
+    """Add the flags of this command to its parser."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--preset",
+        nargs="+",
+        metavar="NAME",
+        help="names or directories of presets; architectures get random weights, which take as "
+        "long as trained ones; default: eseg_lite_s, and with --budget_ms all six architectures",
+    )
+    group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    parser.add_argument(
+        "--image_size",
+        type=int,
+        nargs=2,
+        default=(512, 1024),
+        metavar=("HEIGHT", "WIDTH"),
+        help="default: 512 1024",
+    )
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        choices=FORMATS,
+        default=FORMATS,
+        metavar="FORMAT",
+        help=f"some of {' '.join(FORMATS)}; default: all whose runtime is installed",
+    )
+    parser.add_argument("--threads", type=int, help="default: one for each usable core")
+    parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")
+    parser.add_argument(
+        "--budget_ms",
+        type=float,
+        help="milliseconds for one image: the most accurate preset within them is recommended",
+    )
+    parser.add_argument(
+        "--artefacts",
+        metavar="FOLDER",
+        help="keep the exported files here, from which the next benchmark starts at once; default: "
+        "they are removed",
+    )
+    parser.add_argument("--output", help="also write the table, as .csv or .json")
+
+
+def run(args) -> int:
+    """Time, print the table, and recommend."""
+    _check(args)
+    import contextlib
+    import tempfile
+
+    from rich.console import Console
+
+    from eseg_keras.benchmark.machine import usable_cores
+    from eseg_keras.benchmark.measurement import load_ways, measure
+    from eseg_keras.benchmark.rows import result_rows
+
+    presets = _presets(args)
+    threads = args.threads or usable_cores()
+    console = Console(stderr=True)
+    rounds, interrupted = [], False
+    with contextlib.ExitStack() as stack:
+        folder = args.artefacts or stack.enter_context(tempfile.TemporaryDirectory())
+        # A spinner on a terminal, nothing elsewhere.
+        status = stack.enter_context(console.status("Starting"))
+        report = status.update
+        loaded = load_ways(presets, args.format, args.image_size, threads, folder, report=report)
+        try:
+            for times in measure(loaded, args.rounds, report=report):
+                rounds.append(times)
+        except KeyboardInterrupt:
+            if not rounds:
+                raise
+            interrupted = True
+    rows = result_rows(loaded, rounds, next(iter(rounds[0]))) if rounds else []
+    if rows:
+        _print(rows, threads)
+    _print_left_out(loaded.left_out)
+    if not rows:
+        raise ValueError("There is nothing to time: see above for what was left out, and why.")
+    sentences = _recommendation(args, rows, presets)
+    for sentence in sentences:
+        print(sentence)
+    if args.output:
+        _write(Path(args.output), rows, loaded.left_out, sentences)
+        print(f"Written: {args.output}")
+    if interrupted:
+        print(f"Interrupted: {len(rounds)} of {args.rounds} rounds.")
+    return 130 if interrupted else 0
+
+
+def _check(args):
+    """Refuse what cannot be, before anything takes time."""
+    if min(args.image_size) < 32:
+        height, width = args.image_size
+        raise ValueError(f"--image_size must be at least 32 32. Received: {height} {width}")
+    for flag in ("threads", "rounds", "budget_ms"):
+        value = getattr(args, flag)
+        # Written so that a budget of nan is refused.
+        if value is not None and not value >= (1 if flag != "budget_ms" else 1e-3):
+            raise ValueError(f"--{flag} must be above 0. Received: {value:g}")
+    if args.output and Path(args.output).suffix not in (".csv", ".json"):
+        raise ValueError(f"--output must end in .csv or .json. Received: {args.output}")
+    if args.preset and len(set(args.preset)) < len(args.preset):
+        raise ValueError(f"--preset names a preset twice. Received: {' '.join(args.preset)}")
+    if args.budget_ms and args.preset and len(args.preset) > 1:
+        from eseg_keras.benchmark.accuracy import paper_mean_iou
+
+        for preset in args.preset:
+            if paper_mean_iou(preset) is None:
+                raise ValueError(
+                    "--budget_ms compares presets by the accuracy that their paper reports, and "
+                    f"there is none of {preset}. Give the names of presets, or that one alone."
+                )
+
+
+def _presets(args):
+    if args.model_dir:
+        preset = Path(args.model_dir) / "preset"
+        if not preset.is_dir():
+            raise ValueError(
+                f"{args.model_dir} holds no finished run: {preset} is missing. "
+                "Run eseg train with this --model_dir to its end first."
+            )
+        return [str(preset)]
+    if args.preset:
+        return args.preset
+    return list(ARCHITECTURES) if args.budget_ms else ["eseg_lite_s"]
+
+
+def _recommendation(args, rows, presets):
+    if not args.budget_ms:
+        return []
+    from eseg_keras.benchmark.recommendation import recommend
+
+    sentences = recommend(rows, args.budget_ms).sentences()
+    if not args.model_dir:
+        sentences.append(
+            "Mean IoU is what the paper reports for the architecture on Cityscapes at 1024x2048; "
+            "weights that reach it were not published."
+        )
+    timed = {row["network"] for row in rows}
+    if len(timed) < len(presets):
+        sentences.append(f"{len(presets) - len(timed)} of {len(presets)} presets were left out.")
+    return sentences
+
+
+def _print(rows, threads):
+    from rich.table import Table
+
+    from eseg_keras.benchmark.machine import usable_cores
+    from eseg_keras.cli.tables import print_table
+
+    plural = "s" * (threads != 1)
+    first = rows[0]
+    table = Table(
+        "ratio",
+        "network",
+        "format",
+        title=f"One image of {first['size']}, {threads} thread{plural}; "
+        f"ratio to {first['reference']}",
+    )
+    table.columns[0].justify = "right"
+    for column in ("median ms", "middle half of the rounds", "images a second"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            f"{row['ratio']:.2f}",
+            row["network"],
+            row["format"],
+            f"{row['median_ms']:.1f}",
+            f"{row['lower_quartile_ms']:.1f} to {row['upper_quartile_ms']:.1f}",
+            f"{1000 / row['median_ms']:.1f}",
+        )
+    print_table(table)
+    print(
+        f"{first['rounds']} rounds in turns, after 3 that do not count; uint8 image to label map."
+    )
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > usable_cores() + 1:
+        print(
+            f"Other programs ran at the same time (load average {load:.0f}, {usable_cores()} "
+            "cores): times are too long, ratios hold roughly."
+        )
+
+
+def _print_left_out(left_out):
+    by_reason = {}
+    for way, reason in left_out.items():
+        by_reason.setdefault(reason, []).append(way)
+    for reason, ways in by_reason.items():
+        print(f"Left out: {', '.join(map(str, ways))}. {reason}")
+
+
+def _write(path, rows, left_out, sentences):
+    import csv
+    import json
+
+    from eseg_keras.benchmark.machine import machine
+
+    here = machine()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "w", newline="", encoding="utf-8") as file:
+        if path.suffix == ".json":
+            reasons = {str(way): reason for way, reason in left_out.items()}
+            content = {"machine": here, "rows": rows, "left_out": reasons}
+            json.dump(content | {"recommendation": sentences}, file, indent=2)
+            file.write("\n")
+        else:
+            writer = csv.DictWriter(file, [*rows[0], *here], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({**row, **here} for row in rows)
+    temporary.replace(path)

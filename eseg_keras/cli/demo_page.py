@@ -1,0 +1,90 @@
+"""`eseg demo-page`."""
+
+HELP = "write a static page that runs a network inside the browser"
+EXAMPLE = [
+    "eseg demo-page --preset eseg_lite_s_streets --output demo",
+    'eseg demo-page --model_dir runs/demo --output demo --title "Our roads" --examples 1.jpg 2.jpg',
+]
+
+
+def add_arguments(parser) -> None:
+    """Add the flags of this command to its parser."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
+    group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    parser.add_argument(
+        "--output",
+        required=True,
+        help="folder for the page, which any web server can serve",
+    )
+    parser.add_argument("--title", help="title of the page")
+    parser.add_argument(
+        "--long_side",
+        type=int,
+        help="pixels of the longer side at which the network sees a photo until the user of the "
+        "page chooses another; default: as the run of --model_dir had it, else at most 512",
+    )
+    parser.add_argument(
+        "--examples",
+        nargs="+",
+        metavar="PHOTO",
+        help="photos that the page offers to try; default: drawn street scenes",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "int8"),
+        default="float32",
+        help="int8: a quarter of the size, quicker, and other labels for some pixels; default: "
+        "float32",
+    )
+    parser.add_argument(
+        "--representative",
+        metavar="FOLDER",
+        help="int8: photos of the task, some tens of them, also in folders below, from which the "
+        "ranges of the values are taken; default: drawn street scenes",
+    )
+    parser.add_argument(
+        "--runtime",
+        metavar="FILE",
+        help="onnxruntime-web 1.30.0, as the .tgz file that `npm pack` writes or as a folder; "
+        "default: npm fetches it once",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a demo page that is there"
+    )
+
+
+def run(args) -> int:
+    """Write the page and say how to open it."""
+    from eseg_keras.cli.model_flags import load_model
+    from eseg_keras.demo_page import write_demo_page
+    from eseg_keras.export.representative_images import read_representative_images
+    from eseg_keras.training.run_files import read_config
+
+    if args.representative and args.precision != "int8":
+        raise ValueError("--representative is for --precision int8. Give both, or neither.")
+    options = {"precision": args.precision}
+    if args.title is not None:
+        options["title"] = args.title
+    if args.representative:
+        # Before the network is loaded, which takes longer.
+        options["representative_images"] = read_representative_images(args.representative)
+    model = load_model(args)
+    long_side = args.long_side
+    if long_side is None and args.model_dir:
+        long_side = read_config(args.model_dir)[0].long_side
+    verification = write_demo_page(
+        model,
+        args.output,
+        long_side=long_side,
+        examples=args.examples,
+        runtime=args.runtime,
+        overwrite=args.overwrite,
+        **options,
+    )
+    print(
+        f"Written: {args.output}, with the network's labels for "
+        f"{verification.label_agreement:.3%} of the pixels in {verification.runtime}"
+    )
+    print(f"Open it: python -m http.server --directory {args.output}, then http://localhost:8000")
+    return 0

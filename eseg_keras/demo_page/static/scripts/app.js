@@ -1,0 +1,227 @@
+// The page: what is clicked, dropped and shown. The network itself runs in scripts/worker.js.
+
+import { openCamera } from "./camera.js";
+import { addExamples, addSizes } from "./choices.js";
+import { makeLegend } from "./legend.js";
+import { makeNetwork } from "./network.js";
+import { labelFile, makeResult, overlayFile, summary } from "./result.js";
+import { makeView } from "./view.js";
+
+const byId = (id) => document.getElementById(id);
+const status = byId("status");
+const problem = byId("problem");
+const opacity = byId("opacity");
+
+let model, network, loading, view, legend;
+let size; // { longSide, enlarge }
+let current; // The last result.
+let latest = 0; // Number of the last task: what an earlier one brings comes too late.
+let camera = null;
+
+function tell(sentence) {
+  status.textContent = sentence;
+}
+
+function complain(error) {
+  problem.textContent = error.message;
+  problem.hidden = false;
+  tell("");
+}
+
+function setBusy(isBusy) {
+  byId("busy").hidden = !isBusy;
+  byId("stage").setAttribute("aria-busy", String(isBusy));
+}
+
+function startNetwork() {
+  const progress = byId("progress");
+  progress.hidden = false;
+  network = makeNetwork();
+  loading = network.load(model.bytes, (loaded, total) => {
+    progress.value = Math.min(loaded / total, 1);
+  });
+  loading.then(({ threads }) => {
+    byId("threads").textContent = threads;
+    if (!current && problem.hidden) tell("Ready. Choose a photo, an example or the camera.");
+  }, complain).finally(() => (progress.hidden = true));
+}
+
+// Runs one task of the user's: shows that it runs, and what went wrong.
+async function perform(sentence, task) {
+  const number = ++latest;
+  const isLatest = () => number === latest;
+  problem.hidden = true;
+  tell(sentence);
+  setBusy(true);
+  try {
+    await loading;
+    await task(isLatest);
+  } catch (error) {
+    if (error.isBroken) {
+      network.stop();
+      startNetwork();
+    }
+    if (isLatest()) complain(error);
+  } finally {
+    if (isLatest()) setBusy(false);
+  }
+}
+
+function show(result, isFrame) {
+  current?.bitmap !== result.bitmap && current?.bitmap.close();
+  current = result;
+  view.show(result, legend.chosen);
+  legend.update(result, isFrame);
+  const { bitmap, milliseconds } = result;
+  byId("time").textContent = `${Math.round(milliseconds)} ms`;
+  byId("photo-size").textContent = `${bitmap.width} × ${bitmap.height}`;
+  byId("seen-size").textContent = `${result.width} × ${result.height}`;
+  byId("save-labels").disabled = byId("save-overlay").disabled = false;
+}
+
+function segment(name, bitmap, isLatest) {
+  return network.segment(bitmap, size).then((answer) => {
+    if (!isLatest()) return;
+    show(makeResult(name, bitmap, answer), false);
+    tell(`${name}: ${Math.round(answer.milliseconds)} ms. ${summary(current, model.names)}`);
+  });
+}
+
+function openFile(file) {
+  stopCamera();
+  return perform(`Segmenting ${file.name} …`, async (isLatest) => {
+    const bitmap = await network.decode(file);
+    if (isLatest()) await segment(file.name, bitmap, isLatest);
+  });
+}
+
+function openExample({ file, name }) {
+  stopCamera();
+  return perform(`Segmenting ${name} …`, async (isLatest) => {
+    const response = await fetch(file);
+    if (!response.ok) throw new Error(`The example ${file} is missing: serve the whole folder.`);
+    const content = await response.blob();
+    const bitmap = await network.decode(new File([content], name, { type: content.type }));
+    if (isLatest()) await segment(name, bitmap, isLatest);
+  });
+}
+
+function toggleCamera() {
+  if (camera) {
+    stopCamera();
+    tell("The camera is off; its last frame is kept.");
+    return undefined;
+  }
+  return perform("Starting the camera …", async (isLatest) => {
+    const opened = await openCamera();
+    if (!isLatest()) {
+      opened.stop();
+      return;
+    }
+    camera = opened;
+    byId("camera-text").textContent = "Stop the camera";
+    tell("The camera is on. Stopping it keeps the last frame.");
+    setBusy(false);
+    try {
+      for (let bitmap; camera === opened && (bitmap = await opened.frame()); ) {
+        const answer = await network.segment(bitmap, size);
+        if (camera !== opened) break;
+        show(makeResult("camera", bitmap, answer), true);
+      }
+      if (camera === opened) throw new Error("The camera has gone. Connect it, and try again.");
+    } finally {
+      if (camera === opened) stopCamera();
+    }
+  });
+}
+
+function stopCamera() {
+  camera?.stop();
+  camera = null;
+  byId("camera-text").textContent = "Use the camera";
+}
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  // The browser reads it after this function has returned.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  tell(`${name} saved.`);
+}
+
+const stem = (name) => name.replace(/\.\w+$/, "");
+
+function connect() {
+  byId("choose").addEventListener("click", () => byId("file").click());
+  byId("file").addEventListener("change", (event) => {
+    const [file] = event.target.files;
+    if (file) openFile(file);
+    event.target.value = ""; // The same file can be chosen again.
+  });
+  byId("camera").addEventListener("click", toggleCamera);
+
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dragging");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.body.classList.remove("dragging");
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dragging");
+    const [file] = event.dataTransfer.files;
+    if (file) openFile(file);
+    else complain(new Error("What was dropped is no file. Save the picture first, and drop that."));
+  });
+
+  const setOpacity = () => {
+    byId("opacity-text").textContent = `${opacity.value} %`;
+    opacity.setAttribute("aria-valuetext", `${opacity.value} %`);
+    view.setOpacity(opacity.value / 100);
+  };
+  opacity.addEventListener("input", setOpacity);
+  setOpacity();
+
+  byId("save-labels").addEventListener("click", async () => {
+    const { name } = current;
+    save(await labelFile(current, model.palette), `${stem(name)}_labels.png`);
+  });
+  byId("save-overlay").addEventListener("click", async () => {
+    const { name } = current;
+    save(await overlayFile(current, view.colors, opacity.value / 100), `${stem(name)}_overlay.png`);
+  });
+}
+
+function changeSize(choice) {
+  size = choice;
+  if (current && !camera) {
+    perform("Segmenting again …", (isLatest) => segment(current.name, current.bitmap, isLatest));
+  }
+}
+
+async function start() {
+  byId("not-started").remove();
+  byId("app").hidden = false;
+  try {
+    const response = await fetch("model/model.json");
+    model = await response.json();
+  } catch {
+    complain(new Error("model/model.json cannot be loaded. Check that the whole folder of this page "
+      + "is served, and load the page again."));
+    byId("progress").hidden = true;
+    return;
+  }
+  document.title = byId("title").textContent = model.title;
+  byId("about").textContent = model.about;
+  startNetwork();
+  view = makeView(model);
+  legend = makeLegend(model, () => current && view.paint(legend.chosen));
+  size = addSizes(model.sizes, changeSize);
+  addExamples(model.examples, openExample);
+  connect();
+}
+
+start();

@@ -1,0 +1,40 @@
+// Frames of the camera, one after the other.
+
+const PROBLEMS = {
+  NotAllowedError: "The camera may not be used: allow it in the browser's settings for this page, "
+    + "and try again.",
+  NotFoundError: "This device has no camera that the browser can see. Connect one, or choose a photo.",
+  NotReadableError: "The camera is in use by another program. Close that, and try again.",
+};
+
+/** Opens the camera and returns { frame, stop }; fails with an Error of a whole sentence. */
+export async function openCamera() {
+  if (!navigator.mediaDevices) {
+    throw new Error("Browsers give the camera only to pages from localhost or over https. Choose a "
+      + "photo, or serve this page over https.");
+  }
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({
+      video: { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } },
+    });
+  } catch (error) {
+    throw new Error(PROBLEMS[error.name] ?? `The camera cannot be used (${error.message}).`);
+  }
+  const video = document.createElement("video");
+  video.muted = true;
+  video.playsInline = true;
+  video.srcObject = stream;
+  await video.play();
+  return {
+    // The next frame, an ImageBitmap; null once the camera has gone. Hidden pages get no animation
+    // frames, so that nothing is computed where nobody looks.
+    async frame() {
+      await new Promise(requestAnimationFrame);
+      return stream.active ? createImageBitmap(video) : null;
+    },
+    stop() {
+      for (const track of stream.getTracks()) track.stop();
+    },
+  };
+}

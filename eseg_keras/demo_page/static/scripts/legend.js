@@ -1,0 +1,84 @@
+// The list of classes: names, colours and shares of pixels. Each is a button that brings it out.
+
+import { share } from "./result.js";
+
+const byId = (id) => document.getElementById(id);
+
+/** Makes { update, chosen } for classes of { names, palette }; `onChoice` is called at a change. */
+export function makeLegend({ names, palette }, onChoice) {
+  const chosen = new Set();
+  const list = byId("legend");
+  const showAll = byId("show-all");
+  const showAbsent = byId("show-absent");
+  let absentShown = false;
+  let counts;
+
+  const entries = names.map((name, label) => {
+    const [item, button, swatch, title, bar, fill, text] = [
+      "li", "button", "span", "span", "span", "i", "span",
+    ].map((kind) => document.createElement(kind));
+    button.type = "button";
+    button.setAttribute("aria-pressed", "false");
+    swatch.className = "swatch";
+    swatch.style.backgroundColor = `rgb(${palette[label]})`;
+    title.className = "name";
+    title.textContent = name;
+    bar.className = "bar";
+    bar.append(fill);
+    text.className = "share";
+    button.append(swatch, title, " ", text, bar);
+    button.addEventListener("click", () => {
+      if (!chosen.delete(label)) chosen.add(label);
+      changed();
+    });
+    item.append(button);
+    return { item, button, fill, text };
+  });
+  list.append(...entries.map(({ item }) => item));
+
+  function changed() {
+    entries.forEach(({ button }, label) =>
+      button.setAttribute("aria-pressed", String(chosen.has(label))));
+    showAll.hidden = !chosen.size;
+    onChoice();
+  }
+  showAll.addEventListener("click", () => {
+    chosen.clear();
+    changed();
+    list.querySelector("button").focus();
+  });
+  showAbsent.addEventListener("click", () => {
+    absentShown = !absentShown;
+    arrange();
+  });
+
+  // Classes that the picture lacks are hidden where there are many: a list of 150 hides the five
+  // that matter. One that was chosen stays, so that it can be let go.
+  function arrange() {
+    const isAbsent = (label) => counts && !counts[label] && !chosen.has(label);
+    const absent = names.filter((_, label) => isAbsent(label)).length;
+    const folds = absent > 0 && names.length > 12;
+    entries.forEach(({ item }, label) => (item.hidden = folds && !absentShown && isAbsent(label)));
+    showAbsent.hidden = !folds;
+    showAbsent.setAttribute("aria-expanded", String(absentShown));
+    showAbsent.textContent = absentShown ? "Hide the classes that are not in the picture"
+      : `Show ${absent} ${absent === 1 ? "class" : "classes"} that are not in the picture`;
+  }
+
+  // Entries keep their places while a camera runs, or they would jump under the pointer.
+  function update(result, keepOrder) {
+    counts = result.counts;
+    entries.forEach(({ item, fill, text }, label) => {
+      fill.style.width = `${(100 * counts[label]) / result.labels.length}%`;
+      text.textContent = share(counts[label], result.labels);
+      item.classList.toggle("absent", !counts[label]);
+    });
+    if (!keepOrder && !list.contains(document.activeElement)) {
+      const order = names.map((_, label) => label).sort((a, b) => counts[b] - counts[a]);
+      list.append(...order.map((label) => entries[label].item));
+    }
+    arrange();
+  }
+
+  return { update, chosen };
+}

@@ -1,0 +1,53 @@
+// The page's side of scripts/worker.js.
+
+// As a blob, the worker is bound to the page's policy: it, too, can ask no other server.
+function startWorker() {
+  const script = new URL("worker.js", import.meta.url).href;
+  const start = new Blob([`import ${JSON.stringify(script)};`], { type: "text/javascript" });
+  return new Worker(URL.createObjectURL(start), { type: "module" });
+}
+
+function failure(sentence, isBroken) {
+  return Object.assign(new Error(sentence), { isBroken });
+}
+
+/**
+ * Makes { load, decode, segment, stop }. The first three return promises, which fail with an Error
+ * of a whole sentence; where its `isBroken` is true, another network must be made.
+ */
+export function makeNetwork() {
+  const waiting = new Map();
+  let count = 0;
+  const worker = startWorker();
+
+  worker.addEventListener("message", ({ data }) => {
+    // While one file cannot be loaded, another still is: that is of no interest any more.
+    if (!waiting.has(data.id)) return;
+    const { resolve, reject, report } = waiting.get(data.id);
+    if ("loaded" in data) {
+      report?.(data.loaded, data.total);
+      return;
+    }
+    waiting.delete(data.id);
+    if ("problem" in data) reject(failure(data.problem, data.isBroken));
+    else resolve(data.result);
+  });
+  worker.addEventListener("error", (event) => {
+    const why = event.message || "a part of this page is missing";
+    const problem = failure(`The network stopped (${why}). Load the page again.`, true);
+    for (const { reject } of waiting.values()) reject(problem);
+    waiting.clear();
+  });
+
+  const ask = (message, report) => new Promise((resolve, reject) => {
+    const id = count++;
+    waiting.set(id, { resolve, reject, report });
+    worker.postMessage({ id, ...message });
+  });
+  return {
+    load: (bytes, report) => ask({ task: "load", bytes }, report),
+    decode: (file) => ask({ task: "decode", file }),
+    segment: (bitmap, size) => ask({ task: "segment", bitmap, ...size }),
+    stop: () => worker.terminate(),
+  };
+}

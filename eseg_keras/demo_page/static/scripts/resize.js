@@ -1,0 +1,59 @@
+// Bilinear resizing as Pillow does it: a triangle that widens as the picture shrinks, in fixed point,
+// columns first and then rows, rounded to bytes in between. The network was trained on photos
+// resized so, and the results here equal those in Python bit for bit.
+
+const FRACTION = 22;
+
+// For each output pixel: index of its first input pixel, and the weights of those from there on.
+function taps(from, to) {
+  const scale = from / to;
+  const reach = Math.max(scale, 1);
+  return Array.from({ length: to }, (_, index) => {
+    const centre = (index + 0.5) * scale;
+    const first = Math.max(Math.trunc(centre - reach + 0.5), 0);
+    const last = Math.min(Math.trunc(centre + reach + 0.5), from);
+    const shares = [];
+    for (let pixel = first; pixel < last; pixel++) {
+      shares.push(Math.max(1 - Math.abs((pixel - centre + 0.5) / reach), 0));
+    }
+    const sum = shares.reduce((a, b) => a + b, 0);
+    const weights = shares.map((share) => Math.trunc(0.5 + (share / sum) * 2 ** FRACTION));
+    return { first, weights: Int32Array.from(weights) };
+  });
+}
+
+// Resizes along one axis; `step` is the distance of neighbours along it, `others` lists where the
+// lines begin in the input and in the output.
+function along(input, output, table, stepIn, stepOut, lines, lineIn, lineOut) {
+  for (let line = 0; line < lines; line++) {
+    for (let index = 0; index < table.length; index++) {
+      const { first, weights } = table[index];
+      let at = line * lineIn + first * stepIn;
+      let red = 1 << (FRACTION - 1), green = red, blue = red;
+      for (let tap = 0; tap < weights.length; tap++, at += stepIn) {
+        const weight = weights[tap];
+        red += input[at] * weight;
+        green += input[at + 1] * weight;
+        blue += input[at + 2] * weight;
+      }
+      const to = line * lineOut + index * stepOut;
+      output[to] = red >> FRACTION;
+      output[to + 1] = green >> FRACTION;
+      output[to + 2] = blue >> FRACTION;
+    }
+  }
+  return output;
+}
+
+/** Resizes RGB bytes of width x height to those of newWidth x newHeight. */
+export function resize(rgb, width, height, newWidth, newHeight) {
+  if (newWidth !== width) {
+    rgb = along(rgb, new Uint8ClampedArray(newWidth * height * 3), taps(width, newWidth),
+      3, 3, height, width * 3, newWidth * 3);
+  }
+  if (newHeight !== height) {
+    rgb = along(rgb, new Uint8ClampedArray(newWidth * newHeight * 3), taps(height, newHeight),
+      newWidth * 3, newWidth * 3, newWidth, 3, 3);
+  }
+  return rgb;
+}

@@ -1,0 +1,152 @@
+"""Writing the page: its own files, the network, the runtime, examples."""
+
+import importlib.resources
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from eseg_keras.demo_page.browser_runtime import SCRIPT, WASM, read_runtime
+from eseg_keras.demo_page.examples import write_examples
+from eseg_keras.export.artefact_files import temporary_output
+from eseg_keras.export.onnx_network import export_onnx
+from eseg_keras.export.verification import Verification
+from eseg_keras.optional import require
+from eseg_keras.visualization import default_palette
+
+TITLE = "Semantic segmentation in your browser"
+
+# Pixels of the longer side to choose from, besides the photo's own.
+_SIZES = (512, 1024)
+_USUAL_SIZE = 512
+_SMALLEST_SIZE = 32
+
+
+def write_demo_page(
+    model: keras.Model,
+    output: str | os.PathLike,
+    *,
+    title: str = TITLE,
+    long_side: int | None = None,
+    examples: Sequence[str | os.PathLike] | None = None,
+    precision: str = "float32",
+    representative_images: Sequence[np.ndarray] | None = None,
+    runtime: str | os.PathLike | None = None,
+    overwrite: bool = False,
+) -> Verification:
+    """Write a static page that runs a network inside the browser.
+
+    Whoever opens the page drops a photo on it, or takes the camera, and sees the classes of its
+    pixels. The network runs there, by onnxruntime-web: any server that hands out files will do, and
+    the page asks no other server for anything. `python -m http.server --directory OUTPUT` serves it
+    at <http://localhost:8000>. Browsers do not load it from a `file:` address, and give the camera
+    only to pages of localhost or https.
+
+    With the response headers `Cross-Origin-Opener-Policy: same-origin` and
+    `Cross-Origin-Embedder-Policy: require-corp` the page computes on several threads.
+
+    Args:
+        model: An `ESeg` model for RGB images.
+        output: Folder to write, some 15 MB and the network. It appears when it is whole.
+        title: Title of the page.
+        long_side: Pixels of the longer side at which the network sees a photo until the user
+            chooses another: that of the training. Defaults to 512, to which larger photos are
+            scaled down.
+        examples: Image files that the page offers to try. Defaults to drawn street scenes.
+        precision: `"float32"`, or `"int8"` for a network of a quarter of the size that takes about
+            two thirds of the time, and gives other labels to some pixels; see `export_onnx`.
+        representative_images: For `"int8"`: uint8 arrays [H, W, 3], photos of the network's task.
+        runtime: The package onnxruntime-web 1.30.0, as the `.tgz` file that `npm pack` writes or as
+            a folder. By default npm fetches it once.
+        overwrite: Whether to replace a page that is there.
+
+    Returns:
+        How the network in the page compares with the model.
+
+    Raises:
+        ValueError: If the folder is there, an example cannot be read, the runtime cannot be had,
+            or an argument is out of range.
+        VerificationError: If the network in the page would not compute what the model computes.
+        ImportError: If the packages of `eseg-keras[export]` are missing.
+
+    Example:
+
+        model = eseg_keras.ESeg.from_preset("eseg_lite_s_streets")
+        eseg_keras.demo_page.write_demo_page(model, "demo")
+
+    Reference:
+        [ONNX Runtime Web](https://onnxruntime.ai/docs/tutorials/web/)
+    """
+    output = Path(output)
+    _check(model, output, long_side, overwrite)
+    # Its licences come with the Python package of the same project.
+    notices = importlib.resources.files(require("onnxruntime", "export"))
+    files = read_runtime(runtime)
+    with temporary_output(output) as page:
+        static = importlib.resources.files("eseg_keras.demo_page") / "static"
+        with importlib.resources.as_file(static) as source:
+            shutil.copytree(source, page)
+        entries = write_examples(page / "examples", examples)
+        folder = page / "onnxruntime"
+        folder.mkdir()
+        # Servers that do not know .mjs hand it out as a type that browsers refuse to run.
+        (folder / Path(SCRIPT).with_suffix(".js")).write_bytes(files[SCRIPT])
+        (folder / WASM).write_bytes(files[WASM])
+        for name in ("LICENSE", "ThirdPartyNotices.txt"):
+            content = notices.joinpath(name).read_bytes()
+            (folder / Path(name).with_suffix(".txt")).write_bytes(content)
+        network = page / "model" / "model.onnx"
+        network.parent.mkdir()
+        verification = export_onnx(
+            model, network, precision=precision, representative_images=representative_images
+        )
+        num_bytes = len(files[WASM]) + network.stat().st_size
+        description = _description(model, title, long_side, entries, num_bytes)
+        content = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+        (page / "model" / "model.json").write_text(content, "utf-8")
+        if output.exists():
+            shutil.rmtree(output)
+        page.rename(output)
+    return verification
+
+
+def _check(model, output, long_side, overwrite):
+    channels = model.image_shape[-1]
+    if channels != 3:
+        raise ValueError(f"The page reads photos as RGB; the network takes {channels} channels.")
+    if long_side is not None and long_side < _SMALLEST_SIZE:
+        raise ValueError(f"long_side must be at least {_SMALLEST_SIZE}. Received: {long_side}")
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not (output / "model" / "model.json").is_file():
+        raise ValueError(f"{output} exists and is no demo page. Choose another --output.")
+    if not overwrite:
+        raise ValueError(
+            f"{output} is a demo page. Choose another --output, or pass --overwrite to replace it."
+        )
+
+
+def _description(model, title, long_side, examples, num_bytes):
+    """What the page knows of the network, as `model/model.json`."""
+    chosen = long_side or _USUAL_SIZE
+    # At the size of the training, smaller photos are enlarged, as in training.
+    sizes = [
+        {"longSide": size, "enlarge": size == long_side, "chosen": size == chosen}
+        for size in sorted({*_SIZES, chosen})
+    ]
+    millions = model.count_params() / 1e6
+    return {
+        "title": title,
+        "about": f"A neural network of {millions:.1f} million parameters gives every pixel of a "
+        f"photo one of {model.num_classes} classes. It runs on this device: photos are not "
+        "uploaded.",
+        "names": model.class_names or [f"class {label}" for label in range(model.num_classes)],
+        "palette": model.palette or default_palette(model.num_classes),
+        "sizes": [*sizes, {"longSide": None, "enlarge": False, "chosen": False}],
+        "examples": examples,
+        "bytes": num_bytes,
+    }

@@ -1,0 +1,80 @@
+"""ONNX networks whose large convolutions compute with 8-bit integers."""
+
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from eseg_keras.export.onnx_conversion import quiet
+from eseg_keras.optional import require
+
+# Between two convolutions in 8 bits these stay in 8 bits as well.
+_OPERATORS = ["Conv", "Relu", "Add"]
+# Products of 8-bit matrices work on so many filters at a time: with fewer, floats are faster.
+_FEWEST_FILTERS = 32
+
+
+def quantize_onnx(model, images: Sequence[np.ndarray]):
+    """Quantise the convolutions of a network, with one scale a filter and one an activation.
+
+    Quantisation is written as pairs of QuantizeLinear and DequantizeLinear, which any runtime of
+    ONNX can compute and ONNX Runtime turns into 8-bit convolutions. The head stays in float32: it
+    is a small part of the work, and rounding of logits turns labels over. So do convolutions of so
+    few filters that 8 bits are no faster.
+
+    Args:
+        model: `onnx.ModelProto` from uint8 or float32 `images`.
+        images: uint8 arrays [H, W, C], whose values set the ranges of 8 bits.
+
+    Returns:
+        A new `onnx.ModelProto`.
+    """
+    onnx = require("onnx", "export")
+    quantization = require("onnxruntime.quantization", "export")
+    model = onnx.shape_inference.infer_shapes(model)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
+    name = model.graph.input[0].name
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.images = iter(images)
+
+        def get_next(self):
+            image = next(self.images, None)
+            return None if image is None else {name: image[None].astype(dtype)}
+
+    with tempfile.TemporaryDirectory() as folder, quiet(""):
+        path = Path(folder) / "int8.onnx"
+        quantization.quantize_static(
+            model,
+            path,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=_OPERATORS,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            nodes_to_exclude=_kept_in_float(model.graph),
+        )
+        return onnx.load(path)
+
+
+def _kept_in_float(graph):
+    """Names of the nodes that are not to be quantised."""
+    filters = {
+        tensor.name: tensor.dims[0]
+        for tensor in graph.initializer
+        if len(tensor.dims) == 4 and tensor.dims[2] * tensor.dims[3] > 1
+    }
+    kept = []
+    for node in graph.node:
+        # Keras gives the parts of a network these names, and numbers what occurs again.
+        is_body = re.search(r"(^|/)(encoder|decoder)(_\d+)?/", node.name)
+        is_narrow = (
+            node.op_type == "Conv" and filters.get(node.input[1], _FEWEST_FILTERS) < _FEWEST_FILTERS
+        )
+        if not is_body or is_narrow:
+            kept.append(node.name)
+    return kept

@@ -1,0 +1,117 @@
+"""ONNX files: for ONNX Runtime on CPUs and in browsers, OpenVINO and others."""
+
+import os
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from eseg_keras.export.artefact_files import temporary_output
+from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
+from eseg_keras.export.onnx_int8 import quantize_onnx
+from eseg_keras.export.representative_images import split_representative_images
+from eseg_keras.export.served_network import serving_model
+from eseg_keras.export.tolerances import TOLERANCES
+from eseg_keras.export.verification import Verification, held_out_images, verify
+from eseg_keras.optional import require
+
+PRECISIONS = ("float32", "int8")
+# Where the network takes any size: one that strides divide, and one that none does.
+_SIZES = ((192, 384), (97, 131))
+
+
+def export_onnx(
+    model: keras.Model,
+    output: str | os.PathLike,
+    *,
+    outputs: str = "labels",
+    input_dtype: str = "uint8",
+    input_size: tuple[int, int] | None = None,
+    precision: str = "float32",
+    representative_images: Sequence[np.ndarray] | None = None,
+    opset: int = DEFAULT_OPSET,
+) -> Verification:
+    """Write a model as an ONNX file, and check what it computes in ONNX Runtime.
+
+    The file takes `images` [B, H, W, C], any number at once. Class names, palette and ignore label
+    are entries of its `metadata_props`, see `read_onnx_classes`. An existing file is replaced.
+    `OUTPUT.verification.json` is written beside it.
+
+    Args:
+        model: An `ESeg` model, on the TensorFlow backend.
+        output: The file, such as `"streets.onnx"`.
+        outputs: `"labels"` for uint8 label maps [B, H, W], `"logits"` or `"probabilities"` for
+            float32 [B, H, W, num_classes].
+        input_dtype: dtype of the images, `"uint8"` or `"float32"`, of 0..255 either way.
+        input_size: (height, width) of the images; by default any from 32 up.
+        precision: `"float32"`, or `"int8"` for convolutions in 8 bits, written as pairs of
+            QuantizeLinear and DequantizeLinear with one scale a filter. That is for the Lite
+            networks: the others, of depthwise convolutions and SiLU, become hardly faster.
+        representative_images: For `"int8"`: uint8 arrays [H, W, C], photos of the network's task of
+            any size, some tens of them. They are resized to `input_size`. One in four, three at
+            most, serves for the comparison alone. Defaults to street scenes.
+        opset: Version of ONNX's operators, 13 to 18. Defaults to 17.
+
+    Returns:
+        The comparison with the model.
+
+    Raises:
+        ValueError: If an argument is none of those above.
+        VerificationError: If the file does not compute what the model computes. Then nothing is
+            written.
+
+    Example:
+
+    >>> import tempfile
+    >>> import eseg_keras
+    >>> from eseg_keras.export import export_onnx
+    >>> model = eseg_keras.ESeg.from_preset("eseg_lite_s_streets")
+    >>> path = tempfile.mkdtemp() + "/streets.onnx"
+    >>> export_onnx(model, path, input_size=(96, 160)).passed
+    True
+
+    Reference:
+        [ONNX](https://onnx.ai), [ONNX Runtime](https://onnxruntime.ai)
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
+        )
+    if precision != "int8" and representative_images is not None:
+        raise ValueError(
+            "representative_images are for precision='int8' alone. Received: "
+            f"precision={precision!r}"
+        )
+    if input_size is not None and min(input_size) < 32:
+        raise ValueError(f"input_size must be at least (32, 32). Received: {input_size}")
+    if opset not in range(13, 19):
+        raise ValueError(f"opset must be from 13 to 18. Received: {opset}")
+    onnx = require("onnx", "export")
+    channels = model.image_shape[-1]
+    calibration, held_out = None, None
+    if precision == "int8":
+        calibration, held_out = split_representative_images(
+            representative_images, input_size, channels
+        )
+    if held_out is None:
+        sizes = [input_size] if input_size else _SIZES
+        held_out = [image for size in sizes for image in held_out_images(2, size, channels)]
+    size = input_size or (None, None)
+    served = serving_model(model, outputs, input_dtype, size, channels_first=True)
+    converted = convert_to_onnx(served, model, batch=None, opset=opset)
+    if precision == "int8":
+        converted = quantize_onnx(converted, calibration)
+    with temporary_output(output) as temporary:
+        onnx.save(converted, temporary)
+        verification = verify(
+            onnx_runner(temporary),
+            model,
+            held_out,
+            outputs=outputs,
+            tolerance=TOLERANCES[precision],
+            package="onnxruntime",
+        )
+        verification.check()
+        verification.write(output)
+        temporary.replace(output)
+    return verification

@@ -1,0 +1,257 @@
+"""Proof that an exported file computes what the network computes, before anyone relies on it."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from eseg_keras.data import render_scene
+from eseg_keras.export.tolerances import Tolerance
+from eseg_keras.version import __version__
+
+
+class VerificationError(ValueError):
+    """An exported file does not compute what the network computes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What a comparison of an exported file with the network found.
+
+    Args:
+        outputs: `"labels"`, `"logits"` or `"probabilities"`.
+        runtime: What ran the file, such as `"ai-edge-litert 2.3.0"`.
+        threads: Number of threads it ran on, or `None` for its own choice.
+        sizes: (height, width) of every image compared.
+        largest_difference: Largest difference of logits or probabilities; `None` for labels.
+        relative_difference: For logits, the same as a share of the range of the network's.
+        label_agreement: Share of all pixels whose label is the network's.
+        clear_label_agreement: Share of the pixels with a clear label whose label is the network's.
+        clear_pixels: Share of the pixels with a clear label.
+        tolerance: How far the file may be from the network.
+        versions: Version of every package that matters, by name.
+    """
+
+    outputs: str
+    runtime: str
+    threads: int | None
+    sizes: tuple[tuple[int, int], ...]
+    largest_difference: float | None
+    relative_difference: float | None
+    label_agreement: float
+    clear_label_agreement: float
+    clear_pixels: float
+    tolerance: Tolerance
+    versions: dict[str, str]
+
+    @property
+    def num_images(self) -> int:
+        """Number of images compared."""
+        return len(self.sizes)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file computes what the network computes."""
+        return self._problem() is None
+
+    def check(self, remedy: str = "Nothing was written.") -> None:
+        """Raise `VerificationError`, with the numbers, unless the file passed.
+
+        Args:
+            remedy: End of the message: what can be done.
+        """
+        if problem := self._problem():
+            raise VerificationError(
+                f"The exported file does not compute what the network computes: {problem}, in "
+                f"{self.runtime} on {self.num_images} images. {remedy}"
+            )
+
+    def as_dict(self) -> dict:
+        """Return everything as plain types."""
+        fields = dataclasses.asdict(self)
+        fields["sizes"] = [list(size) for size in self.sizes]
+        return {"passed": self.passed, "num_images": self.num_images, **fields}
+
+    def write(self, output: str | os.PathLike) -> Path:
+        """Write the comparison beside an exported file or directory.
+
+        Args:
+            output: What was exported.
+
+        Returns:
+            `OUTPUT.verification.json`.
+        """
+        output = Path(output)
+        path = output.with_name(f"{output.name}.verification.json")
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(json.dumps(self.as_dict(), indent=2) + "\n", "utf-8")
+        temporary.replace(path)
+        return path
+
+    def _problem(self):
+        limit = self.tolerance
+        of_range = self.outputs == "logits"
+        allowed = limit.difference if of_range else limit.probability
+        found = self.relative_difference if of_range else self.largest_difference
+        # Written so that a difference of nan is a problem.
+        if self.outputs != "labels" and not found <= allowed:
+            return (
+                f"{self.outputs} differ by up to {found:.2g}{' of their range' * of_range} "
+                f"(allowed: {allowed:g})"
+            )
+        if self.clear_pixels == 0:
+            return (
+                "no pixel has a clear label that could be compared (a network of random weights, "
+                "perhaps: train it first)"
+            )
+        if self.clear_label_agreement < limit.agreement:
+            return (
+                f"{self.clear_label_agreement:.2%} of the labels agree where the network's are "
+                f"clear (needed: {limit.agreement:.2%}), {self.label_agreement:.2%} everywhere"
+            )
+        return None
+
+
+def held_out_images(
+    count: int = 3, size: tuple[int, int] = (192, 384), channels: int = 3
+) -> list[np.ndarray]:
+    """Draw images that no network was trained on: street scenes of the test split.
+
+    Args:
+        count: Number of images. Defaults to 3.
+        size: (height, width) in pixels, each at least 32. Defaults to (192, 384).
+        channels: Number of channels; others than RGB are made of these. Defaults to 3.
+
+    Returns:
+        List of uint8 arrays [H, W, channels].
+
+    Example:
+
+    >>> from eseg_keras.export.verification import held_out_images
+    >>> [image.shape for image in held_out_images(2, (32, 48))]
+    [(32, 48, 3), (32, 48, 3)]
+    """
+    images = [render_scene(index, "test", tuple(size))[0] for index in range(count)]
+    return [image[..., np.arange(channels) % 3] for image in images]
+
+
+def verify(
+    run: Callable[[np.ndarray], np.ndarray],
+    model: keras.Model,
+    images: Sequence[np.ndarray],
+    *,
+    outputs: str,
+    tolerance: Tolerance,
+    package: str,
+    threads: int | None = None,
+) -> Verification:
+    """Run an exported file on images and compare its answers with the network's.
+
+    Args:
+        run: Runs the file by its own runtime: uint8 images [1, H, W, C] to uint8 labels
+            [1, H, W], or float32 logits or probabilities [1, H, W, num_classes].
+        model: The `ESeg` model as it was before anything was folded; averaged weights are used
+            where it has them.
+        images: uint8 arrays [H, W, C], of one or several sizes.
+        outputs: `"labels"`, `"logits"` or `"probabilities"`: what `run` returns.
+        tolerance: How far the file may be from the network; one of `TOLERANCES`.
+        package: Name of the package that is the runtime, such as `"onnxruntime"`; `"tensorflow"`
+            means `tensorflow-cpu`, too.
+        threads: Number of threads that it runs on, if one was set.
+
+    Returns:
+        What was found; `check()` of it raises if that is too far off.
+
+    Raises:
+        VerificationError: If `run` returns another shape, or labels that are no integers.
+
+    Example:
+
+    >>> import eseg_keras
+    >>> from eseg_keras.export.tolerances import TOLERANCES
+    >>> from eseg_keras.export.verification import held_out_images, verify
+    >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+    >>> images = held_out_images(1, (32, 48))
+    >>> options = {"tolerance": TOLERANCES["float32"], "package": "keras"}
+    >>> verification = verify(model.segment, model, images, outputs="labels", **options)
+    >>> verification.passed, verification.label_agreement
+    (True, 1.0)
+    """
+    if not images:
+        raise ValueError("There is no image to compare on: give at least one.")
+    differences, low, high, compared = [], np.inf, -np.inf, []
+    for image in images:
+        logits = _network_logits(model, image[None])
+        answer = np.asarray(run(image[None]))
+        _check_answer(answer, logits, outputs)
+        low, high = min(low, logits.min()), max(high, logits.max())
+        if outputs == "labels":
+            labels = answer
+        else:
+            expected = logits if outputs == "logits" else ops.convert_to_numpy(ops.softmax(logits))
+            differences.append(np.abs(answer - expected).max())
+            labels = answer.argmax(-1)
+        compared.append((labels == logits.argmax(-1), _lead(logits)))
+    spread = float(high - low)
+    agrees = np.concatenate([agreement.ravel() for agreement, _ in compared])
+    clear = np.concatenate([lead.ravel() for _, lead in compared]) > tolerance.margin * spread
+    # A maximum of NumPy's keeps a nan, unlike Python's.
+    largest = float(np.max(differences)) if differences else None
+    relative = None
+    if outputs == "logits":
+        relative = largest / spread if spread else float("inf" if largest else 0)
+    return Verification(
+        outputs=outputs,
+        runtime=f"{package} {_version(package)}",
+        threads=threads,
+        sizes=tuple(image.shape[:2] for image in images),
+        largest_difference=largest,
+        relative_difference=relative,
+        label_agreement=float(agrees.mean()),
+        clear_label_agreement=float(agrees[clear].mean()) if clear.any() else 0.0,
+        clear_pixels=float(clear.mean()),
+        tolerance=tolerance,
+        versions={
+            "eseg-keras": __version__,
+            "keras": keras.__version__,
+            keras.backend.backend(): _version(keras.backend.backend()),
+            package: _version(package),
+        },
+    )
+
+
+def _network_logits(model, images):
+    with model.averaged_weights():
+        return ops.convert_to_numpy(model(images, training=False))
+
+
+def _check_answer(answer, logits, outputs):
+    expected = logits.shape[:-1] if outputs == "labels" else logits.shape
+    integers = np.issubdtype(answer.dtype, np.integer)
+    if answer.shape != expected or integers != (outputs == "labels"):
+        raise VerificationError(
+            f"The exported file should answer with {outputs} of shape {expected}. Received: "
+            f"{answer.dtype} of shape {answer.shape}. Nothing was written."
+        )
+
+
+def _lead(logits):
+    """By how much the largest logit of every pixel leads the next."""
+    if logits.shape[-1] == 1:
+        return np.full(logits.shape[:-1], np.inf)
+    two = np.partition(logits, -2, axis=-1)[..., -2:]
+    return two[..., 1] - two[..., 0]
+
+
+def _version(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        # TensorFlow without a GPU is another package.
+        return version(f"{package}-cpu")

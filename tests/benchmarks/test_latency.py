@@ -1,0 +1,86 @@
+"""The benchmark of latencies runs, goes on where it was stopped, and is drawn."""
+
+import csv
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+from PIL import Image
+
+BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow exports"),
+]
+
+
+def run(script, *options):
+    command = [sys.executable, BENCHMARKS / script, *map(str, options)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+def a_peer(path):
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    image = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ("n", 3, "h", "w"))
+    labels = helper.make_tensor_value_info("y", onnx.TensorProto.INT64, None)
+    node = helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=0)
+    graph = helper.make_graph([node], "peer", [image], [labels])
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return path
+
+
+def test_rows_are_measured_once_kept_and_drawn(tmp_path):
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("matplotlib")
+    output = tmp_path / "latency.csv"
+    options = ["--presets", "eseg_lite_s", "--sizes", "64x96", "--rounds", 2, "--threads", 1]
+    options += ["--artefacts", tmp_path / "files", "--output", output]
+    done = run("latency.py", *options, "--formats", "onnx")
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    (row,) = csv.DictReader(output.open())
+    assert (row["network"], row["format"], row["size"]) == ("eseg_lite_s", "onnx", "64x96")
+    assert (row["ratio"], row["reference"]) == ("1.0", "eseg_lite_s onnx")
+    assert (row["weights"], row["threads"], row["batch_size"]) == ("random", "1", "1")
+    assert row["load_average"] and row["cpu"] and row["keras"]
+
+    before = output.read_text()
+    done = run("latency.py", *options, "--formats", "onnx")
+    assert done.returncode == 0 and "measured before" in done.stdout
+    assert output.read_text() == before
+
+    # What is new is measured beside the reference, whose row stays.
+    options += ["--formats", "keras", "onnx", "--against", a_peer(tmp_path / "peer.onnx")]
+    done = run("latency.py", *options)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    rows = list(csv.DictReader(output.open()))
+    assert output.read_text().startswith(before)
+    assert [(row["network"], row["format"]) for row in rows[1:]] == [
+        ("eseg_lite_s", "keras"),
+        ("peer", "given"),
+    ]
+    assert {row["reference"] for row in rows} == {"eseg_lite_s onnx"}
+    assert rows[2]["output"] == "int64 1x64x96"
+
+    picture = tmp_path / "latency.png"
+    drawing = ["--latencies", output, "--size", "64x96", "--output", picture]
+    done = run("latency_plot.py", *drawing)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert Image.open(picture).width > 1000
+    done = run("latency_plot.py", "--latencies", output, "--output", picture)
+    assert done.returncode == 2 and "no row of 1024x2048" in done.stderr
+
+
+def test_published_figures_are_those_of_the_paper():
+    rows = list(csv.DictReader((BENCHMARKS / "published.csv").open()))
+    assert {row["table"] for row in rows} == {"Table 4", "Table 6"}
+    from eseg_keras.benchmark import PAPER_MEAN_IOU
+
+    full = {row["model"]: row for row in rows if row["input_size"] == "1024x2048"}
+    for name, accuracy in PAPER_MEAN_IOU.items():
+        title = "-".join(part.capitalize() for part in name.split("_")).replace("Eseg", "ESeg")
+        assert float(full[title]["miou"]) == accuracy

@@ -1,0 +1,148 @@
+"""`eseg benchmark`. Times themselves are no matter for a test."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from eseg_keras.cli import benchmark
+
+FORMATS = ["keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8"]
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="files are exported by TensorFlow"
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder of exported files, for the whole module."""
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture
+def run(eseg, preset, files):
+    """Time the ONNX file of a tiny image; TensorFlow's threads cannot be set any more here."""
+    pytest.importorskip("tf2onnx")
+    tiny = ["--format", "onnx", "--image_size", 64, 96, "--threads", 1, "--rounds", 2]
+
+    def run(*flags, network=("--preset", preset)):
+        return eseg("benchmark", *network, *tiny, "--artefacts", files, *flags)
+
+    return run
+
+
+def test_table_and_files(run, preset, tmp_path):
+    output = tmp_path / "new" / "times.csv"
+    status, out, err = run("--output", output)
+    assert status == 0, err
+    assert "One image of 64x96, 1 thread; ratio to untrained onnx" in out
+    assert "median ms" in out and "2 rounds" in out and "Recommended" not in out
+    (row,) = csv.DictReader(output.open())
+    assert list(row)[0] == "ratio" and row["ratio"] == "1.0"
+    assert (row["network"], row["format"], row["size"]) == ("untrained", "onnx", "64x96")
+    assert (row["output"], row["weights"]) == ("uint8 1x64x96", "trained")
+    assert row["runtime"].startswith("onnxruntime ") and row["cpu"] and row["keras"]
+    assert float(row["lower_quartile_ms"]) <= float(row["median_ms"])
+
+    output = tmp_path / "times.json"
+    assert run("--output", output, "--budget_ms", 1e6)[0] == 0
+    found = json.loads(output.read_text())
+    assert found["machine"]["cores"] > 0 and found["rows"][0]["network"] == "untrained"
+    assert found["recommendation"][0].startswith("Recommended within 1e+06 ms: untrained as onnx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "times.json"]
+
+
+def test_nothing_is_within_the_budget(run):
+    status, out, _ = run("--budget_ms", 0.001)
+    assert status == 0 and "Nothing that was measured stays within 0.001 ms" in out
+
+
+def test_a_runtime_that_is_not_installed_is_left_out(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    status, out, _ = run("--format", "tflite", "tflite_int8", "onnx")
+    assert status == 0 and "untrained onnx" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("Left out")]
+    assert "untrained tflite, untrained tflite_int8." in line
+    assert 'pip install "eseg-keras[export]"' in line
+
+    status, out, err = run("--format", "tflite")
+    assert status == 2 and "nothing to time" in err
+
+
+def test_a_finished_run_is_named_after_its_folder(run, preset, files, tmp_path):
+    # Of the name and the weights of the preset, whose file is there.
+    folder = tmp_path / "untrained"
+    folder.mkdir()
+    (folder / "preset").symlink_to(preset)
+    status, out, err = run("--rounds", 1, network=("--model_dir", folder))
+    assert status == 0 and "ratio to untrained onnx" in out, err
+
+    status, _, err = run(network=("--model_dir", tmp_path))
+    assert status == 2 and f"{tmp_path} holds no finished run" in err
+
+
+def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path):
+    from eseg_keras.benchmark import measurement
+
+    def interrupted(*arguments, **options):
+        yield from list(real(*arguments, **options))[:1]
+        raise KeyboardInterrupt
+
+    real = measurement.measure
+    monkeypatch.setattr(measurement, "measure", interrupted)
+    output = tmp_path / "times.csv"
+    status, out, _ = run("--output", output)
+    assert status == 130 and "Interrupted: 1 of 2 rounds." in out
+    assert next(csv.DictReader(output.open()))["rounds"] == "1"
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--image_size", "16", "64"], "--image_size must be at least 32 32. Received: 16 64"),
+        (["--threads", "0"], "--threads must be above 0. Received: 0"),
+        (["--rounds", "0"], "--rounds must be above 0"),
+        (["--budget_ms", "-5"], "--budget_ms must be above 0. Received: -5"),
+        (["--budget_ms", "nan"], "--budget_ms must be above 0"),
+        (["--output", "times.txt"], "--output must end in .csv or .json"),
+        (["--preset", "eseg_s", "eseg_s"], "names a preset twice"),
+        (["--preset", "eseg_s", "mine", "--budget_ms", "5"], "there is none of mine"),
+        (["--preset", "eseg_x", "--format", "onnx"], "Unknown preset 'eseg_x'"),
+        (["--format", "onyx"], "invalid choice: 'onyx'"),
+        (["--preset", "eseg_s", "--model_dir", "runs/demo"], "not allowed with"),
+    ],
+)
+def test_mistakes(eseg, flags, message):
+    status, out, err = eseg("benchmark", *flags)
+    assert (status, out) == (2, "") and message in err
+
+
+def test_the_formats_are_those_of_the_package():
+    from eseg_keras.benchmark import FORMATS as known
+    from eseg_keras.benchmark import PAPER_MEAN_IOU
+
+    assert list(benchmark.FORMATS) == list(known) == FORMATS
+    assert set(benchmark.ARCHITECTURES) == set(PAPER_MEAN_IOU)
+
+
+@pytest.mark.slow
+def test_every_format_in_a_process_of_its_own(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("tf2onnx")
+    output = tmp_path / "times.json"
+    arguments = ["benchmark", "--preset", "eseg_lite_s_streets", "--image_size", "64", "96"]
+    arguments += ["--threads", "1", "--rounds", "1", "--budget_ms", "1000000", "--output", output]
+    command = [sys.executable, "-m", "eseg_keras.cli.main", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(output.read_text())
+    assert found["left_out"] == {}
+    assert [row["format"] for row in found["rows"]] == FORMATS
+    outputs = [row["output"] for row in found["rows"]]
+    assert outputs == ["uint8 64x96"] + 5 * ["uint8 1x64x96"]
+    assert "Recommended within 1e+06 ms: eseg_lite_s_streets" in done.stdout
+    assert all(row["threads"] == 1 and row["runtime"] for row in found["rows"])

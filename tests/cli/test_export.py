@@ -1,0 +1,115 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eseg_keras import ESeg
+from eseg_keras.data.scenes import render_scene
+from eseg_keras.export.tflite_classes import read_tflite_classes
+
+STREETS = ["--preset", "eseg_lite_s_streets"]
+
+
+def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, tmp_path):
+    (tmp_path / "run").mkdir()
+    streets = ESeg.from_preset("eseg_lite_s_streets")
+    streets.save_to_preset(tmp_path / "run" / "preset")
+    (tmp_path / "photos" / "val").mkdir(parents=True)
+    for index in range(5):
+        image, _ = render_scene(index, "validation", (64, 96))
+        Image.fromarray(image).save(tmp_path / "photos" / "val" / f"{index}.png")
+    output = tmp_path / "out" / "streets.tflite"
+    command = [
+        *("export", "--model_dir", tmp_path / "run", "--format", "tflite", "--output", output),
+        *("--precision", "int8", "--input_size", 64, 96),
+        *("--representative", tmp_path / "photos"),
+    ]
+    status, out, err = eseg(*command)
+    assert status == 0, err
+    report = json.loads((tmp_path / "out" / "streets.tflite.verification.json").read_text())
+    assert report["passed"] and report["sizes"] == [[64, 96]] * 2
+    assert f"{report['label_agreement']:.3%}" in out and "ai-edge-litert" in out
+    assert f"Written: {output}, {output.stat().st_size / 1e6:.1f} MB" in out
+    assert read_tflite_classes(output)["class_names"] == list(streets.class_names)
+
+    # What is there stays, unless told otherwise.
+    before = output.stat().st_mtime_ns
+    status, _, err = eseg(*command)
+    assert status == 2 and "--overwrite" in err and err.count("\n") == 1
+    assert output.stat().st_mtime_ns == before
+    status, _, err = eseg(*command, "--overwrite")
+    assert status == 0, err
+    assert output.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize(
+    ("flags", "files"),
+    [
+        (
+            ["--format", "saved_model", "--version", 3, "--max_pixels", 100_000],
+            ["models.config", "net", "net.verification.json"],
+        ),
+        (["--format", "onnx", "--outputs", "logits"], ["net", "net.verification.json"]),
+        (
+            ["--format", "tensorrt", "--precision", "fp16", "--input_size", 64, 96],
+            ["net", "net.trtexec.json", "net.verification.json"],
+        ),
+    ],
+    ids=lambda value: value[1] if "--format" in value else "",
+)
+def test_other_formats(eseg, tmp_path, flags, files):
+    output = tmp_path / "new" / "net"
+    status, out, err = eseg("export", *STREETS, *flags, "--output", output)
+    assert status == 0, err
+    assert sorted(path.name for path in output.parent.iterdir()) == files
+    report = json.loads((output.parent / "net.verification.json").read_text())
+    assert report["passed"] and report["runtime"] in out
+    if "logits" in flags:
+        assert f"{report['largest_difference']:.3g}" in out
+    if "saved_model" in flags:
+        assert [path.name for path in output.iterdir()] == ["3"]
+
+
+def test_a_network_that_does_not_pass_leaves_nothing(eseg, tmp_path):
+    model = ESeg.from_preset("eseg_lite_s", num_classes=2, load_weights=False)
+    classifier = model.head.layers[-1]
+    classifier.set_weights([np.zeros_like(values) for values in classifier.get_weights()])
+    model.save_to_preset(tmp_path / "preset")
+    flags = ["--preset", tmp_path / "preset", "--format", "tflite", "--input_size", 32, 48]
+    status, _, err = eseg("export", *flags, "--output", tmp_path / "new" / "net.tflite")
+    assert status == 2
+    assert "eseg export: The exported file does not compute what the network computes" in err
+    assert not (tmp_path / "new").exists()
+
+
+def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
+    output = tmp_path / "net"
+    (tmp_path / "empty").mkdir()
+    for flags, message in [
+        (["onnx", "--version", 2], "--version is for --format saved_model"),
+        (["tflite", "--max_pixels", 2], "--max_pixels is for --format saved_model"),
+        (["saved_model", "--precision", "int8"], "--precision is for --format tflite and onnx and"),
+        (["saved_model", "--overwrite"], "--overwrite is for --format tflite"),
+        (["tensorrt", "--representative", "x"], "--representative is for --format tflite and onnx"),
+        (["onnx", "--precision", "float16"], "--precision of onnx is one of float32, int8"),
+        (["tensorrt", "--precision", "int8"], "--precision of tensorrt is one of fp32, fp16"),
+        (["tflite", "--representative", "x"], "--representative is for --precision int8"),
+        (["tflite", "--input_size", 8, 64], "--input_size must be at least 32 32"),
+        (["tflite", "--precision", "int8", "--input", "float32"], "takes uint8 images"),
+        (["tflite", "--precision", "int8", "--representative", "nowhere"], "no folder nowhere"),
+        (
+            ["onnx", "--precision", "int8", "--representative", tmp_path / "empty"],
+            "no image inside",
+        ),
+        (["docx"], "invalid choice: 'docx'"),
+    ]:
+        status, _, err = eseg("export", *STREETS, "--output", output, "--format", *flags)
+        assert status == 2, flags
+        assert message in err and err.count("\n") == 1
+        assert not output.exists()
+    status, _, err = eseg("export", *STREETS, "--format", "onnx", "--output", tmp_path / "empty")
+    assert status == 2 and "is a directory" in err
+    shutil.rmtree(tmp_path / "empty")
+    assert not list(tmp_path.iterdir())

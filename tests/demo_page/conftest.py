@@ -1,0 +1,129 @@
+import contextlib
+import functools
+import http.server
+import os
+import shutil
+import threading
+
+import pytest
+
+from eseg_keras import ESeg
+from eseg_keras.demo_page import write_demo_page
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The trained network of the street scenes: labels that mean something."""
+    return ESeg.from_preset("eseg_lite_s_streets")
+
+
+@pytest.fixture(scope="session")
+def demo(model, tmp_path_factory):
+    """The page of that network."""
+    if not shutil.which("npm"):
+        lack("npm, which fetches onnxruntime-web", "apt-get install npm")
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    write_demo_page(model, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real browser without a window; its camera shows a moving test picture."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError:
+        lack("the package playwright", "pip install playwright")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        lack("Chromium", "apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--use-fake-device-for-media-stream"]
+        )
+        yield browser
+        browser.close()
+
+
+def lack(what, command):
+    if os.environ.get("CI"):
+        pytest.fail(f"This test needs {what}: {command}")
+    pytest.skip(f"This test needs {what}: {command}")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves a folder as `python -m http.server` does, and keeps what was asked for."""
+
+    def __init__(self, folder, headers):
+        self.headers, self.requests = headers, []
+        super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=folder))
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    def end_headers(self):
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_request(self, *_):
+        self.server.requests.append(self.path)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """Serve a folder while the context lasts: `with serving(folder, **headers) as server`."""
+
+    @contextlib.contextmanager
+    def serving(folder, **headers):
+        with Server(folder, headers) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield server
+            server.shutdown()
+
+    return serving
+
+
+@pytest.fixture(scope="session")
+def served(demo, serving):
+    with serving(demo) as server:
+        yield server
+
+
+@pytest.fixture
+def open_page(browser, served, wait_for):
+    """Open the page in a window of its own; errors in its scripts fail the test."""
+    with contextlib.ExitStack() as stack:
+
+        def open_page(url=None, is_ready=True, **options):
+            context = stack.enter_context(browser.new_context(**options))
+            page = context.new_page()
+            page.set_default_timeout(60_000)
+            errors = []
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.goto(url or served.url)
+            if is_ready:
+                wait_for(page, "#status", "Ready")
+            stack.callback(lambda: check(errors))
+            return page
+
+        def check(errors):
+            assert errors == []
+
+        yield open_page
+
+
+@pytest.fixture(scope="session")
+def wait_for(browser):
+    """Wait until an element of a page holds a text."""
+    from playwright.sync_api import expect
+
+    def wait_for(page, selector, text):
+        expect(page.locator(selector)).to_contain_text(text, timeout=60_000)
+
+    return wait_for

@@ -1,0 +1,84 @@
+import keras
+import numpy as np
+import pytest
+from keras.src.applications.efficientnet import EfficientNet
+
+from eseg_keras import ESeg
+from eseg_keras.data import render_scene
+from eseg_keras.models.encoder_table import APPLICATIONS, FUSED_EFFICIENTNETS
+from eseg_keras.models.encoders import _as_encoder
+from eseg_keras.models.eseg_spec import SPECS
+from eseg_keras.models.fused_encoder import fused_efficientnet
+
+ANY_SIZE = (None, None, 3)
+DEPTHS = {"efficientnet_b1": 1.1, "efficientnet_b4": 1.8, "efficientnet_b7": 3.1}
+
+
+@pytest.fixture(scope="session")
+def streets():
+    """The trained network of the street scenes: labels that mean something."""
+    return ESeg.from_preset("eseg_lite_s_streets")
+
+
+@pytest.fixture(scope="session")
+def small_model():
+    """Make any preset with all its layers, but thin ones, and untrained.
+
+    `small_model("eseg_m")` has five classes; every batch normalisation has the statistics of a few
+    street scenes, without which the values of deep networks fade to nothing.
+    """
+    models = {}
+
+    def make(preset):
+        if preset not in models:
+            models[preset] = _thin(preset)
+        return models[preset]
+
+    return make
+
+
+def _thin(preset):
+    keras.utils.set_random_seed(0)
+    spec = SPECS[preset]
+    channels = 8 * round(spec.decoder_channels / 32)
+    model = ESeg.from_preset(
+        preset,
+        num_classes=5,
+        load_weights=False,
+        encoder=_thin_encoder(spec.encoder),
+        decoder_channels=channels,
+    )
+    # Scenes in all colours: were they alike, the statistics would blow their differences up.
+    images = np.stack([render_scene(index, "train", (128, 192))[0] for index in range(8)])
+    gains = np.random.default_rng(0).uniform(0, 2, (8, 1, 1, 3))
+    images = np.clip(images * gains, 0, 255).astype("float32")
+    norms = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    for norm in norms:
+        norm.momentum = 0.0
+        if norm.name.endswith("project_bn"):
+            # Blocks that change little: deep networks of random weights multiply rounding
+            # differences by every block.
+            norm.gamma.assign(norm.gamma * 0.25)
+    model(images, training=True)
+    return model
+
+
+def _thin_encoder(name):
+    if name in FUSED_EFFICIENTNETS:
+        width, depth = FUSED_EFFICIENTNETS[name]
+        return fused_efficientnet(width / 2, depth, ANY_SIZE)
+    application = EfficientNet(
+        width_coefficient=0.25,
+        depth_coefficient=DEPTHS[name],
+        drop_connect_rate=0.0,
+        default_size=224,
+        include_top=False,
+        weights=None,
+        input_shape=ANY_SIZE,
+        name=name,
+    )
+    return _as_encoder(application, APPLICATIONS[name], ANY_SIZE)

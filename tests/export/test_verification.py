@@ -1,0 +1,225 @@
+"""What a comparison says of right, of slightly and of plainly wrong artefacts."""
+
+import json
+
+import numpy as np
+import pytest
+
+from eseg_keras import ESeg
+from eseg_keras.export.artefact_files import temporary_output
+from eseg_keras.export.tolerances import TOLERANCES, Tolerance
+from eseg_keras.export.verification import (
+    Verification,
+    VerificationError,
+    held_out_images,
+    verify,
+)
+
+SIZE = (96, 160)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return held_out_images(2, SIZE)
+
+
+@pytest.fixture
+def compare(streets, images):
+    def compare(run, outputs="labels", precision="float32"):
+        tolerance = TOLERANCES[precision]
+        return verify(
+            run, streets, images, outputs=outputs, tolerance=tolerance, package="tensorflow"
+        )
+
+    return compare
+
+
+def softmax(logits):
+    exponents = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponents / exponents.sum(-1, keepdims=True)
+
+
+def test_the_network_itself_passes(streets, compare):
+    def logits(images):
+        return np.asarray(streets(images))
+
+    for outputs, run in [
+        ("labels", streets.segment),
+        ("logits", logits),
+        ("probabilities", lambda images: softmax(logits(images))),
+    ]:
+        verification = compare(run, outputs)
+        assert verification.passed
+        assert verification.label_agreement == verification.clear_label_agreement == 1
+        assert 0.9 < verification.clear_pixels < 1
+        verification.check()
+        if outputs != "labels":
+            assert verification.largest_difference < 1e-4
+
+
+@pytest.mark.parametrize(
+    "broken",
+    {
+        "darker images": lambda run: lambda images: run(images // 2),
+        "images of 0..1": lambda run: lambda images: run((images / 255).astype("float32")),
+        "BGR": lambda run: lambda images: run(images[..., ::-1]),
+        "upside down": lambda run: lambda images: run(images)[:, ::-1],
+        "a pixel to the right": lambda run: lambda images: np.roll(run(images), 1, axis=2),
+        "the next class": lambda run: lambda images: (run(images) + 1) % 8,
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_labels_of_a_broken_artefact_fail(streets, compare, broken):
+    for precision in ("float32", "float16"):
+        verification = compare(broken[1](streets.segment), precision=precision)
+        assert not verification.passed
+        with pytest.raises(VerificationError, match="of the labels agree"):
+            verification.check()
+
+
+@pytest.mark.parametrize("outputs", ["logits", "probabilities"])
+def test_values_of_a_broken_artefact_fail(streets, compare, outputs):
+    def right(images):
+        logits = np.asarray(streets(images))
+        return logits if outputs == "logits" else softmax(logits)
+
+    def with_nan(images):
+        values = right(images).copy()
+        values[0, 3, 5, 1] = np.nan
+        return values
+
+    for run in (
+        lambda images: right(images[..., ::-1]),
+        lambda images: right(images) * np.float32(1.01),
+        lambda images: right(images) + np.float32(0.5),  # no label changes
+        with_nan,
+    ):
+        with pytest.raises(VerificationError, match=f"{outputs} differ by up to"):
+            compare(run, outputs).check()
+
+
+def test_numbers_are_those_of_numpy(streets, images, compare):
+    logits = np.stack([np.asarray(streets(image[None]))[0] for image in images])
+    spread = logits.max() - logits.min()
+    noise = np.random.default_rng(0).uniform(-8e-4, 8e-4, logits.shape).astype("float32") * spread
+    answers = iter(logits + noise)
+    verification = compare(lambda _: next(answers)[None], "logits")
+    np.testing.assert_allclose(verification.largest_difference, np.abs(noise).max(), rtol=1e-3)
+    np.testing.assert_allclose(
+        verification.relative_difference, np.abs(noise).max() / spread, rtol=1e-3
+    )
+    agrees = (logits + noise).argmax(-1) == logits.argmax(-1)
+    assert verification.label_agreement == agrees.mean() < 1
+    ordered = np.sort(logits, axis=-1)
+    clear = ordered[..., -1] - ordered[..., -2] > 2e-3 * spread
+    np.testing.assert_allclose(verification.clear_pixels, clear.mean(), atol=1e-4)
+    # Rounding turned only near ties over: that is no fault.
+    assert verification.clear_label_agreement == 1 and verification.passed
+    answers = iter((logits + noise).argmax(-1).astype("uint8"))
+    labels = compare(lambda _: next(answers)[None])
+    assert labels.passed and labels.label_agreement == verification.label_agreement
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.zeros((1, 160, 96), "uint8"),
+        np.zeros((96, 160), "uint8"),
+        np.zeros((1, *SIZE, 1), "uint8"),
+        np.zeros((1, *SIZE), "float32"),
+    ],
+    ids=lambda answer: f"{answer.dtype}{answer.shape}",
+)
+def test_another_kind_of_answer_is_refused(compare, answer):
+    with pytest.raises(VerificationError, match=r"Received: \w+ of shape"):
+        compare(lambda images: answer)
+
+
+def test_labels_that_say_nothing_do_not_pass():
+    model = ESeg("fused_efficientnet_s", num_classes=3, min_level=3)
+    classifier = model.head.layers[-1]
+    classifier.set_weights([np.zeros_like(values) for values in classifier.get_weights()])
+    verification = verify(
+        model.segment,
+        model,
+        held_out_images(1, (32, 48)),
+        outputs="labels",
+        tolerance=TOLERANCES["float32"],
+        package="tensorflow",
+    )
+    assert verification.label_agreement == 1 and not verification.passed
+    with pytest.raises(VerificationError, match="no pixel has a clear label"):
+        verification.check()
+
+
+def test_averaged_weights_are_the_reference():
+    model = ESeg("fused_efficientnet_s", num_classes=3, min_level=3)
+    images = held_out_images(1, (32, 48))
+    logits = np.asarray(model(images[0][None]))
+    model.compile(ema_decay=0.9)
+    # After a step, the averages are still nearly the first weights: here, exactly.
+    model.optimizer.iterations.assign(1)
+    model.set_weights([1.5 * weights for weights in model.get_weights()])
+    assert np.abs(np.asarray(model(images[0][None])) - logits).max() > 1e-3
+    verification = verify(
+        lambda images: logits,
+        model,
+        images,
+        outputs="logits",
+        tolerance=TOLERANCES["float32"],
+        package="tensorflow",
+    )
+    assert verification.largest_difference == 0
+
+
+def test_json_holds_everything(tmp_path):
+    verification = Verification(
+        outputs="logits",
+        runtime="onnxruntime 1.32.0",
+        threads=2,
+        sizes=((32, 48), (33, 47)),
+        largest_difference=0.25,
+        relative_difference=0.5,
+        label_agreement=0.75,
+        clear_label_agreement=0.875,
+        clear_pixels=0.5,
+        tolerance=Tolerance(difference=0.1, probability=0.2, agreement=0.9, margin=0.05),
+        versions={"keras": "3.15.1"},
+    )
+    path = verification.write(tmp_path / "net.onnx")
+    assert path == tmp_path / "net.onnx.verification.json"
+    assert json.loads(path.read_text()) == {
+        "passed": False,
+        "num_images": 2,
+        "outputs": "logits",
+        "runtime": "onnxruntime 1.32.0",
+        "threads": 2,
+        "sizes": [[32, 48], [33, 47]],
+        "largest_difference": 0.25,
+        "relative_difference": 0.5,
+        "label_agreement": 0.75,
+        "clear_label_agreement": 0.875,
+        "clear_pixels": 0.5,
+        "tolerance": {"difference": 0.1, "probability": 0.2, "agreement": 0.9, "margin": 0.05},
+        "versions": {"keras": "3.15.1"},
+    }
+    assert [file.name for file in tmp_path.iterdir()] == ["net.onnx.verification.json"]
+
+
+def test_held_out_images_have_the_channels_of_the_network():
+    (rgb,) = held_out_images(1, (32, 48))
+    (five,) = held_out_images(1, (32, 48), channels=5)
+    assert five.shape == (32, 48, 5) and five.dtype == np.uint8
+    np.testing.assert_array_equal(five[..., :3], rgb)
+    np.testing.assert_array_equal(five[..., 3:], rgb[..., :2])
+
+
+def test_a_temporary_output_is_gone_unless_renamed(tmp_path):
+    with pytest.raises(KeyboardInterrupt), temporary_output(tmp_path / "a" / "net") as temporary:
+        temporary.mkdir()
+        (temporary / "part").write_text("half")
+        raise KeyboardInterrupt
+    with temporary_output(tmp_path / "a" / "net") as temporary:
+        temporary.write_text("whole")
+        temporary.rename(tmp_path / "a" / "net")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["net"]
