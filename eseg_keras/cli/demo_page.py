@@ -1,5 +1,7 @@
 """`eseg demo-page`."""
 
+from eseg_keras.cli.model_flags import add_weights_arguments
+
 HELP = "write a static page that runs a network inside the browser"
 EXAMPLE = [
     "eseg demo-page --preset eseg_lite_s_streets --output demo",
@@ -9,9 +11,7 @@ EXAMPLE = [
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
-    group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    add_weights_arguments(parser)
     parser.add_argument(
         "--output",
         required=True,

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from eseg_keras.cli.model_flags import add_weights_arguments
+
 HELP = "write a network for a server, a phone, a GPU or a browser, and check what was written"
 EXAMPLE = [
     "eseg export --preset eseg_lite_s_streets --format saved_model --output models/streets",
@@ -26,9 +28,7 @@ FLAGS = {
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
-    group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    add_weights_arguments(parser)
     parser.add_argument("--format", required=True, choices=FLAGS)
     parser.add_argument(
         "--output",

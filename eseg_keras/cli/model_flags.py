@@ -1,13 +1,18 @@
-"""The flags by which evaluate and predict choose their model and the size it works at."""
+"""The flags by which commands choose their model and the size it works at."""
 
 from pathlib import Path
 
 
-def add_model_arguments(parser) -> None:
-    """Add `--preset` and `--model_dir`, of which one is needed, and `--long_side`."""
+def add_weights_arguments(parser) -> None:
+    """Add `--preset` and `--model_dir`, of which one is needed."""
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
     group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+
+
+def add_model_arguments(parser) -> None:
+    """Add `--preset` and `--model_dir`, of which one is needed, and `--long_side`."""
+    add_weights_arguments(parser)
     parser.add_argument(
         "--long_side",
         type=int,
