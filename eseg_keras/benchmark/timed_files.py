@@ -32,11 +32,11 @@ def write_timed_file(
     Raises:
         ValueError: If the file does not compute what the network computes.
     """
-    from eseg_keras.export.onnx_conversion import quiet
+    from eseg_keras.export.loggers import quiet
 
     convert = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
     kind = format_.removesuffix("_int8")
-    with quiet("absl", "tensorflow"):
+    with quiet("tensorflow"):
         if trained:
             _export(kind, model, path, image_size, FORMATS[format_].precision)
         else:

@@ -1,14 +1,13 @@
 """From a Keras network to an ONNX graph, and from an ONNX file to answers."""
 
-import contextlib
 import json
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
+from eseg_keras.export.loggers import quiet
 from eseg_keras.export.serving_assets import classes_json
 from eseg_keras.optional import require
 from eseg_keras.version import __version__
@@ -58,24 +57,6 @@ def convert_to_onnx(served: keras.Model, classes: keras.Model, batch: int | None
     _add_metadata(converted, classes, output)
     onnx.checker.check_model(converted, full_check=True)
     return converted
-
-
-@contextlib.contextmanager
-def quiet(*names: str) -> Iterator[None]:
-    """Let loggers speak of errors only: what converters say is not for whoever exports.
-
-    Args:
-        *names: Names of loggers; an empty one is the root logger.
-    """
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def onnx_runner(

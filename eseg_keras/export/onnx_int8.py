@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.export.onnx_conversion import quiet
+from eseg_keras.export.loggers import quiet
 from eseg_keras.optional import require
 
-# Between two convolutions in 8 bits these stay in 8 bits as well.
-_OPERATORS = ["Conv", "Relu", "Add"]
+# Between two convolutions in 8 bits these stay in 8 bits as well. Sigmoid and Mul are SiLU and
+# squeeze-and-excitation: in floats, with the ways there and back, they took longer than all else.
+_OPERATORS = ["Conv", "Relu", "Add", "Sigmoid", "Mul"]
 # Products of 8-bit matrices work on so many filters at a time: with fewer, floats are faster.
 _FEWEST_FILTERS = 32
 
@@ -22,7 +23,7 @@ def quantize_onnx(model, images: Sequence[np.ndarray]):
     Quantisation is written as pairs of QuantizeLinear and DequantizeLinear, which any runtime of
     ONNX can compute and ONNX Runtime turns into 8-bit convolutions. The head stays in float32: it
     is a small part of the work, and rounding of logits turns labels over. So do convolutions of so
-    few filters that 8 bits are no faster.
+    few filters that 8 bits are no faster, and sums with pooled levels.
 
     Args:
         model: `onnx.ModelProto` from uint8 or float32 `images`.
@@ -68,6 +69,8 @@ def _kept_in_float(graph):
         for tensor in graph.initializer
         if len(tensor.dims) == 4 and tensor.dims[2] * tensor.dims[3] > 1
     }
+    # Sums that took them in 8 bits would have them pooled in 8 bits: ONNX Runtime is slow at that.
+    pooled = {node.output[0] for node in graph.node if node.op_type == "AveragePool"}
     kept = []
     for node in graph.node:
         # Keras gives the parts of a network these names, and numbers what occurs again.
@@ -75,6 +78,7 @@ def _kept_in_float(graph):
         is_narrow = (
             node.op_type == "Conv" and filters.get(node.input[1], _FEWEST_FILTERS) < _FEWEST_FILTERS
         )
-        if not is_body or is_narrow:
+        is_pooled_sum = node.op_type != "Conv" and pooled & set(node.input)
+        if not is_body or is_narrow or is_pooled_sum:
             kept.append(node.name)
     return kept

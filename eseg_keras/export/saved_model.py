@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from eseg_keras.export.image_codec import MAX_SERVED_PIXELS
+from eseg_keras.export.loggers import quiet
 from eseg_keras.export.served_network import OUTPUTS
 from eseg_keras.export.serving_assets import (
     choose_version,
@@ -125,7 +126,8 @@ def export_saved_model(
             module.classes = tf.saved_model.Asset(str(classes))
             # Gradients are for training: tracing those of SiLU would take most of the time.
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-            tf.saved_model.save(module, str(directory), signatures=functions, options=options)
+            with quiet("tensorflow"):
+                tf.saved_model.save(module, str(directory), signatures=functions, options=options)
         dtypes = {name: "bytes" if name == ENCODED else input_dtype for name in functions}
         channels = model.image_shape[-1]
         write_warmup(directory, output.name, dtypes, channels, input_size or _WARMUP_SIZE)

@@ -10,7 +10,8 @@ from pathlib import Path
 import keras
 
 from eseg_keras.export.artefact_files import temporary_output
-from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner, quiet
+from eseg_keras.export.loggers import quiet
+from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.served_network import serving_model
 from eseg_keras.export.tensorrt_operators import check_tensorrt_operators
 from eseg_keras.export.tolerances import TOLERANCES

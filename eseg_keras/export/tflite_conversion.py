@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from eseg_keras.export.loggers import quiet
 from eseg_keras.export.served_network import serving_model
 from eseg_keras.optional import require
 
@@ -62,7 +63,7 @@ def convert(
         serve,
         input_signature=[tf.TensorSpec((1, *size, model.image_shape[-1]), dtype, name="images")],
     )
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, quiet("tensorflow"):
         archive.write_out(directory, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(directory)
         if precision != "float32":
