@@ -15,7 +15,7 @@ from eseg_keras.benchmark.machine import installed_version
 _PACKAGE = Path(__file__).parents[1]
 # What decides what is in a file, beside the weights.
 _SOURCES = (
-    "benchmark/export.py",
+    "benchmark/timed_files.py",
     "benchmark/untrained_network.py",
     "export/*.py",
     "layers/*.py",

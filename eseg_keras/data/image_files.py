@@ -42,19 +42,23 @@ class ImageFileError(ValueError):
         self.problems = tuple(problems)
 
 
-def no_images(files: Iterable[Path]) -> str:
+def no_images(
+    files: Iterable[Path], kind: str = "image", suffixes: frozenset[str] = IMAGE_SUFFIXES
+) -> str:
     """Say that none of a folder's files is read as an image, and what they are instead.
 
     Args:
         files: What lies in the folder.
+        kind: What was looked for. Defaults to `"image"`.
+        suffixes: How its files end. Defaults to those of images.
 
     Returns:
         The message, without the folder's name.
     """
-    message = f"no image inside ({', '.join(sorted(IMAGE_SUFFIXES))})"
-    suffixes = sorted({path.suffix.lower() or path.name for path in files} - IMAGE_SUFFIXES)
-    if suffixes:
-        shown = ", ".join(suffixes[:_MOST_SUFFIXES]) + ", ..." * (len(suffixes) > _MOST_SUFFIXES)
+    message = f"no {kind} inside ({', '.join(sorted(suffixes))})"
+    others = sorted({path.suffix.lower() or path.name for path in files} - suffixes)
+    if others:
+        shown = ", ".join(others[:_MOST_SUFFIXES]) + ", ..." * (len(others) > _MOST_SUFFIXES)
         message += f"; it holds {shown}: convert photos to PNG or JPEG, masks to PNG"
     return message
 

@@ -12,6 +12,9 @@ from PIL import Image
 from eseg_keras.data.image_files import IMAGE_SUFFIXES, no_images, read_photo, rgb_pixels
 from eseg_keras.inference.videos import VIDEO_SUFFIXES, read_frames
 
+INPUT_SUFFIXES = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+"""Suffixes, in lower case, of the files that are predicted."""
+
 NamedImage = tuple[str, Callable[[], np.ndarray]]
 
 
@@ -54,9 +57,9 @@ def files_in(folder: Path) -> list[Path]:
     """
     # macOS writes a ._NAME.jpg, no picture, beside NAME.jpg.
     files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
-    found = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
+    found = [path for path in files if path.suffix.lower() in INPUT_SUFFIXES]
     if not found:
-        raise ValueError(f"{folder}: {no_images(files)}.")
+        raise ValueError(f"{folder}: {no_images(files, 'image or video', INPUT_SUFFIXES)}.")
     return sorted(found)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eseg_keras.data.image_files import IMAGE_SUFFIXES, no_images
-from eseg_keras.inference.images import files_in
+from eseg_keras.data.image_files import no_images
+from eseg_keras.inference.images import INPUT_SUFFIXES, files_in
 from eseg_keras.inference.videos import VIDEO_SUFFIXES
 
 
@@ -88,8 +88,7 @@ def _files_below(folder, leave_out):
             if name[0] != "." and (Path(parent) / name).resolve() != avoided
         ]
         for path in (Path(parent) / name for name in names if name[0] != "."):
-            suffix = path.suffix.lower()
-            (found if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES else others).append(path)
+            (found if path.suffix.lower() in INPUT_SUFFIXES else others).append(path)
     if not found:
-        raise ValueError(f"{folder}: {no_images(others)}.")
+        raise ValueError(f"{folder}: {no_images(others, 'image or video', INPUT_SUFFIXES)}.")
     return sorted(found)

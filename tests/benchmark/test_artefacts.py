@@ -1,10 +1,13 @@
+import inspect
 import os
+from pathlib import Path
 
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.benchmark import artefacts
+from eseg_keras.benchmark import artefacts, timed_files
 from eseg_keras.benchmark.artefacts import Artefacts, weights_key
+from eseg_keras.export import onnx_int8, tflite
 
 SIZE = (64, 96)
 
@@ -79,3 +82,10 @@ def test_weights_key():
     bias = model.head.get_layer("classifier").bias
     bias.assign(bias + 1)
     assert weights_key(model) != key
+
+
+def test_the_code_that_writes_files_is_found():
+    found = {path for name in artefacts._SOURCES for path in artefacts._PACKAGE.glob(name)}
+    assert all(list(artefacts._PACKAGE.glob(name)) for name in artefacts._SOURCES)
+    writers = {Path(inspect.getfile(module)) for module in (timed_files, onnx_int8, tflite)}
+    assert writers <= found

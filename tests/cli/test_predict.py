@@ -111,7 +111,7 @@ def test_mistakes_get_one_sentence_and_leave_nothing(eseg, preset, scenes, tmp_p
     image = scenes / "images" / "0.png"
     for arguments, message in [
         (["missing.png", "--preset", preset], "no file or folder missing.png"),
-        ([tmp_path / "empty", "--preset", preset], "empty: no image inside"),
+        ([tmp_path / "empty", "--preset", preset], "empty: no image or video inside"),
         ([broken, "--preset", preset], "broken.png: cannot be read as an image"),
         ([tmp_path / "text.mp4", "--preset", preset], "text.mp4: cannot be read as a video"),
         ([tiny, "--preset", preset], f"{tiny}: is 1x1 pixels"),

@@ -61,11 +61,12 @@ def test_files_and_folders(tmp_path, picture):
 def test_what_cannot_be_predicted_is_named(tmp_path, picture):
     (tmp_path / "scans").mkdir()
     for recursive in (False, True):
-        with pytest.raises(ValueError, match="scans: no image inside"):
+        with pytest.raises(ValueError, match="scans: no image or video inside .*.jpg.*.mp4"):
             find_files([tmp_path / "scans"], recursive)
     (tmp_path / "scans" / "one.tiff").touch()
     for recursive in (False, True):
-        with pytest.raises(ValueError, match="scans: no image inside .*; it holds .tiff: convert"):
+        message = "scans: no image or video inside .*; it holds .tiff: convert"
+        with pytest.raises(ValueError, match=message):
             find_files([tmp_path / "scans"], recursive)
     with pytest.raises(ValueError, match="no file or folder .*missing.png"):
         find_files([tmp_path / "missing.png"])
