@@ -77,22 +77,15 @@ def export_onnx(
         raise ValueError(
             f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
         )
-    if precision != "int8" and representative_images is not None:
-        raise ValueError(
-            "representative_images are for precision='int8' alone. Received: "
-            f"precision={precision!r}"
-        )
     if input_size is not None and min(input_size) < 32:
         raise ValueError(f"input_size must be at least (32, 32). Received: {input_size}")
     if opset not in range(13, 19):
         raise ValueError(f"opset must be from 13 to 18. Received: {opset}")
     onnx = require("onnx", "export")
     channels = model.image_shape[-1]
-    calibration, held_out = None, None
-    if precision == "int8":
-        calibration, held_out = split_representative_images(
-            representative_images, input_size, channels
-        )
+    calibration, held_out = split_representative_images(
+        representative_images, precision, input_size, channels
+    )
     if held_out is None:
         sizes = [input_size] if input_size else _SIZES
         held_out = [image for size in sizes for image in held_out_images(2, size, channels)]

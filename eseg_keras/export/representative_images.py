@@ -45,13 +45,17 @@ def read_representative_images(folder: str | os.PathLike) -> list[np.ndarray]:
 
 
 def split_representative_images(
-    images: Sequence[np.ndarray] | None, size: tuple[int, int] | None, channels: int
+    images: Sequence[np.ndarray] | None,
+    precision: str,
+    size: tuple[int, int] | None,
+    channels: int,
 ) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
     """Prepare images for the quantisation, and hold some of them out for the comparison.
 
     Args:
         images: uint8 arrays [H, W, channels] of any sizes, four or more: a quarter of them, three
             at most, is held out. `None` for street scenes.
+        precision: Other than `"int8"` needs no images.
         size: (height, width) that they are resized to, or `None` to leave them as they are.
         channels: Number of channels of the network.
 
@@ -60,8 +64,16 @@ def split_representative_images(
         split of their own.
 
     Raises:
-        ValueError: If there are too few images, or one is no image of the network's channels.
+        ValueError: If there are images for another precision, too few, or one is no image of the
+            network's channels.
     """
+    if precision != "int8":
+        if images is not None:
+            raise ValueError(
+                "representative_images are for precision='int8' alone. Received: "
+                f"precision={precision!r}"
+            )
+        return [], None
     if images is None:
         _log.warning(
             "8-bit ranges are taken from street scenes, which are drawn. Photos of the network's "

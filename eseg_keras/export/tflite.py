@@ -78,7 +78,7 @@ def export_tflite(
     Reference:
         [LiteRT](https://ai.google.dev/edge/litert)
     """
-    _check(outputs, input_dtype, precision, representative_images)
+    _check(outputs, input_dtype, precision)
     if model.dtype_policy.name != "float32":
         raise ValueError(
             "A network that computes in float32 is needed: save this one by save_to_preset and "
@@ -87,11 +87,9 @@ def export_tflite(
     require("ai_edge_litert.interpreter", "export")
     input_size = _only_size(model, input_size)
     channels = model.image_shape[-1]
-    calibration, held_out = (), None
-    if precision == "int8":
-        calibration, held_out = split_representative_images(
-            representative_images, input_size, channels
-        )
+    calibration, held_out = split_representative_images(
+        representative_images, precision, input_size, channels
+    )
     if held_out is None:
         sizes, count = ([input_size], 3) if input_size else (_SIZES, 1)
         held_out = [image for size in sizes for image in held_out_images(count, size, channels)]
@@ -149,7 +147,7 @@ def litert_runner(
     return run
 
 
-def _check(outputs, input_dtype, precision, representative_images):
+def _check(outputs, input_dtype, precision):
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "TFLite files are written by TensorFlow. Received: the Keras backend "
@@ -166,11 +164,6 @@ def _check(outputs, input_dtype, precision, representative_images):
     if precision == "int8" and input_dtype != "uint8":
         raise ValueError(
             f"An int8 network takes uint8 images. Received: input_dtype={input_dtype!r}"
-        )
-    if precision != "int8" and representative_images is not None:
-        raise ValueError(
-            "representative_images are for precision='int8' alone. Received: "
-            f"precision={precision!r}"
         )
 
 

@@ -28,7 +28,7 @@ def test_a_folder_gives_images_from_all_over_it(tmp_path):
 @pytest.mark.parametrize(("count", "held_out"), [(4, 1), (5, 2), (9, 3), (12, 3), (64, 3)])
 def test_no_image_serves_twice(count, held_out):
     images = [np.full((40, 50, 3), index, "uint8") for index in range(count)]
-    rest, compared = split_representative_images(images, None, 3)
+    rest, compared = split_representative_images(images, "int8", None, 3)
     assert len(compared) == held_out
     values = sorted(int(image[0, 0, 0]) for image in [*rest, *compared])
     assert values == list(range(count))
@@ -37,14 +37,14 @@ def test_no_image_serves_twice(count, held_out):
 def test_images_are_resized_channel_by_channel():
     image = np.zeros((40, 50, 5), "uint8")
     image[..., 4] = 200
-    rest, compared = split_representative_images([image] * 4, (32, 64), 5)
+    rest, compared = split_representative_images([image] * 4, "int8", (32, 64), 5)
     assert {image.shape for image in [*rest, *compared]} == {(32, 64, 5)}
     assert (rest[0][..., 4] == 200).all() and (rest[0][..., :4] == 0).all()
 
 
 def test_street_scenes_stand_in_with_a_warning(caplog):
     with caplog.at_level(logging.WARNING, "eseg_keras"):
-        scenes, held_out = split_representative_images(None, (32, 48), 1)
+        scenes, held_out = split_representative_images(None, "int8", (32, 48), 1)
     assert held_out is None and len(scenes) > 10
     assert {scene.shape for scene in scenes} == {(32, 48, 1)}
     assert "Photos of the network's task give better labels" in caplog.text
@@ -58,7 +58,7 @@ def test_what_cannot_be_used_is_told(tmp_path):
         ([image / 255], "Received: float64"),
     ]:
         with pytest.raises(ValueError, match=message):
-            split_representative_images(images, None, 3)
+            split_representative_images(images, "int8", None, 3)
     with pytest.raises(ValueError, match="no folder"):
         read_representative_images(tmp_path / "none")
     with pytest.raises(ValueError, match="no image inside"):
