@@ -6,9 +6,9 @@
 
 From a uint8 image in memory to its label map, batch 1. At each size everything is loaded and then
 run in turns, so that whatever else the machine does falls on all of it: that needs memory for all
-presets at once, at 1024x2048 some 20 GB; with fewer `--presets` at a time it needs less. Files are
-exported for the size at which they are timed, and kept in `--artefacts`. `--against` takes any ONNX
-file with one image as its input; it is timed with all of its outputs, whatever they are.
+presets at once; with fewer `--presets` at a time it needs less. Files are exported for the size at
+which they are timed, and kept in `--artefacts`. `--against` takes any ONNX file with one image as
+its input; it is timed with all of its outputs, whatever they are.
 
 Ratios are printed first: to `--reference`, round by round. Rows are written after each size; the
 same command goes on where it was stopped.

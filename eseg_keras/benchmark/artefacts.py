@@ -54,20 +54,34 @@ class Artefacts:
             weights_key: Says which weights the network has.
             write: Writes the file or directory that it is given.
         """
-        height, width = image_size
-        stem = self.folder / network / f"{network}_{height}x{width}_{format_}"
-        path = stem.with_name(stem.name + FORMATS[format_].suffix)
-        key_path = stem.with_name(f"{stem.name}.key")
-        key = f"{code_key()} {weights_key}"
-        if path.exists() and key_path.is_file() and key_path.read_text("utf-8") == key:
-            return path
+        if found := self.find(network, format_, image_size, weights_key):
+            return found
+        path, key_path = self._paths(network, format_, image_size)
         key_path.unlink(missing_ok=True)
         if path.is_dir():
             shutil.rmtree(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path)
-        key_path.write_text(key, "utf-8")
+        key_path.write_text(_key(weights_key), "utf-8")
         return path
+
+    def find(
+        self, network: str, format_: str, image_size: tuple[int, int], weights_key: str
+    ) -> Path | None:
+        """Return a file, or `None` if `get` would write it. The arguments are those of `get`."""
+        path, key_path = self._paths(network, format_, image_size)
+        key = key_path.read_text("utf-8") if key_path.is_file() else None
+        return path if path.exists() and key == _key(weights_key) else None
+
+    def _paths(self, network, format_, image_size):
+        height, width = image_size
+        stem = self.folder / network / f"{network}_{height}x{width}_{format_}"
+        path = stem.with_name(stem.name + FORMATS[format_].suffix)
+        return path, stem.with_name(f"{stem.name}.key")
+
+
+def _key(weights_key):
+    return f"{code_key()} {weights_key}"
 
 
 @functools.cache

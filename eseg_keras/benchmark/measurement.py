@@ -1,7 +1,6 @@
 """Loading networks in every format, and timing them in turns."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +11,9 @@ import numpy as np
 from eseg_keras.benchmark import formats
 from eseg_keras.benchmark.any_onnx import onnx_call
 from eseg_keras.benchmark.artefacts import Artefacts, weights_key
+from eseg_keras.benchmark.exporting import export_missing, reason_of, timed_image, timed_network
 from eseg_keras.benchmark.machine import installed_version
-from eseg_keras.benchmark.timed_files import write_timed_file
 from eseg_keras.benchmark.timing import WARM_UP, timed_rounds
-from eseg_keras.benchmark.untrained_network import untrained_network
-from eseg_keras.data import render_scene
 from eseg_keras.models import ESeg
 from eseg_keras.models.eseg_spec import SPECS
 
@@ -70,7 +67,8 @@ def load_ways(
 ) -> Loaded:
     """Export, where that was not done before, and load networks for batches of one image.
 
-    What cannot be exported or loaded is left out, and the reason kept.
+    What cannot be exported or loaded is left out, and the reason kept. Files are exported by a
+    process of its own, so a script calls this below `if __name__ == "__main__":`.
 
     Args:
         presets: Names or directories of presets. Architectures get random weights.
@@ -108,7 +106,7 @@ def load_ways(
         loaded.left_out |= {way: missing[way.format] for way in ways if missing[way.format]}
         if ways := [way for way in ways if way not in loaded.left_out]:
             _load_preset(loaded, store, preset, trained.get(preset), ways, threads, report)
-    image = _timed_image(image_size)
+    image = timed_image(image_size)
     for path in against:
         way = Way(names[path], GIVEN)
         if not wanted(way):
@@ -148,7 +146,7 @@ def measure(
             answer = call()
         except Exception as error:  # Such as too little memory; other ways may work.
             del loaded.calls[way]
-            loaded.left_out[way] = f"The first call failed: {_reason(error)}"
+            loaded.left_out[way] = f"The first call failed: {reason_of(error)}"
             continue
         arrays = answer if isinstance(answer, list) else [answer]
         loaded.facts[way]["output"] = ", ".join(
@@ -164,52 +162,33 @@ def measure(
 
 def _load_preset(loaded, store, preset, trained, ways, threads, report):
     size = loaded.image_size
-    channels = trained.image_shape[-1] if trained else 3
-    image = _timed_image(size, channels)
-
-    @functools.cache
-    def model():
-        if trained:
-            return trained
-        report(f"building {preset}")
-        return untrained_network(preset, image)
-
     key = weights_key(trained) if trained else "random"
+    network = ways[0].network
+    files = [way.format for way in ways if formats.FORMATS[way.format].suffix is not None]
+    reasons = export_missing(store, preset, network, files, size, key, report)
+    image = timed_image(size, trained.image_shape[-1] if trained else 3)
     for way in ways:
-        facts = {
-            "threads": threads,
+        if way.format in reasons:
+            loaded.left_out[way] = reasons[way.format]
+            continue
+        report(f"loading {way}")
+        runs_keras = formats.FORMATS[way.format].suffix is None
+        try:
+            if runs_keras:
+                call = formats.keras_call(trained or timed_network(preset, size), image)
+            else:
+                path = store.find(network, way.format, size, key)
+                call = formats.load(way.format, path, image, threads)
+        except Exception as error:  # Runtimes have errors of their own.
+            loaded.left_out[way] = reason_of(error)
+            continue
+        has_own_threads = runs_keras and keras.backend.backend() != "tensorflow"
+        loaded.calls[way] = call
+        loaded.facts[way] = {
+            "threads": "" if has_own_threads else threads,
             "weights": "trained" if trained else "random",
             "runtime": formats.FORMATS[way.format].runtime_version,
         }
-        if way.format == "keras":
-            call = formats.keras_call(model(), image)
-            if keras.backend.backend() != "tensorflow":
-                facts["threads"] = ""
-        else:
-            report(f"exporting or loading {way}")
-
-            def write(path, format_=way.format):
-                write_timed_file(format_, model(), path, size, trained is not None)
-
-            try:
-                path = store.get(way.network, way.format, size, key, write)
-                call = formats.load(way.format, path, image, threads)
-            except Exception as error:  # Exporters and runtimes have errors of their own.
-                loaded.left_out[way] = _reason(error)
-                continue
-        loaded.calls[way], loaded.facts[way] = call, facts
-
-
-def _reason(error):
-    """What our own errors say, and the first line of others."""
-    if isinstance(error, ImportError | ValueError):
-        return str(error)
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300] if lines else 'no reason given'}"
-
-
-def _timed_image(size, channels=3):
-    return render_scene(0, "test", size)[0][..., np.arange(channels) % 3]
 
 
 def network_name(preset: str) -> str:

@@ -1,10 +1,12 @@
 import csv
+import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 
-from eseg_keras.benchmark import GIVEN, Loaded, Way, load_ways, measure, result_rows
+from eseg_keras.benchmark import GIVEN, Loaded, Way, exporting, load_ways, measure, result_rows
 from eseg_keras.benchmark.measurement import network_name
 
 
@@ -95,3 +97,16 @@ def test_columns_are_those_of_every_row(tmp_path):
         assert [row["network"] for row in csv.DictReader(file)] == ["a", "b"]
     # What a row measures stands in it.
     assert {"network", "format", "size", "batch_size", "threads", "reference"} <= set(rows[0])
+
+
+def test_an_exporter_without_memory_is_left_out(tmp_path, monkeypatch):
+    pytest.importorskip("tf2onnx")
+
+    class Killed(ProcessPoolExecutor):
+        def submit(self, task, *arguments):
+            return super().submit(os._exit, 1)
+
+    monkeypatch.setattr(exporting, "ProcessPoolExecutor", Killed)
+    loaded = load_ways(["eseg_lite_s"], ["onnx", "onnx_int8"], (64, 96), 1, tmp_path)
+    assert not loaded.calls and len(loaded.left_out) == 2
+    assert all("too little memory" in reason for reason in loaded.left_out.values())

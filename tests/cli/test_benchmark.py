@@ -38,7 +38,7 @@ def run(eseg, preset, files):
 def test_table_and_files(run, preset, tmp_path):
     output = tmp_path / "new" / "times.csv"
     status, out, err = run("--output", output)
-    assert status == 0, err
+    assert status == 0, out + err
     assert "One image of 64x96, 1 thread; ratio to untrained onnx" in out
     assert "median ms" in out and "2 rounds" in out and "Recommended" not in out
     (row,) = csv.DictReader(output.open())
