@@ -226,7 +226,7 @@ def test_test_images_of_ade20k_are_a_folder_without_masks(
         ),
         (
             ["--preset", ade20k_preset, "--images", tmp_path / "empty", *flags[2:]],
-            "no image inside",
+            "empty: no image or video inside",
         ),
         (["--preset", ade20k_preset, "--images", tmp_path / "no", *flags[2:]], "no file or folder"),
     ]:
