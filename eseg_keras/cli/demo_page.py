@@ -1,6 +1,11 @@
 """`eseg demo-page`."""
 
-from eseg_keras.cli.model_flags import add_weights_arguments
+from eseg_keras.cli.model_flags import (
+    add_representative_argument,
+    add_weights_arguments,
+    check_representative,
+    load_model,
+)
 
 HELP = "write a static page that runs a network inside the browser"
 EXAMPLE = [
@@ -37,12 +42,7 @@ def add_arguments(parser) -> None:
         help="int8: a quarter of the size, quicker, and other labels for some pixels; default: "
         "float32",
     )
-    parser.add_argument(
-        "--representative",
-        metavar="FOLDER",
-        help="int8: photos of the task, some tens of them, also in folders below, from which the "
-        "ranges of the values are taken; default: drawn street scenes",
-    )
+    add_representative_argument(parser)
     parser.add_argument(
         "--runtime",
         metavar="FILE",
@@ -56,13 +56,11 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Write the page and say how to open it."""
-    from eseg_keras.cli.model_flags import load_model
     from eseg_keras.demo_page import write_demo_page
     from eseg_keras.export.representative_images import read_representative_images
     from eseg_keras.training.run_files import read_config
 
-    if args.representative and args.precision != "int8":
-        raise ValueError("--representative is for --precision int8. Give both, or neither.")
+    check_representative(args)
     options = {"precision": args.precision}
     if args.title is not None:
         options["title"] = args.title

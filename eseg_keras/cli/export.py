@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
-from eseg_keras.cli.model_flags import add_weights_arguments
+from eseg_keras.cli.model_flags import (
+    add_representative_argument,
+    add_weights_arguments,
+    check_representative,
+    load_model,
+)
 
 HELP = "write a network for a server, a phone, a GPU or a browser, and check what was written"
 EXAMPLE = [
@@ -61,12 +66,7 @@ def add_arguments(parser) -> None:
         help="tflite: float32, float16 (half the file), dynamic (8-bit weights) or int8; onnx: "
         "float32 or int8; tensorrt: fp32 or fp16; default: 32 bits",
     )
-    parser.add_argument(
-        "--representative",
-        metavar="FOLDER",
-        help="int8: photos of the task, some tens of them, also in folders below, from which the "
-        "ranges of the values are taken; default: drawn street scenes",
-    )
+    add_representative_argument(parser)
     parser.add_argument(
         "--max_pixels",
         type=int,
@@ -87,7 +87,6 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Write the network, and print how it compares."""
     _check(args)
-    from eseg_keras.cli.model_flags import load_model
     from eseg_keras.export.onnx_network import export_onnx
     from eseg_keras.export.representative_images import read_representative_images
     from eseg_keras.export.saved_model import export_saved_model
@@ -127,8 +126,7 @@ def _check(args):
             f"--precision of {args.format} is one of {', '.join(PRECISIONS[args.format])}. "
             f"Received: {args.precision}"
         )
-    if args.representative and args.precision != "int8":
-        raise ValueError("--representative is for --precision int8. Give both, or neither.")
+    check_representative(args)
     if args.input_size and min(args.input_size) < 32:
         height, width = args.input_size
         raise ValueError(f"--input_size must be at least 32 32. Received: {height} {width}")

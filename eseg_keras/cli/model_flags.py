@@ -21,6 +21,22 @@ def add_model_arguments(parser) -> None:
     )
 
 
+def add_representative_argument(parser) -> None:
+    """Add `--representative`, for what is written with `--precision int8`."""
+    parser.add_argument(
+        "--representative",
+        metavar="FOLDER",
+        help="int8: photos of the task, some tens of them, also in folders below, from which the "
+        "ranges of the values are taken; default: drawn street scenes",
+    )
+
+
+def check_representative(args) -> None:
+    """Refuse `--representative` without `--precision int8`."""
+    if args.representative and args.precision != "int8":
+        raise ValueError("--representative is for --precision int8. Give both, or neither.")
+
+
 def load_model(args):
     """Load the model that the flags name.
 

@@ -57,8 +57,8 @@ def write_demo_page(
             chooses another: that of the training. Defaults to 512, to which larger photos are
             scaled down.
         examples: Image files that the page offers to try. Defaults to drawn street scenes.
-        precision: `"float32"`, or `"int8"` for a network of a quarter of the size that takes less
-            time, and gives other labels to some pixels; see `export_onnx`.
+        precision: `"float32"`, or `"int8"` for a network of a quarter of the size that takes about
+            two thirds of the time, and gives other labels to some pixels; see `export_onnx`.
         representative_images: For `"int8"`: uint8 arrays [H, W, 3], photos of the network's task.
         runtime: The package onnxruntime-web 1.30.0, as the `.tgz` file that `npm pack` writes or as
             a folder. By default npm fetches it once.
