@@ -34,7 +34,7 @@ MATPLOTLIB = "matplotlib>=3.9"
 # Brings FFmpeg with it.
 VIDEO = "av>=17"
 
-EXPORT = ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.20", "ai-edge-litert>=2.0"]
+EXPORT = ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.27", "ai-edge-litert>=2.0"]
 
 # The gRPC client; REST needs nothing.
 SERVING = ["grpcio>=1.60", "protobuf>=5"]

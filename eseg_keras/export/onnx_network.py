@@ -47,9 +47,7 @@ def export_onnx(
         precision: `"float32"`, or `"int8"` for convolutions in 8 bits, written as pairs of
             QuantizeLinear and DequantizeLinear with one scale a filter. That is for the Lite
             networks, which take half the time; those of depthwise convolutions and SiLU gain a
-            tenth at most. onnxruntime holds most feature maps of an image while it takes the
-            ranges, more than 12 GB for eseg_m at 1024x2048: leave `input_size` out then, and give
-            smaller images.
+            tenth at most.
         representative_images: For `"int8"`: uint8 arrays [H, W, C], photos of the network's task of
             any size, some tens of them. They are resized to `input_size`. One in four, three at
             most, serves for the comparison alone. Defaults to street scenes.
