@@ -1,0 +1,180 @@
+"""How long images take on a GPU or TPU: every preset on JAX, compiled.
+
+    KERAS_BACKEND=jax python benchmarks/accelerator_latency.py
+    KERAS_BACKEND=jax python benchmarks/accelerator_latency.py --presets eseg_lite_s \
+        --sizes 1024x2048 --batch_sizes 1
+
+From uint8 images on the device to their label maps on the device, with batch normalisation folded.
+Copying an image there is not counted: the paper's frames a second do not either. `median_ms` is one
+call that is waited for; `images_per_second` is of calls that stand in a queue, as those of a video
+do, and so without the time that Python needs for each.
+
+Everything of a size and batch size is compiled first and then run in turns. Ratios are printed
+first: to the first preset and precision, round by round. Rows are written after each size and batch
+size; the same command goes on where it was stopped.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from kept_rows import is_measured, read_rows, write_rows
+from latency import PRESETS, SIZES, size
+from machine import machine
+
+PRECISIONS = ("bfloat16", "float32")
+WARM_UP = 3
+# Calls that stand in the queue at a time.
+QUEUE = 20
+
+
+def main():
+    """Measure what the CSV does not hold yet, and print it, ratios first."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all six")
+    parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
+    parser.add_argument("--batch_sizes", nargs="+", type=int, default=(1, 8), help="default: 1 8")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
+    parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")
+    default = Path(__file__).parent / "results" / "accelerator_latency.csv"
+    parser.add_argument("--output", type=Path, default=default, help="default: %(default)s")
+    arguments = parser.parse_args()
+    if min(arguments.rounds, *arguments.batch_sizes) < 1:
+        parser.error("--rounds and --batch_sizes must be at least 1")
+    if os.environ.get("KERAS_BACKEND") != "jax":
+        parser.error("this is for JAX: set KERAS_BACKEND=jax")
+
+    failed = False
+    for image_size in arguments.sizes:
+        for batch_size in arguments.batch_sizes:
+            failed = not measure_group(arguments, image_size, batch_size) or failed
+    print(f"Results: {arguments.output}")
+    sys.exit(1 if failed else 0)
+
+
+def measure_group(arguments, image_size, batch_size) -> bool:
+    """Measure one size and batch size, and write its rows.
+
+    Returns:
+        Whether all of them could be measured.
+    """
+    where = {"size": "{}x{}".format(*image_size), "batch_size": batch_size}
+    print(f"{where['size']}, batch {batch_size}", flush=True)
+    ways = [
+        (preset, precision) for preset in arguments.presets for precision in arguments.precisions
+    ]
+    cases = {way: {"network": way[0], "precision": way[1], **where} for way in ways}
+    kept = read_rows(arguments.output)
+    missing = [way for way in ways if not is_measured(kept, cases[way])]
+    if not missing:
+        print("  measured before")
+        return True
+    loaded = {}
+    for way in ways:
+        # The first has the ratio 1.
+        if way in missing or way == ways[0]:
+            print(f"  compiling {way[0]} {way[1]}", flush=True)
+            try:
+                loaded[way] = compiled(*way, image_size, batch_size)
+            except Exception as error:  # Such as too little memory; others may fit.
+                print(f"  left out: {type(error).__name__}: {str(error)[:300]}", flush=True)
+    if not loaded:
+        return False
+    times = measure_rounds(loaded, arguments.rounds)
+    rows = [
+        {
+            **cases[way],
+            **columns(*times[way], batch_size),
+            "ratio": median_ratio(times[way][0], times[next(iter(times))][0]),
+            "reference": " ".join(next(iter(times))),
+            "rounds": arguments.rounds,
+            **machine(),
+        }
+        for way in loaded
+    ]
+    for row in sorted(rows, key=lambda row: row["ratio"]):
+        print(summary(row), flush=True)
+    # The reference may be there, from an earlier run with less beside it.
+    new = [row for way, row in zip(loaded, rows, strict=True) if way in missing]
+    if new:
+        write_rows(arguments.output, [*kept, *new])
+    return all(way in loaded for way in missing)
+
+
+def compiled(preset, precision, image_size, batch_size):
+    """Return a function without arguments that starts a call on the device, warmed up."""
+    import jax
+    import keras
+    import numpy as np
+
+    import eseg_keras
+    from eseg_keras.data import render_scene
+    from eseg_keras.layers.likeliest_class import label_map
+
+    policy = {"bfloat16": "mixed_bfloat16", "float32": "float32"}[precision]
+    model = eseg_keras.ESeg.from_preset(preset, load_weights=False, dtype=policy).fold()
+    network = keras.Model(model.input, label_map(model.output))
+    # Weights are constants of the program: what is computed of them alone is computed once.
+    program = jax.jit(lambda images: network(images, training=False))
+    scenes = [render_scene(index, "test", image_size)[0] for index in range(batch_size)]
+    images = jax.device_put(np.stack(scenes))
+    for _ in range(WARM_UP):
+        program(images).block_until_ready()
+    return lambda: program(images)
+
+
+def measure_rounds(loaded, rounds):
+    """Run everything in turns.
+
+    Returns:
+        By way: seconds of a single call, and seconds a call in a queue, one value a round each.
+    """
+    times = {way: ([], []) for way in loaded}
+    for _ in range(rounds):
+        for way, call in loaded.items():
+            start = time.perf_counter()
+            call().block_until_ready()
+            single = time.perf_counter()
+            for answer in [call() for _ in range(QUEUE)]:
+                answer.block_until_ready()
+            times[way][0].append(single - start)
+            times[way][1].append((time.perf_counter() - single) / QUEUE)
+    return times
+
+
+def columns(single, queued, batch_size) -> dict:
+    """Return the columns of the times of one way, in milliseconds and images a second."""
+    import numpy as np
+
+    low, median, high = (1000 * np.percentile(single, (25, 50, 75))).round(3)
+    slow, usual, fast = (batch_size / np.percentile(queued, (75, 50, 25))).round(1)
+    return {
+        "median_ms": median,
+        "lower_quartile_ms": low,
+        "upper_quartile_ms": high,
+        "images_per_second": usual,
+        "lower_quartile_images_per_second": slow,
+        "upper_quartile_images_per_second": fast,
+    }
+
+
+def median_ratio(times, reference) -> float:
+    """Return the median of the ratios, round by round."""
+    import numpy as np
+
+    return round(float(np.median(np.divide(times, reference))), 3)
+
+
+def summary(row: dict) -> str:
+    """Return what a row says, in a line."""
+    return (
+        f"{row['ratio']:7.2f}  {row['network']} {row['precision']}: {row['median_ms']} ms "
+        f"({row['lower_quartile_ms']} to {row['upper_quartile_ms']}), "
+        f"{row['images_per_second']} images a second"
+    )
+
+
+if __name__ == "__main__":
+    main()

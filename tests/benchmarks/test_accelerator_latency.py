@@ -1,0 +1,58 @@
+"""The benchmark for GPUs and TPUs runs on a CPU, and goes on where it was stopped."""
+
+import csv
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+
+BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="it is for JAX")
+
+
+def run(output, *options):
+    tiny = ["--sizes", "32x64", "--batch_sizes", "2", "--rounds", "2", "--presets", "eseg_lite_s"]
+    command = [
+        sys.executable,
+        BENCHMARKS / "accelerator_latency.py",
+        *tiny,
+        "--output",
+        output,
+        *options,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+def test_rows_are_measured_once_and_kept(tmp_path):
+    output = tmp_path / "latency.csv"
+    done = run(output, "--precisions", "float32")
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    (row,) = csv.DictReader(output.open())
+    assert (row["network"], row["precision"]) == ("eseg_lite_s", "float32")
+    assert (row["size"], row["batch_size"]) == ("32x64", "2")
+    assert float(row["ratio"]) == 1 and row["reference"] == "eseg_lite_s float32"
+    assert float(row["lower_quartile_ms"]) <= float(row["median_ms"])
+    assert 0 < float(row["lower_quartile_images_per_second"]) <= float(row["images_per_second"])
+
+    before = output.read_text()
+    done = run(output, "--precisions", "float32")
+    assert done.returncode == 0 and "measured before" in done.stdout, done.stdout + done.stderr
+    assert output.read_text() == before
+
+
+def test_label_maps_come_out(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from accelerator_latency import compiled
+
+    labels = compiled("eseg_lite_s", "bfloat16", (32, 64), 2)()
+    assert labels.shape == (2, 32, 64) and str(labels.dtype) == "uint8"
+
+
+def test_a_preset_that_does_not_load_is_left_out(tmp_path):
+    output = tmp_path / "latency.csv"
+    done = run(output, "--precisions", "float32", "--presets", "eseg_xl")
+    assert done.returncode == 1 and "left out" in done.stdout, done.stdout + done.stderr[-2000:]
+    assert not output.exists()
