@@ -103,10 +103,20 @@ def test_options(streets, tmp_path, options):
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", sorted(SPECS))
 def test_presets(small_model, tmp_path, preset):
-    verification = export_onnx(
-        small_model(preset), tmp_path / "thin.onnx", outputs="logits", input_size=(97, 131)
-    )
+    path = tmp_path / "thin.onnx"
+    verification = export_onnx(small_model(preset), path, outputs="logits", input_size=(97, 131))
     assert verification.relative_difference < 1e-5
+
+    images = [render_scene(index, "train", (97, 131))[0] for index in range(8)]
+    onnx.save(quantize_onnx(onnx.load(path), images), tmp_path / "int8.onnx")
+    run, run_int8 = onnx_runner(path), onnx_runner(tmp_path / "int8.onnx")
+    image = scenes((97, 131), 1)[0][None]
+    noise = np.random.default_rng(0).choice([-1, 1], image.shape)
+    noisy = np.clip(image + noise, 0, 255).astype("uint8")
+    # Networks of random weights amplify whatever disturbs them, each by its own factor.
+    logits = run(image)
+    by_noise, by_rounding = (run(noisy) - logits).std(), (run_int8(image) - logits).std()
+    assert 0.001 * logits.std() < by_rounding < 0.15 * logits.std() + 1.5 * by_noise
 
 
 def test_int8_network(exported):
