@@ -2,13 +2,13 @@
 
     python benchmarks/latency.py
     python benchmarks/latency.py --presets eseg_lite_s eseg_s --sizes 1024x2048 --formats onnx \
-        --against fasterseg.onnx --against ddrnet_23_slim.onnx
+        --against runs/peers/*.onnx
 
 From a uint8 image in memory to its label map, batch 1. At each size everything is loaded and then
 run in turns, so that whatever else the machine does falls on all of it: that needs memory for all
 presets at once; with fewer `--presets` at a time it needs less. Files are exported for the size at
 which they are timed, and kept in `--artefacts`. `--against` takes any ONNX file with one image as
-its input; it is timed with all of its outputs, whatever they are.
+its input; it is timed with all of its outputs, whatever they are. `peers.py` writes some.
 
 Ratios are printed first: to `--reference`, round by round. Rows are written after each size; the
 same command goes on where it was stopped.
@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
     parser.add_argument(
-        "--against", action="append", default=[], metavar="FILE", help="an ONNX file; repeatable"
+        "--against", action="extend", nargs="+", default=[], metavar="FILE", help="ONNX files"
     )
     parser.add_argument(
         "--reference",

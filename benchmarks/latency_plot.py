@@ -3,8 +3,9 @@
     python benchmarks/latency_plot.py
 
 The first two panels show figures that the paper reports, from `published.csv`, whose rows name the
-table. The third shows times of `results/latency.csv` against the paper's accuracy: weights of these
-networks for Cityscapes were not published, so both are never of the same weights.
+source. The third shows times of `results/latency.csv` against the accuracy that the paper reports
+for ours and mmsegmentation for the networks of `peers.py`. Time and accuracy are never of the same
+weights: ours for Cityscapes were not published.
 """
 
 import argparse
@@ -24,6 +25,8 @@ SHOWN = {
     "onnx": ("ONNX, float32", BLUE, "o"),
     "onnx_int8": ("ONNX, int8", ORANGE, "s"),
 }
+# Where the accuracy of the networks of `peers.py` comes from.
+PEERS = "mmsegmentation 1.2.2"
 # Networks that a line joins, and its style.
 FAMILIES = (
     (("eseg_lite_s", "eseg_lite_m", "eseg_lite_l"), "-"),
@@ -64,7 +67,8 @@ def main():
     panels = figure.subplots(1, 3)
     draw_flops(panels[0], [row for row in published if row["flops_b"]])
     draw_speed(panels[1], [row for row in published if row["fps"]])
-    draw_latency(panels[2], rows)
+    peers = [row for row in published if row["table"] == PEERS]
+    draw_latency(panels[2], rows, {row["model"]: float(row["miou"]) for row in peers})
     for axes in panels:
         axes.set_ylabel("mean IoU on Cityscapes val, %, reported", color=INK)
         axes.spines[["top", "right"]].set_visible(False)
@@ -73,8 +77,8 @@ def main():
         axes.tick_params(colors=INK)
     figure.supxlabel(
         "Left and middle: figures that the paper (arXiv:2203.12683) reports. Right: times measured "
-        "with random weights, against the accuracy that the paper reports at 1024x2048; weights "
-        "that reach it were not published.",
+        "with random weights, against the accuracy at 1024x2048 that the paper reports for ours "
+        "and mmsegmentation 1.2.2 for others.",
         fontsize=9,
         color=INK,
     )
@@ -142,10 +146,10 @@ def draw_speed(axes, rows):
     axes.legend(frameon=False, labelcolor=INK, loc="upper right")
 
 
-def draw_latency(axes, rows):
-    """Draw times of this package on one machine against the paper's accuracy."""
+def draw_latency(axes, rows, reported):
+    """Draw times on one machine against reported accuracy."""
     first = rows[0]
-    axes.set_title("Measured: latency of eseg_keras on a CPU", loc="left", color=INK, fontsize=11)
+    axes.set_title("Measured: latency on a CPU", loc="left", color=INK, fontsize=11)
     named = set()
     for format_, (label, color, marker) in SHOWN.items():
         points = {
@@ -168,6 +172,11 @@ def draw_latency(axes, rows):
                     place = ("right", 4, 8) if point[0] == min(same) else ("left", 4, -14)
                 write_name(axes, name, point, True, place)
             named.add(name)
+    peers = [row for row in rows if row["format"] == "given" and row["network"] in reported]
+    for row in peers:
+        point = (float(row["median_ms"]), reported[row["network"]])
+        axes.plot(*point, "o", color=GREY, label="" if row is not peers[0] else "others, float32")
+        write_name(axes, row["network"], point, False)
     axes.set_xscale("log")
     axes.margins(x=0.14, y=0.08)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

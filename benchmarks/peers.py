@@ -1,0 +1,133 @@
+r"""Networks of others to time beside ours: six of mmsegmentation, as ONNX files.
+
+In an environment of its own, for PyTorch:
+
+    pip install torch onnx ftfy regex "mmcv-lite==2.1.0" "mmsegmentation==1.2.2"
+    python benchmarks/peers.py --output runs/peers
+
+and then in that of this package:
+
+    python benchmarks/latency.py --sizes 1024x2048 --formats onnx onnx_int8 \
+        --against runs/peers/*.onnx
+
+As in our exports everything is inside: one uint8 image in, normalisation, bilinear upsampling of
+the logits, argmax, uint8 label map out; batch normalisation is folded by the exporter. Weights are
+random, and times do not depend on them. `published.csv` has the accuracy that mmsegmentation
+reports for each.
+"""
+
+import argparse
+import sys
+import types
+from pathlib import Path
+
+# Name in published.csv, and the configuration of mmsegmentation 1.2.2.
+PEERS = {
+    "BiSeNetV2": "bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024",
+    "DDRNet-23": "ddrnet_23_in1k-pre_2xb6-120k_cityscapes-1024x1024",
+    "DDRNet-23-Slim": "ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024",
+    "PIDNet-S": "pidnet-s_2xb6-120k_1024x1024-cityscapes",
+    "SegFormer-B0": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
+    "STDC1": "stdc1_in1k-pre_4xb12-80k_cityscapes-512x1024",
+}
+OPSET = 17
+
+
+def main():
+    """Write the files that are not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument(
+        "--image_size",
+        nargs=2,
+        type=int,
+        default=(1024, 2048),
+        metavar=("HEIGHT", "WIDTH"),
+        help="default: 1024 2048",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder for the files")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name in arguments.peers:
+        path = arguments.output / f"{name}.onnx"
+        if path.exists():
+            print(f"{path}: written before", flush=True)
+            continue
+        network = build(PEERS[name])
+        parameters = sum(weight.numel() for weight in network.parameters())
+        write(network, path, tuple(arguments.image_size))
+        print(f"{path}: {parameters / 1e6:.2f} M parameters", flush=True)
+
+
+def build(config_name):
+    """Return a network of mmsegmentation, with random weights and without auxiliary heads."""
+    # mmsegmentation imports the compiled operators of mmcv, which mmcv-lite lacks and none of these
+    # networks calls.
+    sys.modules.setdefault("mmcv._ext", _NoOperators("mmcv._ext"))
+    import mmseg
+    from mmengine.config import Config
+    from mmseg.registry import MODELS
+    from mmseg.utils import register_all_modules
+
+    register_all_modules()
+    configs = Path(mmseg.__file__).parent / ".mim" / "configs"
+    (path,) = configs.rglob(f"{config_name}.py")
+    model = Config.fromfile(path).model
+    model.data_preprocessor = model.auxiliary_head = None
+    _for_inference_on_cpu(model)
+    return MODELS.build(model).eval()
+
+
+class _NoOperators(types.ModuleType):
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+
+def _for_inference_on_cpu(config):
+    """Drop pretrained weights, which would be downloaded, and statistics over several GPUs."""
+    if isinstance(config, dict):
+        config.pop("init_cfg", None)
+        config.pop("pretrained", None)
+        if config.get("type") == "SyncBN":
+            config["type"] = "BN"
+    for value in config.values() if isinstance(config, dict) else config:
+        if isinstance(value, dict | list | tuple):
+            _for_inference_on_cpu(value)
+
+
+def write(network, path, image_size):
+    """Write a network as an ONNX file from a uint8 image to its uint8 label map."""
+    import torch
+
+    class Served(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, images):
+            x = images.permute(0, 3, 1, 2).float()
+            mean = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
+            deviation = torch.tensor([58.395, 57.12, 57.375]).view(1, 3, 1, 1)
+            logits = self.network.decode_head(self.network.extract_feat((x - mean) / deviation))
+            logits = torch.nn.functional.interpolate(
+                logits, size=images.shape[1:3], mode="bilinear", align_corners=False
+            )
+            return logits.argmax(1).to(torch.uint8)
+
+    temporary = path.with_name(f".{path.name}.tmp")
+    with torch.no_grad():
+        torch.onnx.export(
+            Served(),
+            torch.zeros((1, *image_size, 3), dtype=torch.uint8),
+            temporary,
+            input_names=["images"],
+            output_names=["labels"],
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    main()
