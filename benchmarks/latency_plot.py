@@ -48,6 +48,7 @@ PLACES = {
     "ESeg-Lite-S": ("left", 8, 3),
     "ESeg-Lite-M, 512x1024": ("right", 0, 9),
     "DDRNet-23-Slim": ("right", -7, -3),
+    "eseg_lite_m": ("left", 6, -13),
 }
 
 
@@ -169,14 +170,14 @@ def draw_latency(axes, rows, reported):
                 same = [time for time, iou in points.values() if iou == point[1]]
                 place = None
                 if len(same) > 1:
-                    place = ("right", 4, 8) if point[0] == min(same) else ("left", 4, -14)
+                    place = ("right", 4, 8) if point[0] == min(same) else ("left", 4, -17)
                 write_name(axes, name, point, True, place)
             named.add(name)
     peers = [row for row in rows if row["format"] == "given" and row["network"] in reported]
     for row in peers:
         point = (float(row["median_ms"]), reported[row["network"]])
         axes.plot(*point, "o", color=GREY, label="" if row is not peers[0] else "others, float32")
-        write_name(axes, row["network"], point, False)
+        write_name(axes, row["network"], point, False, ("left", 7, -2))
     axes.set_xscale("log")
     axes.margins(x=0.14, y=0.08)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
