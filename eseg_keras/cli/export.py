@@ -152,6 +152,8 @@ def _print(output, verification):
         table.add_row("largest difference", f"{verification.largest_difference:.3g}")
     if verification.relative_difference is not None:
         table.add_row("as a share of the logits' range", f"{verification.relative_difference:.2g}")
+    shortfall = f"{verification.label_shortfall:.2g} of the range"
+    table.add_row("logit of a label below the network's best, at most", shortfall)
     table.add_row("same label", f"{verification.label_agreement:.3%}")
     clear = f"same label where it is clear ({verification.clear_pixels:.1%} of the pixels)"
     table.add_row(clear, f"{verification.clear_label_agreement:.3%}")

@@ -31,6 +31,8 @@ class Verification:
         sizes: (height, width) of every image compared.
         largest_difference: Largest difference of logits or probabilities; `None` for labels.
         relative_difference: For logits, the same as a share of the range of the network's.
+        label_shortfall: By how much the network's logit of the file's label lies below its largest,
+            at the worst pixel, as a share of the range: what the file's labels cost at most.
         label_agreement: Share of all pixels whose label is the network's.
         clear_label_agreement: Share of the pixels with a clear label whose label is the network's.
         clear_pixels: Share of the pixels with a clear label.
@@ -44,6 +46,7 @@ class Verification:
     sizes: tuple[tuple[int, int], ...]
     largest_difference: float | None
     relative_difference: float | None
+    label_shortfall: float
     label_agreement: float
     clear_label_agreement: float
     clear_pixels: float
@@ -169,7 +172,7 @@ def verify(
         What was found; `check()` of it raises if that is too far off.
 
     Raises:
-        VerificationError: If `run` returns another shape, or labels that are no integers.
+        VerificationError: If `run` returns another shape, or labels that are no classes.
 
     Example:
 
@@ -185,7 +188,7 @@ def verify(
     """
     if not images:
         raise ValueError("There is no image to compare on: give at least one.")
-    differences, low, high, compared = [], np.inf, -np.inf, []
+    differences, low, high, compared, shortfall = [], np.inf, -np.inf, [], 0.0
     for image in images:
         logits = _network_logits(model, image[None])
         answer = np.asarray(run(image[None]))
@@ -198,6 +201,8 @@ def verify(
             differences.append(np.abs(answer - expected).max())
             labels = answer.argmax(-1)
         compared.append((labels == logits.argmax(-1), _lead(logits)))
+        chosen = np.take_along_axis(logits, labels[..., None].astype("int64"), axis=-1)[..., 0]
+        shortfall = max(shortfall, float((logits.max(-1) - chosen).max()))
     spread = float(high - low)
     agrees = np.concatenate([agreement.ravel() for agreement, _ in compared])
     clear = np.concatenate([lead.ravel() for _, lead in compared]) > tolerance.margin * spread
@@ -213,6 +218,7 @@ def verify(
         sizes=tuple(image.shape[:2] for image in images),
         largest_difference=largest,
         relative_difference=relative,
+        label_shortfall=shortfall / spread if spread else 0.0,
         label_agreement=float(agrees.mean()),
         clear_label_agreement=float(agrees[clear].mean()) if clear.any() else 0.0,
         clear_pixels=float(clear.mean()),
@@ -239,6 +245,11 @@ def _check_answer(answer, logits, outputs):
         raise VerificationError(
             f"The exported file should answer with {outputs} of shape {expected}. Received: "
             f"{answer.dtype} of shape {answer.shape}. Nothing was written."
+        )
+    if outputs == "labels" and not 0 <= answer.min() <= answer.max() < logits.shape[-1]:
+        raise VerificationError(
+            f"The exported file should answer with labels from 0 to {logits.shape[-1] - 1}. "
+            f"Received: {answer.min()} to {answer.max()}. Nothing was written."
         )
 
 

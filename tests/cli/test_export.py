@@ -66,6 +66,7 @@ def test_other_formats(eseg, tmp_path, flags, files):
     assert sorted(path.name for path in output.parent.iterdir()) == files
     report = json.loads((output.parent / "net.verification.json").read_text())
     assert report["passed"] and report["runtime"] in out
+    assert f"{report['label_shortfall']:.2g} of the range" in out
     if "logits" in flags:
         assert f"{report['largest_difference']:.3g}" in out
     if "saved_model" in flags:

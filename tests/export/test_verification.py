@@ -118,6 +118,12 @@ def test_numbers_are_those_of_numpy(streets, images, compare):
     answers = iter((logits + noise).argmax(-1).astype("uint8"))
     labels = compare(lambda _: next(answers)[None])
     assert labels.passed and labels.label_agreement == verification.label_agreement
+    turned = [
+        pixel.max() - pixel[noisy.argmax()]
+        for pixel, noisy in zip(logits[~agrees], (logits + noise)[~agrees], strict=True)
+    ]
+    for found in (verification, labels):
+        np.testing.assert_allclose(found.label_shortfall, max(turned) / spread, rtol=0.01)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +139,12 @@ def test_numbers_are_those_of_numpy(streets, images, compare):
 def test_another_kind_of_answer_is_refused(compare, answer):
     with pytest.raises(VerificationError, match=r"Received: \w+ of shape"):
         compare(lambda images: answer)
+
+
+@pytest.mark.parametrize("label", [-1, 8, 255])
+def test_labels_that_are_no_classes_are_refused(compare, label):
+    with pytest.raises(VerificationError, match=rf"from 0 to 7\. Received: {label} to {label}"):
+        compare(lambda images: np.full((1, *SIZE), label))
 
 
 def test_labels_that_say_nothing_do_not_pass():
@@ -180,6 +192,7 @@ def test_json_holds_everything(tmp_path):
         sizes=((32, 48), (33, 47)),
         largest_difference=0.25,
         relative_difference=0.5,
+        label_shortfall=0.125,
         label_agreement=0.75,
         clear_label_agreement=0.875,
         clear_pixels=0.5,
@@ -197,6 +210,7 @@ def test_json_holds_everything(tmp_path):
         "sizes": [[32, 48], [33, 47]],
         "largest_difference": 0.25,
         "relative_difference": 0.5,
+        "label_shortfall": 0.125,
         "label_agreement": 0.75,
         "clear_label_agreement": 0.875,
         "clear_pixels": 0.5,
