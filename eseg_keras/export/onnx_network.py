@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from eseg_keras.export.artefact_files import temporary_output
+from eseg_keras.export.exportable import check_float32, exported_size
 from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.onnx_int8 import quantize_onnx
 from eseg_keras.export.representative_images import split_representative_images
@@ -43,7 +44,8 @@ def export_onnx(
         outputs: `"labels"` for uint8 label maps [B, H, W], `"logits"` or `"probabilities"` for
             float32 [B, H, W, num_classes].
         input_dtype: dtype of the images, `"uint8"` or `"float32"`, of 0..255 either way.
-        input_size: (height, width) of the images; by default any from 32 up.
+        input_size: (height, width) of the images; by default any from 32 up, or the one that the
+            network is built for.
         precision: `"float32"`, or `"int8"` for convolutions in 8 bits, written as pairs of
             QuantizeLinear and DequantizeLinear with one scale a filter. That is for the Lite
             networks, which take half the time and less; those of depthwise convolutions gain from
@@ -78,10 +80,10 @@ def export_onnx(
         raise ValueError(
             f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
         )
-    if input_size is not None and min(input_size) < 32:
-        raise ValueError(f"input_size must be at least (32, 32). Received: {input_size}")
+    input_size = exported_size(model, input_size)
     if opset not in range(13, 19):
         raise ValueError(f"opset must be from 13 to 18. Received: {opset}")
+    check_float32(model)
     onnx = require("onnx", "export")
     channels = model.image_shape[-1]
     calibration, held_out = split_representative_images(

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from eseg_keras.export.artefact_files import temporary_output
+from eseg_keras.export.exportable import check_float32, exported_size
 from eseg_keras.export.loggers import quiet
 from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.served_network import serving_model
@@ -83,6 +84,8 @@ def export_tensorrt(
             "TensorRT needs one size: input_size must be (height, width), each from 32 up. "
             f"Received: {input_size}"
         )
+    input_size = exported_size(model, input_size)
+    check_float32(model)
     onnx = require("onnx", "export")
     output = Path(output)
     # On a GPU all logits are upsampled sooner than those that matter are found.

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from eseg_keras.export.artefact_files import temporary_output
+from eseg_keras.export.exportable import check_float32, exported_size
 from eseg_keras.export.representative_images import split_representative_images
 from eseg_keras.export.served_network import OUTPUTS
 from eseg_keras.export.tflite_classes import append_classes
@@ -47,8 +48,8 @@ def export_tflite(
         outputs: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             [1, H, W, num_classes].
         input_dtype: dtype of the image, `"uint8"` or `"float32"`, of 0..255 either way.
-        input_size: (height, width) of the image; by default any from 32 up, set by
-            `resize_tensor_input`. A network of one size runs faster.
+        input_size: (height, width) of the image; by default the one that the network is built
+            for, or any from 32 up, set by `resize_tensor_input`. One size runs faster.
         precision: `"float32"`; `"float16"`, for weights of half the size; `"dynamic"`, for weights
             of 8 bits and activations of 8 bits in most convolutions; or `"int8"`, for everything in
             8 bits, uint8 images included: logits and probabilities are then uint8 with the scale
@@ -79,13 +80,9 @@ def export_tflite(
         [LiteRT](https://ai.google.dev/edge/litert)
     """
     _check(outputs, input_dtype, precision)
-    if model.dtype_policy.name != "float32":
-        raise ValueError(
-            "A network that computes in float32 is needed: save this one by save_to_preset and "
-            f"load that. Received: dtype policy {model.dtype_policy.name!r}"
-        )
+    check_float32(model)
     require("ai_edge_litert.interpreter", "export")
-    input_size = _only_size(model, input_size)
+    input_size = exported_size(model, input_size)
     channels = model.image_shape[-1]
     calibration, held_out = split_representative_images(
         representative_images, precision, input_size, channels
@@ -165,17 +162,3 @@ def _check(outputs, input_dtype, precision):
         raise ValueError(
             f"An int8 network takes uint8 images. Received: input_dtype={input_dtype!r}"
         )
-
-
-def _only_size(model, input_size):
-    """The one size of the images, or `None` for any."""
-    built = tuple(model.image_shape[:2])
-    if None not in built:
-        if input_size not in (None, built):
-            raise ValueError(
-                f"The network is built for images of {built}. Received: input_size={input_size}"
-            )
-        return built
-    if input_size is not None and min(input_size) < 32:
-        raise ValueError(f"input_size must be at least (32, 32). Received: {input_size}")
-    return input_size

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from eseg_keras import ESeg
 from eseg_keras.export.tensorrt_network import export_tensorrt, trtexec_command
 from eseg_keras.export.tensorrt_operators import check_tensorrt_operators
 
@@ -98,6 +99,17 @@ def test_what_tensorrt_does_not_take(model, message):
 def test_bad_arguments(streets, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         export_tensorrt(streets, tmp_path / "a.onnx", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_networks_of_one_size_and_of_mixed_precision(tmp_path):
+    options = {"num_classes": 2, "min_level": 3}
+    fixed = ESeg("fused_efficientnet_s", image_shape=(64, 96, 3), **options)
+    with pytest.raises(ValueError, match=r"built for images of \(64, 96\).*\(1024, 2048\)"):
+        export_tensorrt(fixed, tmp_path / "a.onnx")
+    mixed = ESeg("fused_efficientnet_s", dtype="mixed_float16", **options)
+    with pytest.raises(ValueError, match="save_to_preset.*mixed_float16"):
+        export_tensorrt(mixed, tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
