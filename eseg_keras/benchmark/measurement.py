@@ -14,6 +14,7 @@ from eseg_keras.benchmark.artefacts import Artefacts, weights_key
 from eseg_keras.benchmark.exporting import export_missing, reason_of, timed_image, timed_network
 from eseg_keras.benchmark.machine import installed_version
 from eseg_keras.benchmark.timing import WARM_UP, timed_rounds
+from eseg_keras.export.exportable import exported_size
 from eseg_keras.models import ESeg
 from eseg_keras.models.eseg_spec import SPECS
 
@@ -84,7 +85,7 @@ def load_ways(
         The functions, and what was left out.
 
     Raises:
-        ValueError: If a preset is unknown, two have the same name, or TensorFlow runs already with
+        ValueError: If a preset is unknown or built for another size, two have the same name, or TensorFlow runs already with
             another number of threads.
     """
     names = {preset: network_name(preset) for preset in presets} | {
@@ -97,6 +98,8 @@ def load_ways(
         formats.limit_tensorflow_threads(threads)
     # First, so that an unknown one is told before anything takes time.
     trained = {preset: ESeg.from_preset(preset) for preset in presets if preset not in SPECS}
+    for model in trained.values():
+        exported_size(model, tuple(image_size))
     loaded = Loaded(image_size)
     store = Artefacts(artefacts)
     missing = {name: formats.FORMATS[name].missing() for name in format_names}

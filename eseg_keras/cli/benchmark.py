@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from eseg_keras.cli.output_paths import check_parent
+
 HELP = "time networks in every format on this machine, and recommend one for a time budget"
 EXAMPLE = [
     "eseg benchmark --preset eseg_lite_s eseg_s --image_size 512 1024 --threads 2",
@@ -113,8 +115,18 @@ def _check(args):
         # Written so that a budget of nan is refused.
         if value is not None and not value >= (1 if flag != "budget_ms" else 1e-3):
             raise ValueError(f"--{flag} must be above 0. Received: {value:g}")
+    if args.threads and args.threads > (os.cpu_count() or 1):
+        raise ValueError(
+            f"--threads must be at most {os.cpu_count()}, the processors of this machine. "
+            f"Received: {args.threads}"
+        )
     if args.output and Path(args.output).suffix not in (".csv", ".json"):
         raise ValueError(f"--output must end in .csv or .json. Received: {args.output}")
+    if args.output and Path(args.output).is_dir():
+        raise ValueError(f"{args.output} is a directory. Give a file for --output.")
+    for path in (args.output, args.artefacts and Path(args.artefacts) / "file"):
+        if path:
+            check_parent(Path(path))
     if args.preset and len(set(args.preset)) < len(args.preset):
         raise ValueError(f"--preset names a preset twice. Received: {' '.join(args.preset)}")
     if args.budget_ms and args.preset and len(args.preset) > 1:
@@ -145,10 +157,11 @@ def _presets(args):
 def _recommendation(args, rows, presets):
     if not args.budget_ms:
         return []
+    from eseg_keras.benchmark.accuracy import paper_mean_iou
     from eseg_keras.benchmark.recommendation import recommend
 
     sentences = recommend(rows, args.budget_ms).sentences()
-    if not args.model_dir:
+    if any(paper_mean_iou(preset) is not None for preset in presets):
         sentences.append(
             "Mean IoU is what the paper reports for the architecture on Cityscapes at 1024x2048; "
             "weights that reach it were not published."

@@ -8,6 +8,7 @@ from eseg_keras.cli.model_flags import (
     check_representative,
     load_model,
 )
+from eseg_keras.cli.output_paths import check_parent
 
 HELP = "write a network for a server, a phone, a GPU or a browser, and check what was written"
 EXAMPLE = [
@@ -109,7 +110,9 @@ def run(args) -> int:
         # Before the network is loaded, which takes longer.
         options["representative_images"] = read_representative_images(args.representative)
     verification = exporters[args.format](load_model(args), args.output, **options)
-    _print(Path(args.output), verification)
+    # So that "." has a name.
+    output = Path(args.output)
+    _print(output if output.name else output.resolve(), verification)
     return 0
 
 
@@ -131,12 +134,17 @@ def _check(args):
         height, width = args.input_size
         raise ValueError(f"--input_size must be at least 32 32. Received: {height} {width}")
     output = Path(args.output)
+    check_parent(output)
     if args.format == "saved_model":
         return  # Versions stand beside each other.
     if output.is_dir():
         raise ValueError(f"{output} is a directory. Give a file for --output.")
-    if output.exists() and not args.overwrite:
-        raise ValueError(f"{output} exists. Choose another --output, or give --overwrite.")
+    files = [output]
+    if args.format == "tensorrt":
+        files.append(output.with_suffix(".engine"))
+    for file in files:
+        if file.exists() and not args.overwrite:
+            raise ValueError(f"{file} exists. Choose another --output, or give --overwrite.")
 
 
 def _print(output, verification):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 
 PACKAGE = "onnxruntime-web@1.30.0"
@@ -72,9 +73,9 @@ def _read(source):
             return {
                 members[member.name]: archive.extractfile(member).read()
                 for member in archive
-                if member.name in members
+                if member.name in members and member.isfile()
             }
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise ValueError(
             f"{source} is no whole .tgz file of onnxruntime-web. {_REMEDY}."
         ) from error

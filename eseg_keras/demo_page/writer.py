@@ -81,7 +81,8 @@ def write_demo_page(
     Reference:
         [ONNX Runtime Web](https://onnxruntime.ai/docs/tutorials/web/)
     """
-    output = Path(output)
+    # A link is followed, and "." has a name.
+    output = Path(output).resolve()
     _check(model, output, long_side, overwrite)
     # Its licences come with the Python package of the same project.
     notices = importlib.resources.files(require("onnxruntime", "export"))
@@ -118,6 +119,11 @@ def _check(model, output, long_side, overwrite):
     channels = model.image_shape[-1]
     if channels != 3:
         raise ValueError(f"The page reads photos as RGB; the network takes {channels} channels.")
+    if None not in (built := tuple(model.image_shape[:2])):
+        raise ValueError(
+            f"The page takes photos of any size; the network is built for images of {built}. Build "
+            "it without image_shape."
+        )
     if long_side is not None and long_side < _SMALLEST_SIZE:
         raise ValueError(f"long_side must be at least {_SMALLEST_SIZE}. Received: {long_side}")
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):

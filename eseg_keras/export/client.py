@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from eseg_keras.data.image_files import rgb_pixels
 from eseg_keras.export.image_codec import CLASSES_KEYWORD
@@ -90,6 +90,8 @@ class Client:
             raise ValueError(
                 f"signature must be one of {', '.join(_SIGNATURES)}. Received: {signature!r}"
             )
+        if not timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds. Received: {timeout!r}")
         if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
             raise ValueError(f"jpeg_quality must be 1 to 100. Received: {jpeg_quality!r}")
         self._encoded = signature == "encoded"
@@ -131,14 +133,15 @@ class Client:
         Returns:
             One prediction an image.
         """
-        if isinstance(images, str | Path | Image.Image):
+        is_array = isinstance(images, np.ndarray) and images.ndim < 4
+        if is_array or isinstance(images, str | Path | Image.Image):
             raise ValueError("predict takes several images. Call the client itself with one.")
         images = list(images)
         if not images:
             return []
         if self._encoded:
             answer = self._transport.predict({"image_bytes": [self._file(i) for i in images]})
-            predictions = [_from_png(content) for content in answer.get("png_bytes", [])]
+            predictions = [self._from_png(file) for file in answer.get("png_bytes", [])]
         else:
             answer = self._transport.predict({"images": _stack(map(_array, images))})
             predictions = [_from_array(values) for values in next(iter(answer.values()), ())]
@@ -162,7 +165,8 @@ class Client:
     def _file(self, image):
         if isinstance(image, str | Path):
             content = _read(image)
-            if content.startswith((_JPEG, _PNG)):
+            # The server turns JPEG files as their tags say, and no others.
+            if content.startswith(_JPEG) or (content.startswith(_PNG) and not _is_turned(image)):
                 return content
         picture = _picture(image)
         file = io.BytesIO()
@@ -172,6 +176,23 @@ class Client:
         else:
             picture.convert("RGB").save(file, "JPEG", quality=self._jpeg_quality)
         return file.getvalue()
+
+    def _from_png(self, content):
+        try:
+            picture = Image.open(io.BytesIO(content))
+            label_map = np.array(picture)
+            classes = json.loads(picture.text.get(CLASSES_KEYWORD, "{}"))
+        except (OSError, SyntaxError, TypeError, AttributeError, ValueError) as error:
+            raise ServingError(
+                f"{self.url} answered with something else than PNG files: was the model exported "
+                "by eseg-keras?"
+            ) from error
+        names, palette = classes.get("class_names"), classes.get("palette")
+        return ServedPrediction(
+            label_map,
+            None if names is None else tuple(names),
+            None if palette is None else tuple(map(tuple, palette)),
+        )
 
 
 def _read(path):
@@ -188,6 +209,10 @@ def _open(path):
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as an image: {error}.") from error
     return picture
+
+
+def _is_turned(path):
+    return _open(path).getexif().get(ExifTags.Base.Orientation, 1) != 1
 
 
 def _picture(image):
@@ -226,18 +251,6 @@ def _stack(images):
             'a time, or use signature="encoded".'
         )
     return np.stack(images)
-
-
-def _from_png(content):
-    picture = Image.open(io.BytesIO(content))
-    label_map = np.array(picture)
-    classes = json.loads(picture.text.get(CLASSES_KEYWORD, "{}"))
-    names, palette = classes.get("class_names"), classes.get("palette")
-    return ServedPrediction(
-        label_map,
-        None if names is None else tuple(names),
-        None if palette is None else tuple(map(tuple, palette)),
-    )
 
 
 def _from_array(values):

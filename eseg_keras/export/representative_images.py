@@ -13,6 +13,8 @@ from eseg_keras.data.image_files import IMAGE_SUFFIXES, no_images, read_photo
 
 # Ranges settle within tens of images: more cost time and change little.
 MOST_IMAGES = 64
+# What networks take at least.
+_SMALLEST_SIDE = 32
 _STREET_IMAGES = 24
 _STREET_SIZE = (192, 384)
 
@@ -65,7 +67,7 @@ def split_representative_images(
 
     Raises:
         ValueError: If there are images for another precision, too few, or one is no image of the
-            network's channels.
+            network's channels and of 32 pixels a side or more.
     """
     if precision != "int8":
         if images is not None:
@@ -98,6 +100,11 @@ def _checked(image, size, channels):
         raise ValueError(
             f"Expected representative images of uint8 [H, W, {channels}]. Received: {image.dtype} "
             f"of shape {image.shape}"
+        )
+    if min(image.shape[:2]) < _SMALLEST_SIDE:
+        raise ValueError(
+            f"Representative images must have {_SMALLEST_SIDE} pixels a side or more. Received: "
+            f"{image.shape[0]}x{image.shape[1]}"
         )
     if size is None or image.shape[:2] == tuple(size):
         return image

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from eseg_keras.export.exportable import exported_size
 from eseg_keras.export.image_codec import MAX_SERVED_PIXELS
 from eseg_keras.export.loggers import quiet
 from eseg_keras.export.served_network import OUTPUTS
@@ -74,7 +75,8 @@ def export_saved_model(
             holds earlier versions, which stay.
         outputs: What `serving_default` answers with: `"labels"`, `"logits"` or `"probabilities"`.
         input_dtype: dtype of `images`, `"uint8"` or `"float32"`, of 0..255 either way.
-        input_size: (height, width) of `images`; by default any.
+        input_size: (height, width) of `images`; by default any, or the one that the network is
+            built for, which is then that of the files as well.
         version: Number of the version. Defaults to the one after the highest that is there.
         max_pixels: Files with more pixels are refused by `encoded` before they are decoded: a
             server's memory grows with them (eseg_lite_s takes 57 bytes a pixel). Defaults to 2^24,
@@ -109,6 +111,7 @@ def export_saved_model(
         )
     if outputs not in OUTPUTS:
         raise ValueError(f"outputs must be one of {', '.join(OUTPUTS)}. Received: {outputs!r}")
+    input_size = exported_size(model, input_size)
     height, width = input_size or _CHECKED_SIZE
     if type(max_pixels) is not int or max_pixels < height * width:
         raise ValueError(

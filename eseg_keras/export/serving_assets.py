@@ -34,8 +34,10 @@ def choose_version(directory: Path, version: int | None) -> int:
         ValueError: If it is there already, is no number from 1, or the directory holds anything
             but versions.
     """
-    if version is not None and (type(version) is not int or version < 1):
-        raise ValueError(f"version must be a whole number from 1. Received: {version!r}")
+    if version is not None and (type(version) is not int or not 1 <= version < 2**63):
+        raise ValueError(
+            f"version must be a whole number from 1 to 2^63 - 1. Received: {version!r}"
+        )
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"{directory} is a file. Expected a directory, new or of versions.")
     found = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
@@ -114,7 +116,9 @@ def write_models_config(folder: Path) -> Path:
         [Serving several models](https://www.tensorflow.org/tfx/serving/serving_config)
     """
     path = folder / MODELS_CONFIG
-    names = sorted({file.parent.parent.name for file in folder.glob("*/*/saved_model.pb")})
+    # Other directories, such as one that is half written, are no versions to TF Serving.
+    versions = [file.parent for file in folder.glob("*/*/saved_model.pb")]
+    names = sorted({version.parent.name for version in versions if version.name.isdecimal()})
     entries = "".join(_entry(name) for name in names)
     content = f"{_WRITTEN_BY}\nmodel_config_list {{\n{entries}}}\n"
     if path.exists() and not path.read_text("utf-8").startswith(_WRITTEN_BY):

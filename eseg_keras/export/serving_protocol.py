@@ -84,6 +84,9 @@ def predict_request(model: str, signature: str, inputs: dict, version: int | Non
 
     Returns:
         The message.
+
+    Raises:
+        ValueError: If an array is of another dtype.
     """
     request = messages().PredictRequest()
     request.model_spec.name = model
@@ -116,7 +119,12 @@ def _fill(tensor, value):
         shape = (len(value),)
         tensor.string_val.extend(value)
     else:
-        tensor.dtype = next(n for n, dtype in _DTYPES.items() if dtype == value.dtype.name)
+        numbers = {dtype: number for number, dtype in _DTYPES.items()}
+        if value.dtype.name not in numbers or value.dtype.kind in "SO":
+            raise ValueError(
+                f"Expected an array of uint8, int32 or float32. Received: {value.dtype}"
+            )
+        tensor.dtype = numbers[value.dtype.name]
         shape = value.shape
         tensor.tensor_content = np.ascontiguousarray(value).tobytes()
     for size in shape:

@@ -74,6 +74,9 @@ class RestTransport:
             request = urllib.request.Request(self.url, body, self._headers)
             with urllib.request.urlopen(request, timeout=self._timeout) as response:
                 answer = json.loads(response.read())["outputs"]
+            if not isinstance(answer, dict):
+                answer = {"": answer}
+            return {name: _from_json(value) for name, value in answer.items()}
         except urllib.error.HTTPError as error:
             raise ServingError(f"{self.url}: {_http_reason(error)}") from error
         except (OSError, http.client.HTTPException) as error:
@@ -86,9 +89,6 @@ class RestTransport:
             raise ServingError(
                 f"{self.url} is no TF Serving: its answer is not of :predict."
             ) from error
-        if not isinstance(answer, dict):
-            answer = {"": answer}
-        return {name: _from_json(value) for name, value in answer.items()}
 
     def close(self) -> None:
         """Do nothing: every request has a connection of its own."""
@@ -165,6 +165,8 @@ def _to_json(value):
 
 
 def _from_json(value):
+    if not isinstance(value, list):
+        raise TypeError(f"Expected a list. Received: {value!r}")
     if value and isinstance(value[0], dict):
         return [base64.b64decode(content["b64"]) for content in value]
     return np.asarray(value)

@@ -37,7 +37,9 @@ def serving_module(
     weights = _SharedWeights(tf)
     calls = {}
     for name in ("labels", "logits"):
-        calls[name] = weights.function(serving_model(model, outputs=name, input_dtype=input_dtype))
+        # Of the size that it is built for, most often any: one network for all signatures.
+        network = serving_model(model, name, input_dtype, model.image_shape[:2])
+        calls[name] = weights.function(network)
     calls["probabilities"] = lambda images: tf.nn.softmax(calls["logits"](images))
     images = tf.TensorSpec((None, *input_size, model.image_shape[-1]), input_dtype, name="images")
     functions = {
@@ -50,7 +52,12 @@ def serving_module(
     }
     if model.image_shape[-1] == 3:
         classes = classes_chunk(model.class_names, model.palette)
-        functions[ENCODED] = _of_files(tf, calls["labels"], input_dtype, classes, max_pixels)
+
+        def label(image):
+            batch = tf.ensure_shape(tf.cast(image, input_dtype)[None], (1, *model.image_shape))
+            return calls["labels"](batch)[0]
+
+        functions[ENCODED] = _of_files(tf, label, classes, max_pixels)
     module = tf.Module()
     module.weights = weights.variables()
     return module, functions
@@ -106,10 +113,10 @@ def _of_images(tf, call, name, spec):
     return tf.function(serve, input_signature=[spec], autograph=False)
 
 
-def _of_files(tf, label, input_dtype, classes, max_pixels):
+def _of_files(tf, label, classes, max_pixels):
     def serve_one(content_and_position):
         image = decode_image(*content_and_position, max_pixels)
-        label_map = label(tf.cast(image, input_dtype)[None])[0]
+        label_map = label(image)
         height, width = tf.unstack(tf.shape(label_map))
         return encode_label_map(label_map, classes), height, width
 

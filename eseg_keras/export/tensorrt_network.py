@@ -86,8 +86,13 @@ def export_tensorrt(
         )
     input_size = exported_size(model, input_size)
     check_float32(model)
-    onnx = require("onnx", "export")
     output = Path(output)
+    if output.suffix == ".engine":
+        raise ValueError(
+            f"output is the ONNX file, beside which the engine gets the ending .engine: give one "
+            f"such as {output.with_suffix('.onnx')}. Received: {output}"
+        )
+    onnx = require("onnx", "export")
     # On a GPU all logits are upsampled sooner than those that matter are found.
     served = serving_model(
         model, outputs, input_dtype, tuple(input_size), channels_first=True, short_cut=False

@@ -15,6 +15,9 @@ from eseg_keras.data import render_scene
 from eseg_keras.export.tolerances import Tolerance
 from eseg_keras.version import __version__
 
+# Fewer clear labels than this share of the pixels say nothing about the rest.
+_FEWEST_CLEAR = 0.01
+
 
 class VerificationError(ValueError):
     """An exported file does not compute what the network computes."""
@@ -108,10 +111,11 @@ class Verification:
                 f"{self.outputs} differ by up to {found:.2g}{' of their range' * of_range} "
                 f"(allowed: {allowed:g})"
             )
-        if self.clear_pixels == 0:
+        if self.clear_pixels < _FEWEST_CLEAR:
+            share = f"only {self.clear_pixels:.2%} of the pixels have" if self.clear_pixels else ""
             return (
-                "no pixel has a clear label that could be compared (a network of random weights, "
-                "perhaps: train it first)"
+                f"{share or 'no pixel has'} a clear label that could be compared (a network of "
+                "random weights, perhaps: train it first)"
             )
         if self.clear_label_agreement < limit.agreement:
             return (

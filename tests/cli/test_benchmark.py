@@ -8,6 +8,7 @@ import sys
 import keras
 import pytest
 
+from eseg_keras import ESeg
 from eseg_keras.cli import benchmark
 
 FORMATS = ["keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8"]
@@ -105,10 +106,13 @@ def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path)
     [
         (["--image_size", "16", "64"], "--image_size must be at least 32 32. Received: 16 64"),
         (["--threads", "0"], "--threads must be above 0. Received: 0"),
+        (["--threads", "40000"], "--threads must be at most "),
         (["--rounds", "0"], "--rounds must be above 0"),
         (["--budget_ms", "-5"], "--budget_ms must be above 0. Received: -5"),
         (["--budget_ms", "nan"], "--budget_ms must be above 0"),
         (["--output", "times.txt"], "--output must end in .csv or .json"),
+        (["--output", f"{__file__}/times.csv"], "test_benchmark.py is no folder"),
+        (["--artefacts", __file__], "test_benchmark.py is no folder"),
         (["--preset", "eseg_s", "eseg_s"], "names a preset twice"),
         (["--preset", "eseg_s", "mine", "--budget_ms", "5"], "there is none of mine"),
         (["--preset", "eseg_x", "--format", "onnx"], "Unknown preset 'eseg_x'"),
@@ -119,6 +123,14 @@ def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path)
 def test_mistakes(eseg, flags, message):
     status, out, err = eseg("benchmark", *flags)
     assert (status, out) == (2, "") and message in err
+
+
+def test_a_network_of_another_size(eseg, tmp_path):
+    model = ESeg.from_preset("eseg_lite_s_streets", image_shape=(64, 96, 3))
+    model.save_to_preset(tmp_path / "fixed")
+    flags = ["--preset", tmp_path / "fixed", "--image_size", 64, 64, "--format", "onnx"]
+    status, _, err = eseg("benchmark", *flags)
+    assert status == 2 and "built for images of (64, 96)" in err and err.count("\n") == 1
 
 
 def test_the_formats_are_those_of_the_package():

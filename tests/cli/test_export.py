@@ -110,6 +110,16 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         assert status == 2, flags
         assert message in err and err.count("\n") == 1
         assert not output.exists()
+    (tmp_path / "file.engine").touch()
+    for output, flags, message in [
+        (tmp_path / "file.engine" / "net", ["onnx"], "file.engine is no folder"),
+        (tmp_path / "file.engine" / "new" / "net", ["saved_model"], "file.engine is no folder"),
+        (tmp_path / "file.onnx", ["tensorrt"], "file.engine exists"),
+        (tmp_path / "new.engine", ["tensorrt"], "the engine gets the ending .engine"),
+    ]:
+        status, _, err = eseg("export", *STREETS, "--output", output, "--format", *flags)
+        assert status == 2 and message in err and err.count("\n") == 1, err
+    (tmp_path / "file.engine").unlink()
     status, _, err = eseg("export", *STREETS, "--format", "onnx", "--output", tmp_path / "empty")
     assert status == 2 and "is a directory" in err
     shutil.rmtree(tmp_path / "empty")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from eseg_keras import ESeg
-from eseg_keras.demo_page import browser_runtime, write_demo_page
+from eseg_keras.demo_page import browser_runtime, write_demo_page, writer
 from eseg_keras.demo_page.browser_runtime import SCRIPT, WASM, read_runtime
 from eseg_keras.demo_page.examples import write_examples
 
@@ -41,6 +41,16 @@ def test_a_runtime_that_is_not_the_right_one_is_refused(tmp_path):
     (tmp_path / "b.tgz").write_bytes((tmp_path / "a.tgz").read_bytes()[:60])
     with pytest.raises(ValueError, match="no whole .tgz"):
         read_runtime(tmp_path / "b.tgz")
+    content = bytearray((tmp_path / "a.tgz").read_bytes())
+    content[20:] = bytes(255 - value for value in content[20:])
+    (tmp_path / "b.tgz").write_bytes(content)
+    with pytest.raises(ValueError, match="no whole .tgz"):
+        read_runtime(tmp_path / "b.tgz")
+    (tmp_path / "other" / "dist" / WASM).mkdir(parents=True)
+    with tarfile.open(tmp_path / "d.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "other", "package")
+    with pytest.raises(ValueError, match="holds no "):
+        read_runtime(tmp_path / "d.tgz")
     with pytest.raises(ValueError, match="There is no file or folder"):
         read_runtime(tmp_path / "c.tgz")
 
@@ -118,12 +128,36 @@ def test_nothing_but_a_page_is_replaced(untrained, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.txt", "page"]
 
 
+def test_the_folder_may_be_here_or_a_link(untrained, tmp_path, monkeypatch):
+    outputs = []
+
+    class Stop(Exception):
+        pass
+
+    def stop(output):
+        outputs.append(output)
+        raise Stop
+
+    monkeypatch.setattr(writer, "temporary_output", stop)
+    monkeypatch.setattr(writer, "read_runtime", lambda source: {})
+    (tmp_path / "page").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "page")
+    monkeypatch.chdir(tmp_path / "page")
+    for output in (".", tmp_path / "link"):
+        with pytest.raises(Stop):
+            write_demo_page(untrained, output)
+    assert outputs == [tmp_path / "page"] * 2
+
+
 def test_arguments_are_checked_first(untrained, tmp_path):
     with pytest.raises(ValueError, match="long_side must be at least 32"):
         write_demo_page(untrained, tmp_path / "page", long_side=8)
     deep = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, image_shape=(None, None, 4))
     with pytest.raises(ValueError, match="takes 4 channels"):
         write_demo_page(deep, tmp_path / "page")
+    fixed = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, image_shape=(64, 96, 3))
+    with pytest.raises(ValueError, match=r"built for images of \(64, 96\)"):
+        write_demo_page(fixed, tmp_path / "page")
     assert list(tmp_path.iterdir()) == []
 
 

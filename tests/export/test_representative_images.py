@@ -56,6 +56,7 @@ def test_what_cannot_be_used_is_told(tmp_path):
         ([image] * 3, "at least 4 representative images"),
         ([image, image[..., :1]], r"uint8 \[H, W, 3\]. Received: uint8 of shape \(40, 50, 1\)"),
         ([image / 255], "Received: float64"),
+        ([image[:31]] * 4, "32 pixels a side or more. Received: 31x50"),
     ]:
         with pytest.raises(ValueError, match=message):
             split_representative_images(images, "int8", None, 3)

@@ -1,5 +1,6 @@
 """What a comparison says of right, of slightly and of plainly wrong artefacts."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -162,6 +163,14 @@ def test_labels_that_say_nothing_do_not_pass():
     assert verification.label_agreement == 1 and not verification.passed
     with pytest.raises(VerificationError, match="no pixel has a clear label"):
         verification.check()
+
+
+def test_a_single_clear_pixel_does_not_pass(images, compare):
+    verification = compare(lambda images: np.zeros((1, *SIZE), "uint8"))
+    few = dataclasses.replace(verification, clear_pixels=0.009, clear_label_agreement=1.0)
+    with pytest.raises(VerificationError, match="only 0.90% of the pixels have a clear label"):
+        few.check()
+    assert dataclasses.replace(few, clear_pixels=0.02).passed
 
 
 def test_averaged_weights_are_the_reference():

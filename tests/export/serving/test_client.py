@@ -81,6 +81,10 @@ def test_what_can_be_sent(connect, scene, tmp_path, file_of):
         label_map = client(sent).label_map
         assert label_map.shape == expected.shape
         assert (label_map == expected).mean() > 0.98
+    # PNG files have such tags as well, though servers do not read them.
+    png = tmp_path / "turned.png"
+    png.write_bytes(file_of(np.rot90(image), "PNG", exif=tags))
+    np.testing.assert_array_equal(client(png).label_map, expected)
     grey = image[..., 1]
     np.testing.assert_array_equal(
         client(grey).label_map, client(np.stack([grey] * 3, axis=-1)).label_map
@@ -186,6 +190,28 @@ def test_another_server(server, scene):
         Client(server.grpc, NAME)(scene(0, 40, 40))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"outputs": 3},
+        {"outputs": {"png_bytes": 3}},
+        {"outputs": {"png_bytes": [{"x": "a"}]}},
+        {"outputs": {"png_bytes": [{"b64": "a"}]}},
+        {"outputs": {"png_bytes": [{"b64": "abcd"}]}},
+        {"outputs": {"png_bytes": ["abcd"]}},
+        {"outputs": {"png_bytes": []}},
+        {"outputs": [[1, 2], [3]]},
+        [],
+    ],
+    ids=str,
+)
+def test_answers_that_make_no_sense(answer, monkeypatch, scene):
+    body = io.BytesIO(json.dumps(answer).encode())
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: body)
+    with pytest.raises(ServingError, match="localhost:1/v1/models/streets:predict"):
+        Client("localhost:1", NAME)(scene(0, 40, 40))
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_headers(protocol, connect, server, scene):
     connect(protocol, headers={"Authorization": "Bearer x"})(scene(0, 40, 40))
@@ -198,12 +224,17 @@ def test_wrong_arguments(connect, tmp_path, scene):
         ({"protocol": "http"}, "'rest' or 'grpc'"),
         ({"signature": "labels"}, "must be one of encoded"),
         ({"jpeg_quality": 0}, "1 to 100"),
+        ({"timeout": -1}, "above 0 seconds. Received: -1"),
     ):
         with pytest.raises(ValueError, match=message):
             Client("localhost:1", NAME, **options)
     client = Client("localhost:1", NAME)
     with pytest.raises(ValueError, match="Call the client itself"):
         client.predict(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="Call the client itself"):
+        client.predict(scene(0, 40, 40))
+    with pytest.raises(ValueError, match="uint8, int32 or float32. Received: float64"):
+        connect("grpc", signature="logits")(np.zeros((40, 40, 3)))
     with pytest.raises(ValueError, match=r"float64 of shape \(40, 40, 3\)"):
         client(np.zeros((40, 40, 3)))
     with pytest.raises(ValueError, match="nothing.bmp cannot be read"):

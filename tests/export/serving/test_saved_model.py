@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from eseg_keras import ESeg
 from eseg_keras.export.saved_model import export_saved_model
 from eseg_keras.export.verification import VerificationError
 
@@ -190,6 +191,20 @@ def test_the_next_version_of_another_kind(tmp_path, small_model, run_c_api, scen
     expected = tf.nn.softmax(model(image[None], training=False))
     np.testing.assert_allclose(right["probabilities"], expected, atol=1e-4)
     assert "not compatible with expected shape [?,64,96,3]" in wrong
+
+
+def test_a_network_of_one_size(tmp_path, run_c_api, scene, file_of):
+    model = ESeg.from_preset("eseg_lite_s_streets", image_shape=(64, 96, 3))
+    output = tmp_path / "fixed"
+    assert set(export_saved_model(model, output).sizes) == {(64, 96)}
+    with pytest.raises(ValueError, match=r"built for images of \(64, 96\)"):
+        export_saved_model(model, output, input_size=(96, 160))
+    files = [file_of(scene(0, *size), "PNG") for size in ((64, 96), (96, 64))]
+    right, wrong = run_c_api(
+        output / "1", [("encoded", {"image_bytes": [file]}) for file in files], tmp_path
+    )
+    assert right["height"].tolist() == [64]
+    assert "compatible" in wrong
 
 
 def test_what_computes_something_else_is_not_written(tmp_path, small_model, monkeypatch):

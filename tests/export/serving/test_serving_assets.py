@@ -46,7 +46,7 @@ def test_a_file_is_no_directory(tmp_path):
         choose_version(tmp_path / "model", None)
 
 
-@pytest.mark.parametrize("version", [0, -1, 1.0, "1", True])
+@pytest.mark.parametrize("version", [0, -1, 1.0, "1", True, 2**63])
 def test_numbers_that_are_no_versions(version, tmp_path):
     with pytest.raises(ValueError, match="whole number from 1"):
         choose_version(tmp_path, version)
@@ -65,7 +65,10 @@ def test_models_config_names_every_model(tmp_path):
     for name in ("streets", 'a "b" \\ é', "streets/2/.."):
         (tmp_path / name / "1").mkdir(parents=True, exist_ok=True)
         (tmp_path / name / "1" / "saved_model.pb").touch()
-    (tmp_path / "data").mkdir()
+    # No version of a model: the rest of one that was killed, and somebody else's.
+    for folder in ("half/.1.tmp", "other/export"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "saved_model.pb").touch()
     path = write_models_config(tmp_path)
     assert path == tmp_path / "models.config"
     assert parsed(path) == [
