@@ -85,8 +85,8 @@ def load_ways(
         The functions, and what was left out.
 
     Raises:
-        ValueError: If a preset is unknown or built for another size, two have the same name, or TensorFlow runs already with
-            another number of threads.
+        ValueError: If a preset is unknown or built for another size, two have the same name, or
+            TensorFlow runs already with another number of threads.
     """
     names = {preset: network_name(preset) for preset in presets} | {
         path: Path(path).stem for path in against
