@@ -32,7 +32,7 @@ def export_tensorrt(
     *,
     outputs: str = "labels",
     input_dtype: str = "uint8",
-    input_size: tuple[int, int] = PAPER_SIZE,
+    input_size: tuple[int, int] | None = None,
     precision: str = "fp32",
 ) -> Verification:
     """Write a model as an ONNX file for TensorRT, and the command that builds and times an engine.
@@ -49,7 +49,8 @@ def export_tensorrt(
         outputs: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             float32 [1, H, W, num_classes].
         input_dtype: dtype of the image, `"uint8"` or `"float32"`, of 0..255 either way.
-        input_size: (height, width) of the image. Defaults to (1024, 2048).
+        input_size: (height, width) of the image. Defaults to the one that the network is built
+            for, or (1024, 2048), the paper's.
         precision: `"fp32"`, or `"fp16"` for half precision between the scaled image and the last
             upsampling.
 
@@ -79,12 +80,7 @@ def export_tensorrt(
         raise ValueError(
             f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
         )
-    if input_size is None or min(input_size) < 32:
-        raise ValueError(
-            "TensorRT needs one size: input_size must be (height, width), each from 32 up. "
-            f"Received: {input_size}"
-        )
-    input_size = exported_size(model, input_size)
+    input_size = exported_size(model, input_size) or PAPER_SIZE
     check_float32(model)
     output = Path(output)
     if output.suffix == ".engine":
