@@ -1,11 +1,14 @@
 """`eseg demo-page`."""
 
+from pathlib import Path
+
 from eseg_keras.cli.model_flags import (
     add_representative_argument,
     add_weights_arguments,
     check_representative,
     load_model,
 )
+from eseg_keras.cli.output_paths import check_parent
 
 HELP = "write a static page that runs a network inside the browser"
 EXAMPLE = [
@@ -61,6 +64,7 @@ def run(args) -> int:
     from eseg_keras.training.run_files import read_config
 
     check_representative(args)
+    check_parent(Path(args.output))
     options = {"precision": args.precision}
     if args.title is not None:
         options["title"] = args.title

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from eseg_keras.cli.model_flags import add_model_arguments, load_model
+from eseg_keras.cli.output_paths import check_parent
 from eseg_keras.cli.predictor_flags import (
     add_predictor_arguments,
     describe_view,
@@ -146,6 +147,9 @@ def _experiment(args):
 
 def _check_outputs(args, has_labels):
     """Refuse outputs that cannot be written, before anything takes time."""
+    for path in (args.output, args.report, args.submission):
+        if path:
+            check_parent(Path(path))
     if args.output:
         from eseg_keras.evaluation.score_files import check_suffix
 

@@ -13,6 +13,7 @@ import numpy as np
 from eseg_keras.demo_page.browser_runtime import SCRIPT, WASM, read_runtime
 from eseg_keras.demo_page.examples import write_examples
 from eseg_keras.export.artefact_files import temporary_output
+from eseg_keras.export.exportable import SMALLEST_SIDE
 from eseg_keras.export.onnx_network import export_onnx
 from eseg_keras.export.verification import Verification
 from eseg_keras.optional import require
@@ -23,7 +24,6 @@ TITLE = "Semantic segmentation in your browser"
 # Pixels of the longer side to choose from, besides the photo's own.
 _SIZES = (512, 1024)
 _USUAL_SIZE = 512
-_SMALLEST_SIZE = 32
 
 
 def write_demo_page(
@@ -124,8 +124,8 @@ def _check(model, output, long_side, overwrite):
             f"The page takes photos of any size; the network is built for images of {built}. Build "
             "it without image_shape."
         )
-    if long_side is not None and long_side < _SMALLEST_SIZE:
-        raise ValueError(f"long_side must be at least {_SMALLEST_SIZE}. Received: {long_side}")
+    if long_side is not None and long_side < SMALLEST_SIDE:
+        raise ValueError(f"long_side must be at least {SMALLEST_SIDE}. Received: {long_side}")
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not (output / "model" / "model.json").is_file():

@@ -2,6 +2,9 @@
 
 import keras
 
+# Pixels a side that every network takes.
+SMALLEST_SIDE = 32
+
 
 def check_float32(model: keras.Model) -> None:
     """Refuse a network that computes in less than float32: a file's own precision does that.
@@ -39,6 +42,8 @@ def exported_size(model: keras.Model, input_size: tuple[int, int] | None) -> tup
                 f"The network is built for images of {built}. Received: input_size={input_size}"
             )
         return built
-    if input_size is not None and min(input_size) < 32:
-        raise ValueError(f"input_size must be at least (32, 32). Received: {input_size}")
+    if input_size is not None and min(input_size) < SMALLEST_SIDE:
+        raise ValueError(
+            f"input_size must be at least {(SMALLEST_SIDE, SMALLEST_SIDE)}. Received: {input_size}"
+        )
     return input_size

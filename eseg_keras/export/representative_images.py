@@ -10,11 +10,10 @@ from PIL import Image
 
 from eseg_keras.data import render_scene
 from eseg_keras.data.image_files import IMAGE_SUFFIXES, no_images, read_photo
+from eseg_keras.export.exportable import SMALLEST_SIDE
 
 # Ranges settle within tens of images: more cost time and change little.
 MOST_IMAGES = 64
-# What networks take at least.
-_SMALLEST_SIDE = 32
 _STREET_IMAGES = 24
 _STREET_SIZE = (192, 384)
 
@@ -101,9 +100,9 @@ def _checked(image, size, channels):
             f"Expected representative images of uint8 [H, W, {channels}]. Received: {image.dtype} "
             f"of shape {image.shape}"
         )
-    if min(image.shape[:2]) < _SMALLEST_SIDE:
+    if min(image.shape[:2]) < SMALLEST_SIDE:
         raise ValueError(
-            f"Representative images must have {_SMALLEST_SIDE} pixels a side or more. Received: "
+            f"Representative images must have {SMALLEST_SIDE} pixels a side or more. Received: "
             f"{image.shape[0]}x{image.shape[1]}"
         )
     if size is None or image.shape[:2] == tuple(size):
