@@ -6,7 +6,10 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import contextlib
 import gc
+import pty
+import threading
 
 import keras
 import pytest
@@ -18,3 +21,31 @@ def clear_keras():
     yield
     keras.utils.clear_session()
     gc.collect()
+
+
+class Terminal:
+    """A terminal that is read all the while: a full one would stop whoever writes to it."""
+
+    def __init__(self):
+        self._leader, self.follower = pty.openpty()
+        self._chunks = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        # The end is an error on Linux and no bytes elsewhere.
+        with contextlib.suppress(OSError):
+            while chunk := os.read(self._leader, 1 << 16):
+                self._chunks.append(chunk)
+
+    def end(self):
+        """Close it and return all that was written to it."""
+        os.close(self.follower)
+        self._reader.join()
+        os.close(self._leader)
+        return b"".join(self._chunks).decode()
+
+
+@pytest.fixture
+def terminal():
+    return Terminal()

@@ -1,5 +1,4 @@
 import os
-import pty
 import subprocess
 import sys
 
@@ -140,13 +139,16 @@ def test_other_options_in_the_same_folder_are_refused(eseg, preset, scenes, tmp_
 
 
 @pytest.mark.slow
-def test_a_terminal_shows_a_bar(preset, scenes, tmp_path):
-    reader, terminal = pty.openpty()
+def test_a_terminal_shows_a_bar(preset, scenes, tmp_path, terminal):
     command = [sys.executable, "-m", "eseg_keras.cli.main", "predict", scenes / "images"]
     command += ["--preset", preset, "--output", tmp_path / "out"]
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, env=environment)
-    os.close(terminal)
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=terminal.follower,
+        env=os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"},
+    )
+    shown = terminal.end()
     assert done.returncode == 0
     assert done.stdout.decode() == f"2 files predicted: {tmp_path / 'out'}\n"
-    assert "Predicting" in os.read(reader, 1 << 16).decode()
+    assert "Predicting" in shown
