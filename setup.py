@@ -36,6 +36,11 @@ VIDEO = "av>=17"
 
 EXPORT = ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.27", "ai-edge-litert>=2.0"]
 
+# Engines for NVIDIA's GPUs: for the one at hand, or for all from Ampere on, and what runs them.
+CUDA_BINDINGS = "cuda-bindings>=12.6"
+TENSORRT = ["tensorrt>=10.3", CUDA_BINDINGS]
+TENSORRT_RTX = ["tensorrt-rtx>=1.4", CUDA_BINDINGS]
+
 # The gRPC client; REST needs nothing.
 SERVING = ["grpcio>=1.60", "protobuf>=5"]
 
@@ -49,6 +54,8 @@ EXTRAS = {
     "data": DATA,
     "export": EXPORT,
     "serving": SERVING,
+    "tensorrt": TENSORRT,
+    "tensorrt-rtx": TENSORRT_RTX,
     "hub": ["huggingface_hub>=0.34"],
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
@@ -71,6 +78,8 @@ EXTRAS = {
         "pytest-xdist>=3.6",
         "ruff>=0.12",
         "setuptools>=70",
+        # It builds engines without a GPU.
+        *(f"{package}; sys_platform == 'linux'" for package in TENSORRT_RTX),
         "wheel>=0.43",
     ],
 }

@@ -1,6 +1,5 @@
 """TensorRT: networks for NVIDIA GPUs, of one size and one image at a time."""
 
-import importlib.util
 import json
 import logging
 import os
@@ -8,12 +7,20 @@ import shlex
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from eseg_keras.export.artefact_files import temporary_output
 from eseg_keras.export.exportable import check_float32, exported_size
 from eseg_keras.export.loggers import quiet
 from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.served_network import serving_model
+from eseg_keras.export.tensorrt_engine import (
+    EngineRunner,
+    build_engine,
+    gpu_name,
+    installed_tensorrt,
+    title,
+)
 from eseg_keras.export.tensorrt_operators import check_tensorrt_operators
 from eseg_keras.export.tolerances import TOLERANCES
 from eseg_keras.export.verification import Verification, held_out_images, verify
@@ -40,8 +47,12 @@ def export_tensorrt(
     The file takes one image of one size, the protocol of the paper's speeds, and holds only what
     TensorRT supports. Its precision is written into it, as TensorRT's strongly typed networks ask
     for. It is checked in ONNX Runtime. `OUTPUT.trtexec.json` tells the command, whose `Throughput`
-    is frames a second. Where TensorRT is installed, the engine is built as well: the file's name
-    with the ending `.engine`, for this GPU and this version of TensorRT alone.
+    is frames a second.
+
+    Where TensorRT or TensorRT for RTX is installed, the engine is built as well: the file's name
+    with the ending `.engine`, for this version alone. That of TensorRT is for this GPU, that of
+    TensorRT for RTX for any from Ampere on, and built without one as well. Where there is a GPU,
+    the engine is run on it, compared with the model and timed: `NAME.engine.json`.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend.
@@ -55,12 +66,13 @@ def export_tensorrt(
             upsampling.
 
     Returns:
-        The comparison with the model.
+        The comparison of the ONNX file with the model.
 
     Raises:
         ValueError: If an argument is none of those above, or TensorRT does not support the network.
-        VerificationError: If the file does not compute what the model computes. Then nothing is
-            written.
+        ImportError: If TensorRT is installed, but not `cuda-bindings`, by which engines are run.
+        VerificationError: If the file, or the engine, does not compute what the model computes.
+            Then nothing is written.
 
     Example:
 
@@ -89,6 +101,9 @@ def export_tensorrt(
             f"such as {output.with_suffix('.onnx')}. Received: {output}"
         )
     onnx = require("onnx", "export")
+    trt = installed_tensorrt()
+    # Asked for now, and not after minutes.
+    cuda = trt and require("cuda.bindings.runtime", trt.__name__.replace("_", "-"))
     # On a GPU all logits are upsampled sooner than those that matter are found.
     served = serving_model(
         model, outputs, input_dtype, tuple(input_size), channels_first=True, short_cut=False
@@ -99,22 +114,25 @@ def export_tensorrt(
     if precision == "fp16":
         converted = _half_precision(converted)
     check_tensorrt_operators(converted)
+    images = held_out_images(2, tuple(input_size), model.image_shape[-1])
+    tolerance = TOLERANCES[PRECISIONS[precision]]
+
+    def compare(run, package):
+        found = verify(run, model, images, outputs=outputs, tolerance=tolerance, package=package)
+        found.check()
+        return found
+
     with temporary_output(output) as temporary:
         onnx.save(converted, temporary)
-        verification = verify(
-            onnx_runner(temporary),
-            model,
-            held_out_images(2, tuple(input_size), model.image_shape[-1]),
-            outputs=outputs,
-            tolerance=TOLERANCES[PRECISIONS[precision]],
-            package="onnxruntime",
-        )
-        verification.check()
+        verification = compare(onnx_runner(temporary), "onnxruntime")
+        if trt is not None:
+            _write_engine(trt, cuda, temporary.read_bytes(), output, precision, compare)
         verification.write(output)
-        _write_command(output, precision)
+        command = trtexec_command(output.name, precision)
+        content = {"command": shlex.join(command), "frames_per_second": "Throughput, in qps"}
+        _write_json(output.with_name(f"{output.name}.trtexec.json"), content)
         temporary.replace(output)
-    if importlib.util.find_spec("tensorrt") is not None:
-        _build_engine(output, precision)
+    _log.warning("TensorRT's own tool builds and times an engine by: %s", shlex.join(command))
     return verification
 
 
@@ -141,14 +159,10 @@ def trtexec_command(path: str | os.PathLike, precision: str) -> list[str]:
     return command + ["--noTF32"] * (precision == "fp32")
 
 
-def _write_command(output, precision):
-    command = trtexec_command(output.name, precision)
-    path = output.with_name(f"{output.name}.trtexec.json")
+def _write_json(path, content):
     temporary = path.with_name(f".{path.name}.tmp")
-    content = {"command": shlex.join(command), "frames_per_second": "Throughput, in qps"}
     temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     temporary.replace(path)
-    _log.warning("Build and time the engine beside %s by: %s", output.name, shlex.join(command))
 
 
 def _cast_first(graph):
@@ -179,21 +193,28 @@ def _is_at_an_end(name):
     return any(part in name for part in ("/image_scaling", "/upsample", "/cell_argmax", "Softmax"))
 
 
-def _build_engine(path, precision):
-    trt = require("tensorrt", "export")
-    logger = trt.Logger(trt.Logger.WARNING)
-    builder = trt.Builder(logger)
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, logger)
-    if not parser.parse(path.read_bytes()):
-        reasons = [str(parser.get_error(index)) for index in range(parser.num_errors)]
-        raise ValueError(f"TensorRT {trt.__version__} refuses {path}: {'; '.join(reasons)}")
-    config = builder.create_builder_config()
-    if precision == "fp32":
-        config.clear_flag(trt.BuilderFlag.TF32)
-    engine = builder.build_serialized_network(network, config)
-    if engine is None:
-        raise ValueError(f"TensorRT {trt.__version__} built no engine of {path}: see its messages.")
-    with temporary_output(path.with_suffix(".engine")) as temporary:
+def _write_engine(trt, cuda, onnx_file, output, precision, compare):
+    gpu = gpu_name(cuda)
+    if gpu is None and trt.__name__ == "tensorrt":
+        _log.warning("No engine was built: there is no GPU here, and %s needs one.", title(trt))
+        return
+    engine = build_engine(trt, onnx_file, precision)
+    path = output.with_suffix(".engine")
+    report = {"built_by": title(trt), "precision": precision, "gpu": gpu}
+    if gpu is None:
+        _log.warning("%s was built by %s. It was not run: no GPU.", path.name, title(trt))
+    else:
+        with EngineRunner(trt, cuda, engine) as runner:
+            report["verification"] = compare(runner, trt.__name__).as_dict()
+            times = runner.times()
+        seconds = float(np.median(times))
+        report |= {"median_ms": 1000 * seconds, "frames_per_second": 1 / seconds}
+        _log.warning(
+            "%s was built by %s, computes what the network computes, and takes %.2f ms an image on "
+            "%s: %.0f frames a second.",
+            *(path.name, title(trt), 1000 * seconds, gpu, 1 / seconds),
+        )
+    with temporary_output(path) as temporary:
         temporary.write_bytes(engine)
-        temporary.replace(path.with_suffix(".engine"))
+        temporary.replace(path)
+    _write_json(path.with_name(f"{path.name}.json"), report)

@@ -1,6 +1,7 @@
 """Proof that an exported file computes what the network computes, before anyone relies on it."""
 
 import dataclasses
+import importlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -168,8 +169,7 @@ def verify(
         images: uint8 arrays [H, W, C], of one or several sizes.
         outputs: `"labels"`, `"logits"` or `"probabilities"`: what `run` returns.
         tolerance: How far the file may be from the network; one of `TOLERANCES`.
-        package: Name of the package that is the runtime, such as `"onnxruntime"`; `"tensorflow"`
-            means `tensorflow-cpu`, too.
+        package: Name of the package that is the runtime, such as `"onnxruntime"`, or of its module.
         threads: Number of threads that it runs on, if one was set.
 
     Returns:
@@ -269,5 +269,5 @@ def _version(package):
     try:
         return version(package)
     except PackageNotFoundError:
-        # TensorFlow without a GPU is another package.
-        return version(f"{package}-cpu")
+        # A module may come in packages of other names, such as TensorFlow without a GPU.
+        return importlib.import_module(package).__version__

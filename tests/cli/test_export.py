@@ -59,7 +59,8 @@ def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, tmp_path):
     ],
     ids=lambda value: value[1] if "--format" in value else "",
 )
-def test_other_formats(eseg, tmp_path, flags, files):
+def test_other_formats(eseg, tmp_path, flags, files, monkeypatch):
+    monkeypatch.setattr("eseg_keras.export.tensorrt_network.installed_tensorrt", lambda: None)
     output = tmp_path / "new" / "net"
     status, out, err = eseg("export", *STREETS, *flags, "--output", output)
     assert status == 0, err

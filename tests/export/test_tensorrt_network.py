@@ -4,11 +4,17 @@ import json
 
 import pytest
 
+from eseg_keras.export import tensorrt_network
 from eseg_keras.export.tensorrt_network import export_tensorrt, trtexec_command
 from eseg_keras.export.tensorrt_operators import check_tensorrt_operators
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch):
+    monkeypatch.setattr(tensorrt_network, "installed_tensorrt", lambda: None)
 
 
 def graph(*nodes, shape=(1, 4, 6, 8), kind="FLOAT", out_kind=None, opset=17):
