@@ -65,9 +65,10 @@ def test_an_engine_is_built_without_a_gpu(streets, tmp_path, rtx, caplog, output
 @pytest.mark.parametrize("preset", ["eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l"])
 def test_an_engine_of_every_preset(small_model, tmp_path, rtx, preset, precision):
     model = small_model(preset)
-    export_tensorrt(
+    verification = export_tensorrt(
         model, tmp_path / "a.onnx", outputs="logits", input_size=SIZE, precision=precision
     )
+    assert verification.relative_difference < {"fp32": 1e-5, "fp16": 0.02}[precision]
     assert (tmp_path / "a.engine").stat().st_size > 2 * model.count_params()
 
 

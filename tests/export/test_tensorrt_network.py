@@ -55,15 +55,6 @@ def test_logits_at_an_odd_size(streets, tmp_path):
     assert verification.relative_difference < 1e-5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", ["eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l"])
-def test_operators_of_every_preset(small_model, tmp_path, preset):
-    verification = export_tensorrt(
-        small_model(preset), tmp_path / "a.onnx", outputs="logits", input_size=(64, 96)
-    )
-    assert verification.relative_difference < 1e-5
-
-
 def test_what_tensorrt_takes():
     check_tensorrt_operators(graph(node("Relu", ["x"], ["y"])))
     check_tensorrt_operators(
