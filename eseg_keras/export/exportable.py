@@ -6,20 +6,39 @@ import keras
 SMALLEST_SIDE = 32
 
 
-def check_float32(model: keras.Model) -> None:
-    """Refuse a network that computes in less than float32: a file's own precision does that.
+def in_float32(model: keras.Model) -> keras.Model:
+    """Return a network as it computes in float32: how precise a file is, its own options say.
 
     Args:
-        model: An `ESeg` model.
+        model: An `ESeg` model of any dtype policy.
 
-    Raises:
-        ValueError: If its dtype policy is another one.
+    Returns:
+        The model itself if it computes in float32; else one with its weights, averaged ones where
+        it has them, that does.
+
+    Example:
+
+    >>> import eseg_keras
+    >>> from eseg_keras.export.exportable import in_float32
+    >>> options = dict(encoder="fused_efficientnet_s", num_classes=2, min_level=3)
+    >>> model = eseg_keras.ESeg(**options, dtype="mixed_bfloat16")
+    >>> in_float32(model).dtype_policy.name
+    'float32'
     """
-    if model.dtype_policy.name != "float32":
-        raise ValueError(
-            "A network that computes in float32 is needed: save this one by save_to_preset and "
-            f"load that. Received: dtype policy {model.dtype_policy.name!r}"
+    if model.dtype_policy.name == "float32":
+        return model
+    config = model.get_config() | {"dtype": "float32"}
+    if model.encoder_name is None:
+        config["encoder"] = keras.models.clone_model(
+            model.encoder, clone_function=_layer_in_float32
         )
+    twin = type(model).from_config(config)
+    twin.copy_weights(model)
+    return twin
+
+
+def _layer_in_float32(layer):
+    return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
 
 
 def exported_size(model: keras.Model, input_size: tuple[int, int] | None) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from eseg_keras.export.artefact_files import temporary_output
-from eseg_keras.export.exportable import check_float32, exported_size
+from eseg_keras.export.exportable import exported_size, in_float32
 from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.onnx_int8 import quantize_onnx
 from eseg_keras.export.representative_images import split_representative_images
@@ -39,7 +39,7 @@ def export_onnx(
     `OUTPUT.verification.json` is written beside it.
 
     Args:
-        model: An `ESeg` model, on the TensorFlow backend.
+        model: An `ESeg` model, on the TensorFlow backend. Its dtype policy is of no account.
         output: The file, such as `"streets.onnx"`.
         outputs: `"labels"` for uint8 label maps [B, H, W], `"logits"` or `"probabilities"` for
             float32 [B, H, W, num_classes].
@@ -83,7 +83,7 @@ def export_onnx(
     input_size = exported_size(model, input_size)
     if opset not in range(13, 19):
         raise ValueError(f"opset must be from 13 to 18. Received: {opset}")
-    check_float32(model)
+    model = in_float32(model)
     onnx = require("onnx", "export")
     channels = model.image_shape[-1]
     calibration, held_out = split_representative_images(

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from eseg_keras.export.exportable import exported_size
+from eseg_keras.export.exportable import exported_size, in_float32
 from eseg_keras.export.image_codec import MAX_SERVED_PIXELS
 from eseg_keras.export.loggers import quiet
 from eseg_keras.export.served_network import OUTPUTS
@@ -70,7 +70,8 @@ def export_saved_model(
     An empty batch, or a file that cannot be decoded, is an error of its request alone.
 
     Args:
-        model: An `ESeg` model, on the TensorFlow backend.
+        model: An `ESeg` model, on the TensorFlow backend. Whatever its dtype policy, the file is of
+            the network in float32.
         output: Directory of the model; its name becomes the model's on the server. It is new, or
             holds earlier versions, which stay.
         outputs: What `serving_default` answers with: `"labels"`, `"logits"` or `"probabilities"`.
@@ -120,6 +121,7 @@ def export_saved_model(
         )
     output = Path(output).resolve()
     version = choose_version(output, version)
+    model = in_float32(model)
     size = input_size or (None, None)
     module, functions = serving_module(model, outputs, input_dtype, tuple(size), max_pixels)
     with _removed_if_empty(output), NewDirectory(output / str(version)) as directory:

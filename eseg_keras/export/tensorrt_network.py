@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from eseg_keras.export.artefact_files import temporary_output
-from eseg_keras.export.exportable import check_float32, exported_size
+from eseg_keras.export.exportable import exported_size, in_float32
 from eseg_keras.export.loggers import quiet
 from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.served_network import serving_model
@@ -55,7 +55,7 @@ def export_tensorrt(
     the engine is run on it, compared with the model and timed: `NAME.engine.json`.
 
     Args:
-        model: An `ESeg` model, on the TensorFlow backend.
+        model: An `ESeg` model, on the TensorFlow backend. Its dtype policy is of no account.
         output: The file, such as `"streets.onnx"`; replaced if it exists.
         outputs: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             float32 [1, H, W, num_classes].
@@ -93,7 +93,7 @@ def export_tensorrt(
             f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
         )
     input_size = exported_size(model, input_size) or PAPER_SIZE
-    check_float32(model)
+    model = in_float32(model)
     output = Path(output)
     if output.suffix == ".engine":
         raise ValueError(
@@ -182,11 +182,9 @@ def _cast_first(graph):
 
 def _half_precision(converted):
     float16 = require("onnxruntime.transformers.float16", "export")
-    in_float32 = [node.name for node in converted.graph.node if _is_at_an_end(node.name)]
+    kept = [node.name for node in converted.graph.node if _is_at_an_end(node.name)]
     with quiet(""):
-        return float16.convert_float_to_float16(
-            converted, keep_io_types=True, node_block_list=in_float32
-        )
+        return float16.convert_float_to_float16(converted, keep_io_types=True, node_block_list=kept)
 
 
 def _is_at_an_end(name):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from eseg_keras.export.artefact_files import temporary_output
-from eseg_keras.export.exportable import check_float32, exported_size
+from eseg_keras.export.exportable import exported_size, in_float32
 from eseg_keras.export.representative_images import split_representative_images
 from eseg_keras.export.served_network import OUTPUTS
 from eseg_keras.export.tflite_classes import append_classes
@@ -43,7 +43,7 @@ def export_tflite(
     replaced. `OUTPUT.verification.json` is written beside it.
 
     Args:
-        model: An `ESeg` model, on the TensorFlow backend.
+        model: An `ESeg` model, on the TensorFlow backend. Its dtype policy is of no account.
         output: The file, such as `"streets.tflite"`.
         outputs: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             [1, H, W, num_classes].
@@ -80,9 +80,9 @@ def export_tflite(
         [LiteRT](https://ai.google.dev/edge/litert)
     """
     _check(outputs, input_dtype, precision)
-    check_float32(model)
     require("ai_edge_litert.interpreter", "export")
     input_size = exported_size(model, input_size)
+    model = in_float32(model)
     channels = model.image_shape[-1]
     calibration, held_out = split_representative_images(
         representative_images, precision, input_size, channels

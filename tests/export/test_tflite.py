@@ -175,7 +175,6 @@ def test_float32_of_other_networks(small_model, tmp_path, preset):
 def test_mistakes_are_told_before_anything_is_written(streets, tmp_path, photos):
     path = tmp_path / "streets.tflite"
     fixed = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, image_shape=(64, 96, 3))
-    mixed = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, dtype="mixed_bfloat16")
     for model, options, message in [
         (streets, {"precision": "int4"}, "precision must be one of float32, float16, dynamic"),
         (streets, {"outputs": "masks"}, "outputs must be one of labels"),
@@ -184,7 +183,6 @@ def test_mistakes_are_told_before_anything_is_written(streets, tmp_path, photos)
         (streets, {"representative_images": photos}, "for precision='int8' alone"),
         (streets, {"precision": "int8", "representative_images": photos[:3]}, "at least 4"),
         (streets, {"input_size": (16, 64)}, r"at least \(32, 32\)"),
-        (mixed, {}, "Received: dtype policy 'mixed_bfloat16'"),
         (fixed, {"input_size": (64, 64)}, r"built for images of \(64, 96\)"),
     ]:
         with pytest.raises(ValueError, match=message):
