@@ -72,11 +72,13 @@ EXTRAS = {
         "hypothesis>=6.100",
         # Another runtime that loads SavedModels.
         "openvino>=2025.0",
-        # Drives the browser of the demo page's tests.
+        # Drives Chromium in the demo page's tests.
         "playwright>=1.50",
         "pytest>=8",
         "pytest-xdist>=3.6",
         "ruff>=0.12",
+        # Drives WebKit there.
+        "selenium>=4.20",
         "setuptools>=70",
         # It builds engines without a GPU.
         *(f"{package}; sys_platform == 'linux'" for package in TENSORRT_RTX),

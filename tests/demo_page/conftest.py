@@ -3,7 +3,9 @@ import functools
 import http.server
 import os
 import shutil
+import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +47,39 @@ def browser():
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def display():
+    """A screen that nobody sees."""
+    if not shutil.which("Xvfb"):
+        lack("Xvfb", "apt-get install xvfb")
+    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        yield f":{int(process.stdout.readline())}"
+        process.terminate()
+
+
+@pytest.fixture(scope="session")
+def webkit(display):
+    """The driver of a browser that has WebKit, as Debian brings it."""
+    try:
+        from selenium import webdriver
+    except ModuleNotFoundError:
+        lack("the package selenium", "pip install selenium")
+    path = next(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"), None)
+    if path is None or not shutil.which("WebKitWebDriver"):
+        lack("WebKit's driver", "apt-get install webkit2gtk-driver")
+    options = webdriver.WebKitGTKOptions()
+    options.binary_location = str(path)
+    options.add_argument("--automation")
+    service = webdriver.WebKitGTKService(
+        shutil.which("WebKitWebDriver"), env=os.environ | {"DISPLAY": display}
+    )
+    driver = webdriver.WebKitGTK(options=options, service=service)
+    driver.set_script_timeout(60)
+    yield driver
+    driver.quit()
 
 
 def lack(what, command):

@@ -11,6 +11,13 @@ function failure(sentence, isBroken) {
   return Object.assign(new Error(sentence), { isBroken });
 }
 
+// In WebKit a bitmap that came from a worker is blank once it is sent to a worker again.
+async function ownCopy(sent) {
+  const bitmap = await createImageBitmap(sent);
+  sent.close();
+  return bitmap;
+}
+
 /**
  * Makes { load, decode, segment, stop }. The first three return promises, which fail with an Error
  * of a whole sentence; where its `isBroken` is true, another network must be made.
@@ -46,7 +53,7 @@ export function makeNetwork() {
   });
   return {
     load: (bytes, report) => ask({ task: "load", bytes }, report),
-    decode: (file) => ask({ task: "decode", file }),
+    decode: (file) => ask({ task: "decode", file }).then(ownCopy),
     segment: (bitmap, size) => ask({ task: "segment", bitmap, ...size }),
     stop: () => worker.terminate(),
   };
