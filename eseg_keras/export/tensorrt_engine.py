@@ -88,6 +88,7 @@ class EngineRunner:
         engine: What `build_engine` returned.
 
     Raises:
+        ValueError: If TensorRT does not support the GPU, such as one older than Ampere.
         RuntimeError: If the GPU fails at anything.
     """
 
@@ -98,7 +99,7 @@ class EngineRunner:
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
-            raise RuntimeError(f"{title(trt)} cannot load its engine: {self._logger}")
+            raise ValueError(f"{title(trt)} cannot run its engine on this GPU: {self._logger}")
         self._context = self._engine.create_execution_context()
         self._stream = _value(cuda.cudaStreamCreate())
         self._arrays, self._addresses = [], []

@@ -229,8 +229,8 @@ def test_an_engine_that_computes_something_else(streets, tmp_path, gpu, monkeypa
     assert not list(tmp_path.iterdir()) and not gpu.cuda.memory
 
 
-def test_an_engine_that_cannot_be_loaded(rtx, capfd):
-    with pytest.raises(RuntimeError, match="TensorRT for RTX .* cannot load its engine: .+"):
+def test_an_engine_for_another_gpu(rtx, capfd):
+    with pytest.raises(ValueError, match="RTX .* cannot run its engine on this GPU: .+"):
         EngineRunner(rtx, Cuda(), b"no engine")
     assert capfd.readouterr() == ("", "")
 
