@@ -82,6 +82,8 @@ EXTRAS = {
         "setuptools>=70",
         # It builds engines without a GPU.
         *(f"{package}; sys_platform == 'linux'" for package in TENSORRT_RTX),
+        # Certificates for servers of the tests.
+        "trustme>=1.1",
         "wheel>=0.43",
     ],
 }

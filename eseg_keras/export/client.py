@@ -49,7 +49,9 @@ class Client:
 
     Args:
         address: `"host:port"`, or a URL, such as `"https://host/prefix"` (for gRPC without prefix).
-            TF Serving's ports are 8501 for REST and 8500 for gRPC.
+            TF Serving's ports are 8501 for REST and 8500 for gRPC. An authority of your own for
+            https is told by the environment variable `SSL_CERT_FILE` to REST, and by
+            `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` to gRPC.
         model: Name of the model on the server.
         protocol: `"rest"` or `"grpc"`.
         signature: `"encoded"` sends files and gets PNG files, kilobytes each way. The others,

@@ -84,7 +84,7 @@ class RestTransport:
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
                 raise TimeoutError(_too_slow(self.url, self._timeout)) from error
-            raise ConnectionError(_no_server(self.url, reason, 8501)) from error
+            raise ConnectionError(_no_server(self.url, reason, 8501, "SSL_CERT_FILE")) from error
         except (ValueError, KeyError, TypeError) as error:
             raise ServingError(
                 f"{self.url} is no TF Serving: its answer is not of :predict."
@@ -123,7 +123,7 @@ class GrpcTransport:
         self._version = version
         self._timeout = timeout
         self._metadata = tuple((name.lower(), value) for name, value in headers.items())
-        scheme, _, target = address.rpartition("://")
+        scheme, _, target = address.rstrip("/").rpartition("://")
         # Label maps are larger than the 4 MiB that gRPC allows by default.
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         self._channel = (
@@ -149,7 +149,8 @@ class GrpcTransport:
             if error.code() is code.DEADLINE_EXCEEDED:
                 raise TimeoutError(_too_slow(self.url, self._timeout)) from error
             if error.code() is code.UNAVAILABLE:
-                raise ConnectionError(_no_server(self.url, reason, 8500)) from error
+                variable = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
+                raise ConnectionError(_no_server(self.url, reason, 8500, variable)) from error
             raise ServingError(f"{self.url}: {_reason(reason)}") from error
         return self._protocol.arrays(response)
 
@@ -185,7 +186,12 @@ def _reason(message):
     return found[1] if found else message.strip().split("\n")[0]
 
 
-def _no_server(url, reason, port):
+def _no_server(url, reason, port, variable):
+    if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+        return (
+            f"The certificate of {url} is not trusted ({reason}). Name the file of its authority "
+            f"in the environment variable {variable}."
+        )
     return (
         f"There is no server at {url} ({reason}). Start it, and mind the port: TF Serving's is "
         f"{port} for this protocol."

@@ -7,6 +7,7 @@ import io
 import json
 import pathlib
 import re
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -71,8 +72,26 @@ def file_of():
 
 
 @pytest.fixture(scope="session")
-def server(exported):
-    """Both servers: `rest` and `grpc` are their addresses, `answer_sizes` the bytes they sent."""
+def authority(tmp_path_factory):
+    """An authority that nobody knows: its file, and the files of key and certificate it gave."""
+    trustme = pytest.importorskip("trustme")
+    folder = tmp_path_factory.mktemp("authority")
+    authority = trustme.CA()
+    given = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    given.private_key_pem.write_to_path(folder / "key.pem")
+    given.cert_chain_pems[0].write_to_path(folder / "certificate.pem")
+    return SimpleNamespace(
+        path=folder / "authority.pem", key=folder / "key.pem", given=folder / "certificate.pem"
+    )
+
+
+@pytest.fixture(scope="session")
+def server(exported, authority):
+    """Both servers: `rest` and `grpc` are their addresses, `answer_sizes` the bytes they sent.
+
+    `encrypted` holds the addresses by which they are spoken to over TLS.
+    """
     with (
         pytest.MonkeyPatch.context() as environment,
         concurrent.futures.ThreadPoolExecutor(4) as threads,
@@ -81,15 +100,27 @@ def server(exported):
         state = SimpleNamespace(answer_sizes=[], delay=None)
         state.signatures = c_api.read_signatures(exported.version)
         state.session = c_api.Session(exported.version, c_api.libraries())
-        rest = ThreadingHTTPServer(("127.0.0.1", 0), _rest_handler(state))
-        threading.Thread(target=rest.serve_forever, daemon=True).start()
-        grpc_server, grpc_port = _grpc_server(state, threads)
+        handler = _rest_handler(state)
+        rest, rest_tls = (ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(authority.given, authority.key)
+        rest_tls.socket = context.wrap_socket(
+            rest_tls.socket, server_side=True, do_handshake_on_connect=False
+        )
+        for http_server in (rest, rest_tls):
+            threading.Thread(target=http_server.serve_forever, daemon=True).start()
+        grpc_server, grpc_port, grpc_tls_port = _grpc_server(state, threads, authority)
         state.rest = f"127.0.0.1:{rest.server_port}"
         state.grpc = f"127.0.0.1:{grpc_port}"
+        state.encrypted = {
+            "rest": f"https://localhost:{rest_tls.server_port}",
+            "grpc": f"https://localhost:{grpc_tls_port}/",
+        }
         yield state
         grpc_server.stop(None).wait()
-        rest.shutdown()
-        rest.server_close()
+        for http_server in (rest, rest_tls):
+            http_server.shutdown()
+            http_server.server_close()
 
 
 class Refusal(Exception):
@@ -184,7 +215,7 @@ def _bare(outputs):
     return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
 
-def _grpc_server(state, threads):
+def _grpc_server(state, threads, authority):
     import grpc
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
@@ -210,8 +241,10 @@ def _grpc_server(state, threads):
     server = grpc.server(threads, options=options)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(), server)
     port = server.add_insecure_port("127.0.0.1:0")
+    pair = (authority.key.read_bytes(), authority.given.read_bytes())
+    tls_port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([pair]))
     server.start()
-    return server, port
+    return server, port, tls_port
 
 
 def _from_proto(proto):

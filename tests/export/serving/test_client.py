@@ -4,6 +4,7 @@ import base64
 import concurrent.futures
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -156,6 +157,36 @@ def test_any_http_client_will_do(named, server, scene, file_of, streets):
     assert (prediction["height"], prediction["width"]) == (64, 96)
     label_map = Image.open(io.BytesIO(base64.b64decode(prediction["png_bytes"]["b64"])))
     assert (np.asarray(label_map) == streets.segment(image)).mean() > 0.9999
+
+
+ASK = """
+import sys
+import numpy as np
+from eseg_keras.export.client import Client
+
+address, protocol, image, answer = sys.argv[1:]
+with Client(address, "streets", protocol=protocol) as client:
+    np.save(answer, client(np.load(image)).label_map)
+"""
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_encrypted_connection(protocol, server, authority, connect, scene, tmp_path):
+    image = scene(6, 64, 96)
+    np.save(tmp_path / "image.npy", image)
+    address = server.encrypted[protocol]
+    command = [sys.executable, "-c", ASK, address, protocol, "image.npy", "answer.npy"]
+    options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
+    stranger = subprocess.run(command, **options)
+    # Each protocol has its own way to be told of an authority, read once in a process.
+    variable = {"rest": "SSL_CERT_FILE", "grpc": "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"}[protocol]
+    assert stranger.returncode == 1 and "ConnectionError: The certificate of" in stranger.stderr
+    assert f"in the environment variable {variable}." in stranger.stderr
+    known = os.environ | {variable: str(authority.path)}
+    done = subprocess.run(command, env=known, **options)
+    assert done.returncode == 0, done.stderr
+    expected = connect(protocol)(image).label_map
+    np.testing.assert_array_equal(np.load(tmp_path / "answer.npy"), expected)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
