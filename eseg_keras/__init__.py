@@ -3,14 +3,14 @@
 import importlib
 
 # The core is imported at once: it registers its classes, which `keras.models.load_model` looks up.
-from eseg_keras import layers, losses, metrics, models
+from eseg_keras import encoders, layers, losses, metrics, models
 from eseg_keras.models import ESeg
 from eseg_keras.version import __version__
 
 # These need more than the core, and wait until they are used.
 _LAZY = ("benchmark", "data", "evaluation", "export", "inference", "training", "visualization")
 
-__all__ = ["ESeg", "__version__", "layers", "losses", "metrics", "models", *_LAZY]
+__all__ = ["ESeg", "__version__", "encoders", "layers", "losses", "metrics", "models", *_LAZY]
 
 
 def __getattr__(name):

@@ -21,7 +21,7 @@ def paper_mean_iou(preset: str) -> float | None:
         preset: Name of a preset.
 
     Returns:
-        Percent, or `None` for what is no preset by name, such as a directory.
+        Percent, or `None` for sizes that are not the paper's and for directories.
 
     Example:
 
@@ -34,4 +34,4 @@ def paper_mean_iou(preset: str) -> float | None:
     """
     if preset not in PRESETS:
         return None
-    return PAPER_MEAN_IOU[PRESETS[preset]["architecture"]]
+    return PAPER_MEAN_IOU.get(PRESETS[preset]["architecture"])

@@ -3,9 +3,7 @@
 from eseg_keras.models.bifpn import BiFPN
 from eseg_keras.models.classifier import Classifier
 from eseg_keras.models.decoder import bifpn_decoder
-from eseg_keras.models.encoders import build_encoder, encoder_names
 from eseg_keras.models.eseg import ESeg
-from eseg_keras.models.fused_encoder import fused_efficientnet
 from eseg_keras.models.profiling import profile
 from eseg_keras.models.training_model import TrainingModel
 
@@ -15,8 +13,5 @@ __all__ = [
     "ESeg",
     "TrainingModel",
     "bifpn_decoder",
-    "build_encoder",
-    "encoder_names",
-    "fused_efficientnet",
     "profile",
 ]

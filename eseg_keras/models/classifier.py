@@ -3,10 +3,10 @@
 import keras
 from keras import layers, ops
 
+from eseg_keras.encoders.builder import build_encoder
 from eseg_keras.layers import BatchNormalization
 from eseg_keras.models.arguments import check_encoder
 from eseg_keras.models.dtype_scope import dtype_scope
-from eseg_keras.models.encoders import build_encoder
 from eseg_keras.models.training_model import TrainingModel
 
 
@@ -19,7 +19,7 @@ class Classifier(TrainingModel):
     `ESeg(encoder_weights=...)`.
 
     Args:
-        encoder: Name of an encoder (`eseg_keras.models.encoder_names()`), or a Keras model from
+        encoder: Name of an encoder (`eseg_keras.encoders.encoder_names()`), or a Keras model from
             images to a dict of features of which the last level, such as `"P5"`, is classified.
         num_classes: Number of classes. Defaults to 1000.
         channels: Channels of the convolution. Defaults to 1280.

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from eseg_keras.encoders.builder import build_encoder
 from eseg_keras.layers import Resize
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.losses import CrossEntropy
@@ -14,7 +15,6 @@ from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models.arguments import check_arguments, check_encoder
 from eseg_keras.models.decoder import bifpn_decoder
 from eseg_keras.models.dtype_scope import dtype_scope
-from eseg_keras.models.encoders import build_encoder
 from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers
 from eseg_keras.models.freezing import check_parts, set_trainable
 from eseg_keras.models.head import segmentation_head
@@ -38,7 +38,7 @@ class ESeg(TrainingModel):
     functional Keras model: `fit`, `predict`, `save` and `summary` are Keras' own.
 
     Args:
-        encoder: Name of an encoder (`eseg_keras.models.encoder_names()`), or any Keras model from
+        encoder: Name of an encoder (`eseg_keras.encoders.encoder_names()`), or any Keras model from
             images to a dict of features `"P2"`, `"P3"`, ... (or 2, 3, ...), Pl at stride 2^l.
         num_classes: Number of classes, 1 to 255.
         decoder: `"bifpn"`; `"fpn"` and `"deeplabv3plus"` are reserved for the paper's controls.

@@ -1,11 +1,11 @@
-"""The sizes of the ESeg family (the paper's Table 3)."""
+"""The sizes of the ESeg family: the paper's Table 3, and two of ours for 8-bit devices."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class ESegSpec:
-    """One row of Table 3: the constructor arguments that make a size.
+    """The constructor arguments of one size.
 
     Attributes:
         encoder: Name of the encoder.
@@ -29,4 +29,7 @@ SPECS = {
     "eseg_s": ESegSpec("efficientnet_b1", 96, 4),
     "eseg_m": ESegSpec("efficientnet_b4", 192, 5),
     "eseg_l": ESegSpec("efficientnet_b7", 288, 6),
+    # Ours, not the paper's: EfficientNet-Lite encoders with ImageNet weights.
+    "eseg_edge_s": ESegSpec("efficientnet_lite0", 64, 1, activation="relu"),
+    "eseg_edge_m": ESegSpec("efficientnet_lite2", 64, 2, activation="relu"),
 }

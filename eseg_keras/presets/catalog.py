@@ -19,6 +19,12 @@ _ARCHITECTURES = {
     "eseg_s": ("efficientnet_b1", "4 x BiFPN of 96 channels, P2-P9", 6_860_547, 33_839_019_520),
     "eseg_m": ("efficientnet_b4", "5 x BiFPN of 192 channels, P2-P9", 19_994_125, 110_333_316_960),
     "eseg_l": ("efficientnet_b7", "6 x BiFPN of 288 channels, P2-P9", 70_496_247, 339_765_078_528),
+    "eseg_edge_s": (
+        "efficientnet_lite0", "1 x BiFPN of 64 channels, P2-P9", 3_146_813, 17_399_013_888
+    ),
+    "eseg_edge_m": (
+        "efficientnet_lite2", "2 x BiFPN of 64 channels, P2-P9", 4_624_415, 26_358_711_296
+    ),
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ types: no path, no serialised object.
 
 import pathlib
 
-from eseg_keras.models.encoders import encoder_names
+from eseg_keras.encoders.builder import encoder_names
 from eseg_keras.presets.files import CONFIG_FILE, PREPROCESSOR_FILE, PresetError, read_json
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import pathlib
 
-from eseg_keras.models.encoder_table import APPLICATIONS
+from eseg_keras.encoders.builder import has_imagenet_weights
 from eseg_keras.models.eseg_spec import SPECS
 from eseg_keras.optional import require
 from eseg_keras.presets.catalog import PRESETS
@@ -66,7 +66,7 @@ def from_preset(
 
 def _bare(cls, name, num_classes, load_weights, overrides):
     config = {**dataclasses.asdict(SPECS[name]), "name": name, **overrides}
-    if load_weights and config["encoder"] in APPLICATIONS:
+    if load_weights and has_imagenet_weights(config["encoder"]):
         config.setdefault("encoder_weights", "imagenet")
     model = cls(num_classes=19 if num_classes is None else num_classes, **config)
     if load_weights and name not in _announced:

@@ -29,7 +29,7 @@ def named_variables(model: keras.Model, prefix: str = "") -> dict:
 
     Example:
 
-    >>> from eseg_keras.models import fused_efficientnet
+    >>> from eseg_keras.encoders import fused_efficientnet
     >>> from eseg_keras.presets.weights_file import named_variables
     >>> list(named_variables(fused_efficientnet(0.1, 0.1)))[0]
     'stem/kernel'

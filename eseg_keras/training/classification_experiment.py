@@ -9,7 +9,7 @@ class ClassificationExperiment:
     """Every choice of one pretraining run.
 
     Attributes:
-        encoder: Name of an encoder, see `eseg_keras.models.encoder_names()`.
+        encoder: Name of an encoder, see `eseg_keras.encoders.encoder_names()`.
         num_classes: Number of classes; `None` counts the class folders.
         channels: Channels of the convolution before the pooling, 1280 in EfficientNet.
         activation: Activation after it.

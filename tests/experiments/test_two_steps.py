@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from eseg_keras import ESeg
-from eseg_keras.models import build_encoder
+from eseg_keras.encoders import build_encoder
 from eseg_keras.training import experiment_names, load_experiment, override, pretrain, train
 
 SMALL = [

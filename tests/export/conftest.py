@@ -5,10 +5,11 @@ from keras.src.applications.efficientnet import EfficientNet
 
 from eseg_keras import ESeg
 from eseg_keras.data import render_scene
-from eseg_keras.models.encoder_table import APPLICATIONS, FUSED_EFFICIENTNETS
-from eseg_keras.models.encoders import _as_encoder
+from eseg_keras.encoders.applications import APPLICATIONS
+from eseg_keras.encoders.builder import _as_encoder
+from eseg_keras.encoders.efficientnet_lite import EFFICIENTNET_LITES, efficientnet_lite
+from eseg_keras.encoders.fused_efficientnet import FUSED_EFFICIENTNETS, fused_efficientnet
 from eseg_keras.models.eseg_spec import SPECS
-from eseg_keras.models.fused_encoder import fused_efficientnet
 
 ANY_SIZE = (None, None, 3)
 DEPTHS = {"efficientnet_b1": 1.1, "efficientnet_b4": 1.8, "efficientnet_b7": 3.1}
@@ -71,6 +72,9 @@ def _thin_encoder(name):
     if name in FUSED_EFFICIENTNETS:
         width, depth = FUSED_EFFICIENTNETS[name]
         return fused_efficientnet(width / 2, depth, ANY_SIZE)
+    if name in EFFICIENTNET_LITES:
+        size = EFFICIENTNET_LITES[name]
+        return efficientnet_lite(size.width / 4, size.depth, ANY_SIZE)
     application = EfficientNet(
         width_coefficient=0.25,
         depth_coefficient=DEPTHS[name],

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.models import build_encoder
+from eseg_keras.encoders import build_encoder
 from eseg_keras.models.classifier import Classifier, LabelCrossEntropy
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype("uint8")

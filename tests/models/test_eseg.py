@@ -6,7 +6,8 @@ import pytest
 
 import eseg_keras
 from eseg_keras import ESeg
-from eseg_keras.models import fused_efficientnet, profile
+from eseg_keras.encoders import fused_efficientnet
+from eseg_keras.models import profile
 
 
 def tiny_encoder(channels=3):

@@ -12,6 +12,8 @@ PRESETS = [
     "eseg_s",
     *(pytest.param(name, marks=pytest.mark.slow) for name in ("eseg_lite_m", "eseg_lite_l")),
     pytest.param("eseg_m", marks=pytest.mark.slow),
+    "eseg_edge_s",
+    pytest.param("eseg_edge_m", marks=pytest.mark.slow),
 ]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.models import build_encoder, encoder_names, fused_efficientnet
+from eseg_keras.encoders import build_encoder, encoder_names, fused_efficientnet
 from eseg_keras.models.eseg_spec import SPECS
 from eseg_keras.presets import catalog
 from eseg_keras.presets.files import PresetError, fingerprint

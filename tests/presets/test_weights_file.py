@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.models import fused_efficientnet
+from eseg_keras.encoders import fused_efficientnet
 from eseg_keras.presets.files import PresetError, fingerprint
 from eseg_keras.presets.weights_file import WeightsMismatchError, read_weights, write_weights
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from eseg_keras.models.image_constants import IMAGENET_OFFSET, IMAGENET_SCALE
+from eseg_keras.encoders.image_constants import IMAGENET_OFFSET, IMAGENET_SCALE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,11 +143,4 @@ APPLICATIONS = {
     "densenet121": _densenet(121, (6, 12, 24, 16)),
     "densenet169": _densenet(169, (6, 12, 32, 32)),
     "densenet201": _densenet(201, (6, 12, 48, 32)),
-}
-
-# Width and depth multipliers of the paper's Table 3; `fused_efficientnet` builds them.
-FUSED_EFFICIENTNETS = {
-    "fused_efficientnet_s": (0.4, 0.6),
-    "fused_efficientnet_m": (0.6, 1.0),
-    "fused_efficientnet_l": (1.0, 1.0),
 }

@@ -1,56 +1,24 @@
 """The ESeg-Lite encoder: EfficientNet-B0's stages as Fused-MBConv blocks."""
 
-import math
-
 import keras
 from keras import layers
 
-from eseg_keras.layers import BatchNormalization, ImageScaling
-from eseg_keras.models.image_constants import IMAGENET_OFFSET, IMAGENET_SCALE, for_channels
-
-# (kernel, stride, expansion, repeats, filters) of EfficientNet-B0 before scaling.
-B0_STAGES = (
-    (3, 1, 1, 1, 16),
-    (3, 2, 6, 2, 24),
-    (5, 2, 6, 2, 40),
-    (3, 2, 6, 3, 80),
-    (5, 1, 6, 3, 112),
-    (5, 2, 6, 4, 192),
-    (3, 1, 6, 1, 320),
+from eseg_keras.encoders.image_constants import IMAGENET_OFFSET, IMAGENET_SCALE, for_channels
+from eseg_keras.encoders.scaling import (
+    B0_STAGES,
+    B0_STEM,
+    ENDPOINT_STAGES,
+    round_filters,
+    round_repeats,
 )
-B0_STEM = 32
-# The last stage at each stride, counted from 1.
-ENDPOINT_STAGES = {2: "P2", 3: "P3", 5: "P4", 7: "P5"}
+from eseg_keras.layers import BatchNormalization, ImageScaling
 
-
-def round_filters(filters: int, width: float, divisor: int = 8) -> int:
-    """Scale a filter count and round it to a multiple of `divisor`, never more than 10% down.
-
-    Args:
-        filters: Filters before scaling.
-        width: Width multiplier.
-        divisor: The result is a multiple of it. Defaults to 8.
-
-    Returns:
-        The scaled filter count.
-
-    Example:
-
-    >>> from eseg_keras.models.fused_encoder import round_filters
-    >>> round_filters(112, 0.4)
-    48
-
-    Reference:
-        [EfficientNet](https://arxiv.org/abs/1905.11946)
-    """
-    scaled = filters * width
-    rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
-    return rounded if rounded >= 0.9 * scaled else rounded + divisor
-
-
-def round_repeats(repeats: int, depth: float) -> int:
-    """Scale the number of blocks in a stage, rounding up."""
-    return math.ceil(depth * repeats)
+# Width and depth multipliers of the paper's Table 3.
+FUSED_EFFICIENTNETS = {
+    "fused_efficientnet_s": (0.4, 0.6),
+    "fused_efficientnet_m": (0.6, 1.0),
+    "fused_efficientnet_l": (1.0, 1.0),
+}
 
 
 def fused_efficientnet(
@@ -77,7 +45,7 @@ def fused_efficientnet(
 
     Example:
 
-    >>> from eseg_keras.models import fused_efficientnet
+    >>> from eseg_keras.encoders import fused_efficientnet
     >>> encoder = fused_efficientnet(0.4, 0.6)
     >>> {level: feature.shape[-1] for level, feature in encoder.output.items()}
     {'P2': 16, 'P3': 16, 'P4': 48, 'P5': 128}

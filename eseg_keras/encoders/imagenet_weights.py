@@ -6,7 +6,7 @@ import socket
 
 import keras
 
-from eseg_keras.models.encoder_table import EncoderSpec
+from eseg_keras.encoders.applications import EncoderSpec
 
 # A proxy that takes the connection and never answers would otherwise hold a download for ever.
 SECONDS_WITHOUT_ANSWER = 10

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from eseg_keras.models import build_encoder, encoder_names
-from eseg_keras.models.encoder_table import APPLICATIONS, FUSED_EFFICIENTNETS
-from eseg_keras.models.encoders import _endpoint
-from eseg_keras.models.imagenet_weights import imagenet_file
+from eseg_keras.encoders import build_encoder, encoder_names
+from eseg_keras.encoders.applications import APPLICATIONS
+from eseg_keras.encoders.builder import _endpoint
+from eseg_keras.encoders.fused_efficientnet import FUSED_EFFICIENTNETS
+from eseg_keras.encoders.imagenet_weights import imagenet_file
 
 # The module whose `preprocess_input` belongs to a family.
 PREPROCESSING = {
@@ -196,7 +197,7 @@ def test_download_without_an_answer_ends(monkeypatch, tmp_path):
     """A server, or a proxy, that takes the connection and says nothing."""
     monkeypatch.setattr(KERAS_HOME, str(tmp_path))
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr("eseg_keras.models.imagenet_weights.SECONDS_WITHOUT_ANSWER", 0.5)
+    monkeypatch.setattr("eseg_keras.encoders.imagenet_weights.SECONDS_WITHOUT_ANSWER", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"
         monkeypatch.setattr("keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", address)

@@ -1,0 +1,69 @@
+"""ESeg-Edge-S on CamVid, 11 classes at 360x480, from an ImageNet encoder.
+
+Data: 367 training and 101 validation images of the SegNet split, as
+    DATA/images/{train,val}/NAME.jpg and DATA/annotations/{train,val}/NAME.png
+with label 11 for void.
+
+Row:      none: not in the paper
+Command:  eseg train --experiment camvid/eseg_edge_s --data_dir DATA --model_dir runs/edge_s
+Hardware: two CPU cores
+Time:     not run: in training
+Reported: none: others score the 233 test images; PP-LiteSeg-T has 0.733 there at 720x960
+Score:    not run: in training
+"""
+
+from eseg_keras.training import Experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return Experiment(
+        preset="eseg_edge_s",
+        class_names=(
+            "sky",
+            "building",
+            "pole",
+            "road",
+            "pavement",
+            "tree",
+            "sign",
+            "fence",
+            "car",
+            "pedestrian",
+            "bicyclist",
+        ),
+        palette=(
+            (128, 128, 128),
+            (128, 0, 0),
+            (192, 192, 128),
+            (128, 64, 128),
+            (60, 40, 222),
+            (128, 128, 0),
+            (192, 128, 128),
+            (64, 64, 128),
+            (64, 0, 128),
+            (64, 64, 0),
+            (0, 128, 192),
+        ),
+        data="folders",
+        label_map={11: 255},
+        image_size=(360, 480),
+        batch_size=8,
+        epochs=100,
+        augment=True,  # Flip, jitter of the scale, crop.
+        scale=(0.5, 2.0),
+        photometric_distortion=True,
+        # Thin and rare classes count more: pole, sign, fence, pedestrian, bicyclist.
+        class_weights=(1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 2.0, 1.5, 1.0, 1.5, 1.5),
+        loss="ohem",
+        ohem_threshold=0.7,
+        ohem_min_kept=1 / 16,
+        learning_rate=0.05,
+        warmup_steps=100,
+        momentum=0.9,
+        weight_decay=5e-5,
+        ema_decay=0.995,
+        val_every=5,
+        keep="last",
+        seed=0,
+    )
