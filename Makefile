@@ -25,7 +25,7 @@ BUILD_FILES = $(shell git ls-files --cached --others --exclude-standard \
 
 # What runs on every backend.
 CORE_TESTS := tests/backends tests/benchmarks/test_accelerator_latency.py \
-	tests/layers/test_layers.py tests/losses tests/metrics tests/models/test_training_model.py
+	tests/layers/test_layers.py tests/losses tests/metrics tests/trainer/test_training_model.py
 
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
 BACKENDS_PYTEST := $(ONE_THREAD) $(BACKENDS)/bin/python -m pytest -n $(TEST_WORKERS) --dist worksteal

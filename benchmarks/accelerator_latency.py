@@ -33,7 +33,7 @@ QUEUE = 20
 def main():
     """Measure what the CSV does not hold yet, and print it, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all six")
+    parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all of ours")
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
     parser.add_argument("--batch_sizes", nargs="+", type=int, default=(1, 8), help="default: 1 8")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
@@ -110,8 +110,8 @@ def compiled(preset, precision, image_size, batch_size):
     import numpy as np
 
     import eseg_keras
-    from eseg_keras.data import render_scene
     from eseg_keras.layers.likeliest_class import label_map
+    from eseg_keras.street_scenes import render_scene
 
     policy = {"bfloat16": "mixed_bfloat16", "float32": "float32"}[precision]
     model = eseg_keras.ESeg.from_preset(preset, load_weights=False, dtype=policy).fold()

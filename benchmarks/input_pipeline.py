@@ -25,11 +25,12 @@ import numpy as np
 from machine import write_csv
 from PIL import Image
 
-from eseg_keras.data import Augmentation, LabelReader, render_scene
+from eseg_keras.data import Augmentation, LabelReader
 from eseg_keras.data.batches import Batches
 from eseg_keras.data.folder_examples import FolderExamples
 from eseg_keras.data.image_files import read_photo
 from eseg_keras.data.photometric_distortion import PhotometricDistortion
+from eseg_keras.street_scenes import render_scene
 
 ACCELERATORS = 8
 

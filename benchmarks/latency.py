@@ -25,7 +25,9 @@ from pathlib import Path
 from kept_rows import is_measured, read_rows, write_rows
 from machine import machine
 
-PRESETS = ("eseg_lite_s", "eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l")
+from eseg_keras.presets.catalog import ARCHITECTURES
+
+PRESETS = tuple(ARCHITECTURES)
 FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8")
 SIZES = ((512, 1024), (1024, 2048))
 # The name of an ONNX file's format where this package did not export it.
@@ -36,7 +38,7 @@ def main():
     """Measure what the CSV does not hold yet, and print it, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--presets", nargs="*", default=PRESETS, help="names or directories; default: all six"
+        "--presets", nargs="*", default=PRESETS, help="names or directories; default: all of ours"
     )
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
@@ -107,7 +109,7 @@ def case(row: dict) -> dict:
 
 def missing_ways(arguments: argparse.Namespace, size: str) -> list[tuple[str, str]]:
     """Return network and format of what the CSV has no row of, and of the reference."""
-    from eseg_keras.benchmark.measurement import network_name
+    from eseg_keras.latency.measurement import network_name
 
     ways = [
         (network_name(preset), format_)
@@ -131,8 +133,8 @@ def measure(arguments, image_size, ways) -> tuple[list[dict], dict]:
     Returns:
         Rows, and the reason by each way that was left out.
     """
-    from eseg_keras.benchmark import load_ways, result_rows
-    from eseg_keras.benchmark import measure as measure_rounds
+    from eseg_keras.latency import load_ways, result_rows
+    from eseg_keras.latency import measure as measure_rounds
 
     def report(text):
         print(f"  {text}", flush=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from eseg_keras.benchmark import PAPER_MEAN_IOU
+from eseg_keras.latency import PAPER_MEAN_IOU
 
 INK, PALE = "#202020", "#d8d8d8"
 BLUE, GREY, ORANGE = "#0072b2", "#8a8a8a", "#d55e00"

@@ -1,6 +1,6 @@
 """Which machine and which versions a benchmark ran on, and its results as CSV.
 
-The first is what `eseg_keras.benchmark.machine` says as well, and stands here once more on purpose:
+The first is what `eseg_keras.latency.machine` says as well, and stands here once more on purpose:
 importing the package loads a Keras backend, which a benchmark chooses and sets up first.
 """
 

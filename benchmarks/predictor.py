@@ -65,7 +65,7 @@ def measure(preset: str, rounds: int) -> list[dict]:
     confident = Predictor(model, min_confidence=0.5)
     rows = []
     for height, width in SIZES:
-        image, _ = eseg_keras.data.render_scene(0, image_size=(height, width))
+        image, _ = eseg_keras.street_scenes.render_scene(0, image_size=(height, width))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "image.jpg"
             Image.fromarray(image).save(path, quality=90)

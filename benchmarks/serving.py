@@ -64,7 +64,7 @@ def measure(name: str, size: tuple[int, int], rounds: int, threads: int) -> list
     """Export a network in every way and time the files in turns."""
     import eseg_keras
 
-    image = eseg_keras.data.render_scene(0, "test", size)[0][None]
+    image = eseg_keras.street_scenes.render_scene(0, "test", size)[0][None]
     with tempfile.TemporaryDirectory() as folder:
         paths = export(network(name), Path(folder), size)
         runs = {way: session(path, threads) for way, path in paths.items()}
@@ -124,10 +124,10 @@ def export(model, folder: Path, size: tuple[int, int]) -> dict[str, Path]:
     import keras
     import onnx
 
-    from eseg_keras.data import render_scene
     from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx
     from eseg_keras.export.onnx_int8 import quantize_onnx
     from eseg_keras.export.served_network import serving_model
+    from eseg_keras.street_scenes import render_scene
 
     photos = [render_scene(index, "train", size)[0] for index in range(4)]
     folded = model.fold()

@@ -35,7 +35,9 @@ from kept_rows import is_measured, read_rows, write_rows
 from machine import machine
 from step_timing import WARM_UP, check_device, one_batch, peak_memory, run_block
 
-PRESETS = ("eseg_lite_s", "eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l")
+from eseg_keras.presets.catalog import ARCHITECTURES
+
+PRESETS = tuple(ARCHITECTURES)
 
 
 @dataclasses.dataclass(frozen=True)

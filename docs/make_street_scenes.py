@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from eseg_keras import ESeg
-from eseg_keras.data import render_scene
+from eseg_keras.street_scenes import render_scene
 from eseg_keras.visualization import add_legend, overlay
 
 SCENES = (3, 8, 21)

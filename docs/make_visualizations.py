@@ -10,8 +10,8 @@ import pathlib
 import numpy as np
 
 from eseg_keras import ESeg
-from eseg_keras.data import render_scene
 from eseg_keras.metrics import SegmentationScores
+from eseg_keras.street_scenes import render_scene
 from eseg_keras.visualization import (
     add_legend,
     label_grid,

@@ -3,14 +3,34 @@
 import importlib
 
 # The core is imported at once: it registers its classes, which `keras.models.load_model` looks up.
-from eseg_keras import encoders, layers, losses, metrics, models
+from eseg_keras import decoders, encoders, layers, losses, metrics, models, trainer
 from eseg_keras.models import ESeg
 from eseg_keras.version import __version__
 
 # These need more than the core, and wait until they are used.
-_LAZY = ("benchmark", "data", "evaluation", "export", "inference", "training", "visualization")
+_LAZY = (
+    "data",
+    "evaluation",
+    "export",
+    "inference",
+    "latency",
+    "street_scenes",
+    "training",
+    "visualization",
+)
 
-__all__ = ["ESeg", "__version__", "encoders", "layers", "losses", "metrics", "models", *_LAZY]
+__all__ = [
+    "ESeg",
+    "__version__",
+    "decoders",
+    "encoders",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "trainer",
+    *_LAZY,
+]
 
 
 def __getattr__(name):

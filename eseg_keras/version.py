@@ -1,3 +1,3 @@
 """The version of the package, read by setup.py without importing anything else."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

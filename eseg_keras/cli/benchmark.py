@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from eseg_keras.cli.output_paths import check_parent
+from eseg_keras.presets.catalog import ARCHITECTURES
 
 HELP = "time networks in every format on this machine, and recommend one for a time budget"
 EXAMPLE = [
@@ -12,7 +13,6 @@ EXAMPLE = [
     "eseg benchmark --budget_ms 50 --image_size 512 1024 --artefacts benchmark_files",
 ]
 
-ARCHITECTURES = ("eseg_lite_s", "eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l")
 FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8")
 
 
@@ -24,7 +24,7 @@ def add_arguments(parser) -> None:
         nargs="+",
         metavar="NAME",
         help="names or directories of presets; architectures get random weights, which take as "
-        "long as trained ones; default: eseg_lite_s, and with --budget_ms all six architectures",
+        "long as trained ones; default: eseg_lite_s, and with --budget_ms the six of the paper",
     )
     group.add_argument("--model_dir", help="folder of a finished run of eseg train")
     parser.add_argument(
@@ -67,9 +67,9 @@ def run(args) -> int:
 
     from rich.console import Console
 
-    from eseg_keras.benchmark.machine import usable_cores
-    from eseg_keras.benchmark.measurement import load_ways, measure
-    from eseg_keras.benchmark.rows import result_rows
+    from eseg_keras.latency.machine import usable_cores
+    from eseg_keras.latency.measurement import load_ways, measure
+    from eseg_keras.latency.rows import result_rows
 
     presets = _presets(args)
     threads = args.threads or usable_cores()
@@ -130,7 +130,7 @@ def _check(args):
     if args.preset and len(set(args.preset)) < len(args.preset):
         raise ValueError(f"--preset names a preset twice. Received: {' '.join(args.preset)}")
     if args.budget_ms and args.preset and len(args.preset) > 1:
-        from eseg_keras.benchmark.accuracy import paper_mean_iou
+        from eseg_keras.latency.accuracy import paper_mean_iou
 
         for preset in args.preset:
             if paper_mean_iou(preset) is None:
@@ -151,14 +151,16 @@ def _presets(args):
         return [str(preset)]
     if args.preset:
         return args.preset
-    return list(ARCHITECTURES) if args.budget_ms else ["eseg_lite_s"]
+    if args.budget_ms:
+        return [name for name, size in ARCHITECTURES.items() if size.paper_mean_iou]
+    return ["eseg_lite_s"]
 
 
 def _recommendation(args, rows, presets):
     if not args.budget_ms:
         return []
-    from eseg_keras.benchmark.accuracy import paper_mean_iou
-    from eseg_keras.benchmark.recommendation import recommend
+    from eseg_keras.latency.accuracy import paper_mean_iou
+    from eseg_keras.latency.recommendation import recommend
 
     sentences = recommend(rows, args.budget_ms).sentences()
     if any(paper_mean_iou(preset) is not None for preset in presets):
@@ -175,8 +177,8 @@ def _recommendation(args, rows, presets):
 def _print(rows, threads):
     from rich.table import Table
 
-    from eseg_keras.benchmark.machine import usable_cores
     from eseg_keras.cli.tables import print_table
+    from eseg_keras.latency.machine import usable_cores
 
     plural = "s" * (threads != 1)
     first = rows[0]
@@ -223,7 +225,7 @@ def _write(path, rows, left_out, sentences):
     import csv
     import json
 
-    from eseg_keras.benchmark.machine import machine
+    from eseg_keras.latency.machine import machine
 
     here = machine()
     path.parent.mkdir(parents=True, exist_ok=True)

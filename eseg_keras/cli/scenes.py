@@ -34,7 +34,7 @@ def run(args) -> int:
     from PIL import Image
     from rich.progress import track
 
-    from eseg_keras.data.scenes import PALETTE, render_scene
+    from eseg_keras.street_scenes import PALETTE, render_scene
     from eseg_keras.visualization.overlays import label_image
 
     folders = [Path(args.output) / name for name in ("images", "annotations")]

@@ -11,8 +11,6 @@ from eseg_keras.data.image_files import ImageFileError
 from eseg_keras.data.label_maps import LabelReader
 from eseg_keras.data.photometric_distortion import PhotometricDistortion
 from eseg_keras.data.pipeline import build_dataset
-from eseg_keras.data.scenes import render_scene
-from eseg_keras.data.scenes.dataset import street_scenes
 
 __all__ = [
     "Augmentation",
@@ -29,6 +27,4 @@ __all__ = [
     "load",
     "mapillary_to_cityscapes",
     "open_folders",
-    "render_scene",
-    "street_scenes",
 ]

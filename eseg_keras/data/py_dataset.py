@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from eseg_keras.data.epoch_batches import EpochBatches
 from eseg_keras.data.epoch_counter import EpochCounter
 
 # Batches that are read ahead of the one asked for: one is made while another is trained on, and one
@@ -22,9 +21,7 @@ class PyBatches(keras.utils.PyDataset):
     first batch to build a model, and begins the epoch with what was left over from that.
     """
 
-    def __init__(
-        self, batches: EpochBatches, epochs: EpochCounter, initial_batch: int, workers: int | None
-    ):
+    def __init__(self, batches, epochs: EpochCounter, initial_batch: int, workers: int | None):
         super().__init__(workers=1)
         self.batches = batches
         self.epochs = epochs

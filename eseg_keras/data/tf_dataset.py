@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eseg_keras.data.epoch_batches import EpochBatches
 from eseg_keras.data.epoch_counter import EpochCounter
 from eseg_keras.optional import require
 
@@ -12,9 +11,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def make_tf_dataset(
-    batches: EpochBatches, epochs: EpochCounter, initial_batch: int
-) -> "tf.data.Dataset":
+def make_tf_dataset(batches, epochs: EpochCounter, initial_batch: int) -> "tf.data.Dataset":
     """See `EpochBatches.to_tf_dataset`."""
     tf = require("tensorflow", "tensorflow")
     dtypes = tuple(tf.as_dtype(column.dtype) for column in batches.columns)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from eseg_keras.data import render_scene
 from eseg_keras.data.image_files import read_photo
+from eseg_keras.street_scenes import render_scene
 
 # Street scenes that were not trained on, chosen to look different: blue sky, a bus, autumn.
 _SCENES = (1, 0, 6)

@@ -1,8 +1,8 @@
 """Encoders: images in, a dict of pyramid levels out."""
 
 from eseg_keras.encoders.builder import build_encoder, encoder_names, has_imagenet_weights
-from eseg_keras.encoders.efficientnet_lite import efficientnet_lite
-from eseg_keras.encoders.fused_efficientnet import fused_efficientnet
+from eseg_keras.encoders.fused import fused_efficientnet
+from eseg_keras.encoders.lite import efficientnet_lite
 
 __all__ = [
     "build_encoder",

@@ -5,12 +5,12 @@ import difflib
 import keras
 from keras import layers
 
-from eseg_keras.encoders import efficientnet_lite as lite
+from eseg_keras.encoders import lite
 from eseg_keras.encoders.applications import APPLICATIONS, EncoderSpec
-from eseg_keras.encoders.efficientnet_lite import EFFICIENTNET_LITES, efficientnet_lite
-from eseg_keras.encoders.fused_efficientnet import FUSED_EFFICIENTNETS, fused_efficientnet
+from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS, fused_efficientnet
 from eseg_keras.encoders.image_constants import for_channels
 from eseg_keras.encoders.imagenet_weights import imagenet_file, read_application_weights
+from eseg_keras.encoders.lite import EFFICIENTNET_LITES, efficientnet_lite
 from eseg_keras.layers import BatchNormalization, ImageScaling
 
 LEVELS = ("P2", "P3", "P4", "P5")

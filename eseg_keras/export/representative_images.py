@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eseg_keras.data import render_scene
 from eseg_keras.data.image_files import IMAGE_SUFFIXES, no_images, read_photo
 from eseg_keras.export.exportable import SMALLEST_SIDE
+from eseg_keras.street_scenes import render_scene
 
 # Ranges settle within tens of images: more cost time and change little.
 MOST_IMAGES = 64

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from eseg_keras.data import render_scene
 from eseg_keras.export.tolerances import Tolerance
+from eseg_keras.street_scenes import render_scene
 from eseg_keras.version import __version__
 
 # Fewer clear labels than this share of the pixels say nothing about the rest.

@@ -32,7 +32,7 @@ class Prediction:
     >>> import numpy as np
     >>> import eseg_keras
     >>> model = eseg_keras.ESeg.from_preset("eseg_lite_s_streets")
-    >>> image, _ = eseg_keras.data.render_scene(0, split="test", image_size=(96, 192))
+    >>> image, _ = eseg_keras.street_scenes.render_scene(0, split="test", image_size=(96, 192))
     >>> prediction = eseg_keras.inference.Predictor(model, maps=["entropy"])(image)
     >>> prediction.label_map.shape, prediction.overlay(legend=False).size
     ((96, 192), (192, 96))

@@ -86,7 +86,7 @@ def predict_files(
     >>> from PIL import Image
     >>> import eseg_keras
     >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> scene, _ = eseg_keras.data.render_scene(0, split="test", image_size=(96, 192))
+    >>> scene, _ = eseg_keras.street_scenes.render_scene(0, split="test", image_size=(96, 192))
     >>> Image.fromarray(scene).save(folder / "scene.png")
     >>> predictor = eseg_keras.inference.Predictor(
     ...     eseg_keras.ESeg.from_preset("eseg_lite_s_streets"), maps=["confidence"]

@@ -64,7 +64,7 @@ class Predictor:
 
     >>> import eseg_keras
     >>> model = eseg_keras.ESeg.from_preset("eseg_lite_s_streets")
-    >>> image, mask = eseg_keras.data.render_scene(0, split="test")
+    >>> image, mask = eseg_keras.street_scenes.render_scene(0, split="test")
     >>> predictor = eseg_keras.inference.Predictor(model, maps=["confidence"])
     >>> prediction = predictor(image)
     >>> prediction.label_map.shape, bool((prediction.label_map == mask).mean() > 0.8)

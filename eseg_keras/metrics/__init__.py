@@ -1,16 +1,13 @@
 """Metrics on logits [B, H, W, C] and integer masks, from one confusion matrix."""
 
 from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
-from eseg_keras.metrics.label_check import LabelCheck, check_labels
 from eseg_keras.metrics.mean_iou import MeanIoU
 from eseg_keras.metrics.pixel_accuracy import PixelAccuracy
 from eseg_keras.metrics.segmentation_scores import SegmentationScores
 
 __all__ = [
     "ConfusionMatrix",
-    "LabelCheck",
     "MeanIoU",
     "PixelAccuracy",
     "SegmentationScores",
-    "check_labels",
 ]

@@ -20,7 +20,7 @@ class ConfusionMatrix(keras.metrics.Metric):
 
     A label that is neither a class nor the ignore label is a fault of the data, but nothing can be
     raised inside a compiled step: such pixels are left out of the matrix and counted by value, for
-    `eseg_keras.metrics.LabelCheck` to raise at the end of the epoch. So are predictions outside
+    `eseg_keras.trainer.LabelCheck` to raise at the end of the epoch. So are predictions outside
     the classes, which only label maps can hold.
 
     Args:

@@ -1,11 +1,11 @@
 """The ESeg networks and the parts they are made of."""
 
-from eseg_keras.models.bifpn import BiFPN
+from eseg_keras.decoders.bifpn import BiFPN
+from eseg_keras.decoders.builder import bifpn_decoder
 from eseg_keras.models.classifier import Classifier
-from eseg_keras.models.decoder import bifpn_decoder
 from eseg_keras.models.eseg import ESeg
 from eseg_keras.models.profiling import profile
-from eseg_keras.models.training_model import TrainingModel
+from eseg_keras.trainer.training_model import TrainingModel
 
 __all__ = [
     "BiFPN",

@@ -5,9 +5,9 @@ import re
 
 import keras
 
+from eseg_keras.decoders import DECODERS
 from eseg_keras.models.freezing import PARTS
 
-DECODERS = ("bifpn",)
 FUSIONS = ("softmax", "sum")
 
 

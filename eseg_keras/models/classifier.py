@@ -7,7 +7,7 @@ from eseg_keras.encoders.builder import build_encoder
 from eseg_keras.layers import BatchNormalization
 from eseg_keras.models.arguments import check_encoder
 from eseg_keras.models.dtype_scope import dtype_scope
-from eseg_keras.models.training_model import TrainingModel
+from eseg_keras.trainer.training_model import TrainingModel
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")

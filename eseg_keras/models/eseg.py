@@ -7,19 +7,19 @@ import keras
 import numpy as np
 from keras import ops
 
+from eseg_keras.decoders import DECODERS
+from eseg_keras.decoders.head import segmentation_head
 from eseg_keras.encoders.builder import build_encoder
 from eseg_keras.layers import Resize
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.losses import CrossEntropy
 from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models.arguments import check_arguments, check_encoder
-from eseg_keras.models.decoder import bifpn_decoder
 from eseg_keras.models.dtype_scope import dtype_scope
 from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers
 from eseg_keras.models.freezing import check_parts, set_trainable
-from eseg_keras.models.head import segmentation_head
-from eseg_keras.models.training_model import TrainingModel
 from eseg_keras.presets.catalog import PRESETS
+from eseg_keras.trainer.training_model import TrainingModel
 
 # Fine-tuning from scratch or ImageNet at batch 8; the paper's 0.08 is for batch 16 and warm-up.
 DEFAULT_LEARNING_RATE = 0.02
@@ -41,7 +41,7 @@ class ESeg(TrainingModel):
         encoder: Name of an encoder (`eseg_keras.encoders.encoder_names()`), or any Keras model from
             images to a dict of features `"P2"`, `"P3"`, ... (or 2, 3, ...), Pl at stride 2^l.
         num_classes: Number of classes, 1 to 255.
-        decoder: `"bifpn"`; `"fpn"` and `"deeplabv3plus"` are reserved for the paper's controls.
+        decoder: Name of a decoder (`eseg_keras.decoders.DECODERS`). Defaults to `"bifpn"`.
         min_level: Lowest level of the decoder; the head works there. Defaults to 2.
         max_level: Highest level of the decoder. Defaults to 9.
         decoder_channels: Width of the decoder. Defaults to 96.
@@ -125,7 +125,7 @@ class ESeg(TrainingModel):
             encoder.autocast = False
             features = _pyramid_levels(encoder.output, min_level, max_level)
             shapes = {level: tuple(x.shape[1:]) for level, x in features.items()}
-            decoder_model = bifpn_decoder(
+            decoder_model = DECODERS[decoder](
                 shapes,
                 max_level,
                 decoder_channels,

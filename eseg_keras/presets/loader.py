@@ -1,6 +1,5 @@
 """Building a model from a preset: a name, a directory or a repository."""
 
-import dataclasses
 import difflib
 import inspect
 import logging
@@ -8,9 +7,8 @@ import os
 import pathlib
 
 from eseg_keras.encoders.builder import has_imagenet_weights
-from eseg_keras.models.eseg_spec import SPECS
 from eseg_keras.optional import require
-from eseg_keras.presets.catalog import PRESETS
+from eseg_keras.presets.catalog import ARCHITECTURES, PRESETS
 from eseg_keras.presets.config_files import read_constructor_arguments
 from eseg_keras.presets.files import (
     CONFIG_FILE,
@@ -59,13 +57,13 @@ def from_preset(
             f"of {cls.__name__}."
         )
     preset = os.fspath(preset)
-    if preset in SPECS:
+    if preset in ARCHITECTURES:
         return _bare(cls, preset, num_classes, load_weights, overrides)
     return _trained(cls, _directory(preset), num_classes, load_weights, overrides)
 
 
 def _bare(cls, name, num_classes, load_weights, overrides):
-    config = {**dataclasses.asdict(SPECS[name]), "name": name, **overrides}
+    config = {**ARCHITECTURES[name].constructor_arguments(), "name": name, **overrides}
     if load_weights and has_imagenet_weights(config["encoder"]):
         config.setdefault("encoder_weights", "imagenet")
     model = cls(num_classes=19 if num_classes is None else num_classes, **config)

@@ -5,12 +5,13 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from eseg_keras.data import Augmentation, balanced_class_weights, render_scene
+from eseg_keras.data import Augmentation, balanced_class_weights
 from eseg_keras.data.batches import Batches
 from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
 from eseg_keras.data.image_files import MAX_PIXELS
+from eseg_keras.street_scenes import render_scene
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
 

@@ -148,7 +148,7 @@ class Experiment:
 
     def __post_init__(self):
         if self.data == "street_scenes":
-            from eseg_keras.data.scenes import CLASS_NAMES, IGNORE_LABEL, PALETTE
+            from eseg_keras.street_scenes import CLASS_NAMES, IGNORE_LABEL, PALETTE
 
             self._set_classes(CLASS_NAMES, PALETTE, IGNORE_LABEL)
         elif self.data != "folders":

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import keras
 import numpy as np
 
-from eseg_keras.metrics import check_labels
+from eseg_keras.trainer import check_labels
 
 
 class Preempted(Exception):

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from eseg_keras.data.epoch_batches import EpochBatches
-from eseg_keras.models import TrainingModel
+from eseg_keras.trainer import TrainingModel
 from eseg_keras.training.array_file import read_arrays, write_arrays
 from eseg_keras.training.checkpoints import (
     AddMetrics,

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from eseg_keras.data.batches import Batches
-from eseg_keras.models import TrainingModel
 from eseg_keras.optional import require
+from eseg_keras.trainer import TrainingModel
 from eseg_keras.visualization import default_palette, overlay
 
 _log = logging.getLogger("eseg_keras")

@@ -32,7 +32,7 @@ def test_logits_agree_at_360x480(name):
 
 def test_shipped_weights_label_a_street_scene_alike():
     pytest.importorskip("PIL")
-    image, mask = eseg_keras.data.render_scene(0, "test")
+    image, mask = eseg_keras.street_scenes.render_scene(0, "test")
     labels = ESeg.from_preset("eseg_lite_s_streets").segment(image)
     valid = mask != 255
     assert (labels == mask)[valid].mean() > 0.85

@@ -3,8 +3,8 @@ import pytest
 from keras import ops
 
 from eseg_keras import ESeg
-from eseg_keras.data import render_scene
 from eseg_keras.inference import Predictor
+from eseg_keras.street_scenes import render_scene
 
 
 @pytest.fixture(scope="module")

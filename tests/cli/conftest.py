@@ -4,7 +4,7 @@ from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.cli import main
-from eseg_keras.data.scenes import CLASS_NAMES, PALETTE, render_scene
+from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, render_scene
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_a_finished_run_is_named_after_its_folder(run, preset, files, tmp_path):
 
 
 def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path):
-    from eseg_keras.benchmark import measurement
+    from eseg_keras.latency import measurement
 
     def interrupted(*arguments, **options):
         yield from list(real(*arguments, **options))[:1]
@@ -134,11 +134,9 @@ def test_a_network_of_another_size(eseg, tmp_path):
 
 
 def test_the_formats_are_those_of_the_package():
-    from eseg_keras.benchmark import FORMATS as known
-    from eseg_keras.benchmark import PAPER_MEAN_IOU
+    from eseg_keras.latency import FORMATS as known
 
     assert list(benchmark.FORMATS) == list(known) == FORMATS
-    assert set(benchmark.ARCHITECTURES) == set(PAPER_MEAN_IOU)
 
 
 @pytest.mark.slow

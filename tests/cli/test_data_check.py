@@ -7,7 +7,7 @@ from PIL import Image
 
 from eseg_keras.cli import data_check as command
 from eseg_keras.data import balanced_class_weights
-from eseg_keras.data.scenes import CLASS_NAMES, render_scene
+from eseg_keras.street_scenes import CLASS_NAMES, render_scene
 from eseg_keras.training import Experiment
 
 NAMES = ["road", "[bold]sky[/]", "car", "tree"]

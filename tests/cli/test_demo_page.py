@@ -3,8 +3,8 @@ import json
 import pytest
 from PIL import Image
 
-from eseg_keras.data.scenes import CLASS_NAMES, PALETTE
 from eseg_keras.demo_page import browser_runtime
+from eseg_keras.street_scenes import CLASS_NAMES, PALETTE
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
 

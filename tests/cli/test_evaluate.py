@@ -10,7 +10,7 @@ from PIL import Image
 from eseg_keras import ESeg
 from eseg_keras.cli import evaluate as command
 from eseg_keras.data.geometry import fit_window, resize_long_side
-from eseg_keras.data.scenes import CLASS_NAMES, PALETTE
+from eseg_keras.street_scenes import CLASS_NAMES, PALETTE
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
 

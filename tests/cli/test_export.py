@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from eseg_keras import ESeg
-from eseg_keras.data.scenes import render_scene
 from eseg_keras.export.tflite_classes import read_tflite_classes
+from eseg_keras.street_scenes import render_scene
 
 STREETS = ["--preset", "eseg_lite_s_streets"]
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from eseg_keras import ESeg
-from eseg_keras.data.scenes import CLASS_NAMES, render_scene
 from eseg_keras.inference import Predictor, read_frames, write_frames
+from eseg_keras.street_scenes import CLASS_NAMES, render_scene
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
 

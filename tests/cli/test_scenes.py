@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from eseg_keras.data.scenes import render_scene
+from eseg_keras.street_scenes import render_scene
 
 
 def test_scenes_are_those_of_the_data_set(eseg, tmp_path):

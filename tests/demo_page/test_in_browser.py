@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from eseg_keras.data import render_scene
 from eseg_keras.data.geometry import resize_long_side
 from eseg_keras.data.image_files import read_photo
 from eseg_keras.demo_page import write_demo_page
 from eseg_keras.inference import Predictor
+from eseg_keras.street_scenes import render_scene
 from eseg_keras.visualization import overlay
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eseg_keras.data import render_scene
 from eseg_keras.inference import Predictor
+from eseg_keras.street_scenes import render_scene
 
 pytestmark = pytest.mark.slow
 

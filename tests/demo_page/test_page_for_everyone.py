@@ -7,7 +7,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from eseg_keras.data import render_scene
+from eseg_keras.street_scenes import render_scene
 
 pytestmark = pytest.mark.slow
 

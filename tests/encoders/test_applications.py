@@ -12,7 +12,7 @@ from keras.src.legacy.saving import legacy_h5_format
 from eseg_keras.encoders import build_encoder, encoder_names
 from eseg_keras.encoders.applications import APPLICATIONS
 from eseg_keras.encoders.builder import _endpoint
-from eseg_keras.encoders.fused_efficientnet import FUSED_EFFICIENTNETS
+from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS
 from eseg_keras.encoders.imagenet_weights import imagenet_file
 
 # The module whose `preprocess_input` belongs to a family.

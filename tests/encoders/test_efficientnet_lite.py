@@ -11,7 +11,7 @@ from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.encoders import build_encoder, has_imagenet_weights
-from eseg_keras.encoders.efficientnet_lite import EFFICIENTNET_LITES, imagenet_file
+from eseg_keras.encoders.lite import EFFICIENTNET_LITES, imagenet_file
 from eseg_keras.encoders.torch_checkpoint import (
     MAGIC_NUMBER,
     PROTOCOL_VERSION,

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from eseg_keras.cli import main
-from eseg_keras.models.eseg_spec import SPECS
+from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.training import experiment_names, load_experiment, override
 from eseg_keras.training.experiment import experiments_dir
 from eseg_keras.training.experiment_table import FIELDS, parse_run_notes, read_run_notes
@@ -50,7 +50,7 @@ def test_every_lite_encoder_has_a_pretraining():
     for size in "sml":
         pretraining = load_experiment(f"imagenet/eseg_lite_{size}")
         preset = load_experiment(f"cityscapes/eseg_lite_{size}").preset
-        assert pretraining.encoder == SPECS[preset].encoder
+        assert pretraining.encoder == ARCHITECTURES[preset].encoder
         assert (pretraining.channels, pretraining.num_classes) == (1280, 1000)
 
 

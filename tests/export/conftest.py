@@ -4,12 +4,12 @@ import pytest
 from keras.src.applications.efficientnet import EfficientNet
 
 from eseg_keras import ESeg
-from eseg_keras.data import render_scene
 from eseg_keras.encoders.applications import APPLICATIONS
 from eseg_keras.encoders.builder import _as_encoder
-from eseg_keras.encoders.efficientnet_lite import EFFICIENTNET_LITES, efficientnet_lite
-from eseg_keras.encoders.fused_efficientnet import FUSED_EFFICIENTNETS, fused_efficientnet
-from eseg_keras.models.eseg_spec import SPECS
+from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS, fused_efficientnet
+from eseg_keras.encoders.lite import EFFICIENTNET_LITES, efficientnet_lite
+from eseg_keras.presets.catalog import ARCHITECTURES
+from eseg_keras.street_scenes import render_scene
 
 ANY_SIZE = (None, None, 3)
 DEPTHS = {"efficientnet_b1": 1.1, "efficientnet_b4": 1.8, "efficientnet_b7": 3.1}
@@ -40,7 +40,7 @@ def small_model():
 
 def _thin(preset):
     keras.utils.set_random_seed(0)
-    spec = SPECS[preset]
+    spec = ARCHITECTURES[preset]
     channels = 8 * round(spec.decoder_channels / 32)
     model = ESeg.from_preset(
         preset,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.data import render_scene
 from eseg_keras.export.onnx_conversion import onnx_runner, read_onnx_classes
 from eseg_keras.export.onnx_int8 import quantize_onnx
 from eseg_keras.export.onnx_network import export_onnx
 from eseg_keras.export.verification import VerificationError
-from eseg_keras.models.eseg_spec import SPECS
+from eseg_keras.presets.catalog import ARCHITECTURES
+from eseg_keras.street_scenes import render_scene
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -101,7 +101,7 @@ def test_options(streets, tmp_path, options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", sorted(SPECS))
+@pytest.mark.parametrize("preset", sorted(ARCHITECTURES))
 def test_presets(small_model, tmp_path, preset):
     path = tmp_path / "thin.onnx"
     verification = export_onnx(small_model(preset), path, outputs="logits", input_size=(97, 131))

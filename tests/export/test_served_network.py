@@ -6,14 +6,14 @@ import pytest
 from keras import layers, ops
 
 from eseg_keras import ESeg
-from eseg_keras.data import render_scene
 from eseg_keras.export.input_scaling import CenterImages
 from eseg_keras.export.level_sum import LevelSum, ResizeByProducts, bilinear_matrix
 from eseg_keras.export.scaled_sum import NearestResize, ScaledSum
 from eseg_keras.export.served_network import serving_model
 from eseg_keras.export.serving_rewrite import faster_network
 from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
-from eseg_keras.models.eseg_spec import SPECS
+from eseg_keras.presets.catalog import ARCHITECTURES
+from eseg_keras.street_scenes import render_scene
 
 # One that every stride divides, one where no level is even, the smallest, and a common one.
 SIZES = [(128, 256), (97, 131), (33, 47), (45, 80)]
@@ -36,7 +36,7 @@ def numpy(x):
     "preset",
     [
         pytest.param(name, marks=[pytest.mark.slow] * (name in ("eseg_m", "eseg_l")))
-        for name in sorted(SPECS)
+        for name in sorted(ARCHITECTURES)
     ],
 )
 def test_every_preset_at_even_and_odd_sizes(small_model, preset):

@@ -10,10 +10,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from eseg_keras import ESeg
-from eseg_keras.data.scenes import CLASS_NAMES, PALETTE
 from eseg_keras.export.tflite import export_tflite
 from eseg_keras.export.tflite_classes import read_tflite_classes
 from eseg_keras.export.verification import VerificationError, held_out_images
+from eseg_keras.street_scenes import CLASS_NAMES, PALETTE
 
 
 def tensors(path):

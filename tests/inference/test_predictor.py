@@ -9,8 +9,8 @@ from keras import ops
 from PIL import Image
 
 from eseg_keras import ESeg
-from eseg_keras.data import render_scene
 from eseg_keras.inference import TEST_TIME_SCALES, Predictor
+from eseg_keras.street_scenes import render_scene
 
 
 def softmax(logits):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.data import render_scene
+from eseg_keras.street_scenes import render_scene
 
 
 @pytest.mark.slow

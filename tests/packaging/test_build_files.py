@@ -4,89 +4,55 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
-SKIPPED = {".venv", ".venv-backends", ".node", ".git", "build", "dist", "runs", "node_modules"}
+PACKAGE = ROOT / "eseg_keras"
 
 
-def files(pattern):
-    paths = (path.relative_to(ROOT) for path in ROOT.rglob(pattern))
-    return sorted(path for path in paths if not SKIPPED & set(path.parts))
+def libraries():
+    """Attributes of the py_library rules of the package, by name."""
+    rules = {}
+    for node in ast.parse((PACKAGE / "BUILD").read_text()).body:
+        if isinstance(node, ast.Expr) and node.value.func.id == "py_library":
+            attributes = {keyword.arg: keyword.value for keyword in node.value.keywords}
+            deps = ast.literal_eval(attributes.get("deps", ast.List([])))
+            rules[ast.literal_eval(attributes["name"])] = deps
+    return rules
 
 
-def package_of(path):
-    """Folder of the nearest BUILD file at or above a path."""
-    return next(parent for parent in path.parents if (ROOT / parent / "BUILD").is_file())
+LIBRARIES = libraries()
 
 
-def rules():
-    """(package, rule, attributes) of every rule, attributes as literals."""
-    for path in files("BUILD"):
-        for node in ast.parse((ROOT / path).read_text()).body:
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-                attributes = {}
-                for keyword in node.value.keywords:
-                    try:
-                        attributes[keyword.arg] = ast.literal_eval(keyword.value)
-                    except ValueError:  # glob(...)
-                        attributes[keyword.arg] = []
-                arguments = [ast.literal_eval(argument) for argument in node.value.args]
-                yield path.parent, node.value.func.id, attributes, arguments
+def imported(name):
+    """Folders and modules of the package that a folder or module imports, lazily or not."""
+    found = set()
+    folder = PACKAGE / name
+    for path in folder.rglob("*.py") if folder.is_dir() else [PACKAGE / f"{name}.py"]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "eseg_keras":
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("eseg_keras."):
+                found.add(node.module.split(".")[1])
+    return found & set(LIBRARIES) - {name, "eseg_keras"}
 
 
-RULES = list(rules())
+def test_every_folder_and_module_is_a_target():
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert set(LIBRARIES) == folders | modules | {"eseg_keras"}
 
 
-def label(package, text):
-    """A label as package and name."""
-    if text.startswith("//"):
-        folder, _, name = text[2:].partition(":")
-        return Path(folder), name or Path(folder).name
-    return package, text.removeprefix(":")
+@pytest.mark.parametrize("name", sorted(set(LIBRARIES) - {"eseg_keras"}))
+def test_targets_depend_on_what_they_import(name):
+    inside = {text.removeprefix(":") for text in LIBRARIES[name] if text.startswith(":")}
+    assert inside == imported(name)
 
 
-def test_every_python_file_is_a_source_of_a_target():
-    listed = set()
-    for package, _, attributes, _ in RULES:
-        listed |= {label(package, source) for source in attributes.get("srcs", [])}
-    missing = []
-    for path in files("*.py"):
-        package = package_of(path)
-        if (package, str(path.relative_to(package))) not in listed:
-            missing.append(f"{path} in {package / 'BUILD'}")
-    assert not missing, f"Not in srcs of a target: {missing}"
-
-
-def test_every_source_and_every_label_exists():
-    targets = {(package, attributes.get("name")) for package, _, attributes, _ in RULES}
-    for package, _, attributes, _ in RULES:
-        names = [*attributes.get("srcs", []), *attributes.get("data", [])]
-        names += [*attributes.get("deps", []), attributes.get("actual", ":.")]
-        for text in names:
-            if text.startswith("@") or text == ":.":
-                continue
-            folder, name = label(package, text)
-            assert (folder, name) in targets or (ROOT / folder / name).is_file(), (package, text)
-
-
-def test_every_test_has_a_py_test_that_runs_it():
-    run = {
-        label(package, attributes["name"])
-        for package, rule, attributes, _ in RULES
-        if rule == "py_test"
-        and attributes["args"] == [f"$(location {attributes['name']}.py)"]
-        and attributes["main"] == "//tests:run_pytest.py"
-    }
-    tests = {(path.parent, path.stem) for path in files("test_*.py")}
-    assert run == tests
-
-
-def test_python_rules_come_from_rules_python():
-    for path in files("BUILD"):
-        text = (ROOT / path).read_text()
-        used = set(re.findall(r"^(py_\w+)\(", text, re.M))
-        loaded = re.search(r'load\("@rules_python//python:defs.bzl", (.+)\)', text)
-        names = set(re.findall(r'"(py_\w+)"', loaded[1])) if loaded else set()
-        assert used == names, path
+def test_every_folder_of_tests_is_run():
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    listed = set(re.findall(r'^        "(\w+)",$', (ROOT / "tests" / "BUILD").read_text(), re.M))
+    assert folders == listed
 
 
 def test_outside_packages_are_locked():
@@ -94,8 +60,8 @@ def test_outside_packages_are_locked():
     locked = {name.replace("-", "_").lower() for name in re.findall(r"^([\w-]+)==", lock, re.M)}
     used = {
         text.removeprefix("@pypi//")
-        for _, _, attributes, _ in RULES
-        for text in attributes.get("deps", [])
+        for deps in LIBRARIES.values()
+        for text in deps
         if text.startswith("@")
     }
     assert {"keras", "numpy"} <= used <= locked

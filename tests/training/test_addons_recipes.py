@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from eseg_keras.models.training_model import TrainingModel
+from eseg_keras.trainer.training_model import TrainingModel
 
 GOLDEN = np.load(pathlib.Path(__file__).parents[1] / "golden" / "addons_trajectories.npz")
 X, Y = GOLDEN["x"], GOLDEN["y"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from eseg_keras.models import TrainingModel
+from eseg_keras.trainer import TrainingModel
 from eseg_keras.training.checkpoints import (
     AddMetrics,
     Checkpoint,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eseg_keras.data.scenes import render_scene
+from eseg_keras.street_scenes import render_scene
 from eseg_keras.training import Experiment
 from eseg_keras.training.data import open_examples, training_batches, validation_batches
 from eseg_keras.training.distribution import Distribution

@@ -2,7 +2,7 @@ import ast
 
 import pytest
 
-from eseg_keras.data.scenes import CLASS_NAMES
+from eseg_keras.street_scenes import CLASS_NAMES
 from eseg_keras.training import (
     ClassificationExperiment,
     Experiment,

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.data.scenes import CLASS_NAMES
 from eseg_keras.presets.files import WEIGHTS_FILE
+from eseg_keras.street_scenes import CLASS_NAMES
 from eseg_keras.training import Experiment, train
 from eseg_keras.training.array_file import read_arrays
 from eseg_keras.training.checkpoints import checkpoint_files

@@ -12,7 +12,7 @@ from PIL import Image
 from eseg_keras import ESeg
 from eseg_keras.data.batches import Batches
 from eseg_keras.losses import CrossEntropy
-from eseg_keras.models import TrainingModel
+from eseg_keras.trainer import TrainingModel
 from eseg_keras.training import tensorboard as module
 from eseg_keras.training.tensorboard import RunBoard
 from eseg_keras.visualization import default_palette

@@ -17,8 +17,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from eseg_keras.data import render_scene
 from eseg_keras.export.saved_model import export_saved_model
+from eseg_keras.street_scenes import render_scene
 
 spec = importlib.util.spec_from_file_location("c_api", pathlib.Path(__file__).with_name("c_api.py"))
 c_api = importlib.util.module_from_spec(spec)

@@ -1,0 +1,94 @@
+"""From the encoder's levels to all levels of the decoder, at the decoder's width."""
+
+import keras
+from keras import layers, ops
+
+from eseg_keras.layers import AveragePooling, BatchNormalization
+
+
+@keras.saving.register_keras_serializable(package="eseg_keras")
+class HalveLike(keras.layers.Layer):
+    """Pad a feature map at the bottom and right to half the size of the level below, rounded up.
+
+    Encoders that pad SAME need no such thing. Those that round down (DenseNet, ConvNeXt) miss the
+    last row or column at some sizes; it is repeated.
+
+    Call arguments:
+        x: Float tensor [B, h, w, C] with h in {floor(H / 2), ceil(H / 2)}, and so for w.
+        below: Float tensor [B, H, W, ...], the level below.
+
+    Returns:
+        Tensor [B, ceil(H / 2), ceil(W / 2), C].
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.decoders.feature_pyramid import HalveLike
+    >>> tuple(HalveLike()(np.ones((1, 3, 4, 2)), np.ones((1, 7, 8, 1))).shape)
+    (1, 4, 4, 2)
+    """
+
+    def call(self, x, below):
+        """Return `x` with the last row and column repeated where they are missing."""
+        height, width = ops.shape(below)[1:3]
+        x = ops.concatenate([x, x[:, -1:]], axis=1)[:, : (height + 1) // 2]
+        return ops.concatenate([x, x[:, :, -1:]], axis=2)[:, :, : (width + 1) // 2]
+
+    def compute_output_shape(self, x_shape, below_shape):
+        """Return the shape of the output."""
+        half = [None if size is None else (size + 1) // 2 for size in below_shape[1:3]]
+        return (x_shape[0], *half, x_shape[3])
+
+
+def extend_pyramid(features: dict, max_level: int) -> dict:
+    """Add levels on top of an encoder's by 3x3 stride-2 average pooling of the level below.
+
+    No convolution is added and the channels stay those of the encoder's last level (ESeg, section
+    3.1).
+
+    Args:
+        features: Dict of Keras tensors `"P2"`.. [B, h_l, w_l, c_l], lowest level first.
+        max_level: The highest level wanted.
+
+    Returns:
+        The dict with all levels up to `max_level`.
+    """
+    features = dict(features)
+    top = int(list(features)[-1][1:])
+    for level in range(top + 1, max_level + 1):
+        pool = AveragePooling(name=f"P{level}_pool")
+        features[f"P{level}"] = pool(features[f"P{level - 1}"])
+    return features
+
+
+def align_pyramid(features: dict) -> dict:
+    """Make every level half the size of the one below it, rounded up.
+
+    Args:
+        features: Dict of Keras tensors, lowest level first.
+
+    Returns:
+        Dict of the same levels.
+    """
+    aligned, below = {}, None
+    for level, x in features.items():
+        aligned[level] = x if below is None else HalveLike(name=f"{level}_halve")(x, below)
+        below = aligned[level]
+    return aligned
+
+
+def project_laterals(features: dict, channels: int) -> dict:
+    """Bring every level to the decoder's width by a 1x1 convolution and batch normalisation.
+
+    Args:
+        features: Dict of Keras tensors [B, h_l, w_l, c_l].
+        channels: The decoder's width.
+
+    Returns:
+        Dict of Keras tensors [B, h_l, w_l, channels].
+    """
+    laterals = {}
+    for level, x in features.items():
+        x = layers.Conv2D(channels, 1, use_bias=False, name=f"{level}_lateral")(x)
+        laterals[level] = BatchNormalization(name=f"{level}_lateral_bn")(x)
+    return laterals

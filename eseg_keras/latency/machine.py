@@ -1,0 +1,78 @@
+"""Which machine and which versions a benchmark ran on."""
+
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+
+# Column and the distributions that may bring it.
+PACKAGES = {
+    "keras": ("keras",),
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "jax": ("jax",),
+    "torch": ("torch",),
+    "numpy": ("numpy",),
+    "pillow": ("pillow",),
+}
+
+
+def machine() -> dict[str, str | int]:
+    """Describe this machine.
+
+    Returns:
+        Dict of columns: `"cpu"` (its model), `"cores"` (those this process may use),
+        `"accelerator"` (empty without one, and until a backend has been loaded), `"python"`, and
+        the version of each of `PACKAGES`, empty where it is not installed.
+
+    Example:
+
+    >>> from eseg_keras.latency import machine
+    >>> machine.machine()["cores"] > 0
+    True
+    """
+    return {
+        "cpu": _cpu(),
+        "cores": usable_cores(),
+        "accelerator": _accelerator(),
+        "python": platform.python_version(),
+        **{column: installed_version(*names) for column, names in PACKAGES.items()},
+    }
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def installed_version(*distributions: str) -> str:
+    """Return the version of the first distribution that is installed, or an empty text."""
+    for name in distributions:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""
+
+
+def _cpu():
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _accelerator():
+    # Only what the benchmark itself has loaded: importing a backend here would start it.
+    if "jax" in sys.modules:
+        device = sys.modules["jax"].devices()[0]
+        return "" if device.platform == "cpu" else device.device_kind
+    if "tensorflow" in sys.modules:
+        tf = sys.modules["tensorflow"]
+        for device in tf.config.list_physical_devices("GPU"):
+            return tf.config.experimental.get_device_details(device).get("device_name", "GPU")
+    return ""

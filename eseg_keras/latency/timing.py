@@ -1,0 +1,109 @@
+"""Times of several ways to do the same, taken in turns."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+# The first calls compile, allocate and fill caches.
+WARM_UP = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """How long one way took, over all rounds.
+
+    Args:
+        median_ms: Median, in milliseconds.
+        lower_quartile_ms: A quarter of the rounds took less.
+        upper_quartile_ms: A quarter of the rounds took more.
+        ratio: Median over the rounds of its time divided by that of the reference.
+        lower_quartile_ratio: A quarter of the rounds had a lower ratio.
+        upper_quartile_ratio: A quarter of the rounds had a higher ratio.
+        rounds: Number of rounds.
+    """
+
+    median_ms: float
+    lower_quartile_ms: float
+    upper_quartile_ms: float
+    ratio: float
+    lower_quartile_ratio: float
+    upper_quartile_ratio: float
+    rounds: int
+
+
+def timed_rounds(
+    ways: Mapping[Hashable, Callable[[], object]],
+    rounds: int,
+    warm_up: int = WARM_UP,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[dict[Hashable, float]]:
+    """Time every way once a round, so that whatever else the machine does falls on all of them.
+
+    Every other round goes backwards: no way always follows the same other one. Whoever stops
+    between two rounds has what the rounds before gave.
+
+    Args:
+        ways: Functions by name.
+        rounds: Number of rounds that count.
+        warm_up: Number of rounds before them that do not. Defaults to 3.
+        clock: Returns seconds. Defaults to `time.perf_counter`.
+
+    Yields:
+        Milliseconds by name, for one round after the other.
+
+    Raises:
+        ValueError: If `rounds` is below 1 or `warm_up` below 0.
+
+    Example:
+
+    >>> from eseg_keras.latency import timed_rounds
+    >>> rounds = list(timed_rounds({"sum": lambda: sum(range(9))}, rounds=2))
+    >>> len(rounds), rounds[0]["sum"] > 0
+    (2, True)
+    """
+    if rounds < 1 or warm_up < 0:
+        raise ValueError(
+            f"Expected at least 1 round and 0 rounds of warm-up. Received: {rounds} and {warm_up}"
+        )
+    names = list(ways)
+    for number in range(-warm_up, rounds):
+        times = {}
+        for name in names if number % 2 == 0 else reversed(names):
+            start = clock()
+            ways[name]()
+            times[name] = (clock() - start) * 1000
+        if number >= 0:
+            yield times
+
+
+def timings(
+    rounds: Sequence[Mapping[Hashable, float]], reference: Hashable
+) -> dict[Hashable, Timing]:
+    """Summarise rounds.
+
+    Ratios are taken within each round: both times then had the same machine to themselves, or not.
+
+    Args:
+        rounds: What `timed_rounds` yielded, at least one.
+        reference: Name of the way that has the ratio 1.
+
+    Returns:
+        `Timing` by name.
+
+    Example:
+
+    >>> from eseg_keras.latency import timings
+    >>> found = timings([{"a": 2.0, "b": 3.0}, {"a": 4.0, "b": 8.0}], reference="a")
+    >>> found["b"].median_ms, found["b"].ratio
+    (5.5, 1.75)
+    """
+    base = np.array([times[reference] for times in rounds])
+    found = {}
+    for name in rounds[0]:
+        milliseconds = np.array([times[name] for times in rounds])
+        low, median, high = np.percentile(milliseconds, (25, 50, 75)).tolist()
+        ratios = np.percentile(milliseconds / base, (25, 50, 75)).tolist()
+        found[name] = Timing(median, low, high, ratios[1], ratios[0], ratios[2], len(rounds))
+    return found

@@ -1,0 +1,129 @@
+"""Street furniture: lamp posts, traffic lights, signs, and clutter that has no class."""
+
+import math
+
+from eseg_keras.street_scenes.light import Color, scaled
+from eseg_keras.street_scenes.materials import CLUTTER, METAL, PLATE
+from eseg_keras.street_scenes.stage import Stage
+
+POSTS: tuple[Color, ...] = (
+    (130, 132, 135),
+    (85, 88, 90),
+    (50, 55, 52),
+    (60, 85, 70),
+    (165, 160, 150),
+    (100, 80, 62),
+)
+PLATES: tuple[Color, ...] = (
+    (200, 30, 35),
+    (235, 232, 228),
+    (35, 85, 170),
+    (235, 195, 40),
+    (40, 120, 75),
+    (150, 150, 150),
+    (225, 120, 40),
+    (120, 85, 60),
+)
+
+
+def _draw_post(stage: Stage, x: float, z: float, half: float, height: float) -> Color:
+    """Draws an upright post, lit from one side, and returns its colour."""
+    rng = stage.rng
+    color = scaled(POSTS[rng.integers(len(POSTS))], rng.uniform(0.7, 1.25))
+    stage.box((x - half, x + half), (0.0, height), z, color, METAL)
+    sun = x + stage.light.sun_side * half * 0.5
+    bright = scaled(color, 1.0 + 0.6 * stage.light.direct + 0.1)
+    stage.box((sun - half * 0.5, sun + half * 0.5), (0.0, height), z, bright, METAL)
+    stage.box((x - half * 1.6, x + half * 1.6), (0.0, 0.5), z, scaled(color, 0.85), METAL)
+    reach = -stage.light.sun_side * stage.light.direct * 8.0
+    shadow = [
+        (x - half, z),
+        (x + half, z),
+        (x + reach + half, z + 1.5),
+        (x + reach - half, z + 1.5),
+    ]
+    stage.shadow(shadow, stage.light.direct)
+    return color
+
+
+def draw_lamp_post(stage: Stage, x: float, z: float) -> None:
+    """Draws a lamp post whose arm reaches over the street."""
+    rng = stage.rng
+    half, height = rng.uniform(0.13, 0.19), rng.uniform(5.0, 8.0)
+    color = _draw_post(stage, x, z, half, height)
+    if rng.random() < 0.35:  # a lantern on top
+        lantern = [(x - 0.2, height), (x - 0.32, height + 0.6), (x + 0.32, height + 0.6)]
+        stage.polygon([*lantern, (x + 0.2, height)], z, (225, 220, 200), METAL)
+        stage.box((x - 0.36, x + 0.36), (height + 0.6, height + 0.75), z, color, METAL)
+        return
+    toward = -1.0 if x > 0 else 1.0
+    tip = x + toward * rng.uniform(1.2, 2.2)
+    arm = [(x, height), (x, height - 0.3), (tip, height + 0.1), (tip, height + 0.35)]
+    stage.polygon(arm, z, color, METAL)
+    ends = (min(tip, tip + toward * 0.7), max(tip, tip + toward * 0.7))
+    stage.box(ends, (height, height + 0.38), z, scaled(color, 0.9), METAL)
+
+
+def draw_traffic_light(stage: Stage, x: float, z: float) -> None:
+    """Draws a traffic light; all of it is `pole`."""
+    rng = stage.rng
+    height = rng.uniform(3.0, 3.8)
+    _draw_post(stage, x, z, rng.uniform(0.12, 0.16), height)
+    stage.box((x - 0.26, x + 0.26), (height - 1.1, height), z, (32, 34, 34), METAL)
+    lit = rng.integers(3)
+    for lamp, color in enumerate(((225, 40, 30), (240, 170, 40), (50, 210, 110))):
+        glow = color if lamp == lit else scaled(color, 0.25)
+        stage.ellipse((x, height - 0.22 - 0.33 * lamp), (0.13, 0.13), z, glow, METAL)
+
+
+def draw_sign(stage: Stage, x: float, z: float) -> None:
+    """Draws a round, triangular, octagonal or rectangular sign on a post."""
+    rng = stage.rng
+    size = rng.uniform(0.45, 0.65)
+    base = rng.uniform(1.9, 2.5)
+    _draw_post(stage, x, z, rng.uniform(0.1, 0.13), base + size)
+    _draw_plate(stage, x, base + size, z, size)
+    if rng.random() < 0.25:
+        _draw_plate(stage, x, base - size * 0.9, z, size * 0.75)
+
+
+def _draw_plate(stage: Stage, x: float, y: float, z: float, size: float) -> None:
+    """Draws a plate: a rim, a face of another colour, and a mark."""
+    rng = stage.rng
+    rim, face, mark = (PLATES[i] for i in rng.permutation(len(PLATES))[:3])
+    rim, face = scaled(rim, rng.uniform(0.8, 1.1)), scaled(face, rng.uniform(0.8, 1.1))
+    kind = rng.integers(5)
+    if kind == 4:
+        wide, tall = size * rng.uniform(0.9, 1.8), size * rng.uniform(0.7, 1.1)
+        stage.box((x - wide, x + wide), (y - tall, y + tall), z, rim, PLATE)
+        stage.box(
+            (x - wide * 0.9, x + wide * 0.9), (y - tall * 0.87, y + tall * 0.87), z, face, PLATE
+        )
+        for line in (-0.45, 0.0, 0.45):
+            ends = (x - wide * 0.7, x + wide * rng.uniform(0.1, 0.7))
+            stage.box(ends, (y + tall * line - 0.06, y + tall * line + 0.06), z, mark, PLATE)
+        return
+    # A disc, a triangle (point up or down) or an octagon: corners and the angle of the first.
+    corners, first = ((24, 0.0), (3, 0.5), (3, -0.5), (8, 0.125))[kind]
+    reach = size * (1.25 if corners == 3 else 1.05)
+    for radius, color in ((reach, rim), (reach * 0.76, face)):
+        angles = [math.pi * (first + 2 * i / corners) for i in range(corners)]
+        points = [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
+        stage.polygon(points, z, color, PLATE)
+    if rng.random() < 0.5:
+        stage.box((x - size * 0.5, x + size * 0.5), (y - 0.08, y + 0.08), z, mark, PLATE)
+    else:
+        stage.box((x - 0.08, x + 0.08), (y - size * 0.4, y + size * 0.4), z, mark, PLATE)
+
+
+def draw_clutter(stage: Stage, x: float, z: float) -> None:
+    """Draws a bin, a box or a bollard: things outside the eight classes, void in the mask."""
+    rng = stage.rng
+    color = scaled((rng.uniform(50, 170), rng.uniform(60, 150), rng.uniform(50, 150)), 0.9)
+    wide, tall = rng.uniform(0.2, 0.5), rng.uniform(0.6, 1.2)
+    stage.shadow(
+        [(x - wide, z - 0.2), (x + wide, z - 0.2), (x + wide, z + 0.5), (x - wide, z + 0.5)], 0.5
+    )
+    body = [(x - wide * 0.85, 0.0), (x - wide, tall), (x + wide, tall), (x + wide * 0.85, 0.0)]
+    stage.polygon(body, z, color, CLUTTER)
+    stage.box((x - wide * 1.1, x + wide * 1.1), (tall, tall + 0.1), z, scaled(color, 0.6), CLUTTER)

@@ -1,0 +1,67 @@
+"""From the painted stage to a photo: grain, shadows, haze on the ground, lens and sensor."""
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from eseg_keras.street_scenes.materials import GRAIN, IGNORE_LABEL, MATERIAL_CLASS, ON_GROUND
+from eseg_keras.street_scenes.noise import smooth_noise
+from eseg_keras.street_scenes.stage import SUPERSAMPLING, Stage
+
+
+def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
+    """Turns what was painted into an image and its mask.
+
+    Args:
+        stage: A finished stage.
+
+    Returns:
+        The uint8 image [H, W, 3] and the uint8 mask [H, W], at the canvas size divided by
+        `SUPERSAMPLING`. A pixel whose diagonal corners belong to two classes is void.
+    """
+    rng, light, camera = stage.rng, stage.light, stage.camera
+    reduced = stage.image.reduce(SUPERSAMPLING)
+    height, width = reduced.height, reduced.width
+    painted = np.asarray(stage.image.getchannel(3))
+    material = painted[::2, ::2]
+    mask = MATERIAL_CLASS[material]
+    mask[mask != MATERIAL_CLASS[painted[1::2, 1::2]]] = IGNORE_LABEL
+
+    # Texture: one brightness field per scale, as strong as the material is rough.
+    grain = GRAIN * rng.uniform(0.5, 1.5, (len(GRAIN), 1)).astype(np.float32)
+    noise_rng = rng.spawn(1)[0]  # what depends on the size is drawn apart
+    gain = np.ones((height, width), np.float32)
+    for scale, cell in enumerate((1.0, height / 64, height / 16)):
+        gain += smooth_noise(noise_rng, (height, width), cell) * grain[:, scale][material]
+    # Shadows and haze on the ground, where every row is at one distance.
+    ground = ON_GROUND[material]
+    shade = stage.ground_shade().resize((width, height), Image.Resampling.BILINEAR)
+    gain *= 1.0 - ground * np.asarray(shade) * np.float32(0.7 / 255)
+    rows = np.arange(height, dtype=np.float32) * SUPERSAMPLING
+    distance = camera.focal * camera.height / np.maximum(rows - camera.horizon, 1.0)
+    fog = ground * (1.0 - 2.0 ** (-1.5 * distance / light.haze))[:, None]
+    gain *= 1.0 - fog
+    # The lens darkens the corners.
+    y = np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None]
+    x = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None, :]
+    vignette = 1.0 - np.float32(rng.uniform(0.0, 0.15)) * (x * x + y * y)
+    gain *= vignette
+    fog *= vignette
+    photo = np.asarray(reduced)[..., :3] * gain[..., None]
+    photo += fog[..., None] * np.array(light.horizon, np.float32)
+
+    # The camera's exposure goes half the way to a medium brightness, then colour and contrast.
+    brightness = photo[::8, ::8].mean()
+    exposure = (rng.uniform(95.0, 130.0) / brightness) ** 0.5
+    contrast = rng.uniform(0.8, 1.25)
+    photo *= (exposure * contrast * rng.uniform(0.93, 1.07, 3)).astype(np.float32)
+    middle = brightness * exposure
+    photo += np.float32(middle * (1.0 - contrast) + rng.uniform(-10.0, 15.0))
+    np.clip(photo, 0.0, 255.0, out=photo)
+    developed = Image.fromarray(photo.astype(np.uint8))
+    blur = rng.uniform(0.0, 0.65) * height / 192
+    developed = developed.filter(ImageFilter.BoxBlur(blur * 0.7))
+    # Sensor noise: flat between -strength and strength, in every channel.
+    strength = int(rng.integers(2, 10))
+    noise = noise_rng.integers(0, 2 * strength + 1, (height, width, 3), np.uint8)
+    noisy = np.asarray(developed).astype(np.int16) + noise - np.int16(strength)
+    return np.clip(noisy, 0, 255).astype(np.uint8), mask

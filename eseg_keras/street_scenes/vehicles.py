@@ -1,0 +1,176 @@
+"""Cars, vans and buses, seen from behind, from the front or from the side."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eseg_keras.street_scenes.light import Color, scaled
+from eseg_keras.street_scenes.materials import BODYWORK
+from eseg_keras.street_scenes.stage import Stage
+
+PAINTS: tuple[Color, ...] = (
+    (150, 150, 152),
+    (105, 107, 110),
+    (45, 47, 52),
+    (225, 225, 225),
+    (170, 35, 35),
+    (130, 175, 215),
+    (45, 80, 150),
+    (80, 115, 60),
+    (60, 95, 75),
+    (190, 175, 140),
+    (215, 180, 60),
+    (120, 80, 60),
+)
+BLACK: Color = (22, 22, 24)
+GLASS_COLOR: Color = (58, 68, 78)
+SILL = 0.28
+"""Metres from the ground to the underside."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Measures of a vehicle in metres, as seen from the end that faces the camera."""
+
+    half: float
+    waist: float
+    """Height at which the windows begin."""
+    height: float
+    length: float
+    roof: float
+    """Width of the roof, relative to that of the body."""
+    snout: float
+    """Length of the bonnet or boot at the near end; 0 where the end is one flat face."""
+    panes: int
+    """Side windows."""
+
+
+CAR = Shape(half=0.92, waist=0.85, height=1.5, length=4.3, roof=0.74, snout=0.9, panes=2)
+VAN = Shape(half=1.0, waist=1.1, height=2.3, length=5.2, roof=0.92, snout=0.4, panes=2)
+BUS = Shape(half=1.25, waist=1.2, height=3.1, length=10.0, roof=0.97, snout=0.0, panes=6)
+
+
+def _paint(rng: np.random.Generator) -> Color:
+    return scaled(PAINTS[rng.integers(len(PAINTS))], rng.uniform(0.8, 1.15))
+
+
+def draw_vehicle(stage: Stage, x: float, z: float) -> None:
+    """Draws a car, van or bus that drives or stands along the street.
+
+    Args:
+        stage: The stage.
+        x: Its middle.
+        z: Distance of the end that the camera sees: the front left of the camera, else the back.
+    """
+    rng = stage.rng
+    shape = (CAR, VAN, BUS)[rng.choice(3, p=(0.72, 0.16, 0.12))]
+    high = shape.height * rng.uniform(0.93, 1.1)
+    snout = 0.0 if x > 0 and rng.random() < 0.5 else shape.snout * rng.uniform(0.7, 1.2)
+    paint = _paint(rng)
+    half, roof, waist, far = shape.half, shape.half * shape.roof, shape.waist, z + shape.length
+    _draw_shadow(stage, x, half, z, far)
+    if abs(x) > half:  # one flank is in view
+        side = -1.0 if x > 0 else 1.0
+        _draw_flank(stage, shape, x, side, (z, z + snout, far), high, paint)
+    for wheel in (x - half + 0.16, x + half - 0.16):
+        stage.box((wheel - 0.14, wheel + 0.14), (0.0, 0.5), z, BLACK, BODYWORK)
+    cabin = z + snout
+    if stage.camera.height > high:
+        top = [(x - roof, high, cabin), (x + roof, high, cabin)]
+        top += [(x + roof, high, far - 0.8), (x - roof, high, far - 0.8)]
+        stage.solid(top, scaled(paint, 1.1), BODYWORK, None)
+    shell = [(x - half, waist), (x - roof, high), (x + roof, high), (x + half, waist)]
+    stage.polygon(shell, cabin, paint, BODYWORK)
+    low, up = waist + (high - waist) * 0.06, high - (high - waist) * 0.16
+    pane = [
+        (x - half * 0.9, low),
+        (x - roof * 0.9, up),
+        (x + roof * 0.9, up),
+        (x + half * 0.9, low),
+    ]
+    stage.polygon(pane, cabin, scaled(GLASS_COLOR, rng.uniform(0.7, 1.6)), BODYWORK)
+    edge = waist - 0.08
+    lid = [(x - half * 0.96, edge, z), (x + half * 0.96, edge, z)]
+    lid += [(x + half, waist, cabin), (x - half, waist, cabin)]
+    stage.solid(lid, scaled(paint, 1.12), BODYWORK, None)
+    face = [(x - half, SILL), (x - half, edge - 0.12), (x - half * 0.94, edge)]
+    face += [(x + half * 0.94, edge), (x + half, edge - 0.12), (x + half, SILL)]
+    stage.polygon(face, z, paint, BODYWORK)
+    _draw_fittings(stage, x, z, half, edge, paint)
+    if shape is BUS:
+        stage.box((x - 0.8, x + 0.8), (high - 0.36, high - 0.1), z, (230, 150, 40), BODYWORK)
+
+
+def _draw_shadow(stage: Stage, x: float, half: float, near: float, far: float) -> None:
+    """Darkens the ground below the vehicle, and beside it on the side away from the sun."""
+    left, right = x - half - 0.15, x + half + 0.15
+    stage.shadow([(left, near - 0.3), (right, near - 0.3), (right, far), (left, far)], 0.75)
+    reach = stage.light.direct * 2.5 * -stage.light.sun_side
+    edge = x + half if reach > 0 else x - half
+    tip = edge + reach
+    stage.shadow([(edge, near), (tip, near + 0.5), (tip, far), (edge, far)], 0.45)
+
+
+def _draw_flank(
+    stage: Stage,
+    shape: Shape,
+    x: float,
+    side: float,
+    depths: tuple[float, float, float],
+    high: float,
+    paint: Color,
+) -> None:
+    """Draws the flank on one side (-1.0 left, 1.0 right); depths: near end, cabin, far end."""
+    near, cabin, far = depths
+    body, roof = x + side * shape.half, x + side * shape.half * shape.roof
+    span, waist = far - near, shape.waist
+    for hub in (near + span * 0.2, far - span * 0.2):
+        tyre = [(0.0, hub - 0.2), (0.0, hub + 0.2), (0.35, hub + 0.36), (0.64, hub)]
+        stage.side(body, [*tyre, (0.35, hub - 0.36)], BLACK, BODYWORK, side)
+    panel = [(SILL, near), (waist - 0.08, near), (waist, cabin), (waist, far - 0.3), (SILL, far)]
+    stage.side(body, panel, paint, BODYWORK, side)
+    end = far - span * (0.25 if shape.snout else 0.03)
+    upper = [(body, waist, cabin), (roof, high, cabin + 0.1), (roof, high, end)]
+    stage.solid([*upper, (body, waist, end + 0.4)], paint, BODYWORK, side)
+    pitch = (end - cabin) / shape.panes
+    low, up = waist + (high - waist) * 0.1, high - (high - waist) * 0.18
+    inner = body + (roof - body) * 0.82
+    for pane in range(shape.panes):
+        a, b = cabin + pitch * (pane + 0.1), cabin + pitch * (pane + 0.92)
+        quad = [(body, low, a), (inner, up, a), (inner, up, b), (body, low, b)]
+        stage.solid(quad, GLASS_COLOR, BODYWORK, side)
+
+
+def _draw_fittings(stage: Stage, x: float, z: float, half: float, top: float, paint: Color) -> None:
+    """Draws lamps, number plate, bumper and, on a front, the grille."""
+    stage.box((x - half, x + half), (SILL, 0.46), z, scaled(paint, 0.55), BODYWORK)
+    lamp: Color = (190, 25, 22)
+    if x < 0:
+        lamp = (255, 245, 215)
+        stage.box((x - half * 0.5, x + half * 0.5), (0.5, top - 0.1), z, BLACK, BODYWORK)
+    for side in (-1.0, 1.0):
+        middle = x + side * half * 0.78
+        stage.box((middle - 0.15, middle + 0.15), (top - 0.24, top - 0.07), z, lamp, BODYWORK)
+    stage.box((x - 0.27, x + 0.27), (0.42, 0.54), z, (225, 222, 205), BODYWORK)
+
+
+def draw_crossing_car(stage: Stage, x: float, z: float) -> None:
+    """Draws a car from the side, turning into the street or crossing it."""
+    rng = stage.rng
+    paint = _paint(rng)
+    flip = 1.0 if rng.random() < 0.5 else -1.0
+    half, high = rng.uniform(2.0, 2.3), rng.uniform(1.4, 1.6)
+    _draw_shadow(stage, x, half, z, z + 1.7)
+    outline = [(-1, SILL), (-1, 0.75), (-0.62, 0.88), (-0.3, high), (0.38, high), (0.72, 0.92)]
+    outline += [(1, 0.85), (1, SILL)]
+    stage.polygon([(x + flip * half * a, b) for a, b in outline], z, paint, BODYWORK)
+    panes = (
+        [(-0.52, 0.9), (-0.27, high - 0.1), (0.02, high - 0.1), (0.02, 0.9)],
+        [(0.07, 0.9), (0.07, high - 0.1), (0.34, high - 0.1), (0.6, 0.92)],
+    )
+    for pane in panes:
+        stage.polygon([(x + flip * half * a, b) for a, b in pane], z, GLASS_COLOR, BODYWORK)
+    for wheel in (-0.62, 0.62):
+        center = (x + half * wheel, 0.34)
+        stage.ellipse(center, (0.36, 0.36), z, BLACK, BODYWORK)
+        stage.ellipse(center, (0.18, 0.18), z, (150, 150, 155), BODYWORK)

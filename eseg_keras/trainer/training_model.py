@@ -1,0 +1,278 @@
+"""What training needs beyond Keras: coupled weight decay, averaged weights, global batches."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+from eseg_keras.losses.mask_loss import MaskLoss
+from eseg_keras.replicas import num_replicas
+from eseg_keras.trainer.label_check import LabelCheck
+from eseg_keras.trainer.weight_average import WeightAverage
+
+
+class TrainingModel(keras.Model):
+    """Base of the models that are trained here.
+
+    `compile` takes four more arguments, all of them part of the compiled step and of what
+    `.keras` files and `load_model` restore. `fit` trains the weights; `evaluate`, `predict` and
+    `export` use the averaged weights where there are any. `model(x)`, `get_weights`, `save` and the
+    methods on single batches are those of the weights themselves.
+
+    Under a `tf.distribute` strategy every step computes what one device would compute from the
+    global batch.
+    """
+
+    _average = None
+    weight_decay = 0.0
+    ema_decay = None
+    clip_norm = None
+    micro_batches = 1
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        *args,
+        weight_decay: float = 0.0,
+        ema_decay: float | None = None,
+        clip_norm: float | None = None,
+        micro_batches: int = 1,
+        **kwargs,
+    ):
+        """Configure training.
+
+        Args:
+            optimizer: As in `keras.Model.compile`.
+            *args: The other arguments of `keras.Model.compile`.
+            weight_decay: Adds weight_decay / 2 times the sum of the squares of all trained kernels
+                to the loss. This decay is coupled: momentum and gradient clipping see it. It is not
+                the decay of `keras.optimizers.SGD(weight_decay=...)`, which is about ten times
+                weaker at momentum 0.9. Defaults to 0.
+            ema_decay: Decay of the average of weights and batch normalisation statistics, see
+                `WeightAverage`; `None` keeps none. Defaults to `None`.
+            clip_norm: Largest norm of the whole gradient, of the global batch. Defaults to `None`.
+            micro_batches: Into how many parts a batch is split, to fit the memory of a device. The
+                gradient is that of the whole batch; batch normalisation sees the parts. Every
+                replica's part of a batch must hold that many images. Defaults to 1.
+            **kwargs: The other arguments of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a number is out of range, or the backend does not support it.
+        """
+        if weight_decay < 0:
+            raise ValueError(f"`weight_decay` must not be negative. Received: {weight_decay}")
+        if ema_decay is not None and not 0 <= ema_decay < 1:
+            raise ValueError(f"`ema_decay` must be from 0 to below 1. Received: {ema_decay}")
+        if clip_norm is not None and clip_norm <= 0:
+            raise ValueError(f"`clip_norm` must be positive or None. Received: {clip_norm}")
+        if micro_batches != int(micro_batches) or micro_batches < 1:
+            raise ValueError(
+                f"`micro_batches` must be a whole number, at least 1. Received: {micro_batches}"
+            )
+        if micro_batches > 1 and keras.backend.backend() == "torch":
+            raise ValueError(
+                "`micro_batches` works on TensorFlow and JAX. Received: "
+                f"micro_batches={micro_batches} on PyTorch. Lower the batch size instead."
+            )
+        optimizer = keras.optimizers.get(optimizer)
+        # An optimizer that scales the loss leaves clipping to the one inside.
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if clip_norm is not None or self.clip_norm is not None:
+            # Ours, of a `compile` before or of a file.
+            inner.global_clipnorm = None
+        _check_clipping(inner)
+        if clip_norm is not None:
+            # On several replicas Keras clips before it adds their gradients up. The step averages
+            # them first (see `tensorflow_step`), and the sum of the averages is then clipped.
+            inner.global_clipnorm = clip_norm / num_replicas()
+        if ema_decay is not None and getattr(optimizer, "built", False):
+            raise ValueError(
+                "Averages are variables of the optimizer, and this one has been trained with: pass "
+                f"a new one. Received: ema_decay={ema_decay} and an optimizer that is built."
+            )
+        super().compile(optimizer, *args, **kwargs)
+        self.weight_decay = weight_decay
+        self.ema_decay = ema_decay
+        self.clip_norm = clip_norm
+        self.micro_batches = int(micro_batches)
+        self._has_metric_variables = False
+        self._average = None
+        if ema_decay is not None:
+            self.optimizer.build(self.trainable_variables)
+            self._average = WeightAverage(self, ema_decay)
+
+    def get_compile_config(self):
+        """Return the arguments of `compile` as a dict of plain types."""
+        config = super().get_compile_config()
+        if not config:
+            return config
+        ours = ("weight_decay", "ema_decay", "clip_norm", "micro_batches")
+        return {**config, **{name: getattr(self, name) for name in ours}}
+
+    def compile_from_config(self, config: dict):
+        """Compile from `get_compile_config()`, as loading a saved model does."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    # === The loss of a step ===
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the compiled loss with the weight decay, a scalar."""
+        loss, _ = self.loss_and_count(x, y, y_pred, sample_weight, training)
+        return loss + self.decay_loss()
+
+    def loss_and_count(self, x, y, y_pred, sample_weight, training):
+        """Return the loss without weight decay, and what it was divided by over all replicas."""
+        if isinstance(self.loss, MaskLoss) and not self.losses:
+            return self.loss.loss_and_count(y, y_pred, sample_weight)
+        return super().compute_loss(x, y, y_pred, sample_weight, training=training), 1.0
+
+    def decay_loss(self):
+        """Return weight_decay / 2 times the squares of all trained kernels, a float32 scalar.
+
+        In a step on several replicas it is this replica's share.
+        """
+        if not self.weight_decay:
+            return 0.0
+        squares = [ops.sum(ops.square(kernel)) for kernel in self.kernels()]
+        return 0.5 * self.weight_decay / num_replicas() * sum(squares)
+
+    def kernels(self) -> list:
+        """Return the variables that weight decay holds for: the trained kernels of all layers."""
+        return [v for v in self.trainable_variables if v.name.endswith("kernel")]
+
+    # === The steps ===
+
+    if keras.backend.backend() == "jax":
+
+        def train_step(self, state, data):
+            """Train on one batch."""
+            from eseg_keras.trainer.jax_step import moved_averages, step_by_parts
+
+            if self.micro_batches > 1:
+                logs, new_state = step_by_parts(self, state, data)
+            else:
+                logs, new_state = super().train_step(state, data)
+            if self._average is not None:
+                new_state = moved_averages(self, state, new_state)
+            return logs, new_state
+
+    elif keras.backend.backend() == "tensorflow":
+
+        def train_step(self, data):
+            """Train on one batch."""
+            from eseg_keras.trainer.tensorflow_step import shaped_logs, train_step
+
+            return shaped_logs(train_step(self, data))
+
+        def test_step(self, data):
+            """Evaluate one batch."""
+            from eseg_keras.trainer.tensorflow_step import shaped_logs
+
+            return shaped_logs(super().test_step(data))
+
+        def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+            # Keras adds up a batch over the replicas to learn its shapes, outside of the strategy's
+            # scope, which MultiWorkerMirroredStrategy refuses (keras#20585), and for every `fit`.
+            if self._distribute_strategy is None or self._has_metric_variables:
+                return
+            results = self._distribute_strategy.experimental_local_results
+            for _, _, batches in iterator or ():
+                data_batch = keras.tree.map_structure(lambda x: results(x)[0], next(batches))
+                break
+            with self._distribute_strategy.scope():
+                self._symbolic_build(data_batch=data_batch)
+            self._has_metric_variables = True
+
+    else:
+
+        def train_step(self, data):
+            """Train on one batch."""
+            num_updates = int(self.optimizer.iterations)
+            logs = super().train_step(data)
+            if self._average is not None:
+                self._average.update(num_updates)
+            return logs
+
+    def get_metrics_result(self):
+        """Return the values of all metrics by name; metrics with several values name each."""
+        results = {}
+        for name, result in super().get_metrics_result().items():
+            results.update(result if isinstance(result, dict) else {name: result})
+        return results
+
+    # === Averaged weights ===
+
+    @contextlib.contextmanager
+    def averaged_weights(self):
+        """Put the averaged weights in the place of the weights for a while.
+
+        Without averages, or before the first update, nothing changes.
+
+        Example:
+
+        >>> import eseg_keras
+        >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+        >>> model.compile(ema_decay=0.9998)
+        >>> with model.averaged_weights():
+        ...     averages = model.get_weights()
+        """
+        average = self._average
+        if average is None or average.is_in_place or not average.num_updates:
+            yield
+            return
+        with average.in_place():
+            yield
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """Train as `keras.Model.fit` does; validation is with the averaged weights.
+
+        Fitting again goes on with weights, averages and step count as they are. Masks with values
+        that are no labels are reported at the end of the epoch (`LabelCheck`).
+
+        Raises:
+            ValueError: If masks hold values that are neither classes nor ignored.
+        """
+        if self._average is not None and not self._average.num_updates:
+            # Weights may have been loaded since `compile`.
+            self._average.restart()
+        return super().fit(*args, callbacks=_with_label_check(callbacks), **kwargs)
+
+    def evaluate(self, *args, callbacks=None, **kwargs):
+        """Evaluate as `keras.Model.evaluate` does, with the averaged weights.
+
+        Raises:
+            ValueError: If masks hold values that are neither classes nor ignored.
+        """
+        with self.averaged_weights():
+            return super().evaluate(*args, callbacks=_with_label_check(callbacks), **kwargs)
+
+    def predict(self, *args, **kwargs):
+        """Predict as `keras.Model.predict` does, with the averaged weights."""
+        with self.averaged_weights():
+            return super().predict(*args, **kwargs)
+
+    def export(self, *args, **kwargs):
+        """Export as `keras.Model.export` does, with the averaged weights."""
+        with self.averaged_weights():
+            return super().export(*args, **kwargs)
+
+
+def _check_clipping(optimizer):
+    """Refuse clipping by the optimizer where it would clip the gradient of one replica."""
+    names = ("clipnorm", "clipvalue", "global_clipnorm")
+    values = {name: getattr(optimizer, name, None) for name in names}
+    if num_replicas() > 1 and any(values.values()):
+        raise ValueError(
+            "On several replicas Keras' optimizers clip each replica's part of the gradient: use "
+            f"compile(clip_norm=...) instead. Received: an optimizer with {values}"
+        )
+
+
+def _with_label_check(callbacks):
+    # `fit` hands its whole list to `evaluate`: the check is in there.
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    callbacks = [] if callbacks is None else keras.tree.flatten(callbacks)
+    return [LabelCheck(), *callbacks]
