@@ -9,7 +9,11 @@ from eseg_keras.encoders import lite
 from eseg_keras.encoders.applications import APPLICATIONS, EncoderSpec
 from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS, fused_efficientnet
 from eseg_keras.encoders.image_constants import for_channels
-from eseg_keras.encoders.imagenet_weights import imagenet_file, read_application_weights
+from eseg_keras.encoders.imagenet_weights import (
+    build_application,
+    imagenet_application,
+    read_application_weights,
+)
 from eseg_keras.encoders.lite import EFFICIENTNET_LITES, efficientnet_lite
 from eseg_keras.layers import BatchNormalization, ImageScaling
 
@@ -97,13 +101,15 @@ def build_encoder(
         _check_rgb(image_shape, weights)
     spec = APPLICATIONS[name]
     if weights == "imagenet":
-        weights = imagenet_file(name, spec)
-    application = _application(spec, image_shape)
+        application = imagenet_application(name, spec)
+    else:
+        application = build_application(spec, image_shape)
     encoder = _as_encoder(application, spec, image_shape)
     if weights is not None and str(weights).endswith(".weights.h5"):
         encoder.load_weights(weights)
     elif weights is not None:
-        read_application_weights(application, weights)
+        if weights != "imagenet":
+            read_application_weights(application, weights)
         for layer in encoder.layers:
             if layer.weights:
                 layer.set_weights(application.get_layer(layer.name).get_weights())
@@ -143,12 +149,6 @@ def _check_rgb(image_shape, weights):
             f"image_shape={tuple(image_shape)} with weights={weights!r}. Build without them: "
             "from_preset(..., load_weights=False) or encoder_weights=None."
         )
-
-
-def _application(spec: EncoderSpec, image_shape) -> keras.Model:
-    arguments = {"include_preprocessing": False} if spec.has_preprocessing_argument else {}
-    constructor = getattr(keras.applications, spec.application)
-    return constructor(include_top=False, weights=None, input_shape=tuple(image_shape), **arguments)
 
 
 def _as_encoder(application: keras.Model, spec: EncoderSpec, image_shape) -> keras.Model:

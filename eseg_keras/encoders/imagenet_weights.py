@@ -1,9 +1,11 @@
-"""ImageNet files of keras.applications: finding, fetching and reading them."""
+"""Networks of keras.applications, and their files of weights."""
 
 import os
 import pathlib
 import socket
+import warnings
 
+import h5py
 import keras
 
 from eseg_keras.encoders.applications import EncoderSpec
@@ -12,48 +14,62 @@ from eseg_keras.encoders.applications import EncoderSpec
 SECONDS_WITHOUT_ANSWER = 10
 
 
-def imagenet_file(name: str, spec: EncoderSpec) -> pathlib.Path:
-    """Return the path of an encoder's ImageNet file, downloaded by Keras if it is not cached.
+def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
+    """Build a network of keras.applications with its ImageNet weights.
 
-    A file that is there is taken as it is: Keras itself would delete one whose hash it does not
-    know.
+    Keras downloads the file into its cache, and downloads one again whose hash is not the published
+    one. What it refused or could not read is removed, so that the next call starts afresh.
 
     Args:
         name: Name of the encoder, for the message.
         spec: Its row in the table.
 
     Returns:
-        Path of the file in Keras' cache.
+        The network without its classifier, for images of any size.
 
     Raises:
-        FileNotFoundError: If the file is not cached and cannot be downloaded.
+        FileNotFoundError: If the published file is neither cached nor can be downloaded.
     """
     # Keras fixes its home when it is imported and has no public name for it.
     home = pathlib.Path(keras.src.backend.config.keras_home()).expanduser()
     path = home / "models" / spec.weights_file
-    if path.exists():
-        return path
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SECONDS_WITHOUT_ANSWER)
     try:
-        # The application knows the address and the hash; its download fails at once offline.
-        getattr(keras.applications, spec.application)(
-            include_top=False, weights="imagenet", input_shape=(None, None, 3)
-        )
-        # Keras turns to another folder where its home cannot be written. It finds its file by
-        # name, so the address is not used.
-        return pathlib.Path(
-            keras.utils.get_file(spec.weights_file, "file:///", cache_subdir="models")
-        )
+        return build_application(spec, (None, None, 3), weights="imagenet")
     except Exception as error:
+        if isinstance(error, OSError | ValueError):
+            # Refused by its hash, or cut off in a download whose hash Keras does not know.
+            path.unlink(missing_ok=True)
         raise FileNotFoundError(
             f"The ImageNet weights of {name!r} are not on this machine and could not be "
-            f"downloaded ({_first_line(error)}). Expected the file {spec.weights_file} at "
-            f"{path}: put it there, or build without it: from_preset(..., load_weights=False) or "
-            "encoder_weights=None."
+            f"downloaded ({_first_line(error)}). Expected the published {spec.weights_file} at "
+            f"{path}. A file of your own is given by its path: encoder_weights=PATH. To build "
+            "without weights: from_preset(..., load_weights=False) or encoder_weights=None."
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)
+
+
+def build_application(spec: EncoderSpec, image_shape: tuple, weights=None) -> keras.Model:
+    """Build a network of keras.applications without its classifier and its preprocessing layers.
+
+    Args:
+        spec: Its row in the table.
+        image_shape: (H, W, C) of the images, H and W may be `None`.
+        weights: `None`, or `"imagenet"` for the weights that Keras downloads.
+
+    Returns:
+        The network.
+    """
+    arguments = {"include_preprocessing": False} if spec.has_preprocessing_argument else {}
+    constructor = getattr(keras.applications, spec.application)
+    with warnings.catch_warnings():
+        # MobileNets warn that weights of 224x224 are taken for other sizes: they fit all.
+        warnings.filterwarnings("ignore", "`input_shape` is undefined or non-square")
+        return constructor(
+            include_top=False, weights=weights, input_shape=tuple(image_shape), **arguments
+        )
 
 
 def read_application_weights(application: keras.Model, path: str | os.PathLike):
@@ -70,6 +86,12 @@ def read_application_weights(application: keras.Model, path: str | os.PathLike):
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no weights file at {path}.")
+    if _is_keras_3_file(path):
+        raise ValueError(
+            f"{path} was written by Keras 3's save_weights, and is not in the layout of "
+            "keras.applications that its name promises. If it was saved from an encoder, rename it "
+            f"to {path.stem}.weights.h5 and pass that."
+        )
     try:
         application.load_weights(path)
     except Exception as error:
@@ -78,6 +100,15 @@ def read_application_weights(application: keras.Model, path: str | os.PathLike):
             f"({_first_line(error)}). It may be truncated or of another network: delete it and "
             "download it again, or build without it: load_weights=False or encoder_weights=None."
         ) from error
+
+
+def _is_keras_3_file(path):
+    """Whether variables are in a group `layers`; older files name their layers in an attribute."""
+    try:
+        with h5py.File(path) as file:
+            return "layer_names" not in file.attrs and "layers" in file
+    except OSError:
+        return False
 
 
 def _first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from eseg_keras.encoders import build_encoder, encoder_names
 from eseg_keras.encoders.applications import APPLICATIONS
 from eseg_keras.encoders.builder import _endpoint
 from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS
-from eseg_keras.encoders.imagenet_weights import imagenet_file
+from eseg_keras.encoders.imagenet_weights import imagenet_application
 
 # The module whose `preprocess_input` belongs to a family.
 PREPROCESSING = {
@@ -168,10 +168,22 @@ def test_imagenet_layout_equals_the_fixed_size_network_of_larger_sizes(name, mon
     check_imagenet_layout(name, monkeypatch, tmp_path, sizes, spread=0.02)
 
 
-def test_scaling_does_not_depend_on_the_weights(monkeypatch, tmp_path):
-    path = tmp_path / "models" / APPLICATIONS["efficientnet_b0"].weights_file
-    write_imagenet_layout(path, "efficientnet_b0")
+def publish(monkeypatch, tmp_path, name):
+    """Make a file with made-up weights the one that Keras downloads; return its bytes."""
+    published = tmp_path / "published"
+    file = published / APPLICATIONS[name].weights_file
+    write_imagenet_layout(file, name)
     monkeypatch.setattr(KERAS_HOME, str(tmp_path))
+    monkeypatch.setattr(
+        "keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", f"{published.as_uri()}/"
+    )
+    digest = keras.src.utils.file_utils.hash_file(str(file), algorithm="md5")
+    monkeypatch.setitem(keras.src.applications.efficientnet.WEIGHTS_HASHES, "b0", ("", digest))
+    return file
+
+
+def test_scaling_does_not_depend_on_the_weights(monkeypatch, tmp_path):
+    path = publish(monkeypatch, tmp_path, "efficientnet_b0")
     random = build_encoder("efficientnet_b0")
     pretrained = build_encoder("efficientnet_b0", weights="imagenet")
     by_path = build_encoder("efficientnet_b0", weights=str(path))
@@ -232,26 +244,59 @@ def test_downloaded_file_is_taken_from_where_keras_puts_it(monkeypatch, tmp_path
                 str(other) if (first, *rest) == ("/tmp", ".keras") else join(first, *rest)
             ),
         )
-    file = APPLICATIONS[name].weights_file
-    expected = (home if is_writable else other) / "models" / file
-    write_imagenet_layout(tmp_path / file, name)
-    made_hash = keras.src.utils.file_utils.hash_file(str(tmp_path / file), algorithm="md5")
-    monkeypatch.setattr(
-        "keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", f"{tmp_path.as_uri()}/"
-    )
-    monkeypatch.setitem(keras.src.applications.efficientnet.WEIGHTS_HASHES, "b0", ("", made_hash))
-    assert imagenet_file(name, APPLICATIONS[name]) == expected
-    assert expected.is_file()
+    file = publish(monkeypatch, tmp_path, name)
+    monkeypatch.setattr(KERAS_HOME, str(home))
+    expected = (home if is_writable else other) / "models" / file.name
+    imagenet_application(name, APPLICATIONS[name])
+    assert expected.read_bytes() == file.read_bytes()
 
 
-def test_damaged_imagenet_file_is_named_and_kept(monkeypatch, tmp_path):
+@pytest.mark.parametrize("content", [b"not an HDF5 file", None], ids=["other", "cut off"])
+def test_a_cached_file_that_is_not_the_published_one_is_replaced(monkeypatch, tmp_path, content):
+    published = publish(monkeypatch, tmp_path, "efficientnet_b0").read_bytes()
     path = tmp_path / "models" / APPLICATIONS["efficientnet_b0"].weights_file
     path.parent.mkdir()
-    path.write_bytes(b"not an HDF5 file")
+    path.write_bytes(published[: len(published) // 2] if content is None else content)
+    build_encoder("efficientnet_b0", weights="imagenet")
+    assert path.read_bytes() == published
+
+
+def test_a_refused_download_is_removed_and_not_trusted_by_the_next_call(monkeypatch, tmp_path):
+    file = publish(monkeypatch, tmp_path, "efficientnet_b0")
+    hashes = keras.src.applications.efficientnet.WEIGHTS_HASHES
+    monkeypatch.setitem(hashes, "b0", ("", "0" * 32))
+    path = tmp_path / "models" / file.name
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError, match="corrupted file.*encoder_weights=PATH"):
+            build_encoder("efficientnet_b0", weights="imagenet")
+        assert not path.exists()
+
+
+def test_a_download_without_known_hash_that_was_cut_off_is_removed(monkeypatch, tmp_path):
+    """Keras has no hash for MobileNetV2: a killed download leaves what it takes for the file."""
+    path = tmp_path / "models" / APPLICATIONS["mobilenet_v2"].weights_file
+    write_imagenet_layout(path, "mobilenet_v2")
+    path.write_bytes(path.read_bytes()[:-100_000])
     monkeypatch.setattr(KERAS_HOME, str(tmp_path))
-    with pytest.raises(ValueError, match="efficientnetb0_notop.h5"):
-        build_encoder("efficientnet_b0", weights="imagenet")
+    with pytest.raises(FileNotFoundError, match="mobilenet_v2.*truncated"):
+        build_encoder("mobilenet_v2", weights="imagenet")
+    assert not path.exists()
+
+
+def test_a_file_of_the_user_is_kept_and_named(tmp_path):
+    path = tmp_path / "mine_notop.h5"
+    path.write_bytes(b"not an HDF5 file")
+    with pytest.raises(ValueError, match="mine_notop.h5 does not hold the weights"):
+        build_encoder("efficientnet_b0", weights=path)
     assert path.exists()
+
+
+def test_a_keras_3_file_under_the_name_of_the_old_layout_is_named(tmp_path):
+    encoder = build_encoder("mobilenet_v3_small")
+    encoder.save_weights(tmp_path / "mine.weights.h5")
+    (tmp_path / "mine.weights.h5").rename(tmp_path / "mine.h5")
+    with pytest.raises(ValueError, match="mine.h5 was written by Keras 3.*mine.weights.h5"):
+        build_encoder("mobilenet_v3_small", weights=tmp_path / "mine.h5")
 
 
 @pytest.mark.parametrize("name", ["fused_efficientnet_s", "efficientnet_b0", "resnet50"])
