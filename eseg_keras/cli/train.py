@@ -5,7 +5,7 @@ import signal
 HELP = "train an experiment, or go on with one that was interrupted"
 EXAMPLE = [
     "eseg train --experiment smoke/street_scenes --model_dir runs/demo",
-    "eseg train --experiment folders/eseg_lite_s --data_dir photos --model_dir runs/photos \\",
+    "eseg train --experiment folders/eseg_edge_s --data_dir images --model_dir runs/mine \\",
     "    --set class_names=background,person --set epochs=30",
     "eseg train --experiment cityscapes/eseg_s --data_dir data --model_dir runs/cityscapes \\",
     "    --strategy tpu --mixed_precision bfloat16",
