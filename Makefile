@@ -11,6 +11,7 @@ TORCH ?= torch==2.13.0
 # beside `tensorflow-cpu`.
 SERVING_API ?= tensorflow-serving-api==2.21.*
 BUILDIFIER ?= @bazel/buildifier@8.2.1
+PYRIGHT ?= pyright@1.1.400
 DEMO_DIR ?= runs/demo
 
 VENV := .venv
@@ -20,6 +21,7 @@ DEMO_STAMP := $(VENV)/.installed-demo
 ENV_STAMP := $(VENV)/.installed
 BACKENDS_STAMP := $(BACKENDS)/.installed
 BUILDIFIER_STAMP := .node/.$(subst /,-,$(BUILDIFIER))
+PYRIGHT_STAMP := .node/.$(PYRIGHT)
 BUILD_FILES = $(shell git ls-files --cached --others --exclude-standard \
 	'BUILD' '*/BUILD' 'MODULE.bazel' '*.bzl')
 
@@ -32,7 +34,7 @@ BACKENDS_PYTEST := $(ONE_THREAD) $(BACKENDS)/bin/python -m pytest -n $(TEST_WORK
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 .PHONY: help env backends demo test test-slow test-backends lint format bazel-check \
-	bazel-format clean
+	bazel-format clean typecheck
 
 help:
 	@echo "make demo         train on street scenes for three minutes, evaluate, predict"
@@ -87,9 +89,14 @@ test-backends: backends
 	KERAS_BACKEND=jax $(BACKENDS_PYTEST) $(CORE_TESTS)
 	KERAS_BACKEND=torch $(BACKENDS_PYTEST) $(CORE_TESTS)
 
-lint: env
+lint: env typecheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The public API as its users meet it: the blocks of README and docs, and the experiments.
+typecheck: env $(PYRIGHT_STAMP)
+	$(BIN)/python tests/code_blocks.py build/typecheck README.md docs/*.md
+	.node/node_modules/.bin/pyright --pythonpath $(BIN)/python build/typecheck experiments
 
 format: env
 	$(BIN)/ruff check --fix .
@@ -98,6 +105,11 @@ format: env
 $(BUILDIFIER_STAMP):
 	mkdir -p .node
 	npm install --silent --no-audit --no-fund --prefix .node "$(BUILDIFIER)"
+	touch $@
+
+$(PYRIGHT_STAMP):
+	mkdir -p .node
+	npm install --silent --no-audit --no-fund --prefix .node "$(PYRIGHT)"
 	touch $@
 
 bazel-check: $(BUILDIFIER_STAMP)

@@ -109,7 +109,13 @@ class Classifier(TrainingModel):
         self.dropout = dropout
         self.image_shape = image_shape
 
-    def compile(self, optimizer="rmsprop", loss="auto", metrics="auto", **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "rmsprop",
+        loss: str | keras.losses.Loss = "auto",
+        metrics: str | list | None = "auto",
+        **kwargs,
+    ):
         """Configure training.
 
         Args:

@@ -169,7 +169,13 @@ class ESeg(TrainingModel):
         if frozen:
             self.freeze(*frozen)
 
-    def compile(self, optimizer="auto", loss="auto", metrics="auto", **kwargs):
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "auto",
+        loss: str | keras.losses.Loss = "auto",
+        metrics: str | list | None = "auto",
+        **kwargs,
+    ):
         """Configure training; without arguments the model is ready for `fit`.
 
         Args:
