@@ -7,7 +7,7 @@
 From a uint8 image in memory to its label map, batch 1. At each size everything is loaded and then
 run in turns, so that whatever else the machine does falls on all of it: that needs memory for all
 presets at once; with fewer `--presets` at a time it needs less. Files are exported for the size at
-which they are timed, and kept in `--artefacts`. `--against` takes any ONNX file with one image as
+which they are timed, and kept in `--cache_dir`. `--against` takes any ONNX file with one image as
 its input; it is timed with all of its outputs, whatever they are. `peers.py` writes some.
 
 Ratios are printed first: to `--reference`, round by round. Rows are written after each size; the
@@ -57,7 +57,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")
     here = Path(__file__).parent
     parser.add_argument(
-        "--artefacts",
+        "--cache_dir",
         type=Path,
         default=here.parent / "runs" / "benchmark",
         help="folder that keeps the exported files; default: %(default)s",
@@ -145,7 +145,7 @@ def measure(arguments, image_size, ways) -> tuple[list[dict], dict]:
         arguments.formats,
         image_size,
         arguments.threads,
-        arguments.artefacts,
+        arguments.cache_dir,
         against=arguments.against,
         wanted=lambda way: way in ways,
         report=report,

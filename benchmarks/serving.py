@@ -124,9 +124,9 @@ def export(model, folder: Path, size: tuple[int, int]) -> dict[str, Path]:
     import keras
     import onnx
 
-    from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx
-    from eseg_keras.export.onnx_int8 import quantize_onnx
-    from eseg_keras.export.served_network import serving_model
+    from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx
+    from eseg_keras.export.onnx.int8 import quantize_onnx
+    from eseg_keras.export.served_graph.network import serving_model
     from eseg_keras.street_scenes import render_scene
 
     photos = [render_scene(index, "train", size)[0] for index in range(4)]
@@ -147,7 +147,7 @@ def export(model, folder: Path, size: tuple[int, int]) -> dict[str, Path]:
         logits = folded(keras.ops.cast(images, "float32"))
         plain = keras.Model(images, keras.layers.Identity(name="logits")(logits))
         write(f"plain, {kind}", plain)
-        served = serving_model(model, input_size=size_, channels_first=True)
+        served = serving_model(model, image_size=size_, channels_first=True)
         write(f"float32, {kind}", served, is_int8=True)
     return paths
 

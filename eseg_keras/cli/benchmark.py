@@ -10,7 +10,7 @@ HELP = "time networks in every format on this machine, and recommend one for a t
 EXAMPLE = [
     "eseg benchmark --preset eseg_lite_s eseg_s --image_size 512 1024 --threads 2",
     "eseg benchmark --model_dir runs/demo --format tflite onnx_int8 --output times.csv",
-    "eseg benchmark --budget_ms 50 --image_size 512 1024 --artefacts benchmark_files",
+    "eseg benchmark --budget_ms 50 --image_size 512 1024 --cache_dir benchmark_files",
 ]
 
 FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8")
@@ -51,7 +51,7 @@ def add_arguments(parser) -> None:
         help="milliseconds for one image: the most accurate preset within them is recommended",
     )
     parser.add_argument(
-        "--artefacts",
+        "--cache_dir",
         metavar="FOLDER",
         help="keep the exported files here, from which the next benchmark starts at once; default: "
         "they are removed",
@@ -76,7 +76,7 @@ def run(args) -> int:
     console = Console(stderr=True)
     rounds, interrupted = [], False
     with contextlib.ExitStack() as stack:
-        folder = args.artefacts or stack.enter_context(tempfile.TemporaryDirectory())
+        folder = args.cache_dir or stack.enter_context(tempfile.TemporaryDirectory())
         # A spinner on a terminal, nothing elsewhere.
         status = stack.enter_context(console.status("Starting"))
         report = status.update
@@ -124,7 +124,7 @@ def _check(args):
         raise ValueError(f"--output must end in .csv or .json. Received: {args.output}")
     if args.output and Path(args.output).is_dir():
         raise ValueError(f"{args.output} is a directory. Give a file for --output.")
-    for path in (args.output, args.artefacts and Path(args.artefacts) / "file"):
+    for path in (args.output, args.cache_dir and Path(args.cache_dir) / "file"):
         if path:
             check_parent(Path(path))
     if args.preset and len(set(args.preset)) < len(args.preset):

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from eseg_keras.cli.model_flags import (
-    add_representative_argument,
+    add_calibration_argument,
     add_weights_arguments,
-    check_representative,
+    check_calibration,
     load_model,
 )
 from eseg_keras.cli.output_paths import check_parent
@@ -45,7 +45,7 @@ def add_arguments(parser) -> None:
         help="int8: a quarter of the size, quicker, and other labels for some pixels; default: "
         "float32",
     )
-    add_representative_argument(parser)
+    add_calibration_argument(parser)
     parser.add_argument(
         "--runtime",
         metavar="FILE",
@@ -60,17 +60,17 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Write the page and say how to open it."""
     from eseg_keras.demo_page import write_demo_page
-    from eseg_keras.export.representative_images import read_representative_images
+    from eseg_keras.export.images import read_calibration_images
     from eseg_keras.training.run_files import read_config
 
-    check_representative(args)
+    check_calibration(args)
     check_parent(Path(args.output))
     options = {"precision": args.precision}
     if args.title is not None:
         options["title"] = args.title
-    if args.representative:
+    if args.calibration_images:
         # Before the network is loaded, which takes longer.
-        options["representative_images"] = read_representative_images(args.representative)
+        options["calibration_images"] = read_calibration_images(args.calibration_images)
     model = load_model(args)
     long_side = args.long_side
     if long_side is None and args.model_dir:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from eseg_keras.cli.model_flags import (
-    add_representative_argument,
+    add_calibration_argument,
     add_weights_arguments,
-    check_representative,
+    check_calibration,
     load_model,
 )
 from eseg_keras.cli.output_paths import check_parent
@@ -14,7 +14,7 @@ HELP = "write a network for a server, a phone, a GPU or a browser, and check wha
 EXAMPLE = [
     "eseg export --preset eseg_lite_s_streets --format saved_model --output models/streets",
     "eseg export --model_dir runs/demo --format tflite --precision int8 "
-    "--representative photos/train --input_size 512 1024 --output demo.tflite",
+    "--calibration_images photos/train --image_size 512 1024 --output demo.tflite",
     "eseg export --model_dir runs/demo --format onnx --output demo.onnx",
 ]
 
@@ -26,8 +26,8 @@ PRECISIONS = {
 }
 FLAGS = {
     "saved_model": ("max_pixels", "version"),
-    "tflite": ("precision", "representative", "overwrite"),
-    "onnx": ("precision", "representative", "overwrite"),
+    "tflite": ("precision", "calibration_images", "overwrite"),
+    "onnx": ("precision", "calibration_images", "overwrite"),
     "tensorrt": ("precision", "overwrite"),
 }
 
@@ -43,19 +43,19 @@ def add_arguments(parser) -> None:
         "OUTPUT/2, ...; OUTPUT.verification.json beside it says how it compares with the network",
     )
     parser.add_argument(
-        "--outputs",
+        "--output_kind",
         choices=("labels", "logits", "probabilities"),
         default="labels",
         help="default: labels, a class for every pixel",
     )
     parser.add_argument(
-        "--input",
+        "--input_dtype",
         choices=("uint8", "float32"),
         default="uint8",
         help="type of the images' values, 0..255 either way; default: uint8",
     )
     parser.add_argument(
-        "--input_size",
+        "--image_size",
         type=int,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
@@ -67,7 +67,7 @@ def add_arguments(parser) -> None:
         help="tflite: float32, float16 (half the file), dynamic (8-bit weights) or int8; onnx: "
         "float32 or int8; tensorrt: fp32 or fp16; default: 32 bits",
     )
-    add_representative_argument(parser)
+    add_calibration_argument(parser)
     parser.add_argument(
         "--max_pixels",
         type=int,
@@ -88,11 +88,11 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Write the network, and print how it compares."""
     _check(args)
-    from eseg_keras.export.onnx_network import export_onnx
-    from eseg_keras.export.representative_images import read_representative_images
-    from eseg_keras.export.saved_model import export_saved_model
-    from eseg_keras.export.tensorrt_network import export_tensorrt
-    from eseg_keras.export.tflite import export_tflite
+    from eseg_keras.export.images import read_calibration_images
+    from eseg_keras.export.onnx.exporter import export_onnx
+    from eseg_keras.export.saved_model.exporter import export_saved_model
+    from eseg_keras.export.tensorrt.exporter import export_tensorrt
+    from eseg_keras.export.tflite.exporter import export_tflite
 
     exporters = {
         "saved_model": export_saved_model,
@@ -100,25 +100,43 @@ def run(args) -> int:
         "onnx": export_onnx,
         "tensorrt": export_tensorrt,
     }
-    options = {"outputs": args.outputs, "input_dtype": args.input}
-    if args.input_size:
-        options["input_size"] = tuple(args.input_size)
+    options = {"output_kind": args.output_kind, "input_dtype": args.input_dtype}
+    if args.image_size:
+        options["image_size"] = tuple(args.image_size)
     for flag in ("precision", "max_pixels", "version"):
         if getattr(args, flag) is not None:
             options[flag] = getattr(args, flag)
-    if args.representative:
+    if args.calibration_images:
         # Before the network is loaded, which takes longer.
-        options["representative_images"] = read_representative_images(args.representative)
-    verification = exporters[args.format](load_model(args), args.output, **options)
+        options["calibration_images"] = read_calibration_images(args.calibration_images)
+    model = load_model(args)
+    if not args.calibration_images:
+        options |= _street_scenes(args, model)
+    verification = exporters[args.format](model, args.output, **options)
     # So that "." has a name.
     output = Path(args.output)
     _print(output if output.name else output.resolve(), verification)
     return 0
 
 
+def _street_scenes(args, model):
+    """Images to calibrate and verify with, where the user gave none."""
+    from eseg_keras.export.tensorrt.exporter import PAPER_SIZE
+    from eseg_keras.street_scenes import calibration_scenes, scene_images
+
+    built = model.image_shape[:2]
+    channels = model.image_shape[-1]
+    size = args.image_size or (None if None in built else built)
+    largest = size or (PAPER_SIZE if args.format == "tensorrt" else (384, 768))
+    options = {"verification_images": scene_images("test", 3, largest, channels)}
+    if args.precision == "int8":
+        options["calibration_images"] = calibration_scenes(size or (192, 384), channels)
+    return options
+
+
 def _check(args):
     """Refuse what cannot be, before anything takes time."""
-    for flag in ("precision", "representative", "max_pixels", "version", "overwrite"):
+    for flag in ("precision", "calibration_images", "max_pixels", "version", "overwrite"):
         if getattr(args, flag) is not None and flag not in FLAGS[args.format]:
             formats = [name for name, flags in FLAGS.items() if flag in flags]
             raise ValueError(
@@ -129,10 +147,10 @@ def _check(args):
             f"--precision of {args.format} is one of {', '.join(PRECISIONS[args.format])}. "
             f"Received: {args.precision}"
         )
-    check_representative(args)
-    if args.input_size and min(args.input_size) < 32:
-        height, width = args.input_size
-        raise ValueError(f"--input_size must be at least 32 32. Received: {height} {width}")
+    check_calibration(args)
+    if args.image_size and min(args.image_size) < 32:
+        height, width = args.image_size
+        raise ValueError(f"--image_size must be at least 32 32. Received: {height} {width}")
     output = Path(args.output)
     check_parent(output)
     if args.format == "saved_model":

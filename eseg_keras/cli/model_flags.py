@@ -21,20 +21,20 @@ def add_model_arguments(parser) -> None:
     )
 
 
-def add_representative_argument(parser) -> None:
-    """Add `--representative`, for what is written with `--precision int8`."""
+def add_calibration_argument(parser) -> None:
+    """Add `--calibration_images`, for what is written with `--precision int8`."""
     parser.add_argument(
-        "--representative",
+        "--calibration_images",
         metavar="FOLDER",
-        help="int8: photos of the task, some tens of them, also in folders below, from which the "
-        "ranges of the values are taken; default: drawn street scenes",
+        help="int8: images of the task, some tens of them, also in subfolders, from which the "
+        "ranges of the values are taken; default: synthetic street scenes",
     )
 
 
-def check_representative(args) -> None:
-    """Refuse `--representative` without `--precision int8`."""
-    if args.representative and args.precision != "int8":
-        raise ValueError("--representative is for --precision int8. Give both, or neither.")
+def check_calibration(args) -> None:
+    """Refuse `--calibration_images` without `--precision int8`."""
+    if args.calibration_images and args.precision != "int8":
+        raise ValueError("--calibration_images is for --precision int8. Give both, or neither.")
 
 
 def load_model(args):

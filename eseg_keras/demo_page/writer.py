@@ -12,11 +12,12 @@ import numpy as np
 
 from eseg_keras.demo_page.browser_runtime import SCRIPT, WASM, read_runtime
 from eseg_keras.demo_page.examples import write_examples
-from eseg_keras.export.artefact_files import temporary_output
-from eseg_keras.export.exportable import SMALLEST_SIDE
-from eseg_keras.export.onnx_network import export_onnx
+from eseg_keras.export.onnx.exporter import export_onnx
+from eseg_keras.export.preparation import SMALLEST_SIDE
 from eseg_keras.export.verification import Verification
+from eseg_keras.export.writing import temporary_output
 from eseg_keras.optional import require
+from eseg_keras.street_scenes import calibration_scenes, scene_images
 from eseg_keras.visualization import default_palette
 
 TITLE = "Semantic segmentation in your browser"
@@ -34,7 +35,7 @@ def write_demo_page(
     long_side: int | None = None,
     examples: Sequence[str | os.PathLike] | None = None,
     precision: str = "float32",
-    representative_images: Sequence[np.ndarray] | None = None,
+    calibration_images: Sequence[np.ndarray] | None = None,
     runtime: str | os.PathLike | None = None,
     overwrite: bool = False,
 ) -> Verification:
@@ -59,7 +60,8 @@ def write_demo_page(
         examples: Image files that the page offers to try. Defaults to drawn street scenes.
         precision: `"float32"`, or `"int8"` for a network of a quarter of the size that takes about
             two thirds of the time, and gives other labels to some pixels; see `export_onnx`.
-        representative_images: For `"int8"`: uint8 arrays [H, W, 3], photos of the network's task.
+        calibration_images: For `"int8"`: uint8 arrays [H, W, 3] of the network's task. Defaults to
+            synthetic street scenes.
         runtime: The package onnxruntime-web 1.30.0, as the `.tgz` file that `npm pack` writes or as
             a folder. By default npm fetches it once.
         overwrite: Whether to replace a page that is there.
@@ -102,9 +104,12 @@ def write_demo_page(
             (folder / Path(name).with_suffix(".txt")).write_bytes(content)
         network = page / "model" / "model.onnx"
         network.parent.mkdir()
-        verification = export_onnx(
-            model, network, precision=precision, representative_images=representative_images
-        )
+        options = {"precision": precision, "calibration_images": calibration_images}
+        if calibration_images is None:
+            options["verification_images"] = scene_images("test", 3, (192, 384))
+            if precision == "int8":
+                options["calibration_images"] = calibration_scenes((192, 384))
+        verification = export_onnx(model, network, **options)
         num_bytes = len(files[WASM]) + network.stat().st_size
         description = _description(model, title, long_side, entries, num_bytes)
         content = json.dumps(description, indent=2, ensure_ascii=False) + "\n"

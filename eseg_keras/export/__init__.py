@@ -1,16 +1,15 @@
-"""Artefacts for servers, phones, GPU engines and browsers."""
+"""Files for servers, phones, GPU engines and browsers."""
 
 from eseg_keras.export.client import Client as Client
 from eseg_keras.export.client import ServedPrediction as ServedPrediction
 from eseg_keras.export.client import ServingError as ServingError
-from eseg_keras.export.onnx_conversion import read_onnx_classes as read_onnx_classes
-from eseg_keras.export.onnx_network import export_onnx as export_onnx
-from eseg_keras.export.saved_model import export_saved_model as export_saved_model
-from eseg_keras.export.served_network import serving_model as serving_model
-from eseg_keras.export.tensorrt_network import export_tensorrt as export_tensorrt
-from eseg_keras.export.tflite import export_tflite as export_tflite
-from eseg_keras.export.tflite_classes import read_tflite_classes as read_tflite_classes
+from eseg_keras.export.onnx.conversion import read_onnx_classes as read_onnx_classes
+from eseg_keras.export.onnx.exporter import export_onnx as export_onnx
+from eseg_keras.export.saved_model.exporter import export_saved_model as export_saved_model
+from eseg_keras.export.served_graph.network import serving_model as serving_model
+from eseg_keras.export.tensorrt.exporter import export_tensorrt as export_tensorrt
+from eseg_keras.export.tflite.exporter import export_tflite as export_tflite
+from eseg_keras.export.tflite.exporter import read_tflite_classes as read_tflite_classes
 from eseg_keras.export.verification import Verification as Verification
 from eseg_keras.export.verification import VerificationError as VerificationError
-from eseg_keras.export.verification import held_out_images as held_out_images
 from eseg_keras.export.verification import verify as verify

@@ -12,12 +12,46 @@ import keras
 import numpy as np
 from keras import ops
 
-from eseg_keras.export.tolerances import Tolerance
-from eseg_keras.street_scenes import render_scene
 from eseg_keras.version import __version__
 
 # Fewer clear labels than this share of the pixels say nothing about the rest.
 _FEWEST_CLEAR = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """How far an exported file may be from the network.
+
+    Args:
+        difference: Largest difference of logits, as a share of the range of the network's logits
+            over all images.
+        probability: Largest difference of probabilities.
+        agreement: Smallest share of the pixels whose label must be the network's, of those whose
+            label is clear. Where two classes are nearly as likely, rounding may turn the label
+            over; a network of random weights is like that in many places.
+        margin: A label is clear where its logit leads the next one by more than this share of the
+            range of the logits.
+    """
+
+    difference: float
+    probability: float
+    agreement: float
+    margin: float
+
+
+TOLERANCES = {
+    # The same additions in another order: 1e-6 of the range. A lead of twice the difference
+    # allowed cannot be turned over by it.
+    "float32": Tolerance(difference=1e-3, probability=1e-3, agreement=0.9999, margin=2e-3),
+    # Weights, or all values, of 11 significant bits: 5e-4 of the range, probabilities 0.003.
+    "float16": Tolerance(difference=5e-3, probability=0.05, agreement=0.999, margin=0.01),
+    # Weights of 8 bits with a scale a channel, activations with a scale a tensor: 0.015 and 0.08.
+    "dynamic": Tolerance(difference=0.1, probability=0.5, agreement=0.99, margin=0.05),
+    # All of 8 bits, with ranges from the calibration images: 0.03 and 0.26. A single pixel may
+    # be far off between two classes, so that probabilities hold by their labels.
+    "int8": Tolerance(difference=0.2, probability=0.9, agreement=0.98, margin=0.05),
+}
+"""By the precision of what was exported; behind each, what eseg_lite_s_streets showed."""
 
 
 class VerificationError(ValueError):
@@ -29,7 +63,7 @@ class Verification:
     """What a comparison of an exported file with the network found.
 
     Args:
-        outputs: `"labels"`, `"logits"` or `"probabilities"`.
+        output_kind: `"labels"`, `"logits"` or `"probabilities"`.
         runtime: What ran the file, such as `"ai-edge-litert 2.3.0"`.
         threads: Number of threads it ran on, or `None` for its own choice.
         sizes: (height, width) of every image compared.
@@ -44,7 +78,7 @@ class Verification:
         versions: Version of every package that matters, by name.
     """
 
-    outputs: str
+    output_kind: str
     runtime: str
     threads: int | None
     sizes: tuple[tuple[int, int], ...]
@@ -103,13 +137,13 @@ class Verification:
 
     def _problem(self):
         limit = self.tolerance
-        of_range = self.outputs == "logits"
+        of_range = self.output_kind == "logits"
         allowed = limit.difference if of_range else limit.probability
         found = self.relative_difference if of_range else self.largest_difference
         # Written so that a difference of nan is a problem.
-        if self.outputs != "labels" and not found <= allowed:
+        if self.output_kind != "labels" and not found <= allowed:
             return (
-                f"{self.outputs} differ by up to {found:.2g}{' of their range' * of_range} "
+                f"{self.output_kind} differ by up to {found:.2g}{' of their range' * of_range} "
                 f"(allowed: {allowed:g})"
             )
         if self.clear_pixels < _FEWEST_CLEAR:
@@ -126,35 +160,12 @@ class Verification:
         return None
 
 
-def held_out_images(
-    count: int = 3, size: tuple[int, int] = (192, 384), channels: int = 3
-) -> list[np.ndarray]:
-    """Draw images that no network was trained on: street scenes of the test split.
-
-    Args:
-        count: Number of images. Defaults to 3.
-        size: (height, width) in pixels, each at least 32. Defaults to (192, 384).
-        channels: Number of channels; others than RGB are made of these. Defaults to 3.
-
-    Returns:
-        List of uint8 arrays [H, W, channels].
-
-    Example:
-
-    >>> from eseg_keras.export.verification import held_out_images
-    >>> [image.shape for image in held_out_images(2, (32, 48))]
-    [(32, 48, 3), (32, 48, 3)]
-    """
-    images = [render_scene(index, "test", tuple(size))[0] for index in range(count)]
-    return [image[..., np.arange(channels) % 3] for image in images]
-
-
 def verify(
     run: Callable[[np.ndarray], np.ndarray],
     model: keras.Model,
     images: Sequence[np.ndarray],
     *,
-    outputs: str,
+    output_kind: str,
     tolerance: Tolerance,
     package: str,
     threads: int | None = None,
@@ -167,7 +178,7 @@ def verify(
         model: The `ESeg` model as it was before anything was folded; averaged weights are used
             where it has them.
         images: uint8 arrays [H, W, C], of one or several sizes.
-        outputs: `"labels"`, `"logits"` or `"probabilities"`: what `run` returns.
+        output_kind: `"labels"`, `"logits"` or `"probabilities"`: what `run` returns.
         tolerance: How far the file may be from the network; one of `TOLERANCES`.
         package: Name of the package that is the runtime, such as `"onnxruntime"`, or of its module.
         threads: Number of threads that it runs on, if one was set.
@@ -181,12 +192,13 @@ def verify(
     Example:
 
     >>> import eseg_keras
-    >>> from eseg_keras.export.tolerances import TOLERANCES
-    >>> from eseg_keras.export.verification import held_out_images, verify
+    >>> from eseg_keras.export.verification import TOLERANCES
+    >>> from eseg_keras.export.verification import verify
+    >>> from eseg_keras.street_scenes import scene_images
     >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
-    >>> images = held_out_images(1, (32, 48))
+    >>> images = scene_images("test", 1, (32, 48))
     >>> options = {"tolerance": TOLERANCES["float32"], "package": "keras"}
-    >>> verification = verify(model.segment, model, images, outputs="labels", **options)
+    >>> verification = verify(model.segment, model, images, output_kind="labels", **options)
     >>> verification.passed, verification.label_agreement
     (True, 1.0)
     """
@@ -196,12 +208,14 @@ def verify(
     for image in images:
         logits = _network_logits(model, image[None])
         answer = np.asarray(run(image[None]))
-        _check_answer(answer, logits, outputs)
+        _check_answer(answer, logits, output_kind)
         low, high = min(low, logits.min()), max(high, logits.max())
-        if outputs == "labels":
+        if output_kind == "labels":
             labels = answer
         else:
-            expected = logits if outputs == "logits" else ops.convert_to_numpy(ops.softmax(logits))
+            expected = (
+                logits if output_kind == "logits" else ops.convert_to_numpy(ops.softmax(logits))
+            )
             differences.append(np.abs(answer - expected).max())
             labels = answer.argmax(-1)
         compared.append((labels == logits.argmax(-1), _lead(logits)))
@@ -213,10 +227,10 @@ def verify(
     # A maximum of NumPy's keeps a nan, unlike Python's.
     largest = float(np.max(differences)) if differences else None
     relative = None
-    if outputs == "logits":
+    if output_kind == "logits":
         relative = largest / spread if spread else float("inf" if largest else 0)
     return Verification(
-        outputs=outputs,
+        output_kind=output_kind,
         runtime=f"{package} {_version(package)}",
         threads=threads,
         sizes=tuple(image.shape[:2] for image in images),
@@ -242,15 +256,15 @@ def _network_logits(model, images):
         return np.asarray(model.predict_on_batch(images))
 
 
-def _check_answer(answer, logits, outputs):
-    expected = logits.shape[:-1] if outputs == "labels" else logits.shape
+def _check_answer(answer, logits, output_kind):
+    expected = logits.shape[:-1] if output_kind == "labels" else logits.shape
     integers = np.issubdtype(answer.dtype, np.integer)
-    if answer.shape != expected or integers != (outputs == "labels"):
+    if answer.shape != expected or integers != (output_kind == "labels"):
         raise VerificationError(
-            f"The exported file should answer with {outputs} of shape {expected}. Received: "
+            f"The exported file should answer with {output_kind} of shape {expected}. Received: "
             f"{answer.dtype} of shape {answer.shape}. Nothing was written."
         )
-    if outputs == "labels" and not 0 <= answer.min() <= answer.max() < logits.shape[-1]:
+    if output_kind == "labels" and not 0 <= answer.min() <= answer.max() < logits.shape[-1]:
         raise VerificationError(
             f"The exported file should answer with labels from 0 to {logits.shape[-1] - 1}. "
             f"Received: {answer.min()} to {answer.max()}. Nothing was written."

@@ -94,7 +94,7 @@ def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) ->
         return _saved_model_call(path, image)
     if name.startswith("onnx"):
         return onnx_call(path, image, threads)
-    from eseg_keras.export.tflite import litert_runner
+    from eseg_keras.export.tflite.exporter import litert_runner
 
     run = litert_runner(path, threads)
     return lambda: [run(image[None])]

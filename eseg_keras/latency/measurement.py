@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from eseg_keras.export.exportable import exported_size
+from eseg_keras.export.preparation import exported_size
 from eseg_keras.latency import formats
 from eseg_keras.latency.any_onnx import onnx_call
 from eseg_keras.latency.artefacts import Artefacts, weights_key
@@ -61,7 +61,7 @@ def load_ways(
     format_names: Sequence[str],
     image_size: tuple[int, int],
     threads: int,
-    artefacts: Path,
+    cache_dir: Path,
     against: Sequence[str] = (),
     wanted: Callable[[Way], bool] = lambda way: True,
     report: Callable[[str], None] = lambda text: None,
@@ -76,7 +76,7 @@ def load_ways(
         format_names: Some of `FORMATS`.
         image_size: (height, width), each at least 32. Files are exported for this size alone.
         threads: Number of threads of every runtime; a backend other than TensorFlow has its own.
-        artefacts: Folder that keeps the files.
+        cache_dir: Folder that keeps the files.
         against: ONNX files of other networks.
         wanted: Tells which ways to load. Defaults to all.
         report: Is told what is being done, in a few words.
@@ -103,7 +103,7 @@ def load_ways(
     for model in trained.values():
         exported_size(model, tuple(image_size))
     loaded = Loaded(image_size)
-    store = Artefacts(artefacts)
+    store = Artefacts(cache_dir)
     missing = {name: formats.FORMATS[name].missing() for name in format_names}
     for preset in presets:
         ways = [Way(names[preset], name) for name in format_names]

@@ -3,14 +3,10 @@
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from eseg_keras.latency.formats import FORMATS
 from eseg_keras.optional import require
-from eseg_keras.street_scenes import render_scene
-
-# 8-bit ranges of a network that is only timed need no more.
-_NUM_REPRESENTATIVE = 4
+from eseg_keras.street_scenes import scene_images
 
 
 def write_timed_file(
@@ -32,7 +28,7 @@ def write_timed_file(
     Raises:
         ValueError: If the file does not compute what the network computes.
     """
-    from eseg_keras.export.loggers import quiet
+    from eseg_keras.export.writing import quiet
 
     convert = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
     kind = format_.removesuffix("_int8")
@@ -44,23 +40,27 @@ def write_timed_file(
 
 
 def _export(kind, model, path, image_size, precision):
-    from eseg_keras.export.onnx_network import export_onnx
-    from eseg_keras.export.saved_model import export_saved_model
-    from eseg_keras.export.tflite import export_tflite
+    from eseg_keras.export.onnx.exporter import export_onnx
+    from eseg_keras.export.saved_model.exporter import export_saved_model
+    from eseg_keras.export.tflite.exporter import export_tflite
 
+    channels = model.image_shape[-1]
+    options = {
+        "image_size": image_size,
+        "verification_images": scene_images("test", 3, image_size, channels),
+    }
     if kind == "saved_model":
-        export_saved_model(model, path, input_size=image_size, version=1)
+        export_saved_model(model, path, version=1, **options)
         return
-    options = {}
     if precision == "int8":
-        options["representative_images"] = _scenes(image_size, model.image_shape[-1])
+        options["calibration_images"] = _calibration_images(image_size, channels)
     exporter = {"tflite": export_tflite, "onnx": export_onnx}[kind]
-    exporter(model, path, input_size=image_size, precision=precision, **options)
+    exporter(model, path, precision=precision, **options)
 
 
 def _saved_model(model, path, image_size, precision):
-    from eseg_keras.export.image_codec import MAX_SERVED_PIXELS
-    from eseg_keras.export.signatures import SERVING_DEFAULT, serving_module
+    from eseg_keras.export.saved_model.image_codec import MAX_SERVED_PIXELS
+    from eseg_keras.export.saved_model.signatures import SERVING_DEFAULT, serving_module
 
     tf = require("tensorflow", "tensorflow-cpu")
     module, functions = serving_module(model, "labels", "uint8", image_size, MAX_SERVED_PIXELS)
@@ -69,24 +69,24 @@ def _saved_model(model, path, image_size, precision):
 
 
 def _tflite(model, path, image_size, precision):
-    from eseg_keras.export.tflite_conversion import convert
+    from eseg_keras.export.tflite.conversion import convert
 
-    images = _scenes(image_size)
+    images = _calibration_images(image_size)
     path.write_bytes(convert(model, "labels", "uint8", image_size, precision, images))
 
 
 def _onnx(model, path, image_size, precision):
-    from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx
-    from eseg_keras.export.onnx_int8 import quantize_onnx
-    from eseg_keras.export.served_network import serving_model
+    from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx
+    from eseg_keras.export.onnx.int8 import quantize_onnx
+    from eseg_keras.export.served_graph.network import serving_model
 
     served = serving_model(model, "labels", "uint8", image_size, channels_first=True)
     converted = convert_to_onnx(served, model, batch=None, opset=DEFAULT_OPSET)
     if precision == "int8":
-        converted = quantize_onnx(converted, _scenes(image_size))
+        converted = quantize_onnx(converted, _calibration_images(image_size))
     path.write_bytes(converted.SerializeToString())
 
 
-def _scenes(image_size, channels=3):
-    scenes = [render_scene(index, "train", image_size)[0] for index in range(_NUM_REPRESENTATIVE)]
-    return [scene[..., np.arange(channels) % 3] for scene in scenes]
+def _calibration_images(image_size, channels=3):
+    # 8-bit ranges of a network that is only timed need no more.
+    return scene_images("train", 4, image_size, channels)

@@ -1,7 +1,16 @@
 """Procedural street scenes with exact masks: a data set that needs no download."""
 
 from eseg_keras.street_scenes.dataset import street_scenes
+from eseg_keras.street_scenes.images import calibration_scenes, scene_images
 from eseg_keras.street_scenes.materials import CLASS_NAMES, IGNORE_LABEL, PALETTE
 from eseg_keras.street_scenes.scene import render_scene
 
-__all__ = ["CLASS_NAMES", "IGNORE_LABEL", "PALETTE", "render_scene", "street_scenes"]
+__all__ = [
+    "CLASS_NAMES",
+    "IGNORE_LABEL",
+    "PALETTE",
+    "calibration_scenes",
+    "render_scene",
+    "scene_images",
+    "street_scenes",
+]

@@ -39,7 +39,7 @@ def test_rows_are_measured_once_kept_and_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     output = tmp_path / "latency.csv"
     options = ["--presets", "eseg_lite_s", "--sizes", "64x96", "--rounds", 2, "--threads", 1]
-    options += ["--artefacts", tmp_path / "files", "--output", output]
+    options += ["--cache_dir", tmp_path / "files", "--output", output]
     done = run("latency.py", *options, "--formats", "onnx")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     (row,) = csv.DictReader(output.open())

@@ -31,7 +31,7 @@ def run(eseg, preset, files):
     tiny = ["--format", "onnx", "--image_size", 64, 96, "--threads", 1, "--rounds", 2]
 
     def run(*flags, network=("--preset", preset)):
-        return eseg("benchmark", *network, *tiny, "--artefacts", files, *flags)
+        return eseg("benchmark", *network, *tiny, "--cache_dir", files, *flags)
 
     return run
 
@@ -112,7 +112,7 @@ def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path)
         (["--budget_ms", "nan"], "--budget_ms must be above 0"),
         (["--output", "times.txt"], "--output must end in .csv or .json"),
         (["--output", f"{__file__}/times.csv"], "test_benchmark.py is no folder"),
-        (["--artefacts", __file__], "test_benchmark.py is no folder"),
+        (["--cache_dir", __file__], "test_benchmark.py is no folder"),
         (["--preset", "eseg_s", "eseg_s"], "names a preset twice"),
         (["--preset", "eseg_s", "mine", "--budget_ms", "5"], "there is none of mine"),
         (["--preset", "eseg_x", "--format", "onnx"], "Unknown preset 'eseg_x'"),

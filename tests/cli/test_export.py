@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from eseg_keras import ESeg
-from eseg_keras.export.tflite_classes import read_tflite_classes
+from eseg_keras.export.tflite.exporter import read_tflite_classes
 from eseg_keras.street_scenes import render_scene
 
 STREETS = ["--preset", "eseg_lite_s_streets"]
@@ -23,8 +23,8 @@ def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, tmp_path):
     output = tmp_path / "out" / "streets.tflite"
     command = [
         *("export", "--model_dir", tmp_path / "run", "--format", "tflite", "--output", output),
-        *("--precision", "int8", "--input_size", 64, 96),
-        *("--representative", tmp_path / "photos"),
+        *("--precision", "int8", "--image_size", 64, 96),
+        *("--calibration_images", tmp_path / "photos"),
     ]
     status, out, err = eseg(*command)
     assert status == 0, err
@@ -51,16 +51,16 @@ def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, tmp_path):
             ["--format", "saved_model", "--version", 3, "--max_pixels", 100_000],
             ["models.config", "net", "net.verification.json"],
         ),
-        (["--format", "onnx", "--outputs", "logits"], ["net", "net.verification.json"]),
+        (["--format", "onnx", "--output_kind", "logits"], ["net", "net.verification.json"]),
         (
-            ["--format", "tensorrt", "--precision", "fp16", "--input_size", 64, 96],
+            ["--format", "tensorrt", "--precision", "fp16", "--image_size", 64, 96],
             ["net", "net.trtexec.json", "net.verification.json"],
         ),
     ],
     ids=lambda value: value[1] if "--format" in value else "",
 )
 def test_other_formats(eseg, tmp_path, flags, files, monkeypatch):
-    monkeypatch.setattr("eseg_keras.export.tensorrt_network.installed_tensorrt", lambda: None)
+    monkeypatch.setattr("eseg_keras.export.tensorrt.exporter.installed_tensorrt", lambda: None)
     output = tmp_path / "new" / "net"
     status, out, err = eseg("export", *STREETS, *flags, "--output", output)
     assert status == 0, err
@@ -79,7 +79,7 @@ def test_a_network_that_does_not_pass_leaves_nothing(eseg, tmp_path):
     classifier = model.head.layers[-1]
     classifier.set_weights([np.zeros_like(values) for values in classifier.get_weights()])
     model.save_to_preset(tmp_path / "preset")
-    flags = ["--preset", tmp_path / "preset", "--format", "tflite", "--input_size", 32, 48]
+    flags = ["--preset", tmp_path / "preset", "--format", "tflite", "--image_size", 32, 48]
     status, _, err = eseg("export", *flags, "--output", tmp_path / "new" / "net.tflite")
     assert status == 2
     assert "eseg export: The exported file does not compute what the network computes" in err
@@ -94,15 +94,18 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         (["tflite", "--max_pixels", 2], "--max_pixels is for --format saved_model"),
         (["saved_model", "--precision", "int8"], "--precision is for --format tflite and onnx and"),
         (["saved_model", "--overwrite"], "--overwrite is for --format tflite"),
-        (["tensorrt", "--representative", "x"], "--representative is for --format tflite and onnx"),
+        (
+            ["tensorrt", "--calibration_images", "x"],
+            "--calibration_images is for --format tflite and onnx",
+        ),
         (["onnx", "--precision", "float16"], "--precision of onnx is one of float32, int8"),
         (["tensorrt", "--precision", "int8"], "--precision of tensorrt is one of fp32, fp16"),
-        (["tflite", "--representative", "x"], "--representative is for --precision int8"),
-        (["tflite", "--input_size", 8, 64], "--input_size must be at least 32 32"),
-        (["tflite", "--precision", "int8", "--input", "float32"], "takes uint8 images"),
-        (["tflite", "--precision", "int8", "--representative", "nowhere"], "no folder nowhere"),
+        (["tflite", "--calibration_images", "x"], "--calibration_images is for --precision int8"),
+        (["tflite", "--image_size", 8, 64], "--image_size must be at least 32 32"),
+        (["tflite", "--precision", "int8", "--input_dtype", "float32"], "takes uint8 images"),
+        (["tflite", "--precision", "int8", "--calibration_images", "nowhere"], "no folder nowhere"),
         (
-            ["onnx", "--precision", "int8", "--representative", tmp_path / "empty"],
+            ["onnx", "--precision", "int8", "--calibration_images", tmp_path / "empty"],
             "no image inside",
         ),
         (["docx"], "invalid choice: 'docx'"),

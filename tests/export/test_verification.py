@@ -7,29 +7,30 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.export.artefact_files import temporary_output
-from eseg_keras.export.tolerances import TOLERANCES, Tolerance
 from eseg_keras.export.verification import (
+    TOLERANCES,
+    Tolerance,
     Verification,
     VerificationError,
-    held_out_images,
     verify,
 )
+from eseg_keras.export.writing import temporary_output
+from eseg_keras.street_scenes import scene_images
 
 SIZE = (96, 160)
 
 
 @pytest.fixture(scope="module")
 def images():
-    return held_out_images(2, SIZE)
+    return scene_images("test", 2, SIZE)
 
 
 @pytest.fixture
 def compare(streets, images):
-    def compare(run, outputs="labels", precision="float32"):
+    def compare(run, output_kind="labels", precision="float32"):
         tolerance = TOLERANCES[precision]
         return verify(
-            run, streets, images, outputs=outputs, tolerance=tolerance, package="tensorflow"
+            run, streets, images, output_kind=output_kind, tolerance=tolerance, package="tensorflow"
         )
 
     return compare
@@ -44,17 +45,17 @@ def test_the_network_itself_passes(streets, compare):
     def logits(images):
         return np.asarray(streets(images))
 
-    for outputs, run in [
+    for output_kind, run in [
         ("labels", streets.segment),
         ("logits", logits),
         ("probabilities", lambda images: softmax(logits(images))),
     ]:
-        verification = compare(run, outputs)
+        verification = compare(run, output_kind)
         assert verification.passed
         assert verification.label_agreement == verification.clear_label_agreement == 1
         assert 0.9 < verification.clear_pixels < 1
         verification.check()
-        if outputs != "labels":
+        if output_kind != "labels":
             assert verification.largest_difference < 1e-4
 
 
@@ -78,11 +79,11 @@ def test_labels_of_a_broken_artefact_fail(streets, compare, broken):
             verification.check()
 
 
-@pytest.mark.parametrize("outputs", ["logits", "probabilities"])
-def test_values_of_a_broken_artefact_fail(streets, compare, outputs):
+@pytest.mark.parametrize("output_kind", ["logits", "probabilities"])
+def test_values_of_a_broken_artefact_fail(streets, compare, output_kind):
     def right(images):
         logits = np.asarray(streets(images))
-        return logits if outputs == "logits" else softmax(logits)
+        return logits if output_kind == "logits" else softmax(logits)
 
     def with_nan(images):
         values = right(images).copy()
@@ -95,8 +96,8 @@ def test_values_of_a_broken_artefact_fail(streets, compare, outputs):
         lambda images: right(images) + np.float32(0.5),  # no label changes
         with_nan,
     ):
-        with pytest.raises(VerificationError, match=f"{outputs} differ by up to"):
-            compare(run, outputs).check()
+        with pytest.raises(VerificationError, match=f"{output_kind} differ by up to"):
+            compare(run, output_kind).check()
 
 
 def test_numbers_are_those_of_numpy(streets, images, compare):
@@ -155,8 +156,8 @@ def test_labels_that_say_nothing_do_not_pass():
     verification = verify(
         model.segment,
         model,
-        held_out_images(1, (32, 48)),
-        outputs="labels",
+        scene_images("test", 1, (32, 48)),
+        output_kind="labels",
         tolerance=TOLERANCES["float32"],
         package="tensorflow",
     )
@@ -175,7 +176,7 @@ def test_a_single_clear_pixel_does_not_pass(images, compare):
 
 def test_averaged_weights_are_the_reference():
     model = ESeg("fused_efficientnet_s", num_classes=3, min_level=3)
-    images = held_out_images(1, (32, 48))
+    images = scene_images("test", 1, (32, 48))
     logits = model.predict_on_batch(images[0][None])
     model.compile(ema_decay=0.9)
     # After a step, the averages are still nearly the first weights: here, exactly.
@@ -186,7 +187,7 @@ def test_averaged_weights_are_the_reference():
         lambda images: logits,
         model,
         images,
-        outputs="logits",
+        output_kind="logits",
         tolerance=TOLERANCES["float32"],
         package="tensorflow",
     )
@@ -195,7 +196,7 @@ def test_averaged_weights_are_the_reference():
 
 def test_json_holds_everything(tmp_path):
     verification = Verification(
-        outputs="logits",
+        output_kind="logits",
         runtime="onnxruntime 1.32.0",
         threads=2,
         sizes=((32, 48), (33, 47)),
@@ -213,7 +214,7 @@ def test_json_holds_everything(tmp_path):
     assert json.loads(path.read_text()) == {
         "passed": False,
         "num_images": 2,
-        "outputs": "logits",
+        "output_kind": "logits",
         "runtime": "onnxruntime 1.32.0",
         "threads": 2,
         "sizes": [[32, 48], [33, 47]],
@@ -227,14 +228,6 @@ def test_json_holds_everything(tmp_path):
         "versions": {"keras": "3.15.1"},
     }
     assert [file.name for file in tmp_path.iterdir()] == ["net.onnx.verification.json"]
-
-
-def test_held_out_images_have_the_channels_of_the_network():
-    (rgb,) = held_out_images(1, (32, 48))
-    (five,) = held_out_images(1, (32, 48), channels=5)
-    assert five.shape == (32, 48, 5) and five.dtype == np.uint8
-    np.testing.assert_array_equal(five[..., :3], rgb)
-    np.testing.assert_array_equal(five[..., 3:], rgb[..., :2])
 
 
 def test_a_temporary_output_is_gone_unless_renamed(tmp_path):

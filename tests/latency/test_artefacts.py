@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.export import onnx_int8, tflite
+from eseg_keras.export.onnx import int8
+from eseg_keras.export.tflite import exporter
 from eseg_keras.latency import artefacts, timed_files
 from eseg_keras.latency.artefacts import Artefacts, weights_key
 
@@ -87,5 +88,5 @@ def test_weights_key():
 def test_the_code_that_writes_files_is_found():
     found = {path for name in artefacts._SOURCES for path in artefacts._PACKAGE.glob(name)}
     assert all(list(artefacts._PACKAGE.glob(name)) for name in artefacts._SOURCES)
-    writers = {Path(inspect.getfile(module)) for module in (timed_files, onnx_int8, tflite)}
+    writers = {Path(inspect.getfile(module)) for module in (timed_files, int8, exporter)}
     assert writers <= found

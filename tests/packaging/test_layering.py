@@ -56,6 +56,10 @@ def test_no_import_runs_back_up(name):
     assert imports(name) & set(ORDER) <= set(ORDER[: ORDER.index(name)])
 
 
+def test_export_draws_no_images():
+    assert "street_scenes" not in imports("export")
+
+
 @pytest.mark.parametrize("name", CORE)
 def test_the_core_imports_nothing_above_it(name):
     assert not imports(name) & ABOVE_THE_CORE

@@ -17,8 +17,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from eseg_keras.export.saved_model import export_saved_model
-from eseg_keras.street_scenes import render_scene
+from eseg_keras.export.saved_model.exporter import export_saved_model
+from eseg_keras.street_scenes import render_scene, scene_images
 
 spec = importlib.util.spec_from_file_location("c_api", pathlib.Path(__file__).with_name("c_api.py"))
 c_api = importlib.util.module_from_spec(spec)
@@ -32,7 +32,10 @@ NAME = "streets"
 def exported(streets, tmp_path_factory):
     """The trained network as a SavedModel: its directory, and what its export returned."""
     output = tmp_path_factory.mktemp("models") / NAME
-    verification = export_saved_model(streets, output, max_pixels=MAX_PIXELS)
+    images = scene_images("test", 2, (192, 384))
+    verification = export_saved_model(
+        streets, output, verification_images=images, max_pixels=MAX_PIXELS
+    )
     return SimpleNamespace(
         path=output, version=output / "1", verification=verification, max_pixels=MAX_PIXELS
     )

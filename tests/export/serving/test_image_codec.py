@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eseg_keras.data.image_files import rgb_pixels
-from eseg_keras.export.image_codec import classes_chunk, decode_image, encode_label_map
+from eseg_keras.export.saved_model.image_codec import classes_chunk, decode_image, encode_label_map
 
 LIMIT = 60 * 80
 

@@ -1,5 +1,6 @@
 """SavedModels, run by what knows nothing of Keras or of this package."""
 
+import functools
 import io
 import json
 import subprocess
@@ -12,8 +13,13 @@ import tensorflow as tf
 from PIL import Image
 
 from eseg_keras import ESeg
-from eseg_keras.export.saved_model import export_saved_model
+from eseg_keras.export.saved_model import exporter
 from eseg_keras.export.verification import VerificationError
+from eseg_keras.street_scenes import scene_images
+
+export_saved_model = functools.partial(
+    exporter.export_saved_model, verification_images=scene_images("test", 3, (192, 384))
+)
 
 SIGNATURES = ("encoded", "logits", "probabilities", "serving_default")
 
@@ -176,9 +182,9 @@ def test_the_next_version_of_another_kind(tmp_path, small_model, run_c_api, scen
     output = tmp_path / "other"
     (output / "7").mkdir(parents=True)
     verification = export_saved_model(
-        model, output, outputs="probabilities", input_dtype="float32", input_size=(64, 96)
+        model, output, output_kind="probabilities", input_dtype="float32", image_size=(64, 96)
     )
-    assert verification.outputs == "probabilities"
+    assert verification.output_kind == "probabilities"
     image = scene(0, 64, 96)
     right, wrong = run_c_api(
         output / "8",
@@ -198,7 +204,7 @@ def test_a_network_of_one_size(tmp_path, run_c_api, scene, file_of):
     output = tmp_path / "fixed"
     assert set(export_saved_model(model, output).sizes) == {(64, 96)}
     with pytest.raises(ValueError, match=r"built for images of \(64, 96\)"):
-        export_saved_model(model, output, input_size=(96, 160))
+        export_saved_model(model, output, image_size=(96, 160))
     files = [file_of(scene(0, *size), "PNG") for size in ((64, 96), (96, 64))]
     right, wrong = run_c_api(
         output / "1", [("encoded", {"image_bytes": [file]}) for file in files], tmp_path
@@ -208,7 +214,7 @@ def test_a_network_of_one_size(tmp_path, run_c_api, scene, file_of):
 
 
 def test_what_computes_something_else_is_not_written(tmp_path, small_model, monkeypatch):
-    from eseg_keras.export import signatures
+    from eseg_keras.export.saved_model import signatures
 
     right = signatures.decode_image
     monkeypatch.setattr(signatures, "decode_image", lambda *arguments: 255 - right(*arguments))
@@ -223,7 +229,7 @@ def test_what_computes_something_else_is_not_written(tmp_path, small_model, monk
         ({"max_pixels": 0}, "max_pixels must be"),
         ({"max_pixels": 73_727}, "from 73728, the 192x384"),
         ({"version": 0}, "version must be"),
-        ({"outputs": "masks"}, "outputs must be"),
+        ({"output_kind": "masks"}, "output_kind must be"),
         ({"input_dtype": "int8"}, "input_dtype must be"),
     ],
 )
@@ -236,6 +242,6 @@ def test_wrong_arguments(options, message, tmp_path, small_model):
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l"])
 def test_every_preset(preset, small_model, tmp_path):
-    verification = export_saved_model(small_model(preset), tmp_path / preset, input_size=(64, 96))
+    verification = export_saved_model(small_model(preset), tmp_path / preset, image_size=(64, 96))
     assert verification.passed
     assert Path(tmp_path, preset, "1", "saved_model.pb").is_file()

@@ -1,0 +1,260 @@
+"""A client of the SavedModels that `export_saved_model` writes."""
+
+import dataclasses
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from eseg_keras.data.image_files import rgb_pixels
+from eseg_keras.export.client.transport import GrpcTransport, RestTransport, ServingError
+from eseg_keras.export.saved_model.image_codec import CLASSES_KEYWORD
+
+_TRANSPORTS = {"rest": RestTransport, "grpc": GrpcTransport}
+_SIGNATURES = ("encoded", "serving_default", "logits", "probabilities")
+# Modes that PNG files hold, and that the server reads as `read_photo` does.
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ServedPrediction:
+    """What a server says about one image.
+
+    Attributes:
+        label_map: uint8 [H, W] of class ids.
+        class_names: One name a class, where the answer holds them: that of `encoded` does if the
+            exported model has names.
+        palette: One (red, green, blue) a class, likewise.
+        scores: float32 [H, W, num_classes], the logits or probabilities, from signatures that
+            answer with them.
+    """
+
+    label_map: np.ndarray
+    class_names: tuple[str, ...] | None = None
+    palette: tuple[tuple[int, int, int], ...] | None = None
+    scores: np.ndarray | None = None
+
+
+class Client:
+    """Sends images to a SavedModel of `export_saved_model` on TF Serving.
+
+    It takes NumPy, Pillow and, for gRPC, `pip install "eseg-keras[serving]"`; it never imports
+    TensorFlow. Several threads may use one client.
+
+    Args:
+        address: `"host:port"`, or a URL, such as `"https://host/prefix"` (for gRPC without prefix).
+            TF Serving's ports are 8501 for REST and 8500 for gRPC. An authority of your own for
+            https is told by the environment variable `SSL_CERT_FILE` to REST, and by
+            `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` to gRPC.
+        model: Name of the model on the server.
+        protocol: `"rest"` or `"grpc"`.
+        signature: `"encoded"` sends files and gets PNG files, kilobytes each way. The others,
+            `"serving_default"`, `"logits"` and `"probabilities"`, send and get numbers for every
+            pixel: choose gRPC for those.
+        version: Version of the model; the server's choice by default.
+        timeout: Seconds to wait for the server. Defaults to 60.
+        jpeg_quality: Quality, 1 to 100, of the JPEG files that pictures are sent as; by default
+            they are sent as PNG, without loss. JPEG and PNG files are sent as they are.
+        headers: Further headers of every request, such as an authorization.
+
+    Raises:
+        ValueError: If an argument is none of those above.
+
+    Example:
+
+    >>> from eseg_keras.export.client import Client
+    >>> client = Client("localhost:8501", "streets")
+    >>> client.url
+    'http://localhost:8501/v1/models/streets:predict'
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        *,
+        protocol: str = "rest",
+        signature: str = "encoded",
+        version: int | None = None,
+        timeout: float = 60.0,
+        jpeg_quality: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ):
+        if protocol not in _TRANSPORTS:
+            raise ValueError(f"protocol must be 'rest' or 'grpc'. Received: {protocol!r}")
+        if signature not in _SIGNATURES:
+            raise ValueError(
+                f"signature must be one of {', '.join(_SIGNATURES)}. Received: {signature!r}"
+            )
+        if not timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds. Received: {timeout!r}")
+        if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
+            raise ValueError(f"jpeg_quality must be 1 to 100. Received: {jpeg_quality!r}")
+        self._encoded = signature == "encoded"
+        self._jpeg_quality = jpeg_quality
+        self._transport = _TRANSPORTS[protocol](
+            address, model, signature, version, timeout, dict(headers or {})
+        )
+
+    @property
+    def url(self) -> str:
+        """Where the requests go."""
+        return self._transport.url
+
+    def __call__(self, image: Any) -> ServedPrediction:
+        """Label the pixels of one image.
+
+        Args:
+            image: A path of an image file; a Pillow image; or an array, uint8 [H, W, 3], [H, W, 4]
+                or [H, W] (for other signatures than `encoded` [H, W, C] of the network's channels
+                and dtype).
+
+        Returns:
+            The label map, of the size of the image as it is meant to be seen.
+
+        Raises:
+            ConnectionError: If there is no server.
+            TimeoutError: If it takes longer than `timeout`.
+            ServingError: If it refuses the request; the message is the server's.
+            ValueError: If it is no image.
+        """
+        return self.predict([image])[0]
+
+    def predict(self, images: Iterable[Any]) -> list[ServedPrediction]:
+        """Label the pixels of several images by one request; see `__call__`.
+
+        Args:
+            images: The images, of any sizes for `encoded`, and of one size otherwise.
+
+        Returns:
+            One prediction an image.
+        """
+        is_array = isinstance(images, np.ndarray) and images.ndim < 4
+        if is_array or isinstance(images, str | Path | Image.Image):
+            raise ValueError("predict takes several images. Call the client itself with one.")
+        images = list(images)
+        if not images:
+            return []
+        if self._encoded:
+            answer = self._transport.predict({"image_bytes": [self._file(i) for i in images]})
+            predictions = [self._from_png(file) for file in answer.get("png_bytes", [])]
+        else:
+            answer = self._transport.predict({"images": _stack(map(_array, images))})
+            predictions = [_from_array(values) for values in next(iter(answer.values()), ())]
+        if len(predictions) != len(images):
+            raise ServingError(
+                f"{self.url} answered {len(images)} images with {len(predictions)} label maps and "
+                f"the outputs {sorted(answer)}: was the model exported by eseg-keras?"
+            )
+        return predictions
+
+    def close(self) -> None:
+        """Close the connection, which gRPC keeps."""
+        self._transport.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def _file(self, image):
+        if isinstance(image, str | Path):
+            content = _read(image)
+            # The server turns JPEG files as their tags say, and no others.
+            if content.startswith(_JPEG) or (content.startswith(_PNG) and not _is_turned(image)):
+                return content
+        picture = _picture(image)
+        file = io.BytesIO()
+        if self._jpeg_quality is None:
+            # Pillow's least effort: about a tenth larger than its default, and quicker.
+            picture.save(file, "PNG", compress_level=1)
+        else:
+            picture.convert("RGB").save(file, "JPEG", quality=self._jpeg_quality)
+        return file.getvalue()
+
+    def _from_png(self, content):
+        try:
+            picture = Image.open(io.BytesIO(content))
+            label_map = np.array(picture)
+            classes = json.loads(picture.text.get(CLASSES_KEYWORD, "{}"))
+        except (OSError, SyntaxError, TypeError, AttributeError, ValueError) as error:
+            raise ServingError(
+                f"{self.url} answered with something else than PNG files: was the model exported "
+                "by eseg-keras?"
+            ) from error
+        names, palette = classes.get("class_names"), classes.get("palette")
+        return ServedPrediction(
+            label_map,
+            None if names is None else tuple(names),
+            None if palette is None else tuple(map(tuple, palette)),
+        )
+
+
+def _read(path):
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _open(path):
+    try:
+        picture = Image.open(io.BytesIO(_read(path)))
+        picture.load()
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} cannot be read as an image: {error}.") from error
+    return picture
+
+
+def _is_turned(path):
+    return _open(path).getexif().get(ExifTags.Base.Orientation, 1) != 1
+
+
+def _picture(image):
+    """A Pillow image that PNG files can hold, as it is meant to be seen."""
+    if isinstance(image, str | Path):
+        image = _open(image)
+    if not isinstance(image, Image.Image):
+        image = np.asarray(image)
+        if (
+            image.dtype != np.uint8
+            or not image.size
+            or not (image.ndim == 2 or (image.ndim == 3 and image.shape[-1] in (3, 4)))
+        ):
+            raise ValueError(
+                "Expected a path, a Pillow image, or a uint8 array [H, W, 3], [H, W, 4] or [H, W]. "
+                f"Received: {image.dtype} of shape {image.shape}; eseg_keras.inference.image_array "
+                "makes one of other arrays."
+            )
+        return Image.fromarray(image)
+    image = ImageOps.exif_transpose(image)
+    return image if image.mode in _PNG_MODES else image.convert("RGB")
+
+
+def _array(image):
+    if isinstance(image, str | Path):
+        image = _open(image)
+    return rgb_pixels(image) if isinstance(image, Image.Image) else np.asarray(image)
+
+
+def _stack(images):
+    images = list(images)
+    shapes = {image.shape for image in images}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"Images of several shapes, {sorted(shapes)}, do not fit into one request: send one at "
+            'a time, or use signature="encoded".'
+        )
+    return np.stack(images)
+
+
+def _from_array(values):
+    if values.ndim == 2:
+        return ServedPrediction(values.astype(np.uint8))
+    return ServedPrediction(values.argmax(-1).astype(np.uint8), scores=values.astype(np.float32))

@@ -1,0 +1,138 @@
+"""Images that calibrate a quantized network, and images that an exported file is verified on."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from eseg_keras.data.image_files import IMAGE_SUFFIXES, no_images, read_photo
+from eseg_keras.export.preparation import SMALLEST_SIDE
+
+# Ranges settle within tens of images: more cost time and change little.
+MOST_IMAGES = 64
+
+
+def read_calibration_images(folder: str | os.PathLike) -> list[np.ndarray]:
+    """Read images of the network's task from a folder and its subfolders.
+
+    Args:
+        folder: Folder of JPEG, PNG, BMP or WebP files. Of more than 64, 64 are taken from all over
+            the sorted list.
+
+    Returns:
+        List of uint8 arrays [H, W, 3].
+
+    Raises:
+        ValueError: If there is no such folder, or no image inside.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    photos = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not photos:
+        raise ValueError(f"{folder}: {no_images(files)}.")
+    if len(photos) > MOST_IMAGES:
+        photos = [photos[i * len(photos) // MOST_IMAGES] for i in range(MOST_IMAGES)]
+    return [read_photo(path) for path in photos]
+
+
+def split_calibration_images(
+    images: Sequence[np.ndarray] | None,
+    precision: str,
+    size: tuple[int, int] | None,
+    channels: int,
+    hold_out: bool,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Prepare images for the quantization, and hold some of them out for the verification.
+
+    Args:
+        images: uint8 arrays [H, W, channels] of any sizes.
+        precision: Other than `"int8"` needs no images.
+        size: (height, width) that they are resized to, or `None` to leave them as they are.
+        channels: Number of channels of the network.
+        hold_out: Whether to hold out a quarter of them, three at most, of four or more.
+
+    Returns:
+        The images for the quantization and those held out.
+
+    Raises:
+        ValueError: If there are images for another precision, none or too few for `"int8"`, or one
+            is no image of the network's channels and of 32 pixels a side or more.
+    """
+    if precision != "int8":
+        if images is not None:
+            raise ValueError(
+                "calibration_images are for precision='int8' alone. Received: "
+                f"precision={precision!r}"
+            )
+        return [], []
+    if images is None or (len(images) == 0 and not hold_out):
+        raise ValueError(
+            "precision='int8' needs calibration_images, which set the ranges of 8-bit values: some "
+            f"tens of uint8 arrays [H, W, {channels}] of the network's task. Received: {images!r}"
+        )
+    images = [_resized(_checked(image, channels, "calibration"), size) for image in images]
+    if not hold_out:
+        return images, []
+    if len(images) < 4:
+        raise ValueError(
+            "Expected at least 4 calibration images, of which one in four is held out for the "
+            f"verification, or verification_images. Received: {len(images)} calibration images"
+        )
+    held_out = range(0, len(images), max(4, -(-len(images) // 3)))
+    rest = [image for index, image in enumerate(images) if index not in held_out]
+    return rest, [images[index] for index in held_out]
+
+
+def resize_verification_images(
+    images: Sequence[np.ndarray] | None, sizes: Sequence[tuple[int, int]], channels: int
+) -> list[np.ndarray]:
+    """Resize images to the sizes at which an exported file is compared with its network.
+
+    Args:
+        images: uint8 arrays [H, W, channels] of any sizes.
+        sizes: (height, width), taken in turns. Images are repeated if there are fewer.
+        channels: Number of channels of the network.
+
+    Returns:
+        As many images as the longer of both holds.
+
+    Raises:
+        ValueError: If there is none, or one is no image of the network's channels and of 32 pixels
+            a side or more.
+    """
+    if images is None or len(images) == 0:
+        raise ValueError(
+            "The exported file is compared with the network on verification_images. Expected "
+            f"uint8 arrays [H, W, {channels}], a few images of the network's task that it was not "
+            f"trained on. Received: {images!r}"
+        )
+    images = [_checked(image, channels, "verification") for image in images]
+    count = max(len(images), len(sizes))
+    return [_resized(images[i % len(images)], sizes[i % len(sizes)]) for i in range(count)]
+
+
+def _checked(image, channels, kind):
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != channels:
+        raise ValueError(
+            f"Expected {kind} images of uint8 [H, W, {channels}]. Received: {image.dtype} "
+            f"of shape {image.shape}"
+        )
+    if min(image.shape[:2]) < SMALLEST_SIDE:
+        raise ValueError(
+            f"{kind.capitalize()} images must have {SMALLEST_SIDE} pixels a side or more. "
+            f"Received: {image.shape[0]}x{image.shape[1]}"
+        )
+    return image
+
+
+def _resized(image, size):
+    if size is None or image.shape[:2] == tuple(size):
+        return image
+    bands = [Image.fromarray(band) for band in np.moveaxis(image, -1, 0)]
+    bands = [band.resize(size[::-1], Image.Resampling.BILINEAR) for band in bands]
+    return np.stack([np.asarray(band) for band in bands], axis=-1)

@@ -1,0 +1,119 @@
+"""ONNX files: for ONNX Runtime on CPUs and in browsers, OpenVINO and others."""
+
+import os
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from eseg_keras.export.images import resize_verification_images, split_calibration_images
+from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
+from eseg_keras.export.onnx.int8 import quantize_onnx
+from eseg_keras.export.preparation import exported_size, in_float32
+from eseg_keras.export.served_graph.network import serving_model
+from eseg_keras.export.verification import TOLERANCES, Verification, verify
+from eseg_keras.export.writing import temporary_output
+from eseg_keras.optional import require
+
+PRECISIONS = ("float32", "int8")
+# Where the network takes any size: one that strides divide, and one that none does.
+_SIZES = ((192, 384), (97, 131)) * 2
+
+
+def export_onnx(
+    model: keras.Model,
+    output: str | os.PathLike,
+    *,
+    output_kind: str = "labels",
+    input_dtype: str = "uint8",
+    image_size: tuple[int, int] | None = None,
+    precision: str = "float32",
+    calibration_images: Sequence[np.ndarray] | None = None,
+    verification_images: Sequence[np.ndarray] | None = None,
+    opset: int = DEFAULT_OPSET,
+) -> Verification:
+    """Write a model as an ONNX file, and check what it computes in ONNX Runtime.
+
+    The file takes `images` [B, H, W, C], any number at once. Class names, palette and ignore label
+    are entries of its `metadata_props`, see `read_onnx_classes`. An existing file is replaced.
+    `OUTPUT.verification.json` is written beside it.
+
+    Args:
+        model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
+            are float32.
+        output: The file, such as `"streets.onnx"`.
+        output_kind: `"labels"` for uint8 label maps [B, H, W], `"logits"` or `"probabilities"` for
+            float32 [B, H, W, num_classes].
+        input_dtype: dtype of the images, `"uint8"` or `"float32"`, of 0..255 either way.
+        image_size: (height, width) of the images; by default any from 32 up, or the one that the
+            network is built for.
+        precision: `"float32"`, or `"int8"` for convolutions in 8 bits, written as pairs of
+            QuantizeLinear and DequantizeLinear with one scale a filter. That is for the Lite
+            networks, which take half the time and less; those of depthwise convolutions gain from
+            nothing (eseg_s) to a third, and TFLite's 8 bits are faster there.
+        calibration_images: For `"int8"`, which needs them: uint8 arrays [H, W, C], images of the
+            network's task of any size, some tens of them. They are resized to `image_size`.
+        verification_images: uint8 arrays [H, W, C], a few images of the network's task that it was
+            not trained on, for the comparison. They are resized to `image_size`, or to several
+            sizes in turns. Defaults to one in four of `calibration_images`, three at most, which
+            then serve for nothing else; needed where there are none.
+        opset: Version of ONNX's operators, 13 to 18. Defaults to 17.
+
+    Returns:
+        The comparison with the model.
+
+    Raises:
+        ValueError: If an argument is none of those above.
+        VerificationError: If the file does not compute what the model computes. Then nothing is
+            written.
+
+    Example:
+
+    >>> import tempfile
+    >>> import eseg_keras
+    >>> from eseg_keras.export import export_onnx
+    >>> from eseg_keras.street_scenes import scene_images
+    >>> model = eseg_keras.ESeg.from_preset("eseg_lite_s_streets")
+    >>> path = tempfile.mkdtemp() + "/streets.onnx"
+    >>> images = scene_images("test", 2, (96, 160))
+    >>> export_onnx(model, path, image_size=(96, 160), verification_images=images).passed
+    True
+
+    Reference:
+        [ONNX](https://onnx.ai), [ONNX Runtime](https://onnxruntime.ai)
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
+        )
+    image_size = exported_size(model, image_size)
+    if opset not in range(13, 19):
+        raise ValueError(f"opset must be from 13 to 18. Received: {opset}")
+    model = in_float32(model)
+    onnx = require("onnx", "export")
+    channels = model.image_shape[-1]
+    calibration, held_out = split_calibration_images(
+        calibration_images, precision, image_size, channels, verification_images is None
+    )
+    if not held_out:
+        sizes = [image_size] if image_size else _SIZES
+        held_out = resize_verification_images(verification_images, sizes, channels)
+    size = image_size or (None, None)
+    served = serving_model(model, output_kind, input_dtype, size, channels_first=True)
+    converted = convert_to_onnx(served, model, batch=None, opset=opset)
+    if precision == "int8":
+        converted = quantize_onnx(converted, calibration)
+    with temporary_output(output) as temporary:
+        onnx.save(converted, temporary)
+        verification = verify(
+            onnx_runner(temporary),
+            model,
+            held_out,
+            output_kind=output_kind,
+            tolerance=TOLERANCES[precision],
+            package="onnxruntime",
+        )
+        verification.check()
+        verification.write(output)
+        temporary.replace(output)
+    return verification

@@ -1,0 +1,212 @@
+"""SavedModels for TF Serving: images or files in, label maps out, nothing else needed."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image
+
+from eseg_keras.export.images import resize_verification_images
+from eseg_keras.export.preparation import classes_json, exported_size, in_float32
+from eseg_keras.export.saved_model.assets import (
+    choose_version,
+    write_models_config,
+    write_warmup,
+)
+from eseg_keras.export.saved_model.image_codec import MAX_SERVED_PIXELS
+from eseg_keras.export.saved_model.signatures import ENCODED, SERVING_DEFAULT, serving_module
+from eseg_keras.export.served_graph.network import check_kinds
+from eseg_keras.export.verification import (
+    TOLERANCES,
+    Verification,
+    VerificationError,
+    verify,
+)
+from eseg_keras.export.writing import quiet
+from eseg_keras.optional import require
+from eseg_keras.presets.files import NewDirectory
+
+_WARMUP_SIZE = (96, 160)
+# Where the network takes any size: one that strides divide, and one that none does.
+_CHECKED_SIZE, _ODD_SIZE = (192, 384), (135, 201)
+
+# Both come from the same logits.
+_PROBABILITY_TOLERANCE = 1e-5
+
+
+def export_saved_model(
+    model: keras.Model,
+    output: str | os.PathLike,
+    *,
+    output_kind: str = "labels",
+    input_dtype: str = "uint8",
+    verification_images: Sequence[np.ndarray],
+    image_size: tuple[int, int] | None = None,
+    version: int | None = None,
+    max_pixels: int = MAX_SERVED_PIXELS,
+) -> Verification:
+    """Write a model as a version of a SavedModel for TF Serving, and check what it computes.
+
+    `OUTPUT/1/` (or the next number) holds the folded network with everything around it, the classes
+    as `assets/classes.json`, and requests that warm a server up. It needs neither Keras nor this
+    package. Beside `OUTPUT/` stand `models.config` for TF Serving and `OUTPUT.verification.json`.
+
+    Signatures:
+
+    - `serving_default`: `images` [N, H, W, C] to `labels`, uint8 [N, H, W], or to what
+      `output_kind` asks for;
+    - `logits`: `images` to `logits`, float32 [N, H, W, num_classes];
+    - `probabilities`: `images` to `probabilities`, float32 [N, H, W, num_classes];
+    - `encoded`: `image_bytes`, JPEG and PNG files [N] of any sizes, to `png_bytes` [N], label maps
+      as grey PNG files that know their classes, and `height` and `width`, int32 [N]. Left out for
+      networks of other than 3 channels.
+
+    An empty batch, or a file that cannot be decoded, is an error of its request alone.
+
+    Args:
+        model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports are
+            float32.
+        output: Directory of the model; its name becomes the model's on the server. It is new, or
+            holds earlier versions, which stay.
+        output_kind: What `serving_default` answers with: `"labels"`, `"logits"` or
+            `"probabilities"`.
+        input_dtype: dtype of `images`, `"uint8"` or `"float32"`, of 0..255 either way.
+        verification_images: uint8 arrays [H, W, C], a few images of the network's task that it was
+            not trained on, for the comparison and to warm a server up. They are resized.
+        image_size: (height, width) of `images`; by default any, or the one that the network is
+            built for, which is then that of the files as well.
+        version: Number of the version. Defaults to the one after the highest that is there.
+        max_pixels: Files with more pixels are refused by `encoded` before they are decoded: a
+            server's memory grows with them (eseg_lite_s takes 57 bytes a pixel). Defaults to 2^24,
+            16.8 million.
+
+    Returns:
+        The comparison of `serving_default` with the model; its differences are those of `logits`
+        where it answers with labels. The other signatures were compared as well.
+
+    Raises:
+        ValueError: If an argument is none of those above.
+        VerificationError: If the SavedModel does not compute what the model computes. Then nothing
+            is written.
+
+    Example:
+
+    >>> import tempfile
+    >>> import eseg_keras
+    >>> from eseg_keras.export import export_saved_model
+    >>> from eseg_keras.street_scenes import scene_images
+    >>> model = eseg_keras.ESeg.from_preset("eseg_lite_s_streets")
+    >>> path = tempfile.mkdtemp() + "/streets"
+    >>> images = scene_images("test", 2, (192, 384))
+    >>> export_saved_model(model, path, verification_images=images).passed
+    True
+
+    Reference:
+        [TF Serving](https://www.tensorflow.org/tfx/guide/serving)
+    """
+    tf = require("tensorflow", "tensorflow-cpu")
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "A SavedModel is written by TensorFlow. Received: the Keras backend "
+            f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND=tensorflow."
+        )
+    check_kinds(output_kind, input_dtype)
+    image_size = exported_size(model, image_size)
+    height, width = image_size or _CHECKED_SIZE
+    if type(max_pixels) is not int or max_pixels < height * width:
+        raise ValueError(
+            f"max_pixels must be a whole number from {height * width}, the {height}x{width} of the "
+            f"images that the file is checked on. Received: {max_pixels!r}"
+        )
+    # At least two of one size, and one of another where any is taken.
+    sizes = [image_size or _CHECKED_SIZE] * 2
+    channels = model.image_shape[-1]
+    images = resize_verification_images(verification_images, sizes, channels)
+    last_size = image_size or _ODD_SIZE
+    images += resize_verification_images(verification_images[:1], [last_size], channels)
+    output = Path(output).resolve()
+    version = choose_version(output, version)
+    model = in_float32(model)
+    size = image_size or (None, None)
+    module, functions = serving_module(model, output_kind, input_dtype, tuple(size), max_pixels)
+    with _removed_if_empty(output), NewDirectory(output / str(version)) as directory:
+        with tempfile.TemporaryDirectory() as assets:
+            classes = Path(assets) / "classes.json"
+            classes.write_text(classes_json(model), "utf-8")
+            module.classes = tf.saved_model.Asset(str(classes))
+            # Gradients are for training: tracing those of SiLU would take most of the time.
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            with quiet("tensorflow"):
+                tf.saved_model.save(module, str(directory), signatures=functions, options=options)
+        dtypes = {name: "bytes" if name == ENCODED else input_dtype for name in functions}
+        warmup_size = image_size or _WARMUP_SIZE
+        (image,) = resize_verification_images(verification_images[:1], [warmup_size], channels)
+        write_warmup(directory, output.name, dtypes, image)
+        loaded = tf.saved_model.load(str(directory))
+        verification = _compare(loaded.signatures, model, output_kind, input_dtype, images)
+    verification.write(output)
+    write_models_config(output.parent)
+    return verification
+
+
+def _compare(signatures, model, output_kind, input_dtype, images):
+    """Compare every signature, as TensorFlow loads it from the files, with the model."""
+    tf = require("tensorflow", "tensorflow-cpu")
+    last = images[-1]
+
+    def answer(signature, kind, images):
+        return signatures[signature](images=tf.constant(images.astype(input_dtype)))[kind].numpy()
+
+    def compare(run, images, kind):
+        found = verify(
+            run,
+            model,
+            images,
+            output_kind=kind,
+            tolerance=TOLERANCES["float32"],
+            package="tensorflow",
+        )
+        found.check()
+        return found
+
+    result = compare(partial(answer, SERVING_DEFAULT, output_kind), images, output_kind)
+    logits = compare(partial(answer, "logits", "logits"), [last], "logits")
+    if ENCODED in signatures:
+        compare(partial(_answer_to_files, tf, signatures[ENCODED]), [last], "labels")
+    expected = tf.nn.softmax(answer("logits", "logits", last[None])).numpy()
+    largest = np.abs(answer("probabilities", "probabilities", last[None]) - expected).max()
+    if not largest < _PROBABILITY_TOLERANCE:
+        raise VerificationError(
+            f"The signature 'probabilities' differs from the softmax of 'logits' by {largest:.2g} "
+            f"(allowed: {_PROBABILITY_TOLERANCE:g}). Nothing was written."
+        )
+    if output_kind != "labels":
+        return result
+    return dataclasses.replace(
+        result,
+        largest_difference=logits.largest_difference,
+        relative_difference=logits.relative_difference,
+    )
+
+
+def _answer_to_files(tf, signature, images):
+    file = io.BytesIO()
+    Image.fromarray(images[0]).save(file, "PNG")
+    answer = signature(image_bytes=tf.constant([file.getvalue()]))
+    return np.asarray(Image.open(io.BytesIO(answer["png_bytes"].numpy()[0])))[None]
+
+
+@contextlib.contextmanager
+def _removed_if_empty(directory):
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            directory.rmdir()  # Fails while there is a version inside.

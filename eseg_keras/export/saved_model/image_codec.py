@@ -1,0 +1,181 @@
+"""JPEG and PNG files to images, and label maps to PNG files, inside a TensorFlow graph."""
+
+import json
+import struct
+import zlib
+from collections.abc import Sequence
+
+from eseg_keras.optional import require
+
+MAX_SERVED_PIXELS = 1 << 24
+"""Pixels, 16.8 million, above which a server refuses a file unless told otherwise."""
+
+CLASSES_KEYWORD = "eseg-classes"
+"""Name of the text inside a label PNG that holds the classes, as JSON."""
+
+# Cameras write the orientation, and PNG files their size, into the first bytes of a file.
+_HEAD = 1 << 16
+_PNG = b"\x89PNG\r\n\x1a\n"
+_IHDR_END = 33
+
+
+def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
+    """Decode a JPEG or PNG file as it is meant to be seen, with TensorFlow's operations.
+
+    The pixels are those of `eseg_keras.data.image_files.read_photo`: the rotation in a JPEG's EXIF
+    tags is applied; grey, palette, CMYK and 16-bit files become 8-bit RGB; transparency is dropped.
+
+    Args:
+        content: Scalar string tensor, the file.
+        position: Scalar integer tensor: where it stands in its request, for the messages.
+        max_pixels: Files of more pixels are refused before they are decoded: a file of a few
+            kilobytes may hold more than the memory does. Defaults to 2^24, 16.8 million.
+
+    Returns:
+        uint8 tensor [H, W, 3], RGB. Running it fails with `InvalidArgumentError` if the file is
+        neither JPEG nor PNG, is damaged, or holds more than `max_pixels`.
+
+    Example:
+
+    >>> import io
+    >>> from PIL import Image
+    >>> from eseg_keras.export.saved_model.image_codec import decode_image
+    >>> file = io.BytesIO()
+    >>> Image.new("L", (2, 1), 7).save(file, "PNG")
+    >>> decode_image(file.getvalue(), 0).numpy().tolist()
+    [[[7, 7, 7], [7, 7, 7]]]
+    """
+    tf = require("tensorflow", "tensorflow-cpu")
+    head = tf.io.decode_raw(tf.strings.substr(content, 0, _HEAD), tf.uint8)
+    head = tf.cast(tf.pad(head, [[0, _IHDR_END]]), tf.int32)
+    is_jpeg = _starts_with(tf, head, b"\xff\xd8\xff")
+    is_png = _starts_with(tf, head, _PNG) & _starts_with(tf, head[12:], b"IHDR")
+    name = tf.strings.join(["Image ", tf.strings.as_string(position), " of the request"])
+    kind_known = tf.debugging.Assert(
+        is_jpeg | is_png, [tf.strings.join([name, " is neither a JPEG nor a PNG file"])]
+    )
+    with _after(tf, kind_known):
+        height, width = tf.unstack(
+            tf.cond(
+                is_jpeg,
+                lambda: tf.cast(tf.io.extract_jpeg_shape(content)[:2], tf.int64),
+                lambda: tf.stack([_big_endian(tf, head, 20), _big_endian(tf, head, 16)]),
+            )
+        )
+    # PNG sizes have 32 bits each: their product would not fit into an integer.
+    pixels = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
+    sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
+    message = [name, " is of ", *sizes, f" pixels, more than {max_pixels} in all"]
+    not_too_large = tf.debugging.Assert(pixels <= max_pixels, [tf.strings.join(message)])
+    with _after(tf, not_too_large):
+        image = tf.cond(
+            is_jpeg,
+            lambda: _decode_jpeg(tf, content, head),
+            lambda: _decode_png(tf, content, head),
+        )
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def encode_label_map(label_map, classes: bytes):
+    """Encode a label map as a grey PNG file that knows its classes, with TensorFlow's operations.
+
+    Args:
+        label_map: uint8 tensor [H, W].
+        classes: What `classes_chunk` returns.
+
+    Returns:
+        Scalar string tensor.
+    """
+    tf = require("tensorflow", "tensorflow-cpu")
+    png = tf.io.encode_png(label_map[..., None])
+    start = tf.strings.substr(png, 0, _IHDR_END)
+    return tf.strings.join([start, classes, tf.strings.substr(png, _IHDR_END, 1 << 30)])
+
+
+def classes_chunk(
+    class_names: Sequence[str] | None, palette: Sequence[Sequence[int]] | None
+) -> bytes:
+    """Make the part of a PNG file that holds the classes: an `iTXt` chunk with JSON.
+
+    Pillow reads it as `picture.text["eseg-classes"]`.
+
+    Args:
+        class_names: One name a class, or `None`.
+        palette: One (red, green, blue) a class, or `None`.
+
+    Returns:
+        The chunk, to be put after the first 33 bytes of a PNG file.
+
+    Reference:
+        [PNG specification](https://www.w3.org/TR/png-3/#11iTXt)
+    """
+    text = json.dumps({"class_names": class_names, "palette": palette}, ensure_ascii=False)
+    # Keyword, compressed, by zlib, in no language, without a translated keyword.
+    body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), zlib.compress(text.encode(), 9))
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def _decode_jpeg(tf, content, head):
+    # The default is quicker, and further from what Pillow and most viewers show.
+    image = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+    return _turned(tf, image, _orientation(tf, head))
+
+
+def _decode_png(tf, content, head):
+    def scaled():
+        grey = tf.io.decode_png(content, channels=3, dtype=tf.uint16)
+        return tf.cast(tf.round(tf.cast(grey, tf.float32) / 257), tf.uint8)
+
+    # Bits of a value, then the kind of colour: 16-bit grey would lose its lower byte.
+    is_deep_grey = (head[24] == 16) & (head[25] == 0)
+    return tf.cond(is_deep_grey, scaled, lambda: tf.io.decode_png(content, channels=3))
+
+
+def _orientation(tf, head):
+    """EXIF orientation, 1 to 8, of a JPEG by its first bytes; 1 if there is none."""
+    marker = b"Exif\0\0"
+    size = tf.size(head)
+    # Beyond the end is whatever stands at the end: damaged tags lead to no error.
+    found = tf.reduce_all(
+        tf.stack([head[i : size - len(marker) + i + 1] == byte for i, byte in enumerate(marker)]),
+        axis=0,
+    )
+    start = tf.argmax(tf.cast(found, tf.int32), output_type=tf.int32) + len(marker)
+    is_big = tf.gather(head, start) == ord("M")
+
+    def number(position, count):
+        offsets = tf.range(count)
+        offsets = tf.where(is_big, count - 1 - offsets, offsets)
+        position = tf.clip_by_value(position, 0, size - count)
+        values = tf.gather(head, position[..., None] + tf.range(count))
+        return tf.reduce_sum(tf.bitwise.left_shift(values, 8 * offsets), axis=-1)
+
+    directory = start + tf.clip_by_value(number(start + 4, 4), 0, size)
+    entries = directory + 2 + 12 * tf.range(number(directory, 2))
+    is_orientation = number(entries, 2) == 0x0112
+    values = tf.boolean_mask(number(entries + 8, 2), is_orientation)
+    orientation = tf.concat([values, [1]], axis=0)[0]
+    is_valid = tf.reduce_any(found) & (orientation >= 1) & (orientation <= 8)
+    return tf.where(is_valid, orientation, 1)
+
+
+def _turned(tf, image, orientation):
+    image = tf.cond(orientation >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
+    upside_down = tf.gather([False, False, True, True, False, False, True, True], orientation - 1)
+    mirrored = tf.gather([False, True, True, False, False, True, True, False], orientation - 1)
+    # As it stands, if neither.
+    return tf.reverse(image, tf.boolean_mask([0, 1], tf.stack([upside_down, mirrored])))
+
+
+def _starts_with(tf, head, expected):
+    return tf.reduce_all(head[: len(expected)] == list(expected))
+
+
+def _big_endian(tf, values, start):
+    powers = tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64)
+    return tf.reduce_sum(tf.cast(values[start : start + 4], tf.int64) * powers)
+
+
+def _after(tf, assertion):
+    # Run eagerly, an assertion is no operation, and has been made.
+    return tf.control_dependencies([] if assertion is None else [assertion])

@@ -1,0 +1,147 @@
+"""The sum over pyramid levels, upsampled, by matrix products."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from eseg_keras.layers import Resize
+from eseg_keras.layers.resize import resize
+
+
+class LevelSum(keras.layers.Layer):
+    """Upsample levels bilinearly to the first one's size and sum them, each times a constant.
+
+    Bilinear upsampling is a matrix product along the rows and one along the columns. The levels,
+    upsampled along the width and stacked, are upsampled along the height and summed in a single
+    product. Replaces a `Resize` a level and the `WeightedFusion` after them.
+
+    Args:
+        scalars: One float a level.
+        channels_first: Compute in [B, C, h, w], for runtimes whose convolutions have that layout.
+            Defaults to `False`.
+        **kwargs: Keras layer arguments such as `name`.
+
+    Call arguments:
+        levels: List of float tensors [B, h_l, w_l, C], the finest first.
+
+    Returns:
+        Tensor [B, h_0, w_0, C].
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.export.served_graph.level_sum import LevelSum
+    >>> levels = [np.ones((1, n, n, 2), "float32") for n in (8, 4, 2)]
+    >>> round(float(LevelSum([0.5, 1.0, 2.0])(levels)[0, 3, 5, 0]), 4)
+    3.5
+    """
+
+    def __init__(self, scalars: list[float], channels_first: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.scalars = [float(scalar) for scalar in scalars]
+        self.channels_first = channels_first
+
+    def call(self, levels):
+        """Return the weighted sum."""
+        first, *others = levels
+        height, width = _sizes(first)
+        scaled = first if self.scalars[0] == 1 else first * self.scalars[0]
+        if not others:
+            return scaled
+        columns = [
+            ops.cast(scalar * bilinear_matrix(width, _sizes(x)[1]), first.dtype)
+            for scalar, x in zip(self.scalars[1:], others, strict=True)
+        ]
+        rows = [bilinear_matrix(height, _sizes(x)[0]) for x in others]
+        if all(isinstance(matrix, np.ndarray) for matrix in rows):
+            rows = np.concatenate(rows, axis=1)
+        else:
+            rows = ops.concatenate(rows, axis=1)
+        rows = ops.cast(rows, first.dtype)
+        channels = first.shape[-1]
+        if self.channels_first:
+            wide = [
+                ops.matmul(ops.transpose(x, (0, 3, 1, 2)), ops.transpose(matrix))
+                for x, matrix in zip(others, columns, strict=True)
+            ]
+            total = ops.transpose(ops.matmul(rows, ops.concatenate(wide, axis=2)), (0, 2, 3, 1))
+        else:
+            wide = [ops.matmul(matrix, x) for x, matrix in zip(others, columns, strict=True)]
+            wide = ops.concatenate(wide, axis=1)
+            wide = ops.reshape(wide, (-1, _sizes(wide)[0], width * channels))
+            total = ops.reshape(ops.matmul(rows, wide), (-1, height, width, channels))
+        return scaled + total
+
+    def compute_output_spec(self, levels):
+        """Return the shape and dtype of the output."""
+        return keras.KerasTensor(levels[0].shape, dtype=self.compute_dtype)
+
+
+def bilinear_matrix(size: int, size_in: int):
+    """Return the matrix [size, size_in] that resizes one axis, with half-pixel centres.
+
+    Args:
+        size: Size after, an integer or an integer tensor.
+        size_in: Size before.
+
+    Returns:
+        float32: a NumPy array if both sizes are Python integers, else a tensor. Each row has at
+        most two entries that are not 0.
+
+    Example:
+
+    >>> from eseg_keras.export.served_graph.level_sum import bilinear_matrix
+    >>> bilinear_matrix(4, 2).tolist()
+    [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
+    """
+    if isinstance(size, int) and isinstance(size_in, int):
+        position = np.clip((np.arange(size) + 0.5) * size_in / size - 0.5, 0, size_in - 1)
+        distance = np.abs(position[:, None] - np.arange(size_in))
+        return np.maximum(1 - distance, 0).astype("float32")
+    scale = ops.cast(size_in, "float32") / ops.cast(size, "float32")
+    position = (ops.arange(size, dtype="float32") + 0.5) * scale - 0.5
+    position = ops.clip(position, 0.0, ops.cast(size_in, "float32") - 1)
+    return ops.relu(1 - ops.abs(position[:, None] - ops.arange(size_in, dtype="float32")))
+
+
+def resize_by_products(x, size):
+    """Resize a batch bilinearly, by matrix products where a fixed ratio is no whole number.
+
+    ONNX converters write the ratio of fixed sizes, and what a runtime computes from one that is no
+    whole number may be a pixel short.
+
+    Args:
+        x: Float tensor [B, h, w, C].
+        size: Height and width, Python integers or integer tensors.
+
+    Returns:
+        Tensor [B, height, width, C], what `eseg_keras.layers.Resize` gives, to rounding.
+    """
+    (height, width), (height_in, width_in) = size, _sizes(x)
+    is_fixed = all(isinstance(n, int) for n in (height, width, height_in, width_in))
+    if not is_fixed or (height % height_in == 0 and width % width_in == 0):
+        return resize(x, size)
+    rows = ops.cast(bilinear_matrix(height, height_in), x.dtype)
+    columns = ops.cast(bilinear_matrix(width, width_in).T, x.dtype)
+    x = ops.matmul(rows, ops.matmul(ops.transpose(x, (0, 3, 1, 2)), columns))
+    return ops.transpose(x, (0, 2, 3, 1))
+
+
+class ResizeByProducts(Resize):
+    """A `Resize` by `resize_by_products`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.export.served_graph.level_sum import ResizeByProducts
+    >>> tuple(ResizeByProducts()(np.zeros((1, 4, 6, 2)), np.zeros((1, 15, 24, 3))).shape)
+    (1, 15, 24, 2)
+    """
+
+    def call(self, x, like):
+        """Return `x` resized to the height and width of `like`."""
+        return resize_by_products(x, _sizes(like))
+
+
+def _sizes(x):
+    return ops.shape(x)[1:3]

@@ -1,0 +1,90 @@
+"""The network as it is served: images in, label maps out."""
+
+import keras
+from keras import ops
+
+from eseg_keras.export.served_graph.argmax import CellArgmax
+from eseg_keras.export.served_graph.level_sum import ResizeByProducts, resize_by_products
+from eseg_keras.export.served_graph.rewriting import faster_network, only_scales_images
+from eseg_keras.layers import Resize
+from eseg_keras.layers.resize import resize
+
+OUTPUT_KINDS = ("labels", "logits", "probabilities")
+
+
+def serving_model(
+    model: keras.Model,
+    output_kind: str = "labels",
+    input_dtype: str = "uint8",
+    image_size: tuple[int | None, int | None] = (None, None),
+    *,
+    channels_first: bool = False,
+    short_cut: bool = True,
+) -> keras.Model:
+    """Build the network that is exported: folded, with everything inside that a client would do.
+
+    It computes what the model computes, to rounding, by faster ways: see `faster_network` and
+    `CellArgmax`.
+
+    Args:
+        model: An `ESeg` model. Averaged weights are used where it has them.
+        output_kind: `"labels"` for uint8 label maps [B, H, W], `"logits"` for float32
+            [B, H, W, num_classes], or `"probabilities"`, their softmax.
+        input_dtype: `"uint8"` or `"float32"`, of 0..255 either way.
+        image_size: (height, width) of the images; `None` for any.
+        channels_first: Compute sums over levels and the like in [B, C, H, W], for runtimes whose
+            convolutions have that layout, such as ONNX Runtime. Defaults to `False`.
+        short_cut: For labels: interpolate only the logits that decide, a number that depends on
+            the image. Defaults to `True`; GPUs are faster without.
+
+    Returns:
+        A functional Keras model without batch normalisation, of one input, `"images"`, and one
+        output, named after `output_kind`.
+
+    Raises:
+        ValueError: If an argument is none of those above.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import eseg_keras
+    >>> from eseg_keras.export import serving_model
+    >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+    >>> np.asarray(serving_model(model)(np.zeros((1, 40, 60, 3), "uint8"))).shape
+    (1, 40, 60)
+    """
+    check_kinds(output_kind, input_dtype)
+    folded = model.fold()
+    channels = folded.image_shape[-1]
+    images = keras.Input((*image_size, channels), dtype=input_dtype, name="images")
+    if only_scales_images(folded.encoder):
+        encoder = faster_network(folded.encoder, images, channels_first)
+        features = encoder(images)
+    else:
+        encoder = faster_network(folded.encoder, channels_first=channels_first)
+        features = encoder(ops.cast(images, "float32"))
+    by_level = {int(str(level).lstrip("P")): x for level, x in features.items()}
+    decoder = faster_network(folded.decoder, channels_first=channels_first)
+    head = faster_network(folded.head, channels_first=channels_first)
+    cells = head(decoder({level: by_level[int(level[1:])] for level in decoder.input}))
+    if output_kind == "labels":
+        stride = 2**folded.min_level if short_cut else None
+        in_full = resize_by_products if channels_first else resize
+        result = CellArgmax(stride, in_full, name="cell_argmax")(cells, images)
+    else:
+        layer = ResizeByProducts if channels_first else Resize
+        result = layer(dtype="float32", name="upsample")(cells, images)
+        if output_kind == "probabilities":
+            result = ops.softmax(result)
+    served = keras.Model(images, keras.layers.Identity(name=output_kind)(result), name="eseg")
+    served.autocast = False
+    return served
+
+
+def check_kinds(output_kind: str, input_dtype: str) -> None:
+    """Raise `ValueError` unless both are among those of `serving_model`."""
+    if output_kind not in OUTPUT_KINDS:
+        kinds = ", ".join(OUTPUT_KINDS)
+        raise ValueError(f"output_kind must be one of {kinds}. Received: {output_kind!r}")
+    if input_dtype not in ("uint8", "float32"):
+        raise ValueError(f"input_dtype must be 'uint8' or 'float32'. Received: {input_dtype!r}")

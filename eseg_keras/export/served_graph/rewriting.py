@@ -1,0 +1,139 @@
+"""A folded network with its slow layers replaced by faster ones of the same function."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from eseg_keras.export.served_graph.level_sum import LevelSum
+from eseg_keras.export.served_graph.replacements import CenterImages, NearestResize, ScaledSum
+from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
+
+# A scalar this much smaller than another stays where it is: dividing by it would cost precision.
+_SMALLEST_RATIO = 1e-3
+
+
+def faster_network(
+    model: keras.Model, images: keras.KerasTensor | None = None, channels_first: bool = False
+) -> keras.Model:
+    """Replace layers of a folded network by faster ones.
+
+    - The scale of `ImageScaling` moves into the convolution that follows.
+    - Of the scalars of a fusion, the first moves into the depthwise convolution that follows, and
+      those of upsampled inputs to before the upsampling.
+    - Nearest upsampling and cropping become one resize.
+    - Levels that are resized and summed become a `LevelSum`.
+
+    Layers that stand elsewhere stay as they are.
+
+    Args:
+        model: A functional Keras model without batch normalisation and with constant fusions: a
+            part of what `ESeg.fold()` returned. Its layers become part of the result and its
+            weights are changed, so do not use it afterwards.
+        images: For an encoder: its new `keras.Input`, of any dtype.
+        channels_first: Compute what is replaced in [B, C, H, W]. Defaults to `False`.
+
+    Returns:
+        A functional model of the same function, to rounding.
+    """
+    rewriting = _Rewriting(channels_first)
+    rewriting.plan(model)
+    clone = keras.models.clone_model(
+        model,
+        input_tensors=images,
+        clone_function=lambda layer: rewriting.replaced.get(id(layer), layer),
+        call_function=rewriting.call,
+        recursive=True,
+    )
+    return keras.Model(clone.input, clone.output, name=model.name)
+
+
+def only_scales_images(encoder: keras.Model) -> bool:
+    """Tell whether `ImageScaling`, which takes any dtype, is all that an encoder's images enter.
+
+    Args:
+        encoder: A functional Keras model of images.
+    """
+    entered = _consumers(encoder)[id(encoder.input._keras_history.operation)]
+    return all(isinstance(operation, ImageScaling) for operation in entered)
+
+
+class _Rewriting:
+    """What takes the place of which layer."""
+
+    def __init__(self, channels_first):
+        self.channels_first = channels_first
+        self.replaced = {}
+        self.skipped = set()
+
+    def plan(self, model):
+        consumers = _consumers(model)
+        for operation in model.operations:
+            if isinstance(operation, keras.Model):
+                self.plan(operation)
+            following = consumers.get(id(operation), [])
+            if isinstance(operation, ImageScaling):
+                self._plan_scaling(operation, following)
+            if isinstance(operation, WeightedFusion):
+                self._plan_fusion(operation, following, consumers)
+
+    def call(self, layer, *args, **kwargs):
+        return args[0] if id(layer) in self.skipped else layer(*args, **kwargs)
+
+    def _plan_scaling(self, scaling, following):
+        if not _is_alone(following, layers.Conv2D) or following[0].groups != 1:
+            return
+        kernel, *others = following[0].get_weights()
+        channels = kernel.shape[2]
+        scale = np.broadcast_to(np.asarray(scaling.scale, "float64"), channels)
+        means = -np.asarray(scaling.offset, "float64") / scale
+        kernel = kernel * scale[:, None]
+        if scaling.reverse_channels:
+            kernel, means = kernel[:, :, ::-1], means[::-1]
+        following[0].set_weights([kernel, *others])
+        self.replaced[id(scaling)] = CenterImages(means, self.channels_first, name=scaling.name)
+
+    def _plan_fusion(self, fusion, following, consumers):
+        inputs = [tensor._keras_history.operation for tensor in fusion.input]
+        scalars = np.ones(len(inputs))
+        if fusion.normalization != "sum":
+            scalars = ops.convert_to_numpy(fusion.scalars()).astype("float64")
+        is_before_depthwise = _is_alone(following, layers.DepthwiseConv2D)
+        if is_before_depthwise and scalars[0] > _SMALLEST_RATIO * scalars.max():
+            kernel, *others = following[0].get_weights()
+            following[0].set_weights([kernel * scalars[0], *others])
+            scalars = scalars / scalars[0]
+        options = {"name": fusion.name, "dtype": fusion.dtype_policy}
+
+        def is_own(layer, kind):
+            return isinstance(layer, kind) and consumers[id(layer)] == [fusion]
+
+        if all(is_own(layer, Resize) and layer.input[1] is fusion.input[0] for layer in inputs[1:]):
+            self.skipped.update(id(layer) for layer in inputs[1:])
+            self.replaced[id(fusion)] = LevelSum(scalars, self.channels_first, **options)
+            return
+        for i, layer in enumerate(inputs):
+            if is_own(layer, NearestUpsampling):
+                self.replaced[id(layer)] = NearestResize(
+                    scalars[i], name=layer.name, dtype=layer.dtype_policy
+                )
+                scalars[i] = 1.0
+        self.replaced[id(fusion)] = ScaledSum(scalars, **options)
+
+
+def _is_alone(following, kind):
+    """Whether one layer follows, of that very class, and it follows nothing else."""
+    return len(following) == 1 and (
+        type(following[0]) is kind and len(following[0]._inbound_nodes) == 1
+    )
+
+
+def _consumers(model):
+    """The operations that take each operation's result, by its id; `None` for an output."""
+    consumers = {}
+    for tensor in model.outputs:
+        consumers.setdefault(id(tensor._keras_history.operation), []).append(None)
+    for operation in model.operations:
+        for node in operation._inbound_nodes:
+            for tensor in node.input_tensors:
+                consumers.setdefault(id(tensor._keras_history.operation), []).append(operation)
+    return consumers

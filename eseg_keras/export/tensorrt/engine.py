@@ -1,0 +1,187 @@
+"""Engines of TensorRT and TensorRT for RTX: built from ONNX files, run where there is a GPU."""
+
+import functools
+import importlib
+import importlib.util
+import time
+from types import ModuleType
+
+import numpy as np
+
+# For the GPU that it stands beside; for any GPU from Ampere on, built without one as well.
+LIBRARIES = ("tensorrt", "tensorrt_rtx")
+
+
+def installed_tensorrt() -> ModuleType | None:
+    """Import what builds engines here, or return `None`.
+
+    Example:
+
+    >>> from eseg_keras.export.tensorrt.engine import installed_tensorrt
+    >>> trt = installed_tensorrt()
+    >>> trt is None or trt.__name__ in ("tensorrt", "tensorrt_rtx")
+    True
+    """
+    for name in LIBRARIES:
+        if importlib.util.find_spec(name) is not None:
+            return importlib.import_module(name)
+    return None
+
+
+def build_engine(trt: ModuleType, onnx_file: bytes, precision: str) -> bytes:
+    """Build an engine.
+
+    Args:
+        trt: The module `tensorrt`, which needs a GPU, or `tensorrt_rtx`.
+        onnx_file: Content of a file that `export_tensorrt` wrote.
+        precision: `"fp32"` or `"fp16"`, as in the file.
+
+    Returns:
+        The engine, for TensorRT's runtime of the same version.
+
+    Raises:
+        ValueError: If TensorRT refuses the network, with its reasons.
+    """
+    logger = _logger(trt)
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(onnx_file):
+        errors = [parser.get_error(index) for index in range(parser.num_errors)]
+        reasons = [
+            f"{error.node_operator()} {error.node_name()}: {error.desc()}" for error in errors
+        ]
+        raise ValueError(f"{title(trt)} refuses the network: {'; '.join(reasons)}")
+    config = builder.create_builder_config()
+    if precision == "fp32":
+        # With it, convolutions round their inputs to 19 bits.
+        config.clear_flag(trt.BuilderFlag.TF32)
+    engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        raise ValueError(f"{title(trt)} built no engine of the network: {logger}")
+    return bytes(engine)
+
+
+def title(trt: ModuleType) -> str:
+    """Return name and version of a TensorRT for people."""
+    return f"{'TensorRT for RTX' if 'rtx' in trt.__name__ else 'TensorRT'} {trt.__version__}"
+
+
+def gpu_name(cuda: ModuleType) -> str | None:
+    """Return the name of the GPU that engines run on, or `None` where there is none.
+
+    Args:
+        cuda: The module `cuda.bindings.runtime`.
+    """
+    error, count = cuda.cudaGetDeviceCount()
+    if int(error) or not count:
+        return None
+    return _value(cuda.cudaGetDeviceProperties(0)).name.decode()
+
+
+class EngineRunner:
+    """An engine of one input and one output on the GPU, until its `with` statement ends.
+
+    Args:
+        trt: The module that the engine was built by.
+        cuda: The module `cuda.bindings.runtime`.
+        engine: What `build_engine` returned.
+
+    Raises:
+        ValueError: If TensorRT does not support the GPU, such as one older than Ampere.
+        RuntimeError: If the GPU fails at anything.
+    """
+
+    def __init__(self, trt: ModuleType, cuda: ModuleType, engine: bytes):
+        self._cuda = cuda
+        self._logger = _logger(trt)
+        # Kept: an engine lives no longer than its runtime.
+        self._runtime = trt.Runtime(self._logger)
+        self._engine = self._runtime.deserialize_cuda_engine(engine)
+        if self._engine is None:
+            raise ValueError(f"{title(trt)} cannot run its engine on this GPU: {self._logger}")
+        self._context = self._engine.create_execution_context()
+        self._stream = _value(cuda.cudaStreamCreate())
+        self._arrays, self._addresses = [], []
+        names = [self._engine.get_tensor_name(index) for index in range(2)]
+        names.sort(key=lambda name: self._engine.get_tensor_mode(name) != trt.TensorIOMode.INPUT)
+        for name in names:
+            dtype = trt.nptype(self._engine.get_tensor_dtype(name))
+            array = np.zeros(tuple(self._engine.get_tensor_shape(name)), dtype)
+            address = _value(cuda.cudaMalloc(array.nbytes))
+            self._arrays.append(array)
+            self._addresses.append(address)
+            self._context.set_tensor_address(name, int(address))
+
+    def __enter__(self) -> "EngineRunner":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for address in self._addresses:
+            self._cuda.cudaFree(address)
+        self._cuda.cudaStreamDestroy(self._stream)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return the engine's answer to images of its shape."""
+        given, found = self._arrays
+        given[...] = images
+        self._copy(self._addresses[0], given.ctypes.data, given.nbytes, "HostToDevice")
+        self._execute()
+        self._copy(found.ctypes.data, self._addresses[1], found.nbytes, "DeviceToHost")
+        return found.copy()
+
+    def times(self, rounds: int = 200, warm_up: int = 50) -> np.ndarray:
+        """Time the engine on what the GPU holds: no transfers are counted.
+
+        Args:
+            rounds: Number of times. Defaults to 200.
+            warm_up: Number of runs before. Defaults to 50.
+
+        Returns:
+            Seconds of each run [rounds].
+        """
+        for _ in range(warm_up):
+            self._execute()
+        times = np.empty(rounds)
+        for index in range(rounds):
+            began = time.perf_counter()
+            self._execute()
+            times[index] = time.perf_counter() - began
+        return times
+
+    def _execute(self):
+        if not self._context.execute_async_v3(int(self._stream)):
+            raise RuntimeError(f"TensorRT could not run the engine: {self._logger}")
+        _value(self._cuda.cudaStreamSynchronize(self._stream))
+
+    def _copy(self, target, source, num_bytes, direction):
+        kind = getattr(self._cuda.cudaMemcpyKind, f"cudaMemcpy{direction}")
+        _value(self._cuda.cudaMemcpy(target, source, num_bytes, kind))
+
+
+@functools.cache
+def _logger(trt):
+    """The one that this process has: TensorRT keeps the first, and would print to stdout."""
+    severity = trt.ILogger.Severity
+
+    class Errors(trt.ILogger):
+        def __init__(self):
+            super().__init__()
+            self.messages = []
+
+        def log(self, level, message):
+            if level in (severity.INTERNAL_ERROR, severity.ERROR):
+                self.messages.append(message)
+
+        def __str__(self):
+            return "; ".join(self.messages[-3:]) or "it said nothing"
+
+    return Errors()
+
+
+def _value(answer):
+    """What a function of CUDA returned besides its error."""
+    error, *values = answer
+    if int(error):
+        raise RuntimeError(f"The GPU answered with an error: {error}")
+    return values[0] if values else None

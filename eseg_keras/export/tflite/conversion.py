@@ -1,0 +1,96 @@
+"""From a Keras network to the bytes of a TFLite file."""
+
+import re
+import tempfile
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from eseg_keras.export.served_graph.network import serving_model
+from eseg_keras.export.writing import quiet
+from eseg_keras.optional import require
+
+
+def convert(
+    model: keras.Model,
+    output_kind: str,
+    input_dtype: str,
+    image_size: tuple[int, int] | None,
+    precision: str,
+    images: Sequence[np.ndarray] = (),
+) -> bytes:
+    """Convert a model, without checking what comes out.
+
+    Args:
+        model: An `ESeg` model.
+        output_kind: `"labels"`, `"logits"` or `"probabilities"`.
+        input_dtype: `"uint8"` or `"float32"`.
+        image_size: (height, width) of the image, or `None` for any.
+        precision: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
+        images: For `"int8"`: uint8 arrays [H, W, C] that show the range of the values.
+
+    Returns:
+        The TFLite file.
+
+    Raises:
+        ValueError: If TFLite lacks an operator of the network.
+    """
+    tf = require("tensorflow", "tensorflow-cpu")
+    is_int8 = precision == "int8"
+    size = image_size or (None, None)
+    if is_int8:
+        # The converter itself puts the step from uint8 to 8-bit values before a float network. The
+        # faster sums over levels would find their positions in 8 bits, too: hundreds of rows need
+        # more.
+        dtype, network = "float32", model.fold()
+    else:
+        dtype, network = input_dtype, serving_model(model, "logits", input_dtype, size)
+
+    def serve(images):
+        answer = network(images, training=False)
+        if output_kind == "probabilities":
+            answer = tf.nn.softmax(answer)
+        elif output_kind == "labels":
+            # Keras' own argmax tells -0.0 from 0.0 by an operator that TFLite lacks.
+            answer = tf.cast(tf.argmax(answer, axis=-1, output_type=tf.int32), tf.uint8)
+        return {output_kind: answer}
+
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    archive.add_endpoint(
+        "serving_default",
+        serve,
+        input_signature=[tf.TensorSpec((1, *size, model.image_shape[-1]), dtype, name="images")],
+    )
+    with tempfile.TemporaryDirectory() as directory, quiet("tensorflow"):
+        archive.write_out(directory, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(directory)
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if is_int8:
+            converter.representative_dataset = lambda: _batches(images)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = tf.uint8
+            if output_kind != "labels":
+                converter.inference_output_type = tf.uint8
+        try:
+            return converter.convert()
+        except Exception as error:
+            if missing := re.search(r"TF Select ops: (.+)", str(error)):
+                raise ValueError(
+                    f"TFLite lacks operators of this network: {missing[1]}. Use layers of other "
+                    "operators, or another format."
+                ) from error
+            raise
+
+
+def _batches(images):
+    for index, image in enumerate(images):
+        image = image.astype("float32")
+        if index == 0:
+            # The input's 8 bits are then those of the image, whatever the photos hold.
+            image[0, 0], image[-1, -1] = 0, 255
+        yield [image[None]]

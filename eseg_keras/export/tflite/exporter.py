@@ -1,0 +1,207 @@
+"""TFLite files: for phones, boards and anything else that runs LiteRT."""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from eseg_keras.export.images import resize_verification_images, split_calibration_images
+from eseg_keras.export.preparation import classes_json, exported_size, in_float32
+from eseg_keras.export.served_graph.network import check_kinds
+from eseg_keras.export.tflite.conversion import convert
+from eseg_keras.export.verification import TOLERANCES, Verification, verify
+from eseg_keras.export.writing import temporary_output
+from eseg_keras.optional import require
+
+PRECISIONS = ("float32", "float16", "dynamic", "int8")
+_REMEDIES = {
+    "dynamic": "Nothing was written: try precision float16 where 8-bit weights are too coarse.",
+    "int8": "Nothing was written: try calibration_images of its task, or precision dynamic or "
+    "float16 where 8 bits are too few.",
+}
+# Where the network takes any size: two that strides divide, and one that none does.
+_SIZES = ((192, 384), (384, 768), (97, 131))
+_CLASSES = "classes.json"
+_LABELS = "labels.txt"
+# Two equal exports are two equal files.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def export_tflite(
+    model: keras.Model,
+    output: str | os.PathLike,
+    *,
+    output_kind: str = "labels",
+    input_dtype: str = "uint8",
+    image_size: tuple[int, int] | None = None,
+    precision: str = "float32",
+    calibration_images: Sequence[np.ndarray] | None = None,
+    verification_images: Sequence[np.ndarray] | None = None,
+) -> Verification:
+    """Write a model as a TFLite file for LiteRT, and check what it computes.
+
+    The file takes one image, `images` [1, H, W, C], and holds no operator but TFLite's own. Class
+    names, palette and ignore label are inside, see `read_tflite_classes`. An existing file is
+    replaced. `OUTPUT.verification.json` is written beside it.
+
+    Args:
+        model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
+            are float32.
+        output: The file, such as `"streets.tflite"`.
+        output_kind: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
+            [1, H, W, num_classes].
+        input_dtype: dtype of the image, `"uint8"` or `"float32"`, of 0..255 either way.
+        image_size: (height, width) of the image; by default the one that the network is built
+            for, or any from 32 up, set by `resize_tensor_input`. One size runs faster.
+        precision: `"float32"`; `"float16"`, for weights of half the size; `"dynamic"`, for weights
+            of 8 bits and activations of 8 bits in most convolutions; or `"int8"`, for everything in
+            8 bits, uint8 images included: logits and probabilities are then uint8 with the scale
+            and zero point that the file gives.
+        calibration_images: For `"int8"`, which needs them: uint8 arrays [H, W, C], images of the
+            network's task of any size, some tens of them. They are resized to `image_size`.
+        verification_images: uint8 arrays [H, W, C], a few images of the network's task that it was
+            not trained on, for the comparison. They are resized to `image_size`, or to several
+            sizes in turns. Defaults to one in four of `calibration_images`, three at most, which
+            then serve for nothing else; needed where there are none.
+
+    Returns:
+        The comparison with the model.
+
+    Raises:
+        ValueError: If an argument is none of those above, or TFLite lacks an operator.
+        VerificationError: If the file does not compute what the model computes. Then nothing is
+            written.
+
+    Example:
+
+    >>> import tempfile
+    >>> import eseg_keras
+    >>> from eseg_keras.export import export_tflite
+    >>> from eseg_keras.street_scenes import scene_images
+    >>> model = eseg_keras.ESeg.from_preset("eseg_lite_s_streets")
+    >>> path = tempfile.mkdtemp() + "/streets.tflite"
+    >>> images = scene_images("test", 2, (96, 160))
+    >>> export_tflite(model, path, image_size=(96, 160), verification_images=images).passed
+    True
+
+    Reference:
+        [LiteRT](https://ai.google.dev/edge/litert)
+    """
+    _check(output_kind, input_dtype, precision)
+    require("ai_edge_litert.interpreter", "export")
+    image_size = exported_size(model, image_size)
+    model = in_float32(model)
+    channels = model.image_shape[-1]
+    calibration, held_out = split_calibration_images(
+        calibration_images, precision, image_size, channels, verification_images is None
+    )
+    if not held_out:
+        sizes = [image_size] if image_size else _SIZES
+        held_out = resize_verification_images(verification_images, sizes, channels)
+    content = convert(model, output_kind, input_dtype, image_size, precision, calibration)
+    with temporary_output(output) as temporary:
+        temporary.write_bytes(content)
+        _append_classes(temporary, model)
+        threads = os.cpu_count()
+        verification = verify(
+            litert_runner(temporary, threads),
+            model,
+            held_out,
+            output_kind=output_kind,
+            tolerance=TOLERANCES[precision],
+            package="ai-edge-litert",
+            threads=threads,
+        )
+        verification.check(_REMEDIES.get(precision, "Nothing was written."))
+        verification.write(output)
+        temporary.replace(output)
+    return verification
+
+
+def litert_runner(
+    path: str | os.PathLike, threads: int | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Load a TFLite file, under LiteRT's default delegate.
+
+    Args:
+        path: A file that `export_tflite` wrote.
+        threads: Number of threads, by default LiteRT's choice.
+
+    Returns:
+        A function from uint8 images [1, H, W, C] to what the network answers; logits and
+        probabilities are float32 whatever the precision.
+    """
+    litert = require("ai_edge_litert.interpreter", "export")
+    interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
+    (taken,) = interpreter.get_input_details()
+    (given,) = interpreter.get_output_details()
+    shape = None
+
+    def run(images):
+        nonlocal shape
+        if shape != images.shape:
+            interpreter.resize_tensor_input(taken["index"], images.shape)
+            interpreter.allocate_tensors()
+            shape = images.shape
+        interpreter.set_tensor(taken["index"], images.astype(taken["dtype"]))
+        interpreter.invoke()
+        values = interpreter.get_tensor(given["index"])
+        scale, zero_point = given["quantization"]
+        return np.float32(scale) * (values.astype("float32") - zero_point) if scale else values
+
+    return run
+
+
+def read_tflite_classes(path: str | os.PathLike) -> dict:
+    """Read the classes from a TFLite file that `export_tflite` wrote.
+
+    Args:
+        path: The `.tflite` file.
+
+    Returns:
+        Dict of `class_names` and `palette`, either may be `None`, `ignore_label` and
+        `num_classes`.
+
+    Raises:
+        ValueError: If the file holds no classes.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(_CLASSES))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(
+            f"{path} holds no classes. Expected a file written by export_tflite."
+        ) from error
+
+
+def _check(output_kind, input_dtype, precision):
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "TFLite files are written by TensorFlow. Received: the Keras backend "
+            f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND=tensorflow."
+        )
+    check_kinds(output_kind, input_dtype)
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
+        )
+    if precision == "int8" and input_dtype != "uint8":
+        raise ValueError(
+            f"An int8 network takes uint8 images. Received: input_dtype={input_dtype!r}"
+        )
+
+
+def _append_classes(path, model):
+    """Append the classes as a zip archive, as the TFLite metadata standard carries files.
+
+    Runtimes read the network from the start of the file; whatever opens zip files reads its end.
+    """
+    content = classes_json(model)
+    names = json.loads(content)["class_names"] or []
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(_CLASSES, _DATE), content)
+        if names:
+            archive.writestr(zipfile.ZipInfo(_LABELS, _DATE), "\n".join(names) + "\n")

@@ -1,0 +1,200 @@
+"""ONNX files in ONNX Runtime, against the network."""
+
+import functools
+import json
+from collections import Counter
+
+import keras
+import numpy as np
+import pytest
+
+from eseg_keras import ESeg
+from eseg_keras.export.onnx import exporter
+from eseg_keras.export.onnx.conversion import onnx_runner, read_onnx_classes
+from eseg_keras.export.onnx.int8 import quantize_onnx
+from eseg_keras.export.verification import VerificationError
+from eseg_keras.presets.catalog import ARCHITECTURES
+from eseg_keras.street_scenes import render_scene, scene_images
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+export_onnx = functools.partial(
+    exporter.export_onnx, verification_images=scene_images("test", 3, (192, 384))
+)
+
+
+def scenes(size, count=2):
+    return [render_scene(index, "test", size)[0] for index in range(count)]
+
+
+@pytest.fixture(scope="module")
+def exported(streets, tmp_path_factory):
+    """The default: labels, any batch and size."""
+    path = tmp_path_factory.mktemp("onnx") / "streets.onnx"
+    return path, export_onnx(streets, path)
+
+
+def test_labels_at_any_size_and_batch(streets, exported):
+    path, verification = exported
+    assert verification.passed and verification.label_agreement >= 0.9999
+    run = onnx_runner(path, threads=1)
+    # Whole cells take the short cut, the others do not.
+    for size in ((64, 96), (33, 47), (90, 160), (45, 80)):
+        images = np.stack(scenes(size, 3))
+        assert (run(images) == streets.segment(images)).mean() >= 0.9999
+
+
+def test_an_image_of_one_class(streets, exported):
+    # No cell differs from its neighbours: the short cut has nothing to interpolate.
+    run = onnx_runner(exported[0], threads=1)
+    images = np.full((1, 64, 64, 3), 90, "uint8")
+    np.testing.assert_array_equal(run(images), streets.segment(images))
+
+
+def test_what_the_file_says(exported, streets):
+    model = onnx.load(exported[0])
+    onnx.checker.check_model(model, full_check=True)
+    (images,), (labels,) = model.graph.input, model.graph.output
+    assert (images.name, labels.name) == ("images", "labels")
+    dimensions = [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim]
+    assert dimensions == ["batch", "height", "width", 3]
+    dimensions = [d.dim_param or d.dim_value for d in labels.type.tensor_type.shape.dim]
+    assert dimensions == ["batch", "height", "width"]
+    assert labels.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [entry.version for entry in model.opset_import if not entry.domain] == [17]
+    classes = read_onnx_classes(exported[0])
+    assert classes["class_names"] == list(streets.class_names)
+    assert classes["palette"] == [list(colour) for colour in streets.palette]
+    assert classes["ignore_label"] == 255 and classes["num_classes"] == 8
+
+
+def test_the_comparison_is_beside_the_file(exported):
+    path, verification = exported
+    written = json.loads((path.parent / "streets.onnx.verification.json").read_text())
+    assert written == json.loads(json.dumps(verification.as_dict()))
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        "streets.onnx",
+        "streets.onnx.verification.json",
+    ]
+
+
+def test_nothing_slow_is_left_in_the_graph(exported):
+    operators = Counter(node.op_type for node in onnx.load(exported[0]).graph.node)
+    assert "Tile" not in operators
+    # Images and logits change their layout, and what the sum over levels needs.
+    assert operators["Transpose"] <= 8
+    assert operators["Conv"] == 60
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"output_kind": "logits", "image_size": (97, 131)},
+        {
+            "output_kind": "probabilities",
+            "input_dtype": "float32",
+            "image_size": (64, 96),
+            "opset": 13,
+        },
+        {"precision": "int8", "output_kind": "logits", "image_size": (192, 384)},
+    ],
+    ids=lambda options: "-".join(str(value) for value in options.values()),
+)
+def test_options(streets, tmp_path, options):
+    if "precision" in options:
+        options = options | {"calibration_images": scene_images("train", 24, (192, 384))}
+    verification = export_onnx(streets, tmp_path / "streets.onnx", **options)
+    assert verification.passed
+    if options.get("output_kind") == "logits":
+        assert verification.relative_difference < (0.05 if "precision" in options else 1e-5)
+    if "precision" in options:
+        assert verification.label_agreement > 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", sorted(ARCHITECTURES))
+def test_presets(small_model, tmp_path, preset):
+    path = tmp_path / "thin.onnx"
+    verification = export_onnx(
+        small_model(preset), path, output_kind="logits", image_size=(97, 131)
+    )
+    assert verification.relative_difference < 1e-5
+
+    images = [render_scene(index, "train", (97, 131))[0] for index in range(8)]
+    onnx.save(quantize_onnx(onnx.load(path), images), tmp_path / "int8.onnx")
+    run, run_int8 = onnx_runner(path), onnx_runner(tmp_path / "int8.onnx")
+    image = scenes((97, 131), 1)[0][None]
+    noise = np.random.default_rng(0).choice([-1, 1], image.shape)
+    noisy = np.clip(image + noise, 0, 255).astype("uint8")
+    # Networks of random weights amplify whatever disturbs them, each by its own factor.
+    logits = run(image)
+    by_noise, by_rounding = (run(noisy) - logits).std(), (run_int8(image) - logits).std()
+    assert 0.001 * logits.std() < by_rounding < 0.15 * logits.std() + 1.5 * by_noise
+
+
+def test_int8_network(exported):
+    quantized = quantize_onnx(onnx.load(exported[0]), scenes((64, 96), 2))
+    produced = {name: node for node in quantized.graph.node for name in node.output}
+    constants = {tensor.name: tensor for tensor in quantized.graph.initializer}
+    in_float = []
+    for node in (node for node in quantized.graph.node if node.op_type == "Conv"):
+        weights = produced.get(node.input[1])
+        if weights is None:
+            in_float.append(node.name.split("/")[-2].removesuffix("_1"))
+            continue
+        assert weights.op_type == produced[node.input[0]].op_type == "DequantizeLinear"
+        values, scales = (constants[name] for name in weights.input[:2])
+        assert values.data_type == onnx.TensorProto.INT8
+        assert list(scales.dims) == [values.dims[0]]
+    assert in_float == ["stem", "stage1_block1_conv", "depthwise", "pointwise", "classifier"]
+    assert {entry.key for entry in quantized.metadata_props} >= {"class_names", "palette"}
+
+
+def test_ranges_come_from_the_images(exported):
+    model = onnx.load(exported[0])
+    sums = []
+    for image in (np.full((64, 96, 3), 120, "uint8"), *scenes((64, 96), 1)):
+        quantized = quantize_onnx(model, [image])
+        constants = {tensor.name: tensor for tensor in quantized.graph.initializer}
+        nodes = [node for node in quantized.graph.node if node.op_type == "QuantizeLinear"]
+        assert len(nodes) > 50
+        sums.append(sum(onnx.numpy_helper.to_array(constants[n.input[1]]).sum() for n in nodes))
+    assert sums[1] > 1.2 * sums[0]
+
+
+def test_a_failed_comparison_leaves_nothing(tmp_path):
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 4, strides=4, padding="same")(images)
+    encoder = keras.Model(images, {2: x, 3: keras.layers.AveragePooling2D(2, padding="same")(x)})
+    model = ESeg(encoder, num_classes=3, max_level=3, decoder_channels=8)
+    # Then no label is clear, and any would do.
+    model.head.get_layer("classifier").kernel.assign(np.zeros((1, 1, 8, 3)))
+    with pytest.raises(VerificationError, match="no pixel has a clear label"):
+        export_onnx(model, tmp_path / "a.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"precision": "fp16"}, "precision must be one of"),
+        ({"calibration_images": []}, "for precision='int8' alone"),
+        ({"precision": "int8"}, "needs calibration_images"),
+        ({"verification_images": None}, "is compared with the network on verification_images"),
+        ({"image_size": (31, 64)}, r"at least \(32, 32\)"),
+        ({"opset": 9}, "opset must be from"),
+        ({"output_kind": "masks"}, "output_kind must be one of"),
+    ],
+)
+def test_bad_arguments(streets, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        export_onnx(streets, tmp_path / "a.onnx", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_somebody_else(tmp_path):
+    graph = onnx.helper.make_graph([], "empty", [], [])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "a.onnx")
+    with pytest.raises(ValueError, match="did not write it"):
+        read_onnx_classes(tmp_path / "a.onnx")

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from eseg_keras.export.images import (
+    MOST_IMAGES,
+    read_calibration_images,
+    resize_verification_images,
+    split_calibration_images,
+)
+
+
+def test_a_folder_gives_images_from_all_over_it(tmp_path):
+    for name, count in (("a", 50), ("b", 50)):
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            grey = 100 * (name == "b") + index
+            Image.new("RGB", (2, 1), (grey, 0, 0)).save(tmp_path / name / f"{index:02}.png")
+    images = read_calibration_images(tmp_path)
+    values = [int(image[0, 0, 0]) for image in images]
+    assert len(values) == len(set(values)) == MOST_IMAGES
+    assert values == sorted(values)
+    assert min(values) == 0 and max(values) > 145
+    assert 0.4 < np.mean([value >= 100 for value in values]) < 0.6
+
+
+@pytest.mark.parametrize(("count", "held_out"), [(4, 1), (5, 2), (9, 3), (12, 3), (64, 3)])
+def test_no_image_serves_twice(count, held_out):
+    images = [np.full((40, 50, 3), index, "uint8") for index in range(count)]
+    rest, compared = split_calibration_images(images, "int8", None, 3, hold_out=True)
+    assert len(compared) == held_out
+    values = sorted(int(image[0, 0, 0]) for image in [*rest, *compared])
+    assert values == list(range(count))
+
+
+def test_images_are_resized_channel_by_channel():
+    image = np.zeros((40, 50, 5), "uint8")
+    image[..., 4] = 200
+    rest, compared = split_calibration_images([image] * 4, "int8", (32, 64), 5, hold_out=True)
+    assert {image.shape for image in [*rest, *compared]} == {(32, 64, 5)}
+    assert (rest[0][..., 4] == 200).all() and (rest[0][..., :4] == 0).all()
+
+
+def test_all_calibrate_where_none_is_held_out():
+    images = [np.full((40, 50, 3), index, "uint8") for index in range(3)]
+    rest, compared = split_calibration_images(images, "int8", None, 3, hold_out=False)
+    assert len(rest) == 3 and compared == []
+
+
+def test_verification_images_take_the_sizes_in_turns():
+    images = [np.full((40, 50, 3), index, "uint8") for index in range(2)]
+    sizes = [(64, 96), (33, 47), (64, 96)]
+    found = resize_verification_images(images, sizes, 3)
+    assert [image.shape[:2] for image in found] == sizes
+    assert [int(image[0, 0, 0]) for image in found] == [0, 1, 0]
+    found = resize_verification_images(images * 2, sizes, 3)
+    assert [image.shape[:2] for image in found] == [*sizes, (64, 96)]
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (None, r"uint8 arrays \[H, W, 3\], a few images of the network's task.*Received: None"),
+        ([], r"Received: \[\]"),
+        ([np.zeros((40, 50, 1), "uint8")], "Expected verification images of uint8"),
+        ([np.zeros((40, 31, 3), "uint8")], "Verification images must have 32 pixels"),
+    ],
+)
+def test_verification_images_that_are_refused(images, message):
+    with pytest.raises(ValueError, match=message):
+        resize_verification_images(images, [(64, 96)], 3)
+
+
+def test_what_cannot_be_used_is_told(tmp_path):
+    image = np.zeros((40, 50, 3), "uint8")
+    for images, message in [
+        ([image] * 3, "at least 4 calibration images"),
+        ([image, image[..., :1]], r"uint8 \[H, W, 3\]. Received: uint8 of shape \(40, 50, 1\)"),
+        ([image / 255], "Received: float64"),
+        (
+            [image[:31]] * 4,
+            "Calibration images must have 32 pixels .* Received: 31x50",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            split_calibration_images(images, "int8", None, 3, hold_out=True)
+    with pytest.raises(ValueError, match="no folder"):
+        read_calibration_images(tmp_path / "none")
+    with pytest.raises(ValueError, match="no image inside"):
+        read_calibration_images(tmp_path)

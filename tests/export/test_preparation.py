@@ -1,0 +1,104 @@
+"""Networks of one size, and of less than float32, in every format that is one file."""
+
+import json
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from eseg_keras import ESeg
+from eseg_keras.export import (
+    export_onnx,
+    export_saved_model,
+    export_tensorrt,
+    export_tflite,
+)
+from eseg_keras.export.preparation import classes_json, in_float32
+from eseg_keras.street_scenes import scene_images
+
+pytest.importorskip("onnx")
+pytest.importorskip("ai_edge_litert")
+
+EXPORTERS = [export_onnx, export_tensorrt, export_tflite]
+IMAGES = scene_images("test", 3, (64, 96))
+
+
+@pytest.fixture(autouse=True)
+def no_tensorrt(monkeypatch):
+    """The ONNX file alone, and no engine beside it."""
+    monkeypatch.setattr("eseg_keras.export.tensorrt.exporter.installed_tensorrt", lambda: None)
+
+
+@pytest.fixture(scope="module")
+def fixed():
+    """A network for images of 64x96; the offsets of its classifier make labels clear."""
+    model = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, image_shape=(64, 96, 3))
+    model.head.get_layer("classifier").bias.assign([0.0, 1.0])
+    return model
+
+
+@pytest.mark.parametrize("export", EXPORTERS)
+def test_a_network_of_one_size(fixed, tmp_path, export):
+    with pytest.raises(ValueError, match=r"built for images of \(64, 96\).*\(96, 64\)"):
+        export(fixed, tmp_path / "net", verification_images=IMAGES, image_size=(96, 64))
+    assert list(tmp_path.iterdir()) == []
+    verification = export(fixed, tmp_path / "net", verification_images=IMAGES)
+    assert verification.passed and set(verification.sizes) == {(64, 96)}
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
+@pytest.mark.parametrize("own_encoder", [False, True])
+def test_weights_of_any_policy_compute_in_float32(policy, own_encoder):
+    encoder = "fused_efficientnet_s"
+    options = {"num_classes": 3, "min_level": 3, "class_names": ("a", "b", "c"), "ignore_label": 7}
+    expected = ESeg(encoder, **options)
+    assert in_float32(expected) is expected
+    model = ESeg(encoder, **options, dtype=policy)
+    if own_encoder:
+        model = ESeg(model.encoder, **options, dtype=policy)
+        expected = ESeg(expected.encoder, **options)
+    for layer in model.decoder.layers + model.head.layers:
+        layer.set_weights([weights + 0.01 for weights in layer.get_weights()])
+    # What bfloat16 has lost, float32 cannot find.
+    expected.copy_weights(model)
+    found = in_float32(model)
+    (image,) = scene_images("test", 1, (64, 96))
+    np.testing.assert_array_equal(
+        found.predict_on_batch(image[None]), expected.predict_on_batch(image[None])
+    )
+    assert found.class_names == ("a", "b", "c") and found.ignore_label == 7
+    assert {layer.compute_dtype for layer in found._flatten_layers()} == {"float32"}
+    assert model.encoder.layers[-1].compute_dtype == policy.removeprefix("mixed_")
+
+
+def test_averaged_weights_are_those_that_count():
+    model = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, dtype="mixed_bfloat16")
+    images, masks = np.zeros((2, 64, 64, 3), "uint8"), np.ones((2, 64, 64), "uint8")
+    model.compile(optimizer=keras.optimizers.SGD(1.0), ema_decay=0.5, run_eagerly=True)
+    model.fit(images, masks, batch_size=1, verbose=0)
+    found = in_float32(model).head.get_layer("classifier").bias
+    bias = model.head.get_layer("classifier").bias
+    assert np.abs(np.asarray(found) - np.asarray(bias)).max() > 0
+    with model.averaged_weights():
+        np.testing.assert_array_equal(found, bias)
+
+
+@pytest.mark.parametrize("export", [*EXPORTERS, export_saved_model])
+def test_a_network_of_mixed_precision(tmp_path, export):
+    mixed = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, dtype="mixed_bfloat16")
+    options = {"output_kind": "logits", "image_size": (64, 96)}
+    verification = export(mixed, tmp_path / "net", verification_images=IMAGES, **options)
+    # Far less than the 1 in 256 that bfloat16 tells apart.
+    assert verification.relative_difference < 1e-5
+
+
+def test_classes():
+    names = ("a", "b")
+    model = types.SimpleNamespace(num_classes=2, class_names=names, palette=None, ignore_label=255)
+    assert json.loads(classes_json(model)) == {
+        "num_classes": 2,
+        "class_names": ["a", "b"],
+        "palette": None,
+        "ignore_label": 255,
+    }
