@@ -65,21 +65,21 @@ def run(args) -> int:
     import contextlib
     import tempfile
 
-    from rich.console import Console
-
     from eseg_keras.latency.machine import usable_cores
     from eseg_keras.latency.measurement import load_ways, measure
     from eseg_keras.latency.rows import result_rows
+    from eseg_keras.progress import Progress
 
     presets = _presets(args)
     threads = args.threads or usable_cores()
-    console = Console(stderr=True)
     rounds, interrupted = [], False
     with contextlib.ExitStack() as stack:
         folder = args.artefacts or stack.enter_context(tempfile.TemporaryDirectory())
-        # A spinner on a terminal, nothing elsewhere.
-        status = stack.enter_context(console.status("Starting"))
-        report = status.update
+        progress = stack.enter_context(Progress("Starting"))
+
+        def report(text):
+            progress.update(description=text)
+
         loaded = load_ways(presets, args.format, args.image_size, threads, folder, report=report)
         try:
             for times in measure(loaded, args.rounds, report=report):

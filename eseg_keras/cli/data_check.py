@@ -50,9 +50,11 @@ def run(args) -> int:
     split = args.split or "train"
 
     from eseg_keras.data.label_statistics import label_statistics
+    from eseg_keras.progress import Progress
 
     examples, problems = _open(experiment, split, data_dir)
-    statistics = label_statistics(examples, _progress(len(examples)))
+    with Progress("Counting", total=len(examples)) as progress:
+        statistics = label_statistics(examples, progress.track)
     problems = problems or statistics.problems
     summary = _summary(experiment, statistics, problems)
     _print(summary)
@@ -114,16 +116,6 @@ def _open(experiment, split, data_dir):
         return open_examples(experiment, split, data_dir, skip_bad_examples=True), problems
     finally:
         log.disabled = False
-
-
-def _progress(count):
-    """Function that passes an iterable on and shows on a terminal how far it is."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    options = {"total": count, "console": console, "disable": not console.is_terminal}
-    return lambda results: track(results, "Counting", transient=True, **options)
 
 
 def _summary(experiment, statistics, problems):

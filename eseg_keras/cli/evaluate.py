@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 from pathlib import Path
 
 from eseg_keras.cli.model_flags import add_model_arguments, load_model
@@ -191,8 +192,11 @@ def _submission(args, benchmark, model, names):
 
 def _submit(args, benchmark, model, predictions, names):
     """Write a submission and score nothing."""
-    with _submission(args, benchmark, model, names) as submission, _progress() as progress:
-        for prediction in progress.track(predictions, total=len(names), description="Predicting"):
+    from eseg_keras.progress import Progress
+
+    progress = Progress("Predicting", total=len(names))
+    with _submission(args, benchmark, model, names) as submission, progress:
+        for prediction in progress.track(predictions):
             submission.add(prediction.name, prediction.label_map)
     _print_submission(args, len(names))
 
@@ -206,6 +210,7 @@ def _evaluate(args, benchmark, model, predictor, examples):
     from eseg_keras.cli.tables import print_scores, print_worst_images
     from eseg_keras.evaluation.score_files import write_score_files, write_scores
     from eseg_keras.evaluation.scoring import evaluate
+    from eseg_keras.progress import Progress
 
     names = [examples.name(index) for index in range(len(examples))]
     submission, worst = contextlib.nullcontext(), None
@@ -217,15 +222,15 @@ def _evaluate(args, benchmark, model, predictor, examples):
 
         worst = WorstImages()
     rules = benchmark or "default"
-    with submission, _progress() as progress:
-        task = progress.add_task("Evaluating", total=len(names))
+    with submission, Progress("Evaluating", total=len(names)) as progress:
+        done = itertools.count(1)
 
         def on_image(prediction, mask, scores):
             if args.submission:
                 submission.add(prediction.name, prediction.label_map)
             if args.report:
                 worst.add(prediction, mask, scores)
-            progress.advance(task)
+            progress.update(next(done))
 
         evaluation = evaluate(predictor, examples, rules=rules, on_image=on_image)
     print_scores(evaluation.summary(), title="Evaluation")
@@ -244,12 +249,3 @@ def _evaluate(args, benchmark, model, predictor, examples):
         print(f"Report: {page}")
     if args.submission:
         _print_submission(args, len(names))
-
-
-def _progress():
-    """A bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)

@@ -1,5 +1,6 @@
 """Checking a folder of photos and masks before training, all files at once."""
 
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from eseg_keras.data.image_files import (
     no_images,
     read_photo,
 )
+from eseg_keras.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -164,10 +166,11 @@ def check_files(
         pixels = None if labels is None else np.bincount(labels.ravel(), minlength=256)
         return found, size, pixels
 
-    show_progress = _progress(len(photos)) if verbose else iter
-    with ThreadPoolExecutor(cpu_count()) as pool:
+    shown = verbose and len(photos) > _PROGRESS_FROM
+    progress = Progress("Checking", total=len(photos)) if shown else contextlib.nullcontext()
+    with ThreadPoolExecutor(cpu_count()) as pool, progress:
         results = pool.map(check, zip(photos, masks, strict=True))
-        for found, size, pixels in show_progress(results):
+        for found, size, pixels in progress.track(results) if shown else results:
             for problem, name in found:
                 problems[problem].append(str(name))
             if size is not None:
@@ -213,19 +216,3 @@ def _doubles(keyed):
 
 def _where(images, masks):
     return str(images) if images == masks else f"{images} and {masks}"
-
-
-def _progress(count):
-    """Function that passes an iterable on and shows how far it is, if it is long."""
-    if count <= _PROGRESS_FROM:
-        return iter
-    import keras
-
-    bar = keras.utils.Progbar(count, unit_name="file")
-
-    def show_progress(results):
-        for done, result in enumerate(results, start=1):
-            bar.update(done)
-            yield result
-
-    return show_progress

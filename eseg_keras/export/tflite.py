@@ -15,6 +15,7 @@ from eseg_keras.export.tflite_conversion import convert
 from eseg_keras.export.tolerances import TOLERANCES
 from eseg_keras.export.verification import Verification, held_out_images, verify
 from eseg_keras.optional import require
+from eseg_keras.standard_error import hidden_standard_error
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 _REMEDIES = {
@@ -124,7 +125,8 @@ def litert_runner(
         probabilities are float32 whatever the precision.
     """
     litert = require("ai_edge_litert.interpreter", "export")
-    interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
+    with hidden_standard_error():  # It names its XNNPACK delegate there.
+        interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
     (taken,) = interpreter.get_input_details()
     (given,) = interpreter.get_output_details()
     shape = None
