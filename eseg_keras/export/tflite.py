@@ -125,8 +125,7 @@ def litert_runner(
         probabilities are float32 whatever the precision.
     """
     litert = require("ai_edge_litert.interpreter", "export")
-    with hidden_standard_error():  # It names its XNNPACK delegate there.
-        interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
+    interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
     (taken,) = interpreter.get_input_details()
     (given,) = interpreter.get_output_details()
     shape = None
@@ -135,7 +134,8 @@ def litert_runner(
         nonlocal shape
         if shape != images.shape:
             interpreter.resize_tensor_input(taken["index"], images.shape)
-            interpreter.allocate_tensors()
+            with hidden_standard_error():  # LiteRT names its XNNPACK delegate there.
+                interpreter.allocate_tensors()
             shape = images.shape
         interpreter.set_tensor(taken["index"], images.astype(taken["dtype"]))
         interpreter.invoke()
