@@ -196,14 +196,10 @@ def _files(count):
 
 
 def _write(directory, experiment, examples, statistics, summary):
-    import csv
-    import os
-
     from eseg_keras.data.label_statistics import representatives
-    from eseg_keras.training.run_files import write_json
+    from eseg_keras.files import atomic_file, write_csv, write_json
     from eseg_keras.visualization.contact_sheet import contact_sheet
 
-    directory.mkdir(parents=True, exist_ok=True)
     chosen = representatives(statistics.label_counts[:, : experiment.num_classes], _NUM_PICTURES)
     if chosen:
         picture = contact_sheet(
@@ -212,12 +208,9 @@ def _write(directory, experiment, examples, statistics, summary):
             experiment.palette,
             experiment.ignore_label,
         )
-        picture.save(directory / ".contact_sheet.tmp", format="PNG", optimize=True)
-        os.replace(directory / ".contact_sheet.tmp", directory / "contact_sheet.png")
-    with open(directory / ".classes.tmp", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(summary["classes"][0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(summary["classes"])
-    os.replace(directory / ".classes.tmp", directory / "classes.csv")
+        with atomic_file(directory / "contact_sheet.png") as temporary:
+            picture.save(temporary, format="PNG", optimize=True)
+    classes = summary["classes"]
+    write_csv(directory / "classes.csv", classes[0], (row.values() for row in classes))
     write_json(directory / "summary.json", summary)
     print(f"Contact sheet, classes and summary: {directory}")

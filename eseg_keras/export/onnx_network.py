@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from eseg_keras.export.artefact_files import temporary_output
 from eseg_keras.export.exportable import exported_size, in_float32
 from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.onnx_int8 import quantize_onnx
@@ -14,6 +13,7 @@ from eseg_keras.export.representative_images import split_representative_images
 from eseg_keras.export.served_network import serving_model
 from eseg_keras.export.tolerances import TOLERANCES
 from eseg_keras.export.verification import Verification, held_out_images, verify
+from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
 
 PRECISIONS = ("float32", "int8")
@@ -97,7 +97,7 @@ def export_onnx(
     converted = convert_to_onnx(served, model, batch=None, opset=opset)
     if precision == "int8":
         converted = quantize_onnx(converted, calibration)
-    with temporary_output(output) as temporary:
+    with atomic_file(output) as temporary:
         onnx.save(converted, temporary)
         verification = verify(
             onnx_runner(temporary),
@@ -109,5 +109,4 @@ def export_onnx(
         )
         verification.check()
         verification.write(output)
-        temporary.replace(output)
     return verification

@@ -30,8 +30,8 @@ from eseg_keras.export.verification import (
     held_out_images,
     verify,
 )
+from eseg_keras.files import atomic_directory
 from eseg_keras.optional import require
-from eseg_keras.presets.files import NewDirectory
 
 _WARMUP_SIZE = (96, 160)
 # Where the network takes any size.
@@ -124,7 +124,7 @@ def export_saved_model(
     model = in_float32(model)
     size = input_size or (None, None)
     module, functions = serving_module(model, outputs, input_dtype, tuple(size), max_pixels)
-    with _removed_if_empty(output), NewDirectory(output / str(version)) as directory:
+    with _removed_if_empty(output), atomic_directory(output / str(version)) as directory:
         with tempfile.TemporaryDirectory() as assets:
             classes = Path(assets) / "classes.json"
             classes.write_text(classes_json(model), "utf-8")

@@ -1,6 +1,5 @@
 """TensorRT: networks for NVIDIA GPUs, of one size and one image at a time."""
 
-import json
 import logging
 import os
 import shlex
@@ -9,7 +8,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from eseg_keras.export.artefact_files import temporary_output
 from eseg_keras.export.exportable import exported_size, in_float32
 from eseg_keras.export.loggers import quiet
 from eseg_keras.export.onnx_conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
@@ -24,6 +22,7 @@ from eseg_keras.export.tensorrt_engine import (
 from eseg_keras.export.tensorrt_operators import check_tensorrt_operators
 from eseg_keras.export.tolerances import TOLERANCES
 from eseg_keras.export.verification import Verification, held_out_images, verify
+from eseg_keras.files import atomic_file, write_json
 from eseg_keras.optional import require
 
 # What the paper times ESeg-Lite-S and -L at; for ESeg-Lite-M it gives (512, 1024) as well.
@@ -122,7 +121,7 @@ def export_tensorrt(
         found.check()
         return found
 
-    with temporary_output(output) as temporary:
+    with atomic_file(output) as temporary:
         onnx.save(converted, temporary)
         verification = compare(onnx_runner(temporary), "onnxruntime")
         if trt is not None:
@@ -130,8 +129,7 @@ def export_tensorrt(
         verification.write(output)
         command = trtexec_command(output.name, precision)
         content = {"command": shlex.join(command), "frames_per_second": "Throughput, in qps"}
-        _write_json(output.with_name(f"{output.name}.trtexec.json"), content)
-        temporary.replace(output)
+        write_json(output.with_name(f"{output.name}.trtexec.json"), content)
     _log.warning("TensorRT's own tool builds and times an engine by: %s", shlex.join(command))
     return verification
 
@@ -157,12 +155,6 @@ def trtexec_command(path: str | os.PathLike, precision: str) -> list[str]:
     command += ["--stronglyTyped", "--noDataTransfers", "--useCudaGraph", "--useSpinWait"]
     # Without it, 32-bit convolutions round their inputs to 19 bits.
     return command + ["--noTF32"] * (precision == "fp32")
-
-
-def _write_json(path, content):
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    temporary.replace(path)
 
 
 def _cast_first(graph):
@@ -212,7 +204,6 @@ def _write_engine(trt, cuda, onnx_file, output, precision, compare):
             "%s: %.0f frames a second.",
             *(path.name, title(trt), 1000 * seconds, gpu, 1 / seconds),
         )
-    with temporary_output(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_bytes(engine)
-        temporary.replace(path)
-    _write_json(path.with_name(f"{path.name}.json"), report)
+    write_json(path.with_name(f"{path.name}.json"), report)

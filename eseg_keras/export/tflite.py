@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from eseg_keras.export.artefact_files import temporary_output
 from eseg_keras.export.exportable import exported_size, in_float32
 from eseg_keras.export.representative_images import split_representative_images
 from eseg_keras.export.served_network import OUTPUTS
@@ -14,6 +13,7 @@ from eseg_keras.export.tflite_classes import append_classes
 from eseg_keras.export.tflite_conversion import convert
 from eseg_keras.export.tolerances import TOLERANCES
 from eseg_keras.export.verification import Verification, held_out_images, verify
+from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
 from eseg_keras.standard_error import hidden_standard_error
 
@@ -92,7 +92,7 @@ def export_tflite(
         sizes, count = ([input_size], 3) if input_size else (_SIZES, 1)
         held_out = [image for size in sizes for image in held_out_images(count, size, channels)]
     content = convert(model, outputs, input_dtype, input_size, precision, calibration)
-    with temporary_output(output) as temporary:
+    with atomic_file(output) as temporary:
         temporary.write_bytes(content)
         append_classes(temporary, model)
         threads = os.cpu_count()
@@ -107,7 +107,6 @@ def export_tflite(
         )
         verification.check(_REMEDIES.get(precision, "Nothing was written."))
         verification.write(output)
-        temporary.replace(output)
     return verification
 
 

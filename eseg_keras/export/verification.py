@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from eseg_keras.export.tolerances import Tolerance
+from eseg_keras.files import write_json
 from eseg_keras.street_scenes import render_scene
 from eseg_keras.version import __version__
 
@@ -96,9 +96,7 @@ class Verification:
         """
         output = Path(output)
         path = output.with_name(f"{output.name}.verification.json")
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(json.dumps(self.as_dict(), indent=2) + "\n", "utf-8")
-        temporary.replace(path)
+        write_json(path, self.as_dict())
         return path
 
     def _problem(self):

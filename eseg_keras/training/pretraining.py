@@ -1,6 +1,5 @@
 """Pretraining an encoder by classifying images."""
 
-import json
 from pathlib import Path
 
 import keras
@@ -15,6 +14,7 @@ from eseg_keras.training.recipe import learning_rate
 from eseg_keras.training.run_files import (
     check_same_experiment,
     is_finished,
+    read_metrics,
     write_config,
     write_result,
 )
@@ -53,7 +53,7 @@ def pretrain(
     model_dir = Path(model_dir)
     check_same_experiment(model_dir, experiment)
     if is_finished(model_dir):
-        return json.loads((model_dir / "metrics.json").read_text("utf-8"))
+        return read_metrics(model_dir)
     distribution = make_distribution(strategy, experiment.steps_per_execution)
     keras.utils.set_random_seed(experiment.seed)
 

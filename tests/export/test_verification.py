@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.export.artefact_files import temporary_output
 from eseg_keras.export.tolerances import TOLERANCES, Tolerance
 from eseg_keras.export.verification import (
     Verification,
@@ -235,14 +234,3 @@ def test_held_out_images_have_the_channels_of_the_network():
     assert five.shape == (32, 48, 5) and five.dtype == np.uint8
     np.testing.assert_array_equal(five[..., :3], rgb)
     np.testing.assert_array_equal(five[..., 3:], rgb[..., :2])
-
-
-def test_a_temporary_output_is_gone_unless_renamed(tmp_path):
-    with pytest.raises(KeyboardInterrupt), temporary_output(tmp_path / "a" / "net") as temporary:
-        temporary.mkdir()
-        (temporary / "part").write_text("half")
-        raise KeyboardInterrupt
-    with temporary_output(tmp_path / "a" / "net") as temporary:
-        temporary.write_text("whole")
-        temporary.rename(tmp_path / "a" / "net")
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["net"]
