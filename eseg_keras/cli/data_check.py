@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 # What `--set` may change, by what the images are.
-READING = ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label")
+READING = ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label")
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
 SCENES = ("train_examples", "val_examples", "image_size", "seed")
@@ -12,7 +12,7 @@ SCENES = ("train_examples", "val_examples", "image_size", "seed")
 HELP = "check labelled photos: sizes, how often each class occurs, and what is wrong"
 EXAMPLE = [
     "eseg data-check --images photos/train --masks masks/train --set class_names=road,sky,car \\",
-    "    --set label_map=11:255 --output check",
+    "    --set class_map=11:255 --output check",
     "eseg data-check --experiment camvid/eseg_lite_s --data_dir camvid --split validation",
 ]
 
@@ -36,7 +36,7 @@ def add_arguments(parser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="say how the masks are read, such as class_names=road,sky or label_map=11:255; may "
+        help="say how the masks are read, such as class_names=road,sky or class_map=11:255; may "
         "be repeated",
     )
     parser.add_argument(

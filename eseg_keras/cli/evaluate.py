@@ -15,17 +15,17 @@ from eseg_keras.cli.predictor_flags import (
 
 # What `--set` may change, by what the images are: how they are read and at which size the network
 # sees them, and nothing of the training.
-SEEN = ("long_side", "val_size")
-READING = ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label", *SEEN)
+SEEN = ("long_side", "eval_size")
+READING = ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label", *SEEN)
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
 DATA_SETS = ("val_split", *SEEN)
-SCENES = ("val_examples", "image_size", "seed", "val_size")
+SCENES = ("val_examples", "image_size", "seed", "eval_size")
 
 HELP = "score a model on photos with masks"
 EXAMPLE = [
     "eseg evaluate --model_dir runs/demo --report runs/demo/report",
     "eseg evaluate --preset runs/photos/preset --images photos/val --masks masks/val \\",
-    "    --set label_map=11:255 --output scores.json",
+    "    --set class_map=11:255 --output scores.json",
     "eseg evaluate --model_dir runs/cityscapes/eseg_s --set val_split=test --submission results",
 ]
 
@@ -45,7 +45,7 @@ def add_arguments(parser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="change which images are read and how, such as val_split=test for a published data "
-        "set or label_map=11:255 for folders; may be repeated",
+        "set or class_map=11:255 for folders; may be repeated",
     )
     parser.add_argument(
         "--output", help="file for the scores: .json (everything) or .csv (a row a class)"
@@ -85,7 +85,7 @@ def run(args) -> int:
         )
     # Scenes are drawn at any size: training does not scale them either.
     long_side = None if experiment.data == "street_scenes" else experiment.long_side
-    predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.val_size)
+    predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.eval_size)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
     if photos:
         _submit(args, benchmark, model, predictor.predict(photos), list(map(str, photos)))

@@ -34,14 +34,14 @@ class LabelReader:
       palette pixel, or the value of a pixel whose red, green and blue are the same;
     - with `mask_colors`, the class id of each pixel's colour, palettes included.
 
-    Then `label_map` replaces the ids it names, then `reduce_zero_label` takes 1 from every id but
+    Then `class_map` replaces the ids it names, then `reduce_zero_label` takes 1 from every id but
     `ignore_label`, and 0 becomes `ignore_label`. A label that is then neither a class nor
     `ignore_label` is an error.
 
     Args:
         num_classes: Number of classes, 1 to 255.
         mask_colors: {(red, green, blue): id}, or the colours in class order.
-        label_map: {id in the file: new id}. The others stay. A new id may be `ignore_label`.
+        class_map: {id in the file: new id}. The others stay. A new id may be `ignore_label`.
         reduce_zero_label: Whether id 0 means "no label" and the classes begin at 1, as in ADE20K.
         ignore_label: Label, 0 to 255, of the pixels that count nowhere.
         max_pixels: Files with more pixels are refused before they are decoded.
@@ -54,7 +54,7 @@ class LabelReader:
     >>> from eseg_keras.data import LabelReader
     >>> path = tempfile.mkdtemp() + "/mask.png"
     >>> Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(path)
-    >>> LabelReader(num_classes=2, label_map={2: 255})(path)
+    >>> LabelReader(num_classes=2, class_map={2: 255})(path)
     array([[  0,   1, 255]], dtype=uint8)
     """
 
@@ -63,7 +63,7 @@ class LabelReader:
         num_classes: int,
         *,
         mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
-        label_map: Mapping[int, int] | None = None,
+        class_map: Mapping[int, int] | None = None,
         reduce_zero_label: bool = False,
         ignore_label: int = 255,
         max_pixels: int = MAX_PIXELS,
@@ -77,19 +77,19 @@ class LabelReader:
         self.num_classes = num_classes
         self.ignore_label = ignore_label
         self.max_pixels = max_pixels
-        self.label_map = dict(label_map or {})
+        self.class_map = dict(class_map or {})
         self.reduce_zero_label = reduce_zero_label
-        new_labels = _label_table(self.label_map, reduce_zero_label, ignore_label)
+        new_labels = _label_table(self.class_map, reduce_zero_label, ignore_label)
         is_label = np.zeros(65536, bool)
         is_label[[*range(num_classes), ignore_label]] = True
         # Both by the id in the file.
         self._is_allowed = is_label[new_labels]
         self._new_labels = new_labels.astype(np.uint8)
-        for old, new in self.label_map.items():
+        for old, new in self.class_map.items():
             if not self._is_allowed[old]:
                 raise ValueError(
-                    f"`label_map` must lead to a class or to ignore_label={ignore_label}; there "
-                    f"are {num_classes} classes. Received: label_map={{..., {old}: {new}}}"
+                    f"`class_map` must lead to a class or to ignore_label={ignore_label}; there "
+                    f"are {num_classes} classes. Received: class_map={{..., {old}: {new}}}"
                 )
         self._color_ids = None if mask_colors is None else _color_table(mask_colors)
 
@@ -149,24 +149,24 @@ class LabelReader:
             return [f"has more than {_MOST_NAMED} labels outside {wanted}: is it a map of classes?"]
         problems = []
         for label in ids:
-            remedy = f"pass label_map={{{label}: {self.ignore_label}}} to ignore it"
+            remedy = f"pass class_map={{{label}: {self.ignore_label}}} to ignore it"
             enough = label + 1 - self.reduce_zero_label
             if enough <= 255:
                 remedy += f", or num_classes={enough} if it is a class"
             if label == 255 and self.num_classes == 2:
-                remedy += ", or label_map={255: 1} if the masks are black and white"
+                remedy += ", or class_map={255: 1} if the masks are black and white"
             problems.append(f"has the label {label}, outside {wanted}: {remedy}")
         return problems
 
 
-def _label_table(label_map, reduce_zero_label, ignore_label):
+def _label_table(class_map, reduce_zero_label, ignore_label):
     """New label of each id from 0 to 65535."""
     labels = np.arange(65536)
-    for old, new in label_map.items():
+    for old, new in class_map.items():
         if not (0 <= old <= 65535 and 0 <= new <= 255):
             raise ValueError(
-                "`label_map` must be {id in the files, 0 to 65535: new id, 0 to 255}. "
-                f"Received: label_map={{..., {old}: {new}}}"
+                "`class_map` must be {id in the files, 0 to 65535: new id, 0 to 255}. "
+                f"Received: class_map={{..., {old}: {new}}}"
             )
         labels[old] = new
     if reduce_zero_label:

@@ -80,8 +80,8 @@ def pretrain(
             loss=LabelCrossEntropy(label_smoothing=experiment.label_smoothing),
             weight_decay=experiment.weight_decay,
             ema_decay=experiment.ema_decay,
-            clip_norm=experiment.clip_norm,
-            micro_batches=experiment.micro_batches,
+            global_clipnorm=experiment.global_clipnorm,
+            gradient_accumulation_steps=experiment.gradient_accumulation_steps,
             steps_per_execution=experiment.steps_per_execution,
         )
 
@@ -148,7 +148,7 @@ def _batches(
             f"batch_size={size} cannot be divided over {distribution.num_devices} devices. "
             f"Choose a multiple of {distribution.num_devices}."
         )
-    parts = experiment.micro_batches if training else 1
+    parts = experiment.gradient_accumulation_steps if training else 1
     return ClassificationBatches(
         examples,
         experiment.image_size,

@@ -176,7 +176,7 @@ def test_every_offending_file_is_reported_at_once(folders):
     Image.fromarray(labels(1)).save(folders.masks / "lossy.jpg")
     error = folders.problems(num_classes=11)
     found = {problem: [str(name) for name in names] for problem, names in error.problems.items()}
-    (void,) = [names for problem, names in found.items() if "label_map={11: 255}" in problem]
+    (void,) = [names for problem, names in found.items() if "class_map={11: 255}" in problem]
     assert void == [str(folders.masks / f"void {index:02}.png") for index in range(30)]
     (sizes,) = [names for problem, names in found.items() if "differ in size" in problem]
     assert len(sizes) == 1 and "small.png 40×56 / mask 40×55" in sizes[0]
@@ -245,7 +245,7 @@ def test_unknown_color_is_named_with_its_files(folders):
 def test_label_options_reach_the_masks(folders):
     folders.add("one", values=(0, 1, 2, 3, 7))
     original = labels(0, values=(0, 1, 2, 3, 7))
-    ((_, mask),) = examples(folders.dataset(label_map={7: 255}, reduce_zero_label=True))
+    ((_, mask),) = examples(folders.dataset(class_map={7: 255}, reduce_zero_label=True))
     expected = np.array([255, 0, 1, 2, 0, 0, 0, 255])[original]
     np.testing.assert_array_equal(mask, expected)
 
@@ -266,8 +266,8 @@ def test_black_and_white_masks(folders, caplog):
     [
         ((0, 1, 255), {"num_classes": 2}),
         ((0, 255), {"num_classes": 3}),
-        ((0, 255), {"num_classes": 2, "label_map": {255: 255}}),
-        ((0, 255), {"num_classes": 2, "reduce_zero_label": True, "label_map": {0: 1}}),
+        ((0, 255), {"num_classes": 2, "class_map": {255: 255}}),
+        ((0, 255), {"num_classes": 2, "reduce_zero_label": True, "class_map": {0: 1}}),
     ],
 )
 def test_255_stays_the_ignore_label_elsewhere(folders, caplog, values, options):
@@ -432,7 +432,7 @@ def test_examples_are_read_by_index(folders):
         ({"class_weights": [1, 2]}, "3 weights"),
         ({"long_side": 0}, "long_side"),
         ({"augment": True, "check": False}, "image_size"),
-        ({"label_map": {5: 7}}, "label_map"),
+        ({"class_map": {5: 7}}, "class_map"),
     ],
 )
 def test_bad_arguments(folders, options, words):

@@ -137,20 +137,20 @@ def test_colors_of_a_palette(tmp_path):
     st.booleans(),
     st.sampled_from([255, 0, 100]),
 )
-def test_label_map_and_reduce_zero_label(tmp_path_factory, label_map, reduce_zero, ignore_label):
+def test_label_map_and_reduce_zero_label(tmp_path_factory, class_map, reduce_zero, ignore_label):
     path = tmp_path_factory.mktemp("masks") / "mask.png"
-    ids = np.array([[*range(255), *label_map]], np.uint16)
+    ids = np.array([[*range(255), *class_map]], np.uint16)
     save_grey_png(path, ids, 16)
 
     def expected(label):
-        label = label_map.get(label, label)
+        label = class_map.get(label, label)
         if reduce_zero and label != ignore_label:
             label = label - 1 if label else ignore_label
         return label
 
-    assume(all(expected(old) < 255 or expected(old) == ignore_label for old in label_map))
+    assume(all(expected(old) < 255 or expected(old) == ignore_label for old in class_map))
     reader = LabelReader(
-        255, label_map=label_map, reduce_zero_label=reduce_zero, ignore_label=ignore_label
+        255, class_map=class_map, reduce_zero_label=reduce_zero, ignore_label=ignore_label
     )
     np.testing.assert_array_equal(reader(path)[0], [expected(label) for label in ids[0]])
 
@@ -163,10 +163,10 @@ def test_reduce_zero_label(tmp_path):
 
 def test_wide_ids_need_a_map(tmp_path):
     path = save_grey_png(tmp_path / "mask.png", np.array([[7, 300, 26000]]), 16)
-    labels = LabelReader(2, label_map={7: 0, 300: 1, 26000: 255})(path)
+    labels = LabelReader(2, class_map={7: 0, 300: 1, 26000: 255})(path)
     np.testing.assert_array_equal(labels, [[0, 1, 255]])
-    with pytest.raises(ImageFileError, match=r"label 26000.*label_map=\{26000: 255\}"):
-        LabelReader(2, label_map={7: 0, 300: 1})(path)
+    with pytest.raises(ImageFileError, match=r"label 26000.*class_map=\{26000: 255\}"):
+        LabelReader(2, class_map={7: 0, 300: 1})(path)
 
 
 def test_every_stray_label_is_named_with_a_remedy(tmp_path):
@@ -175,7 +175,7 @@ def test_every_stray_label_is_named_with_a_remedy(tmp_path):
         LabelReader(11)(path)
     first, second = caught.value.problems
     assert "label 11" in first and "0 to 10" in first
-    assert "label_map={11: 255}" in first and "num_classes=12" in first
+    assert "class_map={11: 255}" in first and "num_classes=12" in first
     assert "label 12" in second and "num_classes=13" in second
 
 
@@ -185,13 +185,13 @@ def test_stray_label_under_reduce_zero_label_is_the_one_in_the_file(tmp_path):
         LabelReader(11, reduce_zero_label=True)(path)
     (problem,) = caught.value.problems
     assert "label 12, outside the 11 classes, 1 to 11" in problem and "num_classes=12" in problem
-    labels = LabelReader(11, reduce_zero_label=True, label_map={12: 255})(path)
+    labels = LabelReader(11, reduce_zero_label=True, class_map={12: 255})(path)
     np.testing.assert_array_equal(labels, [[255, 10, 255]])
 
 
 def test_255_in_black_and_white_masks_gets_its_own_remedy(tmp_path):
     path = save(tmp_path / "mask.png", np.array([[0, 255]], np.uint8))
-    with pytest.raises(ImageFileError, match=r"label_map=\{255: 1\}"):
+    with pytest.raises(ImageFileError, match=r"class_map=\{255: 1\}"):
         LabelReader(2, ignore_label=254)(path)
 
 
@@ -256,9 +256,9 @@ def test_unreadable_mask(tmp_path):
         ({"num_classes": 0}, "1 to 255"),
         ({"num_classes": 256}, "1 to 255"),
         ({"ignore_label": 256}, "0 to 255"),
-        ({"label_map": {11: 5}}, "there are 5 classes"),
-        ({"label_map": {11: 300}}, "0 to 255"),
-        ({"label_map": {-1: 0}}, "0 to 65535"),
+        ({"class_map": {11: 5}}, "there are 5 classes"),
+        ({"class_map": {11: 300}}, "0 to 255"),
+        ({"class_map": {-1: 0}}, "0 to 65535"),
         ({"mask_colors": {(0, 0, 256): 0}}, "mask_colors"),
         ({"mask_colors": {(0, 0): 0}}, "mask_colors"),
         ({"mask_colors": [(0, 0, 0), (0, 0, 0)]}, "once"),
