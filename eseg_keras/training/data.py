@@ -10,7 +10,7 @@ from eseg_keras.data.batches import Batches
 from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
-from eseg_keras.data.image_files import MAX_PIXELS
+from eseg_keras.data.images.image_reader import MAX_PIXELS
 from eseg_keras.street_scenes import render_scene
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment

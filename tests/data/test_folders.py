@@ -7,7 +7,7 @@ from eseg_keras.data import (
     FolderError,
     FolderExamples,
     ImageFileError,
-    LabelReader,
+    MaskReader,
     from_folders,
 )
 from eseg_keras.data.folder_examples import open_folders
@@ -207,25 +207,28 @@ def test_files_without_a_partner_are_reported_both_ways(folders):
 
 def test_empty_and_missing_folders(folders, tmp_path):
     error = folders.problems()
-    assert error.problems == {
-        "no image inside (.bmp, .jpeg, .jpg, .png, .webp)": (
-            str(folders.images),
-            str(folders.masks),
-        )
-    }
+    ((problem, names),) = error.problems.items()
+    assert problem.startswith("no image inside (.avif, .bmp, ")
+    assert names == (str(folders.images), str(folders.masks))
     with pytest.raises(FolderError, match="there is no folder"):
         from_folders(tmp_path / "nothing", folders.masks, num_classes=3)
 
 
 def test_a_folder_of_other_files_says_what_it_holds(folders):
     for index in range(2):
-        Image.fromarray(photo(index)).save(folders.images / f"{index}.TIF")
+        Image.fromarray(photo(index)).save(folders.images / f"{index}.GIF")
         folders.add_mask(f"{index}.png", labels(index))
     (folders.images / "Makefile").write_text("no image")
     (folders.images / ".DS_Store").write_text("hidden")
     ((problem, names),) = folders.problems().problems.items()
     assert names == (str(folders.images),)
-    assert "(.bmp, .jpeg, .jpg, .png, .webp); it holds .tif, Makefile: convert" in problem
+    assert ".webp); it holds .gif, Makefile: convert" in problem
+
+
+def test_tiff_files_are_read_beside_others(folders):
+    for index, suffix in enumerate((".tif", ".png", ".TIFF")):
+        folders.add(str(index), index, suffix)
+    assert len(examples(folders.dataset())) == 3
 
 
 def test_unknown_color_is_named_with_its_files(folders):
@@ -411,7 +414,7 @@ def test_progress_is_shown_for_many_files(folders, capsys):
 def test_examples_are_read_by_index(folders):
     folders.add("one")
     found = FolderExamples(
-        (folders.images / "one.png",), (folders.masks / "one.png",), LabelReader(3), 3
+        (folders.images / "one.png",), (folders.masks / "one.png",), MaskReader(3), 3
     )
     assert len(found) == 1
     np.testing.assert_array_equal(found.read(0)[1], labels(0))

@@ -1,19 +1,19 @@
-"""Annotation files to label maps."""
+"""The one reader of masks."""
 
-import io
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eseg_keras.data.image_files import (
+from eseg_keras.data.images.image_reader import (
     MAX_PIXELS,
     UNREADABLE,
     ImageFileError,
-    check_pixels,
-    is_lossless_webp,
-    no_pillow_limit,
+    decode,
+    upright,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Color = tuple[int, int, int]
 _MOST_NAMED = 8
 
 
-class LabelReader:
+class MaskReader:
     """Reads an annotation file as a label map, uint8 [H, W].
 
     What the numbers in a file are:
@@ -51,10 +51,10 @@ class LabelReader:
     >>> import tempfile
     >>> import numpy as np
     >>> from PIL import Image
-    >>> from eseg_keras.data import LabelReader
+    >>> from eseg_keras.data import MaskReader
     >>> path = tempfile.mkdtemp() + "/mask.png"
     >>> Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(path)
-    >>> LabelReader(num_classes=2, class_map={2: 255})(path)
+    >>> MaskReader(num_classes=2, class_map={2: 255})(path)
     array([[  0,   1, 255]], dtype=uint8)
     """
 
@@ -197,20 +197,54 @@ def _color_table(mask_colors):
     return table
 
 
-def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
-    """The decoded picture, and the first bytes of its file."""
-    from PIL import Image
+def is_lossless_webp(content: bytes) -> bool:
+    """Tell whether a WebP file keeps every pixel as it was.
 
+    Args:
+        content: The whole file.
+
+    Returns:
+        Whether its picture is a `VP8L` chunk, and not `VP8 `. Others, such as a colour profile, may
+        come before it. The frames of an animation are not looked into.
+
+    Reference:
+        [WebP container](https://developers.google.com/speed/webp/docs/riff_container)
+    """
+    position = 12  # After "RIFF", the size of the file and "WEBP".
+    while position + 8 <= len(content):
+        kind, size = struct.unpack_from("<4sI", content, position)
+        if kind in (b"VP8L", b"VP8 "):
+            return kind == b"VP8L"
+        position += 8 + size + size % 2  # Chunks begin at even positions.
+    return False
+
+
+def _check_png_checksums(path, content):
+    """Refuse a PNG file whose chunks do not fit their CRCs, which Pillow does not look at."""
+    position = 8  # After the signature.
+    while position + 8 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, position)
+        end = position + 8 + size
+        if content[end : end + 4] != zlib.crc32(content[position + 4 : end]).to_bytes(4, "big"):
+            problem = (
+                f"is damaged (the CRC of its {kind.decode('latin-1')} chunk does not fit), so that "
+                "its labels may be wrong: restore it from its source"
+            )
+            raise ImageFileError(path, [problem])
+        if kind == b"IEND":
+            return
+        position = end + 4
+
+
+def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
+    """The decoded and upright picture, and the first bytes of its file."""
     try:
         content = Path(path).read_bytes()
-        with no_pillow_limit():
-            picture = Image.open(io.BytesIO(content))
-            check_pixels(path, picture.size, max_pixels)
-            picture.load()
-    except ImageFileError:
-        raise
-    except Exception as error:  # Pillow lets many kinds through for damaged files.
+    except OSError as error:
         raise ImageFileError(path, [UNREADABLE]) from error
+    picture = decode(content, path, max_pixels)
+    if picture.format == "PNG":
+        _check_png_checksums(path, content)
     lossy_webp = picture.format == "WEBP" and not is_lossless_webp(content)
     if picture.format == "JPEG" or lossy_webp:
         raise ImageFileError(
@@ -220,7 +254,9 @@ def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
                 "masks as PNG, from the original annotation"
             ],
         )
-    return picture, content[:64]
+    turned = upright(picture)
+    turned.format = picture.format
+    return turned, content[:64]
 
 
 def _read_colors(path, max_pixels):
