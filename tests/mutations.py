@@ -212,10 +212,10 @@ FAULTS = {
         "trainable=True,",
         f"{LAYERS}::test_fusion_scalars[constant]",
     ),
-    "layers/scaling_in_half_precision": Fault(
-        'kwargs["dtype"] = "float32"',
-        'kwargs.setdefault("dtype", "float32")',
-        f"{LAYERS}::test_layer[image_scaling-mixed_float16]",
+    "layers/columns_reversed": Fault(
+        "images = ops.flip(images, axis=-1)",
+        "images = ops.flip(images, axis=-2)",
+        f"{LAYERS}::test_image_scaling_reverses_and_scales",
     ),
     # === Losses ===
     "losses/smoothing_adds": Fault(
