@@ -290,11 +290,10 @@ FAULTS = {
         "self.high.assign(low // _BASE)",
         f"{METRICS}::test_counts_are_exact_beyond_32_bits[2]",
     ),
-    "metrics/row_of_255": Fault(
-        "return label + 1 if 0 <= label <= 255 else IGNORED",
-        "return label + 1 if 0 <= label < 255 else IGNORED",
-        f"{METRICS}::test_every_value_of_every_dtype_is_accounted_for[uint8-uint8-255]"
-        f" {METRICS}::test_equals_numpy_over_batches",
+    "metrics/negative_ignore_label": Fault(
+        'labels = ops.where(ops.cast(y_true, "int32") == ignore_label, IGNORED - 1, labels)',
+        "pass",
+        f"{METRICS}::test_every_value_of_every_dtype_is_accounted_for[int16-uint8--1]",
     ),
     "metrics/wide_labels_wrap_around": Fault(
         'x = x if dtype == "int64" else ops.cast(x, "int32")',
