@@ -413,11 +413,6 @@ FAULTS = {
         "position = (np.arange(stride) + stride // 2 - stride / 2) / stride",
         "tests/export/test_cell_argmax.py::test_labels_are_those_of_upsampled_logits",
     ),
-    "export/border_of_zeros": Fault(
-        "x = ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)",
-        "x = ops.concatenate([0 * x[:, :1], x, 0 * x[:, -1:]], axis=1)",
-        "tests/export/test_cell_argmax.py::test_labels_are_those_of_upsampled_logits",
-    ),
 }
 
 
