@@ -30,8 +30,9 @@ CORE_TESTS := tests/backends tests/benchmarks/test_accelerator_latency.py \
 	tests/layers/test_layers.py tests/losses tests/metrics tests/trainer/test_training_model.py
 
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
-BACKENDS_PYTEST := $(ONE_THREAD) $(BACKENDS)/bin/python -m pytest -n $(TEST_WORKERS) --dist worksteal
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
+PYTEST_FLAGS := -n $(TEST_WORKERS) --dist worksteal --durations=20
+BACKENDS_PYTEST := $(ONE_THREAD) $(BACKENDS)/bin/python -m pytest $(PYTEST_FLAGS)
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 .PHONY: help env backends demo test test-slow test-backends lint format bazel-check \
 	bazel-format clean typecheck

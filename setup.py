@@ -63,6 +63,8 @@ EXTRAS = {
     "hub": ["huggingface_hub>=0.34"],
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
+    # Completion of `eseg` in the shell.
+    "completion": ["argcomplete>=3.1"],
     "docs": [MATPLOTLIB, "nbformat>=5.10", "nbclient>=0.10", "ipykernel>=6.29"],
     "dev": [
         *DATA,

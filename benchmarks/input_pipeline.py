@@ -25,10 +25,10 @@ import numpy as np
 from machine import write_csv
 from PIL import Image
 
-from eseg_keras.data import Augmentation, LabelReader
+from eseg_keras.data import Augmentation, MaskReader
 from eseg_keras.data.batches import Batches
 from eseg_keras.data.folder_examples import FolderExamples
-from eseg_keras.data.image_files import read_photo
+from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.data.photometric_distortion import PhotometricDistortion
 from eseg_keras.street_scenes import render_scene
 
@@ -166,7 +166,7 @@ def stages(
         return np.random.default_rng([index, round_])
 
     work = {
-        "read photo": lambda index, round_: read_photo(examples.photos[index]),
+        "read photo": lambda index, round_: read_image(examples.photos[index]),
         "read mask": lambda index, round_: examples.read_labels(examples.masks[index]),
         "scale, pad and crop": lambda index, round_: jitter(
             *read[index], shape.crop, seeds(index, round_)
@@ -234,7 +234,7 @@ def make_files(shape: Shape, folder: Path, count: int) -> FolderExamples:
             photos[-1], **({"quality": 90} if ".jpg" in shape.suffix else {})
         )
         mask.save(masks[-1])
-    return FolderExamples(tuple(photos), tuple(masks), LabelReader(8), 8, shape.long_side)
+    return FolderExamples(tuple(photos), tuple(masks), MaskReader(8), 8, shape.long_side)
 
 
 if __name__ == "__main__":

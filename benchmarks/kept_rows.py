@@ -1,10 +1,11 @@
 """Results as CSV, row by row, so that a benchmark can be stopped and goes on later."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from machine import machine
+
+from eseg_keras.files import read_csv, write_csv
 
 
 def is_measured(rows: Sequence[Mapping], case: Mapping) -> bool:
@@ -25,16 +26,9 @@ def read_rows(path: Path) -> list[dict]:
     """Return the rows of a CSV, none if there is no such file."""
     if not path.is_file():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_csv(path, "Remove it and measure again.")
 
 
 def write_rows(path: Path, rows: Sequence[Mapping]) -> None:
-    """Write a CSV in one go: whoever is killed on the way leaves the old one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[-1], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(path)
+    """Write all rows as a CSV, atomically."""
+    write_csv(path, rows[-1], ([row.get(name, "") for name in rows[-1]] for row in rows))

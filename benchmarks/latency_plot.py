@@ -9,12 +9,12 @@ weights: ours for Cityscapes were not published.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from eseg_keras.files import atomic_file, read_csv
 from eseg_keras.latency import PAPER_MEAN_IOU
 
 INK, PALE = "#202020", "#d8d8d8"
@@ -83,17 +83,14 @@ def main():
         fontsize=9,
         color=INK,
     )
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = arguments.output.with_name(f".{arguments.output.name}.tmp")
-    figure.savefig(temporary, dpi=DPI, format="png")
-    temporary.replace(arguments.output)
+    with atomic_file(arguments.output) as temporary:
+        figure.savefig(temporary, dpi=DPI, format="png")
     print(f"Written: {arguments.output}")
 
 
 def rows_of(path: Path) -> list[dict]:
     """Return the rows of a CSV."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_csv(path, "Measure again.")
 
 
 def draw_flops(axes, rows):

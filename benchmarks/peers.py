@@ -21,6 +21,8 @@ import sys
 import types
 from pathlib import Path
 
+from eseg_keras.files import atomic_file
+
 # Name in published.csv, and the configuration of mmsegmentation 1.2.2.
 PEERS = {
     "BiSeNetV2": "bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024",
@@ -115,8 +117,7 @@ def write(network, path, image_size):
             )
             return logits.argmax(1).to(torch.uint8)
 
-    temporary = path.with_name(f".{path.name}.tmp")
-    with torch.no_grad():
+    with atomic_file(path) as temporary, torch.no_grad():
         torch.onnx.export(
             Served(),
             torch.zeros((1, *image_size, 3), dtype=torch.uint8),
@@ -126,7 +127,6 @@ def write(network, path, image_size):
             opset_version=OPSET,
             dynamo=False,
         )
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

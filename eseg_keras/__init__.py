@@ -1,43 +1,63 @@
 """eseg_keras: ESeg, fast semantic segmentation networks for Keras 3."""
 
 import importlib
+from typing import TYPE_CHECKING
 
-# The core is imported at once: it registers its classes, which `keras.models.load_model` looks up.
-from eseg_keras import decoders, encoders, layers, losses, metrics, models, trainer
-from eseg_keras.models import ESeg
+from eseg_keras.registration import register_on_lookup
 from eseg_keras.version import __version__
 
-# These need more than the core, and wait until they are used.
-_LAZY = (
-    "data",
-    "evaluation",
-    "export",
-    "inference",
-    "latency",
-    "street_scenes",
-    "training",
-    "visualization",
-)
+if TYPE_CHECKING:
+    from eseg_keras import (
+        data,
+        decoders,
+        encoders,
+        evaluation,
+        export,
+        inference,
+        latency,
+        layers,
+        losses,
+        metrics,
+        models,
+        street_scenes,
+        trainer,
+        training,
+        visualization,
+    )
+    from eseg_keras.models import ESeg
 
 __all__ = [
     "ESeg",
     "__version__",
+    "data",
     "decoders",
     "encoders",
+    "evaluation",
+    "export",
+    "inference",
+    "latency",
     "layers",
     "losses",
     "metrics",
     "models",
+    "street_scenes",
     "trainer",
-    *_LAZY,
+    "training",
+    "visualization",
 ]
 
 
 def __getattr__(name):
-    if name in _LAZY:
+    """Import a part when it is first used: none of them, nor Keras, before."""
+    if name == "ESeg":
+        return importlib.import_module("eseg_keras.models").ESeg
+    if name in __all__:
         return importlib.import_module(f"eseg_keras.{name}")
     raise AttributeError(f"module 'eseg_keras' has no attribute '{name}'")
 
 
 def __dir__():
     return sorted(__all__)
+
+
+register_on_lookup()

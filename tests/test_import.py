@@ -4,7 +4,19 @@ import pathlib
 import subprocess
 import sys
 
+import keras
+import pytest
+
 GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+# What a model with one layer of ours holds of it.
+LAYER = {
+    "module": "eseg_keras.layers",
+    "class_name": "Resize",
+    "registered_name": "eseg_keras>Resize",
+    "config": {"name": "resized"},
+}
 
 
 def run(code):
@@ -13,10 +25,34 @@ def run(code):
     return done.stdout.strip()
 
 
-def test_a_saved_model_loads_in_a_fresh_process():
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import eseg_keras, keras",
+        "import keras, eseg_keras",
+        # Keras is imported in the middle of a module of ours.
+        "from eseg_keras.layers import Resize; import keras",
+    ],
+)
+def test_a_saved_model_loads_in_a_fresh_process(imports):
     path = str(GOLDEN / "tiny_eseg.keras")
-    code = f"import eseg_keras, keras; print(keras.models.load_model({path!r}).num_classes)"
+    code = f"{imports}; print(keras.models.load_model({path!r}).num_classes)"
     assert run(code) == "3"
+
+
+def test_every_class_is_found_by_name_in_a_fresh_process():
+    names = [name for name in keras.saving.get_custom_objects() if name.startswith("eseg_keras>")]
+    assert len(names) >= 20
+    code = (
+        "import eseg_keras, keras, sys\n"
+        f"print(keras.saving.deserialize_keras_object({LAYER}).name)\n"
+        f"print(all(keras.saving.get_registered_object(name) for name in {names}))\n"
+    )
+    assert run(code) == "resized\nTrue"
+
+
+def test_importing_the_package_imports_no_keras():
+    assert run("import eseg_keras, sys; print('keras' in sys.modules)") == "False"
 
 
 def test_each_lazy_part_is_there():

@@ -65,21 +65,21 @@ def run(args) -> int:
     import contextlib
     import tempfile
 
-    from rich.console import Console
-
     from eseg_keras.latency.machine import usable_cores
     from eseg_keras.latency.measurement import load_ways, measure
     from eseg_keras.latency.rows import result_rows
+    from eseg_keras.progress import Progress
 
     presets = _presets(args)
     threads = args.threads or usable_cores()
-    console = Console(stderr=True)
     rounds, interrupted = [], False
     with contextlib.ExitStack() as stack:
         folder = args.cache_dir or stack.enter_context(tempfile.TemporaryDirectory())
-        # A spinner on a terminal, nothing elsewhere.
-        status = stack.enter_context(console.status("Starting"))
-        report = status.update
+        progress = stack.enter_context(Progress("Starting"))
+
+        def report(text):
+            progress.update(description=text)
+
         loaded = load_ways(presets, args.format, args.image_size, threads, folder, report=report)
         try:
             for times in measure(loaded, args.rounds, report=report):
@@ -222,22 +222,13 @@ def _print_left_out(left_out):
 
 
 def _write(path, rows, left_out, sentences):
-    import csv
-    import json
-
+    from eseg_keras.files import write_csv, write_json
     from eseg_keras.latency.machine import machine
 
     here = machine()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        if path.suffix == ".json":
-            reasons = {str(way): reason for way, reason in left_out.items()}
-            content = {"machine": here, "rows": rows, "left_out": reasons}
-            json.dump(content | {"recommendation": sentences}, file, indent=2)
-            file.write("\n")
-        else:
-            writer = csv.DictWriter(file, [*rows[0], *here], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({**row, **here} for row in rows)
-    temporary.replace(path)
+    if path.suffix == ".json":
+        reasons = {str(way): reason for way, reason in left_out.items()}
+        content = {"machine": here, "rows": rows, "left_out": reasons}
+        write_json(path, content | {"recommendation": sentences})
+    else:
+        write_csv(path, [*rows[0], *here], ([*row.values(), *here.values()] for row in rows))

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 # What `--set` may change, by what the images are.
-READING = ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label")
+READING = ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label")
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
 SCENES = ("train_examples", "val_examples", "image_size", "seed")
@@ -12,7 +12,7 @@ SCENES = ("train_examples", "val_examples", "image_size", "seed")
 HELP = "check labelled photos: sizes, how often each class occurs, and what is wrong"
 EXAMPLE = [
     "eseg data-check --images photos/train --masks masks/train --set class_names=road,sky,car \\",
-    "    --set label_map=11:255 --output check",
+    "    --set class_map=11:255 --output check",
     "eseg data-check --experiment camvid/eseg_lite_s --data_dir camvid --split validation",
 ]
 
@@ -36,7 +36,7 @@ def add_arguments(parser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="say how the masks are read, such as class_names=road,sky or label_map=11:255; may "
+        help="say how the masks are read, such as class_names=road,sky or class_map=11:255; may "
         "be repeated",
     )
     parser.add_argument(
@@ -50,9 +50,11 @@ def run(args) -> int:
     split = args.split or "train"
 
     from eseg_keras.data.label_statistics import label_statistics
+    from eseg_keras.progress import Progress
 
     examples, problems = _open(experiment, split, data_dir)
-    statistics = label_statistics(examples, _progress(len(examples)))
+    with Progress("Counting", total=len(examples)) as progress:
+        statistics = label_statistics(examples, progress.track)
     problems = problems or statistics.problems
     summary = _summary(experiment, statistics, problems)
     _print(summary)
@@ -114,16 +116,6 @@ def _open(experiment, split, data_dir):
         return open_examples(experiment, split, data_dir, skip_bad_examples=True), problems
     finally:
         log.disabled = False
-
-
-def _progress(count):
-    """Function that passes an iterable on and shows on a terminal how far it is."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    options = {"total": count, "console": console, "disable": not console.is_terminal}
-    return lambda results: track(results, "Counting", transient=True, **options)
 
 
 def _summary(experiment, statistics, problems):
@@ -204,14 +196,10 @@ def _files(count):
 
 
 def _write(directory, experiment, examples, statistics, summary):
-    import csv
-    import os
-
     from eseg_keras.data.label_statistics import representatives
-    from eseg_keras.training.run_files import write_json
+    from eseg_keras.files import atomic_file, write_csv, write_json
     from eseg_keras.visualization.contact_sheet import contact_sheet
 
-    directory.mkdir(parents=True, exist_ok=True)
     chosen = representatives(statistics.label_counts[:, : experiment.num_classes], _NUM_PICTURES)
     if chosen:
         picture = contact_sheet(
@@ -220,12 +208,9 @@ def _write(directory, experiment, examples, statistics, summary):
             experiment.palette,
             experiment.ignore_label,
         )
-        picture.save(directory / ".contact_sheet.tmp", format="PNG", optimize=True)
-        os.replace(directory / ".contact_sheet.tmp", directory / "contact_sheet.png")
-    with open(directory / ".classes.tmp", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(summary["classes"][0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(summary["classes"])
-    os.replace(directory / ".classes.tmp", directory / "classes.csv")
+        with atomic_file(directory / "contact_sheet.png") as temporary:
+            picture.save(temporary, format="PNG", optimize=True)
+    classes = summary["classes"]
+    write_csv(directory / "classes.csv", classes[0], (row.values() for row in classes))
     write_json(directory / "summary.json", summary)
     print(f"Contact sheet, classes and summary: {directory}")

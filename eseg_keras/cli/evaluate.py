@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 from pathlib import Path
 
 from eseg_keras.cli.model_flags import add_model_arguments, load_model
@@ -14,17 +15,17 @@ from eseg_keras.cli.predictor_flags import (
 
 # What `--set` may change, by what the images are: how they are read and at which size the network
 # sees them, and nothing of the training.
-SEEN = ("long_side", "val_size")
-READING = ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label", *SEEN)
+SEEN = ("long_side", "eval_size")
+READING = ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label", *SEEN)
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
 DATA_SETS = ("val_split", *SEEN)
-SCENES = ("val_examples", "image_size", "seed", "val_size")
+SCENES = ("val_examples", "image_size", "seed", "eval_size")
 
 HELP = "score a model on photos with masks"
 EXAMPLE = [
     "eseg evaluate --model_dir runs/demo --report runs/demo/report",
     "eseg evaluate --preset runs/photos/preset --images photos/val --masks masks/val \\",
-    "    --set label_map=11:255 --output scores.json",
+    "    --set class_map=11:255 --output scores.json",
     "eseg evaluate --model_dir runs/cityscapes/eseg_s --set val_split=test --submission results",
 ]
 
@@ -44,7 +45,7 @@ def add_arguments(parser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="change which images are read and how, such as val_split=test for a published data "
-        "set or label_map=11:255 for folders; may be repeated",
+        "set or class_map=11:255 for folders; may be repeated",
     )
     parser.add_argument(
         "--output", help="file for the scores: .json (everything) or .csv (a row a class)"
@@ -84,7 +85,7 @@ def run(args) -> int:
         )
     # Scenes are drawn at any size: training does not scale them either.
     long_side = None if experiment.data == "street_scenes" else experiment.long_side
-    predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.val_size)
+    predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.eval_size)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
     if photos:
         _submit(args, benchmark, model, predictor.predict(photos), list(map(str, photos)))
@@ -191,8 +192,11 @@ def _submission(args, benchmark, model, names):
 
 def _submit(args, benchmark, model, predictions, names):
     """Write a submission and score nothing."""
-    with _submission(args, benchmark, model, names) as submission, _progress() as progress:
-        for prediction in progress.track(predictions, total=len(names), description="Predicting"):
+    from eseg_keras.progress import Progress
+
+    progress = Progress("Predicting", total=len(names))
+    with _submission(args, benchmark, model, names) as submission, progress:
+        for prediction in progress.track(predictions):
             submission.add(prediction.name, prediction.label_map)
     _print_submission(args, len(names))
 
@@ -206,6 +210,7 @@ def _evaluate(args, benchmark, model, predictor, examples):
     from eseg_keras.cli.tables import print_scores, print_worst_images
     from eseg_keras.evaluation.score_files import write_score_files, write_scores
     from eseg_keras.evaluation.scoring import evaluate
+    from eseg_keras.progress import Progress
 
     names = [examples.name(index) for index in range(len(examples))]
     submission, worst = contextlib.nullcontext(), None
@@ -217,15 +222,15 @@ def _evaluate(args, benchmark, model, predictor, examples):
 
         worst = WorstImages()
     rules = benchmark or "default"
-    with submission, _progress() as progress:
-        task = progress.add_task("Evaluating", total=len(names))
+    with submission, Progress("Evaluating", total=len(names)) as progress:
+        done = itertools.count(1)
 
         def on_image(prediction, mask, scores):
             if args.submission:
                 submission.add(prediction.name, prediction.label_map)
             if args.report:
                 worst.add(prediction, mask, scores)
-            progress.advance(task)
+            progress.update(next(done))
 
         evaluation = evaluate(predictor, examples, rules=rules, on_image=on_image)
     print_scores(evaluation.summary(), title="Evaluation")
@@ -244,12 +249,3 @@ def _evaluate(args, benchmark, model, predictor, examples):
         print(f"Report: {page}")
     if args.submission:
         _print_submission(args, len(names))
-
-
-def _progress():
-    """A bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)

@@ -1,7 +1,10 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command `eseg`: finds the subcommand and turns errors into one sentence."""
 
 import argparse
+import importlib
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -9,32 +12,27 @@ from pathlib import Path
 from absl import app
 from absl.flags import argparse_flags
 
-from eseg_keras.cli import (
-    benchmark,
-    data_check,
-    demo_page,
-    evaluate,
-    experiments,
-    export,
-    predict,
-    presets,
-    scenes,
-    summary,
-    train,
-)
+from eseg_keras.cli.quiet import quiet_tensorflow
+from eseg_keras.optional import require
+from eseg_keras.version import __version__
 
+# In the order of `eseg --help`. Each is a file of this folder, with `_` for `-`, that imports Keras
+# and what needs it inside its function `run` alone.
 COMMANDS = {
-    "train": train,
-    "experiments": experiments,
-    "evaluate": evaluate,
-    "predict": predict,
-    "export": export,
-    "demo-page": demo_page,
-    "benchmark": benchmark,
-    "data-check": data_check,
-    "summary": summary,
-    "presets": presets,
-    "scenes": scenes,
+    name: importlib.import_module(f"eseg_keras.cli.{name.replace('-', '_')}")
+    for name in (
+        "train",
+        "experiments",
+        "evaluate",
+        "predict",
+        "export",
+        "demo-page",
+        "benchmark",
+        "data-check",
+        "summary",
+        "presets",
+        "scenes",
+    )
 }
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
@@ -42,13 +40,30 @@ PACKAGE = str(Path(__file__).resolve().parents[1])
 class _Parser(argparse_flags.ArgumentParser):
     """A parser whose errors are one sentence, without the whole usage."""
 
+    def __init__(self, **options):
+        # The help of absl's parser has a second flag, --helpfull, for flags that commands lack.
+        super().__init__(add_help=False, allow_abbrev=False, **options)
+        self.add_argument("-h", "--help", action="help", help="show this help and exit")
+
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 
 def main() -> None:
-    """Run the command line; the exit status is 0, or 2 after a mistake in the input."""
+    """Run the command line.
+
+    The exit status is 0, 2 after a mistake in the input, 130 after Ctrl-C and 143 after SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, _stop)
     app.run(_run, flags_parser=_parse)
+
+
+class _Terminated(BaseException):
+    """The process was sent SIGTERM."""
+
+
+def _stop(signum, frame):
+    raise _Terminated
 
 
 def _parse(argv):
@@ -56,6 +71,7 @@ def _parse(argv):
         prog="eseg",
         description="Efficient semantic segmentation: train, evaluate and use ESeg networks.",
     )
+    parser.add_argument("--version", action="version", version=f"eseg {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
         subparser = subparsers.add_parser(
@@ -65,16 +81,28 @@ def _parse(argv):
             epilog="example:\n" + "\n".join(f"  {line}" for line in module.EXAMPLE),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             inherited_absl_flags=None,
-            allow_abbrev=False,
         )
         module.add_arguments(subparser)
+        subparser.add_argument(
+            "--verbose", action="store_true", help="also show the messages of TensorFlow"
+        )
         subparser.set_defaults(run=module.run)
+    # Completion in the shell, where the extra `completion` is installed and registered.
+    if "_ARGCOMPLETE" in os.environ:
+        require("argcomplete", "completion").autocomplete(parser)
     return parser.parse_args(argv[1:])
 
 
 def _run(args):
+    if args.verbose:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+    elif "tensorflow" not in sys.modules:
+        quiet_tensorflow()
     try:
         return args.run(args)
+    except _Terminated:
+        print(f"eseg {args.command}: stopped by SIGTERM", file=sys.stderr)
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         print(f"eseg {args.command}: interrupted", file=sys.stderr)
         return 130

@@ -72,12 +72,13 @@ def run(args) -> int:
     """Segment the files, and say at the end which cannot be used."""
     from eseg_keras.inference.input_files import find_files
     from eseg_keras.inference.prediction_job import predict_files
+    from eseg_keras.progress import Progress
     from eseg_keras.training.run_files import read_config
 
     if not 0 <= args.alpha <= 1:
         raise ValueError(f"--alpha must be between 0 and 1. Received: {args.alpha}")
     # Before the model is loaded, which takes longer.
-    find_files(args.inputs, args.recursive, leave_out=args.output)
+    find_files(args.inputs, args.recursive, leave_out=args.output, log_skipped=False)
     model = load_model(args)
     size = {}
     if args.model_dir and args.long_side is None and args.window is None:
@@ -85,7 +86,7 @@ def run(args) -> int:
     predictor = make_predictor(
         args, model, batch_size=args.batch_size, maps=tuple(args.maps), **size
     )
-    with _Progress() as progress:
+    with Progress("Predicting") as progress:
         files = predict_files(
             predictor,
             args.inputs,
@@ -95,7 +96,7 @@ def run(args) -> int:
             legend=args.legend,
             recursive=args.recursive,
             overwrite=args.overwrite,
-            on_progress=progress.show,
+            on_progress=progress.update,
         )
     if files.written or files.skipped:
         there = f", {len(files.skipped)} were there already" if files.skipped else ""
@@ -103,49 +104,6 @@ def run(args) -> int:
     if files.failed:
         raise ValueError(_failures(files))
     return 0
-
-
-class _Progress:
-    """A bar on a terminal, nothing elsewhere."""
-
-    def __init__(self):
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("Predicting"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=None, speed="")
-
-    def __enter__(self):
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception):
-        self._bar.stop()
-
-    def show(self, finished, total):
-        speed = self._bar.tasks[0].speed
-        self._bar.update(
-            self._task,
-            completed=finished,
-            total=total,
-            speed=f"{speed:.1f}/s" if speed else "",
-        )
 
 
 def _failures(files):

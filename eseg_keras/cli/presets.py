@@ -13,14 +13,14 @@ def run(args) -> int:
     from rich.table import Table
 
     from eseg_keras.cli.tables import print_table
-    from eseg_keras.models import ESeg
+    from eseg_keras.presets.catalog import PRESETS
 
     table = Table("preset", title="Multiply-adds at 1024x2048")
     for column in ("parameters", "multiply-adds", "classes"):
         table.add_column(column, justify="right")
     table.add_column("trained on")
     table.add_column("description")
-    for name, preset in ESeg.presets.items():
+    for name, preset in PRESETS.items():
         table.add_row(
             name,
             f"{preset['params'] / 1e6:.1f} M",

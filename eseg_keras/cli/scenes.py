@@ -32,18 +32,19 @@ def run(args) -> int:
         raise ValueError("--num_examples must be at least 1 and --image_size at least 32 32.")
 
     from PIL import Image
-    from rich.progress import track
 
+    from eseg_keras.progress import Progress
     from eseg_keras.street_scenes import PALETTE, render_scene
     from eseg_keras.visualization.overlays import label_image
 
     folders = [Path(args.output) / name for name in ("images", "annotations")]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    for index in track(range(args.num_examples), "Drawing", transient=True):
-        image, mask = render_scene(index, args.split, tuple(args.image_size), args.seed)
-        name = f"{args.split}_{index:05d}.png"
-        Image.fromarray(image).save(folders[0] / name)
-        label_image(mask, PALETTE).save(folders[1] / name)
+    with Progress("Drawing", total=args.num_examples) as progress:
+        for index in progress.track(range(args.num_examples)):
+            image, mask = render_scene(index, args.split, tuple(args.image_size), args.seed)
+            name = f"{args.split}_{index:05d}.png"
+            Image.fromarray(image).save(folders[0] / name)
+            label_image(mask, PALETTE).save(folders[1] / name)
     print(f"{args.num_examples} scenes: {folders[0]} and {folders[1]}")
     return 0

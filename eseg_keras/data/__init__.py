@@ -7,8 +7,8 @@ from eseg_keras.data.datasets import load, mapillary_to_cityscapes
 from eseg_keras.data.folder_checks import FolderError
 from eseg_keras.data.folder_examples import FolderExamples, open_folders
 from eseg_keras.data.folders import folder_batches, from_folders
-from eseg_keras.data.image_files import ImageFileError
-from eseg_keras.data.label_maps import LabelReader
+from eseg_keras.data.images.image_reader import ImageFileError, read_image
+from eseg_keras.data.images.mask_reader import MaskReader
 from eseg_keras.data.photometric_distortion import PhotometricDistortion
 from eseg_keras.data.pipeline import build_dataset
 
@@ -18,7 +18,7 @@ __all__ = [
     "FolderError",
     "FolderExamples",
     "ImageFileError",
-    "LabelReader",
+    "MaskReader",
     "PhotometricDistortion",
     "balanced_class_weights",
     "build_dataset",
@@ -27,4 +27,5 @@ __all__ = [
     "load",
     "mapillary_to_cityscapes",
     "open_folders",
+    "read_image",
 ]

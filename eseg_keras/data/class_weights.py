@@ -64,7 +64,7 @@ class PixelWeights:
         if np.isnan(weights.max(initial=0)):
             raise ValueError(
                 f"`class_weights` has {self.num_classes} classes, and a mask holds the labels "
-                f"{np.unique(mask[np.isnan(weights)]).tolist()}. Map them with `label_map`, or "
+                f"{np.unique(mask[np.isnan(weights)]).tolist()}. Map them with `class_map`, or "
                 "give a weight for them"
             )
         return weights

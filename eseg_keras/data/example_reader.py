@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError
 
 log = logging.getLogger(__name__)
 

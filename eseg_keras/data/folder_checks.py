@@ -1,5 +1,6 @@
 """Checking a folder of photos and masks before training, all files at once."""
 
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.data.image_files import (
-    IMAGE_SUFFIXES,
+from eseg_keras.data.images.image_reader import (
     MAX_PIXELS,
     ImageFileError,
-    no_images,
-    read_photo,
+    read_image,
 )
+from eseg_keras.data.images.walker import find_images
+from eseg_keras.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -79,17 +80,24 @@ def pair_files(
     """
     images, masks = Path(images), Path(masks)
     problems = {}
-    photo_files, mask_files = _image_files(images), _image_files(masks)
+    found = {}
+    for folder in dict.fromkeys((images, masks)):
+        try:
+            found[folder] = find_images(folder)
+        except OSError:
+            problems.setdefault("there is no folder", []).append(str(folder))
+        except ValueError as error:
+            problems.setdefault(str(error), []).append(str(folder))
+    if problems:
+        raise FolderError(_where(images, masks), problems)
+    photo_files, mask_files = found[images], found[masks]
     if images == masks and mask_suffix:
         ends = [path for path in photo_files if path.stem.endswith(mask_suffix)]
         photo_files, mask_files = [path for path in photo_files if path not in set(ends)], ends
-    for folder, files in ((images, photo_files), (masks, mask_files)):
-        if not files:
-            problem = no_images(_files(folder)) if folder.is_dir() else "there is no folder"
-            problems.setdefault(problem, []).append(str(folder))
-    if problems:
+    if not (photo_files and mask_files):
+        missing = "images" if mask_files else "masks"
+        problems[f"no {missing} inside; masks are called NAME{mask_suffix}.png"] = [str(images)]
         raise FolderError(_where(images, masks), problems)
-
     photos_by_key = _by_key(photo_files, images, "")
     masks_by_key = _by_key(mask_files, masks, mask_suffix)
     named = f"NAME{mask_suffix}.png" if mask_suffix else "the same name"
@@ -146,7 +154,7 @@ def check_files(
         photo, mask = pair
         found, size, labels = [], None, None
         try:
-            size = read_photo(photo, max_pixels).shape[:2]
+            size = read_image(photo, max_pixels=max_pixels).shape[:2]
         except ImageFileError as error:
             found += [(problem, error.path) for problem in error.problems]
         try:
@@ -164,10 +172,11 @@ def check_files(
         pixels = None if labels is None else np.bincount(labels.ravel(), minlength=256)
         return found, size, pixels
 
-    show_progress = _progress(len(photos)) if verbose else iter
-    with ThreadPoolExecutor(cpu_count()) as pool:
+    shown = verbose and len(photos) > _PROGRESS_FROM
+    progress = Progress("Checking", total=len(photos)) if shown else contextlib.nullcontext()
+    with ThreadPoolExecutor(cpu_count()) as pool, progress:
         results = pool.map(check, zip(photos, masks, strict=True))
-        for found, size, pixels in show_progress(results):
+        for found, size, pixels in progress.track(results) if shown else results:
             for problem, name in found:
                 problems[problem].append(str(name))
             if size is not None:
@@ -180,20 +189,6 @@ def check_files(
             raise error
         log.warning("%s", error)
     return FolderSummary(label_counts=counts, image_sizes=frozenset(sizes))
-
-
-def _files(folder: Path) -> list[Path]:
-    """The files that are not hidden, in the folder and those below."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
-
-
-def _image_files(folder: Path) -> list[Path]:
-    return [path for path in _files(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _by_key(files, folder, suffix):
@@ -213,19 +208,3 @@ def _doubles(keyed):
 
 def _where(images, masks):
     return str(images) if images == masks else f"{images} and {masks}"
-
-
-def _progress(count):
-    """Function that passes an iterable on and shows how far it is, if it is long."""
-    if count <= _PROGRESS_FROM:
-        return iter
-    import keras
-
-    bar = keras.utils.Progbar(count, unit_name="file")
-
-    def show_progress(results):
-        for done, result in enumerate(results, start=1):
-            bar.update(done)
-            yield result
-
-    return show_progress

@@ -9,8 +9,8 @@ import numpy as np
 
 from eseg_keras.data.folder_checks import FolderSummary, check_files, pair_files
 from eseg_keras.data.geometry import resize_long_side
-from eseg_keras.data.image_files import MAX_PIXELS, ImageFileError, read_photo
-from eseg_keras.data.label_maps import Color, LabelReader
+from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError, read_image
+from eseg_keras.data.images.mask_reader import Color, MaskReader
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class FolderExamples:
 
     photos: tuple[Path, ...]
     masks: tuple[Path, ...]
-    read_labels: LabelReader
+    read_labels: MaskReader
     num_classes: int
     long_side: int | None = None
     summary: FolderSummary | None = None
@@ -53,7 +53,7 @@ class FolderExamples:
             ImageFileError: If a file cannot be used; it names the file.
         """
         image, mask = (
-            read_photo(self.photos[index], self.max_pixels),
+            read_image(self.photos[index], max_pixels=self.max_pixels),
             self.read_labels(self.masks[index]),
         )
         if image.shape[:2] != mask.shape:
@@ -99,7 +99,7 @@ def open_folders(
     class_names: Sequence[str] | None = None,
     num_classes: int | None = None,
     ignore_label: int = 255,
-    label_map: Mapping[int, int] | None = None,
+    class_map: Mapping[int, int] | None = None,
     mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
     reduce_zero_label: bool = False,
     mask_suffix: str = "",
@@ -117,7 +117,7 @@ def open_folders(
 
     With two classes, masks that hold nothing but 0 and 255 are taken for black and white: 255 is
     class 1 (and not the ignore label, which would leave that class without a pixel in the whole
-    folder). A log line says so. `label_map={255: 1}` or `{255: 255}` decides it by hand.
+    folder). A log line says so. `class_map={255: 1}` or `{255: 255}` decides it by hand.
 
     Args:
         images: Folder of the photos. Their EXIF rotation is applied.
@@ -125,10 +125,10 @@ def open_folders(
         class_names: Names of the classes in the order of their ids.
         num_classes: Number of classes, at most 255, where there are no names.
         ignore_label: Label of the pixels that count nowhere, in the files and in the result.
-        label_map: {id in the files: new id}; a new id may be `ignore_label`.
+        class_map: {id in the files: new id}; a new id may be `ignore_label`.
         mask_colors: {(red, green, blue): id}, or the colours in class order. Any other colour is an
             error.
-        reduce_zero_label: Whether id 0 means "no label" and classes begin at 1 (see `LabelReader`
+        reduce_zero_label: Whether id 0 means "no label" and classes begin at 1 (see `MaskReader`
             for the order of these three).
         mask_suffix: What the name of a mask adds to that of its photo, such as `"_labelIds"`.
         long_side: Pixels that the longer side of photo and mask is resized to first.
@@ -158,7 +158,7 @@ def open_folders(
     )
     examples = FolderExamples(
         *pair_files(images, masks, mask_suffix),
-        LabelReader(num_classes, label_map=label_map, **label_options),
+        MaskReader(num_classes, class_map=class_map, **label_options),
         num_classes,
         long_side,
         max_pixels=max_pixels,
@@ -167,11 +167,11 @@ def open_folders(
         return examples
     summary = examples.check(verbose, skip_bad_examples)
     counts = summary.label_counts
-    if label_map is None and num_classes == 2 and ignore_label == 255 and not reduce_zero_label:
+    if class_map is None and num_classes == 2 and ignore_label == 255 and not reduce_zero_label:
         # Valid labels are 0, 1 and 255 here: without a 1 in the whole folder, 255 is the 1.
         if counts[1] == 0 and counts[255] > 0:
             log.warning("The masks in %s are black and white: 255 is read as class 1.", masks)
-            black_and_white = LabelReader(2, label_map={255: 1}, **label_options)
+            black_and_white = MaskReader(2, class_map={255: 1}, **label_options)
             examples = replace(examples, read_labels=black_and_white)
             counts[[1, 255]] = counts[[255, 1]]
     counts[ignore_label] = 0

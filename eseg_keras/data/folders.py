@@ -150,7 +150,7 @@ def from_folders(
         images: Folder of the photos (JPEG, PNG, BMP, WebP).
         masks: Folder of the masks (PNG, BMP, lossless WebP), which pair with the photos by name.
         initial_epoch: Number of the first epoch, of a run that goes on.
-        **options: `class_names` or `num_classes`; `label_map`, `mask_colors`, `reduce_zero_label`,
+        **options: `class_names` or `num_classes`; `class_map`, `mask_colors`, `reduce_zero_label`,
             `ignore_label` and `mask_suffix` for what the masks hold; `image_size`, `long_side`,
             `batch_size`, `augment`, `shuffle` (True unless told), `seed`, `class_weights`,
             `drop_remainder`, `cache`, `skip_bad_examples`, `shard`, `check` and `verbose` of

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError
 
 
 class Examples(Protocol):

@@ -9,6 +9,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
+from eseg_keras.files import atomic_file
+
 PACKAGE = "onnxruntime-web@1.30.0"
 
 SCRIPT, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
@@ -47,11 +49,9 @@ def read_runtime(source: str | os.PathLike | None = None) -> dict[str, bytes]:
         if _are_right(files):
             return files
     files = _checked(_fetched(), PACKAGE)
-    cache.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        temporary = cache / f".{name}.{os.getpid()}.tmp"
-        temporary.write_bytes(content)
-        temporary.replace(cache / name)
+        with atomic_file(cache / name) as temporary:
+            temporary.write_bytes(content)
     return files
 
 

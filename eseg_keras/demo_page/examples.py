@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from eseg_keras.data.image_files import read_photo
+from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.street_scenes import render_scene
 
 # Street scenes that were not trained on, chosen to look different: blue sky, a bus, autumn.
@@ -40,7 +40,7 @@ def write_examples(folder: Path, photos: Sequence[str | os.PathLike] | None) -> 
     else:
         if missing := [photo for photo in photos if not Path(photo).is_file()]:
             raise ValueError(f"There is no file {missing[0]}.")
-        images = ((Path(photo).stem, read_photo(photo)) for photo in photos)
+        images = ((Path(photo).stem, read_image(photo)) for photo in photos)
     folder.mkdir()
     entries = []
     for number, (name, image) in enumerate(images, 1):

@@ -15,7 +15,7 @@ from eseg_keras.demo_page.examples import write_examples
 from eseg_keras.export.onnx.exporter import export_onnx
 from eseg_keras.export.preparation import SMALLEST_SIDE
 from eseg_keras.export.verification import Verification
-from eseg_keras.export.writing import temporary_output
+from eseg_keras.files import atomic_directory
 from eseg_keras.optional import require
 from eseg_keras.street_scenes import calibration_scenes, scene_images
 from eseg_keras.visualization import default_palette
@@ -89,10 +89,10 @@ def write_demo_page(
     # Its licences come with the Python package of the same project.
     notices = importlib.resources.files(require("onnxruntime", "export"))
     files = read_runtime(runtime)
-    with temporary_output(output) as page:
+    with atomic_directory(output, overwrite) as page:
         static = importlib.resources.files("eseg_keras.demo_page") / "static"
         with importlib.resources.as_file(static) as source:
-            shutil.copytree(source, page)
+            shutil.copytree(source, page, dirs_exist_ok=True)
         entries = write_examples(page / "examples", examples)
         folder = page / "onnxruntime"
         folder.mkdir()
@@ -114,9 +114,6 @@ def write_demo_page(
         description = _description(model, title, long_side, entries, num_bytes)
         content = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
         (page / "model" / "model.json").write_text(content, "utf-8")
-        if output.exists():
-            shutil.rmtree(output)
-        page.rename(output)
     return verification
 
 

@@ -55,7 +55,7 @@ def count_pixels(
         raise ValueError(
             f"{name}: the mask holds labels that are neither one of the {num_classes} classes (0 "
             f"to {num_classes - 1}) nor ignored ({ignore_label}): {shown}. Map them with the "
-            "data's label_map, such as label_map=11:255 to ignore label 11."
+            "data's class_map, such as class_map=11:255 to ignore label 11."
         )
     labelled = table[:num_classes]
     unpredicted = labelled[:, num_classes:].sum(axis=1, keepdims=True)

@@ -1,7 +1,6 @@
 """An evaluation as a page to read in a browser."""
 
 import io
-import os
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 from eseg_keras.evaluation.report_page import cell, image, page, table
 from eseg_keras.evaluation.scores import Evaluation
 from eseg_keras.evaluation.worst_images import WorstImage, WorstImages
+from eseg_keras.files import write_text
 from eseg_keras.version import __version__
 from eseg_keras.visualization import default_palette, overlay, plot_confusion_matrix
 
@@ -70,12 +70,8 @@ def write_report(
         _worst(evaluation, worst.images(), palette),
         f"<footer>Written by eseg-keras {escape(__version__)}.</footer>",
     ]
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "index.html"
-    temporary = path.with_name(".index.html.tmp")
-    temporary.write_text(page(title, [section for section in sections if section]), "utf-8")
-    os.replace(temporary, path)
+    path = Path(directory) / "index.html"
+    write_text(path, page(title, [section for section in sections if section]))
     return path
 
 

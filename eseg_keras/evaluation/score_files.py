@@ -1,14 +1,10 @@
 """Scores as JSON and as tables."""
 
-import csv
 import dataclasses
-import io
-import json
-import os
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from eseg_keras.evaluation.scores import Evaluation, ImageScores
+from eseg_keras.files import write_csv, write_json
 
 
 def check_suffix(path: str | Path) -> None:
@@ -40,7 +36,7 @@ def write_scores(evaluation: Evaluation, path: str | Path) -> None:
     path = Path(path)
     check_suffix(path)
     if path.suffix.lower() == ".json":
-        _write(path, json.dumps(evaluation.as_dict(), indent=2) + "\n")
+        write_json(path, evaluation.as_dict())
         return
     matrix = evaluation.confusion_matrix
     columns = (
@@ -51,7 +47,7 @@ def write_scores(evaluation: Evaluation, path: str | Path) -> None:
         matrix.sum(axis=0)[:-1].tolist(),
     )
     names = ("class", "iou", "accuracy", "labelled_pixels", "predicted_pixels")
-    _write_csv(path, names, zip(*columns, strict=True))
+    write_csv(path, names, zip(*columns, strict=True))
 
 
 def write_score_files(evaluation: Evaluation, directory: str | Path) -> None:
@@ -81,29 +77,13 @@ def write_score_files(evaluation: Evaluation, directory: str | Path) -> None:
     write_scores(evaluation, directory / "classes.csv")
     names = evaluation.class_names
     rows = zip(names, evaluation.confusion_matrix.tolist(), strict=True)
-    _write_csv(
+    write_csv(
         directory / "confusion_matrix.csv",
         ("label", *names, "no class"),
         ((name, *counts) for name, counts in rows),
     )
-    _write_csv(
+    write_csv(
         directory / "images.csv",
         [field.name for field in dataclasses.fields(ImageScores)],
         map(dataclasses.astuple, evaluation.images),
     )
-
-
-def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(rows)
-    _write(path, text.getvalue())
-
-
-def _write(path, text):
-    # A temporary name first: a reader never sees half a file.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, "utf-8")
-    os.replace(temporary, path)

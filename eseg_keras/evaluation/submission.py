@@ -1,7 +1,7 @@
 """Predictions in the form that the servers of Cityscapes and ADE20K score."""
 
+import contextlib
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from eseg_keras.data.datasets import ade20k, cityscapes
+from eseg_keras.files import atomic_directory, check_is_new
 
 Benchmark = Literal["cityscapes", "ade20k"]
 
@@ -70,7 +71,8 @@ class Submission:
         names: Names or files of all images that will be added.
 
     Raises:
-        ValueError: If the folder holds anything, or the names do not fit the benchmark.
+        FileExistsError: If the folder holds anything.
+        ValueError: If the names do not fit the benchmark.
 
     Example:
 
@@ -92,13 +94,9 @@ class Submission:
 
     def __init__(self, directory: str | Path, benchmark: Benchmark, names: Iterable[str]):
         self.directory = Path(directory)
-        if self.directory.is_file() or (self.directory.is_dir() and any(self.directory.iterdir())):
-            raise ValueError(
-                f"{self.directory} is there already: choose another folder for the submission, or "
-                "remove that one."
-            )
+        check_is_new(self.directory)
         self._benchmark = benchmark
-        self._temporary = self.directory.with_name(f".{self.directory.name}.tmp")
+        self._stack = contextlib.ExitStack()
         self._file_labels = np.zeros(256, np.uint8)
         labels = _FILE_LABELS[benchmark]
         self._file_labels[: len(labels)] = labels
@@ -113,18 +111,11 @@ class Submission:
             images[file_name] = name
 
     def __enter__(self):
-        # What a run that was killed has left.
-        shutil.rmtree(self._temporary, ignore_errors=True)
-        self._temporary.mkdir(parents=True)
+        self._temporary = self._stack.enter_context(atomic_directory(self.directory))
         return self
 
     def __exit__(self, kind, error, traceback):
-        if kind is None:
-            if self.directory.exists():
-                self.directory.rmdir()
-            self._temporary.replace(self.directory)
-        else:
-            shutil.rmtree(self._temporary)
+        return self._stack.__exit__(kind, error, traceback)
 
     def add(self, name: str, label_map: np.ndarray) -> None:
         """Write the label map of an image.

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eseg_keras.data.image_files import IMAGE_SUFFIXES, no_images, read_photo
+from eseg_keras.data.images.image_reader import read_image
+from eseg_keras.data.images.walker import find_images
 from eseg_keras.export.preparation import SMALLEST_SIDE
 
 # Ranges settle within tens of images: more cost time and change little.
@@ -30,13 +31,13 @@ def read_calibration_images(folder: str | os.PathLike) -> list[np.ndarray]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    photos = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not photos:
-        raise ValueError(f"{folder}: {no_images(files)}.")
-    if len(photos) > MOST_IMAGES:
-        photos = [photos[i * len(photos) // MOST_IMAGES] for i in range(MOST_IMAGES)]
-    return [read_photo(path) for path in photos]
+    try:
+        images = find_images(folder)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}.") from error
+    if len(images) > MOST_IMAGES:
+        images = [images[i * len(images) // MOST_IMAGES] for i in range(MOST_IMAGES)]
+    return [read_image(path) for path in images]
 
 
 def split_calibration_images(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from eseg_keras.files import write_json
 from eseg_keras.version import __version__
 
 # Fewer clear labels than this share of the pixels say nothing about the rest.
@@ -130,9 +130,7 @@ class Verification:
         """
         output = Path(output)
         path = output.with_name(f"{output.name}.verification.json")
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(json.dumps(self.as_dict(), indent=2) + "\n", "utf-8")
-        temporary.replace(path)
+        write_json(path, self.as_dict())
         return path
 
     def _problem(self):

@@ -1,6 +1,5 @@
 """From images to label maps."""
 
-from eseg_keras.inference.images import image_array as image_array
 from eseg_keras.inference.prediction import Prediction as Prediction
 from eseg_keras.inference.prediction_job import PredictedFiles as PredictedFiles
 from eseg_keras.inference.prediction_job import predict_files as predict_files

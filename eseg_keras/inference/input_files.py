@@ -1,13 +1,11 @@
 """The pictures and videos that a prediction goes through, and the names of their outputs."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eseg_keras.data.image_files import no_images
-from eseg_keras.inference.images import INPUT_SUFFIXES, files_in
+from eseg_keras.inference.images import find_inputs
 from eseg_keras.inference.videos import VIDEO_SUFFIXES
 
 
@@ -35,7 +33,10 @@ class InputFile:
 
 
 def find_files(
-    inputs: Iterable[str | Path], recursive: bool = False, leave_out: str | Path | None = None
+    inputs: Iterable[str | Path],
+    recursive: bool = False,
+    leave_out: str | Path | None = None,
+    log_skipped: bool = True,
 ) -> list[InputFile]:
     """List the pictures and videos among files and folders.
 
@@ -44,6 +45,7 @@ def find_files(
         recursive: Whether folders below are searched as well. Their names become part of the
             outputs'. Defaults to `False`.
         leave_out: Folder that is not searched: that of the outputs.
+        log_skipped: Whether the log counts other files of the folders. Defaults to `True`.
 
     Returns:
         The files in the order given; those of a folder are sorted.
@@ -55,7 +57,7 @@ def find_files(
     files = []
     for given in map(Path, inputs):
         if given.is_dir():
-            found = _files_below(given, leave_out) if recursive else files_in(given)
+            found = find_inputs(given, recursive, exclude=leave_out, log_skipped=log_skipped)
             files += [_input_file(path, path.relative_to(given)) for path in found]
         elif given.is_file():
             files.append(_input_file(given, Path(given.name)))
@@ -75,20 +77,3 @@ def find_files(
 def _input_file(path, name):
     state = path.stat()
     return InputFile(path, name.with_suffix("").as_posix(), state.st_size, state.st_mtime_ns)
-
-
-def _files_below(folder, leave_out):
-    avoided = None if leave_out is None else Path(leave_out).resolve()
-    found, others = [], []
-    for parent, folders, names in os.walk(folder):
-        # What is taken out of the list is not searched.
-        folders[:] = [
-            name
-            for name in folders
-            if name[0] != "." and (Path(parent) / name).resolve() != avoided
-        ]
-        for path in (Path(parent) / name for name in names if name[0] != "."):
-            (found if path.suffix.lower() in INPUT_SUFFIXES else others).append(path)
-    if not found:
-        raise ValueError(f"{folder}: {no_images(others, 'image or video', INPUT_SUFFIXES)}.")
-    return sorted(found)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from eseg_keras.files import atomic_file
 from eseg_keras.inference.prediction import Prediction
 
 # Four times as quick as the default for pictures that are a fifth larger (photos of 1024x2048).
@@ -14,7 +15,7 @@ _QUICK = 1
 def write_outputs(
     prediction: Prediction, paths: dict[str, Path], alpha: float = 0.5, legend: bool = True
 ) -> None:
-    """Write the outputs of a picture, each under a temporary name first.
+    """Write the outputs of an image, each file atomically.
 
     Args:
         prediction: What is known of the picture.
@@ -26,17 +27,19 @@ def write_outputs(
         legend: Whether the overlay names the classes found. Defaults to `True`.
     """
     for kind, path in paths.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        if kind == "probabilities":
-            with temporary.open("wb") as file:
-                np.savez_compressed(file, probabilities=prediction.probabilities.astype("float16"))
-        elif kind == "labels":
-            prediction.label_image().save(temporary, "PNG")
-        elif kind == "overlays":
-            picture = prediction.overlay(alpha, legend)
-            picture.save(temporary, "PNG", compress_level=_QUICK)
-        else:
-            grey = np.rint(getattr(prediction, kind).clip(0, 1) * 255).astype("uint8")
-            Image.fromarray(grey).save(temporary, "PNG", compress_level=_QUICK)
-        temporary.replace(path)
+        with atomic_file(path) as temporary:
+            _write(prediction, kind, temporary, alpha, legend)
+
+
+def _write(prediction, kind, path, alpha, legend):
+    if kind == "probabilities":
+        with path.open("wb") as file:
+            np.savez_compressed(file, probabilities=prediction.probabilities.astype("float16"))
+    elif kind == "labels":
+        prediction.label_image().save(path, "PNG")
+    elif kind == "overlays":
+        picture = prediction.overlay(alpha, legend)
+        picture.save(path, "PNG", compress_level=_QUICK)
+    else:
+        grey = np.rint(getattr(prediction, kind).clip(0, 1) * 255).astype("uint8")
+        Image.fromarray(grey).save(path, "PNG", compress_level=_QUICK)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import keras
 
+from eseg_keras.files import read_json, write_json, write_text
 from eseg_keras.inference.input_files import InputFile
 from eseg_keras.inference.predictor import Predictor
 from eseg_keras.version import __version__
 
+_ENTRY = ("name", "video", "path", "size", "modified")
 _REMEDY = "Choose another --output, or pass --overwrite to replace what is there"
 
 
@@ -100,12 +102,11 @@ class OutputFolder:
         # The log first: what an earlier process did is never taken for done with these settings.
         # Writing it anew also drops a line torn by a kill, which would spoil the next one.
         log = "".join(json.dumps(entry) + "\n" for entry in self._finished.values())
-        replace_file(self._log, log.encode())
+        write_text(self._log, log)
         if not self._claimed:
             versions = {"eseg-keras": __version__, "keras": keras.__version__}
             versions["backend"] = keras.backend.backend()
-            content = json.dumps({**self.settings, "versions": versions}, indent=2) + "\n"
-            replace_file(self.path / "predictions.json", content.encode())
+            write_json(self.path / "predictions.json", {**self.settings, "versions": versions})
 
     def finish(self, file: InputFile) -> None:
         """Note that all outputs of a file are there."""
@@ -117,11 +118,8 @@ class OutputFolder:
         path = self.path / "predictions.json"
         if not path.is_file():
             return False
-        try:
-            there = json.loads(path.read_text("utf-8"))
-            options, model = there["options"], there["model"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{path} is damaged. {_REMEDY}.") from error
+        there = read_json(path, f"{_REMEDY}.", {"options": dict, "model": dict})
+        options, model = there["options"], there["model"]
         if model != self.settings["model"]:
             raise ValueError(f"{self.path} holds predictions of another model. {_REMEDY}.")
         changed = [
@@ -138,12 +136,13 @@ class OutputFolder:
 
     def _read_log(self):
         finished = {}
-        lines = self._log.read_text("utf-8").splitlines() if self._log.is_file() else []
+        lines = self._log.read_bytes().splitlines() if self._log.is_file() else []
         for line in lines:
             try:
                 entry = json.loads(line)
+                entry = {name: entry[name] for name in _ENTRY}
                 finished[entry["video"], entry["name"]] = entry
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 continue  # Torn by a kill: that file is predicted again.
         return finished
 
@@ -167,14 +166,6 @@ class OutputFolder:
         there = [path for path in self.outputs(file).values() if path.exists()]
         if there and not self._claimed:
             raise ValueError(f"{there[0]} exists and is no earlier prediction. {_REMEDY}.")
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it: a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def _entry(file):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.inference.predictor import Predictor
 from eseg_keras.inference.video_writer import VideoWriter
 from eseg_keras.inference.videos import VideoInfo, timed_frames

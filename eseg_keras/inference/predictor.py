@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from eseg_keras.data.geometry import Size
-from eseg_keras.data.image_files import MAX_PIXELS
+from eseg_keras.data.images.image_reader import MAX_PIXELS
 from eseg_keras.inference.image_maps import SMALLEST_SIDE, ImageMaps
 from eseg_keras.inference.images import named_images
 from eseg_keras.inference.network import Network

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eseg_keras.files import atomic_file, write_text
 from eseg_keras.inference.videos import VideoInfo
 from eseg_keras.optional import require
 
@@ -77,9 +78,8 @@ class VideoWriter:
         """Join the parts to the file, and remove them."""
         if self._container is not None:
             self._finish_part()
-        joined = self._folder / "joined.mp4"
-        self._join(joined)
-        joined.replace(self._path)
+        with atomic_file(self._path) as joined:
+            self._join(joined)
         shutil.rmtree(self._folder)
 
     def discard(self) -> None:
@@ -98,9 +98,7 @@ class VideoWriter:
         if not self._is_of_this_video():
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(parents=True)
-            temporary = self._folder / "made_of.tmp"
-            temporary.write_text(self._made_of, "utf-8")
-            temporary.replace(self._folder / "made_of.json")
+            write_text(self._folder / "made_of.json", self._made_of)
 
     def _parts(self):
         return sorted(self._folder.glob("*.nut"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.optional import require
 
 VIDEO_SUFFIXES = frozenset(

@@ -28,7 +28,7 @@ def write_timed_file(
     Raises:
         ValueError: If the file does not compute what the network computes.
     """
-    from eseg_keras.export.writing import quiet
+    from eseg_keras.export.quiet import quiet
 
     convert = {"saved_model": _saved_model, "tflite": _tflite, "onnx": _onnx}
     kind = format_.removesuffix("_int8")

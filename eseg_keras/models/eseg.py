@@ -183,7 +183,7 @@ class ESeg(TrainingModel):
             loss: `"auto"` is `eseg_keras.losses.CrossEntropy` with the model's ignore label.
             metrics: `"auto"` is mean IoU and pixel accuracy.
             **kwargs: The other arguments of `TrainingModel.compile`, such as `weight_decay`,
-                `ema_decay` and `clip_norm`, and of `keras.Model.compile`.
+                `ema_decay` and `global_clipnorm`, and of `keras.Model.compile`.
 
         Example:
 

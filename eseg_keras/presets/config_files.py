@@ -7,7 +7,7 @@ types: no path, no serialised object.
 import pathlib
 
 from eseg_keras.encoders.builder import encoder_names
-from eseg_keras.presets.files import CONFIG_FILE, PREPROCESSOR_FILE, PresetError, read_json
+from eseg_keras.presets.files import CONFIG_FILE, PREPROCESSOR_FILE, PresetError, read_preset_json
 
 
 def _is_whole(value, low=0):
@@ -76,7 +76,7 @@ def read_constructor_arguments(directory: pathlib.Path) -> dict:
         PresetError: If a file holds anything but the fields of a preset, each of its type.
     """
     path = directory / CONFIG_FILE
-    content = read_json(path)
+    content = read_preset_json(path)
     config = content.get("config")
     if content.get("class_name") != "ESeg" or not isinstance(config, dict):
         raise PresetError(
@@ -85,7 +85,7 @@ def read_constructor_arguments(directory: pathlib.Path) -> dict:
         )
     _check_fields(path, config, _CONFIG_FIELDS, required=("encoder", "num_classes"))
     path = directory / PREPROCESSOR_FILE
-    preprocessor = read_json(path)
+    preprocessor = read_preset_json(path)
     _check_fields(path, preprocessor, _PREPROCESSOR_FIELDS)
     labels = {key: preprocessor[key] for key in _CONSTRUCTOR_LABELS if key in preprocessor}
     return {"name": directory.resolve().name, **config, **labels}

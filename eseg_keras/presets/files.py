@@ -1,11 +1,9 @@
-"""The files of a preset directory, read with checks and written whole or not at all."""
+"""The files of a preset directory, read with checks."""
 
 import hashlib
-import json
-import os
 import pathlib
-import shutil
-import tempfile
+
+from eseg_keras.files import DamagedFileError, read_json
 
 CONFIG_FILE = "config.json"
 METADATA_FILE = "metadata.json"
@@ -13,12 +11,12 @@ PREPROCESSOR_FILE = "preprocessor.json"
 WEIGHTS_FILE = "weights.h5"
 
 
-class PresetError(ValueError):
+class PresetError(DamagedFileError):
     """A preset directory cannot be used; the message names the file and the remedy."""
 
 
-def read_json(path: pathlib.Path) -> dict:
-    """Read one JSON object.
+def read_preset_json(path: pathlib.Path) -> dict:
+    """Read one JSON file of a preset directory.
 
     Args:
         path: The file.
@@ -37,17 +35,9 @@ def read_json(path: pathlib.Path) -> dict:
             f"{PREPROCESSOR_FILE} and {WEIGHTS_FILE}."
         )
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise PresetError(
-            f"{path} is damaged: it holds no JSON ({error}). Copy or download the preset again."
-        ) from error
-    if not isinstance(content, dict):
-        raise PresetError(
-            f"{path} is damaged: expected a JSON object, found a {type(content).__name__}. "
-            "Copy or download the preset again."
-        )
-    return content
+        return read_json(path, "Copy or download the preset again.")
+    except DamagedFileError as error:
+        raise PresetError(str(error)) from error
 
 
 def fingerprint(path: pathlib.Path) -> dict:
@@ -92,55 +82,3 @@ def checked_weights(directory: pathlib.Path, metadata: dict) -> pathlib.Path:
             f"{path} is damaged: expected SHA-256 {expected['sha256']}, found {found}. {remedy}"
         )
     return path
-
-
-class NewDirectory:
-    """Write the files of a directory under a temporary name and move them when all are there.
-
-    Args:
-        directory: The directory to make; it must not exist, or be empty.
-
-    Raises:
-        FileExistsError: If the directory holds anything.
-    """
-
-    def __init__(self, directory: str | os.PathLike):
-        self.directory = pathlib.Path(directory).resolve()
-        self.is_there = self.directory.exists()
-        if self.is_there and (not self.directory.is_dir() or any(self.directory.iterdir())):
-            raise FileExistsError(
-                f"{self.directory} exists and is not empty. Choose another directory or remove it."
-            )
-
-    def __enter__(self) -> pathlib.Path:
-        # A directory that is there may be the working directory or a mount point: it stays, and
-        # the files are moved into it.
-        parent = self.directory if self.is_there else self.directory.parent
-        parent.mkdir(parents=True, exist_ok=True)
-        self.temporary = pathlib.Path(
-            tempfile.mkdtemp(prefix=f".{self.directory.name}.", dir=parent)
-        )
-        return self.temporary
-
-    def __exit__(self, kind, error, traceback):
-        try:
-            if kind is None and self.is_there:
-                self._move_files()
-            elif kind is None:
-                # A temporary directory is private; the finished one has the usual permissions.
-                umask = os.umask(0)
-                os.umask(umask)
-                self.temporary.chmod(0o777 & ~umask)
-                self.temporary.replace(self.directory)
-        finally:
-            shutil.rmtree(self.temporary, ignore_errors=True)
-
-    def _move_files(self):
-        moved = []
-        try:
-            for path in sorted(self.temporary.iterdir()):
-                moved.append(path.replace(self.directory / path.name))
-        except OSError:
-            for path in moved:
-                path.unlink()
-            raise

@@ -17,7 +17,7 @@ from eseg_keras.presets.files import (
     WEIGHTS_FILE,
     PresetError,
     checked_weights,
-    read_json,
+    read_preset_json,
 )
 from eseg_keras.presets.weights_file import WeightsMismatchError, read_weights
 
@@ -181,7 +181,7 @@ def _build(cls, directory, config, overrides):
 
 
 def _load_weights(model, directory: pathlib.Path):
-    metadata = read_json(directory / METADATA_FILE)
+    metadata = read_preset_json(directory / METADATA_FILE)
     path = checked_weights(directory, metadata)
     expected = metadata.get("parameter_count")
     remedy = "Copy or download the preset again, or build without it: load_weights=False."

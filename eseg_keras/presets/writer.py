@@ -1,18 +1,16 @@
 """Writing a model as a preset directory."""
 
 import datetime
-import json
 import os
-import pathlib
 
 import keras
 
+from eseg_keras.files import atomic_directory, write_json
 from eseg_keras.presets.files import (
     CONFIG_FILE,
     METADATA_FILE,
     PREPROCESSOR_FILE,
     WEIGHTS_FILE,
-    NewDirectory,
     fingerprint,
 )
 from eseg_keras.presets.weights_file import write_weights
@@ -53,7 +51,7 @@ def save_to_preset(model, directory: str | os.PathLike, weights_dtype: str = "fl
         "color_space": "RGB" if model.image_shape[-1] == 3 else None,
         **{key: config.pop(key) for key in _LABELS},
     }
-    with NewDirectory(directory) as temporary:
+    with atomic_directory(directory) as temporary:
         weights = temporary / WEIGHTS_FILE
         write_weights(model, weights, weights_dtype)
         metadata = {
@@ -64,10 +62,6 @@ def save_to_preset(model, directory: str | os.PathLike, weights_dtype: str = "fl
             "weights": fingerprint(weights),
         }
         class_config = {"class_name": "ESeg", "registered_name": "eseg_keras>ESeg"}
-        _write_json(temporary / CONFIG_FILE, {**class_config, "config": config})
-        _write_json(temporary / METADATA_FILE, metadata)
-        _write_json(temporary / PREPROCESSOR_FILE, preprocessor)
-
-
-def _write_json(path: pathlib.Path, content: dict):
-    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        write_json(temporary / CONFIG_FILE, {**class_config, "config": config})
+        write_json(temporary / METADATA_FILE, metadata)
+        write_json(temporary / PREPROCESSOR_FILE, preprocessor)

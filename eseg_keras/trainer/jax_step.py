@@ -44,7 +44,7 @@ def step_by_parts(model, state, data):
     import jax.numpy as jnp
 
     trainable, other, optimizer, metrics = state
-    parts = jax.tree.map(lambda x: _split(x, model.micro_batches), data)
+    parts = jax.tree.map(lambda x: _split(x, model.gradient_accumulation_steps), data)
 
     def loss_of_part(trainable, other, part):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(part)
@@ -94,8 +94,9 @@ def _split(array, parts):
     """[B, ...] to [parts, B / parts, ...]; every part holds images of every device."""
     if array.shape[0] % parts:
         raise ValueError(
-            f"A batch must divide into micro_batches={parts} equal parts on JAX. Received: a batch "
-            f"of {array.shape[0]}. Drop the remainder of the data, or change the batch size."
+            f"A batch must divide into gradient_accumulation_steps={parts} equal "
+            f"parts on JAX. Received: a batch of {array.shape[0]}. Drop the remainder of the data, "
+            "or change the batch size."
         )
     whole = array.reshape(array.shape[0] // parts, parts, *array.shape[1:])
     return keras.ops.swapaxes(whole, 0, 1)

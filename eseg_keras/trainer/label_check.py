@@ -81,7 +81,7 @@ def check_labels(metrics: Iterable[keras.metrics.Metric], phase: str = "training
             raise ValueError(
                 f"The masks of {phase} hold labels that are neither one of the "
                 f"{metric.num_classes} classes (0 to {metric.num_classes - 1}) nor ignored "
-                f"({metric.ignore_label}): {values}{rest}. Map them with the data's `label_map`, "
+                f"({metric.ignore_label}): {values}{rest}. Map them with the data's `class_map`, "
                 "or, if one of them stands for unlabelled pixels, pass it as `ignore_label`."
             )
         if pixels := metric.invalid_predictions():

@@ -22,7 +22,7 @@ def train_step(model, data):
     images, *_ = keras.utils.unpack_x_y_sample_weight(data)
     loss, gradients = _batch_gradients(model, data, variables)
     model._loss_tracker.update_state(loss * num_replicas(), sample_weight=tf.shape(images)[0])
-    if num_replicas() > 1 and (model.clip_norm is not None or _scales_loss(model.optimizer)):
+    if num_replicas() > 1 and (model.global_clipnorm is not None or _scales_loss(model.optimizer)):
         # What looks at the gradients before the optimizer adds them up must see all of them. Their
         # mean on every replica adds up to their sum.
         context = tf.distribute.get_replica_context()
@@ -46,13 +46,15 @@ def _scales_loss(optimizer):
 
 def _batch_gradients(model, data, variables):
     """Loss and gradients of a batch, part by part if it has several."""
-    if model.micro_batches == 1:
+    if model.gradient_accumulation_steps == 1:
         return _gradients(model, data, variables)[:2]
     total, gradients, count = 0.0, [], 0.0
-    for part in range(model.micro_batches):
+    for part in range(model.gradient_accumulation_steps):
         # Without an order TensorFlow may hold the activations of several parts at once.
         with tf.control_dependencies(gradients):
-            piece = tf.nest.map_structure(lambda x, i=part: x[i :: model.micro_batches], data)
+            piece = tf.nest.map_structure(
+                lambda x, i=part: x[i :: model.gradient_accumulation_steps], data
+            )
             loss, new, part_count = _gradients(model, piece, variables)
             # A part counts for its labelled pixels. Where no part has any, this is the plain mean.
             part_count = tf.maximum(part_count, 1e-6)

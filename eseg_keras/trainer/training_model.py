@@ -8,6 +8,7 @@ from keras import ops
 from eseg_keras.losses.mask_loss import MaskLoss
 from eseg_keras.replicas import num_replicas
 from eseg_keras.trainer.label_check import LabelCheck
+from eseg_keras.trainer.step_options import check_step_options
 from eseg_keras.trainer.weight_average import WeightAverage
 
 
@@ -26,8 +27,8 @@ class TrainingModel(keras.Model):
     _average = None
     weight_decay = 0.0
     ema_decay = None
-    clip_norm = None
-    micro_batches = 1
+    global_clipnorm = None
+    gradient_accumulation_steps = 1
 
     def compile(
         self,
@@ -35,8 +36,8 @@ class TrainingModel(keras.Model):
         *args,
         weight_decay: float = 0.0,
         ema_decay: float | None = None,
-        clip_norm: float | None = None,
-        micro_batches: int = 1,
+        global_clipnorm: float | None = None,
+        gradient_accumulation_steps: int = 1,
         **kwargs,
     ):
         """Configure training.
@@ -44,47 +45,46 @@ class TrainingModel(keras.Model):
         Args:
             optimizer: As in `keras.Model.compile`.
             *args: The other arguments of `keras.Model.compile`.
-            weight_decay: Adds weight_decay / 2 times the sum of the squares of all trained kernels
-                to the loss. This decay is coupled: momentum and gradient clipping see it. It is not
-                the decay of `keras.optimizers.SGD(weight_decay=...)`, which is about ten times
-                weaker at momentum 0.9. Defaults to 0.
+            weight_decay: Coupled (L2) weight decay: adds weight_decay / 2 times the sum of the
+                squares of all trained kernels to the loss, so that momentum and gradient clipping
+                see it. It is not the decay of `keras.optimizers.SGD(weight_decay=...)`, which is
+                about ten times weaker at momentum 0.9. Defaults to 0.
             ema_decay: Decay of the average of weights and batch normalisation statistics, see
                 `WeightAverage`; `None` keeps none. Defaults to `None`.
-            clip_norm: Largest norm of the whole gradient, of the global batch. Defaults to `None`.
-            micro_batches: Into how many parts a batch is split, to fit the memory of a device. The
-                gradient is that of the whole batch; batch normalisation sees the parts. Every
-                replica's part of a batch must hold that many images. Defaults to 1.
+            global_clipnorm: Largest norm of the whole gradient, of the global batch. Defaults to
+                `None`.
+            gradient_accumulation_steps: Number of parts that a batch is split into, to fit the
+                memory of a device. The gradient is that of the whole batch; batch normalisation
+                sees the parts. Every replica's part of a batch must hold that many images.
+                Defaults to 1.
             **kwargs: The other arguments of `keras.Model.compile`.
 
         Raises:
             ValueError: If a number is out of range, or the backend does not support it.
         """
-        if weight_decay < 0:
-            raise ValueError(f"`weight_decay` must not be negative. Received: {weight_decay}")
-        if ema_decay is not None and not 0 <= ema_decay < 1:
-            raise ValueError(f"`ema_decay` must be from 0 to below 1. Received: {ema_decay}")
-        if clip_norm is not None and clip_norm <= 0:
-            raise ValueError(f"`clip_norm` must be positive or None. Received: {clip_norm}")
-        if micro_batches != int(micro_batches) or micro_batches < 1:
+        check_step_options(
+            weight_decay=weight_decay,
+            ema_decay=ema_decay,
+            global_clipnorm=global_clipnorm,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+        )
+        if gradient_accumulation_steps > 1 and keras.backend.backend() == "torch":
             raise ValueError(
-                f"`micro_batches` must be a whole number, at least 1. Received: {micro_batches}"
-            )
-        if micro_batches > 1 and keras.backend.backend() == "torch":
-            raise ValueError(
-                "`micro_batches` works on TensorFlow and JAX. Received: "
-                f"micro_batches={micro_batches} on PyTorch. Lower the batch size instead."
+                "`gradient_accumulation_steps` works on TensorFlow and JAX. Received: "
+                f"gradient_accumulation_steps={gradient_accumulation_steps} on PyTorch. "
+                "Lower the batch size instead."
             )
         optimizer = keras.optimizers.get(optimizer)
         # An optimizer that scales the loss leaves clipping to the one inside.
         inner = getattr(optimizer, "inner_optimizer", optimizer)
-        if clip_norm is not None or self.clip_norm is not None:
+        if global_clipnorm is not None or self.global_clipnorm is not None:
             # Ours, of a `compile` before or of a file.
             inner.global_clipnorm = None
         _check_clipping(inner)
-        if clip_norm is not None:
+        if global_clipnorm is not None:
             # On several replicas Keras clips before it adds their gradients up. The step averages
             # them first (see `tensorflow_step`), and the sum of the averages is then clipped.
-            inner.global_clipnorm = clip_norm / num_replicas()
+            inner.global_clipnorm = global_clipnorm / num_replicas()
         if ema_decay is not None and getattr(optimizer, "built", False):
             raise ValueError(
                 "Averages are variables of the optimizer, and this one has been trained with: pass "
@@ -93,8 +93,8 @@ class TrainingModel(keras.Model):
         super().compile(optimizer, *args, **kwargs)
         self.weight_decay = weight_decay
         self.ema_decay = ema_decay
-        self.clip_norm = clip_norm
-        self.micro_batches = int(micro_batches)
+        self.global_clipnorm = global_clipnorm
+        self.gradient_accumulation_steps = int(gradient_accumulation_steps)
         self._has_metric_variables = False
         self._average = None
         if ema_decay is not None:
@@ -106,7 +106,7 @@ class TrainingModel(keras.Model):
         config = super().get_compile_config()
         if not config:
             return config
-        ours = ("weight_decay", "ema_decay", "clip_norm", "micro_batches")
+        ours = ("weight_decay", "ema_decay", "global_clipnorm", "gradient_accumulation_steps")
         return {**config, **{name: getattr(self, name) for name in ours}}
 
     def compile_from_config(self, config: dict):
@@ -150,7 +150,7 @@ class TrainingModel(keras.Model):
             """Train on one batch."""
             from eseg_keras.trainer.jax_step import moved_averages, step_by_parts
 
-            if self.micro_batches > 1:
+            if self.gradient_accumulation_steps > 1:
                 logs, new_state = step_by_parts(self, state, data)
             else:
                 logs, new_state = super().train_step(state, data)
@@ -266,7 +266,7 @@ def _check_clipping(optimizer):
     if num_replicas() > 1 and any(values.values()):
         raise ValueError(
             "On several replicas Keras' optimizers clip each replica's part of the gradient: use "
-            f"compile(clip_norm=...) instead. Received: an optimizer with {values}"
+            f"compile(global_clipnorm=...) instead. Received: an optimizer with {values}"
         )
 
 

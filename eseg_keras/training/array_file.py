@@ -1,7 +1,5 @@
-"""Arrays by name in one file that is whole or is not there."""
+"""Atomic .npz files."""
 
-import contextlib
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -9,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from eseg_keras.files import atomic_file
+
 
 class ArrayFileError(ValueError):
     """A file that does not hold what was written."""
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays under a temporary name, to the disk itself, then rename the file.
+    """Write arrays atomically.
 
     Args:
         path: The file, `*.npz`.
@@ -24,19 +24,9 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         OSError: If the disk is full or cannot be written; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            # `savez` stores a checksum with each array, which reading compares.
-            np.savez(file, allow_pickle=False, **{_escape(k): v for k, v in arrays.items()})
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        # `savez` stores a checksum with each array, which reading compares.
+        np.savez(file, allow_pickle=False, **{_escape(k): v for k, v in arrays.items()})
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

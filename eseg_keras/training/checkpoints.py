@@ -80,7 +80,7 @@ def save_checkpoint(
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ValueError(
             f"The weights are no longer finite after step {position.step}. The checkpoints before "
-            "it stay. Lower learning_rate, or set warmup_steps or clip_norm."
+            "it stay. Lower learning_rate, or set warmup_steps or global_clipnorm."
         )
     if metrics and position.logs is None and position.batch:
         arrays |= metric_arrays(model)

@@ -29,7 +29,8 @@ class ClassificationExperiment:
         learning_rate: Peak learning rate, decayed to zero by a cosine.
         warmup_steps: Steps of linear warm-up from zero.
         momentum: Momentum of SGD.
-        weight_decay, ema_decay, clip_norm, micro_batches: See `TrainingModel.compile`.
+        weight_decay, ema_decay, global_clipnorm, gradient_accumulation_steps: See
+            `TrainingModel.compile`.
         steps_per_execution: Steps in one call of the compiled function.
 
         val_every: Epochs from one validation to the next.
@@ -71,8 +72,8 @@ class ClassificationExperiment:
     momentum: float = 0.9
     weight_decay: float = 1e-5
     ema_decay: float | None = None
-    clip_norm: float | None = None
-    micro_batches: int = 1
+    global_clipnorm: float | None = None
+    gradient_accumulation_steps: int = 1
     steps_per_execution: int = 1
 
     # The result.
@@ -82,8 +83,10 @@ class ClassificationExperiment:
     seed: int = 0
 
     def __post_init__(self):
+        from eseg_keras.trainer.step_options import check_step_options
+
         for name in (
-            "num_classes", "channels", "batch_size", "epochs", "steps", "micro_batches",
+            "num_classes", "channels", "batch_size", "epochs", "steps",
             "steps_per_execution", "val_every", "checkpoint_steps",
         ):  # fmt: skip
             value = getattr(self, name)
@@ -101,8 +104,10 @@ class ClassificationExperiment:
                 f"learning_rate={self.learning_rate}, warmup_steps={self.warmup_steps}, "
                 f"seed={self.seed}"
             )
-        if self.batch_size % self.micro_batches:
-            raise ValueError(
-                "batch_size must be a multiple of micro_batches. Received: "
-                f"batch_size={self.batch_size}, micro_batches={self.micro_batches}"
-            )
+        check_step_options(
+            weight_decay=self.weight_decay,
+            ema_decay=self.ema_decay,
+            global_clipnorm=self.global_clipnorm,
+            gradient_accumulation_steps=self.gradient_accumulation_steps,
+            batch_size=self.batch_size,
+        )

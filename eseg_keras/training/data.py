@@ -10,7 +10,7 @@ from eseg_keras.data.batches import Batches
 from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
-from eseg_keras.data.image_files import MAX_PIXELS
+from eseg_keras.data.images.image_reader import MAX_PIXELS
 from eseg_keras.street_scenes import render_scene
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
@@ -76,7 +76,7 @@ def open_examples(
         class_names=experiment.class_names,
         num_classes=experiment.num_classes,
         ignore_label=experiment.ignore_label,
-        label_map=experiment.label_map,
+        class_map=experiment.class_map,
         mask_colors=experiment.mask_colors,
         mask_suffix=experiment.mask_suffix,
         reduce_zero_label=experiment.reduce_zero_label,
@@ -135,7 +135,7 @@ def training_batches(
         class_weights=class_weights,
         ignore_label=experiment.ignore_label,
         drop_remainder=not distribution.can_share(
-            len(examples) % experiment.batch_size, experiment.micro_batches
+            len(examples) % experiment.batch_size, experiment.gradient_accumulation_steps
         ),
         # A scene takes longer to draw than to learn from.
         cache=experiment.data == "street_scenes",
@@ -183,7 +183,7 @@ def validation_batches(
     return Batches(
         read,
         -(-count // size) * size,
-        image_size=experiment.val_size,
+        image_size=experiment.eval_size,
         batch_size=size,
         seed=experiment.seed,
         ignore_label=experiment.ignore_label,

@@ -37,15 +37,17 @@ class Distribution:
         """Whether this process writes the files of the run."""
         return self.worker[0] == 0
 
-    def can_share(self, num_images: int, micro_batches: int = 1) -> bool:
+    def can_share(self, num_images: int, gradient_accumulation_steps: int = 1) -> bool:
         """Tell whether a last, smaller batch can be computed.
 
         Args:
             num_images: Images of the batch, over all devices; 0 stands for no such batch.
-            micro_batches: Parts that each device's share is split into.
+            gradient_accumulation_steps: Parts that each device's share is split into.
         """
-        parts = self.num_devices * micro_batches
-        if self._needs_equal_shares or (micro_batches > 1 and keras.backend.backend() == "jax"):
+        parts = self.num_devices * gradient_accumulation_steps
+        if self._needs_equal_shares or (
+            gradient_accumulation_steps > 1 and keras.backend.backend() == "jax"
+        ):
             return num_images % parts == 0
         return num_images == 0 or num_images >= parts
 

@@ -31,7 +31,7 @@ class Experiment:
             data set of `eseg_keras.data.load`.
         train_split, val_split: Splits of the data set; unused for folders and street scenes.
         train_images, train_masks, val_images, val_masks: Folders below the data directory.
-        label_map: From the value in a mask file to the class id.
+        class_map: From the value in a mask file to the class id.
         mask_colors: For masks in colour, the (red, green, blue) of each class in the order of ids,
             or a map from colour to id, in which `ignore_label` is an id too.
         mask_suffix: What a mask's name adds to its photo's, such as `"_labels"`.
@@ -40,7 +40,7 @@ class Experiment:
         train_examples, val_examples: Number of street scenes; unused for the others.
 
         image_size: (height, width) in pixels of the training crops and street scenes.
-        val_size: (height, width) that validation images are scaled to fit into; `None` keeps their
+        eval_size: (height, width) that validation images are scaled to fit into; `None` keeps their
             size. TPUs need it where images differ in size.
         batch_size: Images a step, over all devices.
         epochs: Passes over the training images.
@@ -57,12 +57,13 @@ class Experiment:
         learning_rate: Peak learning rate, decayed to zero by a cosine.
         warmup_steps: Steps of linear warm-up from zero.
         momentum: Momentum of SGD.
-        weight_decay: Adds weight_decay / 2 times the squares of all kernels to the loss, as in the
-            paper's code base (coupled, see `TrainingModel.compile`).
+        weight_decay: Coupled (L2) weight decay: adds weight_decay / 2 times the squares of all
+            kernels to the loss, as in the paper's code base (see `TrainingModel.compile`).
         ema_decay: Decay of the average of weights and batch normalisation statistics that is
             validated and kept; `None` keeps the weights themselves.
-        clip_norm: Largest norm of the gradient, or `None`.
-        micro_batches: Parts of a batch that are computed one after the other, to save memory.
+        global_clipnorm: Largest norm of the gradient, or `None`.
+        gradient_accumulation_steps: Parts of a batch that are computed one after the
+            other, to save memory.
         steps_per_execution: Steps in one call of the compiled function.
 
         val_every: Epochs from one validation to the next; the last epoch is always validated.
@@ -105,7 +106,7 @@ class Experiment:
     train_masks: str = "annotations/train"
     val_images: str = "images/val"
     val_masks: str = "annotations/val"
-    label_map: dict[int, int] | None = None
+    class_map: dict[int, int] | None = None
     mask_colors: dict[tuple[int, int, int], int] | tuple[tuple[int, int, int], ...] | None = None
     mask_suffix: str = ""
     reduce_zero_label: bool = False
@@ -115,7 +116,7 @@ class Experiment:
 
     # The input pipeline.
     image_size: tuple[int, int] = (512, 512)
-    val_size: tuple[int, int] | None = None
+    eval_size: tuple[int, int] | None = None
     batch_size: int = 8
     epochs: int = 10
     steps: int | None = None
@@ -136,8 +137,8 @@ class Experiment:
     momentum: float = 0.9
     weight_decay: float = 0.0
     ema_decay: float | None = None
-    clip_norm: float | None = None
-    micro_batches: int = 1
+    global_clipnorm: float | None = None
+    gradient_accumulation_steps: int = 1
     steps_per_execution: int = 1
 
     # The result.
@@ -147,6 +148,8 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self):
+        from eseg_keras.trainer.step_options import check_step_options
+
         if self.data == "street_scenes":
             from eseg_keras.street_scenes import CLASS_NAMES, IGNORE_LABEL, PALETTE
 
@@ -167,7 +170,7 @@ class Experiment:
             object.__setattr__(self, "num_classes", len(self.class_names))
         for name in (
             "num_classes", "batch_size", "epochs", "steps", "train_examples", "val_examples",
-            "micro_batches", "steps_per_execution", "val_every", "checkpoint_steps",
+            "steps_per_execution", "val_every", "checkpoint_steps",
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -177,7 +180,7 @@ class Experiment:
                 f"num_classes={self.num_classes} but class_names holds {len(self.class_names)} "
                 "names. Give one name a class, or leave num_classes out."
             )
-        for name in ("image_size", "val_size"):
+        for name in ("image_size", "eval_size"):
             size = getattr(self, name)
             if size is not None and min(size) < 32:
                 raise ValueError(f"{name} must be at least 32x32. Received: {size}")
@@ -191,16 +194,17 @@ class Experiment:
                 f"class_weights must hold {self.num_classes} numbers, one a class. "
                 f"Received: {len(weights)}"
             )
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must not be negative. Received: {self.weight_decay}")
+        check_step_options(
+            weight_decay=self.weight_decay,
+            ema_decay=self.ema_decay,
+            global_clipnorm=self.global_clipnorm,
+            gradient_accumulation_steps=self.gradient_accumulation_steps,
+            batch_size=self.batch_size,
+        )
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 f"label_smoothing must be from 0 to below 1. Received: {self.label_smoothing}"
             )
-        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
-            raise ValueError(f"ema_decay must be from 0 to below 1. Received: {self.ema_decay}")
-        if self.clip_norm is not None and self.clip_norm <= 0:
-            raise ValueError(f"clip_norm must be positive, or none. Received: {self.clip_norm}")
         if not 0 < self.ohem_threshold <= 1 or not 0 <= self.ohem_min_kept <= 1:
             raise ValueError(
                 "ohem_threshold must be above 0 and at most 1, ohem_min_kept from 0 to 1. "
@@ -229,17 +233,12 @@ class Experiment:
             )
         if self.photometric_distortion and not self.augment:
             raise ValueError("photometric_distortion needs augment=True. Received: augment=False")
-        if self.batch_size % self.micro_batches:
-            raise ValueError(
-                "batch_size must be a multiple of micro_batches. Received: "
-                f"batch_size={self.batch_size}, micro_batches={self.micro_batches}"
-            )
 
     def _check_reading(self):
         """Refuse what says how masks are read where they are not read from folders."""
         if self.data == "folders":
             return
-        for name in ("label_map", "mask_colors", "mask_suffix", "reduce_zero_label"):
+        for name in ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label"):
             if getattr(self, name):
                 raise ValueError(
                     f"{name} is for data='folders': the masks of {self.data} are known. "

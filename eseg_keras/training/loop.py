@@ -205,7 +205,7 @@ class Loop:
         return (
             f"at step {position.step + last + 1} (epoch {position.epoch + 1}). "
             f"Its images: {', '.join(names)}. {checkpoint}. "
-            "Look at the images, lower learning_rate, or set warmup_steps or clip_norm."
+            "Look at the images, lower learning_rate, or set warmup_steps or global_clipnorm."
         )
 
     @contextlib.contextmanager

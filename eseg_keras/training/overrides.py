@@ -17,7 +17,7 @@ def override(
     """Return a copy of an experiment with some values changed.
 
     Lists are separated by commas, lists of lists by semicolons, and the pairs of a map are joined
-    by colons: `image_size=360,480`, `palette=0,0,0;128,64,128`, `label_map=11:255,12:255`. What may
+    by colons: `image_size=360,480`, `palette=0,0,0;128,64,128`, `class_map=11:255,12:255`. What may
     be missing takes `none`.
 
     Args:

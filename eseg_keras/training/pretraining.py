@@ -1,6 +1,5 @@
 """Pretraining an encoder by classifying images."""
 
-import json
 from pathlib import Path
 
 import keras
@@ -15,6 +14,7 @@ from eseg_keras.training.recipe import learning_rate
 from eseg_keras.training.run_files import (
     check_same_experiment,
     is_finished,
+    read_metrics,
     write_config,
     write_result,
 )
@@ -53,7 +53,7 @@ def pretrain(
     model_dir = Path(model_dir)
     check_same_experiment(model_dir, experiment)
     if is_finished(model_dir):
-        return json.loads((model_dir / "metrics.json").read_text("utf-8"))
+        return read_metrics(model_dir)
     distribution = make_distribution(strategy, experiment.steps_per_execution)
     keras.utils.set_random_seed(experiment.seed)
 
@@ -80,8 +80,8 @@ def pretrain(
             loss=LabelCrossEntropy(label_smoothing=experiment.label_smoothing),
             weight_decay=experiment.weight_decay,
             ema_decay=experiment.ema_decay,
-            clip_norm=experiment.clip_norm,
-            micro_batches=experiment.micro_batches,
+            global_clipnorm=experiment.global_clipnorm,
+            gradient_accumulation_steps=experiment.gradient_accumulation_steps,
             steps_per_execution=experiment.steps_per_execution,
         )
 
@@ -148,7 +148,7 @@ def _batches(
             f"batch_size={size} cannot be divided over {distribution.num_devices} devices. "
             f"Choose a multiple of {distribution.num_devices}."
         )
-    parts = experiment.micro_batches if training else 1
+    parts = experiment.gradient_accumulation_steps if training else 1
     return ClassificationBatches(
         examples,
         experiment.image_size,

@@ -1,10 +1,10 @@
-"""Progress of a run: a bar on a terminal, a line an epoch elsewhere."""
+"""Progress of a run: a bar on a terminal, lines now and then elsewhere, and one line per epoch."""
 
 import time
 
 import keras
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from eseg_keras.progress import Progress
 
 # Seconds from one look at loss and scores to the next: each waits for the device.
 _REFRESH = 0.5
@@ -29,25 +29,14 @@ class TrainingProgress(keras.callbacks.Callback):
         # What a run that begins with a validation has done in this epoch.
         self.done = 0
         self.began = time.monotonic()
-        self.console = Console(stderr=True)
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[scores]}"),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self.task = self.bar.add_task("", total=num_steps, completed=step, scores="")
+        self.shown = Progress("training", num_steps, step)
 
     def __enter__(self) -> "TrainingProgress":
-        self.bar.start()
+        self.shown.__enter__()
         return self
 
     def __exit__(self, *exception) -> None:
-        self.bar.stop()
+        self.shown.__exit__(*exception)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Begin to measure."""
@@ -64,24 +53,23 @@ class TrainingProgress(keras.callbacks.Callback):
         if now - self.looked < _REFRESH and self.step < self.num_steps:
             return
         self.looked = now
-        self.bar.update(
-            self.task,
+        self.shown.update(
+            self.step,
             description=f"epoch {self.epoch + 1}",
-            completed=self.step,
-            scores=f"{self.images_per_second():.1f} images/s  {_scores(logs)}",
+            details=f"{self.images_per_second():.1f} images/s  {_scores(logs)}",
         )
 
     def on_test_begin(self, logs=None):
         """Say why the bar stands still."""
-        self.bar.update(self.task, description="validating")
+        self.shown.update(description="validating")
 
     def images_per_second(self) -> float:
         """Return the speed of training in this epoch."""
         return self.done * self.batch_size / max(time.monotonic() - self.began, 1e-9)
 
     def print_epoch(self, epoch: int, logs: dict[str, float], speed: float) -> None:
-        """Print a line about a finished epoch."""
-        self.console.print(
+        """Print the line of a finished epoch."""
+        self.shown.console.print(
             f"epoch {epoch + 1:>3}  step {self.step}/{self.num_steps}  {speed:.1f} images/s  "
             f"{_scores(logs)}",
             highlight=False,

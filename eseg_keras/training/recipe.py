@@ -100,8 +100,8 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
         metrics=[scores],
         weight_decay=experiment.weight_decay,
         ema_decay=experiment.ema_decay,
-        clip_norm=experiment.clip_norm,
-        micro_batches=experiment.micro_batches,
+        global_clipnorm=experiment.global_clipnorm,
+        gradient_accumulation_steps=experiment.gradient_accumulation_steps,
         steps_per_execution=experiment.steps_per_execution,
     )
     return scores

@@ -1,6 +1,5 @@
 """Training an experiment: one script that reads from top to bottom."""
 
-import json
 from pathlib import Path
 
 import keras
@@ -14,6 +13,7 @@ from eseg_keras.training.recipe import compile_model, initial_model
 from eseg_keras.training.run_files import (
     check_same_experiment,
     is_finished,
+    read_metrics,
     write_config,
     write_result,
 )
@@ -66,7 +66,7 @@ def train(
     model_dir = Path(model_dir)
     check_same_experiment(model_dir, experiment)
     if is_finished(model_dir):
-        return json.loads((model_dir / "metrics.json").read_text("utf-8"))
+        return read_metrics(model_dir)
     distribution = make_distribution(strategy, experiment.steps_per_execution)
     keras.utils.set_random_seed(experiment.seed)
 

@@ -1,24 +1,14 @@
 """What a run keeps in its model directory beside weights: its configuration and its log."""
 
-import csv
 import dataclasses
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from eseg_keras.files import atomic_file, read_csv, read_json, write_csv, write_json
 from eseg_keras.training.experiment import Experiment
 from eseg_keras.training.provenance import provenance
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file under a temporary name, then rename it, so that it is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
-    os.replace(temporary, path)
 
 
 def write_config(model_dir: Path, experiment: Experiment, data_dir: str | Path | None) -> None:
@@ -48,7 +38,7 @@ def read_config(model_dir: str | Path) -> tuple[Experiment, str | None]:
     path = Path(model_dir) / "config.json"
     if not path.is_file():
         raise ValueError(f"{model_dir} holds no run of `eseg train`: {path} is missing.")
-    config = json.loads(path.read_text("utf-8"))
+    config = _read_config_file(path)
     values = {key: _from_json(value) for key, value in config["experiment"].items()}
     known = {field.name for field in dataclasses.fields(Experiment)}
     if unknown := sorted(set(values) - known):
@@ -56,6 +46,12 @@ def read_config(model_dir: str | Path) -> tuple[Experiment, str | None]:
             f"{path} is not of a segmentation run that this version can read: it has {unknown[0]}."
         )
     return Experiment(**values), config["data_dir"]
+
+
+def _read_config_file(path):
+    """Read a `config.json` with its two fields checked."""
+    remedy = "Restore it, or remove the run's directory and train again."
+    return read_json(path, remedy, {"experiment": dict, "data_dir": (str, type(None))})
 
 
 def _values(experiment):
@@ -93,7 +89,7 @@ def check_same_experiment(model_dir: Path, experiment: Experiment) -> None:
     """
     if not (model_dir / "config.json").is_file():
         return
-    config = json.loads((model_dir / "config.json").read_text("utf-8"))
+    config = _read_config_file(model_dir / "config.json")
     there, here = config["experiment"], _values(experiment)
     changed = [
         f"{name} ({there.get(name)} there, {here[name]} here)"
@@ -112,6 +108,12 @@ def is_finished(model_dir: str | Path) -> bool:
     return (Path(model_dir) / "metrics.json").is_file()
 
 
+def read_metrics(model_dir: Path) -> dict[str, object]:
+    """Return the metrics of a finished run."""
+    remedy = "Remove it, and run the same command again."
+    return read_json(model_dir / "metrics.json", remedy)
+
+
 def write_result(
     model_dir: Path, name: str, save: Callable[[Path], None], metrics: dict[str, object]
 ) -> None:
@@ -124,12 +126,11 @@ def write_result(
         metrics: Content of `metrics.json`.
     """
     target = model_dir / name
-    with tempfile.TemporaryDirectory(dir=model_dir, prefix=".result.") as temporary:
-        save(Path(temporary) / name)
-        # Left over from a run that was killed between this and its metrics.
-        if target.is_dir():
-            shutil.rmtree(target)
-        (Path(temporary) / name).replace(target)
+    # Left by a run that was killed before it wrote its metrics.
+    if target.is_dir():
+        shutil.rmtree(target)
+    with atomic_file(target) as temporary:
+        save(temporary)
     write_json(model_dir / "metrics.json", metrics)
     shutil.rmtree(model_dir / "checkpoints")
 
@@ -148,8 +149,7 @@ class Log:
         """Return the rows, the last of which may be torn."""
         if not self.path.is_file():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return read_csv(self.path, "Remove it: the run then resumes with a new log.")
 
     def truncate(self, num_epochs: int) -> list[dict[str, str]]:
         """Cut the log to the epochs that a run which goes on does not repeat.
@@ -173,9 +173,4 @@ class Log:
             self.path.unlink(missing_ok=True)
             return
         names = list(dict.fromkeys(name for row in rows for name in row))
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, self.path)
+        write_csv(self.path, names, ([row.get(name, "") for name in names] for row in rows))

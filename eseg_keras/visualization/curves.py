@@ -1,10 +1,11 @@
 """Loss and scores of a run over its epochs."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from eseg_keras.files import read_csv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,8 +87,7 @@ def _curves(log):
     where = "The log"
     if isinstance(log, str | Path):
         where = str(log)
-        with open(log, newline="", encoding="utf-8") as file:
-            log = list(csv.DictReader(file))
+        log = read_csv(log, "Give the log.csv of another run.")
     curves = {}
     for number, row in enumerate(log):
         for name, value in row.items():

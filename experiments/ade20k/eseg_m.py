@@ -28,7 +28,7 @@ def get_experiment() -> Experiment:
         data="ade20k",
         long_side=520,
         image_size=(520, 520),
-        val_size=(520, 520),
+        eval_size=(520, 520),
         batch_size=16,
         epochs=300,
         augment=True,  # Flip, jitter of the scale, crop.

@@ -49,7 +49,7 @@ def get_experiment() -> Experiment:
             (0, 128, 192),
         ),
         data="folders",
-        label_map={11: 255},
+        class_map={11: 255},
         image_size=(360, 480),
         batch_size=16,
         epochs=200,

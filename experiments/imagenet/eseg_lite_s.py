@@ -37,7 +37,7 @@ def get_experiment() -> ClassificationExperiment:
         momentum=0.9,
         weight_decay=4e-5,
         ema_decay=0.9999,
-        clip_norm=None,
+        global_clipnorm=None,
         val_every=1,
         checkpoint_steps=500,
         keep="last",

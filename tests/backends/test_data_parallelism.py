@@ -13,12 +13,12 @@ SCRIPT = pathlib.Path(__file__).parents[1] / "training" / "train_small.py"
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow has its own test")
-@pytest.mark.parametrize("micro_batches", [1, 2])
-def test_two_devices_train_as_one_does(tmp_path, micro_batches):
+@pytest.mark.parametrize("gradient_accumulation_steps", [1, 2])
+def test_two_devices_train_as_one_does(tmp_path, gradient_accumulation_steps):
     results = []
     for devices in (1, 2):
         output = tmp_path / f"{devices}.npz"
-        command = [sys.executable, SCRIPT, "auto", devices, 8, micro_batches, output]
+        command = [sys.executable, SCRIPT, "auto", devices, 8, gradient_accumulation_steps, output]
         flags = f"--xla_force_host_platform_device_count={devices}"
         done = subprocess.run(
             list(map(str, command)),

@@ -37,7 +37,7 @@ def save(folder, index, image, mask):
 def flags(folder, *more):
     return [
         "data-check", "--images", folder / "images", "--masks", folder / "masks",
-        "--set", f"class_names={','.join(NAMES)}", "--set", "label_map=11:255", *more,
+        "--set", f"class_names={','.join(NAMES)}", "--set", "class_map=11:255", *more,
     ]  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def test_street_scenes(eseg, tmp_path):
 def test_an_experiment_is_counted_in_the_size_of_its_files(eseg, folder):
     (folder / "mine.py").write_text(
         "from eseg_keras.training import Experiment\n\n\ndef get_experiment():\n"
-        "    return Experiment(num_classes=3, label_map={11: 255}, long_side=32,\n"
+        "    return Experiment(num_classes=3, class_map={11: 255}, long_side=32,\n"
         "                      train_images='images', train_masks='masks')\n"
     )
     arguments = ["--experiment", folder / "mine.py", "--data_dir", folder]
@@ -180,7 +180,7 @@ def test_mistakes_get_one_sentence(eseg, folder):
         ([*both, "--set", "num_classes=300"], "num_classes"),
         (["--experiment", "camvid/eseg"], "camvid/eseg_lite_s"),
         (["--experiment", "camvid/eseg_lite_s"], "--data_dir"),
-        (["--experiment", "smoke/street_scenes", "--set", "label_map=1:2"], "has no effect"),
+        (["--experiment", "smoke/street_scenes", "--set", "class_map=1:2"], "has no effect"),
         (["--experiment", "camvid/eseg_lite_s", "--set", "long_side=64"], "has no effect"),
         (["--experiment", "imagenet/eseg_lite_s"], "trains a classifier"),
     ]:

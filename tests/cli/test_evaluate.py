@@ -58,7 +58,7 @@ def test_label_maps_reach_the_masks(eseg, preset, scenes, tmp_path):
     to_road = ",".join(f"{label}:0" for label in range(1, 8))
     output = tmp_path / "scores.json"
     status, _, _ = eseg(
-        "evaluate", "--preset", preset, *folders, "--set", f"label_map={to_road}",
+        "evaluate", "--preset", preset, *folders, "--set", f"class_map={to_road}",
         "--output", output,
     )  # fmt: skip
     assert status == 0
@@ -80,7 +80,7 @@ def colored_run(preset, scenes, tmp_path):
     extra = (1, 2, 3)
     colors = {color: label for label, color in enumerate(PALETTE)} | {extra: 9}
     experiment = Experiment(
-        class_names=CLASS_NAMES, mask_colors=colors, label_map={9: 255}, mask_suffix="_c",
+        class_names=CLASS_NAMES, mask_colors=colors, class_map={9: 255}, mask_suffix="_c",
         long_side=64, learning_rate=0.01,
     )  # fmt: skip
     write_config(tmp_path / "run", experiment, tmp_path)
@@ -134,16 +134,16 @@ def test_other_images_are_read_as_the_run_read_its_own(eseg, preset, scenes, col
         return pytest.approx(share, abs=3 / (64 * (96 + 128)))  # Two or three pixels.
 
     run, larger = scores()["pixel_accuracy"], scores("--long_side", 100)["pixel_accuracy"]
-    window = scores("--set", "val_size=80,80")["pixel_accuracy"]
+    window = scores("--set", "eval_size=80,80")["pixel_accuracy"]
     assert run == about(expected(at_long_side, 64))
     assert larger == about(expected(at_long_side, 100))
     assert window == about(expected(in_window, (80, 80)))
     assert len({run, larger, window}) == 3
     # The flag says it all.
-    assert scores("--set", "val_size=80,80", "--long_side", 100)["pixel_accuracy"] == larger
+    assert scores("--set", "eval_size=80,80", "--long_side", 100)["pixel_accuracy"] == larger
     # The flags come last.
     to_road = ",".join(f"{label}:0" for label in range(1, 10))
-    mapped = scores("--set", f"label_map={to_road}")
+    mapped = scores("--set", f"class_map={to_road}")
     assert mapped["per_class_iou"]["road"] == pytest.approx(mapped["pixel_accuracy"])
 
 
@@ -159,7 +159,7 @@ def test_keys_without_effect_are_refused_by_name(eseg, preset, scenes):
         (experiment, "batch_size=2"),
         (experiment, "val_examples=2"),
         (folders, "val_split=test"),
-        (street, "label_map=1:0"),
+        (street, "class_map=1:0"),
         (street, "long_side=64"),
     ]:
         status, _, err = eseg("evaluate", *arguments, "--set", assignment)

@@ -16,7 +16,7 @@ from eseg_keras.data.datasets import ade20k, cityscapes
 SIZE = (40, 64)
 CITYSCAPES = ["--experiment", "cityscapes/eseg_lite_s"]
 # The network sees the images in 64x64 pixels instead of 520x520.
-ADE20K = ["--experiment", "ade20k/eseg_m", "--set", "val_size=64,64"]
+ADE20K = ["--experiment", "ade20k/eseg_m", "--set", "eval_size=64,64"]
 
 
 def photo_and_labels(seed, num_labels):
@@ -217,7 +217,7 @@ def test_test_images_of_ade20k_are_a_folder_without_masks(
         (["--preset", cityscapes_preset, *flags], "ADE_test_00000001.jpg is not named as the"),
         (["--preset", ade20k_preset, *flags], "ADE_test_00000003.jpg: cannot be read"),
         (["--preset", ade20k_preset, *flags, "--max_pixels", 100], "ADE_test_00000001.jpg: has"),
-        (["--preset", ade20k_preset, *flags, "--set", "label_map=1:0"], "no effect"),
+        (["--preset", ade20k_preset, *flags, "--set", "class_map=1:0"], "no effect"),
         (["--preset", ade20k_preset, *flags, "--output", tmp_path / "a.csv"], "no scores for"),
         (["--preset", ade20k_preset, "--images", images], "nothing but a --submission"),
         (
@@ -241,7 +241,7 @@ def test_splits_that_do_not_exist(eseg, ade20k_preset, data_dir):
     status, _, err = eseg("evaluate", *flags, "--set", "val_split=test")
     assert status == 2 and "val_split must be one of train, validation" in err
     status, _, err = eseg("evaluate", *flags, "--set", "batch_size=2")
-    assert status == 2 and "Keys that have: val_split, long_side, val_size" in err
+    assert status == 2 and "Keys that have: val_split, long_side, eval_size" in err
 
 
 def test_a_model_of_other_classes(eseg, preset, data_dir, tmp_path):

@@ -9,7 +9,7 @@ from eseg_keras.cli.predictor_flags import (
     describe_view,
     make_predictor,
 )
-from eseg_keras.data.image_files import MAX_PIXELS
+from eseg_keras.data.images.image_reader import MAX_PIXELS
 from eseg_keras.inference import TEST_TIME_SCALES
 
 

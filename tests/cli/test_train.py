@@ -1,8 +1,9 @@
 import pytest
 from PIL import Image
 
+from eseg_keras.files import write_json
 from eseg_keras.training import Experiment, load_experiment
-from eseg_keras.training.run_files import write_config, write_json
+from eseg_keras.training.run_files import write_config
 
 SCENES = ["train", "--experiment", "smoke/street_scenes"]
 FOLDERS = ["train", "--experiment", "folders/eseg_lite_s"]

@@ -7,7 +7,7 @@ from eseg_keras.data import (
     FolderError,
     FolderExamples,
     ImageFileError,
-    LabelReader,
+    MaskReader,
     from_folders,
 )
 from eseg_keras.data.folder_examples import open_folders
@@ -176,7 +176,7 @@ def test_every_offending_file_is_reported_at_once(folders):
     Image.fromarray(labels(1)).save(folders.masks / "lossy.jpg")
     error = folders.problems(num_classes=11)
     found = {problem: [str(name) for name in names] for problem, names in error.problems.items()}
-    (void,) = [names for problem, names in found.items() if "label_map={11: 255}" in problem]
+    (void,) = [names for problem, names in found.items() if "class_map={11: 255}" in problem]
     assert void == [str(folders.masks / f"void {index:02}.png") for index in range(30)]
     (sizes,) = [names for problem, names in found.items() if "differ in size" in problem]
     assert len(sizes) == 1 and "small.png 40×56 / mask 40×55" in sizes[0]
@@ -207,25 +207,28 @@ def test_files_without_a_partner_are_reported_both_ways(folders):
 
 def test_empty_and_missing_folders(folders, tmp_path):
     error = folders.problems()
-    assert error.problems == {
-        "no image inside (.bmp, .jpeg, .jpg, .png, .webp)": (
-            str(folders.images),
-            str(folders.masks),
-        )
-    }
+    ((problem, names),) = error.problems.items()
+    assert problem.startswith("no image inside (.avif, .bmp, ")
+    assert names == (str(folders.images), str(folders.masks))
     with pytest.raises(FolderError, match="there is no folder"):
         from_folders(tmp_path / "nothing", folders.masks, num_classes=3)
 
 
 def test_a_folder_of_other_files_says_what_it_holds(folders):
     for index in range(2):
-        Image.fromarray(photo(index)).save(folders.images / f"{index}.TIF")
+        Image.fromarray(photo(index)).save(folders.images / f"{index}.GIF")
         folders.add_mask(f"{index}.png", labels(index))
     (folders.images / "Makefile").write_text("no image")
     (folders.images / ".DS_Store").write_text("hidden")
     ((problem, names),) = folders.problems().problems.items()
     assert names == (str(folders.images),)
-    assert "(.bmp, .jpeg, .jpg, .png, .webp); it holds .tif, Makefile: convert" in problem
+    assert ".webp); it holds .gif, Makefile: convert" in problem
+
+
+def test_tiff_files_are_read_beside_others(folders):
+    for index, suffix in enumerate((".tif", ".png", ".TIFF")):
+        folders.add(str(index), index, suffix)
+    assert len(examples(folders.dataset())) == 3
 
 
 def test_unknown_color_is_named_with_its_files(folders):
@@ -245,7 +248,7 @@ def test_unknown_color_is_named_with_its_files(folders):
 def test_label_options_reach_the_masks(folders):
     folders.add("one", values=(0, 1, 2, 3, 7))
     original = labels(0, values=(0, 1, 2, 3, 7))
-    ((_, mask),) = examples(folders.dataset(label_map={7: 255}, reduce_zero_label=True))
+    ((_, mask),) = examples(folders.dataset(class_map={7: 255}, reduce_zero_label=True))
     expected = np.array([255, 0, 1, 2, 0, 0, 0, 255])[original]
     np.testing.assert_array_equal(mask, expected)
 
@@ -266,8 +269,8 @@ def test_black_and_white_masks(folders, caplog):
     [
         ((0, 1, 255), {"num_classes": 2}),
         ((0, 255), {"num_classes": 3}),
-        ((0, 255), {"num_classes": 2, "label_map": {255: 255}}),
-        ((0, 255), {"num_classes": 2, "reduce_zero_label": True, "label_map": {0: 1}}),
+        ((0, 255), {"num_classes": 2, "class_map": {255: 255}}),
+        ((0, 255), {"num_classes": 2, "reduce_zero_label": True, "class_map": {0: 1}}),
     ],
 )
 def test_255_stays_the_ignore_label_elsewhere(folders, caplog, values, options):
@@ -411,7 +414,7 @@ def test_progress_is_shown_for_many_files(folders, capsys):
 def test_examples_are_read_by_index(folders):
     folders.add("one")
     found = FolderExamples(
-        (folders.images / "one.png",), (folders.masks / "one.png",), LabelReader(3), 3
+        (folders.images / "one.png",), (folders.masks / "one.png",), MaskReader(3), 3
     )
     assert len(found) == 1
     np.testing.assert_array_equal(found.read(0)[1], labels(0))
@@ -432,7 +435,7 @@ def test_examples_are_read_by_index(folders):
         ({"class_weights": [1, 2]}, "3 weights"),
         ({"long_side": 0}, "long_side"),
         ({"augment": True, "check": False}, "image_size"),
-        ({"label_map": {5: 7}}, "label_map"),
+        ({"class_map": {5: 7}}, "class_map"),
     ],
 )
 def test_bad_arguments(folders, options, words):

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.data.label_statistics import label_statistics, representatives
 
 

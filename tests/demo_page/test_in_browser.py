@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from eseg_keras.data.geometry import resize_long_side
-from eseg_keras.data.image_files import read_photo
+from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.demo_page import write_demo_page
 from eseg_keras.inference import Predictor
 from eseg_keras.street_scenes import render_scene
@@ -112,7 +112,7 @@ def test_overlays_are_those_of_python(open_page, photos, segment):
     picture = saved(page, "#save-overlay").convert("RGB")
     labels = np.asarray(saved(page, "#save-labels"))
     palette = page.evaluate("fetch('model/model.json').then(r => r.json())")["palette"]
-    expected = overlay(read_photo(photos / "plain.png"), labels, palette, alpha=0.25)
+    expected = overlay(read_image(photos / "plain.png"), labels, palette, alpha=0.25)
     difference = np.abs(np.asarray(picture, int) - np.asarray(expected, int))
     assert difference.max() <= 2
 

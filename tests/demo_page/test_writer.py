@@ -134,11 +134,11 @@ def test_the_folder_may_be_here_or_a_link(untrained, tmp_path, monkeypatch):
     class Stop(Exception):
         pass
 
-    def stop(output):
+    def stop(output, overwrite):
         outputs.append(output)
         raise Stop
 
-    monkeypatch.setattr(writer, "temporary_output", stop)
+    monkeypatch.setattr(writer, "atomic_directory", stop)
     monkeypatch.setattr(writer, "read_runtime", lambda source: {})
     (tmp_path / "page").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "page")

@@ -48,15 +48,12 @@ def test_whole_or_absent(tmp_path):
         submission.add("a", LABELS)
         raise RuntimeError
     assert list(tmp_path.iterdir()) == [results] and not list(results.iterdir())
-    # What a killed run has left does not get into the next one.
-    (tmp_path / ".results.tmp").mkdir()
-    (tmp_path / ".results.tmp" / "old.png").touch()
     with Submission(results, "ade20k", ["a"]) as submission:
         submission.add("a", LABELS)
     assert list(tmp_path.iterdir()) == [results]
     assert list(files(results)) == ["a.png"]
     # It could be of another model.
-    with pytest.raises(ValueError, match="results is there already"):
+    with pytest.raises(FileExistsError, match="results exists and is not empty"):
         Submission(results, "ade20k", ["a"])
 
 

@@ -37,8 +37,8 @@ RECIPE = {
     "augment": True,
     "photometric_distortion": False,
     "freeze": (),
-    "clip_norm": None,
-    "micro_batches": 1,
+    "global_clipnorm": None,
+    "gradient_accumulation_steps": 1,
     "class_weights": None,
     "init_from": None,
 }
@@ -85,7 +85,7 @@ def test_values_are_those_of_the_paper(name):
 @pytest.mark.parametrize("name", ROWS)
 def test_images_are_scored_at_the_size_of_the_paper(name):
     experiment = load_experiment(name)
-    sizes = (experiment.long_side, experiment.val_size)
+    sizes = (experiment.long_side, experiment.eval_size)
     if name.startswith("ade20k/"):
         assert sizes == (520, (520, 520))
     elif name.endswith("_512"):

@@ -16,7 +16,7 @@ from eseg_keras.training import experiment_names, load_experiment, override, pre
 SMALL = [
     "load_weights=false",  # ImageNet's are not at hand.
     "image_size=64,96",
-    "val_size=64,96",
+    "eval_size=64,96",
     "batch_size=2",
     "steps=2",
     "warmup_steps=1",

@@ -14,7 +14,6 @@ from eseg_keras.export.verification import (
     VerificationError,
     verify,
 )
-from eseg_keras.export.writing import temporary_output
 from eseg_keras.street_scenes import scene_images
 
 SIZE = (96, 160)
@@ -228,14 +227,3 @@ def test_json_holds_everything(tmp_path):
         "versions": {"keras": "3.15.1"},
     }
     assert [file.name for file in tmp_path.iterdir()] == ["net.onnx.verification.json"]
-
-
-def test_a_temporary_output_is_gone_unless_renamed(tmp_path):
-    with pytest.raises(KeyboardInterrupt), temporary_output(tmp_path / "a" / "net") as temporary:
-        temporary.mkdir()
-        (temporary / "part").write_text("half")
-        raise KeyboardInterrupt
-    with temporary_output(tmp_path / "a" / "net") as temporary:
-        temporary.write_text("whole")
-        temporary.rename(tmp_path / "a" / "net")
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["net"]

@@ -151,6 +151,27 @@ def test_batch_normalization_chooses_synchronisation_itself():
         BatchNormalization(synchronized=True)
 
 
+def test_moving_statistics_are_those_of_a_plain_loop():
+    """With the documented momentum, 300 steps of fine-tuning leave nothing of the start."""
+    layer = BatchNormalization()
+    batches = np.random.default_rng(0).normal(2, 3, (300, 2, 3, 3, 2)).astype("float32")
+    mean, variance = np.zeros(2), np.ones(2)
+    for step, batch in enumerate(batches):
+        layer(batch, training=True)
+        mean = 0.97 * mean + 0.03 * batch.mean((0, 1, 2), dtype="float64")
+        variance = 0.97 * variance + 0.03 * batch.var((0, 1, 2), dtype="float64")
+        if step in (0, 10, 299):
+            np.testing.assert_allclose(ops.convert_to_numpy(layer.moving_mean), mean, rtol=1e-4)
+            np.testing.assert_allclose(
+                ops.convert_to_numpy(layer.moving_variance), variance, rtol=1e-4
+            )
+    # The whole of what came in weighs more than 99.9%.
+    constant = np.full((2, 3, 3, 2), 1000, "float32")
+    for _ in range(300):
+        layer(constant, training=True)
+    assert (ops.convert_to_numpy(layer.moving_mean) > 999).all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 12))
 def test_average_pooling_leaves_padding_out(height, width):

@@ -1,5 +1,7 @@
 """The ESeg class: arguments, encoders of any kind, freezing, folding, label maps."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import eseg_keras
 from eseg_keras import ESeg
 from eseg_keras.encoders import fused_efficientnet
 from eseg_keras.models import profile
+from eseg_keras.trainer import check_labels
 
 
 def tiny_encoder(channels=3):
@@ -295,9 +298,28 @@ def test_compile_defaults():
     assert model.loss.ignore_label == 200
     logs = model.train_on_batch(images(), np.full((1, 64, 96, 1), 200, "int32"), return_dict=True)
     assert logs["loss"] == 0
+    check_labels(model.metrics)
     custom = tiny()
     custom.compile(optimizer="adam", loss=eseg_keras.losses.CrossEntropy(label_smoothing=0.1))
     assert custom.optimizer.name == "adam" and custom.loss.label_smoothing == 0.1
+
+
+def test_compile_without_arguments_is_what_its_docstring_says_and_learns():
+    keras.utils.set_random_seed(0)
+    model = tiny(num_classes=2)
+    model.compile()
+    says = re.search(
+        r"SGD with momentum ([\d.]+) and learning rate ([\d.]+)\.", ESeg.compile.__doc__
+    )
+    found = model.optimizer.momentum, float(model.optimizer.learning_rate)
+    assert found == pytest.approx(tuple(map(float, says.groups())))
+    # Dark on the left, bright on the right, of any colour.
+    masks = np.zeros((8, 64, 64), "uint8")
+    masks[:, :, 32:] = 1
+    noise = np.random.default_rng(0).integers(0, 80, (8, 64, 64, 3))
+    scenes = (noise + 150 * masks[..., None]).astype("uint8")
+    losses = model.fit(scenes, masks, batch_size=4, epochs=20, verbose=0).history["loss"]
+    assert losses[-1] < 0.2 * losses[0]
 
 
 def test_profile_needs_a_size_for_custom_encoders():

@@ -148,7 +148,7 @@ def test_other_channels_need_other_weights(frozen):
 def test_unknown_arguments_raise(saved):
     with pytest.raises(ValueError, match="image_shape"):
         ESeg.from_preset(saved, image_shap=(64, 64, 3))
-    with pytest.raises(ValueError, match="load_weights=False"):
+    with pytest.raises(ValueError, match="decoder_channels.*load_weights=False"):
         ESeg.from_preset(saved, decoder_channels=32)
 
 

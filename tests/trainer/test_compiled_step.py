@@ -10,8 +10,10 @@ from eseg_keras.metrics import SegmentationScores
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size, micro_batches", [((48, 64), 1), ((45, 61), 1), ((48, 64), 2)])
-def test_xla_step_equals_the_plain_one(size, micro_batches):
+@pytest.mark.parametrize(
+    "size, gradient_accumulation_steps", [((48, 64), 1), ((45, 61), 1), ((48, 64), 2)]
+)
+def test_xla_step_equals_the_plain_one(size, gradient_accumulation_steps):
     x = inputs = keras.Input((*size, 3))
     features = {}
     for level, stride in (("P3", 8), ("P4", 2)):
@@ -33,8 +35,8 @@ def test_xla_step_equals_the_plain_one(size, micro_batches):
             metrics=[SegmentationScores(3)],
             weight_decay=1e-3,
             ema_decay=0.9,
-            clip_norm=1.0,
-            micro_batches=micro_batches,
+            global_clipnorm=1.0,
+            gradient_accumulation_steps=gradient_accumulation_steps,
             jit_compile=compiled,
         )
         assert model.jit_compile == compiled

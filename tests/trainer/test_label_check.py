@@ -49,7 +49,7 @@ def test_training_masks_raise_at_the_end_of_the_epoch(validation_masks):
         fit(masks(7, 7, 3, 254), validation_masks)
     for part in ("3 classes (0 to 2)", "7 (2 pixels)", "3 (1 pixels)", "254 (1 pixels)", "(255)"):
         assert part in str(error.value)
-    assert "label_map" in str(error.value) and "ignore_label" in str(error.value)
+    assert "class_map" in str(error.value) and "ignore_label" in str(error.value)
 
 
 def test_validation_masks_raise():

@@ -165,7 +165,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole():
     """Without batch normalisation, which sees the parts; pixels that count differ in number."""
     if keras.backend.backend() == "torch":
         with pytest.raises(ValueError, match="works on TensorFlow and JAX"):
-            small_model().compile(micro_batches=2)
+            small_model().compile(gradient_accumulation_steps=2)
         return
     images, masks = examples()
     model = small_model()
@@ -173,7 +173,9 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole():
     start, results = model.get_weights(), {}
     for parts in (1, 2, 4):
         model.set_weights(start)
-        model.compile(keras.optimizers.SGD(0.1), weight_decay=1e-2, micro_batches=parts)
+        model.compile(
+            keras.optimizers.SGD(0.1), weight_decay=1e-2, gradient_accumulation_steps=parts
+        )
         logs = model.fit(images, masks, batch_size=4, epochs=2, shuffle=False, verbose=0).history
         results[parts] = logs, model.get_weights()
     for parts in (2, 4):
@@ -189,9 +191,9 @@ def test_clipping_bounds_the_whole_gradient():
     model.freeze("batch_norm")
     start = model.get_weights()
 
-    def change(clip_norm):
+    def change(global_clipnorm):
         model.set_weights(start)
-        model.compile(keras.optimizers.SGD(1.0), clip_norm=clip_norm)
+        model.compile(keras.optimizers.SGD(1.0), global_clipnorm=global_clipnorm)
         model.fit(images, masks, batch_size=4, shuffle=False, verbose=0)
         pairs = zip(model.get_weights(), start, strict=True)
         return np.concatenate([(a - b).ravel() for a, b in pairs])
@@ -204,15 +206,15 @@ def test_clipping_bounds_the_whole_gradient():
 
 def test_clipping_ends_with_the_compile_that_asked_for_it(tmp_path):
     model = small_model()
-    model.compile(keras.optimizers.SGD(0.1), clip_norm=0.01)
+    model.compile(keras.optimizers.SGD(0.1), global_clipnorm=0.01)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert (loaded.clip_norm, loaded.optimizer.global_clipnorm) == (0.01, 0.01)
+    assert (loaded.global_clipnorm, loaded.optimizer.global_clipnorm) == (0.01, 0.01)
     model.compile(model.optimizer)
     assert model.optimizer.global_clipnorm is None
     # The one that clips is inside the one that scales the loss.
     scaling = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
-    model.compile(scaling, clip_norm=0.5)
+    model.compile(scaling, global_clipnorm=0.5)
     assert scaling.inner_optimizer.global_clipnorm == 0.5
 
 
@@ -228,8 +230,8 @@ def test_averages_need_an_optimizer_of_their_own():
     [
         ({"weight_decay": -1e-4}, "must not be negative. Received: -0.0001"),
         ({"ema_decay": 1.0}, "from 0 to below 1. Received: 1.0"),
-        ({"clip_norm": 0}, "must be positive or None. Received: 0"),
-        ({"micro_batches": 0}, "at least 1. Received: 0"),
+        ({"global_clipnorm": 0}, "must be positive or None. Received: 0"),
+        ({"gradient_accumulation_steps": 0}, "at least 1. Received: 0"),
         ({"weight_decy": 1e-4}, "weight_decy"),
     ],
 )

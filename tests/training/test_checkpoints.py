@@ -75,7 +75,7 @@ def assert_same(one, other):
         {},
         {"ema_decay": None},
         {"ema_decay": None, "momentum": 0.0},
-        {"clip_norm": 0.1, "weight_decay": 0.01},
+        {"global_clipnorm": 0.1, "weight_decay": 0.01},
         {"dtype": "mixed_float16"},
         {"dtype": "mixed_float16", "ema_decay": None},
     ],

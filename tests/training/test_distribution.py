@@ -17,9 +17,9 @@ SCRIPT = pathlib.Path(__file__).with_name("train_small.py")
 OPTIONS = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def run(output, strategy, devices, images, micro_batches=1, workers=1):
+def run(output, strategy, devices, images, gradient_accumulation_steps=1, workers=1):
     """Train in as many processes as there are workers; what the first one leaves."""
-    arguments = [str(x) for x in (strategy, devices, images, micro_batches, output)]
+    arguments = [str(x) for x in (strategy, devices, images, gradient_accumulation_steps, output)]
     processes = []
     ports = free_ports(workers)
     for index in range(workers):
@@ -57,11 +57,15 @@ def assert_same(one, other):
 
 @pytest.mark.slow
 # 7 images in batches of 4: a last batch of 3, in which one device has one image more.
-@pytest.mark.parametrize("images, micro_batches", [(7, 1), (8, 2)])
-def test_two_devices_and_two_workers_train_as_one_device_does(tmp_path, images, micro_batches):
-    one = run(tmp_path / "one.npz", "one_device", 1, images, micro_batches)
-    mirrored = run(tmp_path / "mirrored.npz", "mirrored", 2, images, micro_batches)
-    workers = run(tmp_path / "workers.npz", "multi_worker", 1, images, micro_batches, workers=2)
+@pytest.mark.parametrize("images, gradient_accumulation_steps", [(7, 1), (8, 2)])
+def test_two_devices_and_two_workers_train_as_one_device_does(
+    tmp_path, images, gradient_accumulation_steps
+):
+    one = run(tmp_path / "one.npz", "one_device", 1, images, gradient_accumulation_steps)
+    mirrored = run(tmp_path / "mirrored.npz", "mirrored", 2, images, gradient_accumulation_steps)
+    workers = run(
+        tmp_path / "workers.npz", "multi_worker", 1, images, gradient_accumulation_steps, workers=2
+    )
     assert (one["devices"], mirrored["devices"], workers["devices"]) == (1, 2, 2)
     assert_same(one, mirrored)
     assert_same(one, workers)
@@ -89,7 +93,7 @@ def test_auto_takes_what_there_is(monkeypatch):
 def test_which_last_batches_can_be_shared():
     mirrored = Distribution("mirrored", num_devices=2)
     assert [mirrored.can_share(n) for n in range(5)] == [True, False, True, True, True]
-    assert [mirrored.can_share(n, micro_batches=2) for n in (0, 3, 4, 5)] == [
+    assert [mirrored.can_share(n, gradient_accumulation_steps=2) for n in (0, 3, 4, 5)] == [
         True,
         False,
         True,

@@ -29,8 +29,8 @@ BASE = Experiment(class_names=("road", "car"))
         ("freeze=encoder", ("encoder",)),
         ("palette=0,0,0;128,64,128", ((0, 0, 0), (128, 64, 128))),
         ("palette=none", None),
-        ("label_map=11:255,12:255", {11: 255, 12: 255}),
-        ("label_map=None", None),
+        ("class_map=11:255,12:255", {11: 255, 12: 255}),
+        ("class_map=None", None),
         ("mask_colors=0,0,0;128,64,128", ((0, 0, 0), (128, 64, 128))),
         ("mask_colors=0,0,0:255;128,64,128:1", {(0, 0, 0): 255, (128, 64, 128): 1}),
         ("class_weights=balanced", "balanced"),
@@ -62,8 +62,8 @@ def test_values(assignment, expected):
         ("image_size=1,2,3", "image_size must be 2 values"),
         ("image_size=a,b", "image_size must be 2 values"),
         ("palette=0,0;1,1,1", "palette must be a list, separated by semicolons, each 3 values"),
-        ("label_map=11", "label_map must be pairs such as 11:255,12:255 or none"),
-        ("label_map=a:b", "label_map must be pairs"),
+        ("class_map=11", "class_map must be pairs such as 11:255,12:255 or none"),
+        ("class_map=a:b", "class_map must be pairs"),
         (
             "data=folder",
             "data must be folders or street_scenes or cityscapes .*Received: data=folder",
@@ -104,6 +104,6 @@ def test_every_key_can_be_described_and_refused():
 
 
 @given(st.dictionaries(st.integers(0, 65535), st.integers(0, 255), min_size=1))
-def test_label_maps_round_trip(label_map):
-    text = ",".join(f"{old}:{new}" for old, new in label_map.items())
-    assert override(BASE, [f"label_map={text}"]).label_map == label_map
+def test_label_maps_round_trip(class_map):
+    text = ",".join(f"{old}:{new}" for old, new in class_map.items())
+    assert override(BASE, [f"class_map={text}"]).class_map == class_map

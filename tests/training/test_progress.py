@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from eseg_keras import progress as shared
 from eseg_keras.training import progress as module
 from eseg_keras.training.progress import TrainingProgress
 
@@ -28,7 +29,8 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock))
+    for timed in (module, shared):
+        monkeypatch.setattr(timed, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 
@@ -57,6 +59,17 @@ def test_a_line_an_epoch_where_there_is_no_terminal(capsys):
         "val mIoU 0.2500",
         "epoch   4  step 12/12  100.0 images/s  loss 1.0000  accuracy 0.5000  val accuracy 0.7500",
     ]
+
+
+def test_a_line_now_and_then_from_the_first_minute_on(capsys, clock, monkeypatch):
+    monkeypatch.setattr(module, "_REFRESH", 0)
+    with TrainingProgress(30, 0, 1) as progress:
+        for epoch, now in enumerate((10, 30, 60, 89, 91)):
+            clock.now = now
+            train(progress, batches=(0,), epoch=epoch)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[:2] for line in lines] == [["epoch 2", "2/30"], ["epoch 5", "5/30"]]
+    assert lines[0].endswith("10.0 images/s  loss 1.2346  mIoU 0.5000")
 
 
 def test_lines_are_not_wrapped_or_marked_up(monkeypatch, capsys):
@@ -97,19 +110,19 @@ def test_fit_and_evaluate_drive_it(capsys):
 def recorded(monkeypatch, clock):
     """A console that is a terminal and remembers what it was sent."""
     console = Console(file=io.StringIO(), force_terminal=True, width=160, get_time=clock)
-    monkeypatch.setattr(module, "Console", lambda stderr: console)
+    monkeypatch.setattr(shared, "Console", lambda stderr: console)
     monkeypatch.setattr(module, "_REFRESH", 0)
     return console
 
 
 def test_the_bar_shows_how_far_and_how_good(recorded):
     progress = TrainingProgress(10, 4, 2)
-    assert not progress.bar.disable
+    assert not progress.shown.bar.disable
     train(progress, epoch=1)
 
     def shown():
         with recorded.capture() as capture:
-            recorded.print(progress.bar.make_tasks_table(progress.bar.tasks))
+            recorded.print(progress.shown.bar.make_tasks_table(progress.shown.bar.tasks))
         return capture.get()
 
     text = shown()

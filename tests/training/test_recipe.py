@@ -155,13 +155,14 @@ def test_what_no_run_can_start_from_is_one_sentence(saved, tmp_path):
 
 def test_a_model_is_compiled_as_the_experiment_says(saved):
     experiment = experiment_of(
-        saved, momentum=0.5, weight_decay=0.01, ema_decay=0.9, clip_norm=2.0, micro_batches=2,
-        batch_size=4, steps_per_execution=3, loss="dice", ignore_label=7,
+        saved, momentum=0.5, weight_decay=0.01, ema_decay=0.9, global_clipnorm=2.0,
+        gradient_accumulation_steps=2, batch_size=4, steps_per_execution=3, loss="dice",
+        ignore_label=7,
     )  # fmt: skip
     model = initial_model(experiment)
     scores = compile_model(model, experiment, 10)
-    assert (model.weight_decay, model.ema_decay, model.clip_norm) == (0.01, 0.9, 2.0)
-    assert model.micro_batches == 2 and model.steps_per_execution == 3
+    assert (model.weight_decay, model.ema_decay, model.global_clipnorm) == (0.01, 0.9, 2.0)
+    assert model.gradient_accumulation_steps == 2 and model.steps_per_execution == 3
     assert model.optimizer.momentum == 0.5 and model.optimizer.weight_decay is None
     assert float(model.optimizer.learning_rate) == pytest.approx(0.08)
     assert isinstance(model.loss, losses.Dice) and model.loss.ignore_label == 7

@@ -86,7 +86,7 @@ RESUMED = {
     "ema_decay": 0.99,
     "loss": "ohem",
     "photometric_distortion": True,
-    "clip_norm": 5,
+    "global_clipnorm": 5,
     "checkpoint_steps": 1,
     "keep": "best",
 }
@@ -151,7 +151,7 @@ def test_a_killed_run_ends_where_an_unkilled_one_does(tmp_path):
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_names_the_step_the_images_and_the_checkpoint(tmp_path):
-    values = {**RESUMED, "learning_rate": 1e30, "clip_norm": "none"}
+    values = {**RESUMED, "learning_rate": 1e30, "global_clipnorm": "none"}
     done = subprocess.run(command(tmp_path / "run", **values), **options())
     assert done.returncode == 2 and "Traceback" not in done.stdout, done.stdout
     assert "The loss is nan at step" in done.stdout or "The loss is inf at step" in done.stdout

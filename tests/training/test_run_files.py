@@ -14,7 +14,7 @@ from eseg_keras.training.run_files import (
 EXPERIMENT = Experiment(
     class_names=("road", "car"),
     palette=((0, 0, 0), (1, 2, 3)),
-    label_map={11: 255},
+    class_map={11: 255},
     mask_colors={(0, 0, 128): 1, (9, 9, 9): 255},
     class_weights=(0.5, 2.0),
     learning_rate=0.1 + 0.2,
@@ -42,7 +42,7 @@ def test_another_experiment_is_refused_by_name(tmp_path):
     write_config(tmp_path, EXPERIMENT, None)
     check_same_experiment(tmp_path, EXPERIMENT)
     other = Experiment(class_names=("road", "car"), epochs=EXPERIMENT.epochs + 1)
-    with pytest.raises(ValueError, match=r"label_map.*epochs \(10 there, 11 here\)"):
+    with pytest.raises(ValueError, match=r"class_map.*epochs \(10 there, 11 here\)"):
         check_same_experiment(tmp_path, other)
 
 

@@ -42,8 +42,8 @@ def make_model():
         metrics=[SegmentationScores(3)],
         weight_decay=1e-3,
         ema_decay=0.99,
-        clip_norm=0.5,
-        micro_batches=int(MICRO_BATCHES),
+        global_clipnorm=0.5,
+        gradient_accumulation_steps=int(MICRO_BATCHES),
     )
     return model
 

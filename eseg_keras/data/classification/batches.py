@@ -8,7 +8,7 @@ from eseg_keras.data.batch_arguments import check_counts
 from eseg_keras.data.batch_order import BatchOrder
 from eseg_keras.data.classification.crops import central_crop, random_resized_crop
 from eseg_keras.data.epoch_batches import Column, EpochBatches
-from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError
 
 log = logging.getLogger(__name__)
 

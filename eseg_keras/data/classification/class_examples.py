@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.data.image_files import IMAGE_SUFFIXES, no_images, read_photo
+from eseg_keras.data.images.image_reader import read_image
+from eseg_keras.data.images.walker import find_images
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ClassFolder:
         Raises:
             ImageFileError: If the file is not a whole image; it names the file.
         """
-        return read_photo(self.photos[index]), self.labels[index]
+        return read_image(self.photos[index]), self.labels[index]
 
     def name(self, index: int) -> str:
         """File of an example."""
@@ -91,11 +92,10 @@ def class_folders(directory: str | Path, class_names: Sequence[str] | None = Non
     label_of = {name: label for label, name in enumerate(class_names)}
     photos, labels = [], []
     for folder in folders:
-        inside = sorted(path for path in folder.rglob("*") if path.is_file())
-        inside = [path for path in inside if not path.name.startswith(".")]
-        chosen = [path for path in inside if path.suffix.lower() in IMAGE_SUFFIXES]
-        if not chosen:
-            raise FileNotFoundError(f"{folder}: {no_images(inside)}")
+        try:
+            chosen = find_images(folder)
+        except ValueError as error:
+            raise FileNotFoundError(f"{folder}: {error}") from error
         photos += chosen
         labels += [label_of[folder.name]] * len(chosen)
     if not photos:

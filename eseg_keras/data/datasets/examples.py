@@ -1,6 +1,5 @@
 """The examples of a prepared data set, read one at a time."""
 
-import io
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 
 from eseg_keras.data.datasets.description import Description
 from eseg_keras.data.datasets.labels import IGNORE_LABEL, Color
-from eseg_keras.data.image_files import UNREADABLE, ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError, decode
 
 
 class DatasetExamples:
@@ -58,9 +57,9 @@ class DatasetExamples:
         record = self._record(index)
         name = f"{self._where}/{_text(record['image_id'])}"
         content = record["image_left"] if "image_left" in record else record["image"]
-        picture = _picture(content, f"{name} (image)")
+        picture = decode(content, f"{name} (image)")
         image = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
-        labels = _picture(record["segmentation_label"], f"{name} (annotation)")
+        labels = decode(record["segmentation_label"], f"{name} (annotation)")
         if labels.mode not in ("L", "P"):
             problem = f"has the pixel format {labels.mode} instead of 8-bit label ids"
             raise ImageFileError(f"{name} (annotation)", [problem])
@@ -89,15 +88,3 @@ class DatasetExamples:
 
 def _text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _picture(content, name):
-    """The decoded picture in an image file's bytes."""
-    from PIL import Image
-
-    try:
-        picture = Image.open(io.BytesIO(content))
-        picture.load()
-    except Exception as error:  # Pillow lets many kinds through for damaged files.
-        raise ImageFileError(name, [UNREADABLE]) from error
-    return picture

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from eseg_keras.data.image_files import rgb_pixels
+from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.export.client.transport import GrpcTransport, RestTransport, ServingError
 from eseg_keras.export.saved_model.image_codec import CLASSES_KEYWORD
 
 _TRANSPORTS = {"rest": RestTransport, "grpc": GrpcTransport}
 _SIGNATURES = ("encoded", "serving_default", "logits", "probabilities")
-# Modes that PNG files hold, and that the server reads as `read_photo` does.
+# Modes that PNG files hold, and that the server reads as `read_image` does.
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
@@ -229,7 +229,7 @@ def _picture(image):
         ):
             raise ValueError(
                 "Expected a path, a Pillow image, or a uint8 array [H, W, 3], [H, W, 4] or [H, W]. "
-                f"Received: {image.dtype} of shape {image.shape}; eseg_keras.inference.image_array "
+                f"Received: {image.dtype} of shape {image.shape}; eseg_keras.data.read_image "
                 "makes one of other arrays."
             )
         return Image.fromarray(image)
@@ -240,7 +240,7 @@ def _picture(image):
 def _array(image):
     if isinstance(image, str | Path):
         image = _open(image)
-    return rgb_pixels(image) if isinstance(image, Image.Image) else np.asarray(image)
+    return read_image(image) if isinstance(image, Image.Image) else np.asarray(image)
 
 
 def _stack(images):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from eseg_keras.export.preparation import classes_json
-from eseg_keras.export.writing import quiet
+from eseg_keras.export.quiet import quiet
 from eseg_keras.optional import require
 from eseg_keras.version import __version__
 

@@ -12,7 +12,7 @@ from eseg_keras.export.onnx.int8 import quantize_onnx
 from eseg_keras.export.preparation import exported_size, in_float32
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.export.verification import TOLERANCES, Verification, verify
-from eseg_keras.export.writing import temporary_output
+from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
 
 PRECISIONS = ("float32", "int8")
@@ -103,7 +103,7 @@ def export_onnx(
     converted = convert_to_onnx(served, model, batch=None, opset=opset)
     if precision == "int8":
         converted = quantize_onnx(converted, calibration)
-    with temporary_output(output) as temporary:
+    with atomic_file(output) as temporary:
         onnx.save(converted, temporary)
         verification = verify(
             onnx_runner(temporary),
@@ -115,5 +115,4 @@ def export_onnx(
         )
         verification.check()
         verification.write(output)
-        temporary.replace(output)
     return verification

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.export.writing import quiet
+from eseg_keras.export.quiet import quiet
 from eseg_keras.optional import require
 
 # Between two convolutions in 8 bits these stay in 8 bits as well. Sigmoid and Mul are SiLU and

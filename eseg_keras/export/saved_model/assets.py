@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from eseg_keras.export.client.protocol import messages, predict_request
+from eseg_keras.files import write_text
 from eseg_keras.optional import require
 
 MODELS_CONFIG = "models.config"
@@ -109,9 +109,7 @@ def write_models_config(folder: Path) -> Path:
             "%s is not of eseg_keras and stays as it is. Its models here:\n%s", path, entries
         )
         return path
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(content, "utf-8")
-    temporary.replace(path)
+    write_text(path, content)
     return path
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from eseg_keras.export.images import resize_verification_images
 from eseg_keras.export.preparation import classes_json, exported_size, in_float32
+from eseg_keras.export.quiet import quiet
 from eseg_keras.export.saved_model.assets import (
     choose_version,
     write_models_config,
@@ -29,9 +30,8 @@ from eseg_keras.export.verification import (
     VerificationError,
     verify,
 )
-from eseg_keras.export.writing import quiet
+from eseg_keras.files import atomic_directory
 from eseg_keras.optional import require
-from eseg_keras.presets.files import NewDirectory
 
 _WARMUP_SIZE = (96, 160)
 # Where the network takes any size: one that strides divide, and one that none does.
@@ -136,7 +136,7 @@ def export_saved_model(
     model = in_float32(model)
     size = image_size or (None, None)
     module, functions = serving_module(model, output_kind, input_dtype, tuple(size), max_pixels)
-    with _removed_if_empty(output), NewDirectory(output / str(version)) as directory:
+    with _removed_if_empty(output), atomic_directory(output / str(version)) as directory:
         with tempfile.TemporaryDirectory() as assets:
             classes = Path(assets) / "classes.json"
             classes.write_text(classes_json(model), "utf-8")

@@ -22,7 +22,7 @@ _IHDR_END = 33
 def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     """Decode a JPEG or PNG file as it is meant to be seen, with TensorFlow's operations.
 
-    The pixels are those of `eseg_keras.data.image_files.read_photo`: the rotation in a JPEG's EXIF
+    The pixels are those of `eseg_keras.data.read_image`: the rotation in a JPEG's EXIF
     tags is applied; grey, palette, CMYK and 16-bit files become 8-bit RGB; transparency is dropped.
 
     Args:

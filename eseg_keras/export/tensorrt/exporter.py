@@ -1,6 +1,5 @@
 """TensorRT: networks for NVIDIA GPUs, of one size and one image at a time."""
 
-import json
 import logging
 import os
 import shlex
@@ -13,6 +12,7 @@ import numpy as np
 from eseg_keras.export.images import resize_verification_images
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.preparation import exported_size, in_float32
+from eseg_keras.export.quiet import quiet
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.export.tensorrt.engine import (
     EngineRunner,
@@ -23,7 +23,7 @@ from eseg_keras.export.tensorrt.engine import (
 )
 from eseg_keras.export.tensorrt.operators import check_tensorrt_operators
 from eseg_keras.export.verification import TOLERANCES, Verification, verify
-from eseg_keras.export.writing import quiet, temporary_output
+from eseg_keras.files import atomic_file, write_json
 from eseg_keras.optional import require
 
 # What the paper times ESeg-Lite-S and -L at; for ESeg-Lite-M it gives (512, 1024) as well.
@@ -130,7 +130,7 @@ def export_tensorrt(
         found.check()
         return found
 
-    with temporary_output(output) as temporary:
+    with atomic_file(output) as temporary:
         onnx.save(converted, temporary)
         verification = compare(onnx_runner(temporary), "onnxruntime")
         if trt is not None:
@@ -138,8 +138,7 @@ def export_tensorrt(
         verification.write(output)
         command = trtexec_command(output.name, precision)
         content = {"command": shlex.join(command), "frames_per_second": "Throughput, in qps"}
-        _write_json(output.with_name(f"{output.name}.trtexec.json"), content)
-        temporary.replace(output)
+        write_json(output.with_name(f"{output.name}.trtexec.json"), content)
     _log.warning("TensorRT's own tool builds and times an engine by: %s", shlex.join(command))
     return verification
 
@@ -165,12 +164,6 @@ def trtexec_command(path: str | os.PathLike, precision: str) -> list[str]:
     command += ["--stronglyTyped", "--noDataTransfers", "--useCudaGraph", "--useSpinWait"]
     # Without it, 32-bit convolutions round their inputs to 19 bits.
     return command + ["--noTF32"] * (precision == "fp32")
-
-
-def _write_json(path, content):
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    temporary.replace(path)
 
 
 def _cast_first(graph):
@@ -220,7 +213,6 @@ def _write_engine(trt, cuda, onnx_file, output, precision, compare):
             "%s: %.0f frames a second.",
             *(path.name, title(trt), 1000 * seconds, gpu, 1 / seconds),
         )
-    with temporary_output(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_bytes(engine)
-        temporary.replace(path)
-    _write_json(path.with_name(f"{path.name}.json"), report)
+    write_json(path.with_name(f"{path.name}.json"), report)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from eseg_keras.export.quiet import quiet
 from eseg_keras.export.served_graph.network import serving_model
-from eseg_keras.export.writing import quiet
 from eseg_keras.optional import require
 
 

@@ -13,8 +13,9 @@ from eseg_keras.export.preparation import classes_json, exported_size, in_float3
 from eseg_keras.export.served_graph.network import check_kinds
 from eseg_keras.export.tflite.conversion import convert
 from eseg_keras.export.verification import TOLERANCES, Verification, verify
-from eseg_keras.export.writing import temporary_output
+from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
+from eseg_keras.standard_error import hidden_standard_error
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 _REMEDIES = {
@@ -102,7 +103,7 @@ def export_tflite(
         sizes = [image_size] if image_size else _SIZES
         held_out = resize_verification_images(verification_images, sizes, channels)
     content = convert(model, output_kind, input_dtype, image_size, precision, calibration)
-    with temporary_output(output) as temporary:
+    with atomic_file(output) as temporary:
         temporary.write_bytes(content)
         _append_classes(temporary, model)
         threads = os.cpu_count()
@@ -117,7 +118,6 @@ def export_tflite(
         )
         verification.check(_REMEDIES.get(precision, "Nothing was written."))
         verification.write(output)
-        temporary.replace(output)
     return verification
 
 
@@ -144,7 +144,8 @@ def litert_runner(
         nonlocal shape
         if shape != images.shape:
             interpreter.resize_tensor_input(taken["index"], images.shape)
-            interpreter.allocate_tensors()
+            with hidden_standard_error():  # LiteRT names its XNNPACK delegate there.
+                interpreter.allocate_tensors()
             shape = images.shape
         interpreter.set_tensor(taken["index"], images.astype(taken["dtype"]))
         interpreter.invoke()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eseg_keras.data.classification import ClassificationBatches, central_crop
-from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.models.classifier import Classifier
 
 

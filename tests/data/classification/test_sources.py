@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from eseg_keras.data.classification import class_folders, imagenet2012
-from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError
 
 
 def photo(seed):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from eseg_keras.data.datasets import DATASETS, load
-from eseg_keras.data.image_files import ImageFileError
+from eseg_keras.data.images.image_reader import ImageFileError
 
 ROOT = "ADEChallengeData2016"
 SIZES = [(12, 20), (20, 9), (16, 16)]  # The images differ in size.

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from eseg_keras.data.image_files import rgb_pixels
+from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.export.saved_model.image_codec import classes_chunk, decode_image, encode_label_map
 
 LIMIT = 60 * 80
@@ -37,7 +37,7 @@ def picture(mode, height=60, width=80, seed=0):
 
 
 def expected(content):
-    return rgb_pixels(Image.open(io.BytesIO(content)))
+    return read_image(Image.open(io.BytesIO(content)))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])

@@ -1,19 +1,19 @@
-"""Annotation files to label maps."""
+"""The one reader of masks."""
 
-import io
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eseg_keras.data.image_files import (
+from eseg_keras.data.images.image_reader import (
     MAX_PIXELS,
     UNREADABLE,
     ImageFileError,
-    check_pixels,
-    is_lossless_webp,
-    no_pillow_limit,
+    decode,
+    upright,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Color = tuple[int, int, int]
 _MOST_NAMED = 8
 
 
-class LabelReader:
+class MaskReader:
     """Reads an annotation file as a label map, uint8 [H, W].
 
     What the numbers in a file are:
@@ -34,14 +34,14 @@ class LabelReader:
       palette pixel, or the value of a pixel whose red, green and blue are the same;
     - with `mask_colors`, the class id of each pixel's colour, palettes included.
 
-    Then `label_map` replaces the ids it names, then `reduce_zero_label` takes 1 from every id but
+    Then `class_map` replaces the ids it names, then `reduce_zero_label` takes 1 from every id but
     `ignore_label`, and 0 becomes `ignore_label`. A label that is then neither a class nor
     `ignore_label` is an error.
 
     Args:
         num_classes: Number of classes, 1 to 255.
         mask_colors: {(red, green, blue): id}, or the colours in class order.
-        label_map: {id in the file: new id}. The others stay. A new id may be `ignore_label`.
+        class_map: {id in the file: new id}. The others stay. A new id may be `ignore_label`.
         reduce_zero_label: Whether id 0 means "no label" and the classes begin at 1, as in ADE20K.
         ignore_label: Label, 0 to 255, of the pixels that count nowhere.
         max_pixels: Files with more pixels are refused before they are decoded.
@@ -51,10 +51,10 @@ class LabelReader:
     >>> import tempfile
     >>> import numpy as np
     >>> from PIL import Image
-    >>> from eseg_keras.data import LabelReader
+    >>> from eseg_keras.data import MaskReader
     >>> path = tempfile.mkdtemp() + "/mask.png"
     >>> Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(path)
-    >>> LabelReader(num_classes=2, label_map={2: 255})(path)
+    >>> MaskReader(num_classes=2, class_map={2: 255})(path)
     array([[  0,   1, 255]], dtype=uint8)
     """
 
@@ -63,7 +63,7 @@ class LabelReader:
         num_classes: int,
         *,
         mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
-        label_map: Mapping[int, int] | None = None,
+        class_map: Mapping[int, int] | None = None,
         reduce_zero_label: bool = False,
         ignore_label: int = 255,
         max_pixels: int = MAX_PIXELS,
@@ -77,19 +77,19 @@ class LabelReader:
         self.num_classes = num_classes
         self.ignore_label = ignore_label
         self.max_pixels = max_pixels
-        self.label_map = dict(label_map or {})
+        self.class_map = dict(class_map or {})
         self.reduce_zero_label = reduce_zero_label
-        new_labels = _label_table(self.label_map, reduce_zero_label, ignore_label)
+        new_labels = _label_table(self.class_map, reduce_zero_label, ignore_label)
         is_label = np.zeros(65536, bool)
         is_label[[*range(num_classes), ignore_label]] = True
         # Both by the id in the file.
         self._is_allowed = is_label[new_labels]
         self._new_labels = new_labels.astype(np.uint8)
-        for old, new in self.label_map.items():
+        for old, new in self.class_map.items():
             if not self._is_allowed[old]:
                 raise ValueError(
-                    f"`label_map` must lead to a class or to ignore_label={ignore_label}; there "
-                    f"are {num_classes} classes. Received: label_map={{..., {old}: {new}}}"
+                    f"`class_map` must lead to a class or to ignore_label={ignore_label}; there "
+                    f"are {num_classes} classes. Received: class_map={{..., {old}: {new}}}"
                 )
         self._color_ids = None if mask_colors is None else _color_table(mask_colors)
 
@@ -149,24 +149,24 @@ class LabelReader:
             return [f"has more than {_MOST_NAMED} labels outside {wanted}: is it a map of classes?"]
         problems = []
         for label in ids:
-            remedy = f"pass label_map={{{label}: {self.ignore_label}}} to ignore it"
+            remedy = f"pass class_map={{{label}: {self.ignore_label}}} to ignore it"
             enough = label + 1 - self.reduce_zero_label
             if enough <= 255:
                 remedy += f", or num_classes={enough} if it is a class"
             if label == 255 and self.num_classes == 2:
-                remedy += ", or label_map={255: 1} if the masks are black and white"
+                remedy += ", or class_map={255: 1} if the masks are black and white"
             problems.append(f"has the label {label}, outside {wanted}: {remedy}")
         return problems
 
 
-def _label_table(label_map, reduce_zero_label, ignore_label):
+def _label_table(class_map, reduce_zero_label, ignore_label):
     """New label of each id from 0 to 65535."""
     labels = np.arange(65536)
-    for old, new in label_map.items():
+    for old, new in class_map.items():
         if not (0 <= old <= 65535 and 0 <= new <= 255):
             raise ValueError(
-                "`label_map` must be {id in the files, 0 to 65535: new id, 0 to 255}. "
-                f"Received: label_map={{..., {old}: {new}}}"
+                "`class_map` must be {id in the files, 0 to 65535: new id, 0 to 255}. "
+                f"Received: class_map={{..., {old}: {new}}}"
             )
         labels[old] = new
     if reduce_zero_label:
@@ -197,20 +197,54 @@ def _color_table(mask_colors):
     return table
 
 
-def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
-    """The decoded picture, and the first bytes of its file."""
-    from PIL import Image
+def is_lossless_webp(content: bytes) -> bool:
+    """Tell whether a WebP file keeps every pixel as it was.
 
+    Args:
+        content: The whole file.
+
+    Returns:
+        Whether its picture is a `VP8L` chunk, and not `VP8 `. Others, such as a colour profile, may
+        come before it. The frames of an animation are not looked into.
+
+    Reference:
+        [WebP container](https://developers.google.com/speed/webp/docs/riff_container)
+    """
+    position = 12  # After "RIFF", the size of the file and "WEBP".
+    while position + 8 <= len(content):
+        kind, size = struct.unpack_from("<4sI", content, position)
+        if kind in (b"VP8L", b"VP8 "):
+            return kind == b"VP8L"
+        position += 8 + size + size % 2  # Chunks begin at even positions.
+    return False
+
+
+def _check_png_checksums(path, content):
+    """Refuse a PNG file whose chunks do not fit their CRCs, which Pillow does not look at."""
+    position = 8  # After the signature.
+    while position + 8 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, position)
+        end = position + 8 + size
+        if content[end : end + 4] != zlib.crc32(content[position + 4 : end]).to_bytes(4, "big"):
+            problem = (
+                f"is damaged (the CRC of its {kind.decode('latin-1')} chunk does not fit), so that "
+                "its labels may be wrong: restore it from its source"
+            )
+            raise ImageFileError(path, [problem])
+        if kind == b"IEND":
+            return
+        position = end + 4
+
+
+def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
+    """The decoded and upright picture, and the first bytes of its file."""
     try:
         content = Path(path).read_bytes()
-        with no_pillow_limit():
-            picture = Image.open(io.BytesIO(content))
-            check_pixels(path, picture.size, max_pixels)
-            picture.load()
-    except ImageFileError:
-        raise
-    except Exception as error:  # Pillow lets many kinds through for damaged files.
+    except OSError as error:
         raise ImageFileError(path, [UNREADABLE]) from error
+    picture = decode(content, path, max_pixels)
+    if picture.format == "PNG":
+        _check_png_checksums(path, content)
     lossy_webp = picture.format == "WEBP" and not is_lossless_webp(content)
     if picture.format == "JPEG" or lossy_webp:
         raise ImageFileError(
@@ -220,7 +254,9 @@ def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
                 "masks as PNG, from the original annotation"
             ],
         )
-    return picture, content[:64]
+    turned = upright(picture)
+    turned.format = picture.format
+    return turned, content[:64]
 
 
 def _read_colors(path, max_pixels):

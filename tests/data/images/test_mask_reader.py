@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from eseg_keras.data import ImageFileError, LabelReader
+from eseg_keras.data import ImageFileError, MaskReader, read_image
 
 IDS = np.random.default_rng(0).integers(0, 5, (7, 10), dtype=np.uint8)
 IDS[0, :3] = 255
@@ -74,7 +74,7 @@ def as_rgb(ids):
     ids=lambda item: item[0],
 )
 def test_id_masks(tmp_path, write):
-    labels = LabelReader(5)(write[1](tmp_path / "a mask é"))
+    labels = MaskReader(5)(write[1](tmp_path / "a mask é"))
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, IDS)
 
@@ -91,7 +91,7 @@ def test_ids_of_few_bits_are_not_stretched(tmp_path, bits, palette):
     else:
         save_grey_png(path, ids, bits)
     assert path.read_bytes()[24] == bits
-    np.testing.assert_array_equal(LabelReader(20)(path), ids)
+    np.testing.assert_array_equal(MaskReader(20)(path), ids)
 
 
 @pytest.mark.parametrize("suffix, options", [("png", {}), ("bmp", {}), ("webp", {"lossless": 1})])
@@ -101,7 +101,7 @@ def test_color_masks(tmp_path, suffix, options, alpha):
     if alpha:
         colors = np.dstack([colors, np.full_like(IDS, 255)])
     path = save(tmp_path / f"mask.{suffix}", colors, **options)
-    np.testing.assert_array_equal(LabelReader(5, mask_colors=COLOR_IDS)(path), IDS)
+    np.testing.assert_array_equal(MaskReader(5, mask_colors=COLOR_IDS)(path), IDS)
 
 
 @pytest.mark.parametrize("metadata", ["icc_profile", "exif", "xmp"])
@@ -113,22 +113,22 @@ def test_webp_with_metadata_is_known_by_its_picture_alone(tmp_path, metadata):
         Image.fromarray(as_rgb(IDS)).save(path, **options)
         assert 20 < path.read_bytes().index(b"VP8L" if lossless else b"VP8 ")
         if lossless:
-            np.testing.assert_array_equal(LabelReader(5)(path), IDS)
+            np.testing.assert_array_equal(MaskReader(5)(path), IDS)
         else:
             with pytest.raises(ImageFileError, match="with loss"):
-                LabelReader(5)(path)
+                MaskReader(5)(path)
 
 
 def test_colors_in_class_order(tmp_path):
     ids = np.minimum(IDS, 4)
     path = save(tmp_path / "mask.png", colored(ids))
-    np.testing.assert_array_equal(LabelReader(5, mask_colors=COLORS)(path), ids)
+    np.testing.assert_array_equal(MaskReader(5, mask_colors=COLORS)(path), ids)
 
 
 def test_colors_of_a_palette(tmp_path):
     path = save_palette(tmp_path / "mask.png", np.minimum(IDS, 4))
     colors = {(255 - index, index, 7): 4 - index for index in range(5)}
-    labels = LabelReader(5, mask_colors=colors)(path)
+    labels = MaskReader(5, mask_colors=colors)(path)
     np.testing.assert_array_equal(labels, 4 - np.minimum(IDS, 4))
 
 
@@ -137,75 +137,75 @@ def test_colors_of_a_palette(tmp_path):
     st.booleans(),
     st.sampled_from([255, 0, 100]),
 )
-def test_label_map_and_reduce_zero_label(tmp_path_factory, label_map, reduce_zero, ignore_label):
+def test_label_map_and_reduce_zero_label(tmp_path_factory, class_map, reduce_zero, ignore_label):
     path = tmp_path_factory.mktemp("masks") / "mask.png"
-    ids = np.array([[*range(255), *label_map]], np.uint16)
+    ids = np.array([[*range(255), *class_map]], np.uint16)
     save_grey_png(path, ids, 16)
 
     def expected(label):
-        label = label_map.get(label, label)
+        label = class_map.get(label, label)
         if reduce_zero and label != ignore_label:
             label = label - 1 if label else ignore_label
         return label
 
-    assume(all(expected(old) < 255 or expected(old) == ignore_label for old in label_map))
-    reader = LabelReader(
-        255, label_map=label_map, reduce_zero_label=reduce_zero, ignore_label=ignore_label
+    assume(all(expected(old) < 255 or expected(old) == ignore_label for old in class_map))
+    reader = MaskReader(
+        255, class_map=class_map, reduce_zero_label=reduce_zero, ignore_label=ignore_label
     )
     np.testing.assert_array_equal(reader(path)[0], [expected(label) for label in ids[0]])
 
 
 def test_reduce_zero_label(tmp_path):
     path = save(tmp_path / "mask.png", np.array([[0, 1, 150, 255]], np.uint8))
-    labels = LabelReader(150, reduce_zero_label=True)(path)
+    labels = MaskReader(150, reduce_zero_label=True)(path)
     np.testing.assert_array_equal(labels, [[255, 0, 149, 255]])
 
 
 def test_wide_ids_need_a_map(tmp_path):
     path = save_grey_png(tmp_path / "mask.png", np.array([[7, 300, 26000]]), 16)
-    labels = LabelReader(2, label_map={7: 0, 300: 1, 26000: 255})(path)
+    labels = MaskReader(2, class_map={7: 0, 300: 1, 26000: 255})(path)
     np.testing.assert_array_equal(labels, [[0, 1, 255]])
-    with pytest.raises(ImageFileError, match=r"label 26000.*label_map=\{26000: 255\}"):
-        LabelReader(2, label_map={7: 0, 300: 1})(path)
+    with pytest.raises(ImageFileError, match=r"label 26000.*class_map=\{26000: 255\}"):
+        MaskReader(2, class_map={7: 0, 300: 1})(path)
 
 
 def test_every_stray_label_is_named_with_a_remedy(tmp_path):
     path = save(tmp_path / "mask.png", np.array([[0, 11, 12, 255]], np.uint8))
     with pytest.raises(ImageFileError) as caught:
-        LabelReader(11)(path)
+        MaskReader(11)(path)
     first, second = caught.value.problems
     assert "label 11" in first and "0 to 10" in first
-    assert "label_map={11: 255}" in first and "num_classes=12" in first
+    assert "class_map={11: 255}" in first and "num_classes=12" in first
     assert "label 12" in second and "num_classes=13" in second
 
 
 def test_stray_label_under_reduce_zero_label_is_the_one_in_the_file(tmp_path):
     path = save(tmp_path / "mask.png", np.array([[0, 11, 12]], np.uint8))
     with pytest.raises(ImageFileError) as caught:
-        LabelReader(11, reduce_zero_label=True)(path)
+        MaskReader(11, reduce_zero_label=True)(path)
     (problem,) = caught.value.problems
     assert "label 12, outside the 11 classes, 1 to 11" in problem and "num_classes=12" in problem
-    labels = LabelReader(11, reduce_zero_label=True, label_map={12: 255})(path)
+    labels = MaskReader(11, reduce_zero_label=True, class_map={12: 255})(path)
     np.testing.assert_array_equal(labels, [[255, 10, 255]])
 
 
 def test_255_in_black_and_white_masks_gets_its_own_remedy(tmp_path):
     path = save(tmp_path / "mask.png", np.array([[0, 255]], np.uint8))
-    with pytest.raises(ImageFileError, match=r"label_map=\{255: 1\}"):
-        LabelReader(2, ignore_label=254)(path)
+    with pytest.raises(ImageFileError, match=r"class_map=\{255: 1\}"):
+        MaskReader(2, ignore_label=254)(path)
 
 
 def test_a_photo_in_place_of_a_mask(tmp_path):
     path = save(tmp_path / "mask.png", np.arange(200, dtype=np.uint8)[None])
     with pytest.raises(ImageFileError, match="more than 8 labels") as caught:
-        LabelReader(11)(path)
+        MaskReader(11)(path)
     assert len(caught.value.problems) == 1
 
 
 def test_every_unknown_color_is_named(tmp_path):
     path = save(tmp_path / "mask.png", np.array([[(0, 0, 0), (9, 8, 7), (255, 0, 1)]], np.uint8))
     with pytest.raises(ImageFileError, match="mask.png") as caught:
-        LabelReader(5, mask_colors=COLORS)(path)
+        MaskReader(5, mask_colors=COLORS)(path)
     first, second = caught.value.problems
     assert "(9, 8, 7): 255 to ignore it" in first and "(255, 0, 1)" in second
 
@@ -214,7 +214,7 @@ def test_smoothed_color_mask(tmp_path):
     colors = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     path = save(tmp_path / "mask.png", colors)
     with pytest.raises(ImageFileError, match="more than 8 colours") as caught:
-        LabelReader(5, mask_colors=COLORS)(path)
+        MaskReader(5, mask_colors=COLORS)(path)
     assert len(caught.value.problems) == 1
 
 
@@ -225,29 +225,29 @@ def test_masks_saved_with_loss_are_refused_whatever_their_name(tmp_path, options
     with open(path, "wb") as file:
         Image.fromarray(as_rgb(IDS)).save(file, "WEBP" if suffix == "webp" else "JPEG")
     with pytest.raises(ImageFileError, match="with loss.*PNG"):
-        LabelReader(5, **options)(path)
+        MaskReader(5, **options)(path)
 
 
 def test_color_mask_without_colors(tmp_path):
     path = save(tmp_path / "mask.png", colored(IDS))
     with pytest.raises(ImageFileError, match="colour mask: pass mask_colors="):
-        LabelReader(5)(path)
+        MaskReader(5)(path)
 
 
 def test_float_and_16_bit_color_masks_are_refused(tmp_path):
     path = save(tmp_path / "float.tif", np.zeros((3, 3), np.float32))
     with pytest.raises(ImageFileError, match="pixel format F"):
-        LabelReader(5)(path)
+        MaskReader(5)(path)
     path = save_grey_png(tmp_path / "wide.png", IDS.astype(np.uint16), 16)
     with pytest.raises(ImageFileError, match="16-bit grey"):
-        LabelReader(5, mask_colors=COLORS)(path)
+        MaskReader(5, mask_colors=COLORS)(path)
 
 
 def test_unreadable_mask(tmp_path):
     path = save(tmp_path / "mask.png", IDS)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ImageFileError, match="mask.png.*truncated"):
-        LabelReader(5)(path)
+        MaskReader(5)(path)
 
 
 @pytest.mark.parametrize(
@@ -256,9 +256,9 @@ def test_unreadable_mask(tmp_path):
         ({"num_classes": 0}, "1 to 255"),
         ({"num_classes": 256}, "1 to 255"),
         ({"ignore_label": 256}, "0 to 255"),
-        ({"label_map": {11: 5}}, "there are 5 classes"),
-        ({"label_map": {11: 300}}, "0 to 255"),
-        ({"label_map": {-1: 0}}, "0 to 65535"),
+        ({"class_map": {11: 5}}, "there are 5 classes"),
+        ({"class_map": {11: 300}}, "0 to 255"),
+        ({"class_map": {-1: 0}}, "0 to 65535"),
         ({"mask_colors": {(0, 0, 256): 0}}, "mask_colors"),
         ({"mask_colors": {(0, 0): 0}}, "mask_colors"),
         ({"mask_colors": [(0, 0, 0), (0, 0, 0)]}, "once"),
@@ -266,4 +266,31 @@ def test_unreadable_mask(tmp_path):
 )
 def test_bad_arguments(options, words):
     with pytest.raises(ValueError, match=words):
-        LabelReader(**{"num_classes": 5} | options)
+        MaskReader(**{"num_classes": 5} | options)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_rotation_of_a_mask_is_applied_as_that_of_an_image(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    ids = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    path = tmp_path / "turned.png"
+    Image.fromarray(ids).save(path, exif=exif)
+    labels = MaskReader(6)(path)
+    turns = {1: 0, 3: 2, 6: -1, 8: 1}[orientation]
+    np.testing.assert_array_equal(labels, np.rot90(ids, turns))
+    np.testing.assert_array_equal(labels, read_image(path)[..., 0])
+
+
+def test_a_flipped_bit_does_not_become_another_label(tmp_path):
+    path = tmp_path / "mask.png"
+    content = []
+    for label in (0, 1):
+        Image.fromarray(np.full((20, 30), label, np.uint8)).save(path, compress_level=0)
+        content.append(bytearray(path.read_bytes()))
+    # The pixels of the second file, a whole stream, with the CRC of the first.
+    end = content[0].index(b"IEND") - 8
+    content[1][end : end + 4] = content[0][end : end + 4]
+    path.write_bytes(content[1])
+    with pytest.raises(ImageFileError, match=r"mask.png: is damaged .the CRC of its IDAT chunk"):
+        MaskReader(2)(path)

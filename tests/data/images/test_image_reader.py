@@ -1,12 +1,11 @@
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from eseg_keras.data import ImageFileError
-from eseg_keras.data.image_files import is_lossless_webp, no_images, read_photo, rgb_pixels
+from eseg_keras.data import ImageFileError, read_image
+from eseg_keras.data.images.mask_reader import is_lossless_webp
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
@@ -15,7 +14,7 @@ def test_lossless_formats_are_exact(tmp_path):
     for suffix, options in {"png": {}, "bmp": {}, "webp": {"lossless": True}, "PNG": {}}.items():
         path = tmp_path / f"photo ü {suffix}.{suffix}"
         Image.fromarray(RGB).save(path, **options)
-        photo = read_photo(path)
+        photo = read_image(path)
         assert photo.dtype == np.uint8
         np.testing.assert_array_equal(photo, RGB)
 
@@ -25,7 +24,7 @@ def test_lossless_formats_are_exact(tmp_path):
 def test_jpeg(tmp_path, mode, suffix):
     flat = np.full((16, 16, 3), (180, 180, 180) if mode == "L" else (200, 100, 50), np.uint8)
     Image.fromarray(flat).convert(mode).save(tmp_path / f"photo.{suffix}", quality=95)
-    photo = read_photo(tmp_path / f"photo.{suffix}")
+    photo = read_image(tmp_path / f"photo.{suffix}")
     assert photo.shape == (16, 16, 3)
     assert np.abs(photo.astype(int) - flat).max() <= 4
 
@@ -35,20 +34,20 @@ def test_other_modes_become_rgb(tmp_path, mode):
     picture = Image.fromarray(RGB).convert(mode)
     picture.save(tmp_path / "photo.png")
     expected = np.asarray(picture.convert("RGB"))
-    np.testing.assert_array_equal(read_photo(tmp_path / "photo.png"), expected)
+    np.testing.assert_array_equal(read_image(tmp_path / "photo.png"), expected)
 
 
 def test_palette_with_transparency(tmp_path):
     picture = Image.fromarray(RGB).quantize(8)
     picture.save(tmp_path / "photo.png", transparency=bytes([0, 128, 255]))
     expected = np.asarray(picture.convert("RGB"))
-    np.testing.assert_array_equal(read_photo(tmp_path / "photo.png"), expected)
+    np.testing.assert_array_equal(read_image(tmp_path / "photo.png"), expected)
 
 
 def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path):
     grey = np.array([[0, 257, 51400, 65535]], np.uint16)
     Image.fromarray(grey).save(tmp_path / "photo.png")
-    photo = read_photo(tmp_path / "photo.png")
+    photo = read_image(tmp_path / "photo.png")
     np.testing.assert_array_equal(photo, np.repeat([[[0], [1], [200], [255]]], 3, axis=-1))
 
 
@@ -67,13 +66,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(RGB).save(tmp_path / "photo.png", exif=exif)
-    np.testing.assert_array_equal(read_photo(tmp_path / "photo.png"), upright)
-
-
-def test_no_images_names_few_suffixes():
-    assert no_images([]) == "no image inside (.bmp, .jpeg, .jpg, .png, .webp)"
-    message = no_images([Path(f"a.x{number}") for number in range(9)] + [Path("b.X1")])
-    assert "it holds .x0, .x1, .x2, .x3, .x4, .x5, .x6, .x7, ...: " in message
+    np.testing.assert_array_equal(read_image(tmp_path / "photo.png"), upright)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +90,7 @@ def test_unreadable_files_are_named(tmp_path, damage, suffix):
         contents = {"truncated": content[: len(content) // 2], "empty": b"", "text": b"a photo"}
         path.write_bytes(contents[damage])
     with pytest.raises(ImageFileError, match="broken one.*truncated, damaged") as caught:
-        read_photo(path)
+        read_image(path)
     assert caught.value.path == path
     assert len(caught.value.problems) == 1
 
@@ -109,9 +102,9 @@ def test_pixels_are_counted_before_they_are_decoded(tmp_path):
     # The header is enough to refuse it.
     path.write_bytes(whole[:60])
     with pytest.raises(ImageFileError, match="54 pixels .6x9., more than the limit of 53"):
-        read_photo(path, max_pixels=53)
+        read_image(path, max_pixels=53)
     path.write_bytes(whole)
-    np.testing.assert_array_equal(read_photo(path, max_pixels=54), RGB)
+    np.testing.assert_array_equal(read_image(path, max_pixels=54), RGB)
 
 
 def test_the_limit_of_pillow_gives_way_to_ours_and_stays_what_it_was(tmp_path, monkeypatch):
@@ -119,10 +112,10 @@ def test_the_limit_of_pillow_gives_way_to_ours_and_stays_what_it_was(tmp_path, m
     Image.fromarray(RGB).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with ThreadPoolExecutor(4) as pool:
-        photos = list(pool.map(read_photo, [path] * 20))
+        photos = list(pool.map(read_image, [path] * 20))
     assert all((photo == RGB).all() for photo in photos)
     with pytest.raises(ImageFileError):
-        read_photo(tmp_path / "missing.png")
+        read_image(tmp_path / "missing.png")
     assert Image.MAX_IMAGE_PIXELS == 10
 
 
@@ -131,6 +124,53 @@ def test_a_picture_of_the_caller_stays_as_it_is(tmp_path):
     exif[0x0112] = 6
     Image.fromarray(RGB).save(tmp_path / "turned.png", exif=exif)
     picture = Image.open(tmp_path / "turned.png")
-    assert rgb_pixels(picture).shape == (9, 6, 3)
-    np.testing.assert_array_equal(rgb_pixels(picture), np.rot90(RGB, -1))
+    assert read_image(picture).shape == (9, 6, 3)
+    np.testing.assert_array_equal(read_image(picture), np.rot90(RGB, -1))
     assert picture.size == (9, 6)
+
+
+def test_every_kind_of_source_is_read_alike(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    path = tmp_path / "turned.png"
+    Image.fromarray(RGB).save(path, exif=exif)
+    for source in (path, str(path), path.read_bytes(), Image.open(path), RGB[::-1, ::-1]):
+        np.testing.assert_array_equal(read_image(source), RGB[::-1, ::-1])
+    with pytest.raises(ImageFileError, match="sent.png: cannot be read"):
+        read_image(b"no image", name="sent.png")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([0.0, 0.5, 1.0], "floats of 0.0 to 1.0: multiply by 255"),
+        ([-1.0, 0.0, 9.0], "pixel values of 0 to 255"),
+        ([0.0, np.nan, 9.0], "pixel values of 0 to 255"),
+        ([0.0, 70.0, 256.0], "pixel values of 0 to 255"),
+    ],
+)
+def test_files_of_floats_are_checked_like_arrays(tmp_path, values, message):
+    pixels = np.array([values], np.float32)
+    path = tmp_path / "float.tif"
+    Image.fromarray(pixels).save(path)
+    for source in (path, Image.open(path), pixels):
+        with pytest.raises(ValueError, match=message):
+            read_image(source)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_tiff_files_of_32_bits_hold_0_to_255(tmp_path, dtype):
+    path = tmp_path / "wide.tif"
+    Image.fromarray(np.array([[0, 7, 255]], dtype)).save(path)
+    assert read_image(path)[0, :, 1].tolist() == [0, 7, 255]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tif", "webp"])
+def test_several_frames_are_refused_by_name(tmp_path, suffix):
+    path = tmp_path / f"many.{suffix}"
+    frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with pytest.raises(ImageFileError, match=f"many.{suffix}: holds 2 frames or pages"):
+        read_image(path)
+    frames[0].save(path)
+    assert read_image(path).shape == (6, 9, 3)

@@ -1,0 +1,239 @@
+"""The one reader of images, and one way of saying what is wrong with an image file."""
+
+import contextlib
+import io
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PIXELS = 178_956_970
+"""Pixels above which an image is refused unless told otherwise, where Pillow refuses it too."""
+
+# Rows that are converted at a time.
+_BAND = 1024
+
+_MULTI_FRAME_FORMATS = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
+
+UNREADABLE = "cannot be read as an image: it is truncated, damaged, or another kind of file"
+
+
+class ImageFileError(ValueError):
+    """An image file that cannot be used.
+
+    Attributes:
+        path: The file.
+        problems: What is wrong with it, a sentence each, without the file's name: files with the
+            same problem can be told together.
+    """
+
+    def __init__(self, path: str | Path, problems: Sequence[str]):
+        super().__init__(f"{path}: {'; '.join(problems)}")
+        self.path = Path(path)
+        self.problems = tuple(problems)
+
+
+def read_image(
+    image: Any, num_channels: int = 3, max_pixels: int = MAX_PIXELS, name: str | None = None
+) -> np.ndarray:
+    """Read an image, whatever it comes as, as it is meant to be seen.
+
+    The EXIF rotation of files and Pillow images is applied. For a network of 3 channels, grey,
+    palette, CMYK and 16-bit images become 8-bit RGB, and transparency is dropped.
+
+    Args:
+        image: Path of an image file, the bytes of one, a Pillow image, or an array [H, W],
+            [H, W, 1] (grey), [H, W, 3] or [H, W, 4] of 8-bit, 16-bit or float values; floats are of
+            0..255. For a network of other than 3 channels, [H, W, num_channels].
+        num_channels: Channels of the result. Defaults to 3, for RGB.
+        max_pixels: Files with more pixels are refused before they are decoded: a file of a few
+            kilobytes may hold more than the memory does. Defaults to Pillow's own limit.
+        name: What to call bytes in messages. Defaults to `"image"`.
+
+    Returns:
+        Array [H, W, num_channels], uint8 where there are 3 channels.
+
+    Raises:
+        ImageFileError: If a file cannot be used; it names the file.
+        ValueError: If something else is not an image.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.data import read_image
+    >>> read_image(np.array([[0, 65535]], "uint16"))[..., 0].tolist()
+    [[0, 255]]
+    """
+    from PIL import Image
+
+    if isinstance(image, str | Path | bytes):
+        name = name or ("image" if isinstance(image, bytes) else str(image))
+        if num_channels != 3:
+            raise ImageFileError(
+                name,
+                [
+                    f"files are read as RGB, and the network takes {num_channels} channels: pass "
+                    f"arrays [H, W, {num_channels}]"
+                ],
+            )
+        picture = decode(image, name, max_pixels)
+        try:
+            return _rgb_pixels(picture)
+        except ValueError as error:
+            raise ImageFileError(name, [str(error)]) from error
+        except (SyntaxError, OSError, TypeError) as error:  # Tags that cannot be rewritten.
+            raise ImageFileError(name, [UNREADABLE]) from error
+    if isinstance(image, Image.Image) and num_channels == 3:
+        return _rgb_pixels(image)
+    return _checked_array(np.asarray(image), num_channels)
+
+
+def decode(
+    content: str | Path | bytes, name: str | Path, max_pixels: int = MAX_PIXELS
+) -> "Image.Image":
+    """Decode an image file.
+
+    Args:
+        content: Its path, or its bytes.
+        name: What to call it in messages.
+        max_pixels: More pixels are refused before they are decoded.
+
+    Returns:
+        The decoded picture, in the mode of the file and not rotated.
+
+    Raises:
+        ImageFileError: If it is not a whole image, holds more than `max_pixels`, or several frames.
+    """
+    from PIL import Image
+
+    try:
+        file = io.BytesIO(content) if isinstance(content, bytes) else content
+        with _no_pillow_limit(), Image.open(file) as picture:
+            _check_pixels(name, picture.size, max_pixels)
+            _check_frames(name, picture)
+            picture.load()
+    except (ImageFileError, MemoryError):
+        raise
+    except Exception as error:  # Pillow lets many kinds through for damaged files.
+        raise ImageFileError(name, [UNREADABLE]) from error
+    return picture
+
+
+def _check_pixels(name, size, max_pixels):
+    """Refuse a picture with too many pixels, before it is decoded."""
+    width, height = size
+    if width * height > max_pixels:
+        problem = (
+            f"has {width * height:,} pixels ({height}x{width}), more than the limit of "
+            f"{max_pixels:,}: if that is meant to be so, raise max_pixels"
+        )
+        raise ImageFileError(name, [problem])
+
+
+def _check_frames(name, picture):
+    """Refuse animations and documents of several pages: which frame is meant is not known."""
+    # A JPEG of several frames (MPO) holds previews or the other eye beside its first one.
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1 and picture.format in _MULTI_FRAME_FORMATS:
+        raise ImageFileError(
+            name,
+            [f"holds {frames} frames or pages: save the one that is meant as a file of its own"],
+        )
+
+
+def upright(picture: "Image.Image") -> "Image.Image":
+    """Return a Pillow image with the rotation in its EXIF tags applied."""
+    from PIL import ExifTags, ImageOps
+
+    # Nothing is turned to what it is already: a large picture would be copied.
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Damaged tags say nothing about the pixels, which are whole.
+        return picture
+    if orientation != 1:
+        picture = ImageOps.exif_transpose(picture)
+    return picture
+
+
+def _rgb_pixels(picture):
+    """uint8 [H, W, 3] of a Pillow image of any mode."""
+    picture = upright(picture)
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG"):
+        # Pillow would clip 16-bit grey to 255 instead of scaling it.
+        return _checked_array(np.asarray(picture).astype(np.uint16))
+    if picture.mode in ("I", "F"):
+        return _checked_array(np.asarray(picture))
+    if picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    # Band by band: at once, Pillow would hold a second and a third copy of a large picture.
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top in range(0, picture.height, _BAND):
+        bottom = min(top + _BAND, picture.height)
+        band = picture.crop((0, top, picture.width, bottom))
+        pixels[top:bottom] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
+    return pixels
+
+
+def _checked_array(image, num_channels=3):
+    """An array as [H, W, num_channels], checked; uint8 where there are 3 channels."""
+    if image.ndim == 2:
+        image = image[..., None]
+    channels = (1, 3, 4) if num_channels == 3 else (num_channels,)
+    if image.ndim != 3 or image.shape[-1] not in channels or not image.size:
+        expected = "[H, W], or [H, W, C] with C = " + ", ".join(map(str, channels))
+        raise ValueError(f"Expected an image {expected}. Received an array {list(image.shape)}.")
+    if num_channels != 3:
+        return image
+    if image.shape[-1] != 3:
+        image = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        return np.round(image / 257).astype(np.uint8)
+    if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
+        raise ValueError(f"Expected an image of numbers. Received an array of {image.dtype}.")
+    low, high = image.min(), image.max()
+    if not (low >= 0 and high <= 255):
+        raise ValueError(f"Expected pixel values of 0 to 255. Received: {low} to {high}.")
+    if np.issubdtype(image.dtype, np.floating) and 0 < high <= 1:
+        raise ValueError(
+            f"Expected pixel values of 0 to 255. Received floats of {low} to {high}: multiply by "
+            "255 if they are of 0 to 1."
+        )
+    return np.round(image).astype(np.uint8)
+
+
+class _NoPillowLimit:
+    """Lifts Pillow's own limit on pixels, one number for the whole process, for ours to hold.
+
+    Several threads may be inside at once: the last one out puts Pillow's limit back.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    @contextlib.contextmanager
+    def __call__(self):
+        from PIL import Image
+
+        with self._lock:
+            if not self._inside:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    Image.MAX_IMAGE_PIXELS = self._limit
+
+
+# Context in which Pillow opens pictures of any size, for `_check_pixels` to refuse some.
+_no_pillow_limit = _NoPillowLimit()

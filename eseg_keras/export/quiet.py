@@ -1,0 +1,30 @@
+"""Keep converters quiet."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+from absl import logging as absl_logging
+
+
+@contextlib.contextmanager
+def quiet(*names: str) -> Iterator[None]:
+    """Let loggers speak of errors only: what converters say is not for whoever exports.
+
+    Args:
+        *names: Names of loggers besides absl's, which is always among them; an empty one is the
+            root logger.
+    """
+    # TensorFlow sets the level of absl's logger to absl's verbosity now and then.
+    verbosity = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        absl_logging.set_verbosity(verbosity)

@@ -1,0 +1,99 @@
+"""Progress of long work: a bar on a terminal, a line now and then elsewhere."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+Result = TypeVar("Result")
+
+# Seconds to the first line where there is no terminal, and from one line to the next.
+FIRST_LINE = 20.0
+NEXT_LINE = 60.0
+
+
+class Progress:
+    """Show on the standard error how far some work is.
+
+    On a terminal that is a bar, which goes when the work ends. Elsewhere it is one line after 20
+    seconds and one line per minute from then on.
+
+    Args:
+        description: What is being done, such as `"Evaluating"`.
+        total: Number of steps, or `None` while it is not known.
+        done: Steps done before.
+
+    Example:
+
+    >>> from eseg_keras.progress import Progress
+    >>> with Progress("Counting", total=3) as progress:
+    ...     sum(progress.track([1, 2, 3]))
+    6
+    """
+
+    def __init__(self, description: str, total: int | None = None, done: int = 0):
+        self.console = Console(stderr=True)
+        self.bar = RichProgress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[details]}", markup=False),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self.bar.add_task(description, total=total, completed=done, details="")
+        self._next_line = time.monotonic() + FIRST_LINE
+
+    def __enter__(self) -> "Progress":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.bar.stop()
+
+    def update(
+        self,
+        done: int | None = None,
+        total: int | None = None,
+        description: str | None = None,
+        details: str | None = None,
+    ) -> None:
+        """Change what is shown; `None` keeps a value.
+
+        Args:
+            done: Steps done so far.
+            total: Number of steps.
+            description: What is being done.
+            details: Text at the end, such as the speed.
+        """
+        changes = {} if details is None else {"details": details}
+        self.bar.update(self._task, completed=done, total=total, description=description, **changes)
+        if not self.console.is_terminal and time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + NEXT_LINE
+            self.print_line()
+
+    def print_line(self) -> None:
+        """Print the present state as a line."""
+        task = self.bar.tasks[0]
+        count = "" if task.total is None else f"{task.completed:.0f}/{task.total:.0f}"
+        parts = (task.description, count, task.fields["details"])
+        line = "  ".join(part for part in parts if part)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def track(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Pass on an iterable and count its elements.
+
+        Args:
+            results: The iterable.
+
+        Yields:
+            Its elements.
+        """
+        for done, result in enumerate(results, start=1):
+            yield result
+            self.update(done)

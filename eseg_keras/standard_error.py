@@ -1,0 +1,37 @@
+"""What compiled libraries write to the standard error, past Python."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def hidden_standard_error() -> Iterator[None]:
+    """Hide what is written to file descriptor 2, unless an exception is raised meanwhile.
+
+    With the environment variable `TF_CPP_MIN_LOG_LEVEL=0`, nothing is hidden.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    try:
+        terminal = os.dup(2)
+    except OSError:  # The process has no standard error.
+        yield
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            sys.stderr.flush()
+            said.seek(0)
+            os.write(terminal, said.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)

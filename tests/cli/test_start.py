@@ -1,0 +1,103 @@
+"""How the command line starts and ends, in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from eseg_keras.cli import main
+
+HEAVY = ("keras", "tensorflow", "jax", "torch")
+# What a user's terminal has: no variable that quiets TensorFlow.
+ENVIRONMENT = {name: text for name, text in os.environ.items() if "LOG_LEVEL" not in name}
+LIGHT = [["--help"], ["--version"], ["presets"], ["experiments"]]
+
+
+@pytest.mark.parametrize(
+    "arguments", [*LIGHT, *([name, "--help"] for name in main.COMMANDS)], ids=" ".join
+)
+def test_it_starts_without_keras(arguments):
+    code = (
+        "import sys\n"
+        "from eseg_keras.cli.main import main\n"
+        f"sys.argv = ['eseg', *{arguments}]\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        f"    print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+    assert done.stdout and "helpfull" not in done.stdout
+
+
+def eseg(*arguments):
+    command = [sys.executable, "-m", "eseg_keras.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+
+
+def test_the_terminal_is_clean():
+    done = eseg("summary", "eseg_lite_s", "--image_size", "64", "64")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_verbose_shows_tensorflow():
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        pytest.skip("Keras imports another backend.")
+    done = eseg("summary", "eseg_lite_s", "--image_size", "64", "64", "--verbose")
+    assert done.returncode == 0
+    assert "cpu_feature_guard" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_terminal_is_clean_after_an_export(tmp_path):
+    output = tmp_path / "network.tflite"
+    preset = ["--preset", "eseg_lite_s_streets"]
+    done = eseg("export", *preset, "--format", "tflite", "--output", output)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert output.is_file()
+
+
+def test_an_import_that_fails_shows_what_was_hidden(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nos.write(2, b'no such driver\\n')\nraise ImportError('broken')\n"
+    )
+    code = (
+        "from eseg_keras.cli.quiet import quiet_tensorflow\n"
+        "quiet_tensorflow()\n"
+        "try:\n    import tensorflow\nexcept ImportError as error:\n    print(error)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**ENVIRONMENT, "PYTHONPATH": path},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "broken\n", "no such driver\n")
+
+
+@pytest.mark.parametrize(
+    "number, status, sentence",
+    [
+        (signal.SIGTERM, 143, "eseg scenes: stopped by SIGTERM\n"),
+        (signal.SIGINT, 130, "eseg scenes: interrupted\n"),
+    ],
+)
+def test_a_signal_ends_it_with_one_sentence(tmp_path, number, status, sentence):
+    command = [sys.executable, "-m", "eseg_keras.cli.main", "scenes", "--output", tmp_path / "out"]
+    process = subprocess.Popen(
+        [*map(str, command), "--num_examples", "100000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("out/images/*.png")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (status, "", sentence)

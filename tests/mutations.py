@@ -1,0 +1,522 @@
+"""Faults that the tests must catch, one line each, and the tests that catch them.
+
+    python tests/mutations.py                            # every fault, about ten minutes
+    python tests/mutations.py layers/momentum losses/dice_factor
+    python tests/mutations.py --results /tmp/mutations.json     # rerun to resume
+
+Each fault replaces one text in a temporary copy of the package and runs the tests named beside it;
+they must fail. First, those tests must pass without any fault. A fault is found by its text, which
+occurs once in `eseg_keras/`, so files may move. The exit status is 1 if a fault survives.
+"""
+
+import argparse
+import compileall
+import functools
+import hashlib
+import json
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("eseg_keras", "tests", "experiments", "pyproject.toml", "setup.py")
+
+
+class Fault(NamedTuple):
+    """One text replaced by another, and the tests (pytest node ids, by spaces) that must fail."""
+
+    old: str
+    new: str
+    tests: str
+
+
+ESEG = "tests/models/test_eseg.py"
+COUNTS = "tests/models/test_golden_counts.py::test_counts_equal_the_golden_ones[eseg_lite_s]"
+CLASSIFIER = "tests/models/test_classifier.py"
+APPLICATIONS = "tests/encoders/test_applications.py"
+LITE = "tests/encoders/test_efficientnet_lite.py"
+GOLDEN = "tests/presets/test_golden_checkpoint.py::test_weights_by_name"
+BIFPN = "tests/decoders/test_bifpn.py::test_equals_numpy_at_odd_sizes"
+LAYERS = "tests/layers/test_layers.py"
+LOSSES = "tests/losses"
+METRICS = "tests/metrics/test_metrics.py"
+TRAINER = "tests/trainer/test_training_model.py"
+PRESETS = "tests/presets/test_presets.py"
+
+FAULTS = {
+    # === Models ===
+    "models/learning_rate": Fault(
+        "DEFAULT_LEARNING_RATE = 0.02",
+        "DEFAULT_LEARNING_RATE = 2.0",
+        f"{ESEG}::test_compile_without_arguments_is_what_its_docstring_says_and_learns",
+    ),
+    "models/sgd_momentum": Fault(
+        "DEFAULT_MOMENTUM = 0.9", "DEFAULT_MOMENTUM = 0.0", f"{ESEG}::test_compile_defaults"
+    ),
+    "models/loss_forgets_ignore_label": Fault(
+        "loss = CrossEntropy(ignore_label=self.ignore_label)",
+        "loss = CrossEntropy()",
+        f"{ESEG}::test_compile_defaults",
+    ),
+    "models/scores_forget_ignore_label": Fault(
+        "metrics = [SegmentationScores(self.num_classes, ignore_label=self.ignore_label)]",
+        "metrics = [SegmentationScores(self.num_classes)]",
+        f"{ESEG}::test_compile_defaults",
+    ),
+    "models/folded_bias_sign": Fault(
+        "return [kernel, beta + (bias - numpy(norm.moving_mean)) * factor]",
+        "return [kernel, beta + (bias + numpy(norm.moving_mean)) * factor]",
+        f"{ESEG}::test_fold_keeps_the_function[softmax-custom]",
+    ),
+    "models/folded_without_epsilon": Fault(
+        "np.sqrt(numpy(norm.moving_variance) + norm.epsilon)",
+        "np.sqrt(numpy(norm.moving_variance))",
+        f"{ESEG}::test_fold_keeps_the_function[softmax-custom]",
+    ),
+    "models/frozen_parts_train": Fault(
+        "getattr(model, part).trainable = False",
+        "getattr(model, part).trainable = True",
+        f"{ESEG}::test_freeze_survives_a_preset",
+    ),
+    "models/decoder_is_not_copied": Fault(
+        "pairs = [(self.encoder, source.encoder), (self.decoder, source.decoder)]",
+        "pairs = [(self.encoder, source.encoder)]",
+        "tests/training/test_recipe.py::test_weights_from_a_preset_by_name",
+    ),
+    "models/macs_of_one_row": Fault(
+        "return math.prod(operation.kernel.shape) * math.prod(output_shape[1:3])",
+        "return math.prod(operation.kernel.shape) * math.prod(output_shape[1:2])",
+        COUNTS,
+    ),
+    "models/classifier_on_the_lowest_level": Fault(
+        "features[max(features, key=_level)]",
+        "features[min(features, key=_level)]",
+        f"{CLASSIFIER}::test_parameters[s-scale0]",
+    ),
+    "models/label_smoothing": Fault(
+        "loss = LabelCrossEntropy(label_smoothing=0.1)",
+        "loss = LabelCrossEntropy(label_smoothing=0.0)",
+        f"{CLASSIFIER}::test_saves_and_loads[model]",
+    ),
+    # === Encoders ===
+    "encoders/every_block_strides": Fault("stride if block == 0 else 1,", "stride,", COUNTS),
+    "encoders/stage_kernel": Fault(
+        "Stage(5, 2, 6, 2, 40),",
+        "Stage(3, 2, 6, 2, 40),",
+        f"{CLASSIFIER}::test_parameters[s-scale0]",
+    ),
+    "encoders/filters_rounded_down": Fault(
+        "return rounded if rounded >= 0.9 * scaled else rounded + divisor",
+        "return rounded",
+        f"{APPLICATIONS}::test_fused_stages",
+    ),
+    "encoders/lite_scales_its_ends": Fault(
+        "is_scaled = 1 < number < len(B0_STAGES)",
+        "is_scaled = 1 <= number <= len(B0_STAGES)",
+        f"{LITE}::test_parameters_are_the_published_ones[efficientnet_lite1-5416680]",
+    ),
+    "encoders/lite_offset": Fault(
+        "SCALE, OFFSET = 1 / 128, -127 / 128",
+        "SCALE, OFFSET = 1 / 128, -1.0",
+        f"{LITE}::test_features_equal_a_numpy_forward_pass[efficientnet_lite0]",
+    ),
+    "encoders/lite_weights_everywhere": Fault(
+        "return EFFICIENTNET_LITES[name].file is not None",
+        "return True",
+        f"{LITE}::test_sizes_without_public_weights_say_which_have_them",
+    ),
+    "encoders/imagenet_offset_sign": Fault(
+        "IMAGENET_OFFSET = [-mean / std",
+        "IMAGENET_OFFSET = [mean / std",
+        f"{APPLICATIONS}::test_features_equal_the_application[mobilenet_v2]"
+        f" {APPLICATIONS}::test_features_equal_the_application[efficientnet_b0]",
+    ),
+    "encoders/padding": Fault(
+        'config["padding"] = "same"',
+        'config["padding"] = "valid"',
+        f"{APPLICATIONS}::test_features_equal_the_application[mobilenet_v2]",
+    ),
+    # === Decoders ===
+    "decoders/node_without_its_input": Fault(
+        "parts = [inputs[level], top_down[level], down]",
+        "parts = [top_down[level], top_down[level], down]",
+        BIFPN,
+    ),
+    "decoders/fusion_of_nodes": Fault(
+        'WeightedFusion("fast", name=f"{name}_fusion")',
+        'WeightedFusion("softmax", name=f"{name}_fusion")',
+        BIFPN,
+    ),
+    "decoders/levels_of_one_size": Fault(
+        'features[f"P{level}"] = pool(features[f"P{level - 1}"])',
+        'features[f"P{level}"] = pool(features[f"P{top}"])',
+        COUNTS,
+    ),
+    "decoders/first_row_repeated": Fault(
+        "x = ops.concatenate([x, x[:, -1:]], axis=1)[:, : (height + 1) // 2]",
+        "x = ops.concatenate([x, x[:, :1]], axis=1)[:, : (height + 1) // 2]",
+        "tests/decoders/test_feature_pyramid.py",
+    ),
+    "decoders/head_activation": Fault(
+        'layers.Activation(activation, name="activation")',
+        'layers.Activation("relu", name="activation")',
+        GOLDEN,
+    ),
+    "decoders/half_precision_logits": Fault(
+        'layers.Conv2D(num_classes, 1, dtype="float32", name="classifier")',
+        'layers.Conv2D(num_classes, 1, name="classifier")',
+        "tests/decoders/test_head.py",
+    ),
+    # === Layers ===
+    "layers/momentum": Fault(
+        "momentum: float = 0.97",
+        "momentum: float = 0.99",
+        f"{LAYERS}::test_moving_statistics_are_those_of_a_plain_loop",
+    ),
+    "layers/always_synchronized": Fault(
+        "return tf.distribute.get_strategy().num_replicas_in_sync > 1",
+        "return tf.distribute.get_strategy().num_replicas_in_sync >= 1",
+        f"{LAYERS}::test_batch_normalization_chooses_synchronisation_itself",
+    ),
+    "layers/pooling_window": Fault(
+        'super().__init__(3, 2, "same", **kwargs)',
+        'super().__init__(2, 2, "same", **kwargs)',
+        f"{LAYERS}::test_average_pooling_leaves_padding_out",
+    ),
+    "layers/upsampling_cropped_at_the_top": Fault(
+        "return doubled[:, : target[0], : target[1], :]",
+        "return doubled[:, -target[0] :, : target[1], :]",
+        f"{LAYERS}::test_nearest_upsampling_repeats",
+    ),
+    "layers/cubic_resize": Fault(
+        'tf.image.resize(x, size, method="bilinear")',
+        'tf.image.resize(x, size, method="bicubic")',
+        f"{LAYERS}::test_resize_equals_numpy",
+    ),
+    "layers/last_of_equal_classes": Fault(
+        "labels = ops.top_k(scores, 1)[1][..., 0]",
+        "labels = scores.shape[-1] - 1 - ops.argmax(ops.flip(scores, -1), -1)",
+        f"{LAYERS}::test_label_maps_take_the_first_of_the_largest",
+    ),
+    "layers/fusion_epsilon": Fault(
+        "EPSILON = 1e-4", "EPSILON = 1e-2", f"{LAYERS}::test_fusion_scalars[fast]"
+    ),
+    "layers/constants_train": Fault(
+        'trainable=self.normalization != "constant",',
+        "trainable=True,",
+        f"{LAYERS}::test_fusion_scalars[constant]",
+    ),
+    "layers/columns_reversed": Fault(
+        "images = ops.flip(images, axis=-1)",
+        "images = ops.flip(images, axis=-2)",
+        f"{LAYERS}::test_image_scaling_reverses_and_scales",
+    ),
+    # === Losses ===
+    "losses/smoothing_adds": Fault(
+        "losses = (1 - self.label_smoothing) * losses + self.label_smoothing * uniform",
+        "losses = losses + self.label_smoothing * uniform",
+        f"{LOSSES}/test_cross_entropy.py::test_equals_numpy",
+    ),
+    "losses/divisor": Fault(
+        "if replicas == 1:\n            return total / ops.maximum(count, 1.0), count",
+        "if replicas == 1:\n            return total / (count + 1.0), count",
+        f"{LOSSES}/test_cross_entropy.py::test_equals_numpy",
+    ),
+    "losses/wrong_labels_pass": Fault(
+        "return ops.where(wrong, np.nan, total), count",
+        "return total, count",
+        f"{LOSSES}/test_cross_entropy.py::test_labels_outside_the_classes_give_nan",
+    ),
+    "losses/one_class_too_many": Fault(
+        "labels < logits.shape[-1]",
+        "labels <= logits.shape[-1]",
+        f"{LOSSES}/test_cross_entropy.py::test_labels_outside_the_classes_give_nan",
+    ),
+    "losses/dice_factor": Fault(
+        "return 1 - 2 * overlap / ops.maximum(predicted + labelled, 1.0)",
+        "return 1 - overlap / ops.maximum(predicted + labelled, 1.0)",
+        f"{LOSSES}/test_dice.py::test_equals_numpy",
+    ),
+    "losses/dice_sees_ignored_pixels": Fault(
+        "predicted = ops.sum(ops.where(valid, probabilities, 0.0), axis=-1)",
+        "predicted = ops.sum(probabilities, axis=-1)",
+        f"{LOSSES}/test_dice.py::test_equals_numpy",
+    ),
+    "losses/mean_over_all_classes": Fault(
+        "losses = ops.sum(ops.where(present, losses, 0.0), axis=-1) / ops.maximum(number, 1.0)",
+        "losses = ops.sum(ops.where(present, losses, 0.0), axis=-1) / classes",
+        f"{LOSSES}/test_dice.py::test_equals_numpy",
+    ),
+    "losses/focal_gamma": Fault(
+        "losses * ops.power(missing, self.gamma)",
+        "losses * ops.power(missing, 2.0)",
+        f"{LOSSES}/test_focal.py::test_equals_numpy",
+    ),
+    "losses/lovasz_order": Fault(
+        "ops.argsort(ops.stop_gradient(-errors), axis=-1)",
+        "ops.argsort(ops.stop_gradient(errors), axis=-1)",
+        f"{LOSSES}/test_lovasz_softmax.py::test_equals_numpy",
+    ),
+    "losses/ohem_strictly_more_than_the_least": Fault(
+        "enough = _count(under, (1, 2)) >= least",
+        "enough = _count(under, (1, 2)) > least",
+        f"{LOSSES}/test_ohem_cross_entropy.py"
+        "::test_a_probability_equal_to_the_threshold_is_not_under_it",
+    ),
+    "losses/ohem_too_few_halvings": Fault(
+        "steps = 26 + math.ceil(-math.log2(floor))",
+        "steps = 16 + math.ceil(-math.log2(floor))",
+        f"{LOSSES}/test_ohem_cross_entropy.py::test_kth_smallest_tells_neighbouring_floats_apart",
+    ),
+    # === Metrics ===
+    "metrics/union_counts_hits_twice": Fault(
+        "union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits",
+        "union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1)",
+        f"{METRICS}::test_absent_class_is_nan_and_left_out",
+    ),
+    "metrics/mean_over_absent_classes": Fault(
+        "return ops.sum(iou * seen) / ops.maximum(ops.sum(seen), 1.0)",
+        "return ops.mean(iou)",
+        f"{METRICS}::test_absent_class_is_nan_and_left_out",
+    ),
+    "metrics/carry": Fault(
+        "self.high.assign(self.high + low // _BASE)",
+        "self.high.assign(low // _BASE)",
+        f"{METRICS}::test_counts_are_exact_beyond_32_bits[2]",
+    ),
+    "metrics/negative_ignore_label": Fault(
+        'labels = ops.where(ops.cast(y_true, "int32") == ignore_label, IGNORED - 1, labels)',
+        "pass",
+        f"{METRICS}::test_every_value_of_every_dtype_is_accounted_for[int16-uint8--1]",
+    ),
+    "metrics/wide_labels_wrap_around": Fault(
+        'x = x if dtype == "int64" else ops.cast(x, "int32")',
+        'x = ops.cast(x, "int32")',
+        f"{METRICS}::test_wide_labels_do_not_wrap_around_to_a_class",
+    ),
+    # === Trainer ===
+    "trainer/average_decays_at_once": Fault(
+        "return 1.0 - ops.minimum(self.decay, (1.0 + n) / (10.0 + n))",
+        "return 1.0 - self.decay",
+        f"{TRAINER}::test_averages_are_those_of_a_plain_loop",
+    ),
+    "trainer/average_starts_before_loading": Fault(
+        "self._average.restart()",
+        "pass",
+        f"{TRAINER}::test_weights_loaded_after_compile_are_where_the_average_starts",
+    ),
+    "trainer/everything_decays": Fault(
+        'return [v for v in self.trainable_variables if v.name.endswith("kernel")]',
+        "return list(self.trainable_variables)",
+        f"{TRAINER}::test_weight_decay_is_in_the_loss_and_momentum_sees_it",
+    ),
+    "trainer/parts_count_alike": Fault(
+        "part_count = tf.maximum(part_count, 1e-6)",
+        "part_count = 1.0",
+        f"{TRAINER}::test_parts_of_a_batch_give_the_gradient_of_the_whole",
+    ),
+    "trainer/no_label_check": Fault(
+        "return [LabelCheck(), *callbacks]",
+        "return callbacks",
+        f"{TRAINER}::test_masks_with_other_values_are_reported_with_them",
+    ),
+    "trainer/validation_masks_unchecked": Fault(
+        'check_labels(self.model.metrics, "evaluation")',
+        "pass",
+        "tests/trainer/test_label_check.py::test_validation_masks_raise",
+    ),
+    # === Presets ===
+    "presets/decoder_width": Fault('_lite("s", 64, 1,', '_lite("s", 72, 1,', COUNTS),
+    "presets/checksum": Fault(
+        'if found != expected["sha256"]:',
+        "if not found:",
+        f"{PRESETS}::test_damage_gives_one_error_with_file_and_remedy",
+    ),
+    "presets/any_shape": Fault(
+        "if dataset.shape != shape:",
+        "if dataset.shape is None:",
+        f"{PRESETS}::test_weights_of_another_network_are_refused",
+    ),
+    "presets/links_followed": Fault(
+        "elif not isinstance(group.get(key, getlink=True), h5py.HardLink):",
+        "elif group.get(key) is None:",
+        "tests/presets/test_weights_file.py::test_only_plain_values_of_the_model_are_read",
+    ),
+    "presets/new_head_stays_frozen": Fault(
+        'frozen = tuple(part for part in config.get("frozen", ()) if part != "head")',
+        'frozen = tuple(config.get("frozen", ()))',
+        f"{PRESETS}::test_a_new_classifier_trains",
+    ),
+    "presets/architecture_changes_under_weights": Fault(
+        "if load_weights and (structural := sorted(set(overrides) - _FREE_ARGUMENTS)):",
+        "if not load_weights and (structural := sorted(set(overrides) - _FREE_ARGUMENTS)):",
+        f"{PRESETS}::test_unknown_arguments_raise",
+    ),
+    # === Data ===
+    "data/mask_is_not_mirrored": Fault(
+        "image, mask = image[:, ::-1], mask[:, ::-1]",
+        "image, mask = image[:, ::-1], mask",
+        "tests/data/test_augmentation.py::test_image_and_mask_move_together",
+    ),
+    "data/distorted_too_often": Fault(
+        "happens = rng.random(5) < 0.5",
+        "happens = rng.random(5) < 0.9",
+        "tests/data/test_photometric_distortion.py"
+        "::test_each_happens_half_of_the_time_within_its_range",
+    ),
+    "data/every_epoch_alike": Fault(
+        "np.random.default_rng([self.seed, epoch, 0])",
+        "np.random.default_rng([self.seed, 0, 0])",
+        "tests/data/test_batches.py::test_every_epoch_has_an_order_and_an_augmentation_of_its_own",
+    ),
+    "data/absent_classes_weigh": Fault(
+        "weights[present] = counts.sum() / (present.sum() * counts[present])",
+        "weights[present] = counts.sum() / (counts.size * counts[present])",
+        "tests/data/test_class_weights.py",
+    ),
+    # === Training ===
+    "training/cosine_ends_too_late": Fault(
+        "num_steps - experiment.warmup_steps,",
+        "num_steps,",
+        "tests/training/test_recipe.py::test_learning_rate_warms_up_from_zero_and_falls_to_zero",
+    ),
+    # === Inference and evaluation ===
+    "inference/a_window_too_few": Fault(
+        "count = 1 + -(-(length - window) // (window - overlap))",
+        "count = 1 + (length - window) // (window - overlap)",
+        "tests/inference/test_sliding_window.py::test_windows_cover_the_axis_and_share_the_overlap",
+    ),
+    "inference/ramp_without_overlap": Fault(
+        "ramp = np.minimum(np.minimum(steps, steps[::-1]) + 1, overlap + 1)",
+        "ramp = np.minimum(np.minimum(steps, steps[::-1]) + 1, overlap)",
+        "tests/inference/test_sliding_window.py",
+    ),
+    "evaluation/unpredicted_pixels_vanish": Fault(
+        "unpredicted = labelled[:, num_classes:].sum(axis=1, keepdims=True)",
+        "unpredicted = 0 * labelled[:, num_classes:].sum(axis=1, keepdims=True)",
+        "tests/evaluation/test_pixel_table.py::test_each_pixel_is_counted_once",
+    ),
+    "evaluation/categories": Fault(
+        '"human": (11, 12),',
+        '"human": (11,),',
+        "tests/evaluation/test_official_scores.py",
+    ),
+    # === Export ===
+    "export/corner_weights": Fault(
+        "position = (np.arange(stride) + stride // 2 - (stride - 1) / 2) / stride",
+        "position = (np.arange(stride) + stride // 2 - stride / 2) / stride",
+        "tests/export/served_graph/test_argmax.py::test_labels_are_those_of_upsampled_logits",
+    ),
+}
+
+
+@functools.cache
+def sources(root: Path) -> dict[Path, str]:
+    """Return the files of the package as they are without a fault."""
+    return {path: path.read_text("utf-8") for path in (root / "eseg_keras").rglob("*.py")}
+
+
+def find(root: Path, text: str) -> Path:
+    """Return the one file of the package that holds a text, once."""
+    found = {str(path): n for path, source in sources(root).items() if (n := source.count(text))}
+    if sum(found.values()) != 1:
+        raise ValueError(
+            f"A fault's text must occur once in eseg_keras/. Received: {text!r}, found in {found}."
+            " Give the fault the line as it reads now."
+        )
+    return Path(*found)
+
+
+def copy_tree(root: Path):
+    """Copy what tests need; byte code is compared by content, so that no stale file is used."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in COPIED:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, root / name, **({"ignore": ignore} if source.is_dir() else {}))
+    mode = py_compile.PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(root / "eseg_keras", quiet=2, invalidation_mode=mode)
+
+
+def run_tests(root: Path, tests: list[str]) -> tuple[int, str]:
+    """Return pytest's exit status and the end of its output."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    return done.returncode, (done.stdout + done.stderr)[-2000:]
+
+
+def fingerprint(root: Path, fault: Fault) -> str:
+    """Return a hash of the fault, the file that it is in and its tests."""
+    files = [find(root, fault.old)]
+    for test in fault.tests.split():
+        path = root / test.partition("::")[0]
+        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    content = repr(fault).encode() + b"".join(path.read_bytes() for path in files)
+    return hashlib.sha256(content).hexdigest()
+
+
+def try_fault(root: Path, fault: Fault) -> str:
+    """Return "caught", "SURVIVED" or "ERROR" and put the file back."""
+    path = find(root, fault.old)
+    before = path.read_bytes()
+    path.write_bytes(before.replace(fault.old.encode(), fault.new.encode()))
+    try:
+        status, output = run_tests(root, fault.tests.split())
+    finally:
+        path.write_bytes(before)
+    if status > 1:
+        print(output, flush=True)
+    # 1: tests failed. Above: nothing was tested.
+    return {0: "SURVIVED", 1: "caught"}.get(status, "ERROR")
+
+
+def main() -> int:
+    """Try the faults and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="faults to try; default: all")
+    parser.add_argument("--results", type=Path, help="JSON file of results, to resume from")
+    arguments = parser.parse_args()
+    if unknown := sorted(set(arguments.names) - set(FAULTS)):
+        parser.error(f"unknown faults {unknown}; expected any of {', '.join(FAULTS)}")
+    names = arguments.names or list(FAULTS)
+    known = {}
+    if arguments.results and arguments.results.is_file():
+        known = json.loads(arguments.results.read_text("utf-8"))
+    with tempfile.TemporaryDirectory(prefix="mutations.") as folder:
+        root = Path(folder)
+        copy_tree(root)
+        marks = {name: fingerprint(root, FAULTS[name]) for name in names}
+        left = [n for n in names if known.get(n, {}).get("fingerprint") != marks[n]]
+        if left:
+            tests = sorted({test for name in left for test in FAULTS[name].tests.split()})
+            print(f"Without a fault: {len(tests)} tests and files", flush=True)
+            status, output = run_tests(root, tests)
+            if status:
+                print(output)
+                print("The tests must pass without a fault first.")
+                return 1
+        for number, name in enumerate(left, start=1):
+            start = time.monotonic()
+            result = try_fault(root, FAULTS[name])
+            seconds = round(time.monotonic() - start, 1)
+            print(f"[{number}/{len(left)}] {name}: {result} ({seconds} s)", flush=True)
+            known[name] = {"fingerprint": marks[name], "result": result, "seconds": seconds}
+            if arguments.results:
+                arguments.results.write_text(json.dumps(known, indent=2) + "\n", "utf-8")
+    print()
+    for name in names:
+        print(f"{known[name]['result']:8}  {known[name]['seconds']:6.1f} s  {name}")
+    caught = sum(known[name]["result"] == "caught" for name in names)
+    print(f"\n{caught} of {len(names)} faults are caught.")
+    return int(caught < len(names))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

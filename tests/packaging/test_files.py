@@ -1,0 +1,186 @@
+"""Atomic writes, and readers of files that this package wrote."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from eseg_keras import files
+from eseg_keras.files import (
+    DamagedFileError,
+    atomic_directory,
+    atomic_file,
+    read_csv,
+    read_json,
+    write_csv,
+    write_json,
+)
+from eseg_keras.inference.output_folder import OutputFolder
+from eseg_keras.presets.config_files import read_constructor_arguments
+from eseg_keras.training import Experiment
+from eseg_keras.training.run_files import (
+    Log,
+    check_same_experiment,
+    read_config,
+    read_metrics,
+    write_config,
+)
+
+DAMAGES = {
+    "empty": b"",
+    "torn": b'{"experiment": {"data": "str',
+    "nul": bytes(100),
+    "not utf-8": b'{"a": "\xff"}',
+    "list": b"[1, 2]",
+    "null": b"null",
+    "deep": b'{"a":' * 100_000,
+    "huge number": b'{"a": ' + b"1" * 5000 + b"}",
+}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_replaced_at_the_end(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    for text in ("first", "second"):
+        with atomic_file(path) as temporary:
+            temporary.write_text(text)
+            assert not path.exists() if text == "first" else path.read_text() == "first"
+            assert temporary.suffix == ".txt" and temporary.parent == path.parent
+        assert path.read_text() == text
+    assert names(path.parent) == ["a.txt"]
+
+
+@pytest.mark.parametrize("write", [atomic_file, atomic_directory])
+def test_nothing_is_left_after_an_error(tmp_path, write):
+    with pytest.raises(KeyboardInterrupt), write(tmp_path / "new" / "a") as temporary:
+        if write is atomic_directory:
+            temporary /= "inside"
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(OSError), atomic_file(tmp_path / "a"):
+        raise OSError
+    assert names(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
+
+
+def test_content_is_on_the_disk_before_the_rename(tmp_path, monkeypatch):
+    events = []
+    monkeypatch.setattr(files.os, "fsync", lambda _: events.append("fsync"))
+    replace = os.replace
+    monkeypatch.setattr(files.os, "replace", lambda a, b: (events.append("replace"), replace(a, b)))
+    write_json(tmp_path / "a.json", 1)
+    assert events == ["fsync", "replace"]
+    with atomic_directory(tmp_path / "b") as temporary:
+        (temporary / "inside").mkdir()
+        (temporary / "inside" / "file").write_text("x")
+        events.clear()
+    assert events[0] == "fsync"
+
+
+def test_a_directory_appears_whole(tmp_path):
+    path = tmp_path / "a"
+    with atomic_directory(path) as temporary:
+        (temporary / "one").write_text("1")
+        assert not path.exists()
+    assert names(path) == ["one"] and names(tmp_path) == ["a"]
+    with pytest.raises(FileExistsError, match="a exists and is not empty"), atomic_directory(path):
+        pass
+    with atomic_directory(path, overwrite=True) as temporary:
+        (temporary / "two").write_text("2")
+        assert names(path) == ["one"]
+    assert names(path) == ["two"]
+
+
+def test_an_empty_directory_stays(tmp_path, monkeypatch):
+    before = tmp_path.stat().st_ino
+    monkeypatch.chdir(tmp_path)
+    with atomic_directory(".") as temporary:
+        (temporary / "inside").mkdir()
+    assert names(tmp_path) == ["inside"] and tmp_path.stat().st_ino == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Processes are asked by a signal.")
+def test_left_overs_of_dead_processes_are_removed(tmp_path):
+    code = (
+        "import os, sys, pathlib; from eseg_keras.files import atomic_file, atomic_directory\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "with atomic_file(folder / 'a') as file, atomic_directory(folder / 'b') as directory:\n"
+        "    file.write_text('half'); (directory / 'half').touch(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert len(names(tmp_path)) == 2
+    alive = f".eseg_tmp.{os.getppid()}.a"
+    (tmp_path / alive).touch()
+    write_json(tmp_path / "c.json", 1)
+    assert names(tmp_path) == [alive, "c.json"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_json_is_one_sentence(tmp_path, damage):
+    path = tmp_path / "a.json"
+    path.write_bytes(DAMAGES[damage])
+    with pytest.raises(DamagedFileError, match=r"a\.json is damaged: .* Remove it\.$") as caught:
+        read_json(path, "Remove it.")
+    assert isinstance(caught.value, ValueError)
+
+
+def test_fields_are_checked(tmp_path):
+    write_json(tmp_path / "a.json", {"a": [], "b": 1})
+    assert read_json(tmp_path / "a.json", "", {"a": list, "b": (int, str)}) == {"a": [], "b": 1}
+    with pytest.raises(DamagedFileError, match="it has no 'c'. Do this."):
+        read_json(tmp_path / "a.json", "Do this.", {"c": list})
+    with pytest.raises(DamagedFileError, match="'a' is a list. Do this."):
+        read_json(tmp_path / "a.json", "Do this.", {"a": dict})
+
+
+@pytest.mark.parametrize("content", [bytes(9), b"a,b\n\xff,1\n", b"a,b\n1,2,3\n", b"a,b\n1\n2,3\n"])
+def test_damaged_csv_is_one_sentence(tmp_path, content):
+    path = tmp_path / "log.csv"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"log\.csv is damaged: .*Remove it"):
+        Log(path).rows()
+
+
+def test_csv_comes_back(tmp_path):
+    path = tmp_path / "a.csv"
+    write_csv(path, ["a", "b c"], [[1, "x, y"], ["", 'quoted "\n']])
+    rows = [{"a": "1", "b c": "x, y"}, {"a": "", "b c": 'quoted "\n'}]
+    assert read_csv(path, "") == rows
+    path.write_text("")
+    assert read_csv(path, "") == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_state_files_are_read_with_checks(tmp_path, damage):
+    content = DAMAGES[damage]
+    write_config(tmp_path, Experiment(), None)
+    (tmp_path / "config.json").write_bytes(content)
+    (tmp_path / "metrics.json").write_bytes(content)
+    (tmp_path / "predictions.json").write_bytes(content)
+    for read in (
+        lambda: read_config(tmp_path),
+        lambda: check_same_experiment(tmp_path, Experiment()),
+        lambda: read_metrics(tmp_path),
+        lambda: OutputFolder(tmp_path, {}, []),
+        lambda: read_constructor_arguments(tmp_path),
+    ):
+        with pytest.raises(DamagedFileError, match=r"\.json is damaged: "):
+            read()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_lines_of_the_list_of_files_are_ignored(tmp_path, damage):
+    settings = {"model": {}, "options": {}}
+    write_json(tmp_path / "predictions.json", settings)
+    entry = {"name": "a", "video": False, "path": "/a.png", "size": 1, "modified": 2}
+    lines = [json.dumps(entry).encode(), DAMAGES[damage], b'{"name": "b", "video": false}']
+    (tmp_path / "files.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    folder = OutputFolder(tmp_path, settings, [])
+    folder.begin()
+    assert json.loads((tmp_path / "files.jsonl").read_text()) == entry
