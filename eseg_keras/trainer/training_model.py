@@ -225,6 +225,65 @@ class TrainingModel(keras.Model):
         with average.in_place():
             yield
 
+    def update_batch_norm(self, batches):
+        """Re-estimate the moving statistics of batch normalisation from training images.
+
+        After a short training the moving statistics still remember the initial ones. Here they
+        become the mean and variance over all images of `batches`, each batch seen in training mode.
+        With averaged weights, it is their statistics that are re-estimated. No weight changes;
+        frozen layers keep their statistics.
+
+        Args:
+            batches: A finite iterable of images [B, H, W, C], or of tuples that begin with them:
+                what `fit` trains on, for some hundred images or all of them.
+
+        Raises:
+            ValueError: If there is no batch.
+
+        Example:
+
+        >>> import numpy as np
+        >>> import eseg_keras
+        >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+        >>> images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3))
+        >>> model.update_batch_norm([images])
+
+        Reference:
+            [Rethinking "Batch" in BatchNorm](https://arxiv.org/abs/2105.07576), section 3 (precise
+            batch normalisation)
+        """
+        norms = [
+            layer
+            for layer in self._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        ]
+        momenta = [norm.momentum for norm in norms]
+        with self.averaged_weights(), _no_gradients():
+            before = [_statistics(norm) for norm in norms]
+            result, count = before, 0
+            sums = [[0.0, 0.0] for _ in norms]
+            try:
+                for norm in norms:
+                    # The moving statistics are then those of the last batch.
+                    norm.momentum = 0.0
+                for batch in batches:
+                    images = batch[0] if isinstance(batch, tuple | list) else batch
+                    self(images, training=True)
+                    count += len(images)
+                    for total, norm in zip(sums, norms, strict=True):
+                        mean, variance = _statistics(norm)
+                        total[0] += len(images) * mean
+                        total[1] += len(images) * (variance + mean**2)
+                if not count:
+                    raise ValueError("update_batch_norm needs at least one batch. Received none.")
+                means = [(first / count, second / count) for first, second in sums]
+                result = [(mean, square - mean**2) for mean, square in means]
+            finally:
+                for norm, momentum, (mean, variance) in zip(norms, momenta, result, strict=True):
+                    norm.momentum = momentum
+                    norm.moving_mean.assign(mean)
+                    norm.moving_variance.assign(variance)
+
     def fit(self, *args, callbacks=None, **kwargs):
         """Train as `keras.Model.fit` does; validation is with the averaged weights.
 
@@ -257,6 +316,20 @@ class TrainingModel(keras.Model):
         """Export as `keras.Model.export` does, with the averaged weights."""
         with self.averaged_weights():
             return super().export(*args, **kwargs)
+
+
+def _statistics(norm):
+    """Moving mean and variance of a layer, float64 NumPy arrays."""
+    variables = (norm.moving_mean, norm.moving_variance)
+    return tuple(ops.convert_to_numpy(v).astype("float64") for v in variables)
+
+
+def _no_gradients():
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()
 
 
 def _check_clipping(optimizer):
