@@ -222,7 +222,7 @@ def test_test_images_of_ade20k_are_a_folder_without_masks(
         (["--preset", ade20k_preset, "--images", images], "nothing but a --submission"),
         (
             ["--preset", ade20k_preset, *flags[:-1], tmp_path / "results"],
-            "results is there already",
+            "results exists and is not empty",
         ),
         (
             ["--preset", ade20k_preset, "--images", tmp_path / "empty", *flags[2:]],

@@ -1,5 +1,9 @@
 """Re-estimated statistics of batch normalisation against NumPy."""
 
+import pathlib
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -92,3 +96,10 @@ def test_without_images_nothing_changes(failing):
         model.update_batch_norm(stream())
     assert_statistics(model, {"first": (np.zeros(3), np.ones(3))})
     assert model.get_layer("first").momentum == 0.97
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+def test_statistics_under_a_strategy():
+    script = pathlib.Path(__file__).with_name("batch_norm_on_two_replicas.py")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "re-estimated" in done.stdout, done.stderr[-2000:]
