@@ -397,18 +397,21 @@ def test_bad_files_are_skipped_and_logged_when_asked(folders, caplog):
     assert "2.png: has the label 9" in batches.skipped[str(folders.images / "2.png")]
 
 
-def test_progress_is_shown_for_many_files(folders, capsys):
+def test_progress_is_shown_for_many_files(folders, capsys, monkeypatch):
+    # Off a terminal, a line at every step.
+    monkeypatch.setattr("eseg_keras.progress.FIRST_LINE", 0.0)
+    monkeypatch.setattr("eseg_keras.progress.NEXT_LINE", 0.0)
     for index in range(201):
         folders.add_photo(f"{index}.bmp", np.zeros((2, 2, 3), np.uint8))
         folders.add_mask(f"{index}.png", np.zeros((2, 2), np.uint8))
     folders.dataset(verbose=False)
-    assert not capsys.readouterr().out
+    assert not capsys.readouterr().err
     folders.dataset()
-    assert "201/201" in capsys.readouterr().out
+    assert "201/201" in capsys.readouterr().err
     (folders.images / "7.bmp").unlink()
     (folders.masks / "7.png").unlink()
     folders.dataset()
-    assert not capsys.readouterr().out
+    assert not capsys.readouterr().err
 
 
 def test_examples_are_read_by_index(folders):
