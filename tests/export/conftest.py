@@ -5,9 +5,9 @@ from keras.src.applications.efficientnet import EfficientNet
 
 from eseg_keras import ESeg
 from eseg_keras.encoders.applications import APPLICATIONS
-from eseg_keras.encoders.builder import _as_encoder
+from eseg_keras.encoders.builder import _as_encoder, build_encoder
 from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS, fused_efficientnet
-from eseg_keras.encoders.lite import EFFICIENTNET_LITES, efficientnet_lite
+from eseg_keras.encoders.lite import EFFICIENTNET_LITES
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.street_scenes import render_scene
 
@@ -58,6 +58,8 @@ def _thin(preset):
         for layer in model._flatten_layers()
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
+    if spec.encoder in EFFICIENTNET_LITES:
+        norms = [norm for norm in norms if norm not in model.encoder.layers]
     for norm in norms:
         norm.momentum = 0.0
         if norm.name.endswith("project_bn"):
@@ -73,8 +75,9 @@ def _thin_encoder(name):
         width, depth = FUSED_EFFICIENTNETS[name]
         return fused_efficientnet(width / 2, depth, ANY_SIZE)
     if name in EFFICIENTNET_LITES:
-        size = EFFICIENTNET_LITES[name]
-        return efficientnet_lite(size.width / 4, size.depth, ANY_SIZE)
+        # Thin ones of random weights multiply rounding differences a hundredfold; trained weights
+        # are at hand.
+        return build_encoder(name, ANY_SIZE, "imagenet")
     application = EfficientNet(
         width_coefficient=0.25,
         depth_coefficient=DEPTHS[name],
