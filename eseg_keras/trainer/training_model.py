@@ -7,8 +7,8 @@ from keras import ops
 
 from eseg_keras.losses.mask_loss import MaskLoss
 from eseg_keras.replicas import num_replicas
+from eseg_keras.step_options import check_step_options
 from eseg_keras.trainer.label_check import LabelCheck
-from eseg_keras.trainer.step_options import check_step_options
 from eseg_keras.trainer.weight_average import WeightAverage
 
 

@@ -83,7 +83,7 @@ class ClassificationExperiment:
     seed: int = 0
 
     def __post_init__(self):
-        from eseg_keras.trainer.step_options import check_step_options
+        from eseg_keras.step_options import check_step_options
 
         for name in (
             "num_classes", "channels", "batch_size", "epochs", "steps",

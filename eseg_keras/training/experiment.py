@@ -148,7 +148,7 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self):
-        from eseg_keras.trainer.step_options import check_step_options
+        from eseg_keras.step_options import check_step_options
 
         if self.data == "street_scenes":
             from eseg_keras.street_scenes import CLASS_NAMES, IGNORE_LABEL, PALETTE

@@ -7,9 +7,9 @@ with label 11 for void.
 Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_edge_s --data_dir DATA --model_dir runs/edge_s
 Hardware: two CPU cores
-Time:     not run: in training
+Time:     not run
 Reported: none: others score the 233 test images; PP-LiteSeg-T has 0.733 there at 720x960
-Score:    not run: in training
+Score:    not run: the training has not ended
 """
 
 from eseg_keras.training import Experiment
@@ -19,6 +19,7 @@ def get_experiment() -> Experiment:
     """Return the experiment."""
     return Experiment(
         preset="eseg_edge_s",
+        load_weights=True,
         class_names=(
             "sky",
             "building",

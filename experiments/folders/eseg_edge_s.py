@@ -26,6 +26,7 @@ def get_experiment() -> Experiment:
     """Return the experiment."""
     return Experiment(
         preset="eseg_edge_s",
+        load_weights=True,
         class_names=("background", "object"),
         data="folders",
         image_size=(512, 512),
