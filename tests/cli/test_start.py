@@ -94,6 +94,8 @@ def test_a_signal_ends_it_with_one_sentence(tmp_path, number, status, sentence):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job, in which tests may run, ignores SIGINT and hands that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("out/images/*.png")) and time.monotonic() < deadline:
