@@ -41,18 +41,7 @@ class HalveLike(keras.layers.Layer):
 
 
 def extend_pyramid(features: dict, max_level: int) -> dict:
-    """Add levels on top of an encoder's by 3x3 stride-2 average pooling of the level below.
-
-    No convolution is added and the channels stay those of the encoder's last level (ESeg, section
-    3.1).
-
-    Args:
-        features: Dict of Keras tensors `"P2"`.. [B, h_l, w_l, c_l], lowest level first.
-        max_level: The highest level wanted.
-
-    Returns:
-        The dict with all levels up to `max_level`.
-    """
+    """Add levels on top of an encoder's by 3x3 stride-2 average pooling of the level below."""
     features = dict(features)
     top = int(list(features)[-1][1:])
     for level in range(top + 1, max_level + 1):
@@ -62,14 +51,7 @@ def extend_pyramid(features: dict, max_level: int) -> dict:
 
 
 def align_pyramid(features: dict) -> dict:
-    """Make every level half the size of the one below it, rounded up.
-
-    Args:
-        features: Dict of Keras tensors, lowest level first.
-
-    Returns:
-        Dict of the same levels.
-    """
+    """Make every level half the size of the one below it, rounded up."""
     aligned, below = {}, None
     for level, x in features.items():
         aligned[level] = x if below is None else HalveLike(name=f"{level}_halve")(x, below)
@@ -78,15 +60,7 @@ def align_pyramid(features: dict) -> dict:
 
 
 def project_laterals(features: dict, channels: int) -> dict:
-    """Bring every level to the decoder's width by a 1x1 convolution and batch normalisation.
-
-    Args:
-        features: Dict of Keras tensors [B, h_l, w_l, c_l].
-        channels: The decoder's width.
-
-    Returns:
-        Dict of Keras tensors [B, h_l, w_l, channels].
-    """
+    """Bring every level to the decoder's width by a 1x1 convolution and batch normalisation."""
     laterals = {}
     for level, x in features.items():
         x = layers.Conv2D(channels, 1, use_bias=False, name=f"{level}_lateral")(x)

@@ -1,4 +1,4 @@
-"""The closed table of encoders that are known by name."""
+"""Table of the encoders of keras.applications."""
 
 import dataclasses
 

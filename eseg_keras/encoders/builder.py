@@ -57,8 +57,8 @@ def build_encoder(
     """Build an encoder: a classification network without head, ending in pyramid levels.
 
     The endpoints are the last block outputs at strides 4, 8, 16 and 32. Images are always RGB of
-    0..255; the network's own preprocessing is a constant scaling inside, the same whatever weights
-    are loaded. Batch normalisation is synchronised over replicas where the backend has it.
+    0..255; the network's own preprocessing is a constant scaling inside, the same for all weights.
+    Batch normalisation is synchronised over replicas where the backend supports it.
 
     Args:
         name: One of `encoder_names()`.

@@ -8,16 +8,7 @@ IMAGENET_OFFSET = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD,
 
 
 def for_channels(constants: float | list[float], channels: int) -> float | list[float]:
-    """Return per-channel constants for images that need not be RGB.
-
-    Args:
-        constants: One float, or three for RGB.
-        channels: Channels of the images.
-
-    Returns:
-        The constants unchanged for three channels or a single float, else their mean: a grey or
-        multispectral image has no RGB statistics.
-    """
+    """Return constants per channel; their mean where images are not RGB."""
     if channels == 3 or isinstance(constants, int | float):
         return constants
     return sum(constants) / len(constants)

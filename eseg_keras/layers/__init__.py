@@ -1,4 +1,4 @@
-"""Keras layers that the ESeg networks are made of, usable alone."""
+"""Keras layers of the ESeg networks, usable alone."""
 
 from eseg_keras.layers.average_pooling import AveragePooling
 from eseg_keras.layers.batch_normalization import BatchNormalization

@@ -8,7 +8,7 @@ from keras import ops
 class AveragePooling(keras.layers.AveragePooling2D):
     """3x3 stride-2 average pooling with SAME padding; padded cells do not count.
 
-    What P6 to P9 are made by (ESeg, section 3.1). On the PyTorch backend Keras 3.15 pads by
+    It computes P6 to P9 (ESeg, section 3.1). On the PyTorch backend Keras 3.15 pads by
     repeating the border where the padding is not symmetric, so the border's averages are off; here
     they are those of TensorFlow and JAX.
 

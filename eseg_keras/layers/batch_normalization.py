@@ -5,7 +5,7 @@ import keras
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation, synchronised over replicas where the backend has it.
+    """Batch normalisation, synchronised over replicas where the backend supports it.
 
     On the TensorFlow backend under a `tf.distribute` strategy of several replicas, the batch
     statistics are those of the global batch. With one replica Keras' own moments are used: they
@@ -15,7 +15,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Args:
         momentum: Of the moving statistics. Defaults to 0.97: after a fine-tuning of 300 steps,
-            0.99 would still hold 5% of the initial statistics, enough to spoil inference.
+            0.99 would keep 5% of the initial statistics, enough to spoil inference.
         **kwargs: The other arguments of `keras.layers.BatchNormalization`, without
             `synchronized`.
 
@@ -31,7 +31,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if "synchronized" in kwargs:
             raise ValueError(
                 "`synchronized` is chosen by the layer from the backend and the strategy; "
-                f"leave it out. Received: synchronized={kwargs['synchronized']}"
+                f"do not pass it. Received: synchronized={kwargs['synchronized']}"
             )
         super().__init__(momentum=momentum, **kwargs)
 

@@ -5,10 +5,10 @@ from keras import ops
 
 
 def label_map(scores):
-    """Return the class of the largest score, the first of those that are as large.
+    """Return the class of the largest score, the first of equal ones.
 
-    On TensorFlow `top_k` finds it in half the time of `argmax`, which on CPUs takes as long as a
-    good part of a small network, and in a third of that of `keras.ops.argmax`.
+    On TensorFlow, `top_k` takes half the time of `argmax` and a third of that of
+    `keras.ops.argmax`, which on CPUs is a large part of a small network's time.
 
     Args:
         scores: Float tensor [..., C], logits or probabilities.

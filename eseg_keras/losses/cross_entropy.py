@@ -21,8 +21,8 @@ class CrossEntropy(MaskLoss):
     divisor.
 
     Args:
-        ignore_label: Label of pixels to leave out. Defaults to 255.
-        class_weights: One factor a class on the loss of its pixels, in a sequence, or `None`. The
+        ignore_label: Label of pixels to ignore. Defaults to 255.
+        class_weights: One factor per class on the loss of its pixels, in a sequence, or `None`. The
             divisor stays the number of pixels.
         label_smoothing: Share of the target spread evenly over all classes, 0 to below 1.
             Defaults to 0.

@@ -12,14 +12,14 @@ class Dice(RegionLoss):
 
     With p the class's probability and g 1 on its pixels, a class scores
     1 - 2 sum(p g) / (sum(p) + sum(g)), sums over the labelled pixels. Classes without a labelled
-    pixel are left out. The divisor is the number of images with a labelled pixel, so no split of
+    pixel are skipped. The divisor is the number of images with a labelled pixel, so no split of
     the batch over replicas changes the loss; a batch without any gives 0.
 
     Args:
         per_image: Whether each image is scored by itself. If `False`, sums run over the whole
             batch, which is steadier for rare classes but depends on how replicas split it.
             Defaults to `True`.
-        ignore_label: Label of pixels to leave out. Defaults to 255.
+        ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the loss.
 
     Call arguments:

@@ -1,4 +1,4 @@
-"""Focal loss: cross-entropy that fades where the network is already right."""
+"""Focal loss: cross-entropy that gives less weight to easy pixels."""
 
 import keras
 import numpy as np
@@ -21,8 +21,8 @@ class Focal(MaskLoss):
 
     Args:
         gamma: How fast easy pixels fade, >= 0; 0 is cross-entropy. Defaults to 2.
-        alpha: One factor a class on the loss of its pixels, in a sequence, or `None`.
-        ignore_label: Label of pixels to leave out. Defaults to 255.
+        alpha: One factor per class on the loss of its pixels, in a sequence, or `None`.
+        ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the loss.
 
     Call arguments:

@@ -1,4 +1,4 @@
-"""Lovász-softmax: a convex stand-in for the mean IoU."""
+"""Lovász-softmax: a convex surrogate of the mean IoU."""
 
 import keras
 from keras import ops
@@ -10,14 +10,14 @@ from eseg_keras.losses.region_loss import RegionLoss
 class LovaszSoftmax(RegionLoss):
     """Lovász extension of 1 - IoU on the softmax errors, averaged over the classes present.
 
-    Classes without a labelled pixel are left out. The divisor is the number of images with a
+    Classes without a labelled pixel are skipped. The divisor is the number of images with a
     labelled pixel (at most 1 with `per_image=False`); a batch without any gives 0. Every class
     sorts its pixels, which is what this loss costs.
 
     Args:
         per_image: Whether each image is scored by itself, and not the batch as one image. Only
             the former is the same however replicas split a batch. Defaults to `True`.
-        ignore_label: Label of pixels to leave out. Defaults to 255.
+        ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the loss.
 
     Call arguments:

@@ -1,4 +1,4 @@
-"""What every loss on masks shares: the labels that count, weights, sum and divisor."""
+"""Base of the losses on masks: valid labels, weights, sum and divisor."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from eseg_keras.replicas import num_replicas, sum_over_replicas
 
 
 class Pixels(NamedTuple):
-    """A batch ready to be scored.
+    """A batch prepared for scoring.
 
     Attributes:
         logits: float32 [B, H, W, C].
@@ -34,13 +34,13 @@ class Pixels(NamedTuple):
 class MaskLoss(keras.losses.Loss):
     """Base of the losses: prepares labels, and divides the sum by the count.
 
-    A subclass gives `score`. The same rules hold for all of them: ignored pixels take no part; a
+    A subclass gives `score`. The same rules hold for all of them: ignored pixels do not count; a
     label that is neither a class nor ignored makes the loss NaN; a batch without a labelled pixel
     gives 0. Under a distribution strategy sum and count are those of the global batch, however its
     pixels fall on the replicas.
 
     Args:
-        ignore_label: Label of pixels to leave out.
+        ignore_label: Label of pixels to ignore.
         name: Name of the loss.
     """
 

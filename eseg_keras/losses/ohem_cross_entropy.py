@@ -15,30 +15,30 @@ from eseg_keras.losses.mask_loss import (
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class OHEMCrossEntropy(MaskLoss):
-    """Mean cross-entropy over the pixels whose label the network finds improbable.
+    """Mean cross-entropy over the pixels whose label has a low probability.
 
     In each image, a labelled pixel is kept if the probability of its label is under `threshold`.
     If these are fewer than `min_kept` of the image's pixels, the least probable ones up to that
     number are kept, with all that tie with the last, and all labelled pixels where an image has
     no more. As every image selects by itself, no split of a batch over replicas changes the loss.
 
-    `hrnet=True` reproduces the rule of HRNet's code: with n labelled pixels in the batch that the
-    call sees (a replica's), probabilities sorted upwards and counted from 0, the threshold is
-    max(`threshold`, probability number min(`min_kept`, n - 1)), and pixels strictly under it are
-    kept. The loss then depends on how replicas split a batch.
+    With `min_kept_pixels`, the batch that the call sees (a replica's) selects as a whole, by the
+    rule of HRNet's code: with n labelled pixels, and probabilities sorted upwards and counted from
+    0, the threshold is max(`threshold`, probability number min(`min_kept_pixels`, n - 1)), and
+    pixels strictly under it are kept. The loss then depends on how replicas split a batch. HRNet
+    uses `threshold=0.9, min_kept_pixels=131_072`.
 
     The divisor is the number of kept pixels; a batch without any gives 0. Sample weights and
     class weights multiply the kept pixels' losses and change neither selection nor divisor.
 
     Args:
-        threshold: Probability under which pixels are kept, above 0, at most 1. Defaults to 0.7,
-            or 0.9 with `hrnet=True`.
+        threshold: Probability under which pixels are kept, above 0, at most 1. Defaults to 0.7.
         min_kept: Least share of an image's pixels to keep, 0 to 1, rounded to whole pixels but
-            not below one. Defaults to 1/16. With `hrnet=True` a number of pixels of the batch,
-            at least 1, by default 131,072.
-        hrnet: Whether to select by HRNet's rule. Defaults to `False`.
-        class_weights: One factor a class on the loss of its pixels, in a sequence, or `None`.
-        ignore_label: Label of pixels to leave out. Defaults to 255.
+            not below one. Defaults to 1/16.
+        min_kept_pixels: Least number of pixels of the whole batch to keep, at least 1, in place of
+            `min_kept`; `None` selects in each image. Defaults to `None`.
+        class_weights: One factor per class on the loss of its pixels, in a sequence, or `None`.
+        ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the loss.
 
     Call arguments:
@@ -67,43 +67,42 @@ class OHEMCrossEntropy(MaskLoss):
 
     def __init__(
         self,
-        threshold: float | None = None,
-        min_kept: float | None = None,
-        hrnet: bool = False,
+        threshold: float = 0.7,
+        min_kept: float = 1 / 16,
+        min_kept_pixels: int | None = None,
         class_weights=None,
         ignore_label: int = 255,
         name: str = "ohem_cross_entropy",
     ):
         super().__init__(ignore_label, name)
-        if threshold is None:
-            threshold = 0.9 if hrnet else 0.7
-        if min_kept is None:
-            min_kept = 131_072 if hrnet else 1 / 16
         if not 0 < threshold <= 1:
             raise ValueError(
                 f"`threshold` must be above 0 and at most 1. Received: threshold={threshold}"
             )
-        if hrnet and (min_kept < 1 or min_kept != int(min_kept)):
+        if not 0 <= min_kept <= 1:
             raise ValueError(
-                "With `hrnet=True`, `min_kept` must be a whole number of pixels, at least 1. "
-                f"Received: min_kept={min_kept}"
+                "`min_kept` must be a share of the image's pixels, from 0 to 1; for a number of "
+                f"pixels of the batch, pass min_kept_pixels. Received: min_kept={min_kept}"
             )
-        if not hrnet and not 0 <= min_kept <= 1:
+        if min_kept_pixels is not None and (
+            min_kept_pixels < 1 or min_kept_pixels != int(min_kept_pixels)
+        ):
             raise ValueError(
-                "`min_kept` must be a share of the image's pixels, from 0 to 1. "
-                f"Received: min_kept={min_kept}"
+                "`min_kept_pixels` must be a whole number of pixels, at least 1, or None. "
+                f"Received: min_kept_pixels={min_kept_pixels}"
             )
         self.threshold = threshold
-        self.min_kept = int(min_kept) if hrnet else min_kept
-        self.hrnet = hrnet
+        self.min_kept = min_kept
+        self.min_kept_pixels = None if min_kept_pixels is None else int(min_kept_pixels)
         self.class_weights = check_class_factors(class_weights, "class_weights")
 
     def score(self, pixels):
         """Return the summed loss of the kept pixels and their number."""
         log_p = log_probability_of_label(pixels, ops.log_softmax(pixels.logits, axis=-1))
-        select = self._select_in_batch if self.hrnet else self._select_in_images
+        in_images = self.min_kept_pixels is None
+        select = self._select_in_images if in_images else self._select_in_batch
         probabilities = ops.minimum(ops.exp(ops.stop_gradient(log_p)), 1.0)
-        # Compares as nothing, and would be left out: a broken network must show in the loss.
+        # NaN is under no threshold and would be ignored: a broken network must show in the loss.
         probabilities = ops.where(ops.isnan(probabilities), 0.0, probabilities)
         # Ignored pixels are more probable than any other and so never the hardest.
         kept = select(ops.where(pixels.valid, probabilities, 2.0), pixels.valid)
@@ -127,7 +126,7 @@ class OHEMCrossEntropy(MaskLoss):
 
     def _select_in_batch(self, probabilities, valid):
         # HRNet counts from 0: number k from 0 is the (k + 1)-th smallest.
-        kth = ops.minimum(self.min_kept + 1, _count(valid, (0, 1, 2)))
+        kth = ops.minimum(self.min_kept_pixels + 1, _count(valid, (0, 1, 2)))
         return probabilities < bounded_kth_smallest(probabilities, kth, self.threshold, (0, 1, 2))
 
     def get_config(self):
@@ -136,7 +135,7 @@ class OHEMCrossEntropy(MaskLoss):
             **super().get_config(),
             "threshold": self.threshold,
             "min_kept": self.min_kept,
-            "hrnet": self.hrnet,
+            "min_kept_pixels": self.min_kept_pixels,
             "class_weights": self.class_weights,
         }
 

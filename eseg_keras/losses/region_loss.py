@@ -1,4 +1,4 @@
-"""What the losses on regions share: one score a class, averaged over the classes present."""
+"""Base of the losses on regions: one score per class, averaged over the classes present."""
 
 from keras import ops
 
@@ -8,11 +8,11 @@ from eseg_keras.losses.mask_loss import MaskLoss
 class RegionLoss(MaskLoss):
     """Base of the losses that score the region of each class as a whole.
 
-    A subclass gives `class_losses`. Classes without a labelled pixel are left out of the mean.
+    A subclass gives `class_losses`. The mean skips classes without a labelled pixel.
 
     Args:
         per_image: Whether each image is scored by itself, and not the batch as one image.
-        ignore_label: Label of pixels to leave out.
+        ignore_label: Label of pixels to ignore.
         name: Name of the loss.
     """
 

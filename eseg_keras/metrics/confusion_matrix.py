@@ -18,14 +18,14 @@ _ROW_NAMES = {BELOW: "below 0", ABOVE: "above 255"}
 class ConfusionMatrix(keras.metrics.Metric):
     """Count pixels by (label, prediction).
 
-    A label that is neither a class nor the ignore label is a fault of the data, but nothing can be
-    raised inside a compiled step: such pixels are left out of the matrix and counted by value, for
+    A label that is neither a class nor the ignore label is an error in the data, but a compiled
+    step cannot raise: such pixels are not in the matrix but counted by value, for
     `eseg_keras.trainer.LabelCheck` to raise at the end of the epoch. So are predictions outside
-    the classes, which only label maps can hold.
+    the classes, which only label maps can contain.
 
     Args:
         num_classes: Number of classes, 1 to 256.
-        ignore_label: Label of pixels to leave out. Defaults to 255.
+        ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the metric.
 
     Call arguments:
@@ -116,7 +116,7 @@ class ConfusionMatrix(keras.metrics.Metric):
 
         Returns:
             Dict from the label's value, or `"below 0"` or `"above 255"`, to the number of pixels;
-            empty if all is well.
+            empty if there are none.
         """
         counts = self._counts()[self.num_classes**2 : -1]
         return {

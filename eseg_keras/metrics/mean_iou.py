@@ -9,12 +9,12 @@ from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 class MeanIoU(ConfusionMatrix):
     """Mean over classes of true positives / (true positives + false positives + false negatives).
 
-    Counts cover all pixels seen since the last reset, not single images. Ignored pixels count
-    nowhere; classes that neither labels nor predictions hold are left out of the mean.
+    Counts cover all pixels seen since the last reset, not single images. Ignored pixels do
+    not count; the mean skips classes that occur in neither labels nor predictions.
 
     Args:
         num_classes: Number of classes.
-        ignore_label: Label of pixels to leave out. Defaults to 255.
+        ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the metric. Defaults to `"mean_iou"`.
 
     Call arguments:

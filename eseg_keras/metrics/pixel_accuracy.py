@@ -11,7 +11,7 @@ class PixelAccuracy(ConfusionMatrix):
 
     Args:
         num_classes: Number of classes.
-        ignore_label: Label of pixels to leave out. Defaults to 255.
+        ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the metric. Defaults to `"pixel_accuracy"`.
 
     Call arguments:

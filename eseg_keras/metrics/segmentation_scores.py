@@ -7,14 +7,14 @@ from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class SegmentationScores(ConfusionMatrix):
-    """Mean IoU and pixel accuracy, for the price of one.
+    """Mean IoU and pixel accuracy at the cost of one.
 
     The pixels are counted once for both. In `compile(metrics=[...])` each is a log of its own,
     `"mean_iou"` and `"pixel_accuracy"`, as `MeanIoU` and `PixelAccuracy` give them.
 
     Args:
         num_classes: Number of classes.
-        ignore_label: Label of pixels to leave out. Defaults to 255.
+        ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the metric. Defaults to `"scores"`.
 
     Call arguments:

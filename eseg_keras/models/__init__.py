@@ -1,4 +1,4 @@
-"""The ESeg networks and the parts they are made of."""
+"""The ESeg networks and their parts."""
 
 from eseg_keras.decoders.bifpn import BiFPN
 from eseg_keras.decoders.builder import bifpn_decoder

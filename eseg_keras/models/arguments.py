@@ -15,27 +15,7 @@ def check_arguments(
     encoder, num_classes, decoder, min_level, max_level, sizes, activation, fusion, image_shape,
     ignore_label, class_names, palette, encoder_weights, frozen,
 ):  # fmt: skip
-    """Raise one error for the first argument of `ESeg` that does not fit.
-
-    Args:
-        encoder: As in `ESeg`, like all others.
-        num_classes: Number of classes.
-        decoder: Name of the decoder.
-        min_level: Lowest level.
-        max_level: Highest level.
-        sizes: Dict of `decoder_channels` and `decoder_repeats`.
-        activation: Name of the activation.
-        fusion: Name of the fusion.
-        image_shape: (H, W, C).
-        ignore_label: Ignored label.
-        class_names: Names or `None`.
-        palette: Colours or `None`.
-        encoder_weights: Weights of a named encoder.
-        frozen: Names of parts.
-
-    Raises:
-        ValueError: With what was received and what was expected.
-    """
+    """Raise one error for the first argument of `ESeg` that does not fit."""
 
     def check(holds, name, value, expected):
         if not holds:
@@ -90,15 +70,7 @@ def check_arguments(
 
 
 def check_encoder(encoder: keras.Model, image_shape: tuple):
-    """Raise one error if a Keras model cannot be the encoder of images of a shape.
-
-    Args:
-        encoder: The model.
-        image_shape: (H, W, C) of the images.
-
-    Raises:
-        ValueError: If its input or its outputs do not fit.
-    """
+    """Raise one error if a Keras model cannot be the encoder of images of a shape."""
     outputs = encoder.output
     levels = list(outputs) if isinstance(outputs, dict) else None
     if not levels or not all(re.fullmatch(r"P?[1-9]", str(level)) for level in levels):

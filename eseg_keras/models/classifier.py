@@ -40,7 +40,7 @@ class Classifier(TrainingModel):
         Float32 logits [B, num_classes].
 
     Raises:
-        ValueError: For arguments that do not fit.
+        ValueError: For an argument out of range.
 
     Example:
 

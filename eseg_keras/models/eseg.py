@@ -49,7 +49,7 @@ class ESeg(TrainingModel):
         activation: Activation of the decoder and the head. Defaults to `"silu"`.
         fusion: `"softmax"` for the learnable fusion over levels, `"sum"` for a plain sum.
         image_shape: (H, W, C) of the images; H and W may be `None` for any size from 32 up.
-        ignore_label: Label that the loss and the metrics leave out. Defaults to 255.
+        ignore_label: Label that the loss and the metrics ignore. Defaults to 255.
         class_names: Names of the classes, or `None`.
         palette: One (r, g, b) of 0..255 a class, or `None`.
         encoder_weights: For an encoder given by name: `None`, `"imagenet"` or a path, see
@@ -68,7 +68,7 @@ class ESeg(TrainingModel):
         Float32 logits [B, H, W, num_classes].
 
     Raises:
-        ValueError: For arguments that do not fit, with what was received and what is possible.
+        ValueError: For an argument out of range; the message says what was received and expected.
 
     Example:
 
@@ -300,10 +300,10 @@ class ESeg(TrainingModel):
         ]
 
     def freeze(self, *parts: str):
-        """Stop parts of the model from training; saved and loaded with the model.
+        """Freeze parts of the model; saved and loaded with it.
 
-        A frozen part's batch normalisation uses its moving statistics and leaves them alone. If
-        the model is compiled, it is compiled anew: the optimizer's state starts afresh.
+        A frozen part's batch normalisation uses its moving statistics and does not change them. If
+        the model is compiled, it is compiled again and the optimizer's state is lost.
 
         Args:
             *parts: Any of `"encoder"`, `"decoder"`, `"head"` and `"batch_norm"` (all batch
@@ -324,7 +324,7 @@ class ESeg(TrainingModel):
         self._set_frozen((*self.frozen, *parts))
 
     def unfreeze(self, *parts: str):
-        """Let frozen parts train again; without arguments all of them.
+        """Make frozen parts trainable again; without arguments all of them.
 
         Args:
             *parts: As in `freeze`.
@@ -339,7 +339,7 @@ class ESeg(TrainingModel):
         self.frozen = tuple(dict.fromkeys(parts))
         set_trainable(self, self.frozen)
         if self.compiled:
-            # The optimizer and the compiled step hold the variables of the old choice.
+            # The optimizer and the compiled step still use the variables of the old choice.
             optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
             self.compile(optimizer, **self._compile_arguments())
 
@@ -376,7 +376,7 @@ class ESeg(TrainingModel):
                 bare name such as `"eseg_s"` is the architecture with an ImageNet encoder (Lite:
                 random) and a random decoder.
             num_classes: `None` or the preset's number keeps the whole model; another number keeps
-                all but the classifier, which starts anew.
+                all but the classifier, which is random.
             load_weights: `False` builds with random weights and reads no file. Defaults to `True`.
             **overrides: Constructor arguments to change, such as `image_shape` or `class_names`.
 
@@ -399,7 +399,7 @@ class ESeg(TrainingModel):
         return from_preset(cls, preset, num_classes, load_weights, overrides)
 
     def copy_weights(self, source: "ESeg"):
-        """Take over the weights of a network of the same architecture.
+        """Copy the weights of a network of the same architecture.
 
         With another number of classes the classifier keeps its own weights.
 

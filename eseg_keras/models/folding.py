@@ -47,12 +47,7 @@ def fold_layers(model: keras.Model) -> keras.Model:
 
 
 def transfer_folded(model: keras.Model, folded: keras.Model):
-    """Copy a model's weights into what `fold_layers` built from it.
-
-    Args:
-        model: The model with batch normalisation.
-        folded: The result of `fold_layers(model)`; its weights are overwritten.
-    """
+    """Copy a model's weights into what `fold_layers` built from it."""
     norms = {id(linear): norm for linear, norm in _foldable_pairs(model)}
     folded_ids = {id(norm) for norm in norms.values()}
     for layer in model.layers:
@@ -70,14 +65,7 @@ def transfer_folded(model: keras.Model, folded: keras.Model):
 
 
 def unfoldable_layers(model: keras.Model) -> list[str]:
-    """Return the names of batch normalisation layers that `fold_layers` leaves.
-
-    Args:
-        model: A functional Keras model.
-
-    Returns:
-        Names, in the order of the layers.
-    """
+    """Return the names of batch normalisation layers that `fold_layers` leaves."""
     folded_ids = {id(norm) for _, norm in _foldable_pairs(model)}
     return [
         layer.name

@@ -12,15 +12,8 @@ def check_parts(parts):
 
 
 def set_trainable(model: keras.Model, frozen: tuple[str, ...]):
-    """Make every layer of an ESeg trainable but those of the frozen parts.
-
-    The attribute is set on the nested models themselves: their constructor argument does not
-    reach a model that contains them.
-
-    Args:
-        model: An ESeg.
-        frozen: Names out of `PARTS`.
-    """
+    """Make every layer of an ESeg trainable but those of the frozen parts."""
+    # On the nested models themselves: a constructor argument does not reach a model within.
     # Layer by layer: on the TensorFlow backend, assigning True to a model that is True already
     # does not reach its layers.
     for layer in model._flatten_layers(include_self=False):

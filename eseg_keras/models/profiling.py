@@ -1,4 +1,4 @@
-"""What a network costs, counted layer by layer without running it."""
+"""Parameters, multiply-adds and memory of a network by layer, without running it."""
 
 import dataclasses
 import math
@@ -21,8 +21,8 @@ class LayerProfile:
         macs: Multiply-adds of convolutions and dense layers; zero padding counts as computed.
         activation_bytes: Size of the float32 output for one image.
         receptive_field: Pixels of the image along one axis that the output can depend on through
-            convolutions and poolings (the gates of squeeze-and-excitation and image-wide poolings
-            are left out: they see everything).
+            convolutions and poolings (without the gates of squeeze-and-excitation and global
+            poolings, which see the whole image).
         step: Pixels of the image from one cell of the output to the next.
     """
 
@@ -37,7 +37,7 @@ class LayerProfile:
 
     @property
     def stage(self) -> str:
-        """First parts of the path that a reader thinks in: encoder, BiFPN repeat, head."""
+        """The part of the network: encoder stride, BiFPN repeat, head."""
         parts = self.name.split("/")
         if parts[0] == "encoder":
             return f"encoder /{self.step}"

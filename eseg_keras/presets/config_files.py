@@ -34,8 +34,7 @@ def _is_color(value):
     return _is_list(value, lambda v: _is_whole(v) and v <= 255) and len(value) == 3
 
 
-# Field: (test, what is expected). Values are only looked at here: whether they fit each other is
-# for the constructor to say.
+# Field: (test, what is expected). Whether values fit each other is checked by the constructor.
 _CONFIG_FIELDS = {
     "encoder": (lambda v: v in encoder_names(), "one of the encoders of eseg-keras"),
     "num_classes": (lambda v: _is_whole(v, 1), "a whole number from 1"),
@@ -63,18 +62,7 @@ _CONSTRUCTOR_LABELS = ("class_names", "palette", "ignore_label")
 
 
 def read_constructor_arguments(directory: pathlib.Path) -> dict:
-    """Read the constructor arguments that a preset directory holds.
-
-    Args:
-        directory: The preset directory.
-
-    Returns:
-        Dict of arguments of `ESeg`, `"encoder"`, `"num_classes"` and `"name"` among them.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        PresetError: If a file holds anything but the fields of a preset, each of its type.
-    """
+    """Read the constructor arguments that a preset directory holds."""
     path = directory / CONFIG_FILE
     content = read_preset_json(path)
     config = content.get("config")
@@ -94,8 +82,8 @@ def read_constructor_arguments(directory: pathlib.Path) -> dict:
 def _check_fields(path, content, fields, required=()):
     if unknown := sorted(set(content) - set(fields)):
         raise PresetError(
-            f"{path} has the fields {unknown}, which presets do not hold. Remove them, or, if it "
-            "is of a newer eseg-keras: pip install --upgrade eseg-keras."
+            f"{path} has the fields {unknown}, which are no part of a preset. Remove them, or, if "
+            "it is of a newer eseg-keras: pip install --upgrade eseg-keras."
         )
     if missing := [name for name in required if name not in content]:
         raise PresetError(f"{path} lacks {missing}. Copy or download the preset again.")
@@ -104,6 +92,6 @@ def _check_fields(path, content, fields, required=()):
         if not holds(value):
             raise PresetError(
                 f"{path} does not fit: {name} must be {expected}, found {value!r}. Copy or "
-                "download the preset again. Presets hold no code; models with an encoder of your "
-                "own are saved as .keras files."
+                "download the preset again. Presets contain no code; models with your own encoder "
+                "are saved as .keras files."
             )

@@ -16,22 +16,11 @@ class PresetError(DamagedFileError):
 
 
 def read_preset_json(path: pathlib.Path) -> dict:
-    """Read one JSON file of a preset directory.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The object as a dict.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        PresetError: If it holds no JSON object.
-    """
+    """Read one JSON file of a preset directory."""
     if not path.is_file():
         raise FileNotFoundError(
             f"{path.parent} is not a preset directory: {path.name} is missing. Presets are written "
-            f"by model.save_to_preset(directory) and hold {CONFIG_FILE}, {METADATA_FILE}, "
+            f"by model.save_to_preset(directory) and contain {CONFIG_FILE}, {METADATA_FILE}, "
             f"{PREPROCESSOR_FILE} and {WEIGHTS_FILE}."
         )
     try:
@@ -48,19 +37,7 @@ def fingerprint(path: pathlib.Path) -> dict:
 
 
 def checked_weights(directory: pathlib.Path, metadata: dict) -> pathlib.Path:
-    """Return the weights file after comparing it with the metadata.
-
-    Args:
-        directory: The preset directory.
-        metadata: Content of its metadata file.
-
-    Returns:
-        Path of the weights file.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        PresetError: If its size or SHA-256 is not the recorded one.
-    """
+    """Return the weights file after comparing it with the metadata."""
     path = directory / WEIGHTS_FILE
     remedy = "Copy or download the preset again, or build without it: load_weights=False."
     expected = metadata.get("weights")

@@ -33,22 +33,7 @@ _FREE_ARGUMENTS = frozenset(
 def from_preset(
     cls, preset: str | os.PathLike, num_classes: int | None, load_weights: bool, overrides: dict
 ):
-    """Build a model from a preset; see `ESeg.from_preset`.
-
-    Args:
-        cls: The model class.
-        preset: Name, directory or `"hf://user/repository"`.
-        num_classes: Number of classes, or `None` for the preset's.
-        load_weights: Whether to load weights.
-        overrides: Constructor arguments to change.
-
-    Returns:
-        The model.
-
-    Raises:
-        ValueError: For an unknown name or argument, or damaged files.
-        FileNotFoundError: If a file is missing.
-    """
+    """Build a model from a preset; see `ESeg.from_preset`."""
     known = set(inspect.signature(cls.__init__).parameters) - {"self", "num_classes"}
     if unknown := sorted(set(overrides) - known):
         near = difflib.get_close_matches(unknown[0], sorted(known), n=3) or sorted(known)
@@ -116,7 +101,7 @@ def _trained(cls, directory, num_classes, load_weights, overrides):
     if load_weights and (structural := sorted(set(overrides) - _FREE_ARGUMENTS)):
         raise ValueError(
             f"{structural} would change the network that the weights in {directory} were trained "
-            "for. Leave them out, or pass load_weights=False."
+            "for. Remove them, or pass load_weights=False."
         )
     config = read_constructor_arguments(directory)
     if load_weights:
@@ -157,11 +142,11 @@ def _for_other_classes(config, num_classes, overrides):
         and 0 <= label < num_classes
     ):
         raise ValueError(
-            f"The preset leaves out label {label}, which is one of the {num_classes} classes asked "
-            "for. Pass another with it, such as ignore_label=255. Received: "
+            f"The preset ignores label {label}, which is one of the {num_classes} classes asked "
+            "for. Pass another one, such as ignore_label=255. Received: "
             f"num_classes={num_classes}"
         )
-    # A new classifier has to train, whatever the preset froze.
+    # A new classifier has to train, even if the preset froze the head.
     frozen = tuple(part for part in config.get("frozen", ()) if part != "head")
     return {"num_classes": num_classes, "class_names": None, "palette": None, "frozen": frozen}
 
@@ -171,7 +156,7 @@ def _build(cls, directory, config, overrides):
         return cls(**{**config, **overrides})
     except (TypeError, ValueError) as error:
         if overrides:
-            # Whose fault is it? Without the overrides the files are on their own.
+            # If the files alone build a model, the overrides are wrong.
             _build(cls, directory, config, {})
             raise
         raise PresetError(

@@ -1,4 +1,4 @@
-"""Weights in HDF5, one dataset a variable, found by name.
+"""Weights in HDF5, one dataset per variable, found by name.
 
 Keras' own `.weights.h5` finds variables by the order of containers inside the model, skips what it
 does not find with a warning, and its layout changes between versions. Names do not.
@@ -14,7 +14,7 @@ from keras import ops
 
 
 class WeightsMismatchError(ValueError):
-    """A weights file does not hold exactly the variables of the model."""
+    """A weights file does not have exactly the variables of the model."""
 
 
 def named_variables(model: keras.Model, prefix: str = "") -> dict:

@@ -16,24 +16,13 @@ from eseg_keras.presets.files import (
 from eseg_keras.presets.weights_file import write_weights
 from eseg_keras.version import __version__
 
-# What the user of a preset chooses anew: the policy in force when it is loaded.
+# Chosen by the user of a preset: the dtype policy in force when it is loaded.
 _NOT_SAVED = ("dtype", "name")
 _LABELS = ("class_names", "palette", "ignore_label")
 
 
 def save_to_preset(model, directory: str | os.PathLike, weights_dtype: str = "float32"):
-    """Write a preset directory: three JSON files and the weights.
-
-    Args:
-        model: An ESeg whose encoder was given by name.
-        directory: Directory to write; it must not exist, or be empty.
-        weights_dtype: `"float32"`, or `"float16"` for a file of half the size: kernels in half
-            precision, biases and statistics in float32.
-
-    Raises:
-        ValueError: If the encoder is a custom Keras model.
-        FileExistsError: If the directory holds anything.
-    """
+    """Write a preset directory: three JSON files and the weights."""
     if weights_dtype not in ("float32", "float16"):
         raise ValueError(
             f"`weights_dtype` must be 'float32' or 'float16'. Received: {weights_dtype!r}"

@@ -1,4 +1,4 @@
-"""What `fit` needs beyond Keras: the training step, averaged weights, checks of the masks."""
+"""Training steps, averaged weights and mask checks used by `fit`."""
 
 from eseg_keras.trainer.label_check import LabelCheck, check_labels
 from eseg_keras.trainer.training_model import TrainingModel

@@ -4,17 +4,7 @@ import keras
 
 
 def moved_averages(model, state, new_state):
-    """Move a `TrainingModel`'s averaged weights after an update.
-
-    Args:
-        model: The model, compiled.
-        state: Trainable variables, other variables, optimizer variables, metric variables, before
-            the update.
-        new_state: The same after it.
-
-    Returns:
-        The new state with the averages after this update.
-    """
+    """Move a `TrainingModel`'s averaged weights after an update."""
     average = model._average
     trainable, other, optimizer, metrics = new_state
     values = dict(zip(map(id, model.trainable_variables), trainable, strict=True))
@@ -30,16 +20,7 @@ def moved_averages(model, state, new_state):
 
 
 def step_by_parts(model, state, data):
-    """Train a `TrainingModel` on one batch, taken in several parts one after the other.
-
-    Args:
-        model: The model, compiled.
-        state: Trainable variables, other variables, optimizer variables, metric variables.
-        data: (x, y) or (x, y, sample weights).
-
-    Returns:
-        The values of the metrics by name, and the new state.
-    """
+    """Train a `TrainingModel` on one batch, taken in several parts one after the other."""
     import jax
     import jax.numpy as jnp
 

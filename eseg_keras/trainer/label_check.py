@@ -1,4 +1,4 @@
-"""Stops training on masks that hold other values than the classes."""
+"""Stop training on masks with values that are not classes."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,12 +6,12 @@ import keras
 
 from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 
-# A photo taken for a mask holds all 256 values.
+# An RGB image used as a mask has up to 256 values.
 _MOST_VALUES = 16
 
 
 class LabelCheck(keras.callbacks.Callback):
-    """Raise at the end of an epoch if any mask held a value that is neither class nor ignored.
+    """Raise at the end of an epoch if any mask had a value that is neither a class nor ignored.
 
     A compiled step cannot raise: it counts such pixels in the metrics (`ConfusionMatrix` and
     everything built on it), and this callback looks at what they counted, after training and after
@@ -47,7 +47,7 @@ class LabelCheck(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Check what training counted."""
-        # After a validation this sees its counts again, which were found to be all right.
+        # After a validation this sees its counts again, which passed.
         check_labels(self.model.metrics, "training")
         self._training = False
 
@@ -71,7 +71,7 @@ def check_labels(metrics: Iterable[keras.metrics.Metric], phase: str = "training
     >>> metric.update_state(np.array([[[0, 1, 2]]]), np.array([[[0, 1, 1]]]))
     >>> check_labels([metric])
     Traceback (most recent call last):
-    ValueError: The masks of training hold labels that are neither ...
+    ValueError: The masks of training contain labels that are neither ...
     """
     for metric in _confusion_matrices(metrics):
         if labels := metric.invalid_labels():
@@ -79,7 +79,7 @@ def check_labels(metrics: Iterable[keras.metrics.Metric], phase: str = "training
             values = ", ".join(f"{value} ({pixels:,} pixels)" for value, pixels in shown)
             rest = f" and {len(labels) - len(shown)} other values" * (len(labels) > len(shown))
             raise ValueError(
-                f"The masks of {phase} hold labels that are neither one of the "
+                f"The masks of {phase} contain labels that are neither one of the "
                 f"{metric.num_classes} classes (0 to {metric.num_classes - 1}) nor ignored "
                 f"({metric.ignore_label}): {values}{rest}. Map them with the data's `class_map`, "
                 "or, if one of them stands for unlabelled pixels, pass it as `ignore_label`."
@@ -88,7 +88,7 @@ def check_labels(metrics: Iterable[keras.metrics.Metric], phase: str = "training
             raise ValueError(
                 f"The predictions of {phase} are outside the {metric.num_classes} classes (0 to "
                 f"{metric.num_classes - 1}) at {pixels:,} labelled pixels. Predicted label maps "
-                "must hold the ids that the masks are labelled with."
+                "must contain the ids of the masks."
             )
 
 
@@ -97,5 +97,5 @@ def _confusion_matrices(metrics) -> Iterator[ConfusionMatrix]:
         if isinstance(metric, ConfusionMatrix):
             yield metric
         else:
-            # What `compile` was given is inside one metric of Keras.
+            # Keras wraps the metrics of `compile` in one metric.
             yield from _confusion_matrices(getattr(metric, "metrics", ()))

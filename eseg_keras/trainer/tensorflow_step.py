@@ -7,15 +7,7 @@ from eseg_keras.replicas import num_replicas
 
 
 def train_step(model, data):
-    """Train a `TrainingModel` on one batch, or on this replica's part of one.
-
-    Args:
-        model: The model, compiled.
-        data: (x, y) or (x, y, sample weights).
-
-    Returns:
-        The values of the metrics by name.
-    """
+    """Train a `TrainingModel` on one batch, or on this replica's part of one."""
     num_updates = tf.convert_to_tensor(model.optimizer.iterations)
     variables = model.trainable_variables
     # The first images tell the size of the batch.
@@ -23,8 +15,8 @@ def train_step(model, data):
     loss, gradients = _batch_gradients(model, data, variables)
     model._loss_tracker.update_state(loss * num_replicas(), sample_weight=tf.shape(images)[0])
     if num_replicas() > 1 and (model.global_clipnorm is not None or _scales_loss(model.optimizer)):
-        # What looks at the gradients before the optimizer adds them up must see all of them. Their
-        # mean on every replica adds up to their sum.
+        # Clipping and loss scaling need the gradient of the global batch. The optimizer adds the
+        # replicas up, and their mean on every replica adds up to their sum.
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
     model.optimizer.apply_gradients(zip(gradients, variables, strict=True))

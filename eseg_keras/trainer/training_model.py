@@ -1,4 +1,4 @@
-"""What training needs beyond Keras: coupled weight decay, averaged weights, global batches."""
+"""Training beyond Keras: coupled weight decay, averaged weights, global batches."""
 
 import contextlib
 
@@ -13,7 +13,7 @@ from eseg_keras.trainer.weight_average import WeightAverage
 
 
 class TrainingModel(keras.Model):
-    """Base of the models that are trained here.
+    """Base class of the models of this package that train.
 
     `compile` takes four more arguments, all of them part of the compiled step and of what
     `.keras` files and `load_model` restore. `fit` trains the weights; `evaluate`, `predict` and
@@ -55,7 +55,7 @@ class TrainingModel(keras.Model):
                 `None`.
             gradient_accumulation_steps: Number of parts that a batch is split into, to fit the
                 memory of a device. The gradient is that of the whole batch; batch normalisation
-                sees the parts. Every replica's part of a batch must hold that many images.
+                sees the parts. Every replica's part of a batch must have that many images.
                 Defaults to 1.
             **kwargs: The other arguments of `keras.Model.compile`.
 
@@ -206,7 +206,7 @@ class TrainingModel(keras.Model):
 
     @contextlib.contextmanager
     def averaged_weights(self):
-        """Put the averaged weights in the place of the weights for a while.
+        """Context manager: use the averaged weights in place of the weights.
 
         Without averages, or before the first update, nothing changes.
 
@@ -287,11 +287,11 @@ class TrainingModel(keras.Model):
     def fit(self, *args, callbacks=None, **kwargs):
         """Train as `keras.Model.fit` does; validation is with the averaged weights.
 
-        Fitting again goes on with weights, averages and step count as they are. Masks with values
-        that are no labels are reported at the end of the epoch (`LabelCheck`).
+        A second `fit` continues with the current weights, averages and step count. Masks with
+        values that are no labels raise at the end of the epoch (`LabelCheck`).
 
         Raises:
-            ValueError: If masks hold values that are neither classes nor ignored.
+            ValueError: If masks have values that are neither classes nor ignored.
         """
         if self._average is not None and not self._average.num_updates:
             # Weights may have been loaded since `compile`.
@@ -302,7 +302,7 @@ class TrainingModel(keras.Model):
         """Evaluate as `keras.Model.evaluate` does, with the averaged weights.
 
         Raises:
-            ValueError: If masks hold values that are neither classes nor ignored.
+            ValueError: If masks have values that are neither classes nor ignored.
         """
         with self.averaged_weights():
             return super().evaluate(*args, callbacks=_with_label_check(callbacks), **kwargs)
@@ -344,7 +344,7 @@ def _check_clipping(optimizer):
 
 
 def _with_label_check(callbacks):
-    # `fit` hands its whole list to `evaluate`: the check is in there.
+    # `fit` passes its own list, which includes the check, to `evaluate`.
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks
     callbacks = [] if callbacks is None else keras.tree.flatten(callbacks)

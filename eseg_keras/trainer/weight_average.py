@@ -7,7 +7,7 @@ from keras import ops
 
 
 class WeightAverage:
-    """Keeps an average beside every weight of a model, as variables of its optimizer.
+    """Moving averages of all weights of a model, stored as variables of its optimizer.
 
     After update n, counted from 0, every average moves by a <- d a + (1 - d) w with
     d = min(decay, (1 + n) / (10 + n)), from the weights at the start: early averages follow the
@@ -35,7 +35,7 @@ class WeightAverage:
         self.averages = [
             owner.add_variable(
                 w.shape,
-                # Whoever trains on from here starts the average here: see `restart`.
+                # Set to the weights by `restart`.
                 initializer="zeros",
                 dtype=w.dtype,
                 aggregation="only_first_replica",
@@ -47,7 +47,7 @@ class WeightAverage:
 
     @property
     def num_updates(self) -> int:
-        """How many updates the averages have seen."""
+        """Number of updates of the averages."""
         return int(ops.convert_to_numpy(self.optimizer.iterations))
 
     def restart(self):
@@ -61,7 +61,7 @@ class WeightAverage:
         return 1.0 - ops.minimum(self.decay, (1.0 + n) / (10.0 + n))
 
     def moved(self, average, weight, step_size):
-        """Return an average after an update. A weight that stands still keeps its average."""
+        """Return an average after an update. A weight that does not change keeps its average."""
         return average + ops.cast(step_size, average.dtype) * (weight - average)
 
     def update(self, num_updates):
@@ -72,7 +72,7 @@ class WeightAverage:
 
     @contextlib.contextmanager
     def in_place(self):
-        """Let averages and weights change places for a while."""
+        """Context manager: swap averages and weights."""
         self._swap()
         self.is_in_place = True
         try:

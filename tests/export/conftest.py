@@ -12,7 +12,6 @@ from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.street_scenes import render_scene
 
 ANY_SIZE = (None, None, 3)
-DEPTHS = {"efficientnet_b1": 1.1, "efficientnet_b4": 1.8, "efficientnet_b7": 3.1}
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +22,7 @@ def streets():
 
 @pytest.fixture(scope="session")
 def small_model():
-    """Make any preset with all its layers, but thin ones, and untrained.
+    """Make any preset with all its kinds of layers, but few and thin ones, and untrained.
 
     `small_model("eseg_m")` has five classes; every batch normalisation has the statistics of a few
     street scenes, without which the values of deep networks fade to nothing.
@@ -48,6 +47,7 @@ def _thin(preset):
         load_weights=False,
         encoder=_thin_encoder(spec.encoder),
         decoder_channels=channels,
+        decoder_repeats=min(spec.decoder_repeats, 2),
     )
     # Scenes in all colours: were they alike, the statistics would blow their differences up.
     images = np.stack([render_scene(index, "train", (128, 192))[0] for index in range(8)])
@@ -73,14 +73,15 @@ def _thin(preset):
 def _thin_encoder(name):
     if name in FUSED_EFFICIENTNETS:
         width, depth = FUSED_EFFICIENTNETS[name]
-        return fused_efficientnet(width / 2, depth, ANY_SIZE)
+        return fused_efficientnet(width / 2, min(depth, 0.6), ANY_SIZE)
     if name in EFFICIENTNET_LITES:
         # Thin ones of random weights multiply rounding differences a hundredfold; trained weights
         # are at hand.
         return build_encoder(name, ANY_SIZE, "imagenet")
+    # The larger EfficientNets differ from B1 in the number of blocks and filters.
     application = EfficientNet(
         width_coefficient=0.25,
-        depth_coefficient=DEPTHS[name],
+        depth_coefficient=1.1,
         drop_connect_rate=0.0,
         default_size=224,
         include_top=False,
@@ -88,4 +89,4 @@ def _thin_encoder(name):
         input_shape=ANY_SIZE,
         name=name,
     )
-    return _as_encoder(application, APPLICATIONS[name], ANY_SIZE)
+    return _as_encoder(application, APPLICATIONS["efficientnet_b1"], ANY_SIZE)

@@ -13,7 +13,7 @@ LOSSES = {
     "focal_small_gamma": (Focal(gamma=0.5), True),
     "ohem": (OHEMCrossEntropy(class_weights=[1, 2, 0.5, 3]), True),
     "ohem_most": (OHEMCrossEntropy(threshold=0.1, min_kept=0.6), True),
-    "ohem_hrnet": (OHEMCrossEntropy(hrnet=True, threshold=0.3, min_kept=9), False),
+    "ohem_hrnet": (OHEMCrossEntropy(0.3, min_kept_pixels=9), False),
     "dice": (Dice(), True),
     "dice_batch": (Dice(per_image=False), False),
     "lovasz": (LovaszSoftmax(), True),

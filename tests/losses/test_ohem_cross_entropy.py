@@ -90,7 +90,7 @@ def test_hrnet_equals_numpy(seed, threshold, min_kept):
     logits = rng.normal(0, 1, (3, 4, 5, 4)).astype("float32")
     masks = rng.choice([0, 1, 2, 3, 255], (3, 4, 5)).astype("uint8")
     expected = hrnet(losses_of(masks, logits), threshold, min_kept)
-    loss = OHEMCrossEntropy(hrnet=True, threshold=threshold, min_kept=min_kept)
+    loss = OHEMCrossEntropy(threshold, min_kept_pixels=min_kept)
     total, count = loss.sum_and_count(masks, logits)
     assert float(count) == len(expected)
     np.testing.assert_allclose(float(total), expected.sum(), rtol=1e-4)
@@ -170,15 +170,15 @@ def test_a_probability_equal_to_the_threshold_is_not_under_it():
     probabilities = [0.1, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9, 0.9]
     assert kept_of(OHEMCrossEntropy(threshold=0.5, min_kept=0), probabilities) == 1
     assert kept_of(OHEMCrossEntropy(threshold=0.5, min_kept=0.25), probabilities) == 4
-    assert kept_of(OHEMCrossEntropy(hrnet=True, threshold=0.5, min_kept=1), probabilities) == 1
+    assert kept_of(OHEMCrossEntropy(threshold=0.5, min_kept_pixels=1), probabilities) == 1
 
 
 def test_hrnet_edge_cases():
     def rule(kept):
-        return OHEMCrossEntropy(hrnet=True, min_kept=kept)
+        return OHEMCrossEntropy(0.9, min_kept_pixels=kept)
 
     easy = [0.95, 0.96, 0.96, 0.97, 0.98]
-    # Strictly under number `min_kept` from 0: ties with it are left out.
+    # Strictly under number `min_kept_pixels` from 0: ties with it are not kept.
     assert [kept_of(rule(k), easy) for k in (1, 2, 3, 4, 5, 131_072)] == [1, 1, 3, 4, 4, 4]
     assert kept_of(rule(1), [0.1, 0.5, 0.89, 0.95]) == 3
     # One easy pixel is its own threshold and none is under it: HRNet gives NaN, we give 0.
@@ -192,7 +192,7 @@ def test_images_select_by_themselves_but_hrnet_over_the_batch():
     _, easy = of_probabilities(np.linspace(0.91, 0.99, 16))
     both = np.concatenate([masks, masks]), np.concatenate([hard, easy])
     assert float(OHEMCrossEntropy().sum_and_count(*both)[1]) == 17
-    assert float(OHEMCrossEntropy(hrnet=True, min_kept=3).sum_and_count(*both)[1]) == 16
+    assert float(OHEMCrossEntropy(0.9, min_kept_pixels=3).sum_and_count(*both)[1]) == 16
 
 
 def test_weights_change_neither_selection_nor_divisor():
@@ -203,11 +203,10 @@ def test_weights_change_neither_selection_nor_divisor():
     np.testing.assert_allclose(float(total), -6 * np.log(0.2), rtol=1e-5)
 
 
-def test_defaults_are_those_of_each_rule():
+def test_defaults():
     config = OHEMCrossEntropy().get_config()
-    assert (config["threshold"], config["min_kept"]) == (0.7, 1 / 16)
-    config = OHEMCrossEntropy(hrnet=True).get_config()
-    assert (config["threshold"], config["min_kept"]) == (0.9, 131_072)
+    names = ("threshold", "min_kept", "min_kept_pixels")
+    assert [config[name] for name in names] == [0.7, 1 / 16, None]
 
 
 @pytest.mark.parametrize(
@@ -218,8 +217,8 @@ def test_defaults_are_those_of_each_rule():
         {"threshold": float("nan")},
         {"min_kept": 131_072},
         {"min_kept": -0.1},
-        {"hrnet": True, "min_kept": 1 / 16},
-        {"hrnet": True, "min_kept": 1.5},
+        {"min_kept_pixels": 1 / 16},
+        {"min_kept_pixels": 1.5},
         {"class_weights": {0: 1}},
     ],
 )

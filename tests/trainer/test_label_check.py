@@ -45,7 +45,7 @@ def test_valid_masks_train():
 
 @pytest.mark.parametrize("validation_masks", [None, masks()])
 def test_training_masks_raise_at_the_end_of_the_epoch(validation_masks):
-    with pytest.raises(ValueError, match="training hold labels") as error:
+    with pytest.raises(ValueError, match="training contain labels") as error:
         fit(masks(7, 7, 3, 254), validation_masks)
     for part in ("3 classes (0 to 2)", "7 (2 pixels)", "3 (1 pixels)", "254 (1 pixels)", "(255)"):
         assert part in str(error.value)
@@ -53,7 +53,7 @@ def test_training_masks_raise_at_the_end_of_the_epoch(validation_masks):
 
 
 def test_validation_masks_raise():
-    with pytest.raises(ValueError, match=r"evaluation hold labels .* 9 \(1 pixels\)"):
+    with pytest.raises(ValueError, match=r"evaluation contain labels .* 9 \(1 pixels\)"):
         fit(masks(), masks(9))
 
 

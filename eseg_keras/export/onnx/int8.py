@@ -12,7 +12,7 @@ from eseg_keras.optional import require
 
 # Between two convolutions in 8 bits these stay in 8 bits as well. Sigmoid and Mul are SiLU and
 # squeeze-and-excitation: in floats, with the ways there and back, they took longer than all else.
-_OPERATORS = ["Conv", "Relu", "Add", "Sigmoid", "Mul"]
+_OPERATORS = ["Conv", "Relu", "Clip", "Add", "Sigmoid", "Mul"]
 # Products of 8-bit matrices work on so many filters at a time: with fewer, floats are faster.
 _FEWEST_FILTERS = 32
 
