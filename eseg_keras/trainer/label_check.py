@@ -11,15 +11,15 @@ _MOST_VALUES = 16
 
 
 class LabelCheck(keras.callbacks.Callback):
-    """Raise at the end of an epoch if any mask had a value that is neither a class nor ignored.
+    """Raise after the first batch, or an epoch, if masks had values that are no classes.
 
     A compiled step cannot raise: it counts such pixels in the metrics (`ConfusionMatrix` and
     everything built on it), and this callback looks at what they counted, after training and after
-    validation.
+    validation. The first batch is checked at once.
 
     Raises:
-        ValueError: At the end of an epoch or of an evaluation, with the values and how often each
-            was seen.
+        ValueError: After the first batch, an epoch or an evaluation, with the values and how often
+            each was seen.
 
     Example:
 
@@ -30,10 +30,17 @@ class LabelCheck(keras.callbacks.Callback):
     def __init__(self):
         super().__init__()
         self._training = False
+        self._first_batch = True
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remember that the metrics are training's."""
         self._training = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Check the first batch: most mistakes are in every mask."""
+        if self._first_batch:
+            self._first_batch = False
+            check_labels(self.model.metrics, "training")
 
     def on_test_begin(self, logs=None):
         """Check what training counted, before validation resets it."""
@@ -82,7 +89,8 @@ def check_labels(metrics: Iterable[keras.metrics.Metric], phase: str = "training
                 f"The masks of {phase} contain labels that are neither one of the "
                 f"{metric.num_classes} classes (0 to {metric.num_classes - 1}) nor ignored "
                 f"({metric.ignore_label}): {values}{rest}. Map them with the data's `class_map`, "
-                "or, if one of them stands for unlabelled pixels, pass it as `ignore_label`."
+                "or, if one of them stands for unlabelled pixels, pass it to the model: "
+                "ESeg(ignore_label=...)."
             )
         if pixels := metric.invalid_predictions():
             raise ValueError(

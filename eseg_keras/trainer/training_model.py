@@ -8,6 +8,7 @@ from keras import ops
 from eseg_keras.losses.mask_loss import MaskLoss
 from eseg_keras.replicas import num_replicas
 from eseg_keras.step_options import check_step_options
+from eseg_keras.trainer.image_range import warn_if_unit_range
 from eseg_keras.trainer.label_check import LabelCheck
 from eseg_keras.trainer.weight_average import WeightAverage
 
@@ -25,6 +26,7 @@ class TrainingModel(keras.Model):
     """
 
     _average = None
+    _has_checked_images = False
     weight_decay = 0.0
     ema_decay = None
     global_clipnorm = None
@@ -284,11 +286,11 @@ class TrainingModel(keras.Model):
                     norm.moving_mean.assign(mean)
                     norm.moving_variance.assign(variance)
 
-    def fit(self, *args, callbacks=None, **kwargs):
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
         """Train as `keras.Model.fit` does; validation is with the averaged weights.
 
         A second `fit` continues with the current weights, averages and step count. Masks with
-        values that are no labels raise at the end of the epoch (`LabelCheck`).
+        values that are no labels raise (`LabelCheck`); images of 0..1 are logged as a warning.
 
         Raises:
             ValueError: If masks have values that are neither classes nor ignored.
@@ -296,7 +298,10 @@ class TrainingModel(keras.Model):
         if self._average is not None and not self._average.num_updates:
             # Weights may have been loaded since `compile`.
             self._average.restart()
-        return super().fit(*args, callbacks=_with_label_check(callbacks), **kwargs)
+        if not self._has_checked_images:
+            self._has_checked_images = True
+            warn_if_unit_range(x)
+        return super().fit(x, *args, callbacks=_with_label_check(callbacks), **kwargs)
 
     def evaluate(self, *args, callbacks=None, **kwargs):
         """Evaluate as `keras.Model.evaluate` does, with the averaged weights.

@@ -43,8 +43,21 @@ def test_valid_masks_train():
     assert fit(masks(), masks(), epochs=2) == [0, 1]
 
 
+def test_the_first_batch_is_checked_at_once():
+    steps = []
+    with pytest.raises(ValueError, match=r"contain labels .* 9 \(1 pixels\).*ESeg\(ignore_label="):
+        classifier(SegmentationScores(3)).fit(
+            IMAGES, masks(9), batch_size=2, verbose=0, shuffle=False,
+            callbacks=[
+                keras.callbacks.LambdaCallback(on_train_batch_end=lambda n, logs: steps.append(n)),
+                LabelCheck(),
+            ],
+        )  # fmt: skip
+    assert steps == [0]
+
+
 @pytest.mark.parametrize("validation_masks", [None, masks()])
-def test_training_masks_raise_at_the_end_of_the_epoch(validation_masks):
+def test_training_masks_raise(validation_masks):
     with pytest.raises(ValueError, match="training contain labels") as error:
         fit(masks(7, 7, 3, 254), validation_masks)
     for part in ("3 classes (0 to 2)", "7 (2 pixels)", "3 (1 pixels)", "254 (1 pixels)", "(255)"):

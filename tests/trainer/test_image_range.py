@@ -1,0 +1,59 @@
+"""Images of 0..1 are named once, from whatever `fit` takes."""
+
+import keras
+import numpy as np
+import pytest
+
+from eseg_keras.trainer import TrainingModel
+from eseg_keras.trainer.image_range import warn_if_unit_range
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("uint8")
+MASKS = np.zeros((2, 4, 4), "uint8")
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.images, MASKS
+
+
+def as_tf_data(images):
+    tensorflow = pytest.importorskip("tensorflow")
+    return tensorflow.data.Dataset.from_tensors((images, MASKS))
+
+
+@pytest.mark.parametrize("wrap", [lambda images: images, Batches, as_tf_data])
+@pytest.mark.parametrize(
+    ("images", "is_warned"),
+    [
+        (IMAGES, False),
+        (IMAGES.astype("float32"), False),
+        (IMAGES / 255.0, True),
+        (IMAGES / 127.5 - 1, False),
+        (np.minimum(IMAGES, 1), False),
+        (np.zeros((2, 4, 4, 3)), False),
+    ],
+)
+def test_range(caplog, wrap, images, is_warned):
+    warn_if_unit_range(wrap(images))
+    assert ("multiply by 255" in caplog.text) == is_warned
+
+
+def test_fit_warns_once(caplog):
+    images = keras.Input((4, 4, 3))
+    model = TrainingModel(images, keras.layers.Conv2D(2, 1)(images))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for _ in range(2):
+        model.fit(IMAGES / 255.0, MASKS, verbose=0)
+    assert caplog.text.count("multiply by 255") == 1
+
+
+def test_other_data_is_left_alone():
+    for data in (None, iter([]), [IMAGES / 255.0, IMAGES], np.zeros((2, 3)), IMAGES[:0] / 255.0):
+        warn_if_unit_range(data)
