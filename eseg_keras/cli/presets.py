@@ -14,6 +14,8 @@ def run(args) -> int:
 
     from eseg_keras.cli.tables import print_table
     from eseg_keras.presets.catalog import PRESETS
+    from eseg_keras.presets.files import CONFIG_FILE, METADATA_FILE, read_preset_json
+    from eseg_keras.presets.locations import installed_presets
 
     table = Table("preset", title="Multiply-adds at 1024x2048")
     for column in ("parameters", "multiply-adds", "classes"):
@@ -28,6 +30,17 @@ def run(args) -> int:
             str(preset["num_classes"]),
             preset["trained_on"] or "-",
             preset["description"],
+        )
+    for name, directory in installed_presets().items():
+        metadata = read_preset_json(directory / METADATA_FILE)
+        config = read_preset_json(directory / CONFIG_FILE)["config"]
+        table.add_row(
+            name,
+            f"{metadata['parameter_count'] / 1e6:.1f} M",
+            "-",
+            str(config["num_classes"]),
+            metadata.get("trained_on") or "-",
+            metadata.get("description") or f"Of an installed package: {directory.parent}",
         )
     print_table(table)
     return 0

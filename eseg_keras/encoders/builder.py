@@ -7,6 +7,7 @@ from keras import layers
 
 from eseg_keras.encoders import lite
 from eseg_keras.encoders.applications import APPLICATIONS, EncoderSpec
+from eseg_keras.encoders.dilation import dilate
 from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS, fused_efficientnet
 from eseg_keras.encoders.image_constants import for_channels
 from eseg_keras.encoders.imagenet_weights import (
@@ -53,6 +54,7 @@ def build_encoder(
     name: str,
     image_shape: tuple[int | None, int | None, int] = (None, None, 3),
     weights: str | None = None,
+    output_stride: int = 32,
 ) -> keras.Model:
     """Build an encoder: a classification network without head, ending in pyramid levels.
 
@@ -69,14 +71,18 @@ def build_encoder(
             keras.applications are downloaded by Keras into its cache when missing; or the path of
             a file: a `.weights.h5` saved from the encoder, or a file in the layout of
             keras.applications. Defaults to `None`.
+        output_stride: 32, or 16 or 8 for decoders that need a higher resolution, such as
+            DeepLabV3+'s (ESeg's does not): levels of a larger stride then have this one, by dilated
+            convolutions with the same weights. Not for ConvNeXt and DenseNet. Defaults to 32.
 
     Returns:
         A Keras model from images [B, H, W, C] to a dict `"P2"`..`"P5"` of features
-        [B, h_l, w_l, c_l] at stride 2^l.
+        [B, h_l, w_l, c_l] at stride 2^l, or `output_stride` if that is less.
 
     Raises:
         ValueError: For an unknown name, ImageNet weights with other than three channels, or where
-            no ImageNet weights exist (the ESeg-Lite encoders, EfficientNet-Lite 3 and 4).
+            no ImageNet weights exist (the ESeg-Lite encoders, EfficientNet-Lite 3 and 4), or an
+            output stride that the encoder does not support.
         ImportError: If the package with EfficientNet-Lite's ImageNet weights is not installed.
         FileNotFoundError: If the ImageNet file is missing and cannot be downloaded.
 
@@ -93,10 +99,23 @@ def build_encoder(
             f"Unknown encoder. Received: {name!r}. Did you mean one of {near}? "
             "Any Keras model with a dict of outputs 'P2'..'P5' is accepted as well."
         )
+    if output_stride not in (8, 16, 32):
+        raise ValueError(f"`output_stride` must be 8, 16 or 32. Received: {output_stride!r}")
+    if output_stride != 32 and name.startswith(("convnext", "densenet")):
+        raise ValueError(
+            f"{name!r} halves its features by pooling or patches, which cannot be dilated. "
+            f"Received: output_stride={output_stride}. Choose another encoder, or 32."
+        )
     if name in FUSED_EFFICIENTNETS:
-        return _fused_efficientnet(name, image_shape, weights)
-    if name in EFFICIENTNET_LITES:
-        return _efficientnet_lite(name, image_shape, weights)
+        encoder = _fused_efficientnet(name, image_shape, weights)
+    elif name in EFFICIENTNET_LITES:
+        encoder = _efficientnet_lite(name, image_shape, weights)
+    else:
+        encoder = _application_encoder(name, image_shape, weights)
+    return encoder if output_stride == 32 else dilate(encoder, output_stride)
+
+
+def _application_encoder(name, image_shape, weights):
     if weights is not None:
         _check_rgb(image_shape, weights)
     spec = APPLICATIONS[name]

@@ -372,9 +372,10 @@ class ESeg(TrainingModel):
         """Build a model from a preset.
 
         Args:
-            preset: A name in `ESeg.presets`, a preset directory, or `"hf://user/repository"`. A
-                bare name such as `"eseg_s"` is the architecture with an ImageNet encoder (Lite:
-                random) and a random decoder.
+            preset: A name in `ESeg.presets` or of an installed package of presets, a preset
+                directory, a `.zip` file of one, or `"hf://user/repository"`. A bare name such as
+                `"eseg_s"` is the architecture with an ImageNet encoder (Lite: random) and a random
+                decoder.
             num_classes: `None` or the preset's number keeps the whole model; another number keeps
                 all but the classifier, which is random.
             load_weights: `False` builds with random weights and reads no file. Defaults to `True`.

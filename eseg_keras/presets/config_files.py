@@ -10,8 +10,13 @@ from eseg_keras.encoders.builder import encoder_names
 from eseg_keras.presets.files import CONFIG_FILE, PREPROCESSOR_FILE, PresetError, read_preset_json
 
 
-def _is_whole(value, low=0):
-    return isinstance(value, int) and not isinstance(value, bool) and value >= low
+def _is_whole(value, low, high):
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _whole(low, high):
+    """Test and expectation of a whole number: presets of others must not ask for any size."""
+    return lambda value: _is_whole(value, low, high), f"a whole number from {low} to {high}"
 
 
 def _is_text(value):
@@ -24,25 +29,25 @@ def _is_list(value, holds):
 
 def _is_image_shape(value):
     return (
-        _is_list(value, lambda size: size is None or _is_whole(size, 1))
+        _is_list(value, lambda size: size is None or _is_whole(size, 1, 1 << 16))
         and len(value) == 3
         and value[2] is not None
     )
 
 
 def _is_color(value):
-    return _is_list(value, lambda v: _is_whole(v) and v <= 255) and len(value) == 3
+    return _is_list(value, lambda v: _is_whole(v, 0, 255)) and len(value) == 3
 
 
 # Field: (test, what is expected). Whether values fit each other is checked by the constructor.
 _CONFIG_FIELDS = {
     "encoder": (lambda v: v in encoder_names(), "one of the encoders of eseg-keras"),
-    "num_classes": (lambda v: _is_whole(v, 1), "a whole number from 1"),
+    "num_classes": _whole(1, 255),
     "decoder": (_is_text, "a name"),
-    "min_level": (lambda v: _is_whole(v, 1), "a whole number from 1"),
-    "max_level": (lambda v: _is_whole(v, 1), "a whole number from 1"),
-    "decoder_channels": (lambda v: _is_whole(v, 1), "a whole number from 1"),
-    "decoder_repeats": (_is_whole, "a whole number from 0"),
+    "min_level": _whole(1, 12),
+    "max_level": _whole(1, 12),
+    "decoder_channels": _whole(1, 2048),
+    "decoder_repeats": _whole(0, 64),
     "activation": (_is_text, "a name"),
     "fusion": (_is_text, "a name"),
     "image_shape": (_is_image_shape, "[height, width, channels], null for any height or width"),

@@ -1,4 +1,4 @@
-"""Building a model from a preset: a name, a directory or a repository."""
+"""Building a model from a preset."""
 
 import difflib
 import inspect
@@ -7,18 +7,17 @@ import os
 import pathlib
 
 from eseg_keras.encoders.builder import has_imagenet_weights
-from eseg_keras.optional import require
-from eseg_keras.presets.catalog import ARCHITECTURES, PRESETS
+from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.presets.config_files import read_constructor_arguments
 from eseg_keras.presets.files import (
     CONFIG_FILE,
     METADATA_FILE,
     PREPROCESSOR_FILE,
-    WEIGHTS_FILE,
     PresetError,
     checked_weights,
     read_preset_json,
 )
+from eseg_keras.presets.locations import preset_directory
 from eseg_keras.presets.weights_file import WeightsMismatchError, read_weights
 
 _log = logging.getLogger("eseg_keras")
@@ -44,7 +43,8 @@ def from_preset(
     preset = os.fspath(preset)
     if preset in ARCHITECTURES:
         return _bare(cls, preset, num_classes, load_weights, overrides)
-    return _trained(cls, _directory(preset), num_classes, load_weights, overrides)
+    with preset_directory(preset) as directory:
+        return _trained(cls, directory, num_classes, load_weights, overrides)
 
 
 def _bare(cls, name, num_classes, load_weights, overrides):
@@ -64,39 +64,6 @@ def _bare(cls, name, num_classes, load_weights, overrides):
     return model
 
 
-def _directory(preset: str) -> pathlib.Path:
-    if preset.startswith("hf://"):
-        return _from_hub(preset)
-    if preset in PRESETS:
-        return pathlib.Path(__file__).parent / PRESETS[preset]["path"]
-    path = pathlib.Path(preset)
-    if path.is_dir():
-        return path
-    if len(path.parts) > 1:
-        raise FileNotFoundError(f"There is no preset directory at {path}.")
-    near = difflib.get_close_matches(preset, PRESETS, n=3) or sorted(PRESETS)
-    raise ValueError(
-        f"Unknown preset {preset!r}. Did you mean one of {near}? A directory written by "
-        "save_to_preset and 'hf://user/repository' work as well."
-    )
-
-
-def _from_hub(preset: str) -> pathlib.Path:
-    hub = require("huggingface_hub", extra="hub")
-    files = [CONFIG_FILE, METADATA_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE]
-    try:
-        return pathlib.Path(
-            hub.snapshot_download(preset.removeprefix("hf://"), allow_patterns=files)
-        )
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise PresetError(
-            f"{preset} could not be fetched ({reason}). Check the name, which is "
-            "'hf://user/repository', the network and, for a private one, `hf auth login`; or "
-            f"download {files} into a directory and pass its path."
-        ) from error
-
-
 def _trained(cls, directory, num_classes, load_weights, overrides):
     if load_weights and (structural := sorted(set(overrides) - _FREE_ARGUMENTS)):
         raise ValueError(
@@ -106,6 +73,8 @@ def _trained(cls, directory, num_classes, load_weights, overrides):
     config = read_constructor_arguments(directory)
     if load_weights:
         _check_channels(directory, config, overrides)
+        if config.get("decoder", "bifpn") == "bifpn":
+            _check_size(directory, config)
     if num_classes is None or num_classes == config["num_classes"]:
         model = _build(cls, directory, config, overrides)
         if load_weights:
@@ -131,6 +100,24 @@ def _check_channels(directory, config, overrides):
             f"image_shape={tuple(shape)}. Keep its channels, or pass load_weights=False to build "
             "without the weights."
         )
+
+
+def _check_size(directory, config):
+    """Refuse a decoder that has more parameters than the weights before building it."""
+    count = read_preset_json(directory / METADATA_FILE).get("parameter_count")
+    arguments = inspect.signature(_decoder_size).parameters
+    least = _decoder_size(**{name: config[name] for name in arguments if name in config})
+    if not isinstance(count, int) or least > count:
+        raise PresetError(
+            f"{directory / CONFIG_FILE} does not fit {METADATA_FILE}: its decoder has at least "
+            f"{least} parameters, found parameter_count={count!r}. Copy or download the preset "
+            "again."
+        )
+
+
+def _decoder_size(min_level=2, max_level=9, decoder_channels=96, decoder_repeats=4):
+    """Least number of parameters of a decoder: the 1x1 convolutions of the BiFPN's nodes."""
+    return 2 * (max_level - min_level) * decoder_repeats * decoder_channels**2
 
 
 def _for_other_classes(config, num_classes, overrides):
@@ -175,6 +162,8 @@ def _load_weights(model, directory: pathlib.Path):
             f"{path} does not fit {directory / CONFIG_FILE}: expected {model.count_params()} "
             f"parameters, found {expected}. {remedy}"
         )
+    if notice := metadata.get("notice"):
+        _log.warning("%s: %.300s", directory.name, notice)
     try:
         read_weights(model, path)
     except (OSError, WeightsMismatchError) as error:

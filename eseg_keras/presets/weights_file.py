@@ -87,6 +87,9 @@ def read_weights(model: keras.Model, path: pathlib.Path):
             for name, variable in variables.items():
                 _check_dataset(name, datasets[name], tuple(variable.shape))
             values = {name: datasets[name][()].astype("float32") for name in variables}
+        for name, array in values.items():
+            if not np.isfinite(array).all():
+                raise WeightsMismatchError(f"{name} has values that are not finite")
     except WeightsMismatchError:
         raise
     except (KeyError, RuntimeError, TypeError, ValueError) as error:

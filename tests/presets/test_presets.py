@@ -252,6 +252,24 @@ def flip_a_byte(path):
         ),
         (
             "config.json",
+            lambda p: edit(p, lambda c: c["config"].update(decoder_channels=100_000)),
+            ValueError,
+            "decoder_channels must be a whole number from 1 to 2048, found 100000",
+        ),
+        (
+            "config.json",
+            lambda p: edit(p, lambda c: c["config"].update(decoder_channels=2048)),
+            ValueError,
+            r"at least 50331648 parameters, found parameter_count=\d+",
+        ),
+        (
+            "metadata.json",
+            lambda p: edit(p, lambda c: c.update(parameter_count=None)),
+            ValueError,
+            "parameter_count=None",
+        ),
+        (
+            "config.json",
             lambda p: edit(p, lambda c: c["config"].update(encoder="os.system")),
             ValueError,
             "one of the encoders of eseg-keras",

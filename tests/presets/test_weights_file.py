@@ -69,6 +69,10 @@ def whole_numbers(file, folder):
     file[KERNEL] = np.ones(SHAPE, "int32")
 
 
+def not_finite(file, folder):
+    file[KERNEL] = np.full(SHAPE, np.nan, "float32")
+
+
 def empty(file, folder):
     file[KERNEL] = h5py.Empty("float32")
 
@@ -93,6 +97,7 @@ def cycle(file, folder):
         (huge_pieces, "stem/kernel is stored outside the file or in pieces"),
         (text, "stem/kernel holds .*expected floats"),
         (whole_numbers, "stem/kernel holds int32, expected floats"),
+        (not_finite, "stem/kernel has values that are not finite"),
         (empty, "stem/kernel has shape None"),
         (group, "stem/kernel"),
         (cycle, "stem/stem"),

@@ -21,9 +21,10 @@ def quantize_onnx(model, images: Sequence[np.ndarray]):
     """Quantise the convolutions of a network, with one scale a filter and one an activation.
 
     Quantisation is written as pairs of QuantizeLinear and DequantizeLinear, which any runtime of
-    ONNX can compute and ONNX Runtime turns into 8-bit convolutions. The head stays in float32: it
-    is a small part of the work, and rounding of logits turns labels over. So do convolutions of so
-    few filters that 8 bits are no faster, and sums with pooled levels.
+    ONNX can compute and ONNX Runtime turns into 8-bit convolutions. These stay in float32: the
+    head, a small part of the work, where rounding changes labels; the first convolution, whose
+    rounding errors pass through all others; convolutions of so few filters that 8 bits are no
+    faster; and sums with pooled levels.
 
     Args:
         model: `onnx.ModelProto` from uint8 or float32 `images`.
@@ -95,14 +96,18 @@ def _kept_in_float(graph):
     }
     # Sums that took them in 8 bits would have them pooled in 8 bits: ONNX Runtime is slow at that.
     pooled = {node.output[0] for node in graph.node if node.op_type == "AveragePool"}
-    kept = []
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    kept = [convolutions[0].name]
     for node in graph.node:
-        # Keras gives the parts of a network these names, and numbers what occurs again.
-        is_body = re.search(r"(^|/)(encoder|decoder)(_\d+)?/", node.name)
-        is_narrow = (
-            node.op_type == "Conv" and filters.get(node.input[1], _FEWEST_FILTERS) < _FEWEST_FILTERS
-        )
-        is_pooled_sum = node.op_type != "Conv" and pooled & set(node.input)
-        if not is_body or is_narrow or is_pooled_sum:
+        # Keras gives the parts of a network these names, and numbers what occurs again. tf2onnx
+        # gives depthwise convolutions with folded batch normalisation others.
+        if node.op_type == "Conv":
+            is_head = re.search(r"(^|/)head(_\d+)?/", node.name)
+            is_narrow = filters.get(node.input[1], _FEWEST_FILTERS) < _FEWEST_FILTERS
+            is_kept = is_head or is_narrow
+        else:
+            is_body = re.search(r"(^|/)(encoder|decoder)(_\d+)?/", node.name)
+            is_kept = not is_body or pooled & set(node.input)
+        if is_kept:
             kept.append(node.name)
     return kept

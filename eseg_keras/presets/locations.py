@@ -1,0 +1,117 @@
+"""Where a preset is: shipped, in an installed package, a directory, a zip file or a repository."""
+
+import contextlib
+import difflib
+import importlib.metadata
+import importlib.util
+import pathlib
+import tempfile
+import zipfile
+from collections.abc import Iterator
+
+from eseg_keras.optional import require
+from eseg_keras.presets.catalog import PRESETS
+from eseg_keras.presets.files import (
+    CONFIG_FILE,
+    METADATA_FILE,
+    PREPROCESSOR_FILE,
+    WEIGHTS_FILE,
+    PresetError,
+)
+
+ENTRY_POINTS = "eseg_keras.presets"
+_FILES = (CONFIG_FILE, METADATA_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
+# Weights compress by a few percent; what grows far more than that is an attack.
+_LARGEST_EXPANSION = 20
+_SMALL_FILE = 1 << 20
+
+
+def installed_presets() -> dict[str, pathlib.Path]:
+    """Return the directories of the presets of installed packages.
+
+    A package publishes presets by entry points of the group `eseg_keras.presets`: the name is the
+    preset's, the value the package with a folder of that name. No code of the package runs.
+
+    Returns:
+        Dict from preset name to its directory. Names of our own presets are not replaced.
+    """
+    found = {}
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        package = importlib.util.find_spec(entry.module.partition(".")[0])
+        if package is not None and entry.name not in PRESETS:
+            for folder in package.submodule_search_locations or ():
+                path = pathlib.Path(folder, *entry.module.split(".")[1:], entry.name)
+                if path.is_dir():
+                    found[entry.name] = path
+    return found
+
+
+@contextlib.contextmanager
+def preset_directory(preset: str) -> Iterator[pathlib.Path]:
+    """Context manager: the directory of a preset, given as in `ESeg.from_preset`."""
+    if preset.startswith("hf://"):
+        yield _from_hub(preset)
+    elif preset in PRESETS:
+        yield pathlib.Path(__file__).parent / PRESETS[preset]["path"]
+    elif preset.endswith(".zip"):
+        with tempfile.TemporaryDirectory() as folder:
+            yield _unzipped(pathlib.Path(preset), pathlib.Path(folder))
+    else:
+        path = pathlib.Path(preset)
+        yield path if path.is_dir() else _installed(preset)
+
+
+def _installed(preset):
+    if len(pathlib.Path(preset).parts) > 1:
+        raise FileNotFoundError(f"There is no preset directory at {preset}.")
+    installed = installed_presets()
+    if preset in installed:
+        return installed[preset]
+    names = [*PRESETS, *installed]
+    near = difflib.get_close_matches(preset, names, n=3) or sorted(names)
+    raise ValueError(
+        f"Unknown preset {preset!r}. Did you mean one of {near}? A directory written by "
+        "save_to_preset, a .zip file of one and 'hf://user/repository' work as well."
+    )
+
+
+def _unzipped(path, folder):
+    """Extract the four files of a preset, and nothing else, into a folder named after the zip."""
+    directory = folder / path.stem
+    directory.mkdir()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in _FILES:
+                members = [m for m in archive.infolist() if pathlib.Path(m.filename).name == name]
+                if len(members) != 1:
+                    raise PresetError(
+                        f"{path} must contain {name} once, found it {len(members)} times. Zip the "
+                        f"directory that save_to_preset wrote: {', '.join(_FILES)}."
+                    )
+                size = members[0].file_size
+                if size > _SMALL_FILE + _LARGEST_EXPANSION * members[0].compress_size:
+                    raise PresetError(
+                        f"{path} is not a preset: {name} expands from {members[0].compress_size} "
+                        f"to {size} bytes. Zip the directory that save_to_preset wrote."
+                    )
+                (directory / name).write_bytes(archive.read(members[0]))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no zipped preset at {path}.") from None
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        # What zipfile raises for damage, unknown compression and encryption.
+        raise PresetError(f"{path} cannot be unzipped: {error}. Copy or zip it again.") from error
+    return directory
+
+
+def _from_hub(preset):
+    hub = require("huggingface_hub", extra="hub")
+    try:
+        repository = preset.removeprefix("hf://")
+        return pathlib.Path(hub.snapshot_download(repository, allow_patterns=list(_FILES)))
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise PresetError(
+            f"{preset} could not be fetched ({reason}). Check the name, which is "
+            "'hf://user/repository', the network and, for a private one, `hf auth login`; or "
+            f"download {list(_FILES)} into a directory and pass its path."
+        ) from error

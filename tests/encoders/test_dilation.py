@@ -1,0 +1,49 @@
+"""Encoders of output stride 16 and 8 against the strided ones."""
+
+import numpy as np
+import pytest
+
+from eseg_keras.encoders import build_encoder
+
+NAMES = [
+    "fused_efficientnet_s",
+    "efficientnet_lite0",
+    "efficientnet_b0",
+    "efficientnet_v2_b0",
+    "resnet50",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+]
+
+
+@pytest.mark.parametrize("output_stride", [16, 8])
+@pytest.mark.parametrize("name", NAMES)
+def test_features_are_those_of_the_strided_encoder_between_more(name, output_stride):
+    """At odd sizes SAME padding is symmetric, and every other cell is a cell of the strided one."""
+    strided = build_encoder(name)
+    dilated = build_encoder(name, output_stride=output_stride)
+    dilated.set_weights(strided.get_weights())
+    images = np.random.default_rng(0).integers(0, 256, (1, 65, 97, 3))
+    expected, features = strided(images), dilated(images)
+    for level, stride in (("P2", 4), ("P3", 8), ("P4", 16), ("P5", 32)):
+        feature = np.asarray(features[level])
+        assert feature.shape[1:3] == tuple(
+            -(-size // min(stride, output_stride)) for size in (65, 97)
+        )
+        if "efficientnet_b" in name or "v3" in name:
+            # Squeeze-and-excitation averages over more cells: its gates are not the same.
+            continue
+        step = max(1, stride // output_stride)
+        value = np.asarray(expected[level])
+        np.testing.assert_allclose(
+            feature[:, ::step, ::step], value, rtol=0, atol=1e-5 * np.abs(value).max()
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "output_stride", "message"),
+    [("resnet50", 4, "must be 8, 16 or 32"), ("densenet121", 16, "cannot be dilated")],
+)
+def test_other_output_strides(name, output_stride, message):
+    with pytest.raises(ValueError, match=message):
+        build_encoder(name, output_stride=output_stride)
