@@ -11,7 +11,8 @@ def check_suffix(path: str | Path) -> None:
     """Refuse a file for scores that is neither JSON nor CSV."""
     if Path(path).suffix.lower() not in (".json", ".csv"):
         raise ValueError(
-            f"Scores are written as .json (everything) or .csv (one row per class). Received: {path}"
+            "Scores are written as .json (everything) or .csv (one row per class). "
+            f"Received: {path}"
         )
 
 

@@ -42,8 +42,8 @@ def evaluate(
         pixels without a predicted class are misses.
 
     Raises:
-        ValueError: If there is no image, one cannot be used, or a mask holds a label that is neither
-            a class nor the ignore label; the message names the image.
+        ValueError: If there is no image, one cannot be used, or a mask holds labels other than the
+            classes and the ignore label; the message names the image.
 
     Example:
 
