@@ -34,11 +34,11 @@ def test_rows_are_shares_of_their_sum(seed, num_classes):
             np.testing.assert_allclose(shown[row], 100 * matrix[row] / total)
 
 
-def test_rows_are_annotated_and_columns_predicted():
+def test_rows_are_labels_and_columns_predictions():
     figure = plot_confusion_matrix(np.array([[3, 1], [0, 4]]), ["road", "car"], title="Streets")
     axes = figure.axes[0]
     assert labels(axes.yaxis) == labels(axes.xaxis) == ["road", "car"]
-    assert (axes.get_ylabel(), axes.get_xlabel()) == ("annotated", "predicted")
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("labelled", "predicted")
     assert axes.get_title(loc="left") == "Streets"
     # The text at column 1, row 0 is the share of road that was taken for a car.
     found = {text.get_position(): text.get_text() for text in axes.texts}
