@@ -16,10 +16,7 @@ Benchmark = Literal["cityscapes", "ade20k"]
 
 # The label of each class in submitted files. Both use 0 for pixels without a class.
 _FILE_LABELS = {"cityscapes": cityscapes.LABEL_IDS, "ade20k": range(1, 151)}
-_CLASS_NAMES = {
-    "cityscapes": cityscapes.CLASSES.class_names,
-    "ade20k": ade20k.CLASSES.class_names,
-}
+_CLASS_NAMES = {"cityscapes": cityscapes.CLASSES.class_names, "ade20k": ade20k.CLASSES.class_names}
 
 # The server finds a prediction by the city, the sequence and the frame in its name.
 _CITYSCAPES_NAME = re.compile(r"([^_]+_\d{6}_\d{6})(_leftImg8bit)?")

@@ -25,10 +25,7 @@ def settings_of(predictor: Predictor, **options: object) -> dict:
     # The batch size is a matter of speed.
     names = ("long_side", "image_size", "scales", "flip", "window", "overlap", "min_confidence")
     seen = {name: getattr(predictor, name) for name in names} | {"maps": sorted(predictor.maps)}
-    settings = {
-        "model": model | {"weights_sha256": digest.hexdigest()},
-        "options": seen | options,
-    }
+    settings = {"model": model | {"weights_sha256": digest.hexdigest()}, "options": seen | options}
     return json.loads(json.dumps(settings))
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from eseg_keras.street_scenes.light import Color, scaled
+from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import CLOTH
 from eseg_keras.street_scenes.stage import Stage
 
-SKINS: tuple[Color, ...] = ((236, 200, 175), (205, 160, 125), (150, 105, 75), (95, 65, 48))
-HAIR: tuple[Color, ...] = ((35, 28, 24), (85, 58, 38), (190, 155, 100), (150, 148, 145))
+SKINS = colors("#ecc8af #cda07d #96694b #5f4130")
+HAIR = colors("#231c18 #553a26 #be9b64 #969491")
 
 
 def _cloth(rng: np.random.Generator) -> Color:
@@ -22,7 +22,7 @@ def _cloth(rng: np.random.Generator) -> Color:
 
 
 def draw_pedestrian(stage: Stage, x: float, z: float) -> None:
-    """Draws a standing or walking person with feet at (x, z)."""
+    """Draw a standing or walking person with feet at (x, z)."""
     rng = stage.rng
     tall = rng.uniform(1.55, 1.9) * (0.72 if rng.random() < 0.12 else 1.0)
     broad = rng.uniform(0.25, 0.32) * tall / 1.7

@@ -1,4 +1,4 @@
-"""From the painted stage to a photo: grain, shadows, haze on the ground, lens and sensor."""
+"""From the painted stage to an image: grain, shadows, haze on the ground, lens and sensor."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -9,14 +9,10 @@ from eseg_keras.street_scenes.stage import SUPERSAMPLING, Stage
 
 
 def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
-    """Turns what was painted into an image and its mask.
+    """Turn a finished stage into an image, uint8 [H, W, 3], and its mask, uint8 [H, W].
 
-    Args:
-        stage: A finished stage.
-
-    Returns:
-        The uint8 image [H, W, 3] and the uint8 mask [H, W], at the canvas size divided by
-        `SUPERSAMPLING`. A pixel whose diagonal corners belong to two classes is void.
+    Their size is that of the canvas divided by `SUPERSAMPLING`. A pixel whose diagonal corners
+    belong to two classes is void.
     """
     rng, light, camera = stage.rng, stage.light, stage.camera
     reduced = stage.image.reduce(SUPERSAMPLING)

@@ -4,39 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eseg_keras.street_scenes.light import Color, mix, scaled
-from eseg_keras.street_scenes.materials import (
-    ASPHALT,
-    CLUTTER,
-    FOLIAGE,
-    GLASS,
-    PAINT,
-    PAVING,
-    WALL,
-)
+from eseg_keras.street_scenes.light import Color, colors, mix, scaled
+from eseg_keras.street_scenes.materials import ASPHALT, CLUTTER, FOLIAGE, GLASS, PAINT, PAVING, WALL
 from eseg_keras.street_scenes.stage import Stage
 
 NEAR = 1.0
-"""Metres ahead of the camera at which long things are cut off; outside of
-pictures up to six times as wide as tall."""
+"""Metres ahead of the camera at which long objects end; out of view up to an aspect ratio of 6."""
 
-WALLS: tuple[Color, ...] = (
-    (150, 85, 65),
-    (120, 70, 58),
-    (195, 170, 135),
-    (215, 205, 185),
-    (175, 172, 165),
-    (120, 122, 125),
-    (90, 92, 98),
-    (225, 222, 215),
-    (165, 180, 195),
-    (120, 145, 175),
-    (150, 165, 130),
-    (105, 125, 95),
-    (205, 165, 150),
-    (210, 180, 110),
+WALLS = colors(
+    "#965541 #78463a #c3aa87 #d7cdb9 #afaca5 #787a7d #5a5c62 #e1ded7 #a5b4c3 "
+    "#7891af #96a582 #697d5f #cda596 #d2b46e"
 )
-ROOFS: tuple[Color, ...] = ((110, 60, 50), (85, 80, 78), (65, 68, 75), (140, 95, 70))
+ROOFS = colors("#6e3c32 #55504e #41444b #8c5f46")
 
 
 @dataclass(frozen=True)
@@ -52,7 +31,7 @@ class Street:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Street":
-        """Draws a street, with the camera in its right half most of the time."""
+        """Draw a street, with the camera in its right half most of the time."""
         half_road = rng.uniform(3.4, 5.6)
         offset = rng.uniform(-0.25, 0.55) * half_road
         left, right = rng.uniform(2.2, 4.2, 2)
@@ -66,7 +45,7 @@ class Street:
 
 
 def draw_far_end(stage: Stage, street: Street) -> None:
-    """Draws what stands at the end of the street: houses, a row of trees, or nothing."""
+    """Draw what stands at the end of the street: houses, a row of trees, or nothing."""
     rng = stage.rng
     kind = rng.random()
     z = street.end * 1.3
@@ -84,7 +63,7 @@ def draw_far_end(stage: Stage, street: Street) -> None:
 
 
 def draw_ground(stage: Stage, street: Street) -> None:
-    """Draws carriageway, pavements, markings and kerbs; all paved ground is `road`."""
+    """Draw carriageway, pavements, markings and kerbs; all paved ground is `road`."""
     rng, camera = stage.rng, stage.camera
     tone = rng.uniform(75, 150)
     asphalt = (tone + rng.uniform(-8, 10), tone + rng.uniform(-5, 5), tone + rng.uniform(-8, 12))
@@ -142,7 +121,7 @@ def _window_fills(stage: Stage, z: float, sideways: float) -> list[tuple[int, ..
 
 
 def _draw_front(stage: Stage, x: tuple[float, float], height: float, z: float, wall: Color) -> None:
-    """Draws a house front that faces the camera."""
+    """Draw a house front that faces the camera."""
     camera = stage.camera
     if camera.x(x[1], z) < 0 or camera.x(x[0], z) > stage.width:
         return
@@ -161,15 +140,7 @@ def _draw_front(stage: Stage, x: tuple[float, float], height: float, z: float, w
 
 
 def draw_house(stage: Stage, x: float, near: float, far: float, height: float) -> None:
-    """Draws one house along the street.
-
-    Args:
-        stage: The stage.
-        x: The plane of its facade; the house extends away from the street.
-        near: Distance of its near end.
-        far: Distance of its far end.
-        height: Height of the walls.
-    """
+    """Draw a house along the street between two distances, its facade in the plane at `x`."""
     rng = stage.rng
     outward = 1.0 if x > 0 else -1.0
     wall = _wall_color(rng)
@@ -189,7 +160,7 @@ def draw_house(stage: Stage, x: float, near: float, far: float, height: float) -
 def _draw_windows(
     stage: Stage, x: float, near: float, far: float, height: float, wall: Color, sideways: float
 ) -> None:
-    """Draws a facade's windows, its cornice and, on some houses, shops."""
+    """Draw a facade's windows, its cornice and, on some houses, shops."""
     rng, camera = stage.rng, stage.camera
     trim = mix(wall, (235, 230, 220) if rng.random() < 0.5 else (60, 55, 55), 0.5)
     band = [(height - 0.4, near), (height, near), (height, far), (height - 0.4, far)]

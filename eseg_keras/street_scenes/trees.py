@@ -4,19 +4,12 @@ import math
 
 import numpy as np
 
-from eseg_keras.street_scenes.light import Color, scaled
+from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import BARK, FOLIAGE
 from eseg_keras.street_scenes.stage import Stage
 
-SUMMER: tuple[Color, ...] = (
-    (70, 105, 45),
-    (50, 85, 50),
-    (95, 120, 55),
-    (60, 95, 75),
-    (105, 110, 70),
-    (45, 70, 40),
-)
-AUTUMN: tuple[Color, ...] = ((190, 130, 45), (165, 75, 40), (150, 110, 60), (120, 60, 55))
+SUMMER = colors("#46692d #325532 #5f7837 #3c5f4b #696e46 #2d4628")
+AUTUMN = colors("#be822d #a54b28 #966e3c #783c37")
 
 
 _CORNERS = 26
@@ -27,14 +20,14 @@ _CIRCLE = np.stack([np.cos(_AROUND), np.sin(_AROUND)], axis=-1)
 def _leaf_blob(
     stage: Stage, center: tuple[float, float], radius: tuple[float, float], z: float, color: Color
 ) -> None:
-    """Paints a ragged disc of leaves."""
+    """Paint a ragged disc of leaves."""
     ragged = 1.0 + 0.13 * stage.rng.standard_normal((_CORNERS, 1))
     points = np.array(center) + np.array(radius) * ragged * _CIRCLE
     stage.polygon(points.tolist(), z, color, FOLIAGE)
 
 
 def draw_tree(stage: Stage, x: float, z: float) -> None:
-    """Draws a tree: round, tall or conical, green, autumnal or bare."""
+    """Draw a tree: round, tall or conical, green, autumnal or bare."""
     rng = stage.rng
     height = rng.uniform(4.5, 9.0)
     trunk = rng.uniform(0.16, 0.26)
@@ -89,7 +82,7 @@ def _draw_branches(
     color: Color,
     depth: int,
 ) -> None:
-    """Draws a bough and the boughs that grow from it."""
+    """Draw a bough and the boughs that grow from it."""
     end = (start[0] + length * math.cos(angle), start[1] + length * math.sin(angle))
     across = (math.sin(angle) * width / 2, -math.cos(angle) * width / 2)
     tip = 0.7
@@ -112,7 +105,7 @@ def _draw_branches(
 
 
 def draw_hedge(stage: Stage, x: float, near: float, far: float) -> None:
-    """Draws a hedge along the street at `x`."""
+    """Draw a hedge along the street at `x`."""
     rng = stage.rng
     color = scaled(SUMMER[rng.integers(len(SUMMER))], rng.uniform(0.7, 1.1))
     height = rng.uniform(0.9, 1.8)
