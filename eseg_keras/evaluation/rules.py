@@ -33,15 +33,10 @@ def evaluation_of_matrix(
     rules: Rules = "default",
     images: Sequence[ImageScores] = (),
 ) -> Evaluation:
-    """Compute all scores from a confusion matrix.
+    """Compute all scores from a matrix, int64 [C, C + 1], as `Evaluation.confusion_matrix`.
 
-    Args:
-        matrix: int64 [C, C + 1], as `Evaluation.confusion_matrix`.
-        class_names: One name per class.
-        num_images: Number of images that were counted.
-        rules: `"default"`; `"cityscapes"` adds the IoU of the categories; `"ade20k"` takes the
-            mean over all classes and adds the score of the challenge.
-        images: Scores of each image.
+    The rules `"cityscapes"` add the IoU of the categories; `"ade20k"` takes the mean over all
+    classes and adds the score of the challenge.
 
     Reference:
         - [Cityscapes](https://github.com/mcordts/cityscapesScripts),

@@ -1,6 +1,5 @@
 """Predictions in the format of the evaluation servers of Cityscapes and ADE20K."""
 
-import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -63,7 +62,6 @@ class Submission:
         self.directory = Path(directory)
         check_is_new(self.directory)
         self._benchmark = benchmark
-        self._stack = contextlib.ExitStack()
         self._file_labels = np.zeros(256, np.uint8)
         labels = _FILE_LABELS[benchmark]
         self._file_labels[: len(labels)] = labels
@@ -78,11 +76,12 @@ class Submission:
             images[file_name] = name
 
     def __enter__(self):
-        self._temporary = self._stack.enter_context(atomic_directory(self.directory))
+        self._context = atomic_directory(self.directory)
+        self._temporary = self._context.__enter__()
         return self
 
-    def __exit__(self, kind, error, traceback):
-        return self._stack.__exit__(kind, error, traceback)
+    def __exit__(self, *error):
+        return self._context.__exit__(*error)
 
     def add(self, name: str, label_map: np.ndarray) -> None:
         """Write the label map of an image, uint8 [H, W]; values without a class become 0."""

@@ -117,20 +117,11 @@ def find_files(
     exclude: str | Path | None = None,
     log_skipped: bool = True,
 ) -> list[InputFile]:
-    """List the images and videos among files and folders.
+    """List the images and videos among files and folders, in this order, those of a folder sorted.
 
-    Args:
-        inputs: Files, and folders whose images and videos are taken, except hidden ones.
-        recursive: Whether to search subfolders; their names become part of the outputs' names.
-        exclude: Folder that is not searched, such as that of the outputs.
-        log_skipped: Whether to log how many other files the folders hold.
-
-    Returns:
-        The files in the order of the inputs; those of a folder are sorted.
-
-    Raises:
-        ValueError: If there is no input, one does not exist, a folder holds nothing to predict, or
-            two files would get outputs of the same name.
+    Hidden files are skipped; with `recursive`, subfolders become part of the outputs' names. The
+    folder `exclude`, such as that of the outputs, is not searched. Without any file, or with two
+    whose outputs would have the same name, a ValueError is raised.
     """
     files = []
     for given in map(Path, inputs):

@@ -36,18 +36,9 @@ class OutputFolder:
     file: its path, size and time of change. A file is finished if its size and time are those of
     its line and its outputs exist; after a change it is predicted again.
 
-    Args:
-        path: The folder. Nothing is written before `begin`.
-        settings: Result of `settings_of`.
-        files: The files to predict.
-        overwrite: Whether to predict all of them again, whatever the folder holds.
-
-    Attributes:
-        waiting: The files that are left to predict.
-
-    Raises:
-        ValueError: If the folder holds outputs of another model, with other options, or of another
-            file with the name of one of these, or if unrelated files lie in the place of outputs.
+    Nothing is written before `begin`. `waiting` are the files that are left to predict, all of them
+    with `overwrite`. Otherwise outputs of another model, with other options or of another file of
+    the same name raise a ValueError, as do unrelated files in the place of outputs.
     """
 
     def __init__(

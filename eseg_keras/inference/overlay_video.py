@@ -30,18 +30,9 @@ def write_overlay_video(
 ) -> None:
     """Write a video with the classes' colours over it, whole or not at all.
 
-    Args:
-        predictor: Segments the frames.
-        path: The video.
-        info: Result of `video_info` for it.
-        target: The MP4 file to write.
-        alpha: Opacity of the colours, 0 to 1.
-        legend: Whether to add a strip below that names all classes, the same for all frames; it is
-            omitted where it would be higher than half the video.
-        on_frame: Called after each finished frame.
-
-    Raises:
-        ImageFileError: If the video is damaged or cannot be segmented.
+    `info` is the result of `video_info`, and `on_frame` is called after each finished frame. The
+    legend, a strip below, names all classes, the same for all frames; it is omitted where it would
+    be higher than half the video. A video that cannot be used raises an `ImageFileError`.
     """
     height, width = info.size
     strip = _legend_strip(predictor, height, width) if legend else np.empty((0, width, 3), np.uint8)

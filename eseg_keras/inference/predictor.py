@@ -154,7 +154,9 @@ class Predictor:
             raise ValueError(f"maps may hold {', '.join(MAPS)}. Received: {unknown[0]!r}")
         if self.window is None:
             if self.overlap is not None:
-                raise ValueError(f"overlap needs a window: give both. Received: {self.overlap}")
+                raise ValueError(
+                    f"overlap is for windows: give window too. Received: {self.overlap}"
+                )
             return
         if self.long_side is not None or self.image_size is not None:
             raise ValueError(

@@ -31,20 +31,13 @@ def window_weights(starts: Sequence[int], window: int, overlap: int) -> np.ndarr
 def slide(
     size: Size, window: Size, overlap: Size, score: Callable[[list[Part]], Iterator[np.ndarray]]
 ) -> Iterator[tuple[Part, np.ndarray]]:
-    """Score an image window by window, and yield the finished parts one after the other.
+    """Score an image of a (height, width) window by window, and yield the finished parts.
 
-    Only a strip as high as the overlap is kept between rows of windows: beside the image itself,
-    memory depends on the window and on one strip across the image.
-
-    Args:
-        size: (height, width) of the image.
-        window: (height, width) of the windows, at most the image's.
-        overlap: (rows, columns) that neighbouring windows share at least, below `window`.
-        score: From the windows of one row, as slices, to the scores of each, float32 [*window, C].
-
-    Yields:
-        Slices of rows and columns that together are the image, each pixel once, and the scores
-        there: the weighted mean of the windows that cover a pixel, float32 [h, w, C].
+    Neighbouring windows share at least `overlap` (rows, columns). `score` turns the windows of one
+    row, as slices, into scores, float32 [*window, C] each. The parts are slices that together are
+    the image, each pixel once, with the scores there: the weighted mean of the windows that cover a
+    pixel. Only a strip as high as the overlap is kept between rows of windows: beside the image
+    itself, memory depends on the window and on one strip across the image.
     """
     tops, lefts = (window_starts(*axis) for axis in zip(size, window, overlap, strict=True))
     row_weights = window_weights(tops, window[0], overlap[0])

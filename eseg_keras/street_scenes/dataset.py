@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from eseg_keras.data.augmentation import Augmentation
 from eseg_keras.data.pipeline import build_dataset
-from eseg_keras.street_scenes.scene import render_scene
+from eseg_keras.street_scenes.scene import check_split, render_scene
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -67,11 +67,7 @@ def street_scenes(
     >>> images.shape, masks.shape
     (TensorShape([2, 192, 384, 3]), TensorShape([2, 192, 384]))
     """
-    if split not in DEFAULT_NUM_EXAMPLES:
-        raise ValueError(
-            f"`split` must be one of {', '.join(map(repr, DEFAULT_NUM_EXAMPLES))}. "
-            f"Received: split={split!r}"
-        )
+    check_split(split)
     if num_examples is None:
         num_examples = DEFAULT_NUM_EXAMPLES[split]
     if isinstance(augment, bool):

@@ -4,7 +4,7 @@ import math
 
 from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import CLUTTER, METAL, PLATE
-from eseg_keras.street_scenes.stage import Stage
+from eseg_keras.street_scenes.stage import Stage, rectangle
 
 POSTS = colors("#828487 #55585a #323734 #3c5546 #a5a096 #64503e")
 PLATES = colors("#c81e23 #ebe8e4 #2355aa #ebc328 #28784b #969696 #e17828 #78553c")
@@ -105,9 +105,7 @@ def draw_clutter(stage: Stage, x: float, z: float) -> None:
     rng = stage.rng
     color = scaled((rng.uniform(50, 170), rng.uniform(60, 150), rng.uniform(50, 150)), 0.9)
     wide, tall = rng.uniform(0.2, 0.5), rng.uniform(0.6, 1.2)
-    stage.shadow(
-        [(x - wide, z - 0.2), (x + wide, z - 0.2), (x + wide, z + 0.5), (x - wide, z + 0.5)], 0.5
-    )
+    stage.shadow(rectangle((x - wide, x + wide), (z - 0.2, z + 0.5)), 0.5)
     body = [(x - wide * 0.85, 0.0), (x - wide, tall), (x + wide, tall), (x + wide * 0.85, 0.0)]
     stage.polygon(body, z, color, CLUTTER)
     stage.box((x - wide * 1.1, x + wide * 1.1), (tall, tall + 0.1), z, scaled(color, 0.6), CLUTTER)

@@ -15,12 +15,8 @@ def colors(codes: str) -> tuple[Color, ...]:
 
 def mix(first: Color, second: Color, amount: float) -> Color:
     """The colour `amount` (0 to 1) of the way from `first` to `second`."""
-    keep = 1.0 - amount
-    return (
-        first[0] * keep + second[0] * amount,
-        first[1] * keep + second[1] * amount,
-        first[2] * keep + second[2] * amount,
-    )
+    pairs = zip(first, second, strict=True)
+    return tuple(a * (1.0 - amount) + b * amount for a, b in pairs)
 
 
 def scaled(color: Color, gain: float) -> Color:

@@ -4,7 +4,7 @@ import numpy as np
 
 from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import CLOTH
-from eseg_keras.street_scenes.stage import Stage
+from eseg_keras.street_scenes.stage import Stage, rectangle
 
 SKINS = colors("#ecc8af #cda07d #96694b #5f4130")
 HAIR = colors("#231c18 #553a26 #be9b64 #969491")
@@ -14,11 +14,7 @@ def _cloth(rng: np.random.Generator) -> Color:
     """Clothes have any colour, many of them dull."""
     tone = rng.uniform(30, 210)
     vivid = rng.uniform(0, 70)
-    return (
-        tone + rng.uniform(-vivid, vivid),
-        tone + rng.uniform(-vivid, vivid),
-        tone + rng.uniform(-vivid, vivid),
-    )
+    return tuple(tone + rng.uniform(-vivid, vivid) for _ in range(3))
 
 
 def draw_pedestrian(stage: Stage, x: float, z: float) -> None:
@@ -30,8 +26,7 @@ def draw_pedestrian(stage: Stage, x: float, z: float) -> None:
     skin = SKINS[rng.integers(len(SKINS))]
     step = rng.uniform(0.02, 0.3)
     hip, neck = 0.5 * tall, 0.84 * tall
-    shadow = [(x - 0.4, z - 0.25), (x + 0.4, z - 0.25), (x + 0.4, z + 0.4), (x - 0.4, z + 0.4)]
-    stage.shadow(shadow, 0.5)
+    stage.shadow(rectangle((x - 0.4, x + 0.4), (z - 0.25, z + 0.4)), 0.5)
     for side, shade in ((-1.0, 0.85), (1.0, 1.0)):
         foot = x + side * (0.08 + step)
         thigh, shin = broad * 0.5, broad * 0.3

@@ -13,7 +13,7 @@ from eseg_keras.street_scenes.materials import CLUTTER
 from eseg_keras.street_scenes.people import draw_pedestrian
 from eseg_keras.street_scenes.photograph import take_photograph
 from eseg_keras.street_scenes.sky import paint_sky
-from eseg_keras.street_scenes.stage import SUPERSAMPLING, Camera, Stage
+from eseg_keras.street_scenes.stage import SUPERSAMPLING, Camera, Stage, rectangle
 from eseg_keras.street_scenes.street import NEAR, Street, draw_far_end, draw_ground, draw_house
 from eseg_keras.street_scenes.trees import draw_hedge, draw_tree
 from eseg_keras.street_scenes.vehicles import draw_crossing_car, draw_vehicle
@@ -54,10 +54,7 @@ def render_scene(
     >>> image.shape, mask.shape
     ((96, 192, 3), (96, 192))
     """
-    if split not in SPLITS:
-        raise ValueError(
-            f"`split` must be one of {', '.join(map(repr, SPLITS))}. Received: split={split!r}"
-        )
+    check_split(split)
     if min(image_size) < SMALLEST:
         raise ValueError(
             f"`image_size` must be (height, width), each at least {SMALLEST}. "
@@ -89,6 +86,14 @@ def render_scene(
     return take_photograph(stage)
 
 
+def check_split(split: str) -> None:
+    """Raise a ValueError for an unknown split."""
+    if split not in SPLITS:
+        raise ValueError(
+            f"`split` must be one of {', '.join(map(repr, SPLITS))}. Received: split={split!r}"
+        )
+
+
 def _draw_sides(stage: Stage, street: Street) -> None:
     """Draw both rows of houses, gardens and trees, from far to near."""
     rng = stage.rng
@@ -118,8 +123,7 @@ def _draw_sides(stage: Stage, street: Street) -> None:
         if stage.light.sun_side > 0:
             wall, kerb = (street.right_wall, street.right_kerb)
         edge = wall + (kerb - wall) * rng.uniform(0.3, 2.2)
-        corners = [(wall, NEAR), (edge, NEAR), (edge, street.end), (wall, street.end)]
-        stage.shadow(corners, stage.light.direct * 1.4)
+        stage.shadow(rectangle((wall, edge), (NEAR, street.end)), stage.light.direct * 1.4)
 
 
 def _draw_traffic(stage: Stage, street: Street) -> None:

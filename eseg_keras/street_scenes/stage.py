@@ -46,6 +46,11 @@ class Camera:
         return self.center + x * scale, self.horizon + (self.height - y) * scale
 
 
+def rectangle(x: Pair, y: Pair) -> list[Pair]:
+    """Corners of a rectangle; y stands for z on the ground."""
+    return [(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])]
+
+
 class Stage:
     """The canvas of one scene, with drawing calls in metres.
 

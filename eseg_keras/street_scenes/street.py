@@ -6,7 +6,7 @@ import numpy as np
 
 from eseg_keras.street_scenes.light import Color, colors, mix, scaled
 from eseg_keras.street_scenes.materials import ASPHALT, CLUTTER, FOLIAGE, GLASS, PAINT, PAVING, WALL
-from eseg_keras.street_scenes.stage import Stage
+from eseg_keras.street_scenes.stage import Stage, rectangle
 
 NEAR = 1.0
 """Metres ahead of the camera at which long objects end; out of view up to an aspect ratio of 6."""
@@ -71,37 +71,31 @@ def draw_ground(stage: Stage, street: Street) -> None:
     fill = (*stage.light.paint(paving, 0.0), PAVING)
     stage.draw.rectangle((0, camera.horizon, stage.width, stage.height), fill=fill)
     left, right, far = street.left_kerb, street.right_kerb, street.end * 1.3
-    stage.ground([(left, NEAR), (right, NEAR), (right, far), (left, far)], asphalt, ASPHALT)
+    stage.ground(rectangle((left, right), (NEAR, far)), asphalt, ASPHALT)
     paint = scaled((225, 222, 210), rng.uniform(0.75, 1.05))
     half = 0.09
     if rng.random() < 0.85:  # the middle line
         middle, z = (left + right) / 2, rng.uniform(1.0, 4.0)
         dash, gap = (60.0, 1.0) if rng.random() < 0.2 else (rng.uniform(2, 4), rng.uniform(3, 6))
         while z < 60.0:
-            end = z + dash
-            corners = [(middle - half, z), (middle + half, z), (middle + half, end)]
-            stage.ground([*corners, (middle - half, end)], paint, PAINT)
-            z = end + gap
+            stage.ground(rectangle((middle - half, middle + half), (z, z + dash)), paint, PAINT)
+            z = z + dash + gap
     for x in (left + 0.5, right - 0.5):  # edge lines
         if rng.random() < 0.4:
-            corners = [(x - half, NEAR), (x + half, NEAR), (x + half, far), (x - half, far)]
-            stage.ground(corners, paint, PAINT)
+            stage.ground(rectangle((x - half, x + half), (NEAR, far)), paint, PAINT)
     if rng.random() < 0.3:  # a zebra crossing
         z, x = rng.uniform(6.0, 14.0), left + 0.3
         while x < right - 0.5:
-            corners = [(x, z), (x + 0.5, z), (x + 0.5, z + 3.0), (x, z + 3.0)]
-            stage.ground(corners, paint, PAINT)
+            stage.ground(rectangle((x, x + 0.5), (z, z + 3.0)), paint, PAINT)
             x += 1.0
     for _ in range(rng.integers(0, 5)):  # repaired patches and stains
         x, z = rng.uniform(left, right - 1.5), rng.uniform(4.0, 25.0)
         width, length = rng.uniform(0.5, 1.5), rng.uniform(1.0, 8.0)
-        corners = [(x, z), (x + width, z), (x + width, z + length), (x, z + length)]
-        stage.ground(corners, scaled(asphalt, rng.uniform(0.75, 1.15)), ASPHALT)
+        patch = rectangle((x, x + width), (z, z + length))
+        stage.ground(patch, scaled(asphalt, rng.uniform(0.75, 1.15)), ASPHALT)
     for x in (left, right):  # kerb stones belong to no class
         kerb = scaled(paving, rng.uniform(0.8, 1.2))
-        stage.ground(
-            [(x - 0.1, NEAR), (x + 0.1, NEAR), (x + 0.1, 25), (x - 0.1, 25)], kerb, CLUTTER
-        )
+        stage.ground(rectangle((x - 0.1, x + 0.1), (NEAR, 25)), kerb, CLUTTER)
 
 
 def _wall_color(rng: np.random.Generator) -> Color:
@@ -190,10 +184,6 @@ def _draw_windows(
                 bottom, top = (0.3, storey * 0.75) if shops else (bottom * 0.6, top)
             if camera.y(bottom, end) < 0:
                 break
-            pane = [
-                (a, camera.y(bottom, start)),
-                (a, camera.y(top, start)),
-                (b, camera.y(top, end)),
-                (b, camera.y(bottom, end)),
-            ]
+            pane = [(a, camera.y(bottom, start)), (a, camera.y(top, start))]
+            pane += [(b, camera.y(top, end)), (b, camera.y(bottom, end))]
             stage.draw.polygon(pane, fill=fills[choice[column][floor]], outline=frame)

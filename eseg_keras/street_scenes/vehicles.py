@@ -6,7 +6,7 @@ import numpy as np
 
 from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import BODYWORK
-from eseg_keras.street_scenes.stage import Stage
+from eseg_keras.street_scenes.stage import Stage, rectangle
 
 PAINTS = colors(
     "#969698 #696b6e #2d2f34 #e1e1e1 #aa2323 #82afd7 #2d5096 #50733c #3c5f4b "
@@ -66,12 +66,8 @@ def draw_vehicle(stage: Stage, x: float, z: float) -> None:
     shell = [(x - half, waist), (x - roof, high), (x + roof, high), (x + half, waist)]
     stage.polygon(shell, cabin, paint, BODYWORK)
     low, up = waist + (high - waist) * 0.06, high - (high - waist) * 0.16
-    pane = [
-        (x - half * 0.9, low),
-        (x - roof * 0.9, up),
-        (x + roof * 0.9, up),
-        (x + half * 0.9, low),
-    ]
+    pane = [(x - half * 0.9, low), (x - roof * 0.9, up)]
+    pane += [(x + roof * 0.9, up), (x + half * 0.9, low)]
     stage.polygon(pane, cabin, scaled(GLASS_COLOR, rng.uniform(0.7, 1.6)), BODYWORK)
     edge = waist - 0.08
     lid = [(x - half * 0.96, edge, z), (x + half * 0.96, edge, z)]
@@ -87,8 +83,8 @@ def draw_vehicle(stage: Stage, x: float, z: float) -> None:
 
 def _draw_shadow(stage: Stage, x: float, half: float, near: float, far: float) -> None:
     """Darken the ground below the vehicle, and beside it on the side away from the sun."""
-    left, right = x - half - 0.15, x + half + 0.15
-    stage.shadow([(left, near - 0.3), (right, near - 0.3), (right, far), (left, far)], 0.75)
+    below = rectangle((x - half - 0.15, x + half + 0.15), (near - 0.3, far))
+    stage.shadow(below, 0.75)
     reach = stage.light.direct * 2.5 * -stage.light.sun_side
     edge = x + half if reach > 0 else x - half
     tip = edge + reach

@@ -384,7 +384,7 @@ def test_what_is_no_image_is_said(pixelwise, image, message):
         ({"window": 16}, "at least 32"),
         ({"window": 64, "overlap": 64}, "smaller"),
         ({"window": 64, "overlap": (8, -1)}, "at least 0"),
-        ({"overlap": 8}, "needs a window"),
+        ({"overlap": 8}, "give window too"),
         ({"window": 64, "long_side": 64}, "own size"),
     ],
 )
