@@ -58,13 +58,13 @@ class Prediction:
         Returns:
             An RGB Pillow image of the image's width; the legend adds to its height.
         """
-        picture = overlay(self.image, self.label_map, self.palette, alpha)
+        blended = overlay(self.image, self.label_map, self.palette, alpha)
         if not legend:
-            return picture
+            return blended
         counts = np.bincount(self.label_map.ravel(), minlength=256)
         found = [label for label in range(len(self.class_names)) if counts[label]]
         return add_legend(
-            picture,
+            blended,
             [self.class_names[label] for label in found],
             [self.palette[label] for label in found],
         )

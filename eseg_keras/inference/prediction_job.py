@@ -20,7 +20,7 @@ from eseg_keras.inference.videos import video_info
 # Threads that write files, and predictions that wait for them: each holds a whole image.
 _WRITERS = 2
 _WAITING = 2
-# Four times as fast as the default, for files a fifth larger (photos of 1024x2048).
+# Four times as fast as the default, for files a fifth larger (images of 1024x2048).
 _QUICK = 1
 
 

@@ -109,7 +109,7 @@ class Predictor:
         needed = self.maps
         if min_confidence is not None and "confidence" not in needed:
             needed = (*needed, "confidence")
-        self._maps_of = ImageMaps(
+        self._image_maps = ImageMaps(
             model,
             needed,
             batch_size,
@@ -232,7 +232,7 @@ class Predictor:
 
     def size_problem(self, size: Size) -> str | None:
         """Return why an image of a (height, width) cannot be used, or `None` if it can."""
-        seen = self._maps_of.seen_size(size)
+        seen = self._image_maps.seen_size(size)
         if min(seen) >= SMALLEST_SIDE:
             return None
         scaled_to = "" if tuple(seen) == tuple(size) else f" and is seen at {seen[0]}x{seen[1]}"
@@ -262,7 +262,7 @@ class Predictor:
                 if shape is None:
                     yield from images  # Errors.
                 else:
-                    yield from map(self._prediction, names, images, self._maps_of(images))
+                    yield from map(self._prediction, names, images, self._image_maps(images))
 
     def _prediction(self, name, image, maps):
         label_map = maps.pop("label_map")

@@ -22,7 +22,7 @@ PALETTE = (
 """One RGB colour per class, for showing masks; images are not painted with it."""
 
 IGNORE_LABEL = 255
-"""The label of void pixels: kerbs, clutter, the own car's bonnet, pixels that classes share."""
+"""The label of void pixels: kerbs, clutter, the own car's bonnet, edges between classes."""
 
 # name, class (None is void), and the standard deviation of the relative brightness at three
 # scales: single pixels, small patches, large patches.

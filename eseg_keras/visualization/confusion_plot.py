@@ -86,7 +86,7 @@ def plot_confusion_matrix(
     color = "#e4e4e4" if normalize else "white"
     axes = add_axes((left, bottom, width, height), facecolor=color)
     norm = colors.Normalize(0, 100) if normalize else colors.LogNorm(1, max(matrix.max(), 10))
-    picture = axes.imshow(values, "Blues", norm, aspect="auto", interpolation="nearest")
+    shown = axes.imshow(values, "Blues", norm, aspect="auto", interpolation="nearest")
     rotation = 0 if upright else 90
     axes.set_xticks(range(len(columns)), columns, rotation=rotation, fontsize=font_size)
     axes.set_yticks(range(num_classes), names, fontsize=font_size)
@@ -105,7 +105,7 @@ def plot_confusion_matrix(
     bar_height = min(height, 3.0)
     bar = add_axes((left + width + 0.15, bottom + height - bar_height, 0.12, bar_height))
     label = "% of the labelled pixels" if normalize else "pixels"
-    figure.colorbar(picture, bar).set_label(label, color=INK, fontsize=9)
+    figure.colorbar(shown, bar).set_label(label, color=INK, fontsize=9)
     if num_classes <= _MOST_WITH_VALUES:
         for (row, column), value in np.ndenumerate(values):
             text = _percent(value) if normalize else _short(matrix[row, column])

@@ -72,10 +72,10 @@ def label_grid(
             captions[-1].append(_share_wrong(*maps, ignore_label))
         found.update(*(np.unique(labels).tolist() for labels in maps))
     headings = [*columns, "Errors"] if len(columns) == 3 else [*columns]
-    picture = sheet(rows, captions, headings)
+    grid = sheet(rows, captions, headings)
     if not legend:
-        return picture
-    return with_legend(picture, found, class_names, palette, ignore_label, len(columns) == 3)
+        return grid
+    return with_legend(grid, found, class_names, palette, ignore_label, len(columns) == 3)
 
 
 def _check(images, columns, cell_size):
@@ -120,7 +120,7 @@ def _share_wrong(mask, prediction, ignore_label):
     return f"{100 * (mask != prediction)[labelled].mean():.1f}% wrong"
 
 
-def with_legend(picture, found, class_names, palette, ignore_label, errors=False):
+def with_legend(image, found, class_names, palette, ignore_label, errors=False):
     """Add a legend of the labels found, and of the colour of errors, below a Pillow image."""
     every = label_image(np.zeros((1, 1)), palette).getpalette()
     labels = sorted(found - {ignore_label})
@@ -133,4 +133,4 @@ def with_legend(picture, found, class_names, palette, ignore_label, errors=False
         names, colors = [*names, "ignored"], [*colors, None]
     if errors:
         names, colors = [*names, "wrong"], [*colors, WRONG]
-    return add_legend(picture, names, colors, font_size=13)
+    return add_legend(image, names, colors, font_size=13)

@@ -19,7 +19,7 @@ def hatching(height: int, width: int) -> np.ndarray:
 
 
 def add_legend(
-    picture: Image.Image,
+    image: Image.Image,
     names: Sequence[str],
     colors: Sequence[tuple[int, int, int] | None],
     font_size: int | None = None,
@@ -27,7 +27,7 @@ def add_legend(
     """Add a strip below an image that names its colours.
 
     Args:
-        picture: An RGB Pillow image.
+        image: An RGB Pillow image.
         names: One name per entry.
         colors: One (red, green, blue) per entry, 0..255; `None` for the grey stripes of pixels
             without a class.
@@ -36,7 +36,7 @@ def add_legend(
             image's width; a name that is far too long loses its middle.
 
     Returns:
-        A new, higher image of the same width, with the pixels of `picture` on top.
+        A new, higher image of the same width, with the pixels of `image` on top.
 
     Raises:
         ValueError: If there is not one color per name.
@@ -51,27 +51,27 @@ def add_legend(
     if len(names) != len(colors):
         raise ValueError(f"Expected one color per name. Received: {len(names)}, {len(colors)}")
     # The legend of a panorama must not be higher than the panorama.
-    size = font_size or max(12, min(max(picture.size) // 40, min(picture.size) // 6))
+    size = font_size or max(12, min(max(image.size) // 40, min(image.size) // 6))
     widest = max((font_for(names, size).getlength(name) for name in names), default=0)
     # A swatch and its gaps are two and a half letters wide.
-    fitting = int(size * picture.width / (widest + 2.5 * size))
+    fitting = int(size * image.width / (widest + 2.5 * size))
     size = max(min(size, fitting), min(size, _SMALLEST))
     font = font_for(names, size)
     gap, line = size // 2, round(size * 1.6)
-    names = [shorten(name, font, picture.width - size - 3 * gap) for name in names]
+    names = [shorten(name, font, image.width - size - 3 * gap) for name in names]
     places, x, y = [], gap, 0
     for name in names:
         width = round(size + gap + font.getlength(name) + 2 * gap)
-        if x > gap and x + width - gap > picture.width:
+        if x > gap and x + width - gap > image.width:
             x, y = gap, y + line
         places.append((x, y))
         x += width
     height = y + line + gap if places else 0
-    result = Image.new("RGB", (picture.width, picture.height + height), PAPER)
-    result.paste(picture.convert("RGB"), (0, 0))
+    result = Image.new("RGB", (image.width, image.height + height), PAPER)
+    result.paste(image.convert("RGB"), (0, 0))
     draw = ImageDraw.Draw(result)
     for name, color, (x, y) in zip(names, colors, places, strict=True):
-        top = picture.height + y + gap
+        top = image.height + y + gap
         if color is None:
             result.paste(Image.fromarray(hatching(size, size)), (x, top))
         fill = None if color is None else tuple(color)

@@ -60,8 +60,8 @@ def overlay(
     >>> import numpy as np
     >>> from eseg_keras.visualization import overlay
     >>> image = np.full((1, 2, 3), 100, "uint8")
-    >>> picture = overlay(image, np.array([[0, 255]]), palette=[(200, 0, 100)])
-    >>> picture.getpixel((0, 0)), picture.getpixel((1, 0))
+    >>> blended = overlay(image, np.array([[0, 255]]), palette=[(200, 0, 100)])
+    >>> blended.getpixel((0, 0)), blended.getpixel((1, 0))
     ((150, 50, 100), (100, 100, 100))
     """
     if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
@@ -108,6 +108,6 @@ def label_image(label_map: np.ndarray, palette: Palette | None = None) -> Image.
     colors = np.asarray(default_palette(256), "uint8")
     if palette is not None:
         colors[: len(palette)] = np.asarray(palette, "uint8")
-    picture = Image.fromarray(label_map.astype("uint8"))
-    picture.putpalette(colors.tobytes(), rawmode="RGB")
-    return picture
+    image = Image.fromarray(label_map.astype("uint8"))
+    image.putpalette(colors.tobytes(), rawmode="RGB")
+    return image

@@ -9,11 +9,11 @@ from eseg_keras.visualization.texts import INK, PAPER, font_for, shorten
 _GAP = 8
 
 
-def fit(picture: Image.Image, longer_side: int, resample: Image.Resampling) -> Image.Image:
+def fit(image: Image.Image, longer_side: int, resample: Image.Resampling) -> Image.Image:
     """Scale an image, up or down, to a length of its longer side in pixels."""
-    scale = longer_side / max(picture.size)
-    size = tuple(max(1, round(side * scale)) for side in picture.size)
-    return picture.resize(size, resample)
+    scale = longer_side / max(image.size)
+    size = tuple(max(1, round(side * scale)) for side in image.size)
+    return image.resize(size, resample)
 
 
 def sheet(
@@ -31,9 +31,9 @@ def sheet(
     texts = [*headings, *(caption for row in captions for caption in row)]
     font, line = font_for(texts, font_size), round(1.7 * font_size)
     columns = max(len(headings), *(len(row) for row in rows))
-    width = max(picture.width for row in rows for picture in row)
+    width = max(image.width for row in rows for image in row)
     heights = [
-        max(picture.height for picture in row) + (line if any(below) else 0)
+        max(image.height for image in row) + (line if any(below) else 0)
         for row, below in zip(rows, captions, strict=True)
     ]
     top = _GAP + (line if headings else 0)
@@ -49,9 +49,9 @@ def sheet(
         write(heading, column, _GAP // 2)
     for row, below, height in zip(rows, captions, heights, strict=True):
         room = height - (line if any(below) else 0)
-        for column, (picture, caption) in enumerate(zip(row, below, strict=True)):
-            x = _GAP + column * (width + _GAP) + (width - picture.width) // 2
-            result.paste(picture, (x, top + (room - picture.height) // 2))
+        for column, (image, caption) in enumerate(zip(row, below, strict=True)):
+            x = _GAP + column * (width + _GAP) + (width - image.width) // 2
+            result.paste(image, (x, top + (room - image.height) // 2))
             write(caption, column, top + room)
         top += height + _GAP
     return result

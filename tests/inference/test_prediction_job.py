@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -234,7 +235,7 @@ def test_a_changed_picture_is_predicted_again_and_a_moved_one_is_not(tmp_path, p
     np.testing.assert_array_equal(labels, predictor(path).label_map)
 
 
-def test_other_settings_need_another_folder(tmp_path, picture, pixelwise, streets):
+def test_other_settings_need_another_folder(tmp_path, picture, pixelwise, network):
     path = picture(tmp_path / "a.png")
     out = tmp_path / "out"
     predict_files(Predictor(pixelwise), path, out)
@@ -245,7 +246,7 @@ def test_other_settings_need_another_folder(tmp_path, picture, pixelwise, street
         (Predictor(pixelwise, maps=["margin"]), {}, "maps"),
         (Predictor(pixelwise, min_confidence=0.1), {}, "min_confidence"),
         (Predictor(pixelwise, scales=(1, 2)), {}, "scales"),
-        (Predictor(streets), {}, "of another model"),
+        (Predictor(network), {}, "of another model"),
     ]:
         with pytest.raises(ValueError, match=message) as caught:
             predict_files(predictor, path, out, **options)
@@ -260,18 +261,18 @@ def test_other_settings_need_another_folder(tmp_path, picture, pixelwise, street
         predict_files(Predictor(pixelwise), path, out)
 
 
-def test_two_models_of_one_network_differ_by_their_weights(tmp_path, picture, streets):
+def test_two_models_of_one_network_differ_by_their_weights(tmp_path, picture, network):
     path = picture(tmp_path / "a.png")
-    predict_files(Predictor(streets), path, tmp_path / "out")
-    variable = streets.weights[0]
+    predict_files(Predictor(network), path, tmp_path / "out")
+    variable = network.weights[0]
     kept = variable.numpy()
     try:
         variable.assign(kept * 1.01)
         with pytest.raises(ValueError, match="of another model"):
-            predict_files(Predictor(streets), path, tmp_path / "out")
+            predict_files(Predictor(network), path, tmp_path / "out")
     finally:
         variable.assign(kept)
-    assert predict_files(Predictor(streets), path, tmp_path / "out").skipped == (path,)
+    assert predict_files(Predictor(network), path, tmp_path / "out").skipped == (path,)
 
 
 def test_files_of_another_origin_are_not_replaced(tmp_path, picture, pixelwise):
@@ -310,8 +311,6 @@ def test_a_video_is_the_overlay_of_each_frame(tmp_path, pixelwise):
 
 
 def test_a_legend_does_not_outgrow_a_video(tmp_path, noise):
-    import keras
-
     images = keras.Input((None, None, 3))
     model = keras.Model(images, keras.layers.Conv2D(150, 1)(images))
     write_frames(tmp_path / "clip.mp4", [noise(64, 96)] * 2)
@@ -336,12 +335,19 @@ def test_a_video_damaged_inside_leaves_nothing(tmp_path, pixelwise, noise):
 
 JOB = """
 import sys, time
-from eseg_keras import ESeg
+import keras
 from eseg_keras.inference import Predictor, predict_files
 
-predictor = Predictor(ESeg.from_preset("eseg_lite_s_streets"), maps=["entropy"])
-predict_files(predictor, *sys.argv[1:], on_progress=lambda *_: time.sleep(0.05))
+predictor = Predictor(keras.saving.load_model(sys.argv[1]), maps=["entropy"])
+predict_files(predictor, *sys.argv[2:], on_progress=lambda *_: time.sleep(0.05))
 """
+
+
+@pytest.fixture
+def saved(tmp_path, network):
+    """File of a model that two processes load."""
+    network.save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
 
 
 def kill_when(found, *arguments):
@@ -356,24 +362,24 @@ def kill_when(found, *arguments):
     assert process.wait() == -signal.SIGKILL
 
 
-def test_pictures_after_a_kill_are_those_of_a_single_run(tmp_path, picture, streets):
+def test_pictures_after_a_kill_are_those_of_a_single_run(tmp_path, picture, saved):
     for index in range(60):
         picture(tmp_path / "in" / f"{index:02}.png", seed=index)
     out = tmp_path / "out"
-    kill_when(lambda: len(list(out.glob("labels/*.png"))) > 5, tmp_path / "in", out)
-    predictor = Predictor(streets, maps=["entropy"])
+    kill_when(lambda: len(list(out.glob("labels/*.png"))) > 5, saved, tmp_path / "in", out)
+    predictor = Predictor(keras.saving.load_model(saved), maps=["entropy"])
     files = predict_files(predictor, tmp_path / "in", out)
     assert len(files.skipped) >= 2 and len(files.written) >= 2
     predict_files(predictor, tmp_path / "in", tmp_path / "whole")
     assert contents(out) == contents(tmp_path / "whole")
 
 
-def test_a_video_after_a_kill_is_redone_from_its_start(tmp_path, streets, noise):
+def test_a_video_after_a_kill_is_redone_from_its_start(tmp_path, saved, noise):
     clip, out = tmp_path / "clip.mp4", tmp_path / "out"
     write_frames(clip, [noise(48, 64, seed) for seed in range(60)])
-    kill_when(lambda: list(out.glob("videos/.eseg_tmp.*")), clip, out)
+    kill_when(lambda: list(out.glob("videos/.eseg_tmp.*")), saved, clip, out)
     assert not (out / "videos" / "clip.mp4").exists()
-    predictor = Predictor(streets, maps=["entropy"])
+    predictor = Predictor(keras.saving.load_model(saved), maps=["entropy"])
     assert predict_files(predictor, clip, out).written == (clip,)
     assert list(contents(out / "videos")) == ["clip.mp4"]
     predict_files(predictor, clip, tmp_path / "whole")
