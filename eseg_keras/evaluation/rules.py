@@ -73,24 +73,23 @@ def evaluation_of(
 ) -> Evaluation:
     """Return the scores that a metric has counted.
 
-        Args:
-            metric: The metric.
-            class_names: Names of its classes, or `None`.
-            num_images: Number of images that it has counted.
+    Args:
+        metric: The metric.
+        class_names: Names of its classes, or `None`.
+        num_images: Number of images that it has counted.
 
-        Returns:
-            The scores.
+    Returns:
+        The scores.
 
-        Example:
+    Example:
 
-        >>> import numpy as np
-        >>> from eseg_keras.evaluation import evaluation_of
-        >>> from eseg_keras.metrics import SegmentationScores
-    from eseg_keras.metrics.confusion_matrix import per_class_iou
-        >>> metric = SegmentationScores(num_classes=2)
-        >>> metric.update_state(np.array([[[0, 0, 1, 255]]]), np.array([[[0, 1, 1, 1]]]))
-        >>> evaluation_of(metric, ["road", "car"], num_images=1).per_class_iou
-        {'road': 0.5, 'car': 0.5}
+    >>> import numpy as np
+    >>> from eseg_keras.evaluation import evaluation_of
+    >>> from eseg_keras.metrics import SegmentationScores
+    >>> metric = SegmentationScores(num_classes=2)
+    >>> metric.update_state(np.array([[[0, 0, 1, 255]]]), np.array([[[0, 1, 1, 1]]]))
+    >>> evaluation_of(metric, ["road", "car"], num_images=1).per_class_iou
+    {'road': 0.5, 'car': 0.5}
     """
     names = class_names or [f"class {label}" for label in range(metric.num_classes)]
     # A metric has a prediction for every pixel.
