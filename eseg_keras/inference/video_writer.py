@@ -12,6 +12,7 @@ from eseg_keras.files import atomic_file
 from eseg_keras.inference.videos import VideoInfo
 from eseg_keras.optional import require
 
+# B-frames would need an edit list for times to begin at 0, which some players ignore.
 # A build of FFmpeg without x264 has the older MPEG-4 Part 2, which not every browser plays.
 _ENCODERS = {
     "libx264": {"crf": "18", "preset": "veryfast", "bf": "0"},

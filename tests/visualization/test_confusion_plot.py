@@ -63,8 +63,12 @@ def test_pixels_without_a_prediction_have_a_column_if_there_are_any():
     assert texts(with_some)[2] == "25"
 
 
-@pytest.mark.parametrize("num_classes", [2, 8, 19, 150])
-@pytest.mark.parametrize("name", ["{}", "{} a class of a long name, $x_1$ ^ or not_so {{"])
+LONG = "{} a class of a long name, $x_1$ ^ or not_so {{"
+
+
+@pytest.mark.parametrize(
+    "num_classes, name", [(2, "{}"), (2, LONG), (8, "{}"), (8, LONG), (19, LONG), (150, LONG)]
+)
 def test_every_name_is_inside_the_figure_and_none_on_another(num_classes, name):
     names = [name.format(index) for index in range(num_classes)]
     figure = plot_confusion_matrix(np.eye(num_classes, dtype=int), names, title="A title " * 4)
