@@ -1,4 +1,4 @@
-"""Where a scene is drawn: a camera in a street, the light, and a canvas of colours and materials.
+"""The stage of a scene: a camera in a street, the light, a canvas of colours and materials.
 
 Positions are in metres: x to the right of the camera, y up from the ground, z ahead of the camera.
 """

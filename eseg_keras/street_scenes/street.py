@@ -1,4 +1,4 @@
-"""The street itself: what closes it at the far end, the ground, and the houses along it."""
+"""The street: its far end, the ground, and the houses along it."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ ROOFS = colors("#6e3c32 #55504e #41444b #8c5f46")
 
 @dataclass(frozen=True)
 class Street:
-    """Measures of a street, in metres; the camera is at x = 0."""
+    """Dimensions of a street in metres; the camera is at x = 0."""
 
     left_kerb: float
     right_kerb: float
@@ -31,7 +31,7 @@ class Street:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Street":
-        """Draw a street, with the camera in its right half most of the time."""
+        """Return a random street, with the camera in its right half most of the time."""
         half_road = rng.uniform(3.4, 5.6)
         offset = rng.uniform(-0.25, 0.55) * half_road
         left, right = rng.uniform(2.2, 4.2, 2)
@@ -45,7 +45,7 @@ class Street:
 
 
 def draw_far_end(stage: Stage, street: Street) -> None:
-    """Draw what stands at the end of the street: houses, a row of trees, or nothing."""
+    """Draw the end of the street: houses, a row of trees, or nothing."""
     rng = stage.rng
     kind = rng.random()
     z = street.end * 1.3

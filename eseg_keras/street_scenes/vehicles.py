@@ -20,7 +20,7 @@ SILL = 0.28
 
 @dataclass(frozen=True)
 class Shape:
-    """Measures of a vehicle in metres, as seen from the end that faces the camera."""
+    """Dimensions of a vehicle in metres, from the end that faces the camera."""
 
     half: float
     waist: float
