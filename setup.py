@@ -109,6 +109,7 @@ setup(
     package_data={
         "eseg_keras": ["py.typed"],
         "eseg_keras.demo_page": ["static/*", "static/scripts/*"],
+        "eseg_keras.evaluation": ["static/*"],
         "eseg_keras.presets": ["**/*.json", "**/*.h5", "**/*.md"],
     },
     install_requires=[

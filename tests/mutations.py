@@ -397,6 +397,27 @@ FAULTS = {
         "ramp = np.minimum(np.minimum(steps, steps[::-1]) + 1, overlap)",
         "tests/inference/test_sliding_window.py",
     ),
+    "inference/errors_end_a_batch_early": Fault(
+        "yield from images  # Errors.",
+        "yield images[0]  # Errors.",
+        "tests/inference/test_predictor.py::test_a_broken_image_is_told_and_the_rest_goes_on",
+    ),
+    "inference/changed_files_are_skipped": Fault(
+        'return (entry.get("size"), entry.get("modified")) == (file.size, file.modified)',
+        "return bool(entry)",
+        "tests/inference/test_prediction_job.py"
+        "::test_a_changed_picture_is_predicted_again_and_a_moved_one_is_not",
+    ),
+    "inference/times_of_frames": Fault(
+        "time = max(frame.pts - first, time + 1)",
+        "time = time + tick",
+        "tests/inference/test_videos.py::test_times_are_kept_and_begin_at_zero",
+    ),
+    "evaluation/union_counts_hits_twice": Fault(
+        "union = matrix.sum(axis=1) + matrix.sum(axis=0)[: len(hits)] - hits",
+        "union = matrix.sum(axis=1) + matrix.sum(axis=0)[: len(hits)]",
+        "tests/evaluation/test_scoring.py::test_pixels_without_a_prediction_are_misses",
+    ),
     "evaluation/unpredicted_pixels_vanish": Fault(
         "unpredicted = labelled[:, num_classes:].sum(axis=1, keepdims=True)",
         "unpredicted = 0 * labelled[:, num_classes:].sum(axis=1, keepdims=True)",

@@ -78,7 +78,7 @@ def run(args) -> int:
     if not 0 <= args.alpha <= 1:
         raise ValueError(f"--alpha must be between 0 and 1. Received: {args.alpha}")
     # Before the model is loaded, which takes longer.
-    find_files(args.inputs, args.recursive, leave_out=args.output, log_skipped=False)
+    find_files(args.inputs, args.recursive, exclude=args.output, log_skipped=False)
     model = load_model(args)
     size = {}
     if args.model_dir and args.long_side is None and args.window is None:

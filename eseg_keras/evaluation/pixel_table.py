@@ -1,4 +1,4 @@
-"""Counting the pixels of one image by label and prediction."""
+"""Count the pixels of one image by label and prediction."""
 
 import numpy as np
 
@@ -6,32 +6,11 @@ import numpy as np
 def count_pixels(
     mask: np.ndarray, label_map: np.ndarray, num_classes: int, ignore_label: int, name: str
 ) -> np.ndarray:
-    """Count the labelled pixels of an image by label and predicted class.
+    """Count the labelled pixels of an image by label (row) and predicted class (column).
 
-    Args:
-        mask: Labels, uint8 [H, W].
-        label_map: Predicted classes, uint8 [H, W]; a value that is no class, such as the ignore
-            label of doubtful pixels, is a pixel without a prediction.
-        num_classes: Number of classes C.
-        ignore_label: Label of the pixels that count nowhere.
-        name: Name of the image, for messages.
-
-    Returns:
-        int64 [C, C + 1]. Rows are labels, columns predictions; the last column holds the pixels
-        without one.
-
-    Raises:
-        ValueError: If mask and prediction differ in size, or the mask holds a label that is neither
-            a class nor the ignore label.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.evaluation.pixel_table import count_pixels
-    >>> mask = np.array([[0, 0, 1, 1, 255]], np.uint8)
-    >>> label_map = np.array([[0, 1, 1, 255, 0]], np.uint8)
-    >>> count_pixels(mask, label_map, num_classes=2, ignore_label=255, name="a.png").tolist()
-    [[1, 1, 0], [0, 1, 1]]
+    Returns int64 [C, C + 1]; the last column holds the pixels without a class, whose prediction is
+    the ignore label or another value that is no class. Mask and label map are uint8 [H, W]; a label
+    that is neither a class nor the ignore label is an error, whose message begins with `name`.
     """
     mask, label_map = np.asarray(mask), np.asarray(label_map)
     if mask.shape != label_map.shape or mask.dtype != np.uint8 or label_map.dtype != np.uint8:
@@ -39,8 +18,7 @@ def count_pixels(
             f"{name}: mask and prediction must be uint8 [H, W] of the same size. Received: mask "
             f"{mask.dtype} {list(mask.shape)}, prediction {label_map.dtype} {list(label_map.shape)}"
         )
-    # Every pair of values has a cell, in a table small enough to be sorted out afterwards: faster
-    # than masking pixels, and no value can hide.
+    # Every pair of values has a cell: faster than masking pixels, and no value is overlooked.
     cells = (mask.astype(np.uint16) << 8) | label_map
     table = np.bincount(cells.ravel(), minlength=1 << 16).reshape(256, 256)
 

@@ -1,4 +1,4 @@
-"""An evaluation as a page to read in a browser."""
+"""An evaluation as an HTML page."""
 
 import io
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from eseg_keras.visualization import default_palette, overlay, plot_confusion_ma
 
 # Rows of the table of confusions.
 _NUM_CONFUSIONS = 12
-# Up to so many classes the confusion matrix is scaled to the page; a larger one can be scrolled.
+# Up to this many classes the confusion matrix is scaled to the page; a larger one scrolls.
 _MOST_FITTING = 40
-# Share of the classes' colours over the photos.
+# Opacity of the classes' colours over the images.
 _ALPHA = 0.6
 
 
@@ -30,35 +30,11 @@ def write_report(
     title: str,
     details: Mapping[str, str],
 ) -> Path:
-    """Write an evaluation as an HTML page that holds everything it shows.
+    """Write `index.html`, which holds everything it shows, to a folder; return its path.
 
     Scores, a table of the classes, the categories if there are any, the most frequent confusions,
-    the confusion matrix, and the worst images with annotation and prediction.
-
-    Args:
-        directory: Folder of the page, made if it is not there.
-        evaluation: The scores.
-        worst: The worst images.
-        title: Title of the page.
-        details: What was evaluated, such as `{"model": "runs/demo"}`; shown as given.
-
-    Returns:
-        Path of the page, `index.html` in the folder; one that was there is replaced.
-
-    Raises:
-        ImportError: If matplotlib is missing.
-
-    Example:
-
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from eseg_keras.evaluation.report import write_report
-    >>> from eseg_keras.evaluation.rules import evaluation_of_matrix
-    >>> from eseg_keras.evaluation.worst_images import WorstImages
-    >>> evaluation = evaluation_of_matrix(np.array([[2, 1, 0], [0, 4, 0]]), ["road", "car"], 1)
-    >>> folder = tempfile.mkdtemp()
-    >>> write_report(folder, evaluation, WorstImages(), "Streets", {"model": "runs/demo"}).name
-    'index.html'
+    the confusion matrix, and the worst images with mask and prediction. `details` says what was
+    evaluated, such as `{"model": "runs/demo"}`. Needs matplotlib.
     """
     palette = worst.palette or default_palette(len(evaluation.class_names))
     sections = [
@@ -106,16 +82,16 @@ def _classes(evaluation, palette):
     rows = [
         [
             f'<th scope="row">{_named_color(name, color)}</th>',
-            _bar(evaluation.per_class_iou[name]),
+            _score(evaluation.per_class_iou[name], bar=True),
             _score(evaluation.per_class_accuracy[name]),
             cell(_percent(share, 2), share),
         ]
         for name, color, share in zip(evaluation.class_names, palette, shares, strict=True)
     ]
     explanation = (
-        '<p class="quiet">IoU: pixels right, of those that are annotated or predicted as the '
-        "class. Accuracy: pixels right, of those annotated. A class that does not occur has "
-        "none.</p>"
+        '<p class="quiet">IoU: correct pixels, as a share of those labelled or predicted as the '
+        "class. Accuracy: correct pixels, as a share of those labelled as the class. A class "
+        "without such pixels is absent.</p>"
     )
     headers = ["Class", "IoU", "Accuracy", "Share of all pixels"]
     return f"<h2>Classes</h2>\n{explanation}\n{table('Classes', headers, rows)}"
@@ -125,11 +101,11 @@ def _categories(evaluation):
     if evaluation.categories is None:
         return ""
     rows = [
-        [f'<th scope="row">{escape(name)}</th>', _bar(iou)]
+        [f'<th scope="row">{escape(name)}</th>', _score(iou, bar=True)]
         for name, iou in evaluation.categories.items()
     ]
     return (
-        '<h2>Categories</h2>\n<p class="quiet">Classes of one category are not told apart.</p>\n'
+        '<h2>Categories</h2>\n<p class="quiet">Classes of one category count as one class.</p>\n'
         + table("Categories", ["Category", "IoU"], rows)
     )
 
@@ -141,22 +117,15 @@ def _confusions(evaluation):
     columns = [*evaluation.class_names, "no class"]
     largest = np.argsort(matrix, axis=None, kind="stable")[::-1][:_NUM_CONFUSIONS]
     rows = []
-    for place in largest:
-        row, column = np.unravel_index(place, matrix.shape)
-        count = int(matrix[row, column])
-        if count:
+    for row, column in zip(*np.unravel_index(largest, matrix.shape), strict=True):
+        if count := int(matrix[row, column]):
             share = count / totals[row]
-            rows.append(
-                [
-                    f'<th scope="row">{escape(evaluation.class_names[row])}</th>',
-                    cell(escape(columns[column])),
-                    cell(f"{count:,}", count),
-                    cell(_percent(share), share),
-                ]
-            )
+            name = f'<th scope="row">{escape(evaluation.class_names[row])}</th>'
+            cells = [cell(escape(columns[column])), cell(f"{count:,}", count)]
+            rows.append([name, *cells, cell(_percent(share), share)])
     if not rows:
         return ""
-    headers = ["Annotated", "Predicted", "Pixels", "Of the annotated"]
+    headers = ["Labelled", "Predicted", "Pixels", "Share of the labelled"]
     return (
         '<h2>Confusions</h2>\n<p class="quiet">The pairs of classes with most wrong pixels.</p>\n'
         + table("Confusions", headers, rows)
@@ -168,11 +137,11 @@ def _matrix(evaluation):
 
     names = evaluation.class_names
     content = png(plot_confusion_matrix(evaluation.confusion_matrix, names), dpi=160)
-    with Image.open(io.BytesIO(content)) as picture:
-        size = (picture.width * 100 // 160, picture.height * 100 // 160)
+    with Image.open(io.BytesIO(content)) as plot:
+        size = (plot.width * 100 // 160, plot.height * 100 // 160)
     alt = (
-        f"Confusion matrix of {len(names)} classes: each row shows in percent as what the pixels "
-        "annotated as a class were predicted. The accuracies on its diagonal are in the table of "
+        f"Confusion matrix of {len(names)} classes: each row shows the predictions for the pixels "
+        "labelled as a class, in percent. The accuracies on its diagonal are in the table of "
         "classes, the largest of its other values in the table of confusions."
     )
     fits = 'class="fits"' if len(names) <= _MOST_FITTING else ""
@@ -186,35 +155,34 @@ def _matrix(evaluation):
 def _worst(evaluation, images, palette):
     if not images:
         return ""
-    found = set()
-    for item in images:
-        found |= {*np.unique(item.mask).tolist(), *np.unique(item.prediction).tolist()}
-    names = evaluation.class_names
+    found = {
+        label for item in images for x in (item.mask, item.prediction) for label in np.unique(x)
+    }
     legend = "\n".join(
-        f"<li>{_named_color(names[label], palette[label])}</li>"
-        for label in range(len(names))
+        f"<li>{_named_color(name, palette[label])}</li>"
+        for label, name in enumerate(evaluation.class_names)
         if label in found
     )
     articles = "\n".join(_article(number, item, palette) for number, item in enumerate(images, 1))
     return (
         "<h2>Worst images</h2>\n"
         f"<p>The {len(images)} images of lowest mean IoU, each over the classes that are in it. "
-        "Where a picture shows the photo alone, there is no label.</p>\n"
+        "Pixels without a colour have no label.</p>\n"
         f'<ul class="legend" aria-label="Colours of the classes">\n{legend}\n</ul>\n{articles}'
     )
 
 
 def _article(number: int, item: WorstImage, palette):
     views = {
-        "Photo": Image.fromarray(item.image),
-        "Annotation": overlay(item.image, item.mask, palette, _ALPHA),
+        "Image": Image.fromarray(item.image),
+        "Mask": overlay(item.image, item.mask, palette, _ALPHA),
         "Prediction": overlay(item.image, item.prediction, palette, _ALPHA),
     }
     figures = []
-    for kind, picture in views.items():
+    for kind, view in views.items():
         file = io.BytesIO()
-        picture.save(file, "JPEG", quality=80, optimize=True)
-        shown = image(file.getvalue(), "jpeg", f"{kind} of {item.name}", picture.size)
+        view.save(file, "JPEG", quality=80, optimize=True)
+        shown = image(file.getvalue(), "jpeg", f"{kind} of {item.name}", view.size)
         figures.append(f"<figure>{shown}<figcaption>{kind}</figcaption></figure>")
     return (
         f"<article>\n<h3>{number}. {escape(item.name)}</h3>\n"
@@ -228,16 +196,13 @@ def _percent(share, digits=1):
     return f"{100 * share:.{digits}f} %"
 
 
-def _score(value):
-    # What is absent sorts below everything.
-    return cell("absent", -1) if value is None else cell(_percent(value), value)
-
-
-def _bar(iou):
-    if iou is None:
-        return cell("absent", -1)
-    bar = f'<span class="bar" aria-hidden="true"><i style="width:{100 * iou:.1f}%"></i></span>'
-    return cell(f"{bar}<span>{_percent(iou)}</span>", iou)
+def _score(value, bar=False):
+    if value is None:
+        return cell("absent", -1)  # Sorted below all others.
+    if not bar:
+        return cell(_percent(value), value)
+    bar = f'<span class="bar" aria-hidden="true"><i style="width:{100 * value:.1f}%"></i></span>'
+    return cell(f"{bar}<span>{_percent(value)}</span>", value)
 
 
 def _named_color(name, color):

@@ -1,4 +1,4 @@
-"""The scores that follow from a confusion matrix, by the rules of each benchmark."""
+"""The scores of a confusion matrix, by the rules of each benchmark."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -7,6 +7,7 @@ import numpy as np
 
 from eseg_keras.evaluation.scores import Evaluation, ImageScores
 from eseg_keras.metrics import SegmentationScores
+from eseg_keras.metrics.confusion_matrix import per_class_iou
 
 Rules = Literal["default", "cityscapes", "ade20k"]
 
@@ -32,29 +33,10 @@ def evaluation_of_matrix(
     rules: Rules = "default",
     images: Sequence[ImageScores] = (),
 ) -> Evaluation:
-    """Compute all scores from a confusion matrix.
+    """Compute all scores from a matrix, int64 [C, C + 1], as `Evaluation.confusion_matrix`.
 
-    Args:
-        matrix: int64 [C, C + 1], as `Evaluation.confusion_matrix`.
-        class_names: One name a class.
-        num_images: Number of images that were counted.
-        rules: `"default"`; `"cityscapes"` adds the IoU of the categories; `"ade20k"` takes the
-            mean over all classes and adds the score of the challenge.
-        images: Scores of each image.
-
-    Returns:
-        The scores.
-
-    Raises:
-        ValueError: If the rules are unknown, or are those of other classes.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.evaluation.rules import evaluation_of_matrix
-    >>> matrix = np.array([[2, 0, 0], [1, 0, 1]])
-    >>> evaluation_of_matrix(matrix, ["road", "car"], num_images=1).per_class_iou
-    {'road': 0.6666666666666666, 'car': 0.0}
+    The rules `"cityscapes"` add the IoU of the categories; `"ade20k"` takes the mean over all
+    classes and adds the score of the challenge.
 
     Reference:
         - [Cityscapes](https://github.com/mcordts/cityscapesScripts),
@@ -62,10 +44,12 @@ def evaluation_of_matrix(
         - [ADE20K](https://github.com/CSAILVision/sceneparsing), `demoEvaluation.m`
     """
     check_rules(rules, len(matrix))
-    iou, accuracy = per_class_scores(matrix)
+    iou, labelled = per_class_iou(matrix), matrix.sum(axis=1)
+    with np.errstate(invalid="ignore"):  # NaN for classes that do not occur.
+        accuracy = np.diagonal(matrix) / labelled
     mean_iou = _mean(np.nan_to_num(iou) if rules == "ade20k" else iou)
     pixel_accuracy = _pixel_accuracy(matrix)
-    frequency = matrix.sum(axis=1) / max(matrix.sum(), 1)
+    frequency = labelled / max(labelled.sum(), 1)
     categories = _category_iou(matrix) if rules == "cityscapes" else None
     return Evaluation(
         mean_iou=mean_iou,
@@ -92,7 +76,7 @@ def evaluation_of(
     Args:
         metric: The metric.
         class_names: Names of its classes, or `None`.
-        num_images: Number of images that it has seen.
+        num_images: Number of images that it has counted.
 
     Returns:
         The scores.
@@ -108,7 +92,7 @@ def evaluation_of(
     {'road': 0.5, 'car': 0.5}
     """
     names = class_names or [f"class {label}" for label in range(metric.num_classes)]
-    # A metric counts no pixel without a prediction.
+    # A metric has a prediction for every pixel.
     matrix = np.pad(metric.confusion_matrix(), [(0, 0), (0, 1)])
     return evaluation_of_matrix(matrix, names, num_images)
 
@@ -118,26 +102,11 @@ def image_scores(name: str, matrix: np.ndarray) -> ImageScores:
     num_pixels = int(matrix.sum())
     if not num_pixels:
         return ImageScores(name, None, None, 0)
-    iou, _ = per_class_scores(matrix)
-    return ImageScores(name, _mean(iou), _pixel_accuracy(matrix), num_pixels)
-
-
-def per_class_scores(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute IoU and accuracy of every class.
-
-    Args:
-        matrix: int64 [C, C + 1], as `Evaluation.confusion_matrix`.
-
-    Returns:
-        IoU and accuracy, float64 [C], NaN where a class does not occur.
-    """
-    hits, labelled = np.diagonal(matrix), matrix.sum(axis=1)
-    union = labelled + matrix.sum(axis=0)[:-1] - hits
-    return _share(hits, union), _share(hits, labelled)
+    return ImageScores(name, _mean(per_class_iou(matrix)), _pixel_accuracy(matrix), num_pixels)
 
 
 def check_rules(rules: str, num_classes: int) -> None:
-    """Refuse rules that do not exist or are those of other classes."""
+    """Refuse rules that do not exist or are for other classes."""
     if rules != "default" and rules not in NUM_CLASSES:
         raise ValueError(f"rules must be default, cityscapes or ade20k. Received: rules={rules!r}")
     if num_classes != NUM_CLASSES.get(rules, num_classes):
@@ -149,23 +118,13 @@ def check_rules(rules: str, num_classes: int) -> None:
 
 def _category_iou(matrix):
     """IoU of every category of Cityscapes, float64, NaN for one that does not occur."""
-    values = []
-    for classes in CATEGORIES.values():
-        columns = matrix[:, list(classes)]
-        rows = matrix[list(classes)]
-        hits = columns[list(classes)].sum()
-        values.append(_share(hits, rows.sum() + columns.sum() - hits))
-    return np.array(values)
+    is_member = np.array([np.isin(np.arange(len(matrix)), c) for c in CATEGORIES.values()], int)
+    rows = is_member @ matrix
+    return per_class_iou(np.hstack([rows[:, :-1] @ is_member.T, rows[:, -1:]]))
 
 
 def _pixel_accuracy(matrix):
     return float(np.trace(matrix) / max(matrix.sum(), 1))
-
-
-def _share(part, whole):
-    """part / whole, NaN where whole is 0."""
-    part, whole = np.asarray(part, np.float64), np.asarray(whole)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
 def _mean(values):

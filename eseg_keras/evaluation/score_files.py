@@ -8,30 +8,19 @@ from eseg_keras.files import write_csv, write_json
 
 
 def check_suffix(path: str | Path) -> None:
-    """Refuse a file for scores that is neither JSON nor CSV.
-
-    Args:
-        path: The file about to be written.
-
-    Raises:
-        ValueError: With the suffixes that there are.
-    """
+    """Refuse a file for scores that is neither JSON nor CSV."""
     if Path(path).suffix.lower() not in (".json", ".csv"):
         raise ValueError(
-            f"Scores are written as .json (everything) or .csv (a row a class). Received: {path}"
+            "Scores are written as .json (everything) or .csv (one row per class). "
+            f"Received: {path}"
         )
 
 
 def write_scores(evaluation: Evaluation, path: str | Path) -> None:
-    """Write an evaluation to one file, whole or not at all.
+    """Write an evaluation to one file, atomically.
 
-    Args:
-        evaluation: The scores.
-        path: A `.json` file for everything, the confusion matrix and the images included, or a
-            `.csv` file for a row a class: IoU, accuracy, labelled and predicted pixels.
-
-    Raises:
-        ValueError: If the file has another suffix.
+    A `.json` file holds everything, the confusion matrix and the images included; a `.csv` file one
+    row per class: IoU, accuracy, labelled and predicted pixels.
     """
     path = Path(path)
     check_suffix(path)
@@ -51,27 +40,7 @@ def write_scores(evaluation: Evaluation, path: str | Path) -> None:
 
 
 def write_score_files(evaluation: Evaluation, directory: str | Path) -> None:
-    """Write an evaluation as `scores.json`, `classes.csv`, `confusion_matrix.csv`, `images.csv`.
-
-    Args:
-        evaluation: The scores.
-        directory: Folder for the files; those there are replaced.
-
-    Example:
-
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from eseg_keras.evaluation.rules import evaluation_of_matrix
-    >>> from eseg_keras.evaluation.score_files import write_score_files
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> matrix = np.array([[2, 1, 0], [0, 4, 1]])
-    >>> write_score_files(evaluation_of_matrix(matrix, ["road", "car"], num_images=1), folder)
-    >>> print((folder / "confusion_matrix.csv").read_text().strip())
-    label,road,car,no class
-    road,2,1,0
-    car,0,4,1
-    """
+    """Write `scores.json`, `classes.csv`, `confusion_matrix.csv` and `images.csv` to a folder."""
     directory = Path(directory)
     write_scores(evaluation, directory / "scores.json")
     write_scores(evaluation, directory / "classes.csv")

@@ -1,4 +1,4 @@
-"""What an evaluation results in."""
+"""The scores of an evaluation."""
 
 import dataclasses
 
@@ -11,9 +11,9 @@ class ImageScores:
 
     Attributes:
         name: Name of the image.
-        mean_iou: Mean IoU over the classes that its mask or its prediction holds; `None` if nothing
-            is labelled.
-        pixel_accuracy: Share of the labelled pixels that are right; `None` likewise.
+        mean_iou: Mean IoU over the classes in its mask or its label map; `None` if nothing is
+            labelled.
+        pixel_accuracy: Share of the labelled pixels that are right; `None` if there are none.
         num_pixels: Labelled pixels.
     """
 
@@ -65,17 +65,16 @@ class Evaluation:
     images: tuple[ImageScores, ...] = ()
 
     def summary(self) -> dict:
-        """Return the scores over all images as a dict that JSON can hold, without what is `None`.
+        """Return the scores over all images as a dict for JSON.
 
-        The confusion matrix and the images' scores are left out.
+        `None`, the confusion matrix and the images' scores are excluded.
         """
-        names = [field.name for field in dataclasses.fields(self)]
-        left_out = ("class_names", "confusion_matrix", "images")
-        values = {name: getattr(self, name) for name in names if name not in left_out}
+        excluded = ("class_names", "confusion_matrix", "images")
+        values = {name: value for name, value in vars(self).items() if name not in excluded}
         return {name: value for name, value in values.items() if value is not None}
 
     def as_dict(self) -> dict:
-        """Return everything as a dict that JSON can hold."""
+        """Return everything as a dict for JSON."""
         return self.summary() | {
             "class_names": list(self.class_names),
             "confusion_matrix": self.confusion_matrix.tolist(),

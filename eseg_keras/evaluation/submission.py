@@ -1,6 +1,5 @@
-"""Predictions in the form that the servers of Cityscapes and ADE20K score."""
+"""Predictions in the format of the evaluation servers of Cityscapes and ADE20K."""
 
-import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,36 +13,16 @@ from eseg_keras.files import atomic_directory, check_is_new
 
 Benchmark = Literal["cityscapes", "ade20k"]
 
-# Label in the submitted files of each class in turn. Both leave 0 for pixels without a class.
+# The label of each class in submitted files. Both use 0 for pixels without a class.
 _FILE_LABELS = {"cityscapes": cityscapes.LABEL_IDS, "ade20k": range(1, 151)}
-_CLASS_NAMES = {
-    "cityscapes": cityscapes.CLASSES.class_names,
-    "ade20k": ade20k.CLASSES.class_names,
-}
+_CLASS_NAMES = {"cityscapes": cityscapes.CLASSES.class_names, "ade20k": ade20k.CLASSES.class_names}
 
 # The server finds a prediction by the city, the sequence and the frame in its name.
 _CITYSCAPES_NAME = re.compile(r"([^_]+_\d{6}_\d{6})(_leftImg8bit)?")
 
 
 def benchmark_of(class_names: Sequence[str] | None) -> Benchmark:
-    """Tell by a model's classes whose server takes its predictions.
-
-    Args:
-        class_names: Names of the model's classes.
-
-    Returns:
-        `"cityscapes"` or `"ade20k"`.
-
-    Raises:
-        ValueError: If the classes are those of neither.
-
-    Example:
-
-    >>> from eseg_keras.data.datasets.cityscapes import CLASSES
-    >>> from eseg_keras.evaluation.submission import benchmark_of
-    >>> benchmark_of(CLASSES.class_names)
-    'cityscapes'
-    """
+    """Return the benchmark whose classes a model has."""
     for benchmark, names in _CLASS_NAMES.items():
         if tuple(class_names or ()) == names:
             return benchmark
@@ -61,9 +40,9 @@ class Submission:
     the `labelIds` files, named `CITY_SEQUENCE_FRAME_labelIds.png`; for ADE20K with 1 to 150, named
     as the image. Pixels without a class become 0, which no class has.
 
-    The files are written to a hidden folder beside the target, which takes its name at the end of
-    the `with` block: a submission never mixes two models or settings, nor lacks an image. A run
-    that is stopped starts again from the first image.
+    The files are written to a temporary folder, which is renamed at the end of the `with` block: a
+    submission never mixes two models or settings, nor lacks an image. An interrupted run starts
+    again from the first image.
 
     Args:
         directory: Folder to write, which must not exist or be empty.
@@ -74,19 +53,6 @@ class Submission:
         FileExistsError: If the folder holds anything.
         ValueError: If the names do not fit the benchmark.
 
-    Example:
-
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from eseg_keras.evaluation.submission import Submission
-    >>> folder = tempfile.mkdtemp() + "/results"
-    >>> name = "berlin_000000_000019"
-    >>> with Submission(folder, "cityscapes", [name]) as submission:
-    ...     submission.add(name, np.array([[0, 18, 255]], np.uint8))
-    >>> from PIL import Image
-    >>> np.asarray(Image.open(folder + "/berlin_000000_000019_labelIds.png"))
-    array([[ 7, 33,  0]], dtype=uint8)
-
     Reference:
         - [Cityscapes](https://www.cityscapes-dataset.com/submit/)
         - [ADE20K](https://github.com/CSAILVision/sceneparsing#submission-format)
@@ -96,7 +62,6 @@ class Submission:
         self.directory = Path(directory)
         check_is_new(self.directory)
         self._benchmark = benchmark
-        self._stack = contextlib.ExitStack()
         self._file_labels = np.zeros(256, np.uint8)
         labels = _FILE_LABELS[benchmark]
         self._file_labels[: len(labels)] = labels
@@ -106,29 +71,25 @@ class Submission:
             if file_name in images:
                 raise ValueError(
                     f"{images[file_name]} and {name} would both be submitted as {file_name}: "
-                    "leave one of them out."
+                    "remove one of them."
                 )
             images[file_name] = name
 
     def __enter__(self):
-        self._temporary = self._stack.enter_context(atomic_directory(self.directory))
+        self._context = atomic_directory(self.directory)
+        self._temporary = self._context.__enter__()
         return self
 
-    def __exit__(self, kind, error, traceback):
-        return self._stack.__exit__(kind, error, traceback)
+    def __exit__(self, *error):
+        return self._context.__exit__(*error)
 
     def add(self, name: str, label_map: np.ndarray) -> None:
-        """Write the label map of an image.
-
-        Args:
-            name: Name or file of the image.
-            label_map: uint8 [H, W] of class ids; other values are pixels without a class.
-        """
-        picture = Image.fromarray(np.take(self._file_labels, label_map))
-        picture.save(self._temporary / self._file_name(name))
+        """Write the label map of an image, uint8 [H, W]; values without a class become 0."""
+        image = Image.fromarray(np.take(self._file_labels, label_map))
+        image.save(self._temporary / self._file_name(name))
 
     def _file_name(self, name):
-        # Names in a prepared data set have no suffix, files have one.
+        # Names in a prepared data set have no suffix.
         stem = Path(name).stem
         if self._benchmark == "ade20k":
             return f"{stem}.png"

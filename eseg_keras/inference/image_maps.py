@@ -1,23 +1,38 @@
-"""From images of one size to their maps: one forward pass, or several views, or windows."""
+"""Label maps and other maps of images: by one forward pass, several views, or windows."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 
+import keras
 import numpy as np
+from keras import ops
 
 from eseg_keras.data.geometry import Size, resize_window, scaled
-from eseg_keras.inference.network import Network
 from eseg_keras.inference.sliding_window import slide
+from eseg_keras.inference.uncertainty import MAPS
+from eseg_keras.layers.likeliest_class import label_map
+from eseg_keras.layers.resize import resize
 
 SMALLEST_SIDE = 32
-"""Pixels that the network must see of either side: below, a pyramid level has no pixel left."""
+"""Smallest height and width of the network's input: below, a pyramid level has no pixel left."""
+
+# Resized logits and probabilities are computed in blocks of rows of this many bytes.
+_BLOCK_BYTES = 2**27
 
 
 class ImageMaps:
-    """How a network looks at images; see `Predictor` for the arguments."""
+    """The network as a function of images of any size.
+
+    Args:
+        model: A functional Keras model from images [B, H, W, C] to logits [B, H, W, num_classes].
+        maps: Names of `MAPS` to compute beside the label map.
+        batch_size: As in `Predictor`, like all arguments after it.
+    """
 
     def __init__(
         self,
-        network: Network,
+        model: keras.Model,
+        maps: Sequence[str],
         batch_size: int,
         *,
         long_side: int | None,
@@ -27,7 +42,8 @@ class ImageMaps:
         window: Size | None,
         overlap: Size | None,
     ):
-        self.network = network
+        self.model = model
+        self.maps = maps
         self.batch_size = batch_size
         self.long_side = long_side
         self.image_size = image_size
@@ -35,24 +51,29 @@ class ImageMaps:
         self.flip = flip
         self.window = window
         self.overlap = overlap
+        # It shares the model's layers: weights trained or loaded later hold here too.
+        self._direct = keras.Model(model.input, self._finish(model.output, are_logits=True))
+        self._direct.autocast = False
+        # Averages that training keeps; other Keras models have none.
+        self._averaged_weights = getattr(model, "averaged_weights", contextlib.nullcontext)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """Return the maps of images of one size.
-
-        Args:
-            images: Arrays [H, W, C], at most `batch_size` of them.
+        """Return the maps of up to `batch_size` images [H, W, C] of one size.
 
         Returns:
-            For each image `"label_map"`, uint8 [H, W], and the network's maps by name.
+            For each image `"label_map"`, uint8 [H, W], and the maps by name, float32 [H, W] or
+            [H, W, num_classes].
         """
         size = images[0].shape[:2]
-        window = self._window_of(size)
-        if window != size:
-            return [self._slide(image, window) for image in images]
-        if self._is_direct(size):
-            maps = self.network.finished(np.stack(images))
-            return [{name: x[index] for name, x in maps.items()} for index in range(len(images))]
-        return [self._finish(views, size) for views in zip(*self._views(images), strict=True)]
+        window = size if self.window is None else tuple(map(min, self.window, size))
+        with self._averaged_weights():
+            if window != size:
+                return [self._assemble(self._slide(image, window), size) for image in images]
+            if self._is_direct(size):
+                maps = _arrays(self._direct.predict_on_batch(np.stack(images)))
+                return [{name: x[i] for name, x in maps.items()} for i in range(len(images))]
+            views = zip(*self._views(images), strict=True)
+            return [self._assemble(_blocks(views_of_image, size), size) for views_of_image in views]
 
     def seen_size(self, size: Size) -> Size:
         """Return the size at which the network sees an image of a size, at scale 1."""
@@ -63,62 +84,64 @@ class ImageMaps:
             return scaled(size, min(height / size[0], width / size[1]))
         return size
 
-    def _window_of(self, size):
-        """(height, width) that the network sees of an image at a time, in the image's pixels."""
-        if self.window is None:
-            return size
-        return tuple(min(sides) for sides in zip(self.window, size, strict=True))
-
     def _is_direct(self, size):
-        """Whether one forward pass gives the result as it is."""
+        """Whether one forward pass of the image as it is gives the result."""
         seen = self.image_size or self.seen_size(size)
         return self.scales == (1.0,) and not self.flip and tuple(seen) == tuple(size)
 
     def _views(self, images):
-        """Logits of the images as seen at each scale, and mirrored: a list of [B, h, w, C]."""
+        """Logits of the images at each scale, and mirrored: a list of arrays [B, h, w, C]."""
         views = []
         for scale in self.scales:
             seen = scaled(self.seen_size(images[0].shape[:2]), scale)
             seen = tuple(max(side, SMALLEST_SIDE) for side in seen)
             frame = seen if self.image_size is None else scaled(self.image_size, scale)
             shown = np.stack([_resized(image, seen, frame) for image in images])
-            views.append(self.network.logits(shown)[:, : seen[0], : seen[1]])
+            views.append(self._logits(shown)[:, : seen[0], : seen[1]])
             if self.flip:
-                # The filling stays at the right: what is mirrored is the image within the frame.
+                # The image is mirrored within the frame; the padding stays at the right.
                 shown[:, : seen[0], : seen[1]] = shown[:, : seen[0], : seen[1]][:, :, ::-1].copy()
-                views.append(self.network.logits(shown)[:, : seen[0], : seen[1]][:, :, ::-1])
+                views.append(self._logits(shown)[:, : seen[0], : seen[1]][:, :, ::-1])
         return views
 
-    def _finish(self, views, size):
-        """Maps of one image by name, from its views."""
-        results = {}
-        for rows, parts in self.network.finish_views(views, size):
-            _put(results, parts, (rows, slice(None)), size)
-        return results
+    def _logits(self, images):
+        return np.asarray(self.model.predict_on_batch(images))
 
     def _slide(self, image, window):
-        """Maps of one image by name, from windows."""
-        size = image.shape[:2]
+        """Yield slices of an image and the blended probabilities of the windows there."""
         overlap = tuple(min(o, w - 1) for o, w in zip(self.overlap, window, strict=True))
 
         def score(parts):
             for first in range(0, len(parts), self.batch_size):
                 tiles = [image[part] for part in parts[first : first + self.batch_size]]
                 for views in zip(*self._views(tiles), strict=True):
-                    yield self.network.probabilities(views, window)
+                    yield np.asarray(ops.convert_to_numpy(_probabilities(views, window)))
 
+        for part, probabilities in slide(image.shape[:2], window, overlap, score):
+            yield part, ops.convert_to_tensor(probabilities), False
+
+    def _finish(self, scores, are_logits):
+        """Tensors by name from logits or probabilities [..., C]."""
+        results = {"label_map": label_map(scores)}
+        if self.maps:
+            probabilities = ops.softmax(ops.cast(scores, "float32")) if are_logits else scores
+            for name in self.maps:
+                results[name] = ops.cast(MAPS[name](probabilities), "float32")
+        return results
+
+    def _assemble(self, parts: Iterable, size):
+        """Maps of one image by name, from (slices, scores, whether these are logits)."""
         results = {}
-        for part, probabilities in slide(size, window, overlap, score):
-            _put(results, self.network.finish_probabilities(probabilities), part, size)
+        for part, scores, are_logits in parts:
+            for name, values in _arrays(self._finish(scores, are_logits)).items():
+                if name not in results:
+                    results[name] = np.empty((*size, *values.shape[2:]), values.dtype)
+                results[name][part] = values
         return results
 
 
-def _put(results, parts, where, size):
-    """Copy parts of maps to their place, in arrays made for the first of them."""
-    for name, part in parts.items():
-        if name not in results:
-            results[name] = np.empty((*size, *part.shape[2:]), part.dtype)
-        results[name][where] = part
+def _arrays(tensors):
+    return {name: np.asarray(ops.convert_to_numpy(tensor)) for name, tensor in tensors.items()}
 
 
 def _resized(image, size, frame):
@@ -128,3 +151,36 @@ def _resized(image, size, frame):
     # The function wants a mask of the image's size; only the image is used.
     unused = np.zeros(image.shape[:2], np.uint8)
     return resize_window(image, unused, size, (0, 0), frame)[0]
+
+
+def _blocks(views, size):
+    """Yield slices of one image, and the logits of its only view or the mean probabilities."""
+    height = max(1, _BLOCK_BYTES // (4 * views[0].shape[-1] * size[1]))
+    for top in range(0, size[0], height):
+        rows = slice(top, min(top + height, size[0]))
+        if len(views) == 1:
+            yield (rows, slice(None)), _resized_rows(views[0], size, rows), True
+        else:
+            yield (rows, slice(None)), _probabilities(views, size, rows), False
+
+
+def _probabilities(views, size, rows=None):
+    """Mean probabilities of views [h, w, C] of any sizes, in some rows of a result of one size."""
+    rows = rows or slice(0, size[0])
+    return sum(ops.softmax(_resized_rows(view, size, rows)) for view in views) / len(views)
+
+
+def _resized_rows(logits, size, rows):
+    """Some rows of logits [h, w, C] resized bilinearly, half-pixel centres; [len(rows), W, C]."""
+    if logits.shape[:2] == tuple(size):
+        return ops.convert_to_tensor(logits[rows])
+    height = logits.shape[0]
+    centres = (np.arange(rows.start, rows.stop) + 0.5) * (height / size[0]) - 0.5
+    centres = np.clip(centres, 0, height - 1).astype("float32")
+    first = np.floor(centres).astype("int64")
+    share = (centres - first).astype("float32")[:, None, None]
+    # Only rows in use are copied. Both blocks at a seam see the same rows.
+    blended = logits[first] * (1 - share) + logits[np.minimum(first + 1, height - 1)] * share
+    if logits.shape[1] == size[1]:
+        return ops.convert_to_tensor(blended)
+    return resize(ops.convert_to_tensor(blended[None]), (len(blended), size[1]))[0]

@@ -1,24 +1,103 @@
-"""The pictures and videos that a prediction goes through, and the names of their outputs."""
+"""The images and videos to predict: any input of a predictor, or files with names for outputs."""
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from eseg_keras.inference.images import find_inputs
-from eseg_keras.inference.videos import VIDEO_SUFFIXES
+import numpy as np
+from PIL import Image
+
+from eseg_keras.data.images.image_reader import ImageFileError, read_image
+from eseg_keras.data.images.walker import IMAGE_SUFFIXES, find_images
+from eseg_keras.inference.videos import VIDEO_SUFFIXES, read_frames
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """The name of an image, and a function that reads it or raises a ValueError."""
+
+    name: str
+    read: Callable[[], np.ndarray]
+
+
+def image_sources(inputs: Any, num_channels: int, max_pixels: int) -> Iterator[ImageSource]:
+    """Yield the images of any input of `Predictor.predict`; a bad path is an image that fails."""
+    number = itertools.count()
+    for image in _flat(inputs):
+        if isinstance(image, str | Path):
+            yield from _sources_of_path(Path(image), num_channels, max_pixels)
+        else:
+            # Pillow reads its files late: damaged ones fail in `read`.
+            name = f"image {next(number)}"
+            yield ImageSource(name, partial(read_image, image, num_channels))
+
+
+def file_source(path: Path, num_channels: int, max_pixels: int) -> ImageSource:
+    """Return the source of an image file."""
+    return ImageSource(str(path), partial(read_image, path, num_channels, max_pixels))
+
+
+def _flat(inputs):
+    """Yield the paths, arrays and Pillow images among nested inputs."""
+    if isinstance(inputs, str | Path | Image.Image):
+        yield inputs
+    elif isinstance(inputs, np.ndarray):
+        yield from inputs if inputs.ndim == 4 else [inputs]
+    elif isinstance(inputs, Iterable):
+        for image in inputs:
+            yield from _flat(image)
+    else:
+        raise ValueError(
+            "Expected a path, an array, a Pillow image, or an iterable of these. "
+            f"Received: {type(inputs).__name__}"
+        )
+
+
+def _sources_of_path(path, num_channels, max_pixels):
+    """Yield the images of a file, a video or a folder of both."""
+    try:
+        if path.is_dir():
+            for file in _find_in_folder(path, recursive=False):
+                yield from _sources_of_path(file, num_channels, max_pixels)
+        elif not path.is_file():
+            raise ImageFileError(path, ["there is no such file or folder"])
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
+            for number, frame in enumerate(read_frames(path)):
+                yield ImageSource(f"{path}#{number}", partial(np.asarray, frame))
+        else:
+            yield file_source(path, num_channels, max_pixels)
+    except ImageFileError as error:
+        yield ImageSource(str(path), partial(_fail, error))
+
+
+def _fail(error):
+    raise error
+
+
+def _find_in_folder(folder, recursive, **options):
+    """List the images and videos of a folder."""
+    suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    try:
+        return find_images(
+            folder, kind="image or video", suffixes=suffixes, recursive=recursive, **options
+        )
+    except ValueError as error:
+        raise ImageFileError(folder, [str(error)]) from error
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A picture or a video.
+    """An image or a video file.
 
     Attributes:
         path: The file.
-        name: Name of its outputs, without suffix: its own, after the folders between it and the
-            folder that was given.
+        name: Name of its outputs without suffix, after the folders between it and the input folder.
         size: Bytes.
-        modified: When it was changed last, in nanoseconds.
+        modified: Time of the last change, in nanoseconds.
     """
 
     path: Path
@@ -35,37 +114,27 @@ class InputFile:
 def find_files(
     inputs: Iterable[str | Path],
     recursive: bool = False,
-    leave_out: str | Path | None = None,
+    exclude: str | Path | None = None,
     log_skipped: bool = True,
 ) -> list[InputFile]:
-    """List the pictures and videos among files and folders.
+    """List the images and videos among files and folders, in this order, those of a folder sorted.
 
-    Args:
-        inputs: Files, and folders whose pictures and videos are taken, not hidden ones.
-        recursive: Whether folders below are searched as well. Their names become part of the
-            outputs'. Defaults to `False`.
-        leave_out: Folder that is not searched: that of the outputs.
-        log_skipped: Whether the log counts other files of the folders. Defaults to `True`.
-
-    Returns:
-        The files in the order given; those of a folder are sorted.
-
-    Raises:
-        ValueError: If there is no input, one does not exist, a folder holds nothing to predict, or
-            two files would get outputs of the same name.
+    Hidden files are skipped; with `recursive`, subfolders become part of the outputs' names. The
+    folder `exclude`, such as that of the outputs, is not searched. Without any file, or with two
+    whose outputs would have the same name, a ValueError is raised.
     """
     files = []
     for given in map(Path, inputs):
         if given.is_dir():
-            found = find_inputs(given, recursive, exclude=leave_out, log_skipped=log_skipped)
+            found = _find_in_folder(given, recursive, exclude=exclude, log_skipped=log_skipped)
             files += [_input_file(path, path.relative_to(given)) for path in found]
         elif given.is_file():
             files.append(_input_file(given, Path(given.name)))
         else:
             raise ValueError(f"There is no file or folder {given}.")
     if not files:
-        raise ValueError("There is nothing to predict. Give pictures, videos, or folders of them.")
-    # A picture and a video of one name are kept apart by their folders.
+        raise ValueError("There is nothing to predict. Give images, videos, or folders of them.")
+    # An image and a video of one name do not collide: their outputs lie in different folders.
     counts = Counter((file.is_video, file.name) for file in files)
     key, count = counts.most_common(1)[0]
     if count > 1:

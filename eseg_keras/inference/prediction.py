@@ -1,4 +1,4 @@
-"""What a predictor says about one image."""
+"""The label map of one image, and how to show it."""
 
 import dataclasses
 
@@ -13,19 +13,18 @@ class Prediction:
     """The label map of an image, with what is needed to show it.
 
     Attributes:
-        name: File of the image; `"image 3"` for one that has none, `"FILE#12"` for a frame.
-        image: uint8 [H, W, 3], RGB, as it is meant to be seen (another number of channels where the
-            network has another).
-        label_map: uint8 [H, W] of class ids; `ignore_label` where the network was less sure than
-            `min_confidence` asked for.
-        class_names: One name a class.
-        palette: One (red, green, blue) a class, 0..255.
+        name: File of the image; `"image 3"` if it has none, `"FILE#12"` for a frame of a video.
+        image: uint8 [H, W, 3], RGB, upright; as many channels as the network takes.
+        label_map: uint8 [H, W] of class ids; `ignore_label` where the confidence is below
+            `min_confidence`.
+        class_names: One name per class.
+        palette: One (red, green, blue) per class, 0..255.
         ignore_label: Label of the pixels without a class.
-        confidence: float32 [H, W], probability of the likeliest class, if asked for.
-        entropy: float32 [H, W], 0 (sure) to 1, if asked for.
-        margin: float32 [H, W], probability of the likeliest class less that of the next, if asked
-            for.
-        probabilities: float32 [H, W, C], if asked for.
+        confidence: float32 [H, W], probability of the likeliest class. This and the following are
+            `None` unless named in the predictor's `maps`.
+        entropy: float32 [H, W], 0 (sure) to 1.
+        margin: float32 [H, W], probability of the likeliest class less that of the next.
+        probabilities: float32 [H, W, C].
 
     Example:
 
@@ -50,26 +49,26 @@ class Prediction:
     probabilities: np.ndarray | None = None
 
     def overlay(self, alpha: float = 0.5, legend: bool = True) -> Image.Image:
-        """Lay the classes' colours over the image.
+        """Blend the classes' colours with the image.
 
         Args:
             alpha: Share of the colour, 0 to 1. Defaults to 0.5.
-            legend: Whether a strip below names the classes found. Defaults to `True`.
+            legend: Whether to add a strip below that names the classes found. Defaults to `True`.
 
         Returns:
-            An RGB picture of the image's width, higher by the legend.
+            An RGB Pillow image of the image's width; the legend adds to its height.
         """
-        picture = overlay(self.image, self.label_map, self.palette, alpha)
+        blended = overlay(self.image, self.label_map, self.palette, alpha)
         if not legend:
-            return picture
+            return blended
         counts = np.bincount(self.label_map.ravel(), minlength=256)
         found = [label for label in range(len(self.class_names)) if counts[label]]
         return add_legend(
-            picture,
+            blended,
             [self.class_names[label] for label in found],
             [self.palette[label] for label in found],
         )
 
     def label_image(self) -> Image.Image:
-        """Return the label map as a palette picture, whose pixel values are the labels."""
+        """Return the label map as a Pillow image in palette mode; pixel values are class ids."""
         return label_image(self.label_map, self.palette)

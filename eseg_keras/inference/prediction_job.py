@@ -1,32 +1,36 @@
-"""Predicting files: pictures and videos in, a folder of outputs out."""
+"""Predicting files: images and videos in, a folder of outputs out."""
 
-from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from eseg_keras.inference.input_files import find_files
-from eseg_keras.inference.output_files import write_outputs
+import numpy as np
+from PIL import Image
+
+from eseg_keras.data.images.image_reader import ImageFileError
+from eseg_keras.files import atomic_file
+from eseg_keras.inference.input_files import file_source, find_files
 from eseg_keras.inference.output_folder import OutputFolder, settings_of
 from eseg_keras.inference.overlay_video import write_overlay_video
+from eseg_keras.inference.prediction import Prediction
 from eseg_keras.inference.predictor import Predictor
+from eseg_keras.inference.threads import map_ahead
 from eseg_keras.inference.videos import video_info
 
-# Threads that write files, and bytes that may wait for them: predictions hold whole images.
+# Threads that write files, and predictions that wait for them: each holds a whole image.
 _WRITERS = 2
-_WAITING_BYTES = 2**28
-
-Progress = Callable[[int, int], None]
+_WAITING = 2
+# Four times as fast as the default, for files a fifth larger (images of 1024x2048).
+_QUICK = 1
 
 
 @dataclass(frozen=True)
 class PredictedFiles:
-    """What became of the files of a prediction.
+    """Which files were predicted.
 
     Attributes:
         written: Paths of the files whose outputs were written.
-        skipped: Paths of the files whose outputs were there already.
+        skipped: Paths of the files whose outputs existed already.
         failed: What is wrong with each file that cannot be used, by its path.
     """
 
@@ -45,40 +49,40 @@ def predict_files(
     legend: bool = True,
     recursive: bool = False,
     overwrite: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> PredictedFiles:
-    """Segment pictures and videos and write what is found.
+    """Segment image and video files, and write the results to a folder.
 
-    A picture becomes `labels/NAME.png`, whose pixel values are class ids, `overlays/NAME.png`, and
+    An image becomes `labels/NAME.png`, whose pixel values are class ids, `overlays/NAME.png`, and
     a file for each of the predictor's maps: `confidence/`, `entropy/` and `margin/NAME.png`, grey
     0..255 for 0..1, and `probabilities/NAME.npz`, float16 [H, W, C]. A video becomes
     `videos/NAME.mp4`, its overlay, without sound.
 
-    Called again after a kill, it goes on: finished pictures and parts of videos stay. Files that
-    have changed since, by size or time of change, are predicted again. A file that cannot be used
-    does not stop the others.
+    Runs resume: called again after an interruption, it skips finished files. Files that have
+    changed since, by size or time of change, are predicted again. A file that cannot be used does
+    not stop the others.
 
     Args:
-        predictor: Segments the pictures; its `maps` are written as well.
+        predictor: Segments the images; its `maps` are written as well.
         inputs: A file or a folder, or several.
-        output: Folder to write to. It appears with the first picture that can be used.
+        output: Folder to write to. It is created with the first image that can be used.
         overlay: Whether to write overlays; videos need it. Defaults to `True`.
-        alpha: Strength of the overlays' colours, 0 to 1. Defaults to 0.5.
-        legend: Whether overlays name the classes: those found in a picture, all of them under a
+        alpha: Opacity of the overlays' colours, 0 to 1. Defaults to 0.5.
+        legend: Whether overlays name the classes: those found in an image, all of them under a
             video, unless that would be higher than half of it. Defaults to `True`.
-        recursive: Whether folders below are searched as well; the outputs keep the folders.
-            Defaults to `False`.
-        overwrite: Whether everything is predicted again, whatever `output` holds. Other files in
-            it stay. Defaults to `False`.
-        on_progress: Called with the numbers of finished and of all pictures and frames, after each.
+        recursive: Whether to search subfolders as well; the output mirrors them. Defaults to
+            `False`.
+        overwrite: Whether to predict all files again, whatever `output` holds. Other files in it
+            stay. Defaults to `False`.
+        on_progress: Called with the numbers of finished and of all images and frames, after each.
 
     Returns:
-        What became of the files.
+        The paths of the files that were written, skipped and unusable.
 
     Raises:
-        ValueError: If an input does not exist, a folder holds no picture, two files would get
-            outputs of one name, an option is out of range, or `output` holds predictions made with
-            another model or other options. Nothing is written then.
+        ValueError: If an input does not exist, a folder holds no image, two files would get
+            outputs of one name, an option is out of range, or `output` holds predictions of
+            another model or with other options. Nothing is written then.
 
     Example:
 
@@ -101,16 +105,16 @@ def predict_files(
         raise ValueError(f"alpha must be between 0 and 1. Received: {alpha}")
     if isinstance(inputs, str | Path):
         inputs = [inputs]
-    files = find_files(inputs, recursive, leave_out=output)
+    files = find_files(inputs, recursive, exclude=output)
     if not overlay and (video := next((file for file in files if file.is_video), None)):
         raise ValueError(
-            f"{video.path}: a video becomes an overlay and nothing else. Leave it out, or leave "
-            "overlays on."
+            f"{video.path}: a video becomes an overlay and nothing else. Skip it, or set "
+            "overlay=True."
         )
     settings = settings_of(predictor, overlay=overlay, alpha=alpha, legend=legend)
     folder = OutputFolder(output, settings, files, overwrite)
-    job = _Job(predictor, folder, on_progress)
-    job.predict_pictures([file for file in folder.waiting if not file.is_video])
+    job = _Job(predictor, folder, alpha, legend, on_progress)
+    job.predict_images()
     job.predict_videos()
     waiting = set(folder.waiting)
     return PredictedFiles(
@@ -123,85 +127,86 @@ def predict_files(
 class _Job:
     """Predicts the files that an output folder still lacks."""
 
-    def __init__(self, predictor, folder, on_progress):
+    def __init__(self, predictor, folder, alpha, legend, on_progress):
         self.predictor, self.folder = predictor, folder
+        self.alpha, self.legend = alpha, legend
         self.failed = {}
-        self._on_progress = on_progress or (lambda finished, total: None)
-        self._has_begun = False
+        self._on_progress = on_progress
+        self._images = [file for file in folder.waiting if not file.is_video]
         self._videos = {}
         for file in folder.waiting:
             if file.is_video:
                 try:
-                    self._videos[file] = video_info(file.path)
-                except ValueError as error:
-                    self._fail(file, error)
-        pictures = sum(not file.is_video for file in folder.waiting)
-        self._total = pictures + sum(info.num_frames for info in self._videos.values())
-        self._finished = 0
+                    self._videos[file] = self._video_info(file.path)
+                except ImageFileError as error:
+                    self.failed[file.path] = str(error)
+        frames = sum(info.num_frames for info in self._videos.values())
+        self._finished, self._total = 0, len(self._images) + frames
 
-    def predict_pictures(self, files):
-        """Write the outputs of pictures, while the network is at the next ones."""
-        by_name = {str(file.path): file for file in files}
+    def _video_info(self, path):
+        info = video_info(path)
+        if problem := self.predictor.size_problem(info.size):
+            raise ImageFileError(path, [problem])
+        return info
 
-        def on_error(name, error):
-            self._fail(by_name[name], error)
+    def predict_images(self):
+        """Write the outputs of the images, while the next ones go through the network."""
+        for file in map_ahead(self._write_outputs, self._predictions(), _WRITERS, _WAITING):
+            self.folder.finish(file)
             self._advance(1)
 
-        writing, num_bytes = deque(), 0
-        with ThreadPoolExecutor(_WRITERS, "outputs") as pool:
-            paths = [file.path for file in files]
-            for prediction in self.predictor.predict(paths, on_error=on_error):
-                self._begin()
-                file = by_name[prediction.name]
-                size = sum(getattr(value, "nbytes", 0) for value in vars(prediction).values())
-                writing.append((file, pool.submit(self._write, file, prediction), size))
-                num_bytes += size
-                while writing and (num_bytes > _WAITING_BYTES or writing[0][1].done()):
-                    num_bytes -= self._finish_picture(*writing.popleft())
-            while writing:
-                self._finish_picture(*writing.popleft())
+    def _predictions(self):
+        """Yield the usable images, as (file, prediction)."""
+        channels, max_pixels = self.predictor.num_channels, self.predictor.max_pixels
+        sources = (file_source(file.path, channels, max_pixels) for file in self._images)
+        for file, outcome in zip(self._images, self.predictor.outcomes(sources), strict=True):
+            if isinstance(outcome, Prediction):
+                self.folder.begin()
+                yield file, outcome
+            else:
+                self.failed[file.path] = str(outcome)
+                self._advance(1)
+
+    def _write_outputs(self, file_and_prediction):
+        """Write the outputs of one image, each file atomically; return the file."""
+        file, prediction = file_and_prediction
+        for kind, path in self.folder.outputs(file).items():
+            with atomic_file(path) as temporary:
+                if kind == "overlays":
+                    overlay = prediction.overlay(self.alpha, self.legend)
+                    overlay.save(temporary, "PNG", compress_level=_QUICK)
+                elif kind == "labels":
+                    prediction.label_image().save(temporary, "PNG")
+                elif kind == "probabilities":
+                    halves = prediction.probabilities.astype("float16")
+                    np.savez_compressed(temporary, probabilities=halves)
+                else:
+                    grey = np.rint(getattr(prediction, kind).clip(0, 1) * 255).astype("uint8")
+                    Image.fromarray(grey).save(temporary, "PNG", compress_level=_QUICK)
+        return file
 
     def predict_videos(self):
         """Write the overlay of each video."""
         for file, info in self._videos.items():
-            before = self._finished
-            options = self.folder.settings["options"]
+            self.folder.begin()
+            end = self._finished + info.num_frames
             try:
-                for finished in write_overlay_video(
+                write_overlay_video(
                     self.predictor,
                     file.path,
                     info,
                     self.folder.outputs(file)["video"],
-                    alpha=options["alpha"],
-                    legend=options["legend"],
-                    made_of=[self.folder.settings, file.size, file.modified],
-                    on_first=self._begin,
-                ):
-                    self._advance(before + finished - self._finished)
-                self._begin()
+                    self.alpha,
+                    self.legend,
+                    # A few formats misstate their number of frames.
+                    on_frame=lambda end=end: self._advance(min(1, end - self._finished)),
+                )
                 self.folder.finish(file)
-            except ValueError as error:
-                self._fail(file, error)
-            self._advance(before + info.num_frames - self._finished)
-
-    def _begin(self):
-        if not self._has_begun:
-            self._has_begun = True
-            self.folder.begin()
-
-    def _write(self, file, prediction):
-        options = self.folder.settings["options"]
-        write_outputs(prediction, self.folder.outputs(file), options["alpha"], options["legend"])
-
-    def _finish_picture(self, file, written, size):
-        written.result()
-        self.folder.finish(file)
-        self._advance(1)
-        return size
-
-    def _fail(self, file, error):
-        self.failed[file.path] = str(error)
+            except ImageFileError as error:
+                self.failed[file.path] = str(error)
+            self._advance(end - self._finished)
 
     def _advance(self, count):
         self._finished += count
-        self._on_progress(self._finished, self._total)
+        if count and self._on_progress:
+            self._on_progress(self._finished, self._total)

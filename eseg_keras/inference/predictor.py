@@ -1,20 +1,19 @@
 """Segmenting images of any kind and size with a trained network."""
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from eseg_keras.data.geometry import Size
-from eseg_keras.data.images.image_reader import MAX_PIXELS
+from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
 from eseg_keras.inference.image_maps import SMALLEST_SIDE, ImageMaps
-from eseg_keras.inference.images import named_images
-from eseg_keras.inference.network import Network
+from eseg_keras.inference.input_files import ImageSource, image_sources
 from eseg_keras.inference.prediction import Prediction
-from eseg_keras.inference.predictor_arguments import check_numbers, check_windows, pair
+from eseg_keras.inference.threads import map_ahead
 from eseg_keras.inference.uncertainty import MAPS
 from eseg_keras.visualization import default_palette
 
@@ -27,32 +26,32 @@ _AHEAD = 2
 
 
 class Predictor:
-    """Label maps of images, whatever they come as.
+    """Segment images of any kind: paths, folders, videos, arrays, Pillow images.
 
-    Without further arguments an image goes through the network once, in its own size. Results
-    always have the image's own size: where the network sees another, its logits are resized
-    bilinearly before the likeliest class is chosen.
+    By default an image goes through the network once, at its own size. Results always have the
+    image's own size: where the network sees another, its logits are resized bilinearly before the
+    likeliest class is chosen.
 
     Args:
         model: An `ESeg`, or another functional Keras model from images [B, H, W, C] of 0..255 to
             logits [B, H, W, num_classes].
-        batch_size: Images of one size, or windows of one image, in one forward pass. Defaults
-            to 1, the quickest on most CPUs.
+        batch_size: Images of one size, or windows of one image, per forward pass. Defaults
+            to 1, the fastest on most CPUs.
         long_side: Pixels of the longer side at which the network sees an image, as in training.
-            `None`, the default, keeps the image's own.
+            Defaults to `None`, the image's own.
         image_size: (height, width) that the network always sees: an image is scaled to fit whole,
-            its aspect ratio kept, and the rest is filled with its mean. `None` for any size.
-        scales: Test-time augmentation: factors of the size at which the network sees the image,
-            its probabilities averaged. `TEST_TIME_SCALES` are the paper's. Defaults to 1 alone.
-        flip: Whether each scale is seen mirrored left to right as well. Defaults to `False`.
+            its aspect ratio kept, and padded with its mean. Defaults to `None`, any size.
+        scales: Test-time augmentation: factors of the size at which the network sees the image;
+            the probabilities are averaged. `TEST_TIME_SCALES` are the paper's. Defaults to (1.0,).
+        flip: Whether to average with the image mirrored left to right. Defaults to `False`.
         window: Pixels, or (height, width), of a window that slides over images larger than it; the
             probabilities of overlapping windows are blended. Memory then depends on the window and
-            not on the image. `None`, the default, sees every image whole.
+            not on the image. Defaults to `None`, every image whole.
         overlap: Pixels, or (rows, columns), that neighbouring windows share at least. Defaults to
             a quarter of the window.
-        min_confidence: Probability below which a pixel gets the ignore label. `None` keeps the
-            likeliest class everywhere.
-        maps: What else to return: any of `"confidence"`, `"entropy"`, `"margin"` and
+        min_confidence: Probability below which a pixel gets the ignore label. Defaults to `None`,
+            the likeliest class everywhere.
+        maps: Further results: any of `"confidence"`, `"entropy"`, `"margin"` and
             `"probabilities"`.
         max_pixels: Image files with more pixels are refused before they are decoded. Defaults to
             Pillow's own limit, about 179 million.
@@ -92,44 +91,84 @@ class Predictor:
         maps: Sequence[str] = (),
         max_pixels: int = MAX_PIXELS,
     ):
-        window, overlap = pair(window), pair(overlap)
-        if window is not None and overlap is None:
-            overlap = (window[0] // 4, window[1] // 4)
-        scales, maps = tuple(map(float, scales)), tuple(maps)
-        check_numbers(batch_size, long_side, image_size, scales, min_confidence, max_pixels)
-        check_windows(window, overlap, long_side, image_size)
-        if unknown := [name for name in maps if name not in MAPS]:
-            raise ValueError(f"maps may hold {', '.join(MAPS)}. Received: {unknown[0]!r}")
         self.model = model
         self.batch_size = batch_size
         self.long_side = long_side
-        self.image_size = None if image_size is None else tuple(image_size)
-        self.scales = scales
+        self.image_size = image_size and tuple(image_size)
+        self.scales = tuple(map(float, scales))
         self.flip = flip
-        self.window = window
-        self.overlap = overlap
+        self.window = _pair(window)
+        self.overlap = _pair(overlap)
+        if self.window and self.overlap is None:
+            self.overlap = (self.window[0] // 4, self.window[1] // 4)
         self.min_confidence = min_confidence
-        self.maps = maps
+        self.maps = tuple(maps)
         self.max_pixels = max_pixels
+        self._check_arguments()
 
-        needed = maps
-        if min_confidence is not None and "confidence" not in maps:
-            needed = (*maps, "confidence")
-        self._maps_of = ImageMaps(
-            Network(model, needed),
+        needed = self.maps
+        if min_confidence is not None and "confidence" not in needed:
+            needed = (*needed, "confidence")
+        self._image_maps = ImageMaps(
+            model,
+            needed,
             batch_size,
             long_side=long_side,
             image_size=self.image_size,
-            scales=scales,
+            scales=self.scales,
             flip=flip,
-            window=window,
-            overlap=overlap,
+            window=self.window,
+            overlap=self.overlap,
         )
-        self.num_classes = self._maps_of.network.num_classes
+        self.num_channels = model.input.shape[-1]
+        self.num_classes = model.output.shape[-1]
         names = getattr(model, "class_names", None)
         self.class_names = names or tuple(f"class {label}" for label in range(self.num_classes))
         self.palette = getattr(model, "palette", None) or default_palette(self.num_classes)
         self.ignore_label = getattr(model, "ignore_label", 255)
+
+    def _check_arguments(self):
+        if self.batch_size < 1 or self.max_pixels < 1:
+            raise ValueError(
+                "batch_size and max_pixels must be at least 1. "
+                f"Received: batch_size={self.batch_size}, max_pixels={self.max_pixels}"
+            )
+        if self.long_side is not None and self.image_size is not None:
+            raise ValueError(
+                "long_side and image_size both set the size at which the network sees an image: "
+                f"give one. Received: long_side={self.long_side}, image_size={self.image_size}"
+            )
+        for name in ("long_side", "image_size", "window"):
+            value = getattr(self, name)
+            if value is not None and np.min(value) < SMALLEST_SIDE:
+                raise ValueError(
+                    f"{name} must be at least {SMALLEST_SIDE} pixels. Received: {name}={value}"
+                )
+        if not self.scales or not all(math.isfinite(x) and x > 0 for x in self.scales):
+            raise ValueError(
+                f"scales must be positive numbers, at least one. Received: {self.scales}"
+            )
+        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+            raise ValueError(f"min_confidence must be 0 to 1. Received: {self.min_confidence}")
+        if unknown := [name for name in self.maps if name not in MAPS]:
+            raise ValueError(f"maps may hold {', '.join(MAPS)}. Received: {unknown[0]!r}")
+        if self.window is None:
+            if self.overlap is not None:
+                raise ValueError(
+                    f"overlap is for windows: give window too. Received: {self.overlap}"
+                )
+            return
+        if self.long_side is not None or self.image_size is not None:
+            raise ValueError(
+                "A window slides over an image in its own size: give no long_side or image_size. "
+                f"Received: window={self.window}, long_side={self.long_side}, "
+                f"image_size={self.image_size}"
+            )
+        if not all(0 <= o < w for o, w in zip(self.overlap, self.window, strict=True)):
+            raise ValueError(
+                "overlap must be at least 0 and smaller than window. "
+                f"Received: window={self.window}, overlap={self.overlap}"
+            )
 
     def __call__(self, image: Any) -> Prediction:
         """Segment one image.
@@ -144,12 +183,16 @@ class Predictor:
         Raises:
             ValueError: If it is not one image, or too small or too large; the message says which.
         """
-        predictions = list(self.predict(image))
-        if len(predictions) != 1:
+        # One image needs no threads.
+        loaded = map(self._load, image_sources(image, self.num_channels, self.max_pixels))
+        outcomes = list(self._outcomes(loaded))
+        if len(outcomes) != 1:
             raise ValueError(
-                f"Expected one image, received {len(predictions)}: call predict() instead."
+                f"Expected one image, received {len(outcomes)}: call predict() instead."
             )
-        return predictions[0]
+        if isinstance(outcomes[0], ImageFileError):
+            raise outcomes[0]
+        return outcomes[0]
 
     def predict(
         self, inputs: Any, on_error: Callable[[str, ValueError], None] | None = None
@@ -163,87 +206,71 @@ class Predictor:
             inputs: A path (of an image, a video, or a folder of either), an array [H, W, C] or a
                 batch [B, H, W, C], a Pillow image, or an iterable of any of these, such as a
                 generator of camera frames.
-            on_error: Called with the name of an image that cannot be used and the error, and the
-                rest goes on. `None`, the default, raises.
+            on_error: Called with the name of an image that cannot be used and the error; the
+                others are still predicted. Defaults to `None`, which raises the error.
 
         Yields:
             The predictions, in the order of the images.
 
         Raises:
             ValueError: If an image cannot be used and there is no `on_error`, or an input is
-                neither image nor path of one.
+                neither an image nor the path of one.
         """
-        batch = []
-        for name, image, error in self._read(inputs):
-            if error is not None:
-                # Those before it come first.
-                yield from self._predict_batch(batch)
-                batch = []
-                if on_error is None:
-                    raise error
-                on_error(name, error)
-                continue
-            if batch and batch[0][1].shape != image.shape:
-                yield from self._predict_batch(batch)
-                batch = []
-            batch.append((name, image))
-            if len(batch) == self.batch_size:
-                yield from self._predict_batch(batch)
-                batch = []
-        yield from self._predict_batch(batch)
+        sources = image_sources(inputs, self.num_channels, self.max_pixels)
+        for outcome in self.outcomes(sources):
+            if isinstance(outcome, Prediction):
+                yield outcome
+            elif on_error is None:
+                raise outcome
+            else:
+                on_error(str(outcome.path), outcome)
 
-    def _read(self, inputs):
-        """Names, images and errors in turn, read ahead."""
-        images = named_images(inputs, self.model.input.shape[-1], self.max_pixels)
-        if isinstance(inputs, np.ndarray):
-            # There is nothing to wait for: a thread would cost more than it saves.
-            yield from (self._load(*named) for named in images)
-            return
-        with ThreadPoolExecutor(_THREADS, "images") as pool:
-            waiting = deque()
-            try:
-                for named in images:
-                    waiting.append(pool.submit(self._load, *named))
-                    if len(waiting) > self.batch_size + _AHEAD:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+    def outcomes(self, sources: Iterable[ImageSource]) -> Iterator[Prediction | ImageFileError]:
+        """Yield for each image its prediction, or the error that says why it cannot be used."""
+        ahead = self.batch_size + _AHEAD
+        return self._outcomes(map_ahead(self._load, sources, _THREADS, ahead))
 
-    def _load(self, name, read):
+    def size_problem(self, size: Size) -> str | None:
+        """Return why an image of a (height, width) cannot be used, or `None` if it can."""
+        seen = self._image_maps.seen_size(size)
+        if min(seen) >= SMALLEST_SIDE:
+            return None
+        scaled_to = "" if tuple(seen) == tuple(size) else f" and is seen at {seen[0]}x{seen[1]}"
+        return (
+            f"is {size[0]}x{size[1]} pixels, height by width{scaled_to}; the network needs at "
+            f"least {SMALLEST_SIDE}x{SMALLEST_SIDE}. Scale it up or skip it"
+        )
+
+    def _load(self, source):
+        """The name of an image, and its pixels or why it cannot be used."""
         try:
-            image = read()
-            seen = self._maps_of.seen_size(image.shape[:2])
-            if min(seen) < SMALLEST_SIDE:
-                size, seen = (f"{side[0]}x{side[1]}" for side in (image.shape, seen))
-                scaled_to = "" if size == seen else f" and is seen at {seen}"
-                raise ValueError(
-                    f"{name}: is {size} pixels, height by width{scaled_to}; the network needs at "
-                    f"least {SMALLEST_SIDE}x{SMALLEST_SIDE}. Scale it up, or leave it out."
-                )
+            image = source.read()
+            problem = self.size_problem(image.shape[:2])
+        except ImageFileError as error:
+            return source.name, error
         except ValueError as error:
-            if not str(error).startswith(name):
-                error = ValueError(f"{name}: {error}")
-            return name, None, error
-        return name, image, None
+            problem = str(error)
+        if problem:
+            return source.name, ImageFileError(source.name, [problem])
+        return source.name, image
 
-    def _predict_batch(self, batch):
-        if not batch:
-            return
-        results = self._maps_of([image for _, image in batch])
-        for (name, image), result in zip(batch, results, strict=True):
-            yield self._prediction(name, image, result)
+    def _outcomes(self, loaded):
+        """Predictions and errors of loaded images in turn, in batches of one size."""
+        for shape, group in itertools.groupby(loaded, lambda item: getattr(item[1], "shape", None)):
+            while batch := list(itertools.islice(group, self.batch_size)):
+                names, images = zip(*batch, strict=True)
+                if shape is None:
+                    yield from images  # Errors.
+                else:
+                    yield from map(self._prediction, names, images, self._image_maps(images))
 
-    def _prediction(self, name, image, result):
-        label_map = result.pop("label_map")
+    def _prediction(self, name, image, maps):
+        label_map = maps.pop("label_map")
         if self.min_confidence is not None:
-            confidence = result["confidence"]
-            doubtful = confidence < self.min_confidence
+            doubtful = maps["confidence"] < self.min_confidence
             label_map = np.where(doubtful, np.uint8(self.ignore_label), label_map)
             if "confidence" not in self.maps:
-                del result["confidence"]
+                del maps["confidence"]
         return Prediction(
             name=name,
             image=image,
@@ -251,5 +278,10 @@ class Predictor:
             class_names=self.class_names,
             palette=self.palette,
             ignore_label=self.ignore_label,
-            **result,
+            **maps,
         )
+
+
+def _pair(value):
+    """One number for both axes, or one for each, as a tuple of two."""
+    return (value, value) if isinstance(value, int) else value and tuple(value)

@@ -1,4 +1,4 @@
-"""Large images in windows that overlap, put together with soft seams."""
+"""Large images in overlapping windows, blended where they overlap."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -9,39 +9,16 @@ Part = tuple[slice, slice]
 
 
 def window_starts(length: int, window: int, overlap: int) -> list[int]:
-    """Place windows along one axis: as few as there can be, evenly spaced from end to end.
-
-    Args:
-        length: Pixels of the image.
-        window: Pixels of a window, at most `length`.
-        overlap: Pixels that neighbours share at least, below `window`.
-
-    Returns:
-        First pixel of each window.
-
-    Example:
-
-    >>> from eseg_keras.inference.sliding_window import window_starts
-    >>> window_starts(100, window=40, overlap=10)
-    [0, 30, 60]
-    """
+    """Return the first pixels of as few windows as possible, evenly spaced from end to end."""
     count = 1 + -(-(length - window) // (window - overlap))
     return [round(start) for start in np.linspace(0, length - window, count)]
 
 
 def window_weights(starts: Sequence[int], window: int, overlap: int) -> np.ndarray:
-    """Weigh the windows along one axis, so that at every pixel the weights add up to 1.
+    """Return weights [number of windows, window] that add up to 1 at every pixel.
 
-    A window counts fully in its middle and less and less towards its ends, where the network sees
-    little of what is around, except at the ends of the image, where it is alone.
-
-    Args:
-        starts: First pixel of each window.
-        window: Pixels of a window.
-        overlap: Pixels over which a weight falls.
-
-    Returns:
-        float32 array [number of windows, window].
+    A window weighs most in its middle and less towards its ends, where the network sees little
+    context, except at the ends of the image, which no other window covers.
     """
     steps = np.arange(window)
     ramp = np.minimum(np.minimum(steps, steps[::-1]) + 1, overlap + 1).astype("float64")
@@ -52,26 +29,15 @@ def window_weights(starts: Sequence[int], window: int, overlap: int) -> np.ndarr
 
 
 def slide(
-    size: Size,
-    window: Size,
-    overlap: Size,
-    score: Callable[[list[Part]], Iterator[np.ndarray]],
+    size: Size, window: Size, overlap: Size, score: Callable[[list[Part]], Iterator[np.ndarray]]
 ) -> Iterator[tuple[Part, np.ndarray]]:
-    """Score an image window by window, and give the finished parts one after the other.
+    """Score an image of a (height, width) window by window, and yield the finished parts.
 
-    What is kept between windows is as wide as the overlap: beside the image itself, memory depends
-    on the window and on one strip across the image.
-
-    Args:
-        size: (height, width) of the image.
-        window: (height, width) of the windows, at most the image's.
-        overlap: (rows, columns) that neighbouring windows share at least, below `window`.
-        score: Function of the windows of one row, as slices of rows and of columns, that gives the
-            scores of each in turn, float32 [*window, C].
-
-    Yields:
-        Slices of rows and columns that together are the image, none twice, and the scores there:
-        the weighted mean of the windows that cover a pixel, float32 [h, w, C].
+    Neighbouring windows share at least `overlap` (rows, columns). `score` turns the windows of one
+    row, as slices, into scores, float32 [*window, C] each. The parts are slices that together are
+    the image, each pixel once, with the scores there: the weighted mean of the windows that cover a
+    pixel. Only a strip as high as the overlap is kept between rows of windows: beside the image
+    itself, memory depends on the window and on one strip across the image.
     """
     tops, lefts = (window_starts(*axis) for axis in zip(size, window, overlap, strict=True))
     row_weights = window_weights(tops, window[0], overlap[0])

@@ -9,7 +9,7 @@ def confidence(probabilities):
     """Return the probability of the likeliest class.
 
     Args:
-        probabilities: Float tensor [..., C], classes last, which sum to 1.
+        probabilities: Float tensor [..., C] that sums to 1 over the classes.
 
     Returns:
         Tensor [...] in 1/C..1.
@@ -28,7 +28,7 @@ def entropy(probabilities):
     """Return the entropy over the classes, as a share of the largest possible.
 
     Args:
-        probabilities: Float tensor [..., C], classes last, which sum to 1.
+        probabilities: Float tensor [..., C] that sums to 1 over the classes.
 
     Returns:
         Tensor [...] from 0 (sure) to 1 (every class as likely); 0 for a single class.
@@ -40,7 +40,7 @@ def entropy(probabilities):
     >>> round(float(entropy(np.array([0.5, 0.25, 0.25]))), 3)
     0.946
     """
-    # 0 log 0 is 0: below the clip the product is, to the last bit that counts.
+    # 0 log 0 is 0; the clip changes no product that float32 can tell from 0.
     terms = -probabilities * ops.log(ops.maximum(probabilities, 1e-30))
     return ops.sum(terms, axis=-1) / math.log(max(probabilities.shape[-1], 2))
 
@@ -49,7 +49,7 @@ def margin(probabilities):
     """Return how much likelier the likeliest class is than the next.
 
     Args:
-        probabilities: Float tensor [..., C], classes last, which sum to 1.
+        probabilities: Float tensor [..., C] that sums to 1 over the classes.
 
     Returns:
         Tensor [...] from 0 (two classes as likely) to 1; 1 for a single class.
@@ -73,4 +73,4 @@ MAPS = {
     "margin": margin,
     "probabilities": lambda probabilities: probabilities,
 }
-"""What a prediction may hold beside the label map, by name: functions of the probabilities."""
+"""Maps that a prediction may hold beside the label map: functions of the probabilities."""

@@ -15,7 +15,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 """Suffixes, in lower case, of the files that are read as videos."""
 
-UNREADABLE_VIDEO = "cannot be read as a video: it is truncated, damaged, or another kind of file"
+_UNREADABLE = "cannot be read as a video: it is truncated, damaged, or another kind of file"
 
 # A recording may end a moment before the duration in its header; a cut one misses more.
 _MISSING_SECONDS = 0.25
@@ -23,10 +23,10 @@ _MISSING_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a video before its frames are decoded.
+    """Facts of a video that are known before its frames are decoded.
 
     Attributes:
-        num_frames: Number of frames; a few formats allow it to be off by some.
+        num_frames: Number of frames; in a few formats it may be slightly off.
         rate: Frames per second, the mean where it varies.
         time_base: Seconds that one tick of the frames' times lasts.
         size: (height, width) of the frames as they are shown, rotation applied.
@@ -41,18 +41,7 @@ class VideoInfo:
 
 
 def video_info(path: str | Path) -> VideoInfo:
-    """Look through a video without decoding more than its first frame.
-
-    Args:
-        path: A video file.
-
-    Returns:
-        Its size, rate and length.
-
-    Raises:
-        ImageFileError: If the file is no video, or is truncated.
-        ImportError: If the extra "video" is not installed.
-    """
+    """Read size, rate and length of a video; raise an `ImageFileError` if it is not whole."""
     av = require("av", "video")
     try:
         with av.open(str(path)) as container:
@@ -72,17 +61,17 @@ def video_info(path: str | Path) -> VideoInfo:
                 1 / aspect if first.rotation % 180 else aspect,
             )
     except (av.FFmpegError, OSError, StopIteration, IndexError) as error:
-        raise ImageFileError(path, [UNREADABLE_VIDEO]) from error
+        raise ImageFileError(path, [_UNREADABLE]) from error
     if not whole:
-        raise ImageFileError(path, [UNREADABLE_VIDEO])
+        raise ImageFileError(path, [_UNREADABLE])
     return info
 
 
 def _walk(container, stream, file_size):
-    """The number of shown frames, and whether the file holds all of itself.
+    """The number of shown frames, and whether the file is whole.
 
-    FFmpeg reads a truncated file to its end without a word, so it is compared with its index (MP4,
-    AVI) or, as Matroska's index holds no sizes, with the duration in its header.
+    FFmpeg reads truncated files without an error, so the file is compared with its index (MP4, AVI)
+    or, as Matroska's index holds no sizes, with the duration in its header.
     """
     num_frames = end = 0
     for packet in container.demux(stream):
@@ -107,7 +96,7 @@ def _stream_seconds(stream):
 def read_frames(path: str | Path) -> Iterator[np.ndarray]:
     """Read the frames of a video one after the other, in constant memory.
 
-    The rotation that phones note in the file is applied.
+    The rotation that phones store in the file is applied.
 
     Args:
         path: A video file, in any format that FFmpeg decodes.
@@ -117,7 +106,7 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
 
     Raises:
         ImageFileError: If the file is no video, or is truncated (before the first frame), or is
-            damaged further on.
+            damaged (at the damaged frame).
         ImportError: If the extra "video" is not installed.
 
     Example:
@@ -134,44 +123,27 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
         yield image
 
 
-def timed_frames(
-    path: str | Path, info: VideoInfo, start: int = 0
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Read the frames of a video with their times.
+def timed_frames(path: str | Path, info: VideoInfo) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the frames of a video, uint8 [H, W, 3], RGB, after their times.
 
-    Args:
-        path: A video file.
-        info: What `video_info` says of it.
-        start: Number of frames to leave out at the beginning. They are decoded, as only that finds
-            the right one in every format, but not converted.
-
-    Yields:
-        The time, in ticks of `info.time_base` since the first frame, always rising, and the frame
-        as uint8 [H, W, 3], RGB.
-
-    Raises:
-        ImageFileError: If the file is damaged.
+    Times are in ticks of `info.time_base` since the first frame, and always rise.
     """
     av = require("av", "video")
     tick = max(1, round(1 / (info.rate * info.time_base)))
-    first = last = None
+    time = None
     try:
         with av.open(str(path)) as container:
             container.streams.video[0].thread_type = "AUTO"
-            for index, frame in enumerate(container.decode(video=0)):
-                if first is None:
-                    first, width, height = frame.pts or 0, frame.width, frame.height
-                if last is None:
-                    time = 0
+            for frame in container.decode(video=0):
+                if time is None:
+                    time, first, width, height = 0, frame.pts or 0, frame.width, frame.height
                 elif frame.pts is None:
-                    time = last + tick
+                    time += tick
                 else:
-                    time = max(frame.pts - first, last + 1)
-                last = time
-                if index >= start:
-                    # A stream may change its size on the way; a picture of it does not.
-                    image = frame.to_ndarray(format="rgb24", width=width, height=height)
-                    # Quarter turns counter-clockwise.
-                    yield time, np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
+                    time = max(frame.pts - first, time + 1)
+                # A stream may change its size on the way; the images keep the first size.
+                image = frame.to_ndarray(format="rgb24", width=width, height=height)
+                # Quarter turns counter-clockwise.
+                yield time, np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
     except (av.FFmpegError, OSError) as error:
-        raise ImageFileError(path, [UNREADABLE_VIDEO]) from error
+        raise ImageFileError(path, [_UNREADABLE]) from error

@@ -106,10 +106,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         Returns:
             NumPy float64 [C], NaN where neither labels nor predictions hold the class.
         """
-        matrix = self.confusion_matrix()
-        hits = np.diag(matrix).astype("float64")
-        union = matrix.sum(0) + matrix.sum(1) - hits
-        return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+        return per_class_iou(self.confusion_matrix())
 
     def invalid_labels(self) -> dict[int | str, int]:
         """Return the pixels whose label is neither a class nor ignored.
@@ -164,3 +161,13 @@ class ConfusionMatrix(keras.metrics.Metric):
     def _counts(self):
         low, high = (ops.convert_to_numpy(v).astype("int64") for v in (self.low, self.high))
         return high * _BASE + low
+
+
+def per_class_iou(matrix: np.ndarray) -> np.ndarray:
+    """Return the IoU of every class of counts [C, C] or [C, C + 1], NaN for one without a pixel.
+
+    Rows are labels, columns predictions; a last column holds pixels without a prediction.
+    """
+    hits = np.diagonal(matrix).astype("float64")
+    union = matrix.sum(axis=1) + matrix.sum(axis=0)[: len(hits)] - hits
+    return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)

@@ -2,32 +2,16 @@
 
 import math
 
-from eseg_keras.street_scenes.light import Color, scaled
+from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import CLUTTER, METAL, PLATE
-from eseg_keras.street_scenes.stage import Stage
+from eseg_keras.street_scenes.stage import Stage, rectangle
 
-POSTS: tuple[Color, ...] = (
-    (130, 132, 135),
-    (85, 88, 90),
-    (50, 55, 52),
-    (60, 85, 70),
-    (165, 160, 150),
-    (100, 80, 62),
-)
-PLATES: tuple[Color, ...] = (
-    (200, 30, 35),
-    (235, 232, 228),
-    (35, 85, 170),
-    (235, 195, 40),
-    (40, 120, 75),
-    (150, 150, 150),
-    (225, 120, 40),
-    (120, 85, 60),
-)
+POSTS = colors("#828487 #55585a #323734 #3c5546 #a5a096 #64503e")
+PLATES = colors("#c81e23 #ebe8e4 #2355aa #ebc328 #28784b #969696 #e17828 #78553c")
 
 
 def _draw_post(stage: Stage, x: float, z: float, half: float, height: float) -> Color:
-    """Draws an upright post, lit from one side, and returns its colour."""
+    """Draw an upright post, lit from one side, and returns its colour."""
     rng = stage.rng
     color = scaled(POSTS[rng.integers(len(POSTS))], rng.uniform(0.7, 1.25))
     stage.box((x - half, x + half), (0.0, height), z, color, METAL)
@@ -47,7 +31,7 @@ def _draw_post(stage: Stage, x: float, z: float, half: float, height: float) -> 
 
 
 def draw_lamp_post(stage: Stage, x: float, z: float) -> None:
-    """Draws a lamp post whose arm reaches over the street."""
+    """Draw a lamp post whose arm reaches over the street."""
     rng = stage.rng
     half, height = rng.uniform(0.13, 0.19), rng.uniform(5.0, 8.0)
     color = _draw_post(stage, x, z, half, height)
@@ -65,7 +49,7 @@ def draw_lamp_post(stage: Stage, x: float, z: float) -> None:
 
 
 def draw_traffic_light(stage: Stage, x: float, z: float) -> None:
-    """Draws a traffic light; all of it is `pole`."""
+    """Draw a traffic light; all of it is `pole`."""
     rng = stage.rng
     height = rng.uniform(3.0, 3.8)
     _draw_post(stage, x, z, rng.uniform(0.12, 0.16), height)
@@ -77,7 +61,7 @@ def draw_traffic_light(stage: Stage, x: float, z: float) -> None:
 
 
 def draw_sign(stage: Stage, x: float, z: float) -> None:
-    """Draws a round, triangular, octagonal or rectangular sign on a post."""
+    """Draw a round, triangular, octagonal or rectangular sign on a post."""
     rng = stage.rng
     size = rng.uniform(0.45, 0.65)
     base = rng.uniform(1.9, 2.5)
@@ -88,7 +72,7 @@ def draw_sign(stage: Stage, x: float, z: float) -> None:
 
 
 def _draw_plate(stage: Stage, x: float, y: float, z: float, size: float) -> None:
-    """Draws a plate: a rim, a face of another colour, and a mark."""
+    """Draw a plate: a rim, a face of another colour, and a mark."""
     rng = stage.rng
     rim, face, mark = (PLATES[i] for i in rng.permutation(len(PLATES))[:3])
     rim, face = scaled(rim, rng.uniform(0.8, 1.1)), scaled(face, rng.uniform(0.8, 1.1))
@@ -117,13 +101,11 @@ def _draw_plate(stage: Stage, x: float, y: float, z: float, size: float) -> None
 
 
 def draw_clutter(stage: Stage, x: float, z: float) -> None:
-    """Draws a bin, a box or a bollard: things outside the eight classes, void in the mask."""
+    """Draw a bin, a box or a bollard: things outside the eight classes, void in the mask."""
     rng = stage.rng
     color = scaled((rng.uniform(50, 170), rng.uniform(60, 150), rng.uniform(50, 150)), 0.9)
     wide, tall = rng.uniform(0.2, 0.5), rng.uniform(0.6, 1.2)
-    stage.shadow(
-        [(x - wide, z - 0.2), (x + wide, z - 0.2), (x + wide, z + 0.5), (x - wide, z + 0.5)], 0.5
-    )
+    stage.shadow(rectangle((x - wide, x + wide), (z - 0.2, z + 0.5)), 0.5)
     body = [(x - wide * 0.85, 0.0), (x - wide, tall), (x + wide, tall), (x + wide * 0.85, 0.0)]
     stage.polygon(body, z, color, CLUTTER)
     stage.box((x - wide * 1.1, x + wide * 1.1), (tall, tall + 0.1), z, scaled(color, 0.6), CLUTTER)

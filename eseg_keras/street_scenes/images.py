@@ -12,13 +12,13 @@ _log = logging.getLogger("eseg_keras")
 def scene_images(
     split: str, count: int, size: tuple[int, int], channels: int = 3
 ) -> list[np.ndarray]:
-    """Draw the first images of a split.
+    """Render the first images of a split.
 
     Args:
         split: `"train"`, `"validation"` or `"test"`.
         count: Number of images.
         size: (height, width) in pixels, each at least 32.
-        channels: Number of channels; others than RGB repeat those. Defaults to 3.
+        channels: Number of channels; those beyond RGB repeat it. Defaults to 3.
 
     Returns:
         List of uint8 arrays [H, W, channels].
@@ -34,7 +34,7 @@ def scene_images(
 
 
 def calibration_scenes(size: tuple[int, int], channels: int = 3) -> list[np.ndarray]:
-    """Draw images that set the ranges of 8-bit values, and warn that real ones are better.
+    """Render images to calibrate 8-bit exports, and warn that real ones are better.
 
     Args:
         size: (height, width) in pixels, each at least 32.

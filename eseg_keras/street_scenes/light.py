@@ -1,20 +1,22 @@
-"""The weather of a scene: how bright surfaces are by the way they face, haze, and the sky."""
+"""The light of a scene: weather, brightness of surfaces by orientation, haze."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import ImageColor
 
 Color = tuple[float, float, float]
 
 
+def colors(codes: str) -> tuple[Color, ...]:
+    """Colours of hexadecimal codes with spaces between them."""
+    return tuple(ImageColor.getrgb(code) for code in codes.split())
+
+
 def mix(first: Color, second: Color, amount: float) -> Color:
     """The colour `amount` (0 to 1) of the way from `first` to `second`."""
-    keep = 1.0 - amount
-    return (
-        first[0] * keep + second[0] * amount,
-        first[1] * keep + second[1] * amount,
-        first[2] * keep + second[2] * amount,
-    )
+    pairs = zip(first, second, strict=True)
+    return tuple(a * (1.0 - amount) + b * amount for a, b in pairs)
 
 
 def scaled(color: Color, gain: float) -> Color:
@@ -27,16 +29,16 @@ class Weather:
     """One kind of day; colours are RGB from 0 to 255."""
 
     zenith: tuple[Color, Color]
-    """The range from which the colour at the top of the sky is drawn."""
+    """The range of the colour at the top of the sky."""
     horizon: tuple[Color, Color]
     clouds: tuple[Color, Color]
     cloud_cover: tuple[float, float]
     direct: tuple[float, float]
-    """How much brighter a surface is that faces the sun, and how dark the cast shadows are."""
+    """How much brighter surfaces are that face the sun, and how dark shadows are."""
     tint: Color
     """Colour of the light itself, 1 for white."""
     haze: tuple[float, float]
-    """Metres at which two thirds of a surface's colour has gone over to the horizon's."""
+    """Distance in metres at which a surface has two thirds of the horizon's colour."""
     windows_lit: float
 
 
@@ -86,11 +88,7 @@ WEATHER_SHARES = (0.45, 0.27, 0.16, 0.12)
 
 
 class Light:
-    """The light of one scene, drawn from one of the `WEATHERS`.
-
-    Args:
-        rng: Generator that the weather is drawn from.
-    """
+    """The light of one scene, with one of the `WEATHERS` at random."""
 
     def __init__(self, rng: np.random.Generator):
         weather = WEATHERS[rng.choice(len(WEATHERS), p=WEATHER_SHARES)]

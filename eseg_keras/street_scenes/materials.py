@@ -1,4 +1,4 @@
-"""What the surfaces of a street scene are made of: the class each belongs to, and how grainy it is.
+"""The materials of a street scene: the class each belongs to, and how rough it looks.
 
 The renderer paints materials, not classes. A wall and a window are both `building`, but only the
 wall is rough. The mask is a lookup of the material map in `MATERIAL_CLASS`.
@@ -19,10 +19,10 @@ PALETTE = (
     (250, 170, 30),
     (0, 200, 180),
 )
-"""One RGB colour a class, for showing masks; images are not painted with it."""
+"""One RGB colour per class, for showing masks; images are not painted with it."""
 
 IGNORE_LABEL = 255
-"""The label of void pixels: kerbs, clutter, the own car's bonnet, pixels that classes share."""
+"""The label of void pixels: kerbs, clutter, the own car's bonnet, edges between classes."""
 
 # name, class (None is void), and the standard deviation of the relative brightness at three
 # scales: single pixels, small patches, large patches.

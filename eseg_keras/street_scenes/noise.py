@@ -7,16 +7,10 @@ from PIL import Image
 def smooth_noise(
     rng: np.random.Generator, shape: tuple[int, int], cell: float, stretch: float = 1.0
 ) -> np.ndarray:
-    """Draws a normal random field that varies over about `cell` pixels.
+    """Return a random field, float32 [height, width], that varies over about `cell` rows.
 
-    Args:
-        rng: Generator to draw from.
-        shape: (height, width) of the field.
-        cell: Distance in rows between the random values that are interpolated.
-        stretch: How many times longer that distance is along a row. Defaults to 1.0.
-
-    Returns:
-        float32 [height, width] with mean 0 and, at the random values, standard deviation 1.
+    Its values are normal at the random values that are interpolated; along a row these are
+    `stretch` times as far apart.
     """
     if cell <= 1.0:
         return rng.standard_normal(shape, np.float32)

@@ -2,27 +2,23 @@
 
 import numpy as np
 
-from eseg_keras.street_scenes.light import Color, scaled
+from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import CLOTH
-from eseg_keras.street_scenes.stage import Stage
+from eseg_keras.street_scenes.stage import Stage, rectangle
 
-SKINS: tuple[Color, ...] = ((236, 200, 175), (205, 160, 125), (150, 105, 75), (95, 65, 48))
-HAIR: tuple[Color, ...] = ((35, 28, 24), (85, 58, 38), (190, 155, 100), (150, 148, 145))
+SKINS = colors("#ecc8af #cda07d #96694b #5f4130")
+HAIR = colors("#231c18 #553a26 #be9b64 #969491")
 
 
 def _cloth(rng: np.random.Generator) -> Color:
     """Clothes have any colour, many of them dull."""
     tone = rng.uniform(30, 210)
     vivid = rng.uniform(0, 70)
-    return (
-        tone + rng.uniform(-vivid, vivid),
-        tone + rng.uniform(-vivid, vivid),
-        tone + rng.uniform(-vivid, vivid),
-    )
+    return tuple(tone + rng.uniform(-vivid, vivid) for _ in range(3))
 
 
 def draw_pedestrian(stage: Stage, x: float, z: float) -> None:
-    """Draws a standing or walking person with feet at (x, z)."""
+    """Draw a standing or walking person with feet at (x, z)."""
     rng = stage.rng
     tall = rng.uniform(1.55, 1.9) * (0.72 if rng.random() < 0.12 else 1.0)
     broad = rng.uniform(0.25, 0.32) * tall / 1.7
@@ -30,8 +26,7 @@ def draw_pedestrian(stage: Stage, x: float, z: float) -> None:
     skin = SKINS[rng.integers(len(SKINS))]
     step = rng.uniform(0.02, 0.3)
     hip, neck = 0.5 * tall, 0.84 * tall
-    shadow = [(x - 0.4, z - 0.25), (x + 0.4, z - 0.25), (x + 0.4, z + 0.4), (x - 0.4, z + 0.4)]
-    stage.shadow(shadow, 0.5)
+    stage.shadow(rectangle((x - 0.4, x + 0.4), (z - 0.25, z + 0.4)), 0.5)
     for side, shade in ((-1.0, 0.85), (1.0, 1.0)):
         foot = x + side * (0.08 + step)
         thigh, shin = broad * 0.5, broad * 0.3

@@ -1,4 +1,4 @@
-"""From the painted stage to a photo: grain, shadows, haze on the ground, lens and sensor."""
+"""From the painted stage to an image: grain, shadows, haze on the ground, lens and sensor."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -9,14 +9,10 @@ from eseg_keras.street_scenes.stage import SUPERSAMPLING, Stage
 
 
 def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
-    """Turns what was painted into an image and its mask.
+    """Turn a finished stage into an image, uint8 [H, W, 3], and its mask, uint8 [H, W].
 
-    Args:
-        stage: A finished stage.
-
-    Returns:
-        The uint8 image [H, W, 3] and the uint8 mask [H, W], at the canvas size divided by
-        `SUPERSAMPLING`. A pixel whose diagonal corners belong to two classes is void.
+    Their size is that of the canvas divided by `SUPERSAMPLING`. A pixel whose diagonal corners
+    belong to two classes is void.
     """
     rng, light, camera = stage.rng, stage.light, stage.camera
     reduced = stage.image.reduce(SUPERSAMPLING)
@@ -28,7 +24,7 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
 
     # Texture: one brightness field per scale, as strong as the material is rough.
     grain = GRAIN * rng.uniform(0.5, 1.5, (len(GRAIN), 1)).astype(np.float32)
-    noise_rng = rng.spawn(1)[0]  # what depends on the size is drawn apart
+    noise_rng = rng.spawn(1)[0]  # values that depend on the size
     gain = np.ones((height, width), np.float32)
     for scale, cell in enumerate((1.0, height / 64, height / 16)):
         gain += smooth_noise(noise_rng, (height, width), cell) * grain[:, scale][material]
@@ -46,18 +42,18 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     vignette = 1.0 - np.float32(rng.uniform(0.0, 0.15)) * (x * x + y * y)
     gain *= vignette
     fog *= vignette
-    photo = np.asarray(reduced)[..., :3] * gain[..., None]
-    photo += fog[..., None] * np.array(light.horizon, np.float32)
+    pixels = np.asarray(reduced)[..., :3] * gain[..., None]
+    pixels += fog[..., None] * np.array(light.horizon, np.float32)
 
     # The camera's exposure goes half the way to a medium brightness, then colour and contrast.
-    brightness = photo[::8, ::8].mean()
+    brightness = pixels[::8, ::8].mean()
     exposure = (rng.uniform(95.0, 130.0) / brightness) ** 0.5
     contrast = rng.uniform(0.8, 1.25)
-    photo *= (exposure * contrast * rng.uniform(0.93, 1.07, 3)).astype(np.float32)
+    pixels *= (exposure * contrast * rng.uniform(0.93, 1.07, 3)).astype(np.float32)
     middle = brightness * exposure
-    photo += np.float32(middle * (1.0 - contrast) + rng.uniform(-10.0, 15.0))
-    np.clip(photo, 0.0, 255.0, out=photo)
-    developed = Image.fromarray(photo.astype(np.uint8))
+    pixels += np.float32(middle * (1.0 - contrast) + rng.uniform(-10.0, 15.0))
+    np.clip(pixels, 0.0, 255.0, out=pixels)
+    developed = Image.fromarray(pixels.astype(np.uint8))
     blur = rng.uniform(0.0, 0.65) * height / 192
     developed = developed.filter(ImageFilter.BoxBlur(blur * 0.7))
     # Sensor noise: flat between -strength and strength, in every channel.

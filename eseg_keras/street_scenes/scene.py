@@ -1,4 +1,4 @@
-"""Composes a street scene: draws the measures, then paints from far to near."""
+"""Compose a street scene: choose its dimensions at random, then paint from far to near."""
 
 import numpy as np
 
@@ -9,49 +9,39 @@ from eseg_keras.street_scenes.furniture import (
     draw_traffic_light,
 )
 from eseg_keras.street_scenes.light import Light
-from eseg_keras.street_scenes.materials import CLUTTER, SKY
+from eseg_keras.street_scenes.materials import CLUTTER
 from eseg_keras.street_scenes.people import draw_pedestrian
 from eseg_keras.street_scenes.photograph import take_photograph
 from eseg_keras.street_scenes.sky import paint_sky
-from eseg_keras.street_scenes.stage import SUPERSAMPLING, Camera, Stage
-from eseg_keras.street_scenes.street import (
-    NEAR,
-    Street,
-    draw_far_end,
-    draw_ground,
-    draw_house,
-)
+from eseg_keras.street_scenes.stage import SUPERSAMPLING, Camera, Stage, rectangle
+from eseg_keras.street_scenes.street import NEAR, Street, draw_far_end, draw_ground, draw_house
 from eseg_keras.street_scenes.trees import draw_hedge, draw_tree
 from eseg_keras.street_scenes.vehicles import draw_crossing_car, draw_vehicle
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 SMALLEST = 32
-"""Pixels of the shortest side worth rendering."""
+"""Smallest height and width in pixels."""
 
 
 def render_scene(
-    index: int,
-    split: str = "train",
-    image_size: tuple[int, int] = (192, 384),
-    seed: int = 0,
+    index: int, split: str = "train", image_size: tuple[int, int] = (192, 384), seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Renders one street scene with its mask.
+    """Render one street scene with its mask.
 
-    The result depends on the arguments alone. The same layout is rendered at every size of one
-    aspect ratio, with other clouds and another grain.
+    The result depends on the arguments alone. All sizes of one aspect ratio show the same layout,
+    with other clouds and another grain.
 
     Args:
         index: Number of the scene, 0 or above.
-        split: `"train"`, `"validation"` or `"test"`; each has scenes of its own. Defaults to
-            `"train"`.
-        image_size: (height, width) in pixels, each at least 32. Thin things are made to be seen at
-            heights from about 128. Defaults to (192, 384).
+        split: `"train"`, `"validation"` or `"test"`; no scene is in two. Defaults to `"train"`.
+        image_size: (height, width) in pixels, each at least 32. Thin objects need a height of about
+            128. Defaults to (192, 384).
         seed: Seed of the whole data set, 0 or above. Defaults to 0.
 
     Returns:
         The RGB image, uint8 [H, W, 3], and the mask, uint8 [H, W], with labels 0 to 7 in the order
-        of `CLASS_NAMES` and 255 for void: kerbs, bins, the own car's bonnet, and pixels on an edge
-        that two classes share. All paved ground is `road`, hedges are `tree`, lamps and traffic
+        of `CLASS_NAMES` and 255 for void: kerbs, bins, the own car's bonnet, and pixels on the
+        edge of two classes. All paved ground is `road`, hedges are `tree`, lamps and traffic
         lights belong to their `pole`.
 
     Raises:
@@ -64,10 +54,7 @@ def render_scene(
     >>> image.shape, mask.shape
     ((96, 192, 3), (96, 192))
     """
-    if split not in SPLITS:
-        raise ValueError(
-            f"`split` must be one of {', '.join(map(repr, SPLITS))}. Received: split={split!r}"
-        )
+    check_split(split)
     if min(image_size) < SMALLEST:
         raise ValueError(
             f"`image_size` must be (height, width), each at least {SMALLEST}. "
@@ -88,7 +75,7 @@ def render_scene(
     light = Light(rng)
     shape = (int(camera.horizon / 6) + 1, width // 6 + 1)
     sky = paint_sky(light, shape, rng)
-    stage = Stage((height, width), sky, SKY, camera, light, rng)
+    stage = Stage((height, width), sky, camera, light, rng)
     street = Street.random(rng)
     draw_far_end(stage, street)
     draw_ground(stage, street)
@@ -99,8 +86,16 @@ def render_scene(
     return take_photograph(stage)
 
 
+def check_split(split: str) -> None:
+    """Raise a ValueError for an unknown split."""
+    if split not in SPLITS:
+        raise ValueError(
+            f"`split` must be one of {', '.join(map(repr, SPLITS))}. Received: split={split!r}"
+        )
+
+
 def _draw_sides(stage: Stage, street: Street) -> None:
-    """Draws both rows of houses, gardens and trees, from far to near."""
+    """Draw both rows of houses, gardens and trees, from far to near."""
     rng = stage.rng
     plots = []
     for wall in (street.left_wall, street.right_wall):
@@ -128,17 +123,16 @@ def _draw_sides(stage: Stage, street: Street) -> None:
         if stage.light.sun_side > 0:
             wall, kerb = (street.right_wall, street.right_kerb)
         edge = wall + (kerb - wall) * rng.uniform(0.3, 2.2)
-        corners = [(wall, NEAR), (edge, NEAR), (edge, street.end), (wall, street.end)]
-        stage.shadow(corners, stage.light.direct * 1.4)
+        stage.shadow(rectangle((wall, edge), (NEAR, street.end)), stage.light.direct * 1.4)
 
 
 def _draw_traffic(stage: Stage, street: Street) -> None:
-    """Draws everything that stands or moves in the street, from far to near."""
+    """Draw everything that stands or moves in the street, from far to near."""
     rng = stage.rng
     things = []
 
     def place(draw, x, nearest, farthest, half=(0.3, 0.45)):
-        # Things stand where the camera sees them, and not inside one another.
+        # Within the view, and not inside one another.
         camera = stage.camera
         room = (stage.width - camera.center if x > 0 else camera.center) * 0.93
         nearest = max(nearest, camera.focal * abs(x) / room)
@@ -186,7 +180,7 @@ def _draw_traffic(stage: Stage, street: Street) -> None:
 
 
 def _draw_bonnet(stage: Stage) -> None:
-    """Draws the own car's bonnet along the bottom edge; it is void."""
+    """Draw the own car's bonnet along the bottom edge; it is void."""
     rng = stage.rng
     color = (rng.uniform(20, 190),) * 3
     top = stage.height * rng.uniform(0.93, 0.97)

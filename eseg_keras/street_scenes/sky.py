@@ -7,16 +7,7 @@ from eseg_keras.street_scenes.noise import smooth_noise
 
 
 def paint_sky(light: Light, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Paints the sky from the top of the picture to the horizon, small, to be enlarged.
-
-    Args:
-        light: The light of the scene.
-        shape: (height, width) of the result.
-        rng: Generator for the clouds.
-
-    Returns:
-        uint8 [height, width, 3].
-    """
+    """Paint the sky from the top of the image to the horizon, small: uint8 [height, width, 3]."""
     rows = np.linspace(0.0, 1.0, shape[0], dtype=np.float32)
     weight = rows[:, None, None] ** np.float32(rng.uniform(0.7, 1.8))
     zenith = np.array(light.zenith, np.float32)

@@ -1,4 +1,4 @@
-"""Where a scene is drawn: a camera in a street, the light, and a canvas of colours and materials.
+"""The stage of a scene: a camera in a street, the light, a canvas of colours and materials.
 
 Positions are in metres: x to the right of the camera, y up from the ground, z ahead of the camera.
 """
@@ -10,6 +10,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from eseg_keras.street_scenes.light import Color, Light
+from eseg_keras.street_scenes.materials import SKY
+
+Pair = tuple[float, float]
+Point = tuple[float, float, float]
 
 SUPERSAMPLING = 2
 """Canvas pixels per image pixel and axis; the reduction smooths the edges of the shapes."""
@@ -42,126 +46,82 @@ class Camera:
         return self.center + x * scale, self.horizon + (self.height - y) * scale
 
 
+def rectangle(x: Pair, y: Pair) -> list[Pair]:
+    """Corners of a rectangle; y stands for z on the ground."""
+    return [(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])]
+
+
 class Stage:
     """The canvas of one scene, with drawing calls in metres.
 
     A CMYK image serves as four plain channels (red, green, blue, material): unlike RGBA, Pillow
-    never blends or premultiplies its fourth channel, so one call paints colour and material.
-
-    Args:
-        size: Canvas (height, width) in pixels.
-        sky: uint8 [h, w, 3] picture of the sky, enlarged to reach from the top to the horizon.
-        sky_material: The material of that picture.
-        camera: The camera.
-        light: The light.
-        rng: Generator for everything that the objects leave to chance.
+    never blends or premultiplies its fourth channel, so one call paints colour and material. The
+    canvas begins with a small sky, uint8 [h, w, 3], enlarged to reach from the top to the horizon.
     """
 
     def __init__(
         self,
         size: tuple[int, int],
         sky: np.ndarray,
-        sky_material: int,
         camera: Camera,
         light: Light,
         rng: np.random.Generator,
     ):
         self.height, self.width = size
         self.camera, self.light, self.rng = camera, light, rng
-        shape = (self.width, self.height)
-        painted = np.dstack([sky, np.full(sky.shape[:2], sky_material, np.uint8)])
+        painted = np.dstack([sky, np.full(sky.shape[:2], SKY, np.uint8)])
         above = Image.frombytes("CMYK", (sky.shape[1], sky.shape[0]), painted.tobytes())
-        self.image = Image.new("CMYK", shape)
+        self.image = Image.new("CMYK", (self.width, self.height))
         rows = int(camera.horizon) + 1
         self.image.paste(above.resize((self.width, rows), Image.Resampling.BILINEAR), (0, 0))
         self._shadows = []
         self.draw = ImageDraw.Draw(self.image)
 
-    def polygon(
-        self,
-        points: Sequence[tuple[float, float]],
-        z: float,
-        color: Color,
-        material: int,
-        sideways: float | None = 0.0,
-    ) -> None:
-        """Paints a polygon that faces the camera: points (x, y) in metres at distance `z`."""
+    def polygon(self, points: Sequence[Pair], z: float, color: Color, material: int) -> None:
+        """Paint a polygon that faces the camera: points (x, y) at distance `z`."""
         camera = self.camera
         scale = camera.focal / z
         left, top = camera.center, camera.horizon + camera.height * scale
-        self.draw.polygon(
-            [(left + x * scale, top - y * scale) for x, y in points],
-            fill=(*self.light.paint(color, z, sideways), material),
-        )
+        corners = [(left + x * scale, top - y * scale) for x, y in points]
+        self.draw.polygon(corners, fill=(*self.light.paint(color, z, 0.0), material))
 
-    def box(
-        self,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        z: float,
-        color: Color,
-        material: int,
-        sideways: float | None = 0.0,
-    ) -> None:
-        """Paints an upright rectangle that faces the camera."""
+    def box(self, x: Pair, y: Pair, z: float, color: Color, material: int) -> None:
+        """Paint an upright rectangle that faces the camera."""
         left, top = self.camera.point(x[0], y[1], z)
         right, bottom = self.camera.point(x[1], y[0], z)
         if right > left and bottom > top:
-            fill = (*self.light.paint(color, z, sideways), material)
+            fill = (*self.light.paint(color, z, 0.0), material)
             self.draw.rectangle((left, top, right, bottom), fill=fill)
 
-    def ellipse(
-        self,
-        center: tuple[float, float],
-        radius: tuple[float, float],
-        z: float,
-        color: Color,
-        material: int,
-        sideways: float | None = 0.0,
-    ) -> None:
-        """Paints an upright ellipse: center (x, y) and radii in metres at distance `z`."""
+    def ellipse(self, center: Pair, radius: Pair, z: float, color: Color, material: int) -> None:
+        """Paint an ellipse that faces the camera."""
         left, top = self.camera.point(center[0] - radius[0], center[1] + radius[1], z)
         right, bottom = self.camera.point(center[0] + radius[0], center[1] - radius[1], z)
-        fill = (*self.light.paint(color, z, sideways), material)
+        fill = (*self.light.paint(color, z, 0.0), material)
         self.draw.ellipse((left, top, right, bottom), fill=fill)
 
     def side(
-        self,
-        x: float,
-        points: Sequence[tuple[float, float]],
-        color: Color,
-        material: int,
-        sideways: float,
+        self, x: float, points: Sequence[Pair], color: Color, material: int, sideways: float
     ) -> None:
-        """Paints a polygon in a plane along the street: points (y, z) in metres at one `x`."""
+        """Paint a polygon in the plane along the street at `x`: points (y, z)."""
         z = sum(point[1] for point in points) / len(points)
-        self.draw.polygon(
-            [self.camera.point(x, y, z) for y, z in points],
-            fill=(*self.light.paint(color, z, sideways), material),
-        )
+        corners = [self.camera.point(x, y, z) for y, z in points]
+        self.draw.polygon(corners, fill=(*self.light.paint(color, z, sideways), material))
 
     def solid(
-        self,
-        points: Sequence[tuple[float, float, float]],
-        color: Color,
-        material: int,
-        sideways: float | None,
+        self, points: Sequence[Point], color: Color, material: int, sideways: float | None
     ) -> None:
-        """Paints a polygon anywhere in space: points (x, y, z) in metres, the nearest first."""
-        self.draw.polygon(
-            [self.camera.point(*point) for point in points],
-            fill=(*self.light.paint(color, points[0][2], sideways), material),
-        )
+        """Paint a polygon anywhere in space: points (x, y, z), the nearest first."""
+        fill = (*self.light.paint(color, points[0][2], sideways), material)
+        self.draw.polygon([self.camera.point(*point) for point in points], fill=fill)
 
-    def ground(self, points: Sequence[tuple[float, float]], color: Color, material: int) -> None:
-        """Paints a polygon on the ground, points (x, z); haze comes later, row by row."""
-        self.draw.polygon(
-            [self.camera.point(x, 0.0, z) for x, z in points],
-            fill=(*self.light.paint(color, 0.0), material),
-        )
+    def ground(self, points: Sequence[Pair], color: Color, material: int) -> None:
+        """Paint a polygon on the ground, points (x, z); haze comes later, row by row."""
+        fill = (*self.light.paint(color, 0.0), material)
+        self.draw.polygon([self.camera.point(x, 0.0, z) for x, z in points], fill=fill)
 
-    def shadow(self, points: Sequence[tuple[float, float]], darkness: float) -> None:
-        """Darkens the ground inside a polygon of points (x, z); objects on it stay bright."""
+    def shadow(self, points: Sequence[Pair], darkness: float) -> None:
+        """Darken the ground inside a polygon of points (x, z); objects on it stay bright."""
         corners = [self.camera.point(x, 0.0, z) for x, z in points]
         corners = [(x / SHADE_REDUCTION, y / SHADE_REDUCTION) for x, y in corners]
         self._shadows.append((min(1.0, darkness), corners))

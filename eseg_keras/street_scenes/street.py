@@ -1,47 +1,26 @@
-"""The street itself: what closes it at the far end, the ground, and the houses along it."""
+"""The street: its far end, the ground, and the houses along it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from eseg_keras.street_scenes.light import Color, mix, scaled
-from eseg_keras.street_scenes.materials import (
-    ASPHALT,
-    CLUTTER,
-    FOLIAGE,
-    GLASS,
-    PAINT,
-    PAVING,
-    WALL,
-)
-from eseg_keras.street_scenes.stage import Stage
+from eseg_keras.street_scenes.light import Color, colors, mix, scaled
+from eseg_keras.street_scenes.materials import ASPHALT, CLUTTER, FOLIAGE, GLASS, PAINT, PAVING, WALL
+from eseg_keras.street_scenes.stage import Stage, rectangle
 
 NEAR = 1.0
-"""Metres ahead of the camera at which long things are cut off; outside of
-pictures up to six times as wide as tall."""
+"""Metres ahead of the camera at which long objects end; out of view up to an aspect ratio of 6."""
 
-WALLS: tuple[Color, ...] = (
-    (150, 85, 65),
-    (120, 70, 58),
-    (195, 170, 135),
-    (215, 205, 185),
-    (175, 172, 165),
-    (120, 122, 125),
-    (90, 92, 98),
-    (225, 222, 215),
-    (165, 180, 195),
-    (120, 145, 175),
-    (150, 165, 130),
-    (105, 125, 95),
-    (205, 165, 150),
-    (210, 180, 110),
+WALLS = colors(
+    "#965541 #78463a #c3aa87 #d7cdb9 #afaca5 #787a7d #5a5c62 #e1ded7 #a5b4c3 "
+    "#7891af #96a582 #697d5f #cda596 #d2b46e"
 )
-ROOFS: tuple[Color, ...] = ((110, 60, 50), (85, 80, 78), (65, 68, 75), (140, 95, 70))
+ROOFS = colors("#6e3c32 #55504e #41444b #8c5f46")
 
 
 @dataclass(frozen=True)
 class Street:
-    """Measures of a street, in metres; the camera is at x = 0."""
+    """Dimensions of a street in metres; the camera is at x = 0."""
 
     left_kerb: float
     right_kerb: float
@@ -52,7 +31,7 @@ class Street:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Street":
-        """Draws a street, with the camera in its right half most of the time."""
+        """Return a random street, with the camera in its right half most of the time."""
         half_road = rng.uniform(3.4, 5.6)
         offset = rng.uniform(-0.25, 0.55) * half_road
         left, right = rng.uniform(2.2, 4.2, 2)
@@ -66,7 +45,7 @@ class Street:
 
 
 def draw_far_end(stage: Stage, street: Street) -> None:
-    """Draws what stands at the end of the street: houses, a row of trees, or nothing."""
+    """Draw the end of the street: houses, a row of trees, or nothing."""
     rng = stage.rng
     kind = rng.random()
     z = street.end * 1.3
@@ -84,7 +63,7 @@ def draw_far_end(stage: Stage, street: Street) -> None:
 
 
 def draw_ground(stage: Stage, street: Street) -> None:
-    """Draws carriageway, pavements, markings and kerbs; all paved ground is `road`."""
+    """Draw carriageway, pavements, markings and kerbs; all paved ground is `road`."""
     rng, camera = stage.rng, stage.camera
     tone = rng.uniform(75, 150)
     asphalt = (tone + rng.uniform(-8, 10), tone + rng.uniform(-5, 5), tone + rng.uniform(-8, 12))
@@ -92,37 +71,31 @@ def draw_ground(stage: Stage, street: Street) -> None:
     fill = (*stage.light.paint(paving, 0.0), PAVING)
     stage.draw.rectangle((0, camera.horizon, stage.width, stage.height), fill=fill)
     left, right, far = street.left_kerb, street.right_kerb, street.end * 1.3
-    stage.ground([(left, NEAR), (right, NEAR), (right, far), (left, far)], asphalt, ASPHALT)
+    stage.ground(rectangle((left, right), (NEAR, far)), asphalt, ASPHALT)
     paint = scaled((225, 222, 210), rng.uniform(0.75, 1.05))
     half = 0.09
     if rng.random() < 0.85:  # the middle line
         middle, z = (left + right) / 2, rng.uniform(1.0, 4.0)
         dash, gap = (60.0, 1.0) if rng.random() < 0.2 else (rng.uniform(2, 4), rng.uniform(3, 6))
         while z < 60.0:
-            end = z + dash
-            corners = [(middle - half, z), (middle + half, z), (middle + half, end)]
-            stage.ground([*corners, (middle - half, end)], paint, PAINT)
-            z = end + gap
+            stage.ground(rectangle((middle - half, middle + half), (z, z + dash)), paint, PAINT)
+            z = z + dash + gap
     for x in (left + 0.5, right - 0.5):  # edge lines
         if rng.random() < 0.4:
-            corners = [(x - half, NEAR), (x + half, NEAR), (x + half, far), (x - half, far)]
-            stage.ground(corners, paint, PAINT)
+            stage.ground(rectangle((x - half, x + half), (NEAR, far)), paint, PAINT)
     if rng.random() < 0.3:  # a zebra crossing
         z, x = rng.uniform(6.0, 14.0), left + 0.3
         while x < right - 0.5:
-            corners = [(x, z), (x + 0.5, z), (x + 0.5, z + 3.0), (x, z + 3.0)]
-            stage.ground(corners, paint, PAINT)
+            stage.ground(rectangle((x, x + 0.5), (z, z + 3.0)), paint, PAINT)
             x += 1.0
     for _ in range(rng.integers(0, 5)):  # repaired patches and stains
         x, z = rng.uniform(left, right - 1.5), rng.uniform(4.0, 25.0)
         width, length = rng.uniform(0.5, 1.5), rng.uniform(1.0, 8.0)
-        corners = [(x, z), (x + width, z), (x + width, z + length), (x, z + length)]
-        stage.ground(corners, scaled(asphalt, rng.uniform(0.75, 1.15)), ASPHALT)
+        patch = rectangle((x, x + width), (z, z + length))
+        stage.ground(patch, scaled(asphalt, rng.uniform(0.75, 1.15)), ASPHALT)
     for x in (left, right):  # kerb stones belong to no class
         kerb = scaled(paving, rng.uniform(0.8, 1.2))
-        stage.ground(
-            [(x - 0.1, NEAR), (x + 0.1, NEAR), (x + 0.1, 25), (x - 0.1, 25)], kerb, CLUTTER
-        )
+        stage.ground(rectangle((x - 0.1, x + 0.1), (NEAR, 25)), kerb, CLUTTER)
 
 
 def _wall_color(rng: np.random.Generator) -> Color:
@@ -142,7 +115,7 @@ def _window_fills(stage: Stage, z: float, sideways: float) -> list[tuple[int, ..
 
 
 def _draw_front(stage: Stage, x: tuple[float, float], height: float, z: float, wall: Color) -> None:
-    """Draws a house front that faces the camera."""
+    """Draw a house front that faces the camera."""
     camera = stage.camera
     if camera.x(x[1], z) < 0 or camera.x(x[0], z) > stage.width:
         return
@@ -161,15 +134,7 @@ def _draw_front(stage: Stage, x: tuple[float, float], height: float, z: float, w
 
 
 def draw_house(stage: Stage, x: float, near: float, far: float, height: float) -> None:
-    """Draws one house along the street.
-
-    Args:
-        stage: The stage.
-        x: The plane of its facade; the house extends away from the street.
-        near: Distance of its near end.
-        far: Distance of its far end.
-        height: Height of the walls.
-    """
+    """Draw a house along the street between two distances, its facade in the plane at `x`."""
     rng = stage.rng
     outward = 1.0 if x > 0 else -1.0
     wall = _wall_color(rng)
@@ -189,7 +154,7 @@ def draw_house(stage: Stage, x: float, near: float, far: float, height: float) -
 def _draw_windows(
     stage: Stage, x: float, near: float, far: float, height: float, wall: Color, sideways: float
 ) -> None:
-    """Draws a facade's windows, its cornice and, on some houses, shops."""
+    """Draw a facade's windows, its cornice and, on some houses, shops."""
     rng, camera = stage.rng, stage.camera
     trim = mix(wall, (235, 230, 220) if rng.random() < 0.5 else (60, 55, 55), 0.5)
     band = [(height - 0.4, near), (height, near), (height, far), (height - 0.4, far)]
@@ -219,10 +184,6 @@ def _draw_windows(
                 bottom, top = (0.3, storey * 0.75) if shops else (bottom * 0.6, top)
             if camera.y(bottom, end) < 0:
                 break
-            pane = [
-                (a, camera.y(bottom, start)),
-                (a, camera.y(top, start)),
-                (b, camera.y(top, end)),
-                (b, camera.y(bottom, end)),
-            ]
+            pane = [(a, camera.y(bottom, start)), (a, camera.y(top, start))]
+            pane += [(b, camera.y(top, end)), (b, camera.y(bottom, end))]
             stage.draw.polygon(pane, fill=fills[choice[column][floor]], outline=frame)

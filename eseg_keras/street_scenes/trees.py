@@ -4,49 +4,35 @@ import math
 
 import numpy as np
 
-from eseg_keras.street_scenes.light import Color, scaled
+from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import BARK, FOLIAGE
-from eseg_keras.street_scenes.stage import Stage
+from eseg_keras.street_scenes.stage import Pair, Stage
 
-SUMMER: tuple[Color, ...] = (
-    (70, 105, 45),
-    (50, 85, 50),
-    (95, 120, 55),
-    (60, 95, 75),
-    (105, 110, 70),
-    (45, 70, 40),
-)
-AUTUMN: tuple[Color, ...] = ((190, 130, 45), (165, 75, 40), (150, 110, 60), (120, 60, 55))
-
+SUMMER = colors("#46692d #325532 #5f7837 #3c5f4b #696e46 #2d4628")
+AUTUMN = colors("#be822d #a54b28 #966e3c #783c37")
 
 _CORNERS = 26
 _AROUND = np.arange(_CORNERS) * (2 * np.pi / _CORNERS)
 _CIRCLE = np.stack([np.cos(_AROUND), np.sin(_AROUND)], axis=-1)
 
 
-def _leaf_blob(
-    stage: Stage, center: tuple[float, float], radius: tuple[float, float], z: float, color: Color
-) -> None:
-    """Paints a ragged disc of leaves."""
+def _leaf_blob(stage: Stage, center: Pair, radius: Pair, z: float, color: Color) -> None:
+    """Paint a ragged disc of leaves."""
     ragged = 1.0 + 0.13 * stage.rng.standard_normal((_CORNERS, 1))
     points = np.array(center) + np.array(radius) * ragged * _CIRCLE
     stage.polygon(points.tolist(), z, color, FOLIAGE)
 
 
 def draw_tree(stage: Stage, x: float, z: float) -> None:
-    """Draws a tree: round, tall or conical, green, autumnal or bare."""
+    """Draw a tree: round, tall or conical, green, autumnal or bare."""
     rng = stage.rng
     height = rng.uniform(4.5, 9.0)
     trunk = rng.uniform(0.16, 0.26)
     clear = rng.uniform(1.6, 2.6)
     bark = scaled((105, 88, 70), rng.uniform(0.5, 1.2))
     stage.shadow(_oval(x, z, 2.0, 1.6), 0.35 + stage.light.direct * 0.5)
-    taper = [
-        (x - trunk, 0),
-        (x + trunk, 0),
-        (x + trunk * 0.7, clear + 1),
-        (x - trunk * 0.7, clear + 1),
-    ]
+    taper = [(x - trunk, 0), (x + trunk, 0)]
+    taper += [(x + trunk * 0.7, clear + 1), (x - trunk * 0.7, clear + 1)]
     stage.polygon(taper, z, bark, BARK)
     kind = rng.random()
     if kind < 0.07:
@@ -81,7 +67,7 @@ def draw_tree(stage: Stage, x: float, z: float) -> None:
 
 def _draw_branches(
     stage: Stage,
-    start: tuple[float, float],
+    start: Pair,
     angle: float,
     length: float,
     width: float,
@@ -89,21 +75,15 @@ def _draw_branches(
     color: Color,
     depth: int,
 ) -> None:
-    """Draws a bough and the boughs that grow from it."""
+    """Draw a bough and the boughs that grow from it."""
     end = (start[0] + length * math.cos(angle), start[1] + length * math.sin(angle))
     across = (math.sin(angle) * width / 2, -math.cos(angle) * width / 2)
     tip = 0.7
-    stage.polygon(
-        [
-            (start[0] - across[0], start[1] - across[1]),
-            (start[0] + across[0], start[1] + across[1]),
-            (end[0] + across[0] * tip, end[1] + across[1] * tip),
-            (end[0] - across[0] * tip, end[1] - across[1] * tip),
-        ],
-        z,
-        color,
-        BARK,
-    )
+    corners = [
+        (x + side * across[0], y + side * across[1])
+        for (x, y), side in ((start, -1), (start, 1), (end, tip), (end, -tip))
+    ]
+    stage.polygon(corners, z, color, BARK)
     if depth == 0:
         return
     for turn in (-0.55, 0.05, 0.6):
@@ -112,7 +92,7 @@ def _draw_branches(
 
 
 def draw_hedge(stage: Stage, x: float, near: float, far: float) -> None:
-    """Draws a hedge along the street at `x`."""
+    """Draw a hedge along the street at `x`."""
     rng = stage.rng
     color = scaled(SUMMER[rng.integers(len(SUMMER))], rng.uniform(0.7, 1.1))
     height = rng.uniform(0.9, 1.8)
@@ -123,7 +103,7 @@ def draw_hedge(stage: Stage, x: float, near: float, far: float) -> None:
     stage.side(x, corners, color, FOLIAGE, -outward)
 
 
-def _oval(x: float, z: float, wide: float, deep: float) -> list[tuple[float, float]]:
+def _oval(x: float, z: float, wide: float, deep: float) -> list[Pair]:
     """An oval on the ground, as points (x, z)."""
     steps = [2 * math.pi * step / 12 for step in range(12)]
     return [(x + wide * math.cos(s), max(1.0, z + deep * math.sin(s))) for s in steps]

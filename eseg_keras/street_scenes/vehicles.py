@@ -4,23 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eseg_keras.street_scenes.light import Color, scaled
+from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import BODYWORK
-from eseg_keras.street_scenes.stage import Stage
+from eseg_keras.street_scenes.stage import Stage, rectangle
 
-PAINTS: tuple[Color, ...] = (
-    (150, 150, 152),
-    (105, 107, 110),
-    (45, 47, 52),
-    (225, 225, 225),
-    (170, 35, 35),
-    (130, 175, 215),
-    (45, 80, 150),
-    (80, 115, 60),
-    (60, 95, 75),
-    (190, 175, 140),
-    (215, 180, 60),
-    (120, 80, 60),
+PAINTS = colors(
+    "#969698 #696b6e #2d2f34 #e1e1e1 #aa2323 #82afd7 #2d5096 #50733c #3c5f4b "
+    "#beaf8c #d7b43c #78503c"
 )
 BLACK: Color = (22, 22, 24)
 GLASS_COLOR: Color = (58, 68, 78)
@@ -30,7 +20,7 @@ SILL = 0.28
 
 @dataclass(frozen=True)
 class Shape:
-    """Measures of a vehicle in metres, as seen from the end that faces the camera."""
+    """Dimensions of a vehicle in metres, from the end that faces the camera."""
 
     half: float
     waist: float
@@ -55,13 +45,7 @@ def _paint(rng: np.random.Generator) -> Color:
 
 
 def draw_vehicle(stage: Stage, x: float, z: float) -> None:
-    """Draws a car, van or bus that drives or stands along the street.
-
-    Args:
-        stage: The stage.
-        x: Its middle.
-        z: Distance of the end that the camera sees: the front left of the camera, else the back.
-    """
+    """Draw a car, van or bus along the street: its front left of the camera, else its back."""
     rng = stage.rng
     shape = (CAR, VAN, BUS)[rng.choice(3, p=(0.72, 0.16, 0.12))]
     high = shape.height * rng.uniform(0.93, 1.1)
@@ -82,12 +66,8 @@ def draw_vehicle(stage: Stage, x: float, z: float) -> None:
     shell = [(x - half, waist), (x - roof, high), (x + roof, high), (x + half, waist)]
     stage.polygon(shell, cabin, paint, BODYWORK)
     low, up = waist + (high - waist) * 0.06, high - (high - waist) * 0.16
-    pane = [
-        (x - half * 0.9, low),
-        (x - roof * 0.9, up),
-        (x + roof * 0.9, up),
-        (x + half * 0.9, low),
-    ]
+    pane = [(x - half * 0.9, low), (x - roof * 0.9, up)]
+    pane += [(x + roof * 0.9, up), (x + half * 0.9, low)]
     stage.polygon(pane, cabin, scaled(GLASS_COLOR, rng.uniform(0.7, 1.6)), BODYWORK)
     edge = waist - 0.08
     lid = [(x - half * 0.96, edge, z), (x + half * 0.96, edge, z)]
@@ -102,9 +82,9 @@ def draw_vehicle(stage: Stage, x: float, z: float) -> None:
 
 
 def _draw_shadow(stage: Stage, x: float, half: float, near: float, far: float) -> None:
-    """Darkens the ground below the vehicle, and beside it on the side away from the sun."""
-    left, right = x - half - 0.15, x + half + 0.15
-    stage.shadow([(left, near - 0.3), (right, near - 0.3), (right, far), (left, far)], 0.75)
+    """Darken the ground below the vehicle, and beside it on the side away from the sun."""
+    below = rectangle((x - half - 0.15, x + half + 0.15), (near - 0.3, far))
+    stage.shadow(below, 0.75)
     reach = stage.light.direct * 2.5 * -stage.light.sun_side
     edge = x + half if reach > 0 else x - half
     tip = edge + reach
@@ -120,7 +100,7 @@ def _draw_flank(
     high: float,
     paint: Color,
 ) -> None:
-    """Draws the flank on one side (-1.0 left, 1.0 right); depths: near end, cabin, far end."""
+    """Draw the flank on one side (-1.0 left, 1.0 right); depths: near end, cabin, far end."""
     near, cabin, far = depths
     body, roof = x + side * shape.half, x + side * shape.half * shape.roof
     span, waist = far - near, shape.waist
@@ -142,7 +122,7 @@ def _draw_flank(
 
 
 def _draw_fittings(stage: Stage, x: float, z: float, half: float, top: float, paint: Color) -> None:
-    """Draws lamps, number plate, bumper and, on a front, the grille."""
+    """Draw lamps, number plate, bumper and, on a front, the grille."""
     stage.box((x - half, x + half), (SILL, 0.46), z, scaled(paint, 0.55), BODYWORK)
     lamp: Color = (190, 25, 22)
     if x < 0:
@@ -155,7 +135,7 @@ def _draw_fittings(stage: Stage, x: float, z: float, half: float, top: float, pa
 
 
 def draw_crossing_car(stage: Stage, x: float, z: float) -> None:
-    """Draws a car from the side, turning into the street or crossing it."""
+    """Draw a car from the side, turning into the street or crossing it."""
     rng = stage.rng
     paint = _paint(rng)
     flip = 1.0 if rng.random() < 0.5 else -1.0

@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture."""
+"""Plot a confusion matrix."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Up to so many classes, the cells hold their values.
+# Up to this many classes, the cells show their values.
 _MOST_WITH_VALUES = 24
 
 
@@ -18,25 +18,24 @@ def plot_confusion_matrix(
     normalize: bool = True,
     title: str | None = None,
 ) -> "Figure":
-    """Show which classes are taken for which.
+    """Plot a confusion matrix.
 
     The figure grows with the number of classes and the length of their names, so that every name
-    is readable. Up to 24 classes, the cells hold their values.
+    is readable. Up to 24 classes, the cells show their values.
 
     Args:
-        matrix: Counts of pixels [C, C], annotated classes in rows and predicted ones in columns;
-            or [C, C + 1], whose last column counts pixels without a predicted class and is shown
-            if it counts any.
-        class_names: One name a class. Defaults to "0", "1", ...
-        normalize: Whether each row is shown in percent of its pixels; the row of a class without
-            pixels is grey. Otherwise counts are shown, on a logarithmic scale.
+        matrix: Counts of pixels [C, C], labels in rows and predictions in columns; or [C, C + 1],
+            whose last column counts pixels without a predicted class and is shown if it counts any.
+        class_names: One name per class. Defaults to "0", "1", ...
+        normalize: Whether to show each row in percent of its pixels; the row of a class without
+            pixels is grey. `False` shows counts, on a logarithmic scale.
         title: Line above the matrix. Defaults to none.
 
     Returns:
         A `matplotlib.figure.Figure`, which a notebook shows by itself.
 
     Raises:
-        ValueError: If the matrix is of another shape, or there is not one name a class.
+        ValueError: If the matrix is of another shape, or there is not one name per class.
         ImportError: If matplotlib is missing.
 
     Example:
@@ -56,7 +55,7 @@ def plot_confusion_matrix(
     names = [str(label) for label in range(num_classes)] if class_names is None else class_names
     if len(names) != num_classes:
         raise ValueError(
-            f"Expected one name a class. Received: {len(names)} names, {num_classes} classes"
+            f"Expected one name per class. Received: {len(names)} names, {num_classes} classes"
         )
     from eseg_keras.optional import require
     from eseg_keras.visualization.figures import INK, NotebookFigure, width_of
@@ -79,10 +78,15 @@ def plot_confusion_matrix(
     right = max(right, width_of([title or ""], 11) - width + 0.2)
     total = (left + width + right, bottom + height + top)
     figure = NotebookFigure(figsize=total, facecolor="white")
-    box = (left / total[0], bottom / total[1], width / total[0], height / total[1])
-    axes = figure.add_axes(box, facecolor="#e4e4e4" if normalize else "white")
+
+    def add_axes(box, **options):
+        """Axes in a box of inches: left, bottom, width, height."""
+        return figure.add_axes([x / total[i % 2] for i, x in enumerate(box)], **options)
+
+    color = "#e4e4e4" if normalize else "white"
+    axes = add_axes((left, bottom, width, height), facecolor=color)
     norm = colors.Normalize(0, 100) if normalize else colors.LogNorm(1, max(matrix.max(), 10))
-    picture = axes.imshow(values, "Blues", norm, aspect="auto", interpolation="nearest")
+    shown = axes.imshow(values, "Blues", norm, aspect="auto", interpolation="nearest")
     rotation = 0 if upright else 90
     axes.set_xticks(range(len(columns)), columns, rotation=rotation, fontsize=font_size)
     axes.set_yticks(range(num_classes), names, fontsize=font_size)
@@ -90,25 +94,18 @@ def plot_confusion_matrix(
         text.set_parse_math(False)
     axes.tick_params(length=0, colors=INK)
     axes.set_xlabel("predicted", color=INK)
-    axes.set_ylabel("annotated", color=INK)
+    axes.set_ylabel("labelled", color=INK)
     if title:
         axes.set_title(title, color=INK, fontsize=11, loc="left", parse_math=False)
-    # Lines between the cells lead the eye from a name to its row.
+    # Lines between the cells.
     axes.set_xticks(np.arange(0.5, len(columns) - 1), minor=True)
     axes.set_yticks(np.arange(0.5, num_classes - 1), minor=True)
     axes.grid(which="minor", color="#d8d8d8", linewidth=0.5)
     axes.tick_params(which="minor", length=0)
     bar_height = min(height, 3.0)
-    bar = figure.add_axes(
-        (
-            (left + width + 0.15) / total[0],
-            (bottom + height - bar_height) / total[1],
-            0.12 / total[0],
-            bar_height / total[1],
-        )
-    )
-    label = "% of the annotated pixels" if normalize else "pixels"
-    figure.colorbar(picture, bar).set_label(label, color=INK, fontsize=9)
+    bar = add_axes((left + width + 0.15, bottom + height - bar_height, 0.12, bar_height))
+    label = "% of the labelled pixels" if normalize else "pixels"
+    figure.colorbar(shown, bar).set_label(label, color=INK, fontsize=9)
     if num_classes <= _MOST_WITH_VALUES:
         for (row, column), value in np.ndenumerate(values):
             text = _percent(value) if normalize else _short(matrix[row, column])

@@ -1,4 +1,4 @@
-"""Loss and scores of a run over its epochs."""
+"""Plot loss and scores of a run over its epochs."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SCORES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "accuracy": "accuracy"}
-# Okabe and Ito's colours, which colour-blind readers tell apart.
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
 _COLORS = {
     "loss": "#0072b2",
     "mean_iou": "#d55e00",
@@ -23,17 +23,17 @@ _COLORS = {
 def plot_learning_curves(
     log: str | Path | Iterable[Mapping[str, float | str]], title: str | None = None
 ) -> "Figure":
-    """Show how loss and scores of a run changed from epoch to epoch.
+    """Plot loss and scores of a run by epoch.
 
     Args:
         log: `log.csv` of a run, or its rows: `"epoch"` from 0, `"loss"`, and any of `"mean_iou"`,
-            `"pixel_accuracy"` and `"accuracy"`; those of the validation begin with `"val_"`. A
-            value that an epoch lacks is missing or empty.
+            `"pixel_accuracy"` and `"accuracy"`, with `"val_"` in front for validation. Values may
+            be missing or empty.
         title: Line above the curves. Defaults to none.
 
     Returns:
         A `matplotlib.figure.Figure`, which a notebook shows by itself: the loss on the left, the
-        scores on the right, training dashed and validation drawn through.
+        scores on the right, training dashed and validation solid.
 
     Raises:
         ValueError: If the log has no epoch, or a value in it is no number.
@@ -60,7 +60,7 @@ def plot_learning_curves(
             if not points:
                 continue
             label = kind if name == "loss" else f"{_SCORES[name]}, {kind}"
-            # A validation may come every few epochs: its points are joined, and few ones marked.
+            # Validation may be every few epochs: points are joined, and marked if there are few.
             marker = "o" if len(points) <= 15 else None
             epochs, values = zip(*points, strict=True)
             axes.plot(
@@ -83,7 +83,7 @@ def plot_learning_curves(
 
 
 def _curves(log):
-    """{name: [(epoch from 1, value), ...]} of the values that are there and finite."""
+    """{name: [(epoch from 1, value), ...]} of all finite values."""
     where = "The log"
     if isinstance(log, str | Path):
         where = str(log)

@@ -1,4 +1,4 @@
-"""The matplotlib figure that the plots are drawn on. Importing this module needs matplotlib."""
+"""The matplotlib figure of all plots. Importing this module needs matplotlib."""
 
 import io
 from collections.abc import Iterable
@@ -15,14 +15,8 @@ PALE = "#d0d0d0"
 class NotebookFigure(Figure):
     """A figure that a notebook shows by itself.
 
-    A plain `Figure` is shown only after `matplotlib.pyplot` has been imported, with the state and
-    the memory of every figure that this keeps.
-
-    Example:
-
-    >>> from eseg_keras.visualization.figures import NotebookFigure
-    >>> NotebookFigure(figsize=(2, 1))._repr_png_()[1:4]
-    b'PNG'
+    A plain `Figure` is shown only after `matplotlib.pyplot` has been imported, which keeps every
+    figure in memory.
     """
 
     def _repr_png_(self) -> bytes:
@@ -30,42 +24,14 @@ class NotebookFigure(Figure):
 
 
 def png(figure: Figure, dpi: float = 100) -> bytes:
-    """Return a figure as the bytes of a PNG file.
-
-    Args:
-        figure: A matplotlib figure.
-        dpi: Pixels an inch.
-
-    Returns:
-        The file's content.
-
-    Example:
-
-    >>> from eseg_keras.visualization.figures import NotebookFigure, png
-    >>> png(NotebookFigure(figsize=(2, 1)))[1:4]
-    b'PNG'
-    """
+    """Return a figure as the bytes of a PNG file."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=dpi)
     return file.getvalue()
 
 
 def width_of(texts: Iterable[str], font_size: float) -> float:
-    """Return how wide the widest of some texts is.
-
-    Args:
-        texts: Texts, which are taken literally: `$` begins no formula.
-        font_size: Points.
-
-    Returns:
-        Inches.
-
-    Example:
-
-    >>> from eseg_keras.visualization.figures import width_of
-    >>> round(width_of(["road"], 9), 1)
-    0.3
-    """
+    """Return the width of the widest text in inches; `$` begins no formula."""
     # Without the spaces at its ends, an empty text has no outline to measure.
     outlines = [
         TextPath((0, 0), text.replace("$", r"\$"), size=font_size) for text in texts if text.strip()

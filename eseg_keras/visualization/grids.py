@@ -1,4 +1,4 @@
-"""Images, annotations, predictions and errors, a row an image."""
+"""Images, masks, predictions and errors, one row per image."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from eseg_keras.visualization.overlays import Palette, label_image
 from eseg_keras.visualization.sheet import fit, sheet
 
 WRONG = (213, 94, 0)
-"""Vermilion: the colour of wrong pixels, which colour-blind readers tell from grey as well."""
+"""Vermilion, the colour of wrong pixels: colour-blind readers can distinguish it from grey."""
 
 
 def label_grid(
@@ -25,29 +25,28 @@ def label_grid(
     cell_size: int = 320,
     legend: bool = True,
 ) -> Image.Image:
-    """Show images with their label maps: a row an image.
+    """Show images with their masks and predictions, one row per image.
 
-    With both masks and predictions, a fourth column holds the errors: wrong pixels are vermilion,
-    right ones show the photo in pale grey. Pixels of `ignore_label` are striped everywhere.
+    With both masks and predictions, a fourth column shows the errors: wrong pixels are vermilion,
+    right ones show the image in pale grey. Pixels of `ignore_label` are striped everywhere.
 
     Args:
         images: uint8 [H, W, 3] each, RGB; the sizes may differ.
         masks: Integers [H, W] each, of the size of their image, 0..255.
-        predictions: As `masks`.
+        predictions: Label maps, as `masks`.
         names: A line below each image.
         class_names: Names of the classes, for the legend. Defaults to "class 0", ...
-        palette: One (red, green, blue) a class, 0..255. Classes beyond it, or all, have the colours
-            of `default_palette`.
+        palette: One (red, green, blue) per class, 0..255. Classes beyond it get the colours of
+            `default_palette`.
         ignore_label: Label of the pixels without a class.
-        cell_size: Pixels of the longer side of every picture on the grid.
-        legend: Whether a strip below names the classes that occur.
+        cell_size: Pixels of the longer side of every image on the grid.
+        legend: Whether to add a strip below that names the classes that occur.
 
     Returns:
-        An RGB picture.
+        An RGB Pillow image.
 
     Raises:
-        ValueError: If there is no image, the numbers of images and label maps differ, or the sizes
-            of an image and its label map.
+        ValueError: If there is no image, or images, masks and predictions differ in number or size.
 
     Example:
 
@@ -57,27 +56,26 @@ def label_grid(
     >>> label_grid([image], [mask], class_names=["road"], cell_size=100).width
     224
     """
-    columns = {"Image": images, "Annotation": masks, "Prediction": predictions}
+    columns = {"Image": images, "Mask": masks, "Prediction": predictions}
     columns = {name: items for name, items in columns.items() if items is not None}
     _check(images, {**columns, "names": images if names is None else names}, cell_size)
     rows, captions, found = [], [], set()
     for index, image in enumerate(images):
-        photo = fit(Image.fromarray(image), cell_size, Image.Resampling.LANCZOS)
+        shown = fit(Image.fromarray(image), cell_size, Image.Resampling.LANCZOS)
         maps = [labels[index] for labels in (masks, predictions) if labels is not None]
         small = [fit(label_image(labels), cell_size, Image.Resampling.NEAREST) for labels in maps]
-        small = [np.asarray(labels) for labels in small]
-        rows.append([photo, *(_colored(labels, palette, ignore_label) for labels in small)])
+        small = list(map(np.asarray, small))
+        rows.append([shown, *(_colored(labels, palette, ignore_label) for labels in small)])
         captions.append(["" if names is None else names[index], *[""] * len(maps)])
         if len(maps) == 2:
-            rows[-1].append(_errors(photo, *small, ignore_label))
+            rows[-1].append(_errors(shown, *small, ignore_label))
             captions[-1].append(_share_wrong(*maps, ignore_label))
-        for labels in maps:
-            found |= set(np.unique(labels).tolist())
+        found.update(*(np.unique(labels).tolist() for labels in maps))
     headings = [*columns, "Errors"] if len(columns) == 3 else [*columns]
-    picture = sheet(rows, captions, headings)
+    grid = sheet(rows, captions, headings)
     if not legend:
-        return picture
-    return _with_legend(picture, found, class_names, palette, ignore_label, len(columns) == 3)
+        return grid
+    return with_legend(grid, found, class_names, palette, ignore_label, len(columns) == 3)
 
 
 def _check(images, columns, cell_size):
@@ -106,9 +104,9 @@ def _colored(labels, palette, ignore_label):
     return Image.fromarray(np.where(ignored, hatching(*labels.shape), colors))
 
 
-def _errors(photo, mask, prediction, ignore_label):
-    # Pale, so that nothing in the photo looks like an error.
-    grey = np.asarray(photo.convert("L"))[..., None] // 3 + 160
+def _errors(image, mask, prediction, ignore_label):
+    # Pale, so that nothing in the image looks like an error.
+    grey = np.asarray(image.convert("L"))[..., None] // 3 + 160
     right = np.repeat(grey.astype(np.uint8), 3, axis=-1)
     wrong = np.where((mask != prediction)[..., None], np.uint8(WRONG), right)
     ignored = mask[..., None] == ignore_label
@@ -116,14 +114,14 @@ def _errors(photo, mask, prediction, ignore_label):
 
 
 def _share_wrong(mask, prediction, ignore_label):
-    labelled = np.asarray(mask) != ignore_label
+    labelled = mask != ignore_label
     if not labelled.any():
         return "nothing labelled"
-    wrong = (np.asarray(mask) != np.asarray(prediction))[labelled]
-    return f"{100 * wrong.mean():.1f}% wrong"
+    return f"{100 * (mask != prediction)[labelled].mean():.1f}% wrong"
 
 
-def _with_legend(picture, found, class_names, palette, ignore_label, errors):
+def with_legend(image, found, class_names, palette, ignore_label, errors=False):
+    """Add a legend of the labels found, and of the colour of errors, below a Pillow image."""
     every = label_image(np.zeros((1, 1)), palette).getpalette()
     labels = sorted(found - {ignore_label})
     names = [
@@ -135,4 +133,4 @@ def _with_legend(picture, found, class_names, palette, ignore_label, errors):
         names, colors = [*names, "ignored"], [*colors, None]
     if errors:
         names, colors = [*names, "wrong"], [*colors, WRONG]
-    return add_legend(picture, names, colors, font_size=13)
+    return add_legend(image, names, colors, font_size=13)

@@ -1,4 +1,4 @@
-"""The weights of the pyramid's levels as bars."""
+"""Plot the weights of the pyramid's levels."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def plot_level_weights(weights: Mapping[str, float], title: str | None = None) -> "Figure":
-    """Show how much each level of the pyramid counts in a model's output.
+    """Plot the weight of each level of the pyramid in a model's output.
 
     Args:
         weights: Weight of each level, as `ESeg.level_weights()` returns them: `"P3"`, ... to float.

@@ -1,4 +1,4 @@
-"""Label maps as colours: over the image, or on their own."""
+"""Label maps in colour, over the image or alone."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,13 @@ Palette = Sequence[tuple[int, int, int]]
 
 
 def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
-    """Return the Pascal VOC colours, for classes that bring no palette.
-
-    The bits of the class id are dealt out in turn to red, green and blue, from the highest bit of
-    each down, so that up to 256 ids get distinct colours, and neighbouring ids different ones.
+    """Return the Pascal VOC colours, for classes without a palette.
 
     Args:
         num_classes: Number of colours, at most 256.
 
     Returns:
-        One (red, green, blue) a class, 0..255.
+        One (red, green, blue) per class, 0..255; all are distinct.
 
     Example:
 
@@ -31,6 +28,7 @@ def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
     """
     colors = []
     for label in range(num_classes):
+        # The bits of the label go to red, green and blue in turn, from each one's highest down.
         color = [0, 0, 0]
         for bit in range(8):
             color[bit % 3] |= (label >> bit & 1) << (7 - bit // 3)
@@ -41,15 +39,15 @@ def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
 def overlay(
     image: np.ndarray, label_map: np.ndarray, palette: Palette | None = None, alpha: float = 0.5
 ) -> Image.Image:
-    """Lay the classes' colours over an image.
+    """Blend the classes' colours with an image.
 
     Args:
         image: uint8 [H, W, 3], RGB.
-        label_map: Integers [H, W]. Labels that the palette does not reach, such as an ignore label
-            of 255, leave the image as it is.
-        palette: One (red, green, blue) a class, 0..255. Defaults to `default_palette` for 255
+        label_map: Integers [H, W]. Pixels with labels beyond the palette, such as an ignore label
+            of 255, keep the image's colour.
+        palette: One (red, green, blue) per class, 0..255. Defaults to `default_palette` for 255
             classes.
-        alpha: Share of the colour: 0 shows the image, 1 the colours alone. Defaults to 0.5.
+        alpha: Opacity of the colours, 0 to 1. Defaults to 0.5.
 
     Returns:
         A Pillow image of mode "RGB" and the same size.
@@ -62,8 +60,8 @@ def overlay(
     >>> import numpy as np
     >>> from eseg_keras.visualization import overlay
     >>> image = np.full((1, 2, 3), 100, "uint8")
-    >>> picture = overlay(image, np.array([[0, 255]]), palette=[(200, 0, 100)])
-    >>> picture.getpixel((0, 0)), picture.getpixel((1, 0))
+    >>> blended = overlay(image, np.array([[0, 255]]), palette=[(200, 0, 100)])
+    >>> blended.getpixel((0, 0)), blended.getpixel((1, 0))
     ((150, 50, 100), (100, 100, 100))
     """
     if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
@@ -79,7 +77,7 @@ def overlay(
         raise ValueError(f"alpha must be between 0 and 1. Received: alpha={alpha}")
     colors = np.asarray(default_palette(255) if palette is None else palette, np.float32)
     known = (label_map >= 0) & (label_map < len(colors))
-    # The last row of each table leaves values as they are: that of the labels without a colour.
+    # The last row of each table keeps the values, for labels without a colour.
     rows = np.where(known, label_map, len(colors)).astype(np.intp) * 256
     values = np.arange(256, dtype=np.float32)
     result = np.empty_like(image)
@@ -91,11 +89,11 @@ def overlay(
 
 
 def label_image(label_map: np.ndarray, palette: Palette | None = None) -> Image.Image:
-    """Return a label map as a palette picture: the pixel values are the labels.
+    """Return a label map as a Pillow image in palette mode: pixel values are labels.
 
     Args:
         label_map: Integers [H, W], 0..255.
-        palette: One (red, green, blue) a class. Labels beyond it are shown in the default colours.
+        palette: One (red, green, blue) per class. Labels beyond it get the default colours.
 
     Returns:
         A Pillow image of mode "P"; saved as PNG it keeps labels and colours.
@@ -110,6 +108,6 @@ def label_image(label_map: np.ndarray, palette: Palette | None = None) -> Image.
     colors = np.asarray(default_palette(256), "uint8")
     if palette is not None:
         colors[: len(palette)] = np.asarray(palette, "uint8")
-    picture = Image.fromarray(label_map.astype("uint8"))
-    picture.putpalette(colors.tobytes(), rawmode="RGB")
-    return picture
+    image = Image.fromarray(label_map.astype("uint8"))
+    image.putpalette(colors.tobytes(), rawmode="RGB")
+    return image

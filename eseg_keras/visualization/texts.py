@@ -1,4 +1,4 @@
-"""Letters on pictures: the font, and names that are too long."""
+"""Text on images: the font, and shortening long names."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -11,23 +11,10 @@ PAPER = (255, 255, 255)
 
 
 def font_for(texts: Iterable[str], size: int) -> ImageFont.FreeTypeFont:
-    """Return a font that has the letters of some texts, as far as there is one.
+    """Return a font that has the letters of some texts, `size` pixels high.
 
-    Pillow brings a font of the English letters alone. For others, DejaVu Sans is taken from the
-    system, or from matplotlib if that is installed.
-
-    Args:
-        texts: What is to be written.
-        size: Height of a line in pixels.
-
-    Returns:
-        The font.
-
-    Example:
-
-    >>> from eseg_keras.visualization.texts import font_for
-    >>> font_for(["road"], 20).getname()[0]
-    'Aileron'
+    Pillow's own font has English letters only. Others come from DejaVu Sans, of the system or of
+    matplotlib, if one of these is installed.
     """
     if not all(text.replace("…", "").isascii() for text in texts):
         matplotlib = importlib.util.find_spec("matplotlib")
@@ -44,22 +31,7 @@ def font_for(texts: Iterable[str], size: int) -> ImageFont.FreeTypeFont:
 
 
 def shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
-    """Return a text that is at most so wide, without its middle if need be.
-
-    Args:
-        text: The text.
-        font: Its font.
-        width: Pixels that it may take.
-
-    Returns:
-        The text itself, or as much of both its ends as fits, around an ellipsis.
-
-    Example:
-
-    >>> from eseg_keras.visualization.texts import font_for, shorten
-    >>> shorten("photos/aachen_000000_000019.png", font_for([], 10), 80)
-    'photos/…019.png'
-    """
+    """Return a text of at most a width in pixels, its middle replaced by an ellipsis if need be."""
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 0, -1):

@@ -134,7 +134,7 @@ def test_other_options_in_the_same_folder_are_refused(eseg, preset, scenes, tmp_
     assert eseg(*command)[0] == 0
     status, _, err = eseg(*command, "--flip")
     assert status == 2 and err.count("\n") == 1
-    assert "flip (False there, True here). Choose another --output, or pass --overwrite" in err
+    assert "flip (False there, True here). Choose another output folder, or set overwrite" in err
     assert eseg(*command, "--flip", "--overwrite")[0] == 0
 
 

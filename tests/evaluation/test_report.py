@@ -195,8 +195,8 @@ def test_pictures_are_inside_and_show_the_worst_images(tmp_path):
     assert len(pictures) == 1 + 3 * 3
     for item in worst.images():
         expected = {
-            "Photo": item.image,
-            "Annotation": np.asarray(overlay(item.image, item.mask, PALETTE, 0.6)),
+            "Image": item.image,
+            "Mask": np.asarray(overlay(item.image, item.mask, PALETTE, 0.6)),
             "Prediction": np.asarray(overlay(item.image, item.prediction, PALETTE, 0.6)),
         }
         for kind, pixels in expected.items():

@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from eseg_keras import ESeg
+from eseg_keras.street_scenes import CLASS_NAMES, PALETTE
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -36,7 +37,22 @@ def pixel_logits():
     return logits
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def network():
+    """A small network with names and colours, whose output depends on the surroundings."""
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Rescaling(1 / 2, -60)(images)
+    for filters, seed, activation in ((8, 1, "relu"), (len(CLASS_NAMES), 2, None)):
+        kernel = keras.initializers.GlorotUniform(seed)
+        x = keras.layers.Conv2D(
+            filters, 5, padding="same", activation=activation, kernel_initializer=kernel
+        )(x)
+    model = keras.Model(images, x)
+    model.class_names, model.palette = CLASS_NAMES, PALETTE
+    return model
+
+
+@pytest.fixture(scope="session")
 def streets():
     return ESeg.from_preset("eseg_lite_s_streets")
 

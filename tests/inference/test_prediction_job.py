@@ -6,13 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from eseg_keras.inference import Predictor, predict_files, read_frames, write_frames
 from eseg_keras.inference.input_files import find_files
-from eseg_keras.inference.overlay_video import write_overlay_video
 from eseg_keras.inference.videos import video_info
 from eseg_keras.visualization import default_palette, overlay
 
@@ -53,7 +53,7 @@ def test_files_and_folders(tmp_path, picture):
     assert [file.path for file in found] == [single, a, b, folder / "clip.MP4"]
     assert [file.name for file in found] == ["single.photo", "a", "b", "clip"]
     assert [file.is_video for file in found] == [False, False, False, True]
-    found = find_files([folder], recursive=True, leave_out=folder / "out")
+    found = find_files([folder], recursive=True, exclude=folder / "out")
     assert [file.path for file in found] == [a, b, folder / "clip.MP4", deep]
     assert found[-1].name == "deep/er/b"
 
@@ -193,7 +193,7 @@ def test_nothing_usable_leaves_nothing(tmp_path, picture, pixelwise, noise):
         predict_files(Predictor(pixelwise), folder, tmp_path / "file")
 
 
-# === Going on ===
+# === Resuming ===
 
 
 def test_finished_pictures_are_left_out(tmp_path, picture, pixelwise):
@@ -235,7 +235,7 @@ def test_a_changed_picture_is_predicted_again_and_a_moved_one_is_not(tmp_path, p
     np.testing.assert_array_equal(labels, predictor(path).label_map)
 
 
-def test_other_settings_need_another_folder(tmp_path, picture, pixelwise, streets):
+def test_other_settings_need_another_folder(tmp_path, picture, pixelwise, network):
     path = picture(tmp_path / "a.png")
     out = tmp_path / "out"
     predict_files(Predictor(pixelwise), path, out)
@@ -246,11 +246,11 @@ def test_other_settings_need_another_folder(tmp_path, picture, pixelwise, street
         (Predictor(pixelwise, maps=["margin"]), {}, "maps"),
         (Predictor(pixelwise, min_confidence=0.1), {}, "min_confidence"),
         (Predictor(pixelwise, scales=(1, 2)), {}, "scales"),
-        (Predictor(streets), {}, "of another model"),
+        (Predictor(network), {}, "of another model"),
     ]:
         with pytest.raises(ValueError, match=message) as caught:
             predict_files(predictor, path, out, **options)
-        assert "another --output, or pass --overwrite" in str(caught.value)
+        assert "another output folder, or set overwrite" in str(caught.value)
         assert contents(out) == before
     predict_files(Predictor(pixelwise), path, out, alpha=0.25, overwrite=True)
     written = json.loads((out / "predictions.json").read_text())
@@ -261,18 +261,18 @@ def test_other_settings_need_another_folder(tmp_path, picture, pixelwise, street
         predict_files(Predictor(pixelwise), path, out)
 
 
-def test_two_models_of_one_network_differ_by_their_weights(tmp_path, picture, streets):
+def test_two_models_of_one_network_differ_by_their_weights(tmp_path, picture, network):
     path = picture(tmp_path / "a.png")
-    predict_files(Predictor(streets), path, tmp_path / "out")
-    variable = streets.weights[0]
+    predict_files(Predictor(network), path, tmp_path / "out")
+    variable = network.weights[0]
     kept = variable.numpy()
     try:
         variable.assign(kept * 1.01)
         with pytest.raises(ValueError, match="of another model"):
-            predict_files(Predictor(streets), path, tmp_path / "out")
+            predict_files(Predictor(network), path, tmp_path / "out")
     finally:
         variable.assign(kept)
-    assert predict_files(Predictor(streets), path, tmp_path / "out").skipped == (path,)
+    assert predict_files(Predictor(network), path, tmp_path / "out").skipped == (path,)
 
 
 def test_files_of_another_origin_are_not_replaced(tmp_path, picture, pixelwise):
@@ -306,13 +306,11 @@ def test_a_video_is_the_overlay_of_each_frame(tmp_path, pixelwise):
         expected = np.asarray(predictor(given).overlay(0.4, legend=False))
         assert np.abs(written[:120].astype(int) - expected[:120]).mean() < 3
         assert (written[128:] == 255).mean() > 0.1  # The legend, the same below every frame.
-    assert not list(tmp_path.rglob("*.parts"))
+    assert [path.name for path in target.parent.iterdir()] == ["clip.mp4"]
     assert predict_files(Predictor(pixelwise), clip, tmp_path / "out", alpha=0.4).skipped == (clip,)
 
 
 def test_a_legend_does_not_outgrow_a_video(tmp_path, noise):
-    import keras
-
     images = keras.Input((None, None, 3))
     model = keras.Model(images, keras.layers.Conv2D(150, 1)(images))
     write_frames(tmp_path / "clip.mp4", [noise(64, 96)] * 2)
@@ -337,20 +335,19 @@ def test_a_video_damaged_inside_leaves_nothing(tmp_path, pixelwise, noise):
 
 JOB = """
 import sys, time
-from eseg_keras import ESeg
+import keras
 from eseg_keras.inference import Predictor, predict_files
-from eseg_keras.inference.overlay_video import write_overlay_video
-from eseg_keras.inference.videos import video_info
-from pathlib import Path
 
-kind, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-predictor = Predictor(ESeg.from_preset("eseg_lite_s_streets"), maps=["entropy"])
-if kind == "pictures":
-    predict_files(predictor, source, target, on_progress=lambda *_: time.sleep(0.05))
-else:
-    for _ in write_overlay_video(predictor, source, video_info(source), target, part_frames=7):
-        time.sleep(0.05)
+predictor = Predictor(keras.saving.load_model(sys.argv[1]), maps=["entropy"])
+predict_files(predictor, *sys.argv[2:], on_progress=lambda *_: time.sleep(0.05))
 """
+
+
+@pytest.fixture
+def saved(tmp_path, network):
+    """File of a model that two processes load."""
+    network.save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
 
 
 def kill_when(found, *arguments):
@@ -365,28 +362,28 @@ def kill_when(found, *arguments):
     assert process.wait() == -signal.SIGKILL
 
 
-def test_pictures_after_a_kill_are_those_of_a_single_run(tmp_path, picture, streets):
+def test_pictures_after_a_kill_are_those_of_a_single_run(tmp_path, picture, saved):
     for index in range(60):
         picture(tmp_path / "in" / f"{index:02}.png", seed=index)
     out = tmp_path / "out"
-    kill_when(lambda: len(list(out.glob("labels/*.png"))) > 5, "pictures", tmp_path / "in", out)
-    predictor = Predictor(streets, maps=["entropy"])
+    kill_when(lambda: len(list(out.glob("labels/*.png"))) > 5, saved, tmp_path / "in", out)
+    predictor = Predictor(keras.saving.load_model(saved), maps=["entropy"])
     files = predict_files(predictor, tmp_path / "in", out)
     assert len(files.skipped) >= 2 and len(files.written) >= 2
     predict_files(predictor, tmp_path / "in", tmp_path / "whole")
     assert contents(out) == contents(tmp_path / "whole")
 
 
-def test_a_video_after_a_kill_is_that_of_a_single_run(tmp_path, streets, noise):
-    clip, target = tmp_path / "clip.mp4", tmp_path / "killed.mp4"
+def test_a_video_after_a_kill_is_redone_from_its_start(tmp_path, saved, noise):
+    clip, out = tmp_path / "clip.mp4", tmp_path / "out"
     write_frames(clip, [noise(48, 64, seed) for seed in range(60)])
-    kill_when(lambda: list(tmp_path.glob(".killed.mp4.parts/*7.nut")), "video", clip, target)
-    assert not target.exists()
-    predictor, info = Predictor(streets, maps=["entropy"]), video_info(clip)
-    finished = list(write_overlay_video(predictor, clip, info, target, part_frames=7))
-    assert 7 < finished[0] < 60 and finished[-1] == 60
-    whole = tmp_path / "whole.mp4"
-    list(write_overlay_video(predictor, clip, info, whole, part_frames=7))
-    for pair in zip(read_frames(target), read_frames(whole), strict=True):
+    kill_when(lambda: list(out.glob("videos/.eseg_tmp.*")), saved, clip, out)
+    assert not (out / "videos" / "clip.mp4").exists()
+    predictor = Predictor(keras.saving.load_model(saved), maps=["entropy"])
+    assert predict_files(predictor, clip, out).written == (clip,)
+    assert list(contents(out / "videos")) == ["clip.mp4"]
+    predict_files(predictor, clip, tmp_path / "whole")
+    resumed, whole = (folder / "videos" / "clip.mp4" for folder in (out, tmp_path / "whole"))
+    for pair in zip(read_frames(resumed), read_frames(whole), strict=True):
         np.testing.assert_array_equal(*pair)
-    assert video_info(target) == video_info(whole)
+    assert video_info(resumed) == video_info(whole) and video_info(whole).num_frames == 60

@@ -11,17 +11,19 @@ PACKAGE = ROOT / "eseg_keras"
 
 
 def libraries():
-    """Attributes of the py_library rules of the package, by name."""
-    rules = {}
+    """Dependencies of the py_library rules of the package, and which of them have data files."""
+    rules, with_data = {}, set()
     for node in ast.parse((PACKAGE / "BUILD").read_text()).body:
         if isinstance(node, ast.Expr) and node.value.func.id == "py_library":
             attributes = {keyword.arg: keyword.value for keyword in node.value.keywords}
             deps = ast.literal_eval(attributes.get("deps", ast.List([])))
             rules[ast.literal_eval(attributes["name"])] = deps
-    return rules
+            if "data" in attributes:
+                with_data.add(ast.literal_eval(attributes["name"]))
+    return rules, with_data
 
 
-LIBRARIES = libraries()
+LIBRARIES, WITH_DATA = libraries()
 
 
 def imported(name):
@@ -41,6 +43,12 @@ def test_every_folder_and_module_is_a_target():
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
     assert set(LIBRARIES) == folders | modules | {"eseg_keras"}
+
+
+def test_data_files_belong_to_their_target():
+    suffixes = {".css", ".h5", ".html", ".js", ".json", ".svg"}
+    files = [path for path in PACKAGE.glob("*/**/*") if path.suffix in suffixes]
+    assert WITH_DATA - {"eseg_keras"} == {path.relative_to(PACKAGE).parts[0] for path in files}
 
 
 @pytest.mark.parametrize("name", sorted(set(LIBRARIES) - {"eseg_keras"}))

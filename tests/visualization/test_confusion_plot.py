@@ -34,11 +34,11 @@ def test_rows_are_shares_of_their_sum(seed, num_classes):
             np.testing.assert_allclose(shown[row], 100 * matrix[row] / total)
 
 
-def test_rows_are_annotated_and_columns_predicted():
+def test_rows_are_labels_and_columns_predictions():
     figure = plot_confusion_matrix(np.array([[3, 1], [0, 4]]), ["road", "car"], title="Streets")
     axes = figure.axes[0]
     assert labels(axes.yaxis) == labels(axes.xaxis) == ["road", "car"]
-    assert (axes.get_ylabel(), axes.get_xlabel()) == ("annotated", "predicted")
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("labelled", "predicted")
     assert axes.get_title(loc="left") == "Streets"
     # The text at column 1, row 0 is the share of road that was taken for a car.
     found = {text.get_position(): text.get_text() for text in axes.texts}
@@ -63,8 +63,12 @@ def test_pixels_without_a_prediction_have_a_column_if_there_are_any():
     assert texts(with_some)[2] == "25"
 
 
-@pytest.mark.parametrize("num_classes", [2, 8, 19, 150])
-@pytest.mark.parametrize("name", ["{}", "{} a class of a long name, $x_1$ ^ or not_so {{"])
+LONG = "{} a class of a long name, $x_1$ ^ or not_so {{"
+
+
+@pytest.mark.parametrize(
+    "num_classes, name", [(2, "{}"), (2, LONG), (8, "{}"), (8, LONG), (19, LONG), (150, LONG)]
+)
 def test_every_name_is_inside_the_figure_and_none_on_another(num_classes, name):
     names = [name.format(index) for index in range(num_classes)]
     figure = plot_confusion_matrix(np.eye(num_classes, dtype=int), names, title="A title " * 4)

@@ -97,7 +97,7 @@ def test_the_legend_names_what_occurs():
     "arguments, message",
     [
         (([], []), "at least one image"),
-        (([np.zeros((4, 4, 3), "uint8")], []), "1 images, 0 for Annotation"),
+        (([np.zeros((4, 4, 3), "uint8")], []), "1 images, 0 for Mask"),
         (([np.zeros((4, 4, 3), "uint8")], None, [np.zeros((4, 5), "uint8")]), "Prediction .4, 5."),
     ],
 )

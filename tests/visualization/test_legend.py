@@ -78,5 +78,5 @@ def test_nothing_to_name():
 
 
 def test_names_and_colours_go_together():
-    with pytest.raises(ValueError, match="one color a name"):
+    with pytest.raises(ValueError, match="one color per name"):
         add_legend(Image.new("RGB", (64, 32)), ["road"], COLORS)
