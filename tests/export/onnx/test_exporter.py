@@ -179,7 +179,7 @@ def test_a_failed_comparison_leaves_nothing(tmp_path):
     "options, message",
     [
         ({"precision": "fp16"}, "precision must be one of"),
-        ({"calibration_images": []}, "for precision='int8' alone"),
+        ({"calibration_images": []}, "only for precision='int8'"),
         ({"precision": "int8"}, "needs calibration_images"),
         ({"verification_images": None}, "is compared with the network on verification_images"),
         ({"image_size": (31, 64)}, r"at least \(32, 32\)"),

@@ -242,7 +242,7 @@ def test_an_engine_for_another_gpu(rtx, capfd):
 
 def test_a_gpu_that_fails(streets, tmp_path, gpu):
     gpu.cuda.error = 700
-    with pytest.raises(RuntimeError, match="The GPU answered with an error: 700"):
+    with pytest.raises(RuntimeError, match="The GPU returned an error: 700"):
         export_tensorrt(streets, tmp_path / "a.onnx", image_size=SIZE)
     assert not list(tmp_path.iterdir()) and not gpu.cuda.memory
 

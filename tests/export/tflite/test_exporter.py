@@ -192,7 +192,7 @@ def test_mistakes_are_told_before_anything_is_written(streets, tmp_path, photos)
         (streets, {"output_kind": "masks"}, "output_kind must be one of labels"),
         (streets, {"input_dtype": "int8"}, "input_dtype must be"),
         (streets, {"precision": "int8", "input_dtype": "float32"}, "takes uint8 images"),
-        (streets, {"calibration_images": photos}, "for precision='int8' alone"),
+        (streets, {"calibration_images": photos}, "only for precision='int8'"),
         (
             streets,
             {
