@@ -85,7 +85,7 @@ def _checked(image, channels, kind):
         )
     if min(image.shape[:2]) < SMALLEST_SIDE:
         raise ValueError(
-            f"{kind.capitalize()} images must have {SMALLEST_SIDE} pixels a side or more. "
+            f"{kind.capitalize()} images must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}. "
             f"Received: {image.shape[0]}x{image.shape[1]}"
         )
     return image

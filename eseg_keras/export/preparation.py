@@ -1,4 +1,4 @@
-"""What every exporter begins with: check arguments, cast to float32, describe the classes."""
+"""First steps of every exporter: check arguments, cast to float32, describe the classes."""
 
 import json
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ import keras
 
 from eseg_keras.optional import require
 
-# Pixels a side that every network takes.
+# The smallest height and width of an image, for every network.
 SMALLEST_SIDE = 32
 
 
@@ -45,7 +45,7 @@ def in_float32(model: keras.Model) -> keras.Model:
 
 
 def exported_size(model: keras.Model, image_size: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Return the one (height, width) of a file's images, `None` for any; check what was asked."""
+    """Return the one (height, width) of a file's images, `None` for any; check `image_size`."""
     built = tuple(model.image_shape[:2])
     if None not in built:
         if image_size is not None and tuple(image_size) != built:

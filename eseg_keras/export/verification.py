@@ -54,7 +54,7 @@ TOLERANCES = {
 
 
 class VerificationError(ValueError):
-    """An exported file does not compute what the network computes."""
+    """The outputs of an exported file differ from those of the network."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Verification:
         """Raise `VerificationError`, with the numbers and a remedy, unless the file passed."""
         if problem := self._problem():
             raise VerificationError(
-                f"The exported file does not compute what the network computes: {problem}, in "
+                f"The outputs of the exported file differ from the network's: {problem}, in "
                 f"{self.runtime} on {self.num_images} images. {remedy}"
             )
 
@@ -187,7 +187,7 @@ def verify(
     (True, 1.0)
     """
     if not images:
-        raise ValueError("There is no image to compare on: give at least one.")
+        raise ValueError("Expected at least one image to compare on. Received: none")
     differences, low, high, compared, shortfall = [], np.inf, -np.inf, [], 0.0
     for image in images:
         with model.averaged_weights():

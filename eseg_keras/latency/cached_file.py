@@ -30,7 +30,7 @@ _DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx", "o
 
 @dataclasses.dataclass(frozen=True)
 class CachedFile:
-    """A network in a format of `FORMATS`; the `.key` file beside it tells whether it is current."""
+    """A network in a format of `FORMATS`; the `.key` file beside it shows whether it is current."""
 
     folder: str | Path
     network: str

@@ -1,4 +1,4 @@
-"""The files that are timed, exported by a process of its own, which gives its memory back."""
+"""Export the files to time, in a process of its own, whose memory is freed at its end."""
 
 import functools
 import multiprocessing

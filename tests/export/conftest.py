@@ -76,7 +76,7 @@ def _thin_encoder(name):
         return fused_efficientnet(width / 2, depth, ANY_SIZE)
     if name in EFFICIENTNET_LITES:
         # Thin ones of random weights multiply rounding differences a hundredfold; trained weights
-        # are at hand.
+        # are available.
         return build_encoder(name, ANY_SIZE, "imagenet")
     application = EfficientNet(
         width_coefficient=0.25,

@@ -72,12 +72,12 @@ def test_what_was_interrupted_is_written_again(get):
         get("saved_model", error=KeyboardInterrupt())
     get("saved_model")
     assert len(get.written) == 2
-    # Over a file of other weights, which are then asked for again.
+    # Over a file of other weights, which is then needed again.
     with pytest.raises(KeyboardInterrupt):
         get("saved_model", key="other weights", error=KeyboardInterrupt())
     get("saved_model")
     assert len(get.written) == 4
-    # A file that someone removed, too.
+    # So is a file that was removed.
     path = get()
     os.remove(path)
     assert get().exists() and len(get.written) == 6

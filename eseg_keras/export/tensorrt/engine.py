@@ -89,12 +89,12 @@ class EngineRunner:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the engine's output for images of its shape."""
-        given, found = self._arrays
-        given[...] = images
-        self._copy(self._addresses[0], given.ctypes.data, given.nbytes, "HostToDevice")
+        source, result = self._arrays
+        source[...] = images
+        self._copy(self._addresses[0], source.ctypes.data, source.nbytes, "HostToDevice")
         self._execute()
-        self._copy(found.ctypes.data, self._addresses[1], found.nbytes, "DeviceToHost")
-        return found.copy()
+        self._copy(result.ctypes.data, self._addresses[1], result.nbytes, "DeviceToHost")
+        return result.copy()
 
     def times(self, rounds: int = 200, warm_up: int = 50) -> np.ndarray:
         """Return seconds per run [rounds], without transfers to and from the GPU."""

@@ -19,14 +19,13 @@ SUPPORTED = frozenset(
     ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Upsample Where Xor
     """.split()
 )
-# By attribute of Resize, ONNX's default first, and the supported values.
+# By attribute of Resize, the supported values, ONNX's default first. Every nearest_mode is.
 RESIZE = {
     "mode": ("nearest", "linear"),
     "coordinate_transformation_mode": (
         *("half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric"),
         "align_corners",
     ),
-    "nearest_mode": ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"),
 }
 OPSETS = range(9, 25)
 
@@ -61,9 +60,9 @@ def check_tensorrt_operators(model) -> None:
 
 
 def _resize_problems(node):
-    said = {attribute.name: attribute.s.decode() for attribute in node.attribute}
+    values = {attribute.name: attribute.s.decode() for attribute in node.attribute}
     return [
-        f"Resize with {name} {said[name]}"
-        for name, values in RESIZE.items()
-        if said.get(name, values[0]) not in values
+        f"Resize with {name} {values[name]}"
+        for name, supported in RESIZE.items()
+        if values.get(name, supported[0]) not in supported
     ]

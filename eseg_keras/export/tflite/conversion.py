@@ -75,6 +75,6 @@ def _batches(images):
     for index, image in enumerate(images):
         image = image.astype("float32")
         if index == 0:
-            # Then the input's 8-bit values are those of the image, whatever the images hold.
+            # With both ends of the range, the input's 8-bit values are those of the image.
             image[0, 0], image[-1, -1] = 0, 255
         yield [image[None]]

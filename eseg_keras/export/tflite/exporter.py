@@ -138,21 +138,21 @@ def litert_runner(
     """Load a TFLite file as a function of uint8 images; it returns scores as float32."""
     litert = require("ai_edge_litert.interpreter", "export")
     interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
-    (taken,) = interpreter.get_input_details()
-    (given,) = interpreter.get_output_details()
+    (source,) = interpreter.get_input_details()
+    (target,) = interpreter.get_output_details()
     shape = None
 
     def run(images):
         nonlocal shape
         if shape != images.shape:
-            interpreter.resize_tensor_input(taken["index"], images.shape)
+            interpreter.resize_tensor_input(source["index"], images.shape)
             with hidden_standard_error():  # LiteRT names its XNNPACK delegate there.
                 interpreter.allocate_tensors()
             shape = images.shape
-        interpreter.set_tensor(taken["index"], images.astype(taken["dtype"]))
+        interpreter.set_tensor(source["index"], images.astype(source["dtype"]))
         interpreter.invoke()
-        values = interpreter.get_tensor(given["index"])
-        scale, zero_point = given["quantization"]
+        values = interpreter.get_tensor(target["index"])
+        scale, zero_point = target["quantization"]
         return np.float32(scale) * (values.astype("float32") - zero_point) if scale else values
 
     return run
