@@ -11,7 +11,7 @@ do, and so without the time that Python needs for each.
 
 Everything of a size and batch size is compiled first and then run in turns. Ratios are printed
 first: to the first preset and precision, round by round. Rows are written after each size and batch
-size; the same command goes on where it was stopped.
+size; runs resume.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from pathlib import Path
 
 from kept_rows import is_measured, read_rows, write_rows
 from latency import PRESETS, SIZES, size
-from machine import machine
+
+from eseg_keras.machine import machine
 
 PRECISIONS = ("bfloat16", "float32")
 WARM_UP = 3
@@ -62,45 +63,47 @@ def measure_group(arguments, image_size, batch_size) -> bool:
     """
     where = {"size": "{}x{}".format(*image_size), "batch_size": batch_size}
     print(f"{where['size']}, batch {batch_size}", flush=True)
-    ways = [
+    variants = [
         (preset, precision) for preset in arguments.presets for precision in arguments.precisions
     ]
-    cases = {way: {"network": way[0], "precision": way[1], **where} for way in ways}
+    cases = {
+        variant: {"network": variant[0], "precision": variant[1], **where} for variant in variants
+    }
     kept = read_rows(arguments.output)
-    missing = [way for way in ways if not is_measured(kept, cases[way])]
+    missing = [variant for variant in variants if not is_measured(kept, cases[variant])]
     if not missing:
         print("  measured before")
         return True
     loaded = {}
-    for way in ways:
+    for variant in variants:
         # The first has the ratio 1.
-        if way in missing or way == ways[0]:
-            print(f"  compiling {way[0]} {way[1]}", flush=True)
+        if variant in missing or variant == variants[0]:
+            print(f"  compiling {variant[0]} {variant[1]}", flush=True)
             try:
-                loaded[way] = compiled(*way, image_size, batch_size)
+                loaded[variant] = compiled(*variant, image_size, batch_size)
             except Exception as error:  # Such as too little memory; others may fit.
-                print(f"  left out: {type(error).__name__}: {str(error)[:300]}", flush=True)
+                print(f"  skipped: {type(error).__name__}: {str(error)[:300]}", flush=True)
     if not loaded:
         return False
     times = measure_rounds(loaded, arguments.rounds)
     rows = [
         {
-            **cases[way],
-            **columns(*times[way], batch_size),
-            "ratio": median_ratio(times[way][0], times[next(iter(times))][0]),
+            **cases[variant],
+            **columns(*times[variant], batch_size),
+            "ratio": median_ratio(times[variant][0], times[next(iter(times))][0]),
             "reference": " ".join(next(iter(times))),
             "rounds": arguments.rounds,
             **machine(),
         }
-        for way in loaded
+        for variant in loaded
     ]
     for row in sorted(rows, key=lambda row: row["ratio"]):
         print(summary(row), flush=True)
     # The reference may be there, from an earlier run with less beside it.
-    new = [row for way, row in zip(loaded, rows, strict=True) if way in missing]
+    new = [row for variant, row in zip(loaded, rows, strict=True) if variant in missing]
     if new:
         write_rows(arguments.output, [*kept, *new])
-    return all(way in loaded for way in missing)
+    return all(variant in loaded for variant in missing)
 
 
 def compiled(preset, precision, image_size, batch_size):
@@ -129,23 +132,23 @@ def measure_rounds(loaded, rounds):
     """Run everything in turns.
 
     Returns:
-        By way: seconds of a single call, and seconds a call in a queue, one value a round each.
+        By variant: seconds of a single call, and seconds per call in a queue, one value per round.
     """
-    times = {way: ([], []) for way in loaded}
+    times = {variant: ([], []) for variant in loaded}
     for _ in range(rounds):
-        for way, call in loaded.items():
+        for variant, call in loaded.items():
             start = time.perf_counter()
             call().block_until_ready()
             single = time.perf_counter()
             for answer in [call() for _ in range(QUEUE)]:
                 answer.block_until_ready()
-            times[way][0].append(single - start)
-            times[way][1].append((time.perf_counter() - single) / QUEUE)
+            times[variant][0].append(single - start)
+            times[variant][1].append((time.perf_counter() - single) / QUEUE)
     return times
 
 
 def columns(single, queued, batch_size) -> dict:
-    """Return the columns of the times of one way, in milliseconds and images a second."""
+    """Return the columns of the times of one variant, in milliseconds and images a second."""
     import numpy as np
 
     low, median, high = (1000 * np.percentile(single, (25, 50, 75))).round(3)

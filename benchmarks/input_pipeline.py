@@ -22,7 +22,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from machine import write_csv
+from kept_rows import write_measured
 from PIL import Image
 
 from eseg_keras.data import Augmentation, MaskReader
@@ -82,7 +82,7 @@ def main():
     for name in arguments.shapes:
         with tempfile.TemporaryDirectory() as folder:
             rows += measure(name, Path(folder), arguments)
-    write_csv(arguments.output, rows)
+    write_measured(arguments.output, rows)
     print(f"Written: {arguments.output}")
 
 
@@ -130,9 +130,9 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
     )
     cost = 0
     for threads in arguments.threads:
-        for way, dataset in both_ways(batches, threads).items():
+        for variant, dataset in both_variants(batches, threads).items():
             times = timed_epochs(dataset, num_examples, arguments.rounds)
-            row = add(f"end to end, {way}", threads, *times)
+            row = add(f"end to end, {variant}", threads, *times)
             clock = 1000 / row["fastest_wall_ms"]
             print(f"{'':25}{clock:8.1f}  with {threads} threads together, by the clock")
             cost = max(cost, row["cpu_ms"])
@@ -192,7 +192,7 @@ def timed(work, num_examples, rounds, clock):
     return cpu[1:], wall[1:]
 
 
-def both_ways(batches: Batches, threads: int) -> dict:
+def both_variants(batches: Batches, threads: int) -> dict:
     """Return the batches as the two kinds of data set, with so many threads."""
     import tensorflow as tf
 

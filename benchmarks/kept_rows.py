@@ -1,11 +1,10 @@
-"""Results as CSV, row by row, so that a benchmark can be stopped and goes on later."""
+"""Results as CSV, written row by row: an interrupted benchmark resumes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from machine import machine
-
 from eseg_keras.files import read_csv, write_csv
+from eseg_keras.machine import machine
 
 
 def is_measured(rows: Sequence[Mapping], case: Mapping) -> bool:
@@ -32,3 +31,8 @@ def read_rows(path: Path) -> list[dict]:
 def write_rows(path: Path, rows: Sequence[Mapping]) -> None:
     """Write all rows as a CSV, atomically."""
     write_csv(path, rows[-1], ([row.get(name, "") for name in rows[-1]] for row in rows))
+
+
+def write_measured(path: Path, rows: Sequence[Mapping]) -> None:
+    """Write all rows of a run as a CSV, with the columns of `machine()` added."""
+    write_rows(path, [{**row, **machine()} for row in rows])

@@ -10,8 +10,8 @@ presets at once; with fewer `--presets` at a time it needs less. Files are expor
 which they are timed, and kept in `--cache_dir`. `--against` takes any ONNX file with one image as
 its input; it is timed with all of its outputs, whatever they are. `peers.py` writes some.
 
-Ratios are printed first: to `--reference`, round by round. Rows are written after each size; the
-same command goes on where it was stopped.
+Ratios are printed first: to `--reference`, round by round. Rows are written after each size:
+runs resume.
 """
 
 import argparse
@@ -23,15 +23,14 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from kept_rows import is_measured, read_rows, write_rows
-from machine import machine
 
+from eseg_keras.machine import machine
 from eseg_keras.presets.catalog import ARCHITECTURES
 
 PRESETS = tuple(ARCHITECTURES)
 FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8")
 SIZES = ((512, 1024), (1024, 2048))
-# The name of an ONNX file's format where this package did not export it.
-GIVEN = "given"
+EXTERNAL = "external"  # The format of an --against file.
 
 
 def main():
@@ -50,7 +49,7 @@ def main():
         nargs=2,
         default=("eseg_lite_s", "onnx"),
         metavar=("NETWORK", "FORMAT"),
-        help="has the ratio 1; the format of an --against file is 'given'; default: eseg_lite_s "
+        help="has the ratio 1; the format of an --against file is 'external'; default: eseg_lite_s "
         "onnx, or the first there is",
     )
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
@@ -72,16 +71,16 @@ def main():
     failed = False
     for height, width in arguments.sizes:
         name = f"{height}x{width}"
-        ways = missing_ways(arguments, name)
-        if not ways:
+        variants = missing_variants(arguments, name)
+        if not variants:
             print(f"{name}: measured before")
             continue
         # TensorFlow's number of threads holds for a process; and a process gives its memory back.
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as process:
-            rows, left_out = process.submit(measure, arguments, (height, width), ways).result()
-        for way, reason in left_out.items():
-            print(f"  left out: {way}: {reason}")
+            rows, skipped = process.submit(measure, arguments, (height, width), variants).result()
+        for variant, reason in skipped.items():
+            print(f"  skipped: {variant}: {reason}")
         for row in sorted(rows, key=lambda row: row["ratio"]):
             print(summary(row))
         failed = failed or not rows
@@ -107,58 +106,60 @@ def case(row: dict) -> dict:
     return {name: row[name] for name in ("network", "format", "size", "batch_size", "threads")}
 
 
-def missing_ways(arguments: argparse.Namespace, size: str) -> list[tuple[str, str]]:
+def missing_variants(arguments: argparse.Namespace, size: str) -> list[tuple[str, str]]:
     """Return network and format of what the CSV has no row of, and of the reference."""
     from eseg_keras.latency.measurement import network_name
 
-    ways = [
+    variants = [
         (network_name(preset), format_)
         for preset in arguments.presets
         for format_ in arguments.formats
     ]
-    ways += [(Path(path).stem, GIVEN) for path in arguments.against]
+    variants += [(Path(path).stem, EXTERNAL) for path in arguments.against]
     kept = read_rows(arguments.output)
     asked = {"size": size, "batch_size": 1, "threads": arguments.threads}
     missing = [
-        way for way in ways if not is_measured(kept, {"network": way[0], "format": way[1], **asked})
+        variant
+        for variant in variants
+        if not is_measured(kept, dict(zip(("network", "format"), variant, strict=True)) | asked)
     ]
     if not missing:
         return []
-    return [way for way in ways if way in missing or way == tuple(arguments.reference)]
+    return [v for v in variants if v in missing or v == tuple(arguments.reference)]
 
 
-def measure(arguments, image_size, ways) -> tuple[list[dict], dict]:
+def measure(arguments, image_size, variants) -> tuple[list[dict], dict]:
     """Measure one size, in a process of its own.
 
     Returns:
-        Rows, and the reason by each way that was left out.
+        Rows, and the reason by each variant that was skipped.
     """
-    from eseg_keras.latency import load_ways, result_rows
+    from eseg_keras.latency import load_variants, result_rows
     from eseg_keras.latency import measure as measure_rounds
 
     def report(text):
         print(f"  {text}", flush=True)
 
     print(f"{image_size[0]}x{image_size[1]}", flush=True)
-    loaded = load_ways(
+    loaded = load_variants(
         arguments.presets,
         arguments.formats,
         image_size,
         arguments.threads,
         arguments.cache_dir,
         against=arguments.against,
-        wanted=lambda way: way in ways,
+        wanted=lambda variant: variant in variants,
         report=report,
     )
     rounds = list(measure_rounds(loaded, arguments.rounds, report=report))
     if not rounds:
-        return [], loaded.left_out
+        return [], loaded.skipped
     reference = tuple(arguments.reference)
     timed = list(rounds[0])
-    rows = result_rows(loaded, rounds, next((w for w in timed if w == reference), timed[0]))
+    rows = result_rows(loaded, rounds, next((v for v in timed if v == reference), timed[0]))
     # Above the number of cores, something else was running as well.
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else ""
-    return [{**row, "load_average": load, **machine()} for row in rows], loaded.left_out
+    return [{**row, "load_average": load, **machine()} for row in rows], loaded.skipped
 
 
 def summary(row: dict) -> str:

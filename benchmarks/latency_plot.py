@@ -170,7 +170,7 @@ def draw_latency(axes, rows, reported):
                     place = ("right", 4, 8) if point[0] == min(same) else ("left", 4, -17)
                 write_name(axes, name, point, True, place)
             named.add(name)
-    peers = [row for row in rows if row["format"] == "given" and row["network"] in reported]
+    peers = [row for row in rows if row["format"] == "external" and row["network"] in reported]
     for row in peers:
         point = (float(row["median_ms"]), reported[row["network"]])
         axes.plot(*point, "o", color=GREY, label="" if row is not peers[0] else "others, float32")

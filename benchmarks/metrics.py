@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from machine import write_csv
+from kept_rows import write_measured
 
 HEIGHT, WIDTH = 1024, 2048
 CLASSES = (19, 150)
@@ -45,7 +45,7 @@ def main():
             f"{row['classes']} classes, {row['threads']} threads: {row['median_ms']:.1f} ms "
             f"({row['lower_quartile_ms']:.1f} to {row['upper_quartile_ms']:.1f})"
         )
-    write_csv(arguments.output, rows)
+    write_measured(arguments.output, rows)
     print(f"Written: {arguments.output}")
 
 

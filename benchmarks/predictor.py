@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from machine import write_csv
+from kept_rows import write_measured
 
 SIZES = ((256, 512), (512, 1024), (1024, 2048))
 
@@ -45,11 +45,11 @@ def main():
             row = {**row, "threads": arguments.threads, "load_average": round(os.getloadavg()[0])}
             rows.append(row)
             print(
-                f"{row['ratio']:6.2f}  {row['way']:22} {preset} at {row['size']}: "
+                f"{row['ratio']:6.2f}  {row['variant']:22} {preset} at {row['size']}: "
                 f"{row['median_ms']:.1f} ms "
                 f"({row['lower_quartile_ms']:.1f} to {row['upper_quartile_ms']:.1f})"
             )
-    write_csv(arguments.output, rows)
+    write_measured(arguments.output, rows)
     print(f"Written: {arguments.output}")
 
 
@@ -69,32 +69,32 @@ def measure(preset: str, rounds: int) -> list[dict]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "image.jpg"
             Image.fromarray(image).save(path, quality=90)
-            ways = {
+            variants = {
                 "bare network": partial(model.predict_on_batch, image[None]),
                 "array": partial(label_map, image),
                 "array, min_confidence": partial(confident, image),
                 "JPEG file": partial(label_map, path),
             }
-            times = {way: [] for way in ways}
+            times = {variant: [] for variant in variants}
             for _ in range(3 + rounds):
-                for way, call in ways.items():
+                for variant, call in variants.items():
                     start = time.perf_counter()
                     call()
-                    times[way].append((time.perf_counter() - start) * 1000)
-        quartiles = {way: np.percentile(t[3:], (25, 50, 75)) for way, t in times.items()}
+                    times[variant].append((time.perf_counter() - start) * 1000)
+        quartiles = {variant: np.percentile(t[3:], (25, 50, 75)) for variant, t in times.items()}
         base = quartiles["bare network"][1]
         rows += [
             {
                 "preset": preset,
                 "size": f"{height}x{width}",
-                "way": way,
+                "variant": variant,
                 "ratio": round(median / base, 3),
                 "median_ms": round(median, 1),
                 "lower_quartile_ms": round(low, 1),
                 "upper_quartile_ms": round(high, 1),
                 "rounds": rounds,
             }
-            for way, (low, median, high) in quartiles.items()
+            for variant, (low, median, high) in quartiles.items()
         ]
     return rows
 

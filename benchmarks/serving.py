@@ -1,4 +1,4 @@
-"""What is won on the way from images to label maps in ONNX Runtime.
+"""Latency of the exported networks, from images to label maps in ONNX Runtime.
 
     python benchmarks/serving.py
 
@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 from kept_rows import is_measured, read_rows, write_rows
-from machine import machine
+
+from eseg_keras.machine import machine
 
 CLASSES = 19
 
@@ -53,39 +54,41 @@ def main():
     for row in rows:
         print(
             f"{float(row['ratio']):6.3f} by the clock, {float(row['cpu_ratio']):.3f} of the "
-            f"processor: {row['way']:14} {row['network']} at {row['size']}, {row['median_ms']} ms "
-            f"({row['lower_quartile_ms']} to {row['upper_quartile_ms']}), labels "
-            f"{float(row['same_labels']):.2%} the same"
+            f"processor: {row['variant']:14} {row['network']} at {row['size']}, "
+            f"{row['median_ms']} ms ({row['lower_quartile_ms']} to {row['upper_quartile_ms']}), "
+            f"labels {float(row['same_labels']):.2%} the same"
         )
     print(f"Written: {arguments.output}")
 
 
 def measure(name: str, size: tuple[int, int], rounds: int, threads: int) -> list[dict]:
-    """Export a network in every way and time the files in turns."""
+    """Export every variant of a network and time the files in turns."""
     import eseg_keras
 
     image = eseg_keras.street_scenes.render_scene(0, "test", size)[0][None]
     with tempfile.TemporaryDirectory() as folder:
         paths = export(network(name), Path(folder), size)
-        runs = {way: session(path, threads) for way, path in paths.items()}
-        answers = {way: run(image) for way, run in runs.items()}
-        times = {way: [] for way in runs}
+        runs = {variant: session(path, threads) for variant, path in paths.items()}
+        answers = {variant: run(image) for variant, run in runs.items()}
+        times = {variant: [] for variant in runs}
         for _ in range(2 + rounds):
-            for way, run in runs.items():
+            for variant, run in runs.items():
                 start, cpu = time.perf_counter(), time.process_time()
                 run(image)
-                times[way].append((time.perf_counter() - start, time.process_time() - cpu))
+                times[variant].append((time.perf_counter() - start, time.process_time() - cpu))
     reference = answers["plain, free"].argmax(-1)
     rows, bases = [], {}
-    for way, seconds in times.items():
+    for variant, seconds in times.items():
         wall, cpu = np.array(seconds[2:]).T * 1000
         low, median, high = np.percentile(wall, (25, 50, 75))
-        kind = way.rpartition(", ")[2]
+        kind = variant.rpartition(", ")[2]
         base = bases.setdefault(kind, (median, np.median(cpu)))
-        labels = answers[way] if answers[way].dtype == np.uint8 else answers[way].argmax(-1)
+        labels = (
+            answers[variant] if answers[variant].dtype == np.uint8 else answers[variant].argmax(-1)
+        )
         rows.append(
             {
-                "way": way,
+                "variant": variant,
                 "ratio": round(median / base[0], 3),
                 "cpu_ratio": round(np.median(cpu) / base[1], 3),
                 "median_ms": round(median, 1),
@@ -133,14 +136,14 @@ def export(model, folder: Path, size: tuple[int, int]) -> dict[str, Path]:
     folded = model.fold()
     paths = {}
 
-    def write(way, served, batch=None, is_int8=False):
+    def write(variant, served, batch=None, is_int8=False):
         converted = convert_to_onnx(served, model, batch, DEFAULT_OPSET)
-        paths[way] = folder / f"{len(paths)}.onnx"
-        onnx.save(converted, paths[way])
+        paths[variant] = folder / f"{len(paths)}.onnx"
+        onnx.save(converted, paths[variant])
         if is_int8:
-            way = way.replace("float32", "int8")
-            paths[way] = folder / f"{len(paths)}.onnx"
-            onnx.save(quantize_onnx(converted, photos), paths[way])
+            variant = variant.replace("float32", "int8")
+            paths[variant] = folder / f"{len(paths)}.onnx"
+            onnx.save(quantize_onnx(converted, photos), paths[variant])
 
     for kind, size_ in (("free", (None, None)), ("fixed", size)):
         images = keras.Input((*size_, 3), dtype="uint8", name="images")

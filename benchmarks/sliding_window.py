@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from kept_rows import is_measured, read_rows, write_rows
-from machine import machine
+
+from eseg_keras.machine import machine
 
 
 def main():

@@ -32,9 +32,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from kept_rows import is_measured, read_rows, write_rows
-from machine import machine
 from step_timing import WARM_UP, check_device, one_batch, peak_memory, run_block
 
+from eseg_keras.machine import machine
 from eseg_keras.presets.catalog import ARCHITECTURES
 
 PRESETS = tuple(ARCHITECTURES)

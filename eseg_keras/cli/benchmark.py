@@ -65,9 +65,8 @@ def run(args) -> int:
     import contextlib
     import tempfile
 
-    from eseg_keras.latency.machine import usable_cores
-    from eseg_keras.latency.measurement import load_ways, measure
-    from eseg_keras.latency.rows import result_rows
+    from eseg_keras.latency.measurement import load_variants, measure, result_rows
+    from eseg_keras.machine import usable_cores
     from eseg_keras.progress import Progress
 
     presets = _presets(args)
@@ -80,25 +79,27 @@ def run(args) -> int:
         def report(text):
             progress.update(description=text)
 
-        loaded = load_ways(presets, args.format, args.image_size, threads, folder, report=report)
+        variants = load_variants(
+            presets, args.format, args.image_size, threads, folder, report=report
+        )
         try:
-            for times in measure(loaded, args.rounds, report=report):
+            for times in measure(variants, args.rounds, report=report):
                 rounds.append(times)
         except KeyboardInterrupt:
             if not rounds:
                 raise
             interrupted = True
-    rows = result_rows(loaded, rounds, next(iter(rounds[0]))) if rounds else []
+    rows = result_rows(variants, rounds, next(iter(rounds[0]))) if rounds else []
     if rows:
         _print(rows, threads)
-    _print_left_out(loaded.left_out)
+    _print_skipped(variants.skipped)
     if not rows:
-        raise ValueError("There is nothing to time: see above for what was left out, and why.")
+        raise ValueError("There is nothing to time: see above for what was skipped, and why.")
     sentences = _recommendation(args, rows, presets)
     for sentence in sentences:
         print(sentence)
     if args.output:
-        _write(Path(args.output), rows, loaded.left_out, sentences)
+        _write(Path(args.output), rows, variants.skipped, sentences)
         print(f"Written: {args.output}")
     if interrupted:
         print(f"Interrupted: {len(rounds)} of {args.rounds} rounds.")
@@ -130,7 +131,7 @@ def _check(args):
     if args.preset and len(set(args.preset)) < len(args.preset):
         raise ValueError(f"--preset names a preset twice. Received: {' '.join(args.preset)}")
     if args.budget_ms and args.preset and len(args.preset) > 1:
-        from eseg_keras.latency.accuracy import paper_mean_iou
+        from eseg_keras.latency.recommendation import paper_mean_iou
 
         for preset in args.preset:
             if paper_mean_iou(preset) is None:
@@ -159,8 +160,7 @@ def _presets(args):
 def _recommendation(args, rows, presets):
     if not args.budget_ms:
         return []
-    from eseg_keras.latency.accuracy import paper_mean_iou
-    from eseg_keras.latency.recommendation import recommend
+    from eseg_keras.latency.recommendation import paper_mean_iou, recommend
 
     sentences = recommend(rows, args.budget_ms).sentences()
     if any(paper_mean_iou(preset) is not None for preset in presets):
@@ -170,7 +170,7 @@ def _recommendation(args, rows, presets):
         )
     timed = {row["network"] for row in rows}
     if len(timed) < len(presets):
-        sentences.append(f"{len(presets) - len(timed)} of {len(presets)} presets were left out.")
+        sentences.append(f"{len(presets) - len(timed)} of {len(presets)} presets were skipped.")
     return sentences
 
 
@@ -178,7 +178,7 @@ def _print(rows, threads):
     from rich.table import Table
 
     from eseg_keras.cli.tables import print_table
-    from eseg_keras.latency.machine import usable_cores
+    from eseg_keras.machine import usable_cores
 
     plural = "s" * (threads != 1)
     first = rows[0]
@@ -213,22 +213,22 @@ def _print(rows, threads):
         )
 
 
-def _print_left_out(left_out):
+def _print_skipped(skipped):
     by_reason = {}
-    for way, reason in left_out.items():
-        by_reason.setdefault(reason, []).append(way)
-    for reason, ways in by_reason.items():
-        print(f"Left out: {', '.join(map(str, ways))}. {reason}")
+    for variant, reason in skipped.items():
+        by_reason.setdefault(reason, []).append(variant)
+    for reason, variants in by_reason.items():
+        print(f"Skipped: {', '.join(map(str, variants))}. {reason}")
 
 
-def _write(path, rows, left_out, sentences):
+def _write(path, rows, skipped, sentences):
     from eseg_keras.files import write_csv, write_json
-    from eseg_keras.latency.machine import machine
+    from eseg_keras.machine import machine
 
     here = machine()
     if path.suffix == ".json":
-        reasons = {str(way): reason for way, reason in left_out.items()}
-        content = {"machine": here, "rows": rows, "left_out": reasons}
+        reasons = {str(variant): reason for variant, reason in skipped.items()}
+        content = {"machine": here, "rows": rows, "skipped": reasons}
         write_json(path, content | {"recommendation": sentences})
     else:
         write_csv(path, [*rows[0], *here], ([*row.values(), *here.values()] for row in rows))

@@ -65,6 +65,10 @@ def run(args) -> int:
 
     check_calibration(args)
     check_parent(Path(args.output))
+    if (Path(args.output) / "model" / "model.json").is_file() and not args.overwrite:
+        raise ValueError(
+            f"{args.output} is a demo page. Choose another --output, or give --overwrite."
+        )
     options = {"precision": args.precision}
     if args.title is not None:
         options["title"] = args.title

@@ -1,3 +1,3 @@
-"""A page in which a network runs inside the browser."""
+"""A page that runs a network inside the browser."""
 
 from eseg_keras.demo_page.writer import write_demo_page as write_demo_page

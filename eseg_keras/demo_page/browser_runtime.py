@@ -1,4 +1,4 @@
-"""onnxruntime-web, which runs networks in browsers: the two files of it that a page needs."""
+"""The two files of onnxruntime-web, which runs networks in browsers, that a page needs."""
 
 import hashlib
 import os
@@ -15,8 +15,7 @@ PACKAGE = "onnxruntime-web@1.30.0"
 
 SCRIPT, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 
-# Of the files in the npm package. They run in the browsers of those who open the page, so nothing
-# else is ever taken in their place.
+# They run in the browsers of the page's users, so no other content is accepted.
 _SHA256 = {
     SCRIPT: "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
     WASM: "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
@@ -28,39 +27,24 @@ _REMEDY = (
 
 
 def read_runtime(source: str | os.PathLike | None = None) -> dict[str, bytes]:
-    """Read the files of onnxruntime-web that run a network on the CPU.
-
-    Args:
-        source: The `.tgz` file that `npm pack` writes, or a folder of the package, such as
-            `node_modules/onnxruntime-web`. By default the files are fetched by npm once, and kept
-            in `$KERAS_HOME/onnxruntime-web` (`~/.keras/...`).
-
-    Returns:
-        Contents of `SCRIPT` and `WASM` by name, checked to be those of version 1.30.0.
-
-    Raises:
-        ValueError: If they are missing or of another version, or npm is missing or fails.
-    """
+    """Return the verified files by name, from an npm package, or downloaded by npm and cached."""
     if source is not None:
         return _checked(_read(Path(source)), source)
-    cache = _cache()
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    cache = Path(home) / "onnxruntime-web" / PACKAGE.rpartition("@")[2]
     if cache.is_dir():
         files = _read(cache)
         if _are_right(files):
             return files
-    files = _checked(_fetched(), PACKAGE)
+    files = _checked(_downloaded(), PACKAGE)
     for name, content in files.items():
         with atomic_file(cache / name) as temporary:
             temporary.write_bytes(content)
     return files
 
 
-def _cache():
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return Path(home) / "onnxruntime-web" / PACKAGE.rpartition("@")[2]
-
-
 def _read(source):
+    """The files in a .tgz file or a folder, as far as they exist."""
     if source.is_dir():
         folder = source / "dist" if (source / "dist").is_dir() else source
         paths = [folder / name for name in _SHA256]
@@ -77,26 +61,26 @@ def _read(source):
             }
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise ValueError(
-            f"{source} is no whole .tgz file of onnxruntime-web. {_REMEDY}."
+            f"{source} is no complete .tgz file of onnxruntime-web. {_REMEDY}."
         ) from error
 
 
-def _fetched():
+def _downloaded():
     npm = shutil.which("npm")
     if npm is None:
         raise ValueError(
-            f"The page needs {PACKAGE}, which npm would fetch, and there is no npm. {_REMEDY}; or "
-            "install Node.js, which brings npm."
+            f"The page needs {PACKAGE}, which npm downloads, and there is no npm. {_REMEDY}; or "
+            "install Node.js, which includes npm."
         )
-    # In an empty folder, so that no package.json or .npmrc of the user's project has a say.
+    # In an empty folder, without a package.json or .npmrc of the user's project.
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", "--loglevel=error", PACKAGE]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         packed = list(Path(folder).glob("*.tgz"))
         if done.returncode or not packed:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
-            said = f" ({lines[0].strip()})" if lines else ""
-            raise ValueError(f"npm cannot fetch {PACKAGE}{said}. {_REMEDY}.")
+            reason = f" ({lines[0].strip()})" if lines else ""
+            raise ValueError(f"npm cannot download {PACKAGE}{reason}. {_REMEDY}.")
         return _read(packed[0])
 
 

@@ -1,4 +1,4 @@
-"""Writing the page: its own files, the network, the runtime, examples."""
+"""Write the page: its own files, the network, the runtime, examples."""
 
 import importlib.resources
 import json
@@ -9,22 +9,26 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 
+from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.demo_page.browser_runtime import SCRIPT, WASM, read_runtime
-from eseg_keras.demo_page.examples import write_examples
 from eseg_keras.export.onnx.exporter import export_onnx
 from eseg_keras.export.preparation import SMALLEST_SIDE
 from eseg_keras.export.verification import Verification
 from eseg_keras.files import atomic_directory
 from eseg_keras.optional import require
-from eseg_keras.street_scenes import calibration_scenes, scene_images
+from eseg_keras.street_scenes import calibration_scenes, render_scene, scene_images
 from eseg_keras.visualization import default_palette
 
 TITLE = "Semantic segmentation in your browser"
 
-# Pixels of the longer side to choose from, besides the photo's own.
+# Pixels of the longer side to choose from, besides the image's own.
 _SIZES = (512, 1024)
-_USUAL_SIZE = 512
+# Test scenes, chosen to look different: blue sky, a bus, autumn.
+_SCENES = (1, 0, 6)
+# Height of a thumbnail: twice that on the page, for screens of high density.
+_THUMBNAIL = 192
 
 
 def write_demo_page(
@@ -41,38 +45,36 @@ def write_demo_page(
 ) -> Verification:
     """Write a static page that runs a network inside the browser.
 
-    Whoever opens the page drops a photo on it, or takes the camera, and sees the classes of its
-    pixels. The network runs there, by onnxruntime-web: any server that hands out files will do, and
-    the page asks no other server for anything. `python -m http.server --directory OUTPUT` serves it
-    at <http://localhost:8000>. Browsers do not load it from a `file:` address, and give the camera
-    only to pages of localhost or https.
+    The page labels the pixels of an image that a user drops on it, or of the camera. The network
+    runs in the browser, by onnxruntime-web: any server of files will do, and the page contacts no
+    other. `python -m http.server --directory OUTPUT` serves it at <http://localhost:8000>. Browsers
+    do not load it from a `file:` address, and allow the camera only on localhost or https.
 
     With the response headers `Cross-Origin-Opener-Policy: same-origin` and
-    `Cross-Origin-Embedder-Policy: require-corp` the page computes on several threads.
+    `Cross-Origin-Embedder-Policy: require-corp` the page uses several threads.
 
     Args:
         model: An `ESeg` model for RGB images.
-        output: Folder to write, some 15 MB and the network. It appears when it is whole.
+        output: Folder to write, some 15 MB and the network. It appears when it is complete.
         title: Title of the page.
-        long_side: Pixels of the longer side at which the network sees a photo until the user
-            chooses another: that of the training. Defaults to 512, to which larger photos are
-            scaled down.
-        examples: Image files that the page offers to try. Defaults to drawn street scenes.
-        precision: `"float32"`, or `"int8"` for a network of a quarter of the size that takes about
-            two thirds of the time, and gives other labels to some pixels; see `export_onnx`.
+        long_side: Pixels of the longer side to which images are resized until the user chooses
+            another: that of the training. Defaults to 512, for larger images only.
+        examples: Image files that the page offers to try. Defaults to synthetic street scenes.
+        precision: `"float32"`, or `"int8"` for a quarter of the size and two thirds of the latency,
+            with other labels for some pixels; see `export_onnx`.
         calibration_images: For `"int8"`: uint8 arrays [H, W, 3] of the network's task. Defaults to
             synthetic street scenes.
         runtime: The package onnxruntime-web 1.30.0, as the `.tgz` file that `npm pack` writes or as
-            a folder. By default npm fetches it once.
-        overwrite: Whether to replace a page that is there.
+            a folder. By default npm downloads it once.
+        overwrite: Whether to replace an existing page.
 
     Returns:
-        How the network in the page compares with the model.
+        The comparison of the network in the page with the model.
 
     Raises:
-        ValueError: If the folder is there, an example cannot be read, the runtime cannot be had,
-            or an argument is out of range.
-        VerificationError: If the network in the page would not compute what the model computes.
+        ValueError: If the folder exists, an example or the runtime cannot be read, or an argument
+            is invalid.
+        VerificationError: If the outputs of the network in the page differ from the model's.
         ImportError: If the packages of `eseg-keras[export]` are missing.
 
     Example:
@@ -86,7 +88,7 @@ def write_demo_page(
     # A link is followed, and "." has a name.
     output = Path(output).resolve()
     _check(model, output, long_side, overwrite)
-    # Its licences come with the Python package of the same project.
+    # The Python package of the same project holds its licences.
     notices = importlib.resources.files(require("onnxruntime", "export"))
     files = read_runtime(runtime)
     with atomic_directory(output, overwrite) as page:
@@ -96,7 +98,7 @@ def write_demo_page(
         entries = write_examples(page / "examples", examples)
         folder = page / "onnxruntime"
         folder.mkdir()
-        # Servers that do not know .mjs hand it out as a type that browsers refuse to run.
+        # Many servers send .mjs as a type that browsers refuse to run.
         (folder / Path(SCRIPT).with_suffix(".js")).write_bytes(files[SCRIPT])
         (folder / WASM).write_bytes(files[WASM])
         for name in ("LICENSE", "ThirdPartyNotices.txt"):
@@ -117,13 +119,35 @@ def write_demo_page(
     return verification
 
 
+def write_examples(folder: Path, paths: Sequence[str | os.PathLike] | None) -> list[dict]:
+    """Write images and thumbnails as JPEG files; return a dict of name and files for each."""
+    if paths is None:
+        scenes = [render_scene(index, "test", (512, 1024))[0] for index in _SCENES]
+        images = [(f"street scene {number}", scene) for number, scene in enumerate(scenes, 1)]
+    else:
+        if missing := [path for path in paths if not Path(path).is_file()]:
+            raise ValueError(f"There is no file {missing[0]}.")
+        images = ((Path(path).stem, read_image(path)) for path in paths)
+    folder.mkdir()
+    entries = []
+    for number, (name, image) in enumerate(images, 1):
+        entry = {kind: f"{folder.name}/{kind}_{number}.jpg" for kind in ("file", "thumbnail")}
+        # Encoded again, without metadata such as the place, which must not be published.
+        picture = Image.fromarray(image)
+        picture.save(folder.parent / entry["file"], quality=92, subsampling=0)
+        picture.thumbnail((4 * _THUMBNAIL, _THUMBNAIL))
+        picture.save(folder.parent / entry["thumbnail"], quality=92, subsampling=0)
+        entries.append({"name": name, **entry})
+    return entries
+
+
 def _check(model, output, long_side, overwrite):
     channels = model.image_shape[-1]
     if channels != 3:
-        raise ValueError(f"The page reads photos as RGB; the network takes {channels} channels.")
+        raise ValueError(f"The page reads images as RGB; the network takes {channels} channels.")
     if None not in (built := tuple(model.image_shape[:2])):
         raise ValueError(
-            f"The page takes photos of any size; the network is built for images of {built}. Build "
+            f"The page takes images of any size; the network is built for images of {built}. Build "
             "it without image_shape."
         )
     if long_side is not None and long_side < SMALLEST_SIDE:
@@ -131,17 +155,15 @@ def _check(model, output, long_side, overwrite):
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not (output / "model" / "model.json").is_file():
-        raise ValueError(f"{output} exists and is no demo page. Choose another --output.")
+        raise ValueError(f"{output} exists and is no demo page. Choose another output.")
     if not overwrite:
-        raise ValueError(
-            f"{output} is a demo page. Choose another --output, or pass --overwrite to replace it."
-        )
+        raise ValueError(f"{output} is a demo page. Choose another output, or set overwrite=True.")
 
 
 def _description(model, title, long_side, examples, num_bytes):
-    """What the page knows of the network, as `model/model.json`."""
-    chosen = long_side or _USUAL_SIZE
-    # At the size of the training, smaller photos are enlarged, as in training.
+    """The content of `model/model.json`, which the page reads."""
+    chosen = long_side or _SIZES[0]
+    # At the size of the training, smaller images are enlarged, as in training.
     sizes = [
         {"longSide": size, "enlarge": size == long_side, "chosen": size == chosen}
         for size in sorted({*_SIZES, chosen})

@@ -1,4 +1,4 @@
-"""Images that calibrate a quantized network, and images that an exported file is verified on."""
+"""Images that calibrate a quantized network, and images that verify an exported file."""
 
 import os
 from collections.abc import Sequence
@@ -16,18 +16,7 @@ MOST_IMAGES = 64
 
 
 def read_calibration_images(folder: str | os.PathLike) -> list[np.ndarray]:
-    """Read images of the network's task from a folder and its subfolders.
-
-    Args:
-        folder: Folder of JPEG, PNG, BMP or WebP files. Of more than 64, 64 are taken from all over
-            the sorted list.
-
-    Returns:
-        List of uint8 arrays [H, W, 3].
-
-    Raises:
-        ValueError: If there is no such folder, or no image inside.
-    """
+    """Read at most 64 images, evenly spaced in the sorted list, of a folder and its subfolders."""
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
@@ -47,27 +36,11 @@ def split_calibration_images(
     channels: int,
     hold_out: bool,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Prepare images for the quantization, and hold some of them out for the verification.
-
-    Args:
-        images: uint8 arrays [H, W, channels] of any sizes.
-        precision: Other than `"int8"` needs no images.
-        size: (height, width) that they are resized to, or `None` to leave them as they are.
-        channels: Number of channels of the network.
-        hold_out: Whether to hold out a quarter of them, three at most, of four or more.
-
-    Returns:
-        The images for the quantization and those held out.
-
-    Raises:
-        ValueError: If there are images for another precision, none or too few for `"int8"`, or one
-            is no image of the network's channels and of 32 pixels a side or more.
-    """
+    """Resize images for int8 calibration; hold out one in four, at most three, to verify with."""
     if precision != "int8":
         if images is not None:
             raise ValueError(
-                "calibration_images are for precision='int8' alone. Received: "
-                f"precision={precision!r}"
+                f"calibration_images are only for precision='int8'. Received: {precision!r}"
             )
         return [], []
     if images is None or (len(images) == 0 and not hold_out):
@@ -91,20 +64,7 @@ def split_calibration_images(
 def resize_verification_images(
     images: Sequence[np.ndarray] | None, sizes: Sequence[tuple[int, int]], channels: int
 ) -> list[np.ndarray]:
-    """Resize images to the sizes at which an exported file is compared with its network.
-
-    Args:
-        images: uint8 arrays [H, W, channels] of any sizes.
-        sizes: (height, width), taken in turns. Images are repeated if there are fewer.
-        channels: Number of channels of the network.
-
-    Returns:
-        As many images as the longer of both holds.
-
-    Raises:
-        ValueError: If there is none, or one is no image of the network's channels and of 32 pixels
-            a side or more.
-    """
+    """Resize images to the sizes in turn; repeat them if there are fewer images than sizes."""
     if images is None or len(images) == 0:
         raise ValueError(
             "The exported file is compared with the network on verification_images. Expected "
@@ -125,7 +85,7 @@ def _checked(image, channels, kind):
         )
     if min(image.shape[:2]) < SMALLEST_SIDE:
         raise ValueError(
-            f"{kind.capitalize()} images must have {SMALLEST_SIDE} pixels a side or more. "
+            f"{kind.capitalize()} images must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}. "
             f"Received: {image.shape[0]}x{image.shape[1]}"
         )
     return image

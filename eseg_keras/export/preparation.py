@@ -1,61 +1,51 @@
-"""Prepare a model for export: cast to float32, fix the image size, describe the classes."""
+"""First steps of every exporter: check arguments, cast to float32, describe the classes."""
 
 import json
+from collections.abc import Iterable
 
 import keras
 
-# Pixels a side that every network takes.
+from eseg_keras.optional import require
+
+# The smallest height and width of an image, for every network.
 SMALLEST_SIDE = 32
 
 
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise `ValueError` unless the value of an argument is one of its choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}")
+
+
+def require_tensorflow(kind: str):
+    """Import TensorFlow, which writes a kind of file; `ValueError` on another Keras backend."""
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"{kind} files are written by TensorFlow. Received: the Keras backend "
+            f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND=tensorflow."
+        )
+    return require("tensorflow", "tensorflow-cpu")
+
+
 def in_float32(model: keras.Model) -> keras.Model:
-    """Return a network as it computes in float32: how precise a file is, its own options say.
-
-    Args:
-        model: An `ESeg` model of any dtype policy.
-
-    Returns:
-        The model itself if it computes in float32; else one with its weights, averaged ones where
-        it has them, that does.
-
-    Example:
-
-    >>> import eseg_keras
-    >>> from eseg_keras.export.preparation import in_float32
-    >>> options = dict(encoder="fused_efficientnet_s", num_classes=2, min_level=3)
-    >>> model = eseg_keras.ESeg(**options, dtype="mixed_bfloat16")
-    >>> in_float32(model).dtype_policy.name
-    'float32'
-    """
+    """Return a model that computes in float32: this one, or a copy with its averaged weights."""
     if model.dtype_policy.name == "float32":
         return model
     config = model.get_config() | {"dtype": "float32"}
     if model.encoder_name is None:
         config["encoder"] = keras.models.clone_model(
-            model.encoder, clone_function=_layer_in_float32
+            model.encoder,
+            clone_function=lambda layer: type(layer).from_config(
+                layer.get_config() | {"dtype": "float32"}
+            ),
         )
-    twin = type(model).from_config(config)
-    twin.copy_weights(model)
-    return twin
-
-
-def _layer_in_float32(layer):
-    return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+    copy = type(model).from_config(config)
+    copy.copy_weights(model)
+    return copy
 
 
 def exported_size(model: keras.Model, image_size: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Find the one size of the images of a file.
-
-    Args:
-        model: An `ESeg` model.
-        image_size: (height, width) that was asked for, or `None`.
-
-    Returns:
-        (height, width), or `None` for any.
-
-    Raises:
-        ValueError: If it is smaller than 32x32, or not the one that the network is built for.
-    """
+    """Return the one (height, width) of a file's images, `None` for any; check `image_size`."""
     built = tuple(model.image_shape[:2])
     if None not in built:
         if image_size is not None and tuple(image_size) != built:
@@ -63,22 +53,16 @@ def exported_size(model: keras.Model, image_size: tuple[int, int] | None) -> tup
                 f"The network is built for images of {built}. Received: image_size={image_size}"
             )
         return built
-    if image_size is not None and min(image_size) < SMALLEST_SIDE:
+    if image_size is None:
+        return None
+    if min(image_size) < SMALLEST_SIDE:
         raise ValueError(
             f"image_size must be at least {(SMALLEST_SIDE, SMALLEST_SIDE)}. Received: {image_size}"
         )
-    return image_size
+    return tuple(image_size)
 
 
 def classes_json(model: keras.Model) -> str:
-    """Describe a model's classes: names, colours, and the label that means none.
-
-    Args:
-        model: An `ESeg` model.
-
-    Returns:
-        JSON with `num_classes`, `class_names`, `palette` and `ignore_label`; names and palette are
-        null where the model has none.
-    """
+    """Return the number, names, palette and ignore label of a model's classes as JSON."""
     fields = ("num_classes", "class_names", "palette", "ignore_label")
     return json.dumps({field: getattr(model, field) for field in fields}, indent=2) + "\n"

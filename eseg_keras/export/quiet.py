@@ -9,12 +9,7 @@ from absl import logging as absl_logging
 
 @contextlib.contextmanager
 def quiet(*names: str) -> Iterator[None]:
-    """Let loggers speak of errors only: what converters say is not for whoever exports.
-
-    Args:
-        *names: Names of loggers besides absl's, which is always among them; an empty one is the
-            root logger.
-    """
+    """Let absl's logger and loggers by name (`""`: the root) log errors only."""
     # TensorFlow sets the level of absl's logger to absl's verbosity now and then.
     verbosity = absl_logging.get_verbosity()
     absl_logging.set_verbosity(absl_logging.ERROR)

@@ -1,10 +1,9 @@
-"""Proof that an exported file computes what the network computes, before anyone relies on it."""
+"""Compare an exported file, in its own runtime, with the network it came from."""
 
 import dataclasses
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import keras
@@ -12,23 +11,23 @@ import numpy as np
 from keras import ops
 
 from eseg_keras.files import write_json
+from eseg_keras.machine import installed_version
 from eseg_keras.version import __version__
 
-# Fewer clear labels than this share of the pixels say nothing about the rest.
+# With a smaller share of pixels with a clear label, their agreement means nothing.
 _FEWEST_CLEAR = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """How far an exported file may be from the network.
+    """How much an exported file may differ from the network.
 
     Args:
         difference: Largest difference of logits, as a share of the range of the network's logits
             over all images.
         probability: Largest difference of probabilities.
-        agreement: Smallest share of the pixels whose label must be the network's, of those whose
-            label is clear. Where two classes are nearly as likely, rounding may turn the label
-            over; a network of random weights is like that in many places.
+        agreement: Smallest share of equal labels, among pixels whose label is clear: rounding may
+            change it where two classes are nearly as likely.
         margin: A label is clear where its logit leads the next one by more than this share of the
             range of the logits.
     """
@@ -40,42 +39,42 @@ class Tolerance:
 
 
 TOLERANCES = {
-    # The same additions in another order: 1e-6 of the range. A lead of twice the difference
-    # allowed cannot be turned over by it.
+    # The same additions in another order: 1e-6 of the range. The margin is twice the allowed
+    # difference, which therefore cannot change a clear label.
     "float32": Tolerance(difference=1e-3, probability=1e-3, agreement=0.9999, margin=2e-3),
     # Weights, or all values, of 11 significant bits: 5e-4 of the range, probabilities 0.003.
     "float16": Tolerance(difference=5e-3, probability=0.05, agreement=0.999, margin=0.01),
     # Weights of 8 bits with a scale a channel, activations with a scale a tensor: 0.015 and 0.08.
     "dynamic": Tolerance(difference=0.1, probability=0.5, agreement=0.99, margin=0.05),
-    # All of 8 bits, with ranges from the calibration images: 0.03 and 0.26. A single pixel may
-    # be far off between two classes, so that probabilities hold by their labels.
+    # All of 8 bits, with ranges from the calibration images: 0.03 and 0.26. A single pixel between
+    # two classes may be far off, so probabilities are judged by their labels.
     "int8": Tolerance(difference=0.2, probability=0.9, agreement=0.98, margin=0.05),
 }
-"""By the precision of what was exported; behind each, what eseg_lite_s_streets showed."""
+"""By precision; the comments hold the differences measured for eseg_lite_s_streets."""
 
 
 class VerificationError(ValueError):
-    """An exported file does not compute what the network computes."""
+    """The outputs of an exported file differ from those of the network."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What a comparison of an exported file with the network found.
+    """Result of a comparison of an exported file with the network.
 
     Args:
         output_kind: `"labels"`, `"logits"` or `"probabilities"`.
-        runtime: What ran the file, such as `"ai-edge-litert 2.3.0"`.
-        threads: Number of threads it ran on, or `None` for its own choice.
+        runtime: Name and version of the runtime, such as `"ai-edge-litert 2.3.0"`.
+        threads: Number of threads of the runtime, `None` for its own choice.
         sizes: (height, width) of every image compared.
         largest_difference: Largest difference of logits or probabilities; `None` for labels.
         relative_difference: For logits, the same as a share of the range of the network's.
-        label_shortfall: By how much the network's logit of the file's label lies below its largest,
-            at the worst pixel, as a share of the range: what the file's labels cost at most.
-        label_agreement: Share of all pixels whose label is the network's.
-        clear_label_agreement: Share of the pixels with a clear label whose label is the network's.
+        label_shortfall: How far the network's logit of the file's label is below its largest, at
+            the worst pixel, as a share of the range.
+        label_agreement: Share of all pixels whose labels are equal.
+        clear_label_agreement: Share of the pixels with a clear label whose labels are equal.
         clear_pixels: Share of the pixels with a clear label.
-        tolerance: How far the file may be from the network.
-        versions: Version of every package that matters, by name.
+        tolerance: The allowed differences.
+        versions: Versions of the packages, by name.
     """
 
     output_kind: str
@@ -98,18 +97,14 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether the file computes what the network computes."""
+        """Whether all differences are within the tolerance."""
         return self._problem() is None
 
     def check(self, remedy: str = "Nothing was written.") -> None:
-        """Raise `VerificationError`, with the numbers, unless the file passed.
-
-        Args:
-            remedy: End of the message: what can be done.
-        """
+        """Raise `VerificationError`, with the numbers and a remedy, unless the file passed."""
         if problem := self._problem():
             raise VerificationError(
-                f"The exported file does not compute what the network computes: {problem}, in "
+                f"The outputs of the exported file differ from the network's: {problem}, in "
                 f"{self.runtime} on {self.num_images} images. {remedy}"
             )
 
@@ -120,14 +115,7 @@ class Verification:
         return {"passed": self.passed, "num_images": self.num_images, **fields}
 
     def write(self, output: str | os.PathLike) -> Path:
-        """Write the comparison beside an exported file or directory.
-
-        Args:
-            output: What was exported.
-
-        Returns:
-            `OUTPUT.verification.json`.
-        """
+        """Write `OUTPUT.verification.json` beside an exported file and return its path."""
         output = Path(output)
         path = output.with_name(f"{output.name}.verification.json")
         write_json(path, self.as_dict())
@@ -168,30 +156,28 @@ def verify(
     package: str,
     threads: int | None = None,
 ) -> Verification:
-    """Run an exported file on images and compare its answers with the network's.
+    """Run an exported file on images and compare its outputs with the network's.
 
     Args:
-        run: Runs the file by its own runtime: uint8 images [1, H, W, C] to uint8 labels
+        run: Runs the file in its own runtime: uint8 images [1, H, W, C] to uint8 labels
             [1, H, W], or float32 logits or probabilities [1, H, W, num_classes].
-        model: The `ESeg` model as it was before anything was folded; averaged weights are used
-            where it has them.
+        model: The `ESeg` model before BN folding; its averaged weights are used if it has any.
         images: uint8 arrays [H, W, C], of one or several sizes.
-        output_kind: `"labels"`, `"logits"` or `"probabilities"`: what `run` returns.
-        tolerance: How far the file may be from the network; one of `TOLERANCES`.
-        package: Name of the package that is the runtime, such as `"onnxruntime"`, or of its module.
-        threads: Number of threads that it runs on, if one was set.
+        output_kind: `"labels"`, `"logits"` or `"probabilities"`, as returned by `run`.
+        tolerance: The allowed differences, one of `TOLERANCES`.
+        package: Name of the runtime's package or module, such as `"onnxruntime"`.
+        threads: Number of threads of the runtime, if one was set.
 
     Returns:
-        What was found; `check()` of it raises if that is too far off.
+        The comparison; its `check()` raises if the file differs too much.
 
     Raises:
-        VerificationError: If `run` returns another shape, or labels that are no classes.
+        VerificationError: If `run` returns another shape or dtype, or labels that are no classes.
 
     Example:
 
     >>> import eseg_keras
-    >>> from eseg_keras.export.verification import TOLERANCES
-    >>> from eseg_keras.export.verification import verify
+    >>> from eseg_keras.export.verification import TOLERANCES, verify
     >>> from eseg_keras.street_scenes import scene_images
     >>> model = eseg_keras.ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
     >>> images = scene_images("test", 1, (32, 48))
@@ -201,28 +187,27 @@ def verify(
     (True, 1.0)
     """
     if not images:
-        raise ValueError("There is no image to compare on: give at least one.")
+        raise ValueError("Expected at least one image to compare on. Received: none")
     differences, low, high, compared, shortfall = [], np.inf, -np.inf, [], 0.0
     for image in images:
-        logits = _network_logits(model, image[None])
+        with model.averaged_weights():
+            # Compiled: an eager call would keep all feature maps.
+            logits = np.asarray(model.predict_on_batch(image[None]))
         answer = np.asarray(run(image[None]))
         _check_answer(answer, logits, output_kind)
         low, high = min(low, logits.min()), max(high, logits.max())
-        if output_kind == "labels":
-            labels = answer
-        else:
-            expected = (
-                logits if output_kind == "logits" else ops.convert_to_numpy(ops.softmax(logits))
-            )
-            differences.append(np.abs(answer - expected).max())
-            labels = answer.argmax(-1)
+        if output_kind == "logits":
+            differences.append(np.abs(answer - logits).max())
+        elif output_kind == "probabilities":
+            differences.append(np.abs(answer - ops.convert_to_numpy(ops.softmax(logits))).max())
+        labels = answer if output_kind == "labels" else answer.argmax(-1)
         compared.append((labels == logits.argmax(-1), _lead(logits)))
         chosen = np.take_along_axis(logits, labels[..., None].astype("int64"), axis=-1)[..., 0]
         shortfall = max(shortfall, float((logits.max(-1) - chosen).max()))
     spread = float(high - low)
     agrees = np.concatenate([agreement.ravel() for agreement, _ in compared])
     clear = np.concatenate([lead.ravel() for _, lead in compared]) > tolerance.margin * spread
-    # A maximum of NumPy's keeps a nan, unlike Python's.
+    # NumPy's maximum keeps a nan, unlike Python's.
     largest = float(np.max(differences)) if differences else None
     relative = None
     if output_kind == "logits":
@@ -248,29 +233,23 @@ def verify(
     )
 
 
-def _network_logits(model, images):
-    with model.averaged_weights():
-        # Compiled: an eager call would hold every feature map until its end.
-        return np.asarray(model.predict_on_batch(images))
-
-
 def _check_answer(answer, logits, output_kind):
     expected = logits.shape[:-1] if output_kind == "labels" else logits.shape
     integers = np.issubdtype(answer.dtype, np.integer)
     if answer.shape != expected or integers != (output_kind == "labels"):
         raise VerificationError(
-            f"The exported file should answer with {output_kind} of shape {expected}. Received: "
+            f"The exported file should return {output_kind} of shape {expected}. Received: "
             f"{answer.dtype} of shape {answer.shape}. Nothing was written."
         )
     if output_kind == "labels" and not 0 <= answer.min() <= answer.max() < logits.shape[-1]:
         raise VerificationError(
-            f"The exported file should answer with labels from 0 to {logits.shape[-1] - 1}. "
+            f"The exported file should return labels from 0 to {logits.shape[-1] - 1}. "
             f"Received: {answer.min()} to {answer.max()}. Nothing was written."
         )
 
 
 def _lead(logits):
-    """By how much the largest logit of every pixel leads the next."""
+    """The difference of the two largest logits of every pixel."""
     if logits.shape[-1] == 1:
         return np.full(logits.shape[:-1], np.inf)
     two = np.partition(logits, -2, axis=-1)[..., -2:]
@@ -278,8 +257,5 @@ def _lead(logits):
 
 
 def _version(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        # A module may come in packages of other names, such as TensorFlow without a GPU.
-        return importlib.import_module(package).__version__
+    # A module may come in packages of other names, such as TensorFlow without a GPU.
+    return installed_version(package) or importlib.import_module(package).__version__

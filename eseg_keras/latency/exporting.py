@@ -1,4 +1,4 @@
-"""Files are exported by a process of their own, which gives its memory back."""
+"""Export the files to time, in a process of its own, whose memory is freed at its end."""
 
 import functools
 import multiprocessing
@@ -9,70 +9,45 @@ from concurrent.futures.process import BrokenProcessPool
 import keras
 import numpy as np
 
-from eseg_keras.latency.artefacts import Artefacts
-from eseg_keras.latency.timed_files import write_timed_file
+from eseg_keras.latency.cached_file import CachedFile
+from eseg_keras.latency.formats import FORMATS
 from eseg_keras.latency.untrained_network import untrained_network
 from eseg_keras.models import ESeg
+from eseg_keras.optional import require
 from eseg_keras.presets.catalog import ARCHITECTURES
-from eseg_keras.street_scenes import render_scene
+from eseg_keras.street_scenes import render_scene, scene_images
 
 
 def export_missing(
-    store: Artefacts,
-    preset: str,
-    network: str,
-    format_names: Sequence[str],
-    image_size: tuple[int, int],
-    weights_key: str,
-    report: Callable[[str], None],
+    files: Sequence[CachedFile], preset: str, report: Callable[[str], None]
 ) -> dict[str, str]:
-    """Export the files of a preset that are not there yet.
-
-    The exporters of a large network take more memory than all that is timed later, and keep it.
-
-    Args:
-        store: Where the files are kept.
-        preset: Name or directory of a preset. Architectures get random weights.
-        network: Its name in the files' names.
-        format_names: Some of `FORMATS`, without `"keras"`.
-        image_size: (height, width).
-        weights_key: Says which weights the network has.
-        report: Is told what is being done, in a few words.
-
-    Returns:
-        The reason by each format that could not be exported.
-    """
-    reasons, process = {}, None
+    """Export the files of a preset that are not current; return the reason by failed format."""
+    # Exporting a large network takes more memory than timing it, and Python keeps that memory.
+    start = functools.partial(
+        ProcessPoolExecutor, 1, mp_context=multiprocessing.get_context("spawn")
+    )
+    reasons, process = {}, start()
     try:
-        for name in format_names:
-            if store.find(network, name, image_size, weights_key):
+        for file in files:
+            if file.is_current():
                 continue
-            report(f"exporting {network} {name}")
-            process = process or ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn")
-            )
-            task = (_export, store.folder, preset, network, name, tuple(image_size), weights_key)
+            report(f"exporting {file.network} {file.format}")
             try:
-                process.submit(*task).result()
+                process.submit(_export, file, preset).result()
             except BrokenProcessPool:
-                reasons[name] = "Its process was ended: was there too little memory?"
+                reasons[file.format] = "Its process was killed: was there too little memory?"
                 process.shutdown()
-                process = None
+                process = start()
             except Exception as error:  # Exporters have errors of their own.
-                reasons[name] = reason_of(error)
+                reasons[file.format] = reason_of(error)
     finally:
-        if process:
-            process.shutdown()
+        process.shutdown()
     return reasons
 
 
+@functools.lru_cache(1)  # One process exports all files of a network.
 def timed_network(preset: str, image_size: tuple[int, int]) -> keras.Model:
-    """Load a preset, or build an architecture with random weights.
-
-    Args:
-        preset: Name or directory of a preset.
-        image_size: (height, width) of the image that is to be timed.
-    """
+    """Load a preset, or build an architecture with random weights for an image of this size."""
     if preset not in ARCHITECTURES:
         return ESeg.from_preset(preset)
     return untrained_network(preset, timed_image(image_size))
@@ -84,20 +59,70 @@ def timed_image(image_size: tuple[int, int], channels: int = 3) -> np.ndarray:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what our own errors say, and the first line of others."""
+    """Return the message of our own errors, and type and first line of others."""
     if isinstance(error, ImportError | ValueError):
         return str(error)
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300] if lines else 'no reason given'}"
 
 
-def _export(folder, preset, network, format_, image_size, weights_key):
-    def write(path):
-        model = _network(preset, image_size)
-        write_timed_file(format_, model, path, image_size, trained=preset not in ARCHITECTURES)
+def _export(file, preset):
+    """Write a file, labels as output: of trained weights by the verifying exporters."""
+    from eseg_keras.export.quiet import quiet
 
-    Artefacts(folder).get(network, format_, image_size, weights_key, write)
+    model = timed_network(preset, tuple(file.image_size))
+    export = _export_untrained if preset in ARCHITECTURES else _export_trained
+    kind = file.format.removesuffix("_int8")
+    precision = FORMATS[file.format].precision
+    with quiet("tensorflow"):
+        file.write(lambda path: export(kind, model, path, tuple(file.image_size), precision))
 
 
-# One process exports all files of a network.
-_network = functools.cache(timed_network)
+def _export_trained(kind, model, path, image_size, precision):
+    from eseg_keras.export import export_onnx, export_saved_model, export_tflite
+
+    channels = model.image_shape[-1]
+    options = {
+        "image_size": image_size,
+        "verification_images": scene_images("test", 3, image_size, channels),
+    }
+    if kind == "saved_model":
+        export_saved_model(model, path, version=1, **options)
+        return
+    if precision == "int8":
+        options["calibration_images"] = _calibration_images(image_size, channels)
+    exporter = {"tflite": export_tflite, "onnx": export_onnx}[kind]
+    exporter(model, path, precision=precision, **options)
+
+
+def _export_untrained(kind, model, path, image_size, precision):
+    """Convert as the exporters do, unverified: in 8 bits most labels of random weights change."""
+    if kind == "saved_model":
+        from eseg_keras.export.saved_model.image_codec import MAX_SERVED_PIXELS
+        from eseg_keras.export.saved_model.signatures import SERVING_DEFAULT, serving_module
+
+        tf = require("tensorflow", "tensorflow-cpu")
+        module, functions = serving_module(model, "labels", "uint8", image_size, MAX_SERVED_PIXELS)
+        signatures = {SERVING_DEFAULT: functions[SERVING_DEFAULT]}
+        tf.saved_model.save(module, str(path / "1"), signatures=signatures)
+        return
+    images = _calibration_images(image_size)
+    if kind == "tflite":
+        from eseg_keras.export.tflite.conversion import convert
+
+        path.write_bytes(convert(model, "labels", "uint8", image_size, precision, images))
+        return
+    from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx
+    from eseg_keras.export.onnx.int8 import quantize_onnx
+    from eseg_keras.export.served_graph.network import serving_model
+
+    served = serving_model(model, "labels", "uint8", image_size, channels_first=True)
+    converted = convert_to_onnx(served, model, batch=None, opset=DEFAULT_OPSET)
+    if precision == "int8":
+        converted = quantize_onnx(converted, images)
+    path.write_bytes(converted.SerializeToString())
+
+
+def _calibration_images(image_size, channels=3):
+    # Few: labels of a network that is only timed need not be accurate.
+    return scene_images("train", 4, image_size, channels)

@@ -1,4 +1,4 @@
-"""The ways to run a network that are compared, and the runtimes that run its files."""
+"""The formats that are compared, and the runtimes that run their files."""
 
 import dataclasses
 import os
@@ -8,88 +8,63 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from eseg_keras.latency.any_onnx import onnx_call
-from eseg_keras.latency.machine import installed_version
+from eseg_keras.export.onnx.conversion import onnx_session
+from eseg_keras.machine import installed_version
 from eseg_keras.optional import require
+
+_TENSORFLOW = ("tensorflow", "tensorflow-cpu")
+# Modules, each with the extra of eseg-keras that brings it.
+_TFLITE_NEEDS = (_TENSORFLOW, ("ai_edge_litert.interpreter", "export"))
+_ONNX_NEEDS = (_TENSORFLOW, *((name, "export") for name in ("tf2onnx", "onnx", "onnxruntime")))
+# Element types of images, by the names of ONNX Runtime.
+_ONNX_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """One way to run a network.
+    """A format: suffix (`None` for the Keras model), runtime packages, needs, precision."""
 
-    Args:
-        runtime: The distributions that may be its runtime; none for the Keras model.
-        suffix: Of the file; `None` for the Keras model itself.
-        needs: Modules that it needs, and the extra of eseg-keras that brings each.
-        precision: What the exporter takes as `precision`; `None` if it has no choice.
-    """
-
-    runtime: tuple[str, ...]
-    suffix: str | None
+    suffix: str | None = None
+    runtime: tuple[str, ...] = ()
     needs: tuple[tuple[str, str], ...] = ()
     precision: str | None = None
 
     @property
     def runtime_version(self) -> str:
-        """Name and version of the runtime, and the backend of Keras."""
+        """Name and version of the runtime; for the Keras model also its backend."""
         if self.suffix is None:
             return f"keras {keras.__version__} on {keras.backend.backend()}"
         installed = [(name, installed_version(name)) for name in self.runtime]
         return next((f"{name} {version}" for name, version in installed if version), "")
 
     def missing(self) -> str | None:
-        """Return why this way cannot be taken here, with the remedy, or `None` if it can."""
+        """Return why the format cannot be used here, with the remedy, or `None` if it can."""
         if self.suffix is not None and keras.backend.backend() != "tensorflow":
             return (
                 "It is written by TensorFlow: set the environment variable "
                 "KERAS_BACKEND=tensorflow."
             )
-        for module, extra in self.needs:
-            try:
+        try:
+            for module, extra in self.needs:
                 require(module, extra)
-            except ImportError as error:
-                return str(error)
+        except ImportError as error:
+            return str(error)
         return None
 
 
-_TENSORFLOW = ("tensorflow", "tensorflow-cpu")
-_TFLITE = (("tensorflow", "tensorflow-cpu"), ("ai_edge_litert.interpreter", "export"))
-_ONNX = (
-    ("tensorflow", "tensorflow-cpu"),
-    ("tf2onnx", "export"),
-    ("onnx", "export"),
-    ("onnxruntime", "export"),
-)
-
 FORMATS = {
-    "keras": Format((), None),
-    "saved_model": Format(_TENSORFLOW, "", (("tensorflow", "tensorflow-cpu"),)),
-    "tflite": Format(("ai-edge-litert",), ".tflite", _TFLITE, "float32"),
-    "tflite_int8": Format(("ai-edge-litert",), ".tflite", _TFLITE, "int8"),
-    "onnx": Format(("onnxruntime",), ".onnx", _ONNX, "float32"),
-    "onnx_int8": Format(("onnxruntime",), ".onnx", _ONNX, "int8"),
+    "keras": Format(),
+    "saved_model": Format("", _TENSORFLOW, (_TENSORFLOW,)),
+    "tflite": Format(".tflite", ("ai-edge-litert",), _TFLITE_NEEDS, "float32"),
+    "tflite_int8": Format(".tflite", ("ai-edge-litert",), _TFLITE_NEEDS, "int8"),
+    "onnx": Format(".onnx", ("onnxruntime",), _ONNX_NEEDS, "float32"),
+    "onnx_int8": Format(".onnx", ("onnxruntime",), _ONNX_NEEDS, "int8"),
 }
-"""By name. All take a uint8 image and give its label map."""
-
-
-def keras_call(model: keras.Model, image: np.ndarray) -> Callable[[], np.ndarray]:
-    """Return a function that labels an image, uint8 [H, W, C], by the Keras model itself."""
-    return lambda: model.segment(image)
+"""By name. All take a uint8 image and return its label map."""
 
 
 def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) -> Callable:
-    """Load an exported file, by its own runtime.
-
-    Args:
-        name: One of `FORMATS`, other than `"keras"`.
-        path: The file or directory.
-        image: uint8 [H, W, C].
-        threads: Number of threads; that of a SavedModel is TensorFlow's, see
-            `limit_tensorflow_threads`.
-
-    Returns:
-        A function that labels the image, and returns arrays in a list.
-    """
+    """Return a function that runs an exported file on an image and returns arrays in a list."""
     if name == "saved_model":
         return _saved_model_call(path, image)
     if name.startswith("onnx"):
@@ -101,12 +76,8 @@ def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) ->
 
 
 def limit_tensorflow_threads(threads: int) -> None:
-    """Let TensorFlow use so many threads in this process.
-
-    Raises:
-        ValueError: If TensorFlow runs already, with another number.
-    """
-    tf = require("tensorflow", "tensorflow-cpu")
+    """Set TensorFlow's number of threads; `ValueError` if it runs already, with another one."""
+    tf = require(*_TENSORFLOW)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -118,14 +89,64 @@ def limit_tensorflow_threads(threads: int) -> None:
 
 
 def _saved_model_call(path, image):
-    tf = require("tensorflow", "tensorflow-cpu")
+    tf = require(*_TENSORFLOW)
     loaded = tf.saved_model.load(str(Path(path) / "1"))
     serve = loaded.signatures["serving_default"]
 
     def call():
-        # The object owns the variables.
         answer = serve(images=tf.constant(image[None]))
         return [values.numpy() for values in answer.values()]
 
-    call.loaded = loaded
+    call.loaded = loaded  # It owns the variables.
     return call
+
+
+def onnx_call(
+    path: str | os.PathLike, image: np.ndarray, threads: int
+) -> Callable[[], list[np.ndarray]]:
+    """Return a function that runs any ONNX file on an image, in the layout and dtype it takes."""
+    path = Path(path)
+    require("onnxruntime", "export")
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+    try:
+        session = onnx_session(path, threads)
+    except Exception as error:  # ONNX Runtime's own errors have no base class.
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"{path} cannot be loaded by onnxruntime: {lines[0][:300]}") from error
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        names = ", ".join(entry.name for entry in inputs)
+        raise ValueError(f"{path} has {len(inputs)} inputs ({names}). Expected one, the image.")
+    feed = {inputs[0].name: _as_input(path, inputs[0], image)}
+    return lambda: session.run(None, feed)
+
+
+def _as_input(path, entry, image):
+    expected = f"{entry.type} of shape {entry.shape}"
+    if entry.type not in _ONNX_DTYPES or len(entry.shape) != 4:
+        raise ValueError(
+            f"The input of {path} is {expected}. Expected an image: uint8, float32 or float16 of "
+            "shape [1, height, width, channels] or [1, channels, height, width]."
+        )
+    batches = [image[None], image[None].transpose(0, 3, 1, 2)]
+    # Free dimensions have a name, or none; that of the channels must be fixed.
+    fitting = [
+        batch
+        for batch, channels in zip(batches, (entry.shape[3], entry.shape[1]), strict=True)
+        if isinstance(channels, int)
+        and all(
+            n == size or not isinstance(n, int)
+            for n, size in zip(entry.shape, batch.shape, strict=True)
+        )
+    ]
+    if len(fitting) != 1:
+        height, width, channels = image.shape
+        raise ValueError(
+            f"The input of {path} is {expected}, which does not fit one image of {height}x{width} "
+            f"with {channels} channels. Export it for this size, or with free height and width and "
+            "a fixed number of channels."
+        )
+    dtype = _ONNX_DTYPES[entry.type]
+    batch = fitting[0] if dtype == "uint8" else fitting[0] / np.float32(255)
+    return np.ascontiguousarray(batch.astype(dtype))

@@ -1,7 +1,8 @@
-"""Loading networks in every format, and timing them in turns."""
+"""Load networks in every format, time them in turns, and summarise the times."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,24 +11,23 @@ import numpy as np
 
 from eseg_keras.export.preparation import exported_size
 from eseg_keras.latency import formats
-from eseg_keras.latency.any_onnx import onnx_call
-from eseg_keras.latency.artefacts import Artefacts, weights_key
+from eseg_keras.latency.cached_file import CachedFile, weights_key
 from eseg_keras.latency.exporting import export_missing, reason_of, timed_image, timed_network
-from eseg_keras.latency.machine import installed_version
-from eseg_keras.latency.timing import WARM_UP, timed_rounds
+from eseg_keras.latency.timing import WARM_UP, timed_rounds, timings
+from eseg_keras.machine import installed_version
 from eseg_keras.models import ESeg
 from eseg_keras.presets.catalog import ARCHITECTURES
 
-GIVEN = "given"
-"""Format of an ONNX file that comes from elsewhere."""
+EXTERNAL = "external"
+"""Format of an ONNX file that another program wrote."""
 
 
-class Way(NamedTuple):
+class Variant(NamedTuple):
     """A network in a format.
 
     Args:
         network: Name of a preset, of the folder of one, or of an ONNX file without its suffix.
-        format: One of `FORMATS`, or `GIVEN`.
+        format: One of `FORMATS`, or `EXTERNAL`.
     """
 
     network: str
@@ -38,51 +38,51 @@ class Way(NamedTuple):
 
 
 @dataclasses.dataclass
-class Loaded:
-    """What is ready to be timed.
+class Variants:
+    """Variants that are ready to be timed, and those that were skipped.
 
     Args:
         image_size: (height, width).
-        threads: Number of threads.
-        calls: Function by `Way`, each of which labels the same image.
-        left_out: The reason by each `Way` that cannot be taken.
-        facts: By `Way` the columns `threads` (empty where the runtime has its own choice),
-            `weights`, `runtime` and, after the first call, `output`.
+        calls: Function by `Variant`, each of which labels the same image.
+        skipped: The reason by each `Variant` that cannot be timed.
+        facts: By `Variant` the columns `threads` (empty where the runtime chooses), `weights`,
+            `runtime` and, after the first call, `output`.
     """
 
     image_size: tuple[int, int]
-    calls: dict[Way, Callable] = dataclasses.field(default_factory=dict)
-    left_out: dict[Way, str] = dataclasses.field(default_factory=dict)
-    facts: dict[Way, dict[str, str | int]] = dataclasses.field(default_factory=dict)
+    calls: dict[Variant, Callable] = dataclasses.field(default_factory=dict)
+    skipped: dict[Variant, str] = dataclasses.field(default_factory=dict)
+    facts: dict[Variant, dict[str, str | int]] = dataclasses.field(default_factory=dict)
 
 
-def load_ways(
+def load_variants(
     presets: Sequence[str],
     format_names: Sequence[str],
     image_size: tuple[int, int],
     threads: int,
-    cache_dir: Path,
+    cache_dir: str | Path,
     against: Sequence[str] = (),
-    wanted: Callable[[Way], bool] = lambda way: True,
+    wanted: Callable[[Variant], bool] = lambda variant: True,
     report: Callable[[str], None] = lambda text: None,
-) -> Loaded:
-    """Export, where that was not done before, and load networks for batches of one image.
+) -> Variants:
+    """Export, unless the cache holds them, and load networks for batches of one image.
 
-    What cannot be exported or loaded is left out, and the reason kept. Files are exported by a
-    process of its own, so a script calls this below `if __name__ == "__main__":`.
+    Variants that cannot be exported or loaded are skipped. Files are exported by a process of
+    their own, so a script calls this below `if __name__ == "__main__":`.
 
     Args:
         presets: Names or directories of presets. Architectures get random weights.
         format_names: Some of `FORMATS`.
-        image_size: (height, width), each at least 32. Files are exported for this size alone.
-        threads: Number of threads of every runtime; a backend other than TensorFlow has its own.
-        cache_dir: Folder that keeps the files.
+        image_size: (height, width), each at least 32. Files are exported for this size.
+        threads: Number of threads of every runtime; Keras backends other than TensorFlow choose
+            their own.
+        cache_dir: Folder that keeps the exported files.
         against: ONNX files of other networks.
-        wanted: Tells which ways to load. Defaults to all.
-        report: Is told what is being done, in a few words.
+        wanted: Returns whether to load a variant. Defaults to all.
+        report: Called with the current step, a few words.
 
     Returns:
-        The functions, and what was left out.
+        The functions, and the reasons of what was skipped.
 
     Raises:
         ValueError: If a preset is unknown or built for another size, two have the same name, or
@@ -96,117 +96,143 @@ def load_ways(
     on_tensorflow = keras.backend.backend() == "tensorflow"
     if on_tensorflow and {"keras", "saved_model"} & set(format_names):
         formats.limit_tensorflow_threads(threads)
-    # First, so that an unknown one is told before anything takes time.
+    # All presets first: an unknown one is an error before anything takes time.
     trained = {
         preset: ESeg.from_preset(preset) for preset in presets if preset not in ARCHITECTURES
     }
     for model in trained.values():
         exported_size(model, tuple(image_size))
-    loaded = Loaded(image_size)
-    store = Artefacts(cache_dir)
+    variants = Variants(tuple(image_size))
     missing = {name: formats.FORMATS[name].missing() for name in format_names}
     for preset in presets:
-        ways = [Way(names[preset], name) for name in format_names]
-        ways = [way for way in ways if wanted(way)]
-        loaded.left_out |= {way: missing[way.format] for way in ways if missing[way.format]}
-        if ways := [way for way in ways if way not in loaded.left_out]:
-            _load_preset(loaded, store, preset, trained.get(preset), ways, threads, report)
+        found = [Variant(names[preset], name) for name in format_names]
+        found = [variant for variant in found if wanted(variant)]
+        variants.skipped |= {v: missing[v.format] for v in found if missing[v.format]}
+        if found := [variant for variant in found if variant not in variants.skipped]:
+            _load_preset(variants, preset, trained.get(preset), found, threads, cache_dir, report)
     image = timed_image(image_size)
     for path in against:
-        way = Way(names[path], GIVEN)
-        if not wanted(way):
+        variant = Variant(names[path], EXTERNAL)
+        if not wanted(variant):
             continue
         try:
-            loaded.calls[way] = onnx_call(path, image, threads)
+            variants.calls[variant] = formats.onnx_call(path, image, threads)
         except (ImportError, ValueError) as error:
-            loaded.left_out[way] = str(error)
+            variants.skipped[variant] = str(error)
             continue
         runtime = f"onnxruntime {installed_version('onnxruntime')}"
-        loaded.facts[way] = {"threads": threads, "weights": "", "runtime": runtime}
-    return loaded
+        variants.facts[variant] = {"threads": threads, "weights": "", "runtime": runtime}
+    return variants
 
 
 def measure(
-    loaded: Loaded,
+    variants: Variants,
     rounds: int,
     warm_up: int = WARM_UP,
     report: Callable[[str], None] = lambda text: None,
-) -> Iterator[dict[Way, float]]:
-    """Time everything that was loaded, in turns.
+) -> Iterator[dict[Variant, float]]:
+    """Time all loaded variants in turns.
 
-    The first calls show what each returns; a way that fails then is left out as well.
+    A variant whose first call fails is skipped.
 
     Args:
-        loaded: What `load_ways` returned.
+        variants: The return value of `load_variants`.
         rounds: Number of rounds that count.
         warm_up: Number of rounds before them. Defaults to 3.
-        report: Is told what is being done, in a few words.
+        report: Called with the current step, a few words.
 
     Yields:
-        Milliseconds by `Way` for each round.
+        Milliseconds by `Variant` for each round.
     """
-    for way, call in list(loaded.calls.items()):
-        report(f"first call: {way}")
+    for variant, call in list(variants.calls.items()):
+        report(f"first call: {variant}")
         try:
             answer = call()
-        except Exception as error:  # Such as too little memory; other ways may work.
-            del loaded.calls[way]
-            loaded.left_out[way] = f"The first call failed: {reason_of(error)}"
+        except Exception as error:  # Such as too little memory; other variants may work.
+            del variants.calls[variant]
+            variants.skipped[variant] = f"The first call failed: {reason_of(error)}"
             continue
         arrays = answer if isinstance(answer, list) else [answer]
-        loaded.facts[way]["output"] = ", ".join(
+        variants.facts[variant]["output"] = ", ".join(
             f"{array.dtype} {'x'.join(map(str, array.shape))}" for array in map(np.asarray, arrays)
         )
-    if not loaded.calls:
+    if not variants.calls:
         return
     report("warming up")
-    for number, times in enumerate(timed_rounds(loaded.calls, rounds, warm_up), 1):
+    for number, times in enumerate(timed_rounds(variants.calls, rounds, warm_up), 1):
         report(f"round {number} of {rounds}")
         yield times
 
 
-def _load_preset(loaded, store, preset, trained, ways, threads, report):
-    size = loaded.image_size
-    key = weights_key(trained) if trained else "random"
-    network = ways[0].network
-    files = [way.format for way in ways if formats.FORMATS[way.format].suffix is not None]
-    reasons = export_missing(store, preset, network, files, size, key, report)
-    image = timed_image(size, trained.image_shape[-1] if trained else 3)
-    for way in ways:
-        if way.format in reasons:
-            loaded.left_out[way] = reasons[way.format]
-            continue
-        report(f"loading {way}")
-        runs_keras = formats.FORMATS[way.format].suffix is None
-        try:
-            if runs_keras:
-                call = formats.keras_call(trained or timed_network(preset, size), image)
-            else:
-                path = store.find(network, way.format, size, key)
-                call = formats.load(way.format, path, image, threads)
-        except Exception as error:  # Runtimes have errors of their own.
-            loaded.left_out[way] = reason_of(error)
-            continue
-        has_own_threads = runs_keras and keras.backend.backend() != "tensorflow"
-        loaded.calls[way] = call
-        loaded.facts[way] = {
-            "threads": "" if has_own_threads else threads,
-            "weights": "trained" if trained else "random",
-            "runtime": formats.FORMATS[way.format].runtime_version,
+def result_rows(
+    variants: Variants, rounds: Sequence[Mapping[Variant, float]], reference: Variant
+) -> list[dict]:
+    """Summarise measured rounds as rows of a table.
+
+    Args:
+        variants: The variants that were timed.
+        rounds: The rounds that `measure` yielded, at least one.
+        reference: The variant that has the ratio 1.
+
+    Returns:
+        One dict of columns per variant, in the order in which they were loaded.
+    """
+    height, width = variants.image_size
+    return [
+        {
+            "ratio": round(timing.ratio, 3),
+            "ratio_lower_quartile": round(timing.lower_quartile_ratio, 3),
+            "ratio_upper_quartile": round(timing.upper_quartile_ratio, 3),
+            "reference": str(reference),
+            "network": variant.network,
+            "format": variant.format,
+            "size": f"{height}x{width}",
+            "batch_size": 1,
+            "threads": variants.facts[variant]["threads"],
+            "median_ms": round(timing.median_ms, 2),
+            "lower_quartile_ms": round(timing.lower_quartile_ms, 2),
+            "upper_quartile_ms": round(timing.upper_quartile_ms, 2),
+            "rounds": timing.rounds,
+            **variants.facts[variant],
         }
+        for variant, timing in timings(rounds, reference).items()
+    ]
 
 
 def network_name(preset: str) -> str:
-    """Return the name of a preset in tables and files; a run's preset is named after the run.
-
-    Args:
-        preset: Name or directory of a preset, or `"hf://user/repository"`.
-
-    Example:
-
-    >>> from eseg_keras.latency.measurement import network_name
-    >>> network_name("eseg_s"), network_name("runs/demo/preset")
-    ('eseg_s', 'demo')
-    """
+    """Return the name of a preset in tables and files; a run's preset is named after the run."""
     path = Path(preset.removeprefix("hf://"))
     return path.absolute().parent.name if path.name == "preset" else path.name
+
+
+def _load_preset(variants, preset, model, wanted, threads, cache_dir, report):
+    size = variants.image_size
+    key = weights_key(model) if model else "random"
+    files = {
+        variant.format: CachedFile(cache_dir, *variant, size, key)
+        for variant in wanted
+        if variant.format != "keras"
+    }
+    reasons = export_missing(list(files.values()), preset, report)
+    image = timed_image(size, model.image_shape[-1] if model else 3)
+    for variant in wanted:
+        name = variant.format
+        if name in reasons:
+            variants.skipped[variant] = reasons[name]
+            continue
+        report(f"loading {variant}")
+        try:
+            if name == "keras":
+                call = functools.partial((model or timed_network(preset, size)).segment, image)
+            else:
+                call = formats.load(name, files[name].path, image, threads)
+        except Exception as error:  # Runtimes have errors of their own.
+            variants.skipped[variant] = reason_of(error)
+            continue
+        chooses_threads = name == "keras" and keras.backend.backend() != "tensorflow"
+        variants.calls[variant] = call
+        variants.facts[variant] = {
+            "threads": "" if chooses_threads else threads,
+            "weights": "trained" if model else "random",
+            "runtime": formats.FORMATS[name].runtime_version,
+        }

@@ -1,9 +1,35 @@
-"""Which network fits a time budget."""
+"""Which network fits a time budget, by the accuracy that the paper reports."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from eseg_keras.latency.accuracy import paper_mean_iou
+from eseg_keras.presets.catalog import ARCHITECTURES, PRESETS
+
+PAPER_MEAN_IOU = {
+    name: size.paper_mean_iou for name, size in ARCHITECTURES.items() if size.paper_mean_iou
+}
+"""The paper's mean IoU in percent, by architecture. Weights that reach it were not published."""
+
+
+def paper_mean_iou(preset: str) -> float | None:
+    """Return the mean IoU that the paper reports for the architecture of a preset.
+
+    Args:
+        preset: Name of a preset.
+
+    Returns:
+        Percent, or `None` for sizes that are not the paper's and for directories.
+
+    Example:
+
+    >>> from eseg_keras.latency import paper_mean_iou
+    >>> paper_mean_iou("eseg_m")
+    81.6
+
+    Reference:
+        [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683)
+    """
+    return PAPER_MEAN_IOU.get(PRESETS.get(preset, {}).get("architecture"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,8 +37,8 @@ class Recommendation:
     """The most accurate network within a budget, and its neighbours.
 
     Args:
-        budget_ms: The budget.
-        best: Row of what is recommended, `None` if nothing fits.
+        budget_ms: The budget, in milliseconds.
+        best: Row of the recommended network, `None` if nothing fits.
         faster: Row of the next less accurate network that is faster, `None` without one.
         slower: Row of the next more accurate network, which does not fit, `None` without one.
         fastest: The fastest row of all.
@@ -25,11 +51,7 @@ class Recommendation:
     fastest: Mapping
 
     def sentences(self) -> list[str]:
-        """Return the recommendation in words.
-
-        Returns:
-            List of sentences.
-        """
+        """Return the recommendation as sentences."""
         budget = f"{self.budget_ms:g} ms"
         if self.best is None:
             return [
@@ -38,8 +60,8 @@ class Recommendation:
                 "there are cores for them."
             ]
         found = [f"Recommended within {budget}: {_words(self.best)}."]
-        if _is_8_bit(self.best):
-            found.append("8 bits cost some accuracy: compare its labels on photos of your own.")
+        if _is_int8(self.best):
+            found.append("8 bits cost some accuracy: compare its labels on your own images.")
         if self.faster:
             found.append(f"Next faster network: {_words(self.faster)}.")
         if self.slower:
@@ -50,20 +72,20 @@ class Recommendation:
 def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
     """Choose the most accurate network that stays within a budget.
 
-    A way fits where three rounds in four did: by its upper quartile. Networks are compared by the
-    mean IoU that the paper reports for them; of two that are as accurate the faster one is taken,
-    and of the formats that fit a 32-bit one before an 8-bit one, then the fastest.
+    A row fits where three rounds in four did: by its upper quartile. Networks are compared by the
+    mean IoU that the paper reports; of two that are as accurate, the faster one is chosen. Of the
+    formats that fit, a 32-bit one comes before an 8-bit one, then the fastest.
 
     Args:
-        rows: What `result_rows` returned, at least one.
+        rows: The return value of `result_rows`, at least one row.
         budget_ms: Milliseconds for one image, above 0.
 
     Returns:
         The recommendation.
 
     Raises:
-        ValueError: If the budget is not above 0, or there are several networks and the paper says
-            nothing on one of them.
+        ValueError: If the budget is not above 0, or there are several networks and the paper
+            reports no accuracy of one of them.
 
     Example:
 
@@ -82,40 +104,34 @@ def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
     if len(networks) > 1 and None in networks.values():
         unknown = next(name for name, value in networks.items() if value is None)
         raise ValueError(
-            f"There is no published accuracy of {unknown} to compare it by. Give --budget_ms for "
-            "presets by name, or for one network alone."
+            f"There is no published accuracy of {unknown} to compare it by. Expected rows of "
+            "presets by name, or of one network."
         )
-    chosen = [
-        _choice([row for row in rows if row["network"] == network], budget_ms)
-        for network in networks
-    ]
-    fastest = min(rows, key=lambda row: row["median_ms"])
-    fitting = [row for row in chosen if _fits(row, budget_ms)]
-    if not fitting:
-        return Recommendation(budget_ms, None, None, None, fastest)
 
     def accuracy(row):
         return networks[row["network"]] or 0.0
 
-    best = max(fitting, key=lambda row: (accuracy(row), -row["median_ms"]))
+    def by_accuracy(row):
+        return accuracy(row), -row["median_ms"]
+
+    fastest = min(rows, key=lambda row: row["median_ms"])
+    chosen = [
+        _choice([row for row in rows if row["network"] == network], budget_ms)
+        for network in networks
+    ]
+    fitting = [row for row in chosen if _fits(row, budget_ms)]
+    if not fitting:
+        return Recommendation(budget_ms, None, None, None, fastest)
+    best = max(fitting, key=by_accuracy)
+    less_accurate = [row for row in chosen if accuracy(row) < accuracy(best)]
+    faster = [row for row in less_accurate if row["median_ms"] < best["median_ms"]]
+    slower = [row for row in chosen if accuracy(row) > accuracy(best)]
     return Recommendation(
         budget_ms,
         best,
-        faster=max(
-            (
-                row
-                for row in chosen
-                if accuracy(row) < accuracy(best) and row["median_ms"] < best["median_ms"]
-            ),
-            key=lambda row: (accuracy(row), -row["median_ms"]),
-            default=None,
-        ),
-        slower=min(
-            (row for row in chosen if accuracy(row) > accuracy(best)),
-            key=lambda row: (accuracy(row), row["median_ms"]),
-            default=None,
-        ),
-        fastest=fastest,
+        max(faster, key=by_accuracy, default=None),
+        min(slower, key=lambda row: (accuracy(row), row["median_ms"]), default=None),
+        fastest,
     )
 
 
@@ -124,13 +140,13 @@ def _fits(row, budget_ms):
 
 
 def _choice(rows, budget_ms):
-    """What one would run of a network within the budget, else its fastest."""
+    """The row of a network that one would use within the budget, else its fastest."""
     fitting = [row for row in rows if _fits(row, budget_ms)]
-    of_32_bits = [row for row in fitting if not _is_8_bit(row)]
+    of_32_bits = [row for row in fitting if not _is_int8(row)]
     return min(of_32_bits or fitting or rows, key=lambda row: row["median_ms"])
 
 
-def _is_8_bit(row):
+def _is_int8(row):
     return "int8" in row["format"]
 
 

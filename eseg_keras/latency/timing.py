@@ -1,4 +1,4 @@
-"""Times of several ways to do the same, taken in turns."""
+"""Times of several functions, taken in turns."""
 
 import dataclasses
 import time
@@ -12,15 +12,15 @@ WARM_UP = 3
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """How long one way took, over all rounds.
+    """Median and quartiles over all rounds.
 
     Args:
-        median_ms: Median, in milliseconds.
-        lower_quartile_ms: A quarter of the rounds took less.
-        upper_quartile_ms: A quarter of the rounds took more.
-        ratio: Median over the rounds of its time divided by that of the reference.
-        lower_quartile_ratio: A quarter of the rounds had a lower ratio.
-        upper_quartile_ratio: A quarter of the rounds had a higher ratio.
+        median_ms: Median time, in milliseconds.
+        lower_quartile_ms: Lower quartile of the times.
+        upper_quartile_ms: Upper quartile of the times.
+        ratio: Median of the ratios to the reference, each taken within a round.
+        lower_quartile_ratio: Lower quartile of the ratios.
+        upper_quartile_ratio: Upper quartile of the ratios.
         rounds: Number of rounds.
     """
 
@@ -34,24 +34,23 @@ class Timing:
 
 
 def timed_rounds(
-    ways: Mapping[Hashable, Callable[[], object]],
+    functions: Mapping[Hashable, Callable[[], object]],
     rounds: int,
     warm_up: int = WARM_UP,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[dict[Hashable, float]]:
-    """Time every way once a round, so that whatever else the machine does falls on all of them.
+    """Time every function once per round, so that other load on the machine falls on all of them.
 
-    Every other round goes backwards: no way always follows the same other one. Whoever stops
-    between two rounds has what the rounds before gave.
+    Every other round runs in reverse order: none always follows the same other one.
 
     Args:
-        ways: Functions by name.
+        functions: Functions by name.
         rounds: Number of rounds that count.
         warm_up: Number of rounds before them that do not. Defaults to 3.
         clock: Returns seconds. Defaults to `time.perf_counter`.
 
     Yields:
-        Milliseconds by name, for one round after the other.
+        Milliseconds by name for each round.
 
     Raises:
         ValueError: If `rounds` is below 1 or `warm_up` below 0.
@@ -67,12 +66,12 @@ def timed_rounds(
         raise ValueError(
             f"Expected at least 1 round and 0 rounds of warm-up. Received: {rounds} and {warm_up}"
         )
-    names = list(ways)
+    names = list(functions)
     for number in range(-warm_up, rounds):
         times = {}
         for name in names if number % 2 == 0 else reversed(names):
             start = clock()
-            ways[name]()
+            functions[name]()
             times[name] = (clock() - start) * 1000
         if number >= 0:
             yield times
@@ -81,13 +80,11 @@ def timed_rounds(
 def timings(
     rounds: Sequence[Mapping[Hashable, float]], reference: Hashable
 ) -> dict[Hashable, Timing]:
-    """Summarise rounds.
-
-    Ratios are taken within each round: both times then had the same machine to themselves, or not.
+    """Summarise rounds; ratios are taken within each round, under the same load.
 
     Args:
-        rounds: What `timed_rounds` yielded, at least one.
-        reference: Name of the way that has the ratio 1.
+        rounds: The rounds that `timed_rounds` yielded, at least one.
+        reference: Name of the function that has the ratio 1.
 
     Returns:
         `Timing` by name.

@@ -1,12 +1,12 @@
 """What a result was made with: versions, machine, state of the source code."""
 
-import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
 
 import keras
 
+from eseg_keras.machine import installed_version
 from eseg_keras.version import __version__
 
 _PACKAGES = (
@@ -29,14 +29,9 @@ def provenance() -> dict:
     >>> sorted(provenance())
     ['backend', 'git', 'machine', 'packages', 'python']
     """
-    packages = {"eseg-keras": __version__}
-    for name in _PACKAGES:
-        try:
-            packages[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    versions = {name: installed_version(name) for name in _PACKAGES}
     return {
-        "packages": packages,
+        "packages": {"eseg-keras": __version__} | {n: v for n, v in versions.items() if v},
         "python": platform.python_version(),
         "backend": keras.backend.backend(),
         "machine": platform.platform(),

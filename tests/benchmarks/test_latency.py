@@ -1,4 +1,4 @@
-"""The benchmark of latencies runs, goes on where it was stopped, and is drawn."""
+"""The benchmark of latencies runs, resumes, and is drawn."""
 
 import csv
 import pathlib
@@ -61,7 +61,7 @@ def test_rows_are_measured_once_kept_and_drawn(tmp_path):
     assert output.read_text().startswith(before)
     assert [(row["network"], row["format"]) for row in rows[1:]] == [
         ("eseg_lite_s", "keras"),
-        ("peer", "given"),
+        ("peer", "external"),
     ]
     assert {row["reference"] for row in rows} == {"eseg_lite_s onnx"}
     assert rows[2]["output"] == "int64 1x64x96"

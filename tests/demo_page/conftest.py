@@ -17,7 +17,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="session")
 def model():
-    """The trained network of the street scenes: labels that mean something."""
+    """The trained network of the street scenes: its labels are meaningful."""
     return ESeg.from_preset("eseg_lite_s_streets")
 
 
@@ -33,7 +33,7 @@ def demo(model, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    """A real browser without a window; its camera shows a moving test picture."""
+    """A real browser without a window; its camera shows a moving test image."""
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
@@ -51,7 +51,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def display():
-    """A screen that nobody sees."""
+    """A virtual screen."""
     if not shutil.which("Xvfb"):
         lack("Xvfb", "apt-get install xvfb")
     command = ["Xvfb", "-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
@@ -89,7 +89,7 @@ def lack(what, command):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder as `python -m http.server` does, and keeps what was asked for."""
+    """Serves a folder as `python -m http.server` does, and records the requests."""
 
     def __init__(self, folder, headers):
         self.headers, self.requests = headers, []

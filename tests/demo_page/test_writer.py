@@ -10,7 +10,7 @@ from PIL import Image
 from eseg_keras import ESeg
 from eseg_keras.demo_page import browser_runtime, write_demo_page, writer
 from eseg_keras.demo_page.browser_runtime import SCRIPT, WASM, read_runtime
-from eseg_keras.demo_page.examples import write_examples
+from eseg_keras.demo_page.writer import write_examples
 
 STATIC = resources.files("eseg_keras.demo_page") / "static"
 
@@ -39,12 +39,12 @@ def test_a_runtime_that_is_not_the_right_one_is_refused(tmp_path):
     with pytest.raises(ValueError, match=f"holds no {WASM}"):
         read_runtime(package)
     (tmp_path / "b.tgz").write_bytes((tmp_path / "a.tgz").read_bytes()[:60])
-    with pytest.raises(ValueError, match="no whole .tgz"):
+    with pytest.raises(ValueError, match="no complete .tgz"):
         read_runtime(tmp_path / "b.tgz")
     content = bytearray((tmp_path / "a.tgz").read_bytes())
     content[20:] = bytes(255 - value for value in content[20:])
     (tmp_path / "b.tgz").write_bytes(content)
-    with pytest.raises(ValueError, match="no whole .tgz"):
+    with pytest.raises(ValueError, match="no complete .tgz"):
         read_runtime(tmp_path / "b.tgz")
     (tmp_path / "other" / "dist" / WASM).mkdir(parents=True)
     with tarfile.open(tmp_path / "d.tgz", "w:gz") as archive:
@@ -60,11 +60,11 @@ def test_without_npm_the_message_tells_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ValueError, match="run `npm pack onnxruntime-web@1.30.0` and pass the .tgz"):
         read_runtime()
-    # One that fails: what it says first is passed on.
+    # One that fails: its first line is in the message.
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho 'npm error no network' >&2\nexit 1\n")
     npm.chmod(0o755)
-    with pytest.raises(ValueError, match=r"npm cannot fetch .* \(npm error no network\)"):
+    with pytest.raises(ValueError, match=r"npm cannot download .* \(npm error no network\)"):
         read_runtime()
     assert not (tmp_path / "home").exists()
 
@@ -120,9 +120,9 @@ def test_nothing_but_a_page_is_replaced(untrained, tmp_path):
             write_demo_page(untrained, tmp_path / "letter.txt", overwrite=overwrite)
     (tmp_path / "page" / "model").mkdir(parents=True)
     (tmp_path / "page" / "model" / "model.json").write_text("{}")
-    with pytest.raises(ValueError, match="pass --overwrite"):
+    with pytest.raises(ValueError, match="is a demo page.* set overwrite=True"):
         write_demo_page(untrained, tmp_path / "page")
-    # With it, whatever goes wrong later leaves the old one.
+    # With overwrite=True, a later error leaves the old page.
     with pytest.raises(ValueError, match="There is no file or folder"):
         write_demo_page(untrained, tmp_path / "page", overwrite=True, runtime=tmp_path / "none")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.txt", "page"]

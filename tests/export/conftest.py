@@ -76,7 +76,7 @@ def _thin_encoder(name):
         return fused_efficientnet(width / 2, min(depth, 0.6), ANY_SIZE)
     if name in EFFICIENTNET_LITES:
         # Thin ones of random weights multiply rounding differences a hundredfold; trained weights
-        # are at hand.
+        # are available.
         return build_encoder(name, ANY_SIZE, "imagenet")
     # The larger EfficientNets differ from B1 in the number of blocks and filters.
     application = EfficientNet(

@@ -60,7 +60,7 @@ def test_weights_of_any_policy_compute_in_float32(policy, own_encoder):
         expected = ESeg(expected.encoder, **options)
     for layer in model.decoder.layers + model.head.layers:
         layer.set_weights([weights + 0.01 for weights in layer.get_weights()])
-    # What bfloat16 has lost, float32 cannot find.
+    # float32 cannot restore what bfloat16 lost.
     expected.copy_weights(model)
     found = in_float32(model)
     (image,) = scene_images("test", 1, (64, 96))
@@ -72,7 +72,7 @@ def test_weights_of_any_policy_compute_in_float32(policy, own_encoder):
     assert model.encoder.layers[-1].compute_dtype == policy.removeprefix("mixed_")
 
 
-def test_averaged_weights_are_those_that_count():
+def test_averaged_weights_are_exported():
     model = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, dtype="mixed_bfloat16")
     images, masks = np.zeros((2, 64, 64, 3), "uint8"), np.ones((2, 64, 64), "uint8")
     model.compile(optimizer=keras.optimizers.SGD(1.0), ema_decay=0.5, run_eagerly=True)
@@ -89,7 +89,7 @@ def test_a_network_of_mixed_precision(tmp_path, export):
     mixed = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, dtype="mixed_bfloat16")
     options = {"output_kind": "logits", "image_size": (64, 96)}
     verification = export(mixed, tmp_path / "net", verification_images=IMAGES, **options)
-    # Far less than the 1 in 256 that bfloat16 tells apart.
+    # Far below the resolution of bfloat16, 1 in 256.
     assert verification.relative_difference < 1e-5
 
 

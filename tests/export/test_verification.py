@@ -1,4 +1,4 @@
-"""What a comparison says of right, of slightly and of plainly wrong artefacts."""
+"""Comparisons of right, slightly wrong and clearly wrong files with the network."""
 
 import dataclasses
 import json
@@ -70,7 +70,7 @@ def test_the_network_itself_passes(streets, compare):
     }.items(),
     ids=lambda item: item[0],
 )
-def test_labels_of_a_broken_artefact_fail(streets, compare, broken):
+def test_labels_of_a_broken_file_fail(streets, compare, broken):
     for precision in ("float32", "float16"):
         verification = compare(broken[1](streets.segment), precision=precision)
         assert not verification.passed
@@ -79,7 +79,7 @@ def test_labels_of_a_broken_artefact_fail(streets, compare, broken):
 
 
 @pytest.mark.parametrize("output_kind", ["logits", "probabilities"])
-def test_values_of_a_broken_artefact_fail(streets, compare, output_kind):
+def test_values_of_a_broken_file_fail(streets, compare, output_kind):
     def right(images):
         logits = np.asarray(streets(images))
         return logits if output_kind == "logits" else softmax(logits)
@@ -114,7 +114,7 @@ def test_numbers_are_those_of_numpy(streets, images, compare):
     ordered = np.sort(logits, axis=-1)
     clear = ordered[..., -1] - ordered[..., -2] > 2e-3 * spread
     np.testing.assert_allclose(verification.clear_pixels, clear.mean(), atol=1e-4)
-    # Rounding turned only near ties over: that is no fault.
+    # Rounding changed labels only at near ties, which is no fault.
     assert verification.clear_label_agreement == 1 and verification.passed
     answers = iter((logits + noise).argmax(-1).astype("uint8"))
     labels = compare(lambda _: next(answers)[None])

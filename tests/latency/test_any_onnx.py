@@ -1,4 +1,4 @@
-"""ONNX files of any maker get the image as they ask for it."""
+"""Any ONNX file gets the image in the layout and dtype of its input."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper  # noqa: E402
 
-from eseg_keras.latency.any_onnx import onnx_call  # noqa: E402
+from eseg_keras.latency.formats import onnx_call  # noqa: E402
 
 TYPES = {
     "uint8": TensorProto.UINT8,

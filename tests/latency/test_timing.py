@@ -7,7 +7,7 @@ from eseg_keras.latency import timed_rounds, timings
 
 
 class Clock:
-    """A clock that only the ways move, and a record of who ran when."""
+    """A clock that only the timed functions move, and a record of their calls."""
 
     def __init__(self):
         self.now = 0.0
@@ -16,7 +16,7 @@ class Clock:
     def __call__(self):
         return self.now
 
-    def way(self, name, seconds):
+    def function(self, name, seconds):
         durations = iter(seconds)
 
         def call():
@@ -26,18 +26,21 @@ class Clock:
         return call
 
 
-def test_every_way_runs_once_a_round_and_every_other_round_backwards():
+def test_every_function_runs_once_per_round_and_every_other_round_in_reverse():
     clock = Clock()
-    ways = {name: clock.way(name, [1.0] * 4) for name in "abc"}
-    rounds = list(timed_rounds(ways, rounds=3, warm_up=1, clock=clock))
+    functions = {name: clock.function(name, [1.0] * 4) for name in "abc"}
+    rounds = list(timed_rounds(functions, rounds=3, warm_up=1, clock=clock))
     assert "".join(clock.calls) == "cba" + "abc" + "cba" + "abc"
     assert all(set(times) == set("abc") for times in rounds) and len(rounds) == 3
 
 
 def test_warm_up_is_not_counted():
     clock = Clock()
-    ways = {"a": clock.way("a", [90.0, 80.0, 0.001, 0.002]), "b": clock.way("b", [9, 9, 0.5, 0.25])}
-    rounds = list(timed_rounds(ways, rounds=2, warm_up=2, clock=clock))
+    functions = {
+        "a": clock.function("a", [90.0, 80.0, 0.001, 0.002]),
+        "b": clock.function("b", [9, 9, 0.5, 0.25]),
+    }
+    rounds = list(timed_rounds(functions, rounds=2, warm_up=2, clock=clock))
     expected = [{"a": 1.0, "b": 500.0}, {"a": 2.0, "b": 250.0}]
     for found, wanted in zip(rounds, expected, strict=True):
         assert found == pytest.approx(wanted)
@@ -51,10 +54,10 @@ def test_rounds_before_an_interruption_are_kept():
             raise KeyboardInterrupt
         clock.calls.append("b")
 
-    ways = {"a": clock.way("a", [1.0] * 9), "b": interrupted}
+    functions = {"a": clock.function("a", [1.0] * 9), "b": interrupted}
     rounds = []
     with pytest.raises(KeyboardInterrupt):
-        for times in timed_rounds(ways, rounds=9, warm_up=0, clock=clock):
+        for times in timed_rounds(functions, rounds=9, warm_up=0, clock=clock):
             rounds.append(times)
     assert len(rounds) == 2
 

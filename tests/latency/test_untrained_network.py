@@ -24,7 +24,7 @@ def test_labels_are_neither_noise_nor_all_the_same():
     assert np.isfinite(logits).all() and logits.std() > 0.1
     share = boundary_share(logits[:, 4::8, 4::8])
     assert 0.1 < share < 0.25, share
-    # Statistics go on as they do in any network.
+    # The momentum is that of any network.
     bn = model.head.get_layer("bn")
     assert 0.9 < bn.momentum < 1
     again = untrained_network("eseg_lite_s", image)

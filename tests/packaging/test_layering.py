@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "eseg_keras"
 # Lowest first: a folder imports only folders and modules above it in this list.
 ORDER = [
     "version", "files", "optional", "progress", "registration", "standard_error", "step_options",
-    "replicas",
+    "replicas", "machine",
     "layers", "encoders", "decoders", "losses", "metrics", "trainer", "presets", "models",
     "data", "street_scenes", "visualization",
     "inference", "evaluation", "training",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.export.client.transport import GrpcTransport, RestTransport, ServingError
@@ -16,22 +16,18 @@ from eseg_keras.export.saved_model.image_codec import CLASSES_KEYWORD
 
 _TRANSPORTS = {"rest": RestTransport, "grpc": GrpcTransport}
 _SIGNATURES = ("encoded", "serving_default", "logits", "probabilities")
-# Modes that PNG files hold, and that the server reads as `read_image` does.
-_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ServedPrediction:
-    """What a server says about one image.
+    """A server's prediction for one image.
 
     Attributes:
         label_map: uint8 [H, W] of class ids.
-        class_names: One name a class, where the answer holds them: that of `encoded` does if the
-            exported model has names.
-        palette: One (red, green, blue) a class, likewise.
-        scores: float32 [H, W, num_classes], the logits or probabilities, from signatures that
-            answer with them.
+        class_names: One name per class, from the signature `"encoded"` if the model has names.
+        palette: One (red, green, blue) per class, likewise.
+        scores: float32 [H, W, num_classes], from the signatures `"logits"` and `"probabilities"`.
     """
 
     label_map: np.ndarray
@@ -43,27 +39,27 @@ class ServedPrediction:
 class Client:
     """Sends images to a SavedModel of `export_saved_model` on TF Serving.
 
-    It takes NumPy, Pillow and, for gRPC, `pip install "eseg-keras[serving]"`; it never imports
+    It needs NumPy, Pillow and, for gRPC, `pip install "eseg-keras[serving]"`; it never imports
     TensorFlow. Several threads may use one client.
 
     Args:
         address: `"host:port"`, or a URL, such as `"https://host/prefix"` (for gRPC without prefix).
-            TF Serving's ports are 8501 for REST and 8500 for gRPC. An authority of your own for
-            https is told by the environment variable `SSL_CERT_FILE` to REST, and by
-            `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` to gRPC.
+            TF Serving's ports are 8501 for REST and 8500 for gRPC. For https with your own
+            certificate authority, set the environment variable `SSL_CERT_FILE` for REST, or
+            `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` for gRPC.
         model: Name of the model on the server.
         protocol: `"rest"` or `"grpc"`.
-        signature: `"encoded"` sends files and gets PNG files, kilobytes each way. The others,
-            `"serving_default"`, `"logits"` and `"probabilities"`, send and get numbers for every
-            pixel: choose gRPC for those.
-        version: Version of the model; the server's choice by default.
+        signature: `"encoded"` sends image files and receives PNG files, kilobytes each way. The
+            others, `"serving_default"`, `"logits"` and `"probabilities"`, send and receive numbers
+            for every pixel: choose gRPC for those.
+        version: Version of the model. Defaults to the server's choice.
         timeout: Seconds to wait for the server. Defaults to 60.
-        jpeg_quality: Quality, 1 to 100, of the JPEG files that pictures are sent as; by default
-            they are sent as PNG, without loss. JPEG and PNG files are sent as they are.
+        jpeg_quality: Quality, 1 to 100, of the JPEG files in which images are sent. By default they
+            are sent as PNG, without loss. JPEG and PNG files are sent as they are.
         headers: Further headers of every request, such as an authorization.
 
     Raises:
-        ValueError: If an argument is none of those above.
+        ValueError: If an argument is invalid.
 
     Example:
 
@@ -103,7 +99,7 @@ class Client:
 
     @property
     def url(self) -> str:
-        """Where the requests go."""
+        """Address of the requests."""
         return self._transport.url
 
     def __call__(self, image: Any) -> ServedPrediction:
@@ -111,16 +107,16 @@ class Client:
 
         Args:
             image: A path of an image file; a Pillow image; or an array, uint8 [H, W, 3], [H, W, 4]
-                or [H, W] (for other signatures than `encoded` [H, W, C] of the network's channels
-                and dtype).
+                or [H, W] (for other signatures than `"encoded"` [H, W, C] of the network's channels
+                and dtype). EXIF rotations are applied.
 
         Returns:
-            The label map, of the size of the image as it is meant to be seen.
+            The label map, of the size of the image.
 
         Raises:
             ConnectionError: If there is no server.
-            TimeoutError: If it takes longer than `timeout`.
-            ServingError: If it refuses the request; the message is the server's.
+            TimeoutError: If the answer takes longer than `timeout`.
+            ServingError: If the server refuses the request; the message is the server's.
             ValueError: If it is no image.
         """
         return self.predict([image])[0]
@@ -129,10 +125,10 @@ class Client:
         """Label the pixels of several images by one request; see `__call__`.
 
         Args:
-            images: The images, of any sizes for `encoded`, and of one size otherwise.
+            images: The images, of any sizes for `"encoded"`, and of one size otherwise.
 
         Returns:
-            One prediction an image.
+            One prediction per image.
         """
         is_array = isinstance(images, np.ndarray) and images.ndim < 4
         if is_array or isinstance(images, str | Path | Image.Image):
@@ -144,7 +140,7 @@ class Client:
             answer = self._transport.predict({"image_bytes": [self._file(i) for i in images]})
             predictions = [self._from_png(file) for file in answer.get("png_bytes", [])]
         else:
-            answer = self._transport.predict({"images": _stack(map(_array, images))})
+            answer = self._transport.predict({"images": _stack(images)})
             predictions = [_from_array(values) for values in next(iter(answer.values()), ())]
         if len(predictions) != len(images):
             raise ServingError(
@@ -164,18 +160,27 @@ class Client:
         self.close()
 
     def _file(self, image):
+        """The bytes of an image file that the server decodes to the pixels of an image."""
         if isinstance(image, str | Path):
             content = _read(image)
-            # The server turns JPEG files as their tags say, and no others.
-            if content.startswith(_JPEG) or (content.startswith(_PNG) and not _is_turned(image)):
+            if content.startswith(_JPEG) or _is_upright_png(content):
                 return content
-        picture = _picture(image)
+            pixels = read_image(content, name=str(image))
+        elif not isinstance(image, Image.Image) and np.asarray(image).dtype != np.uint8:
+            image = np.asarray(image)
+            raise ValueError(
+                "Expected a path, a Pillow image, or a uint8 array [H, W, 3], [H, W, 4] or [H, W]. "
+                f"Received: {image.dtype} of shape {image.shape}. Convert it by "
+                "eseg_keras.data.read_image."
+            )
+        else:
+            pixels = read_image(image)
         file = io.BytesIO()
         if self._jpeg_quality is None:
-            # Pillow's least effort: about a tenth larger than its default, and quicker.
-            picture.save(file, "PNG", compress_level=1)
+            # Pillow's least effort: about a tenth larger than its default, and faster.
+            Image.fromarray(pixels).save(file, "PNG", compress_level=1)
         else:
-            picture.convert("RGB").save(file, "JPEG", quality=self._jpeg_quality)
+            Image.fromarray(pixels).save(file, "JPEG", quality=self._jpeg_quality)
         return file.getvalue()
 
     def _from_png(self, content):
@@ -185,8 +190,7 @@ class Client:
             classes = json.loads(picture.text.get(CLASSES_KEYWORD, "{}"))
         except (OSError, SyntaxError, TypeError, AttributeError, ValueError) as error:
             raise ServingError(
-                f"{self.url} answered with something else than PNG files: was the model exported "
-                "by eseg-keras?"
+                f"{self.url} did not answer with PNG files: was the model exported by eseg-keras?"
             ) from error
         names, palette = classes.get("class_names"), classes.get("palette")
         return ServedPrediction(
@@ -203,55 +207,29 @@ def _read(path):
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _open(path):
+def _is_upright_png(content):
+    """Whether a file is a PNG without EXIF rotation: servers apply that of JPEG files only."""
+    if not content.startswith(_PNG):
+        return False
     try:
-        picture = Image.open(io.BytesIO(_read(path)))
-        picture.load()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}.") from error
-    return picture
-
-
-def _is_turned(path):
-    return _open(path).getexif().get(ExifTags.Base.Orientation, 1) != 1
-
-
-def _picture(image):
-    """A Pillow image that PNG files can hold, as it is meant to be seen."""
-    if isinstance(image, str | Path):
-        image = _open(image)
-    if not isinstance(image, Image.Image):
-        image = np.asarray(image)
-        if (
-            image.dtype != np.uint8
-            or not image.size
-            or not (image.ndim == 2 or (image.ndim == 3 and image.shape[-1] in (3, 4)))
-        ):
-            raise ValueError(
-                "Expected a path, a Pillow image, or a uint8 array [H, W, 3], [H, W, 4] or [H, W]. "
-                f"Received: {image.dtype} of shape {image.shape}; eseg_keras.data.read_image "
-                "makes one of other arrays."
-            )
-        return Image.fromarray(image)
-    image = ImageOps.exif_transpose(image)
-    return image if image.mode in _PNG_MODES else image.convert("RGB")
-
-
-def _array(image):
-    if isinstance(image, str | Path):
-        image = _open(image)
-    return read_image(image) if isinstance(image, Image.Image) else np.asarray(image)
+        return Image.open(io.BytesIO(content)).getexif().get(ExifTags.Base.Orientation, 1) == 1
+    except Exception:  # Of a damaged file; `read_image` says so.
+        return False
 
 
 def _stack(images):
-    images = list(images)
-    shapes = {image.shape for image in images}
+    arrays = []
+    for image in images:
+        if isinstance(image, str | Path):
+            image = read_image(_read(image), name=str(image))
+        arrays.append(read_image(image) if isinstance(image, Image.Image) else np.asarray(image))
+    shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(
             f"Images of several shapes, {sorted(shapes)}, do not fit into one request: send one at "
             'a time, or use signature="encoded".'
         )
-    return np.stack(images)
+    return np.stack(arrays)
 
 
 def _from_array(values):

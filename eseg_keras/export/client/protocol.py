@@ -1,8 +1,8 @@
-"""TF Serving's messages, as few of them as a prediction needs.
+"""The messages of TF Serving that a prediction needs.
 
-`tensorflow-serving-api` holds them all, and imports TensorFlow for it: seconds and half a gigabyte
-for a client that only sends photos. Field numbers are TF Serving's, so the bytes are the same. The
-messages live in a pool of their own, where they are in nobody's way.
+`tensorflow-serving-api` holds them all, but imports TensorFlow: seconds and half a gigabyte for a
+client that only sends images. Field numbers are TF Serving's, so the bytes are the same. The
+messages have a descriptor pool of their own, so both can be imported.
 """
 
 import functools
@@ -13,11 +13,11 @@ import numpy as np
 from eseg_keras.optional import require
 
 # Message: {field: (number, type)}. A type with a dot is a message, "[...]" is repeated, and
-# "{...}" is a map from names. Names are TF Serving's own: they never appear in the bytes.
+# "{...}" is a map from strings. Names never appear in the bytes.
 _MESSAGES = {
     "Dim": {"size": (1, "int64")},
     "TensorShape": {"dim": (2, "[.Dim]"), "unknown_rank": (3, "bool")},
-    # TF Serving answers with one list for each type; `tensor_content` is shorter, and as welcome.
+    # TF Serving answers with one list for each type, and takes the shorter `tensor_content` too.
     "Tensor": {
         "dtype": (1, "int32"),
         "tensor_shape": (2, ".TensorShape"),
@@ -45,14 +45,7 @@ _PACKAGE = "eseg_keras.serving"
 
 @functools.cache
 def messages() -> SimpleNamespace:
-    """Make the message classes: `PredictRequest`, `PredictResponse`, `PredictionLog`, ...
-
-    Returns:
-        A namespace of classes, by TF Serving's names.
-
-    Raises:
-        ImportError: If protobuf is not installed.
-    """
+    """Return the message classes by TF Serving's names: `PredictRequest` and others."""
     descriptor_pb2 = require("google.protobuf.descriptor_pb2", "serving")
     descriptor_pool = require("google.protobuf.descriptor_pool", "serving")
     message_factory = require("google.protobuf.message_factory", "serving")
@@ -74,20 +67,7 @@ def messages() -> SimpleNamespace:
 
 
 def predict_request(model: str, signature: str, inputs: dict, version: int | None = None):
-    """Fill in a `PredictRequest`.
-
-    Args:
-        model: Name of the model on the server.
-        signature: Name of the signature.
-        inputs: {name: float32, int32 or uint8 array, or list of bytes}.
-        version: Version of the model; the server's choice by default.
-
-    Returns:
-        The message.
-
-    Raises:
-        ValueError: If an array is of another dtype.
-    """
+    """Return a `PredictRequest` of {name: float32, int32 or uint8 array, or list of bytes}."""
     request = messages().PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = signature
@@ -99,17 +79,7 @@ def predict_request(model: str, signature: str, inputs: dict, version: int | Non
 
 
 def arrays(response) -> dict:
-    """Read the outputs of a `PredictResponse`.
-
-    Args:
-        response: The message.
-
-    Returns:
-        {name: array, or list of bytes}.
-
-    Raises:
-        ValueError: If an output is of a type that no signature of ours has.
-    """
+    """Return the outputs of a `PredictResponse`, {name: array, or list of bytes}."""
     return {name: _array(name, tensor) for name, tensor in response.outputs.items()}
 
 
@@ -120,7 +90,7 @@ def _fill(tensor, value):
         tensor.string_val.extend(value)
     else:
         numbers = {dtype: number for number, dtype in _DTYPES.items()}
-        if value.dtype.name not in numbers or value.dtype.kind in "SO":
+        if value.dtype.name not in numbers:
             raise ValueError(
                 f"Expected an array of uint8, int32 or float32. Received: {value.dtype}"
             )
@@ -143,7 +113,7 @@ def _array(name, tensor):
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
-    # TensorFlow cuts off the repetitions at the end of such a list.
+    # TensorFlow drops the repetitions at the end of such a list.
     values = np.array(tensor.float_val if dtype == "float32" else tensor.int_val, dtype)
     missing = int(np.prod(shape)) - len(values)
     return np.pad(values, (0, missing), "edge" if len(values) else "constant").reshape(shape)

@@ -1,6 +1,7 @@
 """One request to TF Serving and its answer, over REST and over gRPC."""
 
 import base64
+import dataclasses
 import http.client
 import json
 import re
@@ -14,65 +15,44 @@ import numpy as np
 
 from eseg_keras.optional import require
 
-# What a check inside the SavedModel says, out of what TensorFlow makes of it.
+# The message of a check inside the SavedModel, within TensorFlow's error.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\]", re.DOTALL)
 
 
 class ServingError(ValueError):
-    """A server answered a request with an error, or with something else than an answer."""
+    """A server returned an error, or an answer that makes no sense."""
 
 
-class RestTransport:
-    """TF Serving's REST API.
+@dataclasses.dataclass
+class _Transport:
+    """Where requests go; `predict` sends {name: array or list of bytes} and returns the same."""
 
-    Args:
-        address: `"host:port"`, or a URL: `"https://host/prefix"`.
-        model: Name of the model on the server.
-        signature: Name of the signature.
-        version: Version of the model; the server's choice by default.
-        timeout: Seconds to wait for the server.
-        headers: Further HTTP headers, such as an authorization.
+    address: str
+    model: str
+    signature: str
+    version: int | None
+    timeout: float
+    headers: Mapping[str, str]
 
-    Reference:
-        [RESTful API](https://www.tensorflow.org/tfx/serving/api_rest)
-    """
 
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        signature: str,
-        version: int | None,
-        timeout: float,
-        headers: Mapping[str, str],
-    ):
-        base = address if "://" in address else f"http://{address}"
-        chosen = "" if version is None else f"/versions/{version}"
-        name = urllib.parse.quote(model, safe="")
-        self.url = f"{base.rstrip('/')}/v1/models/{name}{chosen}:predict"
-        self._signature = signature
-        self._timeout = timeout
-        self._headers = {"Content-Type": "application/json", **headers}
+@dataclasses.dataclass
+class RestTransport(_Transport):
+    """TF Serving's REST API; a single output has the name `""`."""
+
+    def __post_init__(self):
+        base = self.address if "://" in self.address else f"http://{self.address}"
+        version = "" if self.version is None else f"/versions/{self.version}"
+        name = urllib.parse.quote(self.model, safe="")
+        self.url = f"{base.rstrip('/')}/v1/models/{name}{version}:predict"
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one request.
-
-        Args:
-            inputs: {name: array, or list of bytes}.
-
-        Returns:
-            {name: array, or list of bytes}; an answer of one output has the name `""`.
-
-        Raises:
-            ConnectionError: If there is no server.
-            TimeoutError: If it takes longer than `timeout`.
-            ServingError: If it answers with an error.
-        """
+        """Send one request; raise `ConnectionError`, `TimeoutError` or `ServingError`."""
         content = {name: _to_json(value) for name, value in inputs.items()}
-        body = json.dumps({"signature_name": self._signature, "inputs": content}).encode()
+        body = json.dumps({"signature_name": self.signature, "inputs": content}).encode()
+        headers = {"Content-Type": "application/json", **self.headers}
         try:
-            request = urllib.request.Request(self.url, body, self._headers)
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:
+            request = urllib.request.Request(self.url, body, headers)
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:
                 answer = json.loads(response.read())["outputs"]
             if not isinstance(answer, dict):
                 answer = {"": answer}
@@ -80,10 +60,10 @@ class RestTransport:
         except urllib.error.HTTPError as error:
             raise ServingError(f"{self.url}: {_http_reason(error)}") from error
         except (OSError, http.client.HTTPException) as error:
-            # urllib wraps some of what a socket raises, and some not.
+            # urllib wraps only some of the errors of a socket.
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
-                raise TimeoutError(_too_slow(self.url, self._timeout)) from error
+                raise TimeoutError(_too_slow(self.url, self.timeout)) from error
             raise ConnectionError(_no_server(self.url, reason, 8501, "SSL_CERT_FILE")) from error
         except (ValueError, KeyError, TypeError) as error:
             raise ServingError(
@@ -94,60 +74,40 @@ class RestTransport:
         """Do nothing: every request has a connection of its own."""
 
 
-class GrpcTransport:
-    """TF Serving's gRPC API, without TensorFlow.
+@dataclasses.dataclass
+class GrpcTransport(_Transport):
+    """TF Serving's gRPC API, without TensorFlow."""
 
-    Args:
-        address: `"host:port"`, or `"https://host:port"` for an encrypted connection.
-        model: Name of the model on the server.
-        signature: Name of the signature.
-        version: Version of the model; the server's choice by default.
-        timeout: Seconds to wait for the answer.
-        headers: Metadata of every call, such as an authorization.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        signature: str,
-        version: int | None,
-        timeout: float,
-        headers: Mapping[str, str],
-    ):
+    def __post_init__(self):
         self._grpc = grpc = require("grpc", "serving")
         from eseg_keras.export.client import protocol
 
         self._protocol = protocol
-        self._spec = (model, signature)
-        self._version = version
-        self._timeout = timeout
-        self._metadata = tuple((name.lower(), value) for name, value in headers.items())
-        scheme, _, target = address.rstrip("/").rpartition("://")
+        self._metadata = tuple((name.lower(), value) for name, value in self.headers.items())
+        scheme, _, self.url = self.address.rstrip("/").rpartition("://")
         # Label maps are larger than the 4 MiB that gRPC allows by default.
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         self._channel = (
-            grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
+            grpc.secure_channel(self.url, grpc.ssl_channel_credentials(), options)
             if scheme == "https"
-            else grpc.insecure_channel(target, options)
+            else grpc.insecure_channel(self.url, options)
         )
         self._predict = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict",
             request_serializer=lambda request: request.SerializeToString(),
             response_deserializer=protocol.messages().PredictResponse.FromString,
         )
-        self.url = target
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one request; see `RestTransport.predict`."""
-        request = self._protocol.predict_request(*self._spec, inputs, self._version)
+        """Send one request; raise `ConnectionError`, `TimeoutError` or `ServingError`."""
+        request = self._protocol.predict_request(self.model, self.signature, inputs, self.version)
         code = self._grpc.StatusCode
         try:
-            response = self._predict(request, timeout=self._timeout, metadata=self._metadata)
+            response = self._predict(request, timeout=self.timeout, metadata=self._metadata)
         except self._grpc.RpcError as error:
             reason = error.details()
             if error.code() is code.DEADLINE_EXCEEDED:
-                raise TimeoutError(_too_slow(self.url, self._timeout)) from error
+                raise TimeoutError(_too_slow(self.url, self.timeout)) from error
             if error.code() is code.UNAVAILABLE:
                 variable = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
                 raise ConnectionError(_no_server(self.url, reason, 8500, variable)) from error
@@ -193,10 +153,10 @@ def _no_server(url, reason, port, variable):
             f"in the environment variable {variable}."
         )
     return (
-        f"There is no server at {url} ({reason}). Start it, and mind the port: TF Serving's is "
+        f"There is no server at {url} ({reason}). Start it, or check the port: TF Serving's is "
         f"{port} for this protocol."
     )
 
 
 def _too_slow(url, timeout):
-    return f"{url} did not answer within {timeout:g} seconds: give it more by timeout=."
+    return f"{url} did not answer within {timeout:g} seconds. Set a longer timeout."

@@ -1,4 +1,4 @@
-"""From a Keras network to an ONNX graph, and from an ONNX file to answers."""
+"""From a Keras network to an ONNX graph, and from an ONNX file to its outputs."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from eseg_keras.export.preparation import classes_json
+from eseg_keras.export.preparation import classes_json, require_tensorflow
 from eseg_keras.export.quiet import quiet
 from eseg_keras.optional import require
 from eseg_keras.version import __version__
@@ -16,29 +16,9 @@ DEFAULT_OPSET = 17
 _DIMENSIONS = ("batch", "height", "width")
 
 
-def convert_to_onnx(served: keras.Model, classes: keras.Model, batch: int | None, opset: int):
-    """Convert what `serving_model` returned.
-
-    Args:
-        served: The network that is served, on the TensorFlow backend.
-        classes: The `ESeg` model, for its class names, palette and ignore label: each is an entry
-            of the file's `metadata_props`, as JSON.
-        batch: Number of images at once, `None` for any.
-        opset: Version of the operators.
-
-    Returns:
-        An `onnx.ModelProto` that passed ONNX's checker. Input and output have the names of the
-        network's; dimensions that are free are called `batch`, `height` and `width`.
-
-    Raises:
-        ValueError: If the backend is not TensorFlow.
-    """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "ONNX files are written by way of TensorFlow. Received: the Keras backend "
-            f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND=tensorflow."
-        )
-    tf = require("tensorflow", "tensorflow-cpu")
+def convert_to_onnx(served: keras.Model, model: keras.Model, batch: int | None, opset: int):
+    """Convert a `serving_model` to a checked `onnx.ModelProto` with the classes of its `ESeg`."""
+    tf = require_tensorflow("ONNX")
     tf2onnx = require("tf2onnx", "export")
     onnx = require("onnx", "export")
     (output,) = served.output_names
@@ -54,32 +34,35 @@ def convert_to_onnx(served: keras.Model, classes: keras.Model, batch: int | None
         for name, dimension in zip(_DIMENSIONS, value.type.tensor_type.shape.dim, strict=False):
             if not dimension.dim_value:
                 dimension.dim_param = name
-    _add_metadata(converted, classes, output)
+    converted.producer_name = "eseg_keras"
+    converted.producer_version = __version__
+    converted.graph.name = model.name
+    classes = json.loads(classes_json(model))
+    entries = {key: json.dumps(value) for key, value in classes.items()} | {"output": output}
+    onnx.helper.set_model_props(converted, entries)
     onnx.checker.check_model(converted, full_check=True)
     return converted
+
+
+def onnx_session(path: str | os.PathLike, threads: int | None = None):
+    """Load an ONNX file with ONNX Runtime on the CPU; by default it chooses the threads."""
+    onnxruntime = require("onnxruntime", "export")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # Errors only.
+    if threads is not None:
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that spin after a run would take time from whatever runs next.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+    providers = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
 
 
 def onnx_runner(
     path: str | os.PathLike, threads: int | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Load an ONNX file with ONNX Runtime, on the CPU.
-
-    Args:
-        path: A file that `export_onnx` wrote.
-        threads: Number of threads, by default ONNX Runtime's choice.
-
-    Returns:
-        A function from uint8 images [B, H, W, C] to what the network answers.
-    """
-    onnxruntime = require("onnxruntime", "export")
-    options = onnxruntime.SessionOptions()
-    # Errors alone.
-    options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        os.fspath(path), options, providers=["CPUExecutionProvider"]
-    )
+    """Load a file of `export_onnx` as a function of uint8 images [B, H, W, C]."""
+    session = onnx_session(path, threads)
     (images,) = session.get_inputs()
     dtype = "uint8" if images.type == "tensor(uint8)" else "float32"
 
@@ -110,13 +93,3 @@ def read_onnx_classes(path: str | os.PathLike) -> dict:
     if missing := [key for key in keys if key not in found]:
         raise ValueError(f"{path} holds no {missing[0]}: eseg_keras did not write it.")
     return {key: json.loads(found[key]) for key in keys}
-
-
-def _add_metadata(converted, classes, output):
-    converted.producer_name = "eseg_keras"
-    converted.producer_version = __version__
-    converted.graph.name = classes.name
-    entries = {key: json.dumps(value) for key, value in json.loads(classes_json(classes)).items()}
-    for key, value in {**entries, "output": output}.items():
-        entry = converted.metadata_props.add()
-        entry.key, entry.value = key, value

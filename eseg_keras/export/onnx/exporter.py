@@ -9,14 +9,14 @@ import numpy as np
 from eseg_keras.export.images import resize_verification_images, split_calibration_images
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.onnx.int8 import quantize_onnx
-from eseg_keras.export.preparation import exported_size, in_float32
+from eseg_keras.export.preparation import check_choice, exported_size, in_float32
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.export.verification import TOLERANCES, Verification, verify
 from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
 
 PRECISIONS = ("float32", "int8")
-# Where the network takes any size: one that strides divide, and one that none does.
+# For networks of any size: one that strides divide, and one that none does.
 _SIZES = ((192, 384), (97, 131)) * 2
 
 
@@ -32,10 +32,10 @@ def export_onnx(
     verification_images: Sequence[np.ndarray] | None = None,
     opset: int = DEFAULT_OPSET,
 ) -> Verification:
-    """Write a model as an ONNX file, and check what it computes in ONNX Runtime.
+    """Write a model as an ONNX file, and verify it in ONNX Runtime.
 
-    The file takes `images` [B, H, W, C], any number at once. Class names, palette and ignore label
-    are entries of its `metadata_props`, see `read_onnx_classes`. An existing file is replaced.
+    The file takes `images` [B, H, W, C] of any batch size. Class names, palette and ignore label
+    are entries of its `metadata_props`, see `read_onnx_classes`. An existing file is replaced;
     `OUTPUT.verification.json` is written beside it.
 
     Args:
@@ -45,27 +45,27 @@ def export_onnx(
         output_kind: `"labels"` for uint8 label maps [B, H, W], `"logits"` or `"probabilities"` for
             float32 [B, H, W, num_classes].
         input_dtype: dtype of the images, `"uint8"` or `"float32"`, of 0..255 either way.
-        image_size: (height, width) of the images; by default any from 32 up, or the one that the
-            network is built for.
+        image_size: (height, width) of the images. Defaults to that of the network if it has one,
+            else any from 32 up.
         precision: `"float32"`, or `"int8"` for convolutions in 8 bits, written as pairs of
-            QuantizeLinear and DequantizeLinear with one scale a filter. That is for the Lite
-            networks, which take half the time and less; those of depthwise convolutions gain from
-            nothing (eseg_s) to a third, and TFLite's 8 bits are faster there.
-        calibration_images: For `"int8"`, which needs them: uint8 arrays [H, W, C], images of the
-            network's task of any size, some tens of them. They are resized to `image_size`.
-        verification_images: uint8 arrays [H, W, C], a few images of the network's task that it was
-            not trained on, for the comparison. They are resized to `image_size`, or to several
-            sizes in turns. Defaults to one in four of `calibration_images`, three at most, which
-            then serve for nothing else; needed where there are none.
+            QuantizeLinear and DequantizeLinear with one scale per filter. `"int8"` halves the
+            latency of the Lite networks or better; networks of depthwise convolutions gain a third
+            at most, and TFLite's 8 bits are faster there.
+        calibration_images: Required for `"int8"`: some tens of uint8 arrays [H, W, C] of the
+            network's task, of any size. They are resized to `image_size`.
+        verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
+            trained on, for the comparison. They are resized to `image_size`, or to several sizes
+            in turn. Defaults to one in four of `calibration_images`, at most three, which then do
+            not calibrate; required without those.
         opset: Version of ONNX's operators, 13 to 18. Defaults to 17.
 
     Returns:
         The comparison with the model.
 
     Raises:
-        ValueError: If an argument is none of those above.
-        VerificationError: If the file does not compute what the model computes. Then nothing is
-            written.
+        ValueError: If an argument is invalid.
+        VerificationError: If the outputs of the file differ from the model's. Nothing is written
+            then.
 
     Example:
 
@@ -82,10 +82,7 @@ def export_onnx(
     Reference:
         [ONNX](https://onnx.ai), [ONNX Runtime](https://onnxruntime.ai)
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
-        )
+    check_choice("precision", precision, PRECISIONS)
     image_size = exported_size(model, image_size)
     if opset not in range(13, 19):
         raise ValueError(f"opset must be from 13 to 18. Received: {opset}")

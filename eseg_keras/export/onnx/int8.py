@@ -1,4 +1,4 @@
-"""ONNX networks whose large convolutions compute with 8-bit integers."""
+"""Quantize the large convolutions of an ONNX network to 8 bits."""
 
 import re
 import tempfile
@@ -10,29 +10,17 @@ import numpy as np
 from eseg_keras.export.quiet import quiet
 from eseg_keras.optional import require
 
-# Between two convolutions in 8 bits these stay in 8 bits as well. Sigmoid and Mul are SiLU and
-# squeeze-and-excitation: in floats, with the ways there and back, they took longer than all else.
+# These stay in 8 bits between two convolutions in 8 bits. Sigmoid and Mul are SiLU and
+# squeeze-and-excitation: in floats, with the conversions, they took longer than all else.
 _OPERATORS = ["Conv", "Relu", "Clip", "Add", "Sigmoid", "Mul"]
-# Products of 8-bit matrices work on so many filters at a time: with fewer, floats are faster.
+# Products of 8-bit matrices compute this many filters at a time: with fewer, floats are faster.
 _FEWEST_FILTERS = 32
 
 
 def quantize_onnx(model, images: Sequence[np.ndarray]):
-    """Quantise the convolutions of a network, with one scale a filter and one an activation.
-
-    Quantisation is written as pairs of QuantizeLinear and DequantizeLinear, which any runtime of
-    ONNX can compute and ONNX Runtime turns into 8-bit convolutions. These stay in float32: the
-    head, a small part of the work, where rounding changes labels; the first convolution, whose
-    rounding errors pass through all others; convolutions of so few filters that 8 bits are no
-    faster; and sums with pooled levels.
-
-    Args:
-        model: `onnx.ModelProto` from uint8 or float32 `images`.
-        images: uint8 arrays [H, W, C], whose values set the ranges of 8 bits.
-
-    Returns:
-        A new `onnx.ModelProto`.
-    """
+    """Return an `onnx.ModelProto` quantized with ranges from uint8 images [H, W, C]."""
+    # Pairs of QuantizeLinear and DequantizeLinear work in every runtime, and ONNX Runtime turns
+    # them into 8-bit convolutions.
     onnx = require("onnx", "export")
     quantization = require("onnxruntime.quantization", "export")
     model = onnx.shape_inference.infer_shapes(model)
@@ -65,17 +53,15 @@ def quantize_onnx(model, images: Sequence[np.ndarray]):
 
 
 def _save_ranges(model, reader, output):
-    """Write the least and the greatest value of each feature map that may become 8 bits.
-
-    ONNX Runtime's own session for this takes all of them after the whole network, and so holds
-    every feature map: 4 GB for eseg_m at 512x1024, where this takes 0.7 GB and a third of the time.
-    """
+    """Write minimum and maximum of each feature map that may become 8 bits."""
+    # ONNX Runtime's own session for this computes them after the whole network, and so keeps every
+    # feature map: 4 GB for eseg_m at 512x1024, where this takes 0.7 GB and a third of the time.
     onnx = require("onnx", "export")
     onnxruntime = require("onnxruntime", "export")
     calibrate = require("onnxruntime.quantization.calibrate", "export")
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # In the order of the file: there a range is taken before the network goes on.
+    # In the order of the file, where the range of a feature map comes right after it.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     with tempfile.TemporaryDirectory() as folder:
         path, augmented = Path(folder) / "float.onnx", str(Path(folder) / "augmented.onnx")
@@ -88,23 +74,24 @@ def _save_ranges(model, reader, output):
 
 
 def _kept_in_float(graph):
-    """Names of the nodes that are not to be quantised."""
+    """Names of the nodes that stay in float."""
+    # The first convolution: its rounding errors pass through all others. The head: it is a small
+    # part of the work, and rounded logits change labels. Convolutions of few filters. Sums with pooled levels: quantized, they would have the pooling quantized too,
+    # which is slow in ONNX Runtime.
     filters = {
         tensor.name: tensor.dims[0]
         for tensor in graph.initializer
         if len(tensor.dims) == 4 and tensor.dims[2] * tensor.dims[3] > 1
     }
-    # Sums that took them in 8 bits would have them pooled in 8 bits: ONNX Runtime is slow at that.
     pooled = {node.output[0] for node in graph.node if node.op_type == "AveragePool"}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     kept = [convolutions[0].name]
     for node in graph.node:
-        # Keras gives the parts of a network these names, and numbers what occurs again. tf2onnx
-        # gives depthwise convolutions with folded batch normalisation others.
+        # Keras gives the parts of a network these names, and numbers repeated ones. tf2onnx gives
+        # depthwise convolutions with folded batch normalisation others.
         if node.op_type == "Conv":
             is_head = re.search(r"(^|/)head(_\d+)?/", node.name)
-            is_narrow = filters.get(node.input[1], _FEWEST_FILTERS) < _FEWEST_FILTERS
-            is_kept = is_head or is_narrow
+            is_kept = is_head or filters.get(node.input[1], _FEWEST_FILTERS) < _FEWEST_FILTERS
         else:
             is_body = re.search(r"(^|/)(encoder|decoder)(_\d+)?/", node.name)
             is_kept = not is_body or pooled & set(node.input)

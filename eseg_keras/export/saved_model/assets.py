@@ -1,4 +1,4 @@
-"""What TF Serving finds beside a network: versions, classes, warm-up requests, models.config."""
+"""Files of TF Serving beside a network: versions, warm-up requests, models.config."""
 
 import io
 import json
@@ -13,34 +13,20 @@ from eseg_keras.export.client.protocol import messages, predict_request
 from eseg_keras.files import write_text
 from eseg_keras.optional import require
 
-MODELS_CONFIG = "models.config"
 _WRITTEN_BY = "# Written by eseg_keras: a model for each directory with versions beside this file."
 
 _log = logging.getLogger("eseg_keras")
 
 
 def choose_version(directory: Path, version: int | None) -> int:
-    """Choose the number of a new version: TF Serving serves the highest.
-
-    Args:
-        directory: The model's directory, there or not.
-        version: The number asked for; by default the one after the highest that is there.
-
-    Returns:
-        The number.
-
-    Raises:
-        ValueError: If it is there already, is no number from 1, or the directory holds anything
-            but versions.
-    """
+    """Return a version's number, by default the next one, after checking the directory."""
     if version is not None and (type(version) is not int or not 1 <= version < 2**63):
         raise ValueError(
             f"version must be a whole number from 1 to 2^63 - 1. Received: {version!r}"
         )
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"{directory} is a file. Expected a directory, new or of versions.")
-    found = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
-    found = [name for name in found if name[0] != "."]
+    found = sorted(path.name for path in directory.glob("[!.]*"))
     if others := [name for name in found if not name.isdecimal()]:
         raise ValueError(
             f"{directory} holds {others[0]!r}, which is no version of a model. Expected a new "
@@ -49,8 +35,8 @@ def choose_version(directory: Path, version: int | None) -> int:
     versions = [int(name) for name in found]
     if version in versions:
         raise ValueError(
-            f"{directory} holds version {version} already, and servers may be reading it. Leave "
-            f"the version out for the next free one, {max(versions) + 1}."
+            f"{directory} holds version {version} already, and servers may be reading it. The next "
+            f"free one is {max(versions) + 1}, the default."
         )
     return max(versions, default=0) + 1 if version is None else version
 
@@ -58,13 +44,7 @@ def choose_version(directory: Path, version: int | None) -> int:
 def write_warmup(
     directory: Path, name: str, signatures: Mapping[str, str], image: np.ndarray
 ) -> None:
-    """Write one request for each signature, which TF Serving makes before it serves a version.
-
-    Args:
-        directory: Directory of the version.
-        name: Name of the model.
-        signatures: {signature: dtype of its images}, `"bytes"` for those of files.
-        image: uint8 array [H, W, C].
+    """Write one request per signature, {name: dtype of images, or "bytes"}, for a new server.
 
     Reference:
         [SavedModel warm-up](https://www.tensorflow.org/tfx/serving/saved_model_warmup)
@@ -75,7 +55,7 @@ def write_warmup(
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, dtype in signatures.items():
             if dtype == "bytes":
-                inputs = {"image_bytes": [_file(image, "JPEG"), _file(image, "PNG")]}
+                inputs = {"image_bytes": [encode_image(image, kind) for kind in ("JPEG", "PNG")]}
             else:
                 inputs = {"images": image[None].astype(dtype)}
             log = messages().PredictionLog()
@@ -84,29 +64,22 @@ def write_warmup(
 
 
 def write_models_config(folder: Path) -> Path:
-    """Write a models.config that names every model of a folder, for TF Serving in its container.
+    """Write a models.config with every model of a folder, which the container has at `/models`.
 
-    Its paths begin with `/models`, where the container sees the folder. A file that somebody else
-    wrote is left alone.
-
-    Args:
-        folder: Folder of the models' directories.
-
-    Returns:
-        Path of the file.
+    A models.config that eseg_keras did not write stays as it is.
 
     Reference:
         [Serving several models](https://www.tensorflow.org/tfx/serving/serving_config)
     """
-    path = folder / MODELS_CONFIG
-    # Other directories, such as one that is half written, are no versions to TF Serving.
+    path = folder / "models.config"
+    # Other directories, such as unfinished ones, are no versions to TF Serving.
     versions = [file.parent for file in folder.glob("*/*/saved_model.pb")]
     names = sorted({version.parent.name for version in versions if version.name.isdecimal()})
     entries = "".join(_entry(name) for name in names)
     content = f"{_WRITTEN_BY}\nmodel_config_list {{\n{entries}}}\n"
     if path.exists() and not path.read_text("utf-8").startswith(_WRITTEN_BY):
         _log.warning(
-            "%s is not of eseg_keras and stays as it is. Its models here:\n%s", path, entries
+            "%s was not written by eseg_keras and stays as it is. Models here:\n%s", path, entries
         )
         return path
     write_text(path, content)
@@ -120,8 +93,8 @@ def _entry(name):
     return f"  config {{\n{lines}  }}\n"
 
 
-def _file(image, kind):
-    # Files of the encoded signature are RGB, whatever the network's number of channels.
+def encode_image(image: np.ndarray, kind: str) -> bytes:
+    """Return an image, uint8 [H, W, 3], as the content of a file, `"PNG"` or `"JPEG"`."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, kind)
     return file.getvalue()

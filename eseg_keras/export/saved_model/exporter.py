@@ -1,6 +1,5 @@
-"""SavedModels for TF Serving: images or files in, label maps out, nothing else needed."""
+"""SavedModels for TF Serving, with pre- and post-processing inside."""
 
-import contextlib
 import dataclasses
 import io
 import os
@@ -14,10 +13,16 @@ import numpy as np
 from PIL import Image
 
 from eseg_keras.export.images import resize_verification_images
-from eseg_keras.export.preparation import classes_json, exported_size, in_float32
+from eseg_keras.export.preparation import (
+    classes_json,
+    exported_size,
+    in_float32,
+    require_tensorflow,
+)
 from eseg_keras.export.quiet import quiet
 from eseg_keras.export.saved_model.assets import (
     choose_version,
+    encode_image,
     write_models_config,
     write_warmup,
 )
@@ -31,13 +36,12 @@ from eseg_keras.export.verification import (
     verify,
 )
 from eseg_keras.files import atomic_directory
-from eseg_keras.optional import require
 
 _WARMUP_SIZE = (96, 160)
-# Where the network takes any size: one that strides divide, and one that none does.
+# For networks of any size: one that strides divide, and one that none does.
 _CHECKED_SIZE, _ODD_SIZE = (192, 384), (135, 201)
 
-# Both come from the same logits.
+# Both are computed from the same logits.
 _PROBABILITY_TOLERANCE = 1e-5
 
 
@@ -52,21 +56,21 @@ def export_saved_model(
     version: int | None = None,
     max_pixels: int = MAX_SERVED_PIXELS,
 ) -> Verification:
-    """Write a model as a version of a SavedModel for TF Serving, and check what it computes.
+    """Write a model as a version of a SavedModel for TF Serving, and verify it in TensorFlow.
 
-    `OUTPUT/1/` (or the next number) holds the folded network with everything around it, the classes
-    as `assets/classes.json`, and requests that warm a server up. It needs neither Keras nor this
-    package. Beside `OUTPUT/` stand `models.config` for TF Serving and `OUTPUT.verification.json`.
+    `OUTPUT/1/` (or the next number) holds the folded network with pre- and post-processing, the
+    classes as `assets/classes.json`, and warm-up requests. It needs neither Keras nor this package.
+    Beside `OUTPUT/` are `models.config` for TF Serving and `OUTPUT.verification.json`.
 
     Signatures:
 
-    - `serving_default`: `images` [N, H, W, C] to `labels`, uint8 [N, H, W], or to what
-      `output_kind` asks for;
+    - `serving_default`: `images` [N, H, W, C] to `labels`, uint8 [N, H, W], or another
+      `output_kind`;
     - `logits`: `images` to `logits`, float32 [N, H, W, num_classes];
     - `probabilities`: `images` to `probabilities`, float32 [N, H, W, num_classes];
     - `encoded`: `image_bytes`, JPEG and PNG files [N] of any sizes, to `png_bytes` [N], label maps
-      as grey PNG files that know their classes, and `height` and `width`, int32 [N]. Left out for
-      networks of other than 3 channels.
+      as grey PNG files with the classes as metadata, and `height` and `width`, int32 [N]. Only for
+      networks of 3 channels.
 
     An empty batch, or a file that cannot be decoded, is an error of its request alone.
 
@@ -75,26 +79,24 @@ def export_saved_model(
             float32.
         output: Directory of the model; its name becomes the model's on the server. It is new, or
             holds earlier versions, which stay.
-        output_kind: What `serving_default` answers with: `"labels"`, `"logits"` or
-            `"probabilities"`.
+        output_kind: Output of `serving_default`: `"labels"`, `"logits"` or `"probabilities"`.
         input_dtype: dtype of `images`, `"uint8"` or `"float32"`, of 0..255 either way.
-        verification_images: uint8 arrays [H, W, C], a few images of the network's task that it was
-            not trained on, for the comparison and to warm a server up. They are resized.
-        image_size: (height, width) of `images`; by default any, or the one that the network is
-            built for, which is then that of the files as well.
-        version: Number of the version. Defaults to the one after the highest that is there.
-        max_pixels: Files with more pixels are refused by `encoded` before they are decoded: a
-            server's memory grows with them (eseg_lite_s takes 57 bytes a pixel). Defaults to 2^24,
-            16.8 million.
+        verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
+            trained on, for the comparison and the warm-up. They are resized.
+        image_size: (height, width) of `images`. Defaults to that of the network if it has one,
+            which then holds for files as well, else any.
+        version: Number of the version. Defaults to the one after the highest that exists.
+        max_pixels: Files with more pixels are refused by `encoded` before they are decoded: the
+            server needs memory for each (eseg_lite_s 57 bytes). Defaults to 2^24, 16.8 million.
 
     Returns:
         The comparison of `serving_default` with the model; its differences are those of `logits`
-        where it answers with labels. The other signatures were compared as well.
+        if its output is labels. The other signatures were compared as well.
 
     Raises:
-        ValueError: If an argument is none of those above.
-        VerificationError: If the SavedModel does not compute what the model computes. Then nothing
-            is written.
+        ValueError: If an argument is invalid.
+        VerificationError: If the outputs of the SavedModel differ from the model's. Nothing is
+            written then.
 
     Example:
 
@@ -111,21 +113,16 @@ def export_saved_model(
     Reference:
         [TF Serving](https://www.tensorflow.org/tfx/guide/serving)
     """
-    tf = require("tensorflow", "tensorflow-cpu")
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "A SavedModel is written by TensorFlow. Received: the Keras backend "
-            f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND=tensorflow."
-        )
+    tf = require_tensorflow("SavedModel")
     check_kinds(output_kind, input_dtype)
     image_size = exported_size(model, image_size)
     height, width = image_size or _CHECKED_SIZE
     if type(max_pixels) is not int or max_pixels < height * width:
         raise ValueError(
             f"max_pixels must be a whole number from {height * width}, the {height}x{width} of the "
-            f"images that the file is checked on. Received: {max_pixels!r}"
+            f"images that verify the file. Received: {max_pixels!r}"
         )
-    # At least two of one size, and one of another where any is taken.
+    # At least two of one size, and one of another if the network takes any.
     sizes = [image_size or _CHECKED_SIZE] * 2
     channels = model.image_shape[-1]
     images = resize_verification_images(verification_images, sizes, channels)
@@ -136,12 +133,12 @@ def export_saved_model(
     model = in_float32(model)
     size = image_size or (None, None)
     module, functions = serving_module(model, output_kind, input_dtype, tuple(size), max_pixels)
-    with _removed_if_empty(output), atomic_directory(output / str(version)) as directory:
+    with atomic_directory(output / str(version)) as directory:
         with tempfile.TemporaryDirectory() as assets:
             classes = Path(assets) / "classes.json"
             classes.write_text(classes_json(model), "utf-8")
             module.classes = tf.saved_model.Asset(str(classes))
-            # Gradients are for training: tracing those of SiLU would take most of the time.
+            # No gradients: tracing those of SiLU would take most of the time.
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             with quiet("tensorflow"):
                 tf.saved_model.save(module, str(directory), signatures=functions, options=options)
@@ -150,38 +147,35 @@ def export_saved_model(
         (image,) = resize_verification_images(verification_images[:1], [warmup_size], channels)
         write_warmup(directory, output.name, dtypes, image)
         loaded = tf.saved_model.load(str(directory))
-        verification = _compare(loaded.signatures, model, output_kind, input_dtype, images)
+        verification = _compare(tf, loaded.signatures, model, output_kind, input_dtype, images)
     verification.write(output)
     write_models_config(output.parent)
     return verification
 
 
-def _compare(signatures, model, output_kind, input_dtype, images):
+def _compare(tf, signatures, model, output_kind, input_dtype, images):
     """Compare every signature, as TensorFlow loads it from the files, with the model."""
-    tf = require("tensorflow", "tensorflow-cpu")
+    options = {"tolerance": TOLERANCES["float32"], "package": "tensorflow"}
     last = images[-1]
 
-    def answer(signature, kind, images):
+    def run(signature, kind, images):
         return signatures[signature](images=tf.constant(images.astype(input_dtype)))[kind].numpy()
 
+    def run_on_file(images):
+        outputs = signatures[ENCODED](image_bytes=tf.constant([encode_image(images[0], "PNG")]))
+        return np.asarray(Image.open(io.BytesIO(outputs["png_bytes"].numpy()[0])))[None]
+
     def compare(run, images, kind):
-        found = verify(
-            run,
-            model,
-            images,
-            output_kind=kind,
-            tolerance=TOLERANCES["float32"],
-            package="tensorflow",
-        )
+        found = verify(run, model, images, output_kind=kind, **options)
         found.check()
         return found
 
-    result = compare(partial(answer, SERVING_DEFAULT, output_kind), images, output_kind)
-    logits = compare(partial(answer, "logits", "logits"), [last], "logits")
+    result = compare(partial(run, SERVING_DEFAULT, output_kind), images, output_kind)
+    logits = compare(partial(run, "logits", "logits"), [last], "logits")
     if ENCODED in signatures:
-        compare(partial(_answer_to_files, tf, signatures[ENCODED]), [last], "labels")
-    expected = tf.nn.softmax(answer("logits", "logits", last[None])).numpy()
-    largest = np.abs(answer("probabilities", "probabilities", last[None]) - expected).max()
+        compare(run_on_file, [last], "labels")
+    expected = tf.nn.softmax(run("logits", "logits", last[None])).numpy()
+    largest = np.abs(run("probabilities", "probabilities", last[None]) - expected).max()
     if not largest < _PROBABILITY_TOLERANCE:
         raise VerificationError(
             f"The signature 'probabilities' differs from the softmax of 'logits' by {largest:.2g} "
@@ -194,19 +188,3 @@ def _compare(signatures, model, output_kind, input_dtype, images):
         largest_difference=logits.largest_difference,
         relative_difference=logits.relative_difference,
     )
-
-
-def _answer_to_files(tf, signature, images):
-    file = io.BytesIO()
-    Image.fromarray(images[0]).save(file, "PNG")
-    answer = signature(image_bytes=tf.constant([file.getvalue()]))
-    return np.asarray(Image.open(io.BytesIO(answer["png_bytes"].numpy()[0])))[None]
-
-
-@contextlib.contextmanager
-def _removed_if_empty(directory):
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            directory.rmdir()  # Fails while there is a version inside.

@@ -8,42 +8,23 @@ from collections.abc import Sequence
 from eseg_keras.optional import require
 
 MAX_SERVED_PIXELS = 1 << 24
-"""Pixels, 16.8 million, above which a server refuses a file unless told otherwise."""
+"""Default limit of the pixels of a file that a server decodes, 16.8 million."""
 
 CLASSES_KEYWORD = "eseg-classes"
-"""Name of the text inside a label PNG that holds the classes, as JSON."""
+"""Keyword of the text chunk of a label PNG that holds the classes, as JSON."""
 
-# Cameras write the orientation, and PNG files their size, into the first bytes of a file.
+# The first bytes of a file hold the orientation, and the size of a PNG.
 _HEAD = 1 << 16
 _PNG = b"\x89PNG\r\n\x1a\n"
 _IHDR_END = 33
 
 
 def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
-    """Decode a JPEG or PNG file as it is meant to be seen, with TensorFlow's operations.
+    """Decode a JPEG or PNG file to the pixels of `read_image`, uint8 [H, W, 3], in a graph.
 
-    The pixels are those of `eseg_keras.data.read_image`: the rotation in a JPEG's EXIF
-    tags is applied; grey, palette, CMYK and 16-bit files become 8-bit RGB; transparency is dropped.
-
-    Args:
-        content: Scalar string tensor, the file.
-        position: Scalar integer tensor: where it stands in its request, for the messages.
-        max_pixels: Files of more pixels are refused before they are decoded: a file of a few
-            kilobytes may hold more than the memory does. Defaults to 2^24, 16.8 million.
-
-    Returns:
-        uint8 tensor [H, W, 3], RGB. Running it fails with `InvalidArgumentError` if the file is
-        neither JPEG nor PNG, is damaged, or holds more than `max_pixels`.
-
-    Example:
-
-    >>> import io
-    >>> from PIL import Image
-    >>> from eseg_keras.export.saved_model.image_codec import decode_image
-    >>> file = io.BytesIO()
-    >>> Image.new("L", (2, 1), 7).save(file, "PNG")
-    >>> decode_image(file.getvalue(), 0).numpy().tolist()
-    [[[7, 7, 7], [7, 7, 7]]]
+    `content` is a scalar string tensor, and `position`, its index in the request, appears in the
+    messages. Running the operations fails with `InvalidArgumentError` for other files, damaged
+    ones, and those of more than `max_pixels`: a few kilobytes may decode to gigabytes.
     """
     tf = require("tensorflow", "tensorflow-cpu")
     head = tf.io.decode_raw(tf.strings.substr(content, 0, _HEAD), tf.uint8)
@@ -77,15 +58,7 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
 
 
 def encode_label_map(label_map, classes: bytes):
-    """Encode a label map as a grey PNG file that knows its classes, with TensorFlow's operations.
-
-    Args:
-        label_map: uint8 tensor [H, W].
-        classes: What `classes_chunk` returns.
-
-    Returns:
-        Scalar string tensor.
-    """
+    """Encode a label map, uint8 [H, W], as a grey PNG file with a `classes_chunk`, in a graph."""
     tf = require("tensorflow", "tensorflow-cpu")
     png = tf.io.encode_png(label_map[..., None])
     start = tf.strings.substr(png, 0, _IHDR_END)
@@ -95,30 +68,21 @@ def encode_label_map(label_map, classes: bytes):
 def classes_chunk(
     class_names: Sequence[str] | None, palette: Sequence[Sequence[int]] | None
 ) -> bytes:
-    """Make the part of a PNG file that holds the classes: an `iTXt` chunk with JSON.
-
-    Pillow reads it as `picture.text["eseg-classes"]`.
-
-    Args:
-        class_names: One name a class, or `None`.
-        palette: One (red, green, blue) a class, or `None`.
-
-    Returns:
-        The chunk, to be put after the first 33 bytes of a PNG file.
+    """Return a text chunk with the classes, to be inserted after the first 33 bytes of a PNG.
 
     Reference:
         [PNG specification](https://www.w3.org/TR/png-3/#11iTXt)
     """
     text = json.dumps({"class_names": class_names, "palette": palette}, ensure_ascii=False)
-    # Keyword, compressed, by zlib, in no language, without a translated keyword.
+    # Keyword, compressed, by zlib, no language, no translated keyword.
     body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), zlib.compress(text.encode(), 9))
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def _decode_jpeg(tf, content, head):
-    # The default is quicker, and further from what Pillow and most viewers show.
+    # The default is faster, but differs from Pillow and most viewers.
     image = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
-    return _turned(tf, image, _orientation(tf, head))
+    return _rotated(tf, image, _orientation(tf, head))
 
 
 def _decode_png(tf, content, head):
@@ -126,7 +90,7 @@ def _decode_png(tf, content, head):
         grey = tf.io.decode_png(content, channels=3, dtype=tf.uint16)
         return tf.cast(tf.round(tf.cast(grey, tf.float32) / 257), tf.uint8)
 
-    # Bits of a value, then the kind of colour: 16-bit grey would lose its lower byte.
+    # Bit depth and colour type: 16-bit grey would lose its lower byte.
     is_deep_grey = (head[24] == 16) & (head[25] == 0)
     return tf.cond(is_deep_grey, scaled, lambda: tf.io.decode_png(content, channels=3))
 
@@ -135,7 +99,7 @@ def _orientation(tf, head):
     """EXIF orientation, 1 to 8, of a JPEG by its first bytes; 1 if there is none."""
     marker = b"Exif\0\0"
     size = tf.size(head)
-    # Beyond the end is whatever stands at the end: damaged tags lead to no error.
+    # Positions are clipped to the array: damaged tags lead to no error.
     found = tf.reduce_all(
         tf.stack([head[i : size - len(marker) + i + 1] == byte for i, byte in enumerate(marker)]),
         axis=0,
@@ -159,11 +123,10 @@ def _orientation(tf, head):
     return tf.where(is_valid, orientation, 1)
 
 
-def _turned(tf, image, orientation):
+def _rotated(tf, image, orientation):
     image = tf.cond(orientation >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
     upside_down = tf.gather([False, False, True, True, False, False, True, True], orientation - 1)
     mirrored = tf.gather([False, True, True, False, False, True, True, False], orientation - 1)
-    # As it stands, if neither.
     return tf.reverse(image, tf.boolean_mask([0, 1], tf.stack([upside_down, mirrored])))
 
 
@@ -177,5 +140,5 @@ def _big_endian(tf, values, start):
 
 
 def _after(tf, assertion):
-    # Run eagerly, an assertion is no operation, and has been made.
+    # Eagerly, an assertion is `None` and has been checked.
     return tf.control_dependencies([] if assertion is None else [assertion])

@@ -1,7 +1,6 @@
-"""The functions that a SavedModel offers, and the weights that they share."""
+"""The signatures of a SavedModel, and the weights that they share."""
 
 import hashlib
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -21,25 +20,13 @@ def serving_module(
     image_size: tuple[int | None, int | None],
     max_pixels: int,
 ):
-    """Make the object that is saved, and its signatures; see `export_saved_model`.
-
-    Args:
-        model: An `ESeg` model.
-        output_kind: What `serving_default` answers with.
-        input_dtype: `"uint8"` or `"float32"`.
-        image_size: (height, width) of the images; `None` for any.
-        max_pixels: Files with more pixels are refused.
-
-    Returns:
-        A `tf.Module` without any Keras object, and {signature: `tf.function`}.
-    """
+    """Return a `tf.Module` without Keras objects, and its functions by signature."""
     tf = require("tensorflow", "tensorflow-cpu")
-    weights = _SharedWeights(tf)
-    calls = {}
+    calls, variables = {}, {}
     for name in ("labels", "logits"):
-        # Of the size that it is built for, most often any: one network for all signatures.
+        # Of the model's own size, mostly any: one network for all signatures.
         network = serving_model(model, name, input_dtype, model.image_shape[:2])
-        calls[name] = weights.function(network)
+        calls[name] = _without_keras(tf, network, variables)
     calls["probabilities"] = lambda images: tf.nn.softmax(calls["logits"](images))
     images = tf.TensorSpec((None, *image_size, model.image_shape[-1]), input_dtype, name="images")
     functions = {
@@ -59,52 +46,37 @@ def serving_module(
 
         functions[ENCODED] = _of_files(tf, label, classes, max_pixels)
     module = tf.Module()
-    module.weights = weights.variables()
+    module.weights = list(variables.values())
     return module, functions
 
 
-class _SharedWeights:
-    """Weights of several networks as TensorFlow variables, each value only once.
+def _without_keras(tf, network, variables):
+    """A network as a `tf.function` of TensorFlow variables; networks share equal ones."""
 
-    Networks for labels and for logits are built apart and have most of their weights in common.
-    Nothing of Keras is left in a call, so none of it is saved.
-    """
-
-    def __init__(self, tf):
-        self._tf = tf
-        self._variables = {}
-
-    def function(self, network: keras.Model) -> Callable:
-        """Return what a network computes as a `tf.function` with these variables as its weights."""
-        trainable = [self._shared(variable) for variable in network.trainable_variables]
-        others = [self._shared(variable) for variable in network.non_trainable_variables]
-        convert = self._tf.convert_to_tensor
-
-        def call(images):
-            weights = [convert(variable) for variable in trainable]
-            other_weights = [convert(variable) for variable in others]
-            return network.stateless_call(weights, other_weights, images, training=False)[0]
-
-        # Traced once, for however many signatures there are.
-        spec = self._tf.TensorSpec(network.input.shape, network.input.dtype)
-        return self._tf.function(call, input_signature=[spec], autograph=False)
-
-    def variables(self) -> list:
-        """Return the variables."""
-        return list(self._variables.values())
-
-    def _shared(self, variable):
+    def shared(variable):
         value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
         key = (value.dtype.str, value.shape, hashlib.sha256(value).digest())
-        if key not in self._variables:
-            self._variables[key] = self._tf.Variable(value, trainable=False)
-        return self._variables[key]
+        if key not in variables:
+            variables[key] = tf.Variable(value, trainable=False)
+        return variables[key]
+
+    trainable = [shared(variable) for variable in network.trainable_variables]
+    others = [shared(variable) for variable in network.non_trainable_variables]
+
+    def call(images):
+        weights = [tf.convert_to_tensor(variable) for variable in trainable]
+        other_weights = [tf.convert_to_tensor(variable) for variable in others]
+        return network.stateless_call(weights, other_weights, images, training=False)[0]
+
+    # Traced once for all signatures.
+    spec = tf.TensorSpec(network.input.shape, network.input.dtype)
+    return tf.function(call, input_signature=[spec], autograph=False)
 
 
 def _of_images(tf, call, name, spec):
     def serve(images):
-        # Servers compare a request with the signature's dtype, not with its shape, and convolutions
-        # may end the process over an image of another rank.
+        # Servers check the dtype of a request, not its shape, and convolutions may crash the
+        # process on an image of another rank.
         images = tf.ensure_shape(images, spec.shape)
         with _not_empty(tf, images):
             images = tf.identity(images)
@@ -124,14 +96,14 @@ def _of_files(tf, label, classes, max_pixels):
         image_bytes = tf.ensure_shape(image_bytes, (None,))
         with _not_empty(tf, image_bytes):
             positions = tf.range(tf.size(image_bytes))
-        # One after the other: the network uses every core, and the memory of one image is enough.
+        # One at a time: the network uses all cores, and needs the memory of one image only.
         files, heights, widths = tf.map_fn(
             serve_one,
             (image_bytes, positions),
             fn_output_signature=(tf.string, tf.int32, tf.int32),
             parallel_iterations=1,
         )
-        # TF Serving sends strings in base64 under names that end so, and takes them alike.
+        # TF Serving sends and takes strings in base64 under names that end in `_bytes`.
         return {"png_bytes": files, "height": heights, "width": widths}
 
     spec = tf.TensorSpec((None,), tf.string, name="image_bytes")

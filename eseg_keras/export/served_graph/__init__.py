@@ -1,1 +1,1 @@
-"""The network as it is served: its layers, faster ones for some of them, label maps at the end."""
+"""The network as it is served, with some layers replaced by faster ones."""

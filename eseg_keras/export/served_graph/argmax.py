@@ -1,4 +1,4 @@
-"""The last step: from logits of coarse cells to the label of every pixel."""
+"""The label of every pixel, from logits of coarse cells."""
 
 from collections.abc import Callable
 
@@ -10,34 +10,14 @@ from eseg_keras.layers.resize import resize
 
 
 class CellArgmax(keras.layers.Layer):
-    """Upsample logits bilinearly and take the best class, without upsampling most of them.
+    """Upsample logits bilinearly and take the argmax, but interpolate only where it matters.
 
-    A pixel lies between the centres of four cells, and its logits are a weighted mean of theirs.
-    Where the four have the same best class, the mean has it as well, so the pixel's label is known.
-    Only where they differ, the logits are interpolated. Beyond the outermost centres the cells at
-    the border are repeated, as a bilinear resize with half-pixel centres does.
+    A pixel between the centres of four cells has a weighted mean of their logits. Where the four
+    have the same best class, so has the pixel; only elsewhere logits are interpolated. Sizes that
+    `stride` does not divide, or a `stride` of `None`, are upsampled in full by `resize`.
 
-    The short cut needs sizes that `stride` divides; others are resized in full.
-
-    Args:
-        stride: Pixels a cell, in height and width, or `None` to resize in full always.
-        resize: Function of logits and a size that resizes in full.
-        **kwargs: Keras layer arguments such as `name`.
-
-    Call arguments:
-        cells: Float tensor [B, h, w, num_classes], of at most 256 classes.
-        images: Tensor [B, H, W, ...] that gives the size; its values are not read.
-
-    Returns:
-        uint8 labels [B, H, W]. Of classes that are equally good, the first.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.export.served_graph.argmax import CellArgmax
-    >>> cells = np.eye(3, dtype="float32")[[[[0, 2]]]]
-    >>> np.asarray(CellArgmax(4)(cells, np.zeros((1, 4, 8, 3))))[0, 0].tolist()
-    [0, 0, 0, 0, 2, 2, 2, 2]
+    Takes logits [B, h, w, num_classes] of at most 256 classes and images [B, H, W, ...], whose size
+    is used; returns uint8 labels [B, H, W], the first of equally good classes.
     """
 
     def __init__(self, stride: int | None, resize: Callable = resize, **kwargs):
@@ -48,25 +28,24 @@ class CellArgmax(keras.layers.Layer):
     def call(self, cells, images):
         """Return the labels."""
         if self.stride is None or keras.backend.backend() != "tensorflow":
-            # JAX's compiler would need to know how many cells differ.
-            return _argmax(self.resize(cells, ops.shape(images)[1:3]))
-        return self._call_tensorflow(cells, images)
-
-    def _call_tensorflow(self, cells, images):
+            # JAX would have to know at compile time how many cells differ.
+            return self._in_full(cells, images)
         import tensorflow as tf
-
-        def in_full():
-            return _argmax(self.resize(cells, ops.shape(images)[1:3]))
 
         def by_short_cut():
             return _short_cut(cells, self.stride)
 
-        sizes = (*cells.shape[1:3], *images.shape[1:3])
-        if None not in sizes:
-            is_whole = all(s == self.stride * n for n, s in zip(sizes[:2], sizes[2:], strict=True))
+        def in_full():
+            return self._in_full(cells, images)
+
+        if None not in (*cells.shape[1:3], *images.shape[1:3]):
+            is_whole = tuple(images.shape[1:3]) == tuple(self.stride * n for n in cells.shape[1:3])
             return by_short_cut() if is_whole else in_full()
         is_whole = tf.reduce_all(tf.shape(images)[1:3] == self.stride * tf.shape(cells)[1:3])
         return tf.cond(is_whole, by_short_cut, in_full)
+
+    def _in_full(self, cells, images):
+        return _argmax(self.resize(cells, ops.shape(images)[1:3]))
 
     def compute_output_spec(self, cells, images):
         """Return the shape and dtype of the output."""
@@ -77,31 +56,29 @@ def _argmax(logits):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # Keras' own tells -0.0 from 0.0, in one more pass over all logits.
+        # Keras' own distinguishes -0.0 from 0.0 in another pass over all logits.
         return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
     return ops.cast(ops.argmax(logits, axis=-1), "uint8")
 
 
 def _short_cut(cells, stride):
-    """Labels [B, h * stride, w * stride], uint8, of TensorFlow logits [B, h, w, classes].
-
-    Work is done by blocks: the `stride` x `stride` pixels between the centres of four cells. With
-    one cell repeated around the border there are (h + 1) x (w + 1) of them, of which the outermost
-    are cropped in the end.
-    """
+    """Labels [B, h * stride, w * stride], uint8, of TensorFlow logits [B, h, w, classes]."""
+    # A block is the `stride` x `stride` pixels between the centres of four cells. With the border
+    # cells repeated there are (h + 1) x (w + 1) blocks; the outermost are cropped at the end.
     import tensorflow as tf
 
     batch, height, width = tf.unstack(tf.shape(cells)[:3])
-    logits = _repeat_border(cells)
+    logits = ops.concatenate([cells[:, :1], cells, cells[:, -1:]], axis=1)
+    logits = ops.concatenate([logits[:, :, :1], logits, logits[:, :, -1:]], axis=2)
     best = _argmax(logits)
     corners = [best[:, :-1, :-1], best[:, :-1, 1:], best[:, 1:, :-1], best[:, 1:, 1:]]
     agree = (corners[0] == corners[1]) & (corners[0] == corners[2]) & (corners[0] == corners[3])
-    # A maximum is what broadcasts fastest.
+    # The maximum is the fastest broadcast.
     blocks = tf.maximum(tf.reshape(corners[0], (-1, 1)), tf.zeros((1, stride**2), tf.uint8))
 
     differing = tf.where(tf.reshape(~agree, [-1]))
     index = tf.cast(differing[:, 0], tf.int32)
-    # Position of the upper left corner among all cells, of which a row has one more than of blocks.
+    # Index of the upper left corner among all cells: a row has one more cell than blocks.
     row = index // (width + 1)
     image = row // (height + 1)
     first = index + row + image * (width + 2)
@@ -120,13 +97,8 @@ def _short_cut(cells, stride):
     return labels[:, start : (height + 1) * stride - end, start : (width + 1) * stride - end]
 
 
-def _repeat_border(x):
-    x = ops.concatenate([x[:, :1], x, x[:, -1:]], axis=1)
-    return ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
-
-
 def _corner_weights(stride):
-    """Weight of the four corners for every pixel of a block, [stride * stride, 4], float32."""
+    """Weights of the four corners for every pixel of a block, [stride * stride, 4], float32."""
     position = (np.arange(stride) + stride // 2 - (stride - 1) / 2) / stride
     one = np.stack([1 - position, position], axis=1)
     return np.einsum("ya,xb->yxab", one, one).reshape(stride**2, 4).astype("float32")

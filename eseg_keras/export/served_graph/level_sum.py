@@ -1,4 +1,4 @@
-"""The sum over pyramid levels, upsampled, by matrix products."""
+"""Bilinear resizing, and sums of upsampled pyramid levels, by matrix products."""
 
 import keras
 import numpy as np
@@ -13,27 +13,9 @@ class LevelSum(keras.layers.Layer):
 
     Bilinear upsampling is a matrix product along the rows and one along the columns. The levels,
     upsampled along the width and stacked, are upsampled along the height and summed in a single
-    product. Replaces a `Resize` a level and the `WeightedFusion` after them.
+    product. It replaces one `Resize` per level and the `WeightedFusion` after them.
 
-    Args:
-        scalars: One float a level.
-        channels_first: Compute in [B, C, h, w], for runtimes whose convolutions have that layout.
-            Defaults to `False`.
-        **kwargs: Keras layer arguments such as `name`.
-
-    Call arguments:
-        levels: List of float tensors [B, h_l, w_l, C], the finest first.
-
-    Returns:
-        Tensor [B, h_0, w_0, C].
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.export.served_graph.level_sum import LevelSum
-    >>> levels = [np.ones((1, n, n, 2), "float32") for n in (8, 4, 2)]
-    >>> round(float(LevelSum([0.5, 1.0, 2.0])(levels)[0, 3, 5, 0]), 4)
-    3.5
+    Takes a list of float tensors [B, h_l, w_l, C], the finest first; returns [B, h_0, w_0, C].
     """
 
     def __init__(self, scalars: list[float], channels_first: bool = False, **kwargs):
@@ -53,11 +35,8 @@ class LevelSum(keras.layers.Layer):
             for scalar, x in zip(self.scalars[1:], others, strict=True)
         ]
         rows = [bilinear_matrix(height, _sizes(x)[0]) for x in others]
-        if all(isinstance(matrix, np.ndarray) for matrix in rows):
-            rows = np.concatenate(rows, axis=1)
-        else:
-            rows = ops.concatenate(rows, axis=1)
-        rows = ops.cast(rows, first.dtype)
+        is_fixed = all(isinstance(matrix, np.ndarray) for matrix in rows)
+        rows = ops.cast((np if is_fixed else ops).concatenate(rows, axis=1), first.dtype)
         channels = first.shape[-1]
         if self.channels_first:
             wide = [
@@ -78,21 +57,9 @@ class LevelSum(keras.layers.Layer):
 
 
 def bilinear_matrix(size: int, size_in: int):
-    """Return the matrix [size, size_in] that resizes one axis, with half-pixel centres.
+    """Return the float32 matrix [size, size_in] that resizes one axis, with half-pixel centres.
 
-    Args:
-        size: Size after, an integer or an integer tensor.
-        size_in: Size before.
-
-    Returns:
-        float32: a NumPy array if both sizes are Python integers, else a tensor. Each row has at
-        most two entries that are not 0.
-
-    Example:
-
-    >>> from eseg_keras.export.served_graph.level_sum import bilinear_matrix
-    >>> bilinear_matrix(4, 2).tolist()
-    [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
+    It is a NumPy array if both sizes are Python integers, else a tensor.
     """
     if isinstance(size, int) and isinstance(size_in, int):
         position = np.clip((np.arange(size) + 0.5) * size_in / size - 0.5, 0, size_in - 1)
@@ -105,17 +72,10 @@ def bilinear_matrix(size: int, size_in: int):
 
 
 def resize_by_products(x, size):
-    """Resize a batch bilinearly, by matrix products where a fixed ratio is no whole number.
+    """Resize [B, h, w, C] bilinearly, by matrix products if a fixed ratio is no whole number.
 
-    ONNX converters write the ratio of fixed sizes, and what a runtime computes from one that is no
-    whole number may be a pixel short.
-
-    Args:
-        x: Float tensor [B, h, w, C].
-        size: Height and width, Python integers or integer tensors.
-
-    Returns:
-        Tensor [B, height, width, C], what `eseg_keras.layers.Resize` gives, to rounding.
+    ONNX converters write the ratio of fixed sizes, and the size that a runtime computes from one
+    that is no whole number may be a pixel short.
     """
     (height, width), (height_in, width_in) = size, _sizes(x)
     is_fixed = all(isinstance(n, int) for n in (height, width, height_in, width_in))
@@ -128,15 +88,7 @@ def resize_by_products(x, size):
 
 
 class ResizeByProducts(Resize):
-    """A `Resize` by `resize_by_products`.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.export.served_graph.level_sum import ResizeByProducts
-    >>> tuple(ResizeByProducts()(np.zeros((1, 4, 6, 2)), np.zeros((1, 15, 24, 3))).shape)
-    (1, 15, 24, 2)
-    """
+    """A `Resize` by `resize_by_products`."""
 
     def call(self, x, like):
         """Return `x` resized to the height and width of `like`."""

@@ -1,8 +1,9 @@
-"""The network as it is served: images in, label maps out."""
+"""The network as it is served, with pre- and post-processing: images in, label maps out."""
 
 import keras
 from keras import ops
 
+from eseg_keras.export.preparation import check_choice
 from eseg_keras.export.served_graph.argmax import CellArgmax
 from eseg_keras.export.served_graph.level_sum import ResizeByProducts, resize_by_products
 from eseg_keras.export.served_graph.rewriting import faster_network, only_scales_images
@@ -21,28 +22,27 @@ def serving_model(
     channels_first: bool = False,
     short_cut: bool = True,
 ) -> keras.Model:
-    """Build the network that is exported: folded, with everything inside that a client would do.
+    """Build the network that is exported: folded, with pre- and post-processing.
 
-    It computes what the model computes, to rounding, by faster ways: see `faster_network` and
-    `CellArgmax`.
+    Its outputs are the model's, to rounding, computed by faster layers.
 
     Args:
-        model: An `ESeg` model. Averaged weights are used where it has them.
+        model: An `ESeg` model. Its averaged weights are used if it has any.
         output_kind: `"labels"` for uint8 label maps [B, H, W], `"logits"` for float32
             [B, H, W, num_classes], or `"probabilities"`, their softmax.
         input_dtype: `"uint8"` or `"float32"`, of 0..255 either way.
         image_size: (height, width) of the images; `None` for any.
-        channels_first: Compute sums over levels and the like in [B, C, H, W], for runtimes whose
-            convolutions have that layout, such as ONNX Runtime. Defaults to `False`.
-        short_cut: For labels: interpolate only the logits that decide, a number that depends on
-            the image. Defaults to `True`; GPUs are faster without.
+        channels_first: Compute sums over levels and the like in [B, C, H, W], the layout of
+            convolutions in ONNX Runtime. Defaults to `False`.
+        short_cut: For labels: interpolate only logits that matter, a number that depends on the
+            image. Defaults to `True`; GPUs are faster without.
 
     Returns:
         A functional Keras model without batch normalisation, of one input, `"images"`, and one
         output, named after `output_kind`.
 
     Raises:
-        ValueError: If an argument is none of those above.
+        ValueError: If `output_kind` or `input_dtype` is none of those above.
 
     Example:
 
@@ -82,9 +82,6 @@ def serving_model(
 
 
 def check_kinds(output_kind: str, input_dtype: str) -> None:
-    """Raise `ValueError` unless both are among those of `serving_model`."""
-    if output_kind not in OUTPUT_KINDS:
-        kinds = ", ".join(OUTPUT_KINDS)
-        raise ValueError(f"output_kind must be one of {kinds}. Received: {output_kind!r}")
-    if input_dtype not in ("uint8", "float32"):
-        raise ValueError(f"input_dtype must be 'uint8' or 'float32'. Received: {input_dtype!r}")
+    """Raise `ValueError` unless `serving_model` takes both."""
+    check_choice("output_kind", output_kind, OUTPUT_KINDS)
+    check_choice("input_dtype", input_dtype, ("uint8", "float32"))

@@ -1,4 +1,4 @@
-"""Layers that take the place of slower ones of the same function."""
+"""Layers that replace slower ones of the same function."""
 
 import functools
 import operator
@@ -10,31 +10,10 @@ from eseg_keras.layers import NearestUpsampling
 
 
 class CenterImages(keras.layers.Layer):
-    """Cast images to float32 and subtract one constant a channel.
+    """Cast images [B, H, W, C] to float32 and subtract one constant per channel.
 
-    Of `image * scale + offset`, the scale can move into the convolution that follows, and the
-    offset into its bias, but for the border: zeros that pad a scaled image stand for the mean
-    colour, not for black. So the mean colour is subtracted here, and the scale is left to the
-    convolution.
-
-    Args:
-        means: One float a channel.
-        channels_first: Compute in [B, C, H, W], for runtimes whose convolutions have that layout.
-            Defaults to `False`.
-        **kwargs: Keras layer arguments such as `name`.
-
-    Call arguments:
-        images: Tensor [B, H, W, C], uint8 or float.
-
-    Returns:
-        float32 tensor of that shape.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.export.served_graph.replacements import CenterImages
-    >>> np.asarray(CenterImages([1.0, 2.5])(np.full((1, 1, 1, 2), 7, "uint8"))).ravel().tolist()
-    [6.0, 4.5]
+    The scale of `ImageScaling` can move into the convolution that follows; its offset cannot move
+    into the bias, because zeros that pad a scaled image stand for the mean colour, not for black.
     """
 
     def __init__(self, means: list[float], channels_first: bool = False, **kwargs):
@@ -47,7 +26,7 @@ class CenterImages(keras.layers.Layer):
         means = ops.convert_to_tensor(self.means, "float32")
         if not self.channels_first:
             return ops.cast(images, "float32") - means
-        # Bytes are moved, not floats; the way back falls out when a file is written.
+        # Transposed as bytes, not floats; converters remove the transpose at the end.
         images = ops.cast(ops.transpose(images, (0, 3, 1, 2)), "float32")
         return ops.transpose(images - means[:, None, None], (0, 2, 3, 1))
 
@@ -57,26 +36,7 @@ class CenterImages(keras.layers.Layer):
 
 
 class ScaledSum(keras.layers.Layer):
-    """Sum feature maps of one shape, each times a constant; nothing is multiplied by 1.
-
-    Args:
-        scalars: One float an input.
-        **kwargs: Keras layer arguments such as `name`.
-
-    Call arguments:
-        inputs: List of float tensors of one shape [B, H, W, C].
-
-    Returns:
-        Tensor [B, H, W, C].
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.export.served_graph.replacements import ScaledSum
-    >>> x = np.ones((1, 2, 2, 3), "float32")
-    >>> float(ScaledSum([1.0, 0.5])([x, 3 * x])[0, 0, 0, 0])
-    2.5
-    """
+    """Sum a list of feature maps [B, H, W, C], each times a constant; none is multiplied by 1."""
 
     def __init__(self, scalars: list[float], **kwargs):
         super().__init__(**kwargs)
@@ -93,29 +53,10 @@ class ScaledSum(keras.layers.Layer):
 
 
 class NearestResize(NearestUpsampling):
-    """Upsample to a finer level's size, times a constant, by one nearest-neighbour resize.
+    """Scale a feature map, then upsample it to a finer level's size by one nearest resize.
 
-    The layer it replaces doubles by repetition and crops, which can be differentiated under XLA.
-    A resize that rounds `i * h / H` down gives the same cells, for H of 2h and of 2h - 1.
-
-    Args:
-        scalar: Applied before upsampling, where the feature map is a quarter as large.
-        **kwargs: Keras layer arguments such as `name`.
-
-    Call arguments:
-        x: Float tensor [B, h, w, C].
-        like: Tensor [B, H, W, ...] with H in {2h - 1, 2h} and W in {2w - 1, 2w}.
-
-    Returns:
-        Tensor [B, H, W, C].
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.export.served_graph.replacements import NearestResize
-    >>> x = np.arange(3, dtype="float32").reshape(1, 1, 3, 1)
-    >>> np.asarray(NearestResize(2.0)(x, np.zeros((1, 1, 5, 1)))).ravel().tolist()
-    [0.0, 0.0, 2.0, 2.0, 4.0]
+    The layer it replaces doubles by repetition and crops, which has gradients under XLA. A resize
+    that rounds `i * h / H` down gives the same cells, for H of 2h and of 2h - 1.
     """
 
     def __init__(self, scalar: float, **kwargs):
@@ -131,7 +72,7 @@ class NearestResize(NearestUpsampling):
 
         size = wanted = ops.shape(like)[1:3]
         if all(isinstance(n, int) for n in (*size, *x.shape[1:3])):
-            # To ONNX the ratio of fixed sizes is written: rather 2 than 5 / 3.
+            # ONNX files hold the ratio of fixed sizes: better 2 than 5 / 3.
             size = (2 * x.shape[1], 2 * x.shape[2])
         x = tf.raw_ops.ResizeNearestNeighbor(
             images=x, size=size, align_corners=False, half_pixel_centers=False

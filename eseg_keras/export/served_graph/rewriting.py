@@ -1,4 +1,4 @@
-"""A folded network with its slow layers replaced by faster ones of the same function."""
+"""Replace slow layers of a folded network by faster ones of the same function."""
 
 import keras
 import numpy as np
@@ -8,14 +8,14 @@ from eseg_keras.export.served_graph.level_sum import LevelSum
 from eseg_keras.export.served_graph.replacements import CenterImages, NearestResize, ScaledSum
 from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
 
-# A scalar this much smaller than another stays where it is: dividing by it would cost precision.
+# A scalar this much smaller than another stays: dividing by it would cost precision.
 _SMALLEST_RATIO = 1e-3
 
 
 def faster_network(
     model: keras.Model, images: keras.KerasTensor | None = None, channels_first: bool = False
 ) -> keras.Model:
-    """Replace layers of a folded network by faster ones.
+    """Replace layers of a part of `ESeg.fold()`, which must not be used afterwards.
 
     - The scale of `ImageScaling` moves into the convolution that follows.
     - Of the scalars of a fusion, the first moves into the depthwise convolution that follows, and
@@ -23,17 +23,7 @@ def faster_network(
     - Nearest upsampling and cropping become one resize.
     - Levels that are resized and summed become a `LevelSum`.
 
-    Layers that stand elsewhere stay as they are.
-
-    Args:
-        model: A functional Keras model without batch normalisation and with constant fusions: a
-            part of what `ESeg.fold()` returned. Its layers become part of the result and its
-            weights are changed, so do not use it afterwards.
-        images: For an encoder: its new `keras.Input`, of any dtype.
-        channels_first: Compute what is replaced in [B, C, H, W]. Defaults to `False`.
-
-    Returns:
-        A functional model of the same function, to rounding.
+    `images` is the new input of an encoder, of any dtype.
     """
     rewriting = _Rewriting(channels_first)
     rewriting.plan(model)
@@ -48,17 +38,13 @@ def faster_network(
 
 
 def only_scales_images(encoder: keras.Model) -> bool:
-    """Tell whether `ImageScaling`, which takes any dtype, is all that an encoder's images enter.
-
-    Args:
-        encoder: A functional Keras model of images.
-    """
+    """Return whether only `ImageScaling`, which takes any dtype, consumes an encoder's images."""
     entered = _consumers(encoder)[id(encoder.input._keras_history.operation)]
     return all(isinstance(operation, ImageScaling) for operation in entered)
 
 
 class _Rewriting:
-    """What takes the place of which layer."""
+    """The replacement of each layer."""
 
     def __init__(self, channels_first):
         self.channels_first = channels_first
@@ -121,14 +107,14 @@ class _Rewriting:
 
 
 def _is_alone(following, kind):
-    """Whether one layer follows, of that very class, and it follows nothing else."""
+    """Whether one layer of exactly this class follows, and follows nothing else."""
     return len(following) == 1 and (
         type(following[0]) is kind and len(following[0]._inbound_nodes) == 1
     )
 
 
 def _consumers(model):
-    """The operations that take each operation's result, by its id; `None` for an output."""
+    """The operations that consume each operation's result, by its id; `None` for an output."""
     consumers = {}
     for tensor in model.outputs:
         consumers.setdefault(id(tensor._keras_history.operation), []).append(None)

@@ -1,4 +1,4 @@
-"""Engines of TensorRT and TensorRT for RTX: built from ONNX files, run where there is a GPU."""
+"""Engines of TensorRT and TensorRT for RTX: built from ONNX files, run if there is a GPU."""
 
 import functools
 import importlib
@@ -8,20 +8,12 @@ from types import ModuleType
 
 import numpy as np
 
-# For the GPU that it stands beside; for any GPU from Ampere on, built without one as well.
+# The first builds for the GPU of this machine, the second for any from Ampere on, without a GPU.
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 
 
 def installed_tensorrt() -> ModuleType | None:
-    """Import what builds engines here, or return `None`.
-
-    Example:
-
-    >>> from eseg_keras.export.tensorrt.engine import installed_tensorrt
-    >>> trt = installed_tensorrt()
-    >>> trt is None or trt.__name__ in ("tensorrt", "tensorrt_rtx")
-    True
-    """
+    """Import the installed one of `LIBRARIES`, or return `None`."""
     for name in LIBRARIES:
         if importlib.util.find_spec(name) is not None:
             return importlib.import_module(name)
@@ -29,19 +21,7 @@ def installed_tensorrt() -> ModuleType | None:
 
 
 def build_engine(trt: ModuleType, onnx_file: bytes, precision: str) -> bytes:
-    """Build an engine.
-
-    Args:
-        trt: The module `tensorrt`, which needs a GPU, or `tensorrt_rtx`.
-        onnx_file: Content of a file that `export_tensorrt` wrote.
-        precision: `"fp32"` or `"fp16"`, as in the file.
-
-    Returns:
-        The engine, for TensorRT's runtime of the same version.
-
-    Raises:
-        ValueError: If TensorRT refuses the network, with its reasons.
-    """
+    """Build an engine from the content of a file that `export_tensorrt` wrote."""
     logger = _logger(trt)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -54,7 +34,7 @@ def build_engine(trt: ModuleType, onnx_file: bytes, precision: str) -> bytes:
         raise ValueError(f"{title(trt)} refuses the network: {'; '.join(reasons)}")
     config = builder.create_builder_config()
     if precision == "fp32":
-        # With it, convolutions round their inputs to 19 bits.
+        # TF32 rounds the inputs of convolutions to 19 bits.
         config.clear_flag(trt.BuilderFlag.TF32)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
@@ -63,16 +43,12 @@ def build_engine(trt: ModuleType, onnx_file: bytes, precision: str) -> bytes:
 
 
 def title(trt: ModuleType) -> str:
-    """Return name and version of a TensorRT for people."""
+    """Return name and version of a TensorRT module for messages."""
     return f"{'TensorRT for RTX' if 'rtx' in trt.__name__ else 'TensorRT'} {trt.__version__}"
 
 
 def gpu_name(cuda: ModuleType) -> str | None:
-    """Return the name of the GPU that engines run on, or `None` where there is none.
-
-    Args:
-        cuda: The module `cuda.bindings.runtime`.
-    """
+    """Return the name of the GPU that engines run on, or `None` without one."""
     error, count = cuda.cudaGetDeviceCount()
     if int(error) or not count:
         return None
@@ -80,22 +56,12 @@ def gpu_name(cuda: ModuleType) -> str | None:
 
 
 class EngineRunner:
-    """An engine of one input and one output on the GPU, until its `with` statement ends.
-
-    Args:
-        trt: The module that the engine was built by.
-        cuda: The module `cuda.bindings.runtime`.
-        engine: What `build_engine` returned.
-
-    Raises:
-        ValueError: If TensorRT does not support the GPU, such as one older than Ampere.
-        RuntimeError: If the GPU fails at anything.
-    """
+    """An engine of one input and one output on the GPU, a context manager."""
 
     def __init__(self, trt: ModuleType, cuda: ModuleType, engine: bytes):
         self._cuda = cuda
         self._logger = _logger(trt)
-        # Kept: an engine lives no longer than its runtime.
+        # Kept: an engine must not outlive its runtime.
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
@@ -122,32 +88,22 @@ class EngineRunner:
         self._cuda.cudaStreamDestroy(self._stream)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the engine's answer to images of its shape."""
-        given, found = self._arrays
-        given[...] = images
-        self._copy(self._addresses[0], given.ctypes.data, given.nbytes, "HostToDevice")
+        """Return the engine's output for images of its shape."""
+        source, result = self._arrays
+        source[...] = images
+        self._copy(self._addresses[0], source.ctypes.data, source.nbytes, "HostToDevice")
         self._execute()
-        self._copy(found.ctypes.data, self._addresses[1], found.nbytes, "DeviceToHost")
-        return found.copy()
+        self._copy(result.ctypes.data, self._addresses[1], result.nbytes, "DeviceToHost")
+        return result.copy()
 
     def times(self, rounds: int = 200, warm_up: int = 50) -> np.ndarray:
-        """Time the engine on what the GPU holds: no transfers are counted.
-
-        Args:
-            rounds: Number of times. Defaults to 200.
-            warm_up: Number of runs before. Defaults to 50.
-
-        Returns:
-            Seconds of each run [rounds].
-        """
-        for _ in range(warm_up):
+        """Return seconds per run [rounds], without transfers to and from the GPU."""
+        times = []
+        for _ in range(warm_up + rounds):
+            start = time.perf_counter()
             self._execute()
-        times = np.empty(rounds)
-        for index in range(rounds):
-            began = time.perf_counter()
-            self._execute()
-            times[index] = time.perf_counter() - began
-        return times
+            times.append(time.perf_counter() - start)
+        return np.array(times[warm_up:])
 
     def _execute(self):
         if not self._context.execute_async_v3(int(self._stream)):
@@ -161,7 +117,7 @@ class EngineRunner:
 
 @functools.cache
 def _logger(trt):
-    """The one that this process has: TensorRT keeps the first, and would print to stdout."""
+    """The only logger of the process: TensorRT keeps the first, and its own prints to stdout."""
     severity = trt.ILogger.Severity
 
     class Errors(trt.ILogger):
@@ -174,14 +130,14 @@ def _logger(trt):
                 self.messages.append(message)
 
         def __str__(self):
-            return "; ".join(self.messages[-3:]) or "it said nothing"
+            return "; ".join(self.messages[-3:]) or "no reason given"
 
     return Errors()
 
 
 def _value(answer):
-    """What a function of CUDA returned besides its error."""
+    """The value that a CUDA function returned beside its error code."""
     error, *values = answer
     if int(error):
-        raise RuntimeError(f"The GPU answered with an error: {error}")
+        raise RuntimeError(f"The GPU returned an error: {error}")
     return values[0] if values else None

@@ -1,4 +1,4 @@
-"""TensorRT: networks for NVIDIA GPUs, of one size and one image at a time."""
+"""Files and engines for TensorRT on NVIDIA GPUs, for one image of one size."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ import numpy as np
 
 from eseg_keras.export.images import resize_verification_images
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
-from eseg_keras.export.preparation import exported_size, in_float32
+from eseg_keras.export.preparation import check_choice, exported_size, in_float32
 from eseg_keras.export.quiet import quiet
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.export.tensorrt.engine import (
@@ -26,7 +26,7 @@ from eseg_keras.export.verification import TOLERANCES, Verification, verify
 from eseg_keras.files import atomic_file, write_json
 from eseg_keras.optional import require
 
-# What the paper times ESeg-Lite-S and -L at; for ESeg-Lite-M it gives (512, 1024) as well.
+# The paper's latencies are at this size; for ESeg-Lite-M it also reports (512, 1024).
 PAPER_SIZE = (1024, 2048)
 PRECISIONS = {"fp32": "float32", "fp16": "float16"}
 
@@ -45,15 +45,15 @@ def export_tensorrt(
 ) -> Verification:
     """Write a model as an ONNX file for TensorRT, and the command that builds and times an engine.
 
-    The file takes one image of one size, the protocol of the paper's speeds, and holds only what
-    TensorRT supports. Its precision is written into it, as TensorRT's strongly typed networks ask
-    for. It is checked in ONNX Runtime. `OUTPUT.trtexec.json` tells the command, whose `Throughput`
-    is frames a second.
+    The file takes one image of one size, the protocol of the paper's latencies, and uses only
+    operators that TensorRT supports. Its precision is part of it, for TensorRT's strongly typed
+    networks. It is verified in ONNX Runtime. `OUTPUT.trtexec.json` holds the command, whose
+    `Throughput` is frames per second.
 
-    Where TensorRT or TensorRT for RTX is installed, the engine is built as well: the file's name
-    with the ending `.engine`, for this version alone. That of TensorRT is for this GPU, that of
-    TensorRT for RTX for any from Ampere on, and built without one as well. Where there is a GPU,
-    the engine is run on it, compared with the model and timed: `NAME.engine.json`.
+    If TensorRT or TensorRT for RTX is installed, the engine is built as well, for this version of
+    it: the file's name with the suffix `.engine`. TensorRT builds it for this GPU, TensorRT for RTX
+    for any from Ampere on, and without a GPU as well. With a GPU, the engine is compared with the
+    model and timed: `NAME.engine.json`.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
@@ -62,10 +62,10 @@ def export_tensorrt(
         output_kind: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             float32 [1, H, W, num_classes].
         input_dtype: dtype of the image, `"uint8"` or `"float32"`, of 0..255 either way.
-        verification_images: uint8 arrays [H, W, C], a few images of the network's task that it was
-            not trained on, for the comparison. They are resized to `image_size`.
-        image_size: (height, width) of the image. Defaults to the one that the network is built
-            for, or (1024, 2048), the paper's.
+        verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
+            trained on, for the comparison. They are resized to `image_size`.
+        image_size: (height, width) of the image. Defaults to that of the network if it has one,
+            else (1024, 2048), the paper's.
         precision: `"fp32"`, or `"fp16"` for half precision between the scaled image and the last
             upsampling.
 
@@ -73,10 +73,10 @@ def export_tensorrt(
         The comparison of the ONNX file with the model.
 
     Raises:
-        ValueError: If an argument is none of those above, or TensorRT does not support the network.
-        ImportError: If TensorRT is installed, but not `cuda-bindings`, by which engines are run.
-        VerificationError: If the file, or the engine, does not compute what the model computes.
-            Then nothing is written.
+        ValueError: If an argument is invalid, or TensorRT does not support the network.
+        ImportError: If TensorRT is installed without `cuda-bindings`, which runs engines.
+        VerificationError: If the outputs of the file, or of the engine, differ from the model's.
+            Nothing is written then.
 
     Example:
 
@@ -94,26 +94,23 @@ def export_tensorrt(
         [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683),
         [trtexec](https://docs.nvidia.com/deeplearning/tensorrt/latest/reference/command-line-programs.html)
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
-        )
+    check_choice("precision", precision, PRECISIONS)
     image_size = exported_size(model, image_size) or PAPER_SIZE
     images = resize_verification_images(verification_images, [image_size], model.image_shape[-1])
     model = in_float32(model)
     output = Path(output)
     if output.suffix == ".engine":
         raise ValueError(
-            f"output is the ONNX file, beside which the engine gets the ending .engine: give one "
-            f"such as {output.with_suffix('.onnx')}. Received: {output}"
+            "output is the ONNX file; the engine beside it gets the suffix .engine. Expected such "
+            f"as {output.with_suffix('.onnx')}. Received: {output}"
         )
     onnx = require("onnx", "export")
     trt = installed_tensorrt()
-    # Asked for now, and not after minutes.
+    # Required now, and not after minutes.
     cuda = trt and require("cuda.bindings.runtime", trt.__name__.replace("_", "-"))
-    # On a GPU all logits are upsampled sooner than those that matter are found.
+    # On a GPU, upsampling all logits is faster than finding those that matter.
     served = serving_model(
-        model, output_kind, input_dtype, tuple(image_size), channels_first=True, short_cut=False
+        model, output_kind, input_dtype, image_size, channels_first=True, short_cut=False
     )
     converted = convert_to_onnx(served, model, batch=1, opset=DEFAULT_OPSET)
     if input_dtype == "uint8":
@@ -144,30 +141,16 @@ def export_tensorrt(
 
 
 def trtexec_command(path: str | os.PathLike, precision: str) -> list[str]:
-    """Return the command that builds an engine and times it, data transfers not counted.
-
-    Args:
-        path: The ONNX file.
-        precision: `"fp32"` or `"fp16"`.
-
-    Returns:
-        The command and its arguments.
-
-    Example:
-
-    >>> from eseg_keras.export.tensorrt.exporter import trtexec_command
-    >>> trtexec_command("streets.onnx", "fp16")[:3]
-    ['trtexec', '--onnx=streets.onnx', '--saveEngine=streets.engine']
-    """
+    """Return the command that builds an engine and times it, without data transfers."""
     path = Path(path)
     command = ["trtexec", f"--onnx={path}", f"--saveEngine={path.with_suffix('.engine')}"]
     command += ["--stronglyTyped", "--noDataTransfers", "--useCudaGraph", "--useSpinWait"]
-    # Without it, 32-bit convolutions round their inputs to 19 bits.
+    # TF32 rounds the inputs of 32-bit convolutions to 19 bits.
     return command + ["--noTF32"] * (precision == "fp32")
 
 
 def _cast_first(graph):
-    """Cast images before they are transposed: TensorRT moves no bytes."""
+    """Cast images before they are transposed: TensorRT transposes no uint8."""
     (transpose,) = (node for node in graph.node if graph.input[0].name in node.input)
     if transpose.op_type == "Cast":
         return
@@ -183,13 +166,11 @@ def _cast_first(graph):
 
 def _half_precision(converted):
     float16 = require("onnxruntime.transformers.float16", "export")
-    kept = [node.name for node in converted.graph.node if _is_at_an_end(node.name)]
+    parts = ("/image_scaling", "/upsample", "/cell_argmax", "Softmax")
+    names = [node.name for node in converted.graph.node]
+    kept = [name for name in names if any(part in name for part in parts)]
     with quiet(""):
         return float16.convert_float_to_float16(converted, keep_io_types=True, node_block_list=kept)
-
-
-def _is_at_an_end(name):
-    return any(part in name for part in ("/image_scaling", "/upsample", "/cell_argmax", "Softmax"))
 
 
 def _write_engine(trt, cuda, onnx_file, output, precision, compare):
@@ -209,8 +190,8 @@ def _write_engine(trt, cuda, onnx_file, output, precision, compare):
         seconds = float(np.median(times))
         report |= {"median_ms": 1000 * seconds, "frames_per_second": 1 / seconds}
         _log.warning(
-            "%s was built by %s, computes what the network computes, and takes %.2f ms an image on "
-            "%s: %.0f frames a second.",
+            "%s was built by %s, agrees with the network, and takes %.2f ms per image on %s: %.0f "
+            "frames a second.",
             *(path.name, title(trt), 1000 * seconds, gpu, 1 / seconds),
         )
     with atomic_file(path) as temporary:

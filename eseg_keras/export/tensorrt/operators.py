@@ -1,8 +1,8 @@
-"""What TensorRT's ONNX parser takes, as published."""
+"""The operators that TensorRT's ONNX parser supports, as published."""
 
 from eseg_keras.optional import require
 
-# Operators that TensorRT 10.15 supports with floats, of those a segmentation network may have.
+# Those of TensorRT 10.15 with floats that a segmentation network may have.
 # "UINT8 is only supported as network input or output tensor types."
 SOURCE = "https://github.com/onnx/onnx-tensorrt/blob/main/docs/operators.md"
 SUPPORTED = frozenset(
@@ -19,24 +19,19 @@ SUPPORTED = frozenset(
     ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Upsample Where Xor
     """.split()
 )
-RESIZE_TRANSFORMATIONS = frozenset(
-    ["half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric", "align_corners"]
-)
-RESIZE_MODES = frozenset(["nearest", "linear"])
-RESIZE_NEAREST_MODES = frozenset(["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
+# By attribute of Resize, the supported values, ONNX's default first. Every nearest_mode is.
+RESIZE = {
+    "mode": ("nearest", "linear"),
+    "coordinate_transformation_mode": (
+        *("half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric"),
+        "align_corners",
+    ),
+}
 OPSETS = range(9, 25)
 
 
 def check_tensorrt_operators(model) -> None:
-    """Refuse a graph that TensorRT cannot take.
-
-    Args:
-        model: `onnx.ModelProto` of one version of standard operators, with static shapes.
-
-    Raises:
-        ValueError: With every reason, if the graph holds an operator, a way to resize or 8-bit
-            values inside that TensorRT does not support, or if a shape is not fixed.
-    """
+    """Raise `ValueError`, with every reason, for an `onnx.ModelProto` that TensorRT refuses."""
     onnx = require("onnx", "export")
     problems = []
     for entry in model.opset_import:
@@ -65,15 +60,9 @@ def check_tensorrt_operators(model) -> None:
 
 
 def _resize_problems(node):
-    # The defaults of ONNX, where nothing is said.
-    said = {"mode": b"nearest", "coordinate_transformation_mode": b"half_pixel"}
-    said.update({a.name: a.s for a in node.attribute})
-    allowed = {"mode": RESIZE_MODES, "coordinate_transformation_mode": RESIZE_TRANSFORMATIONS}
-    if said["mode"] == b"nearest":
-        said.setdefault("nearest_mode", b"round_prefer_floor")
-        allowed["nearest_mode"] = RESIZE_NEAREST_MODES
+    values = {attribute.name: attribute.s.decode() for attribute in node.attribute}
     return [
-        f"Resize with {name} {said[name].decode()}"
-        for name, values in allowed.items()
-        if said[name].decode() not in values
+        f"Resize with {name} {values[name]}"
+        for name, supported in RESIZE.items()
+        if values.get(name, supported[0]) not in supported
     ]

@@ -20,29 +20,13 @@ def convert(
     precision: str,
     images: Sequence[np.ndarray] = (),
 ) -> bytes:
-    """Convert a model, without checking what comes out.
-
-    Args:
-        model: An `ESeg` model.
-        output_kind: `"labels"`, `"logits"` or `"probabilities"`.
-        input_dtype: `"uint8"` or `"float32"`.
-        image_size: (height, width) of the image, or `None` for any.
-        precision: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
-        images: For `"int8"`: uint8 arrays [H, W, C] that show the range of the values.
-
-    Returns:
-        The TFLite file.
-
-    Raises:
-        ValueError: If TFLite lacks an operator of the network.
-    """
+    """Return a model as the bytes of a TFLite file, unverified; `images` calibrate `"int8"`."""
     tf = require("tensorflow", "tensorflow-cpu")
     is_int8 = precision == "int8"
     size = image_size or (None, None)
     if is_int8:
-        # The converter itself puts the step from uint8 to 8-bit values before a float network. The
-        # faster sums over levels would find their positions in 8 bits, too: hundreds of rows need
-        # more.
+        # The converter adds the conversion from uint8 itself. The faster sums over levels would
+        # compute positions in 8 bits, too few for hundreds of rows.
         dtype, network = "float32", model.fold()
     else:
         dtype, network = input_dtype, serving_model(model, "logits", input_dtype, size)
@@ -52,7 +36,7 @@ def convert(
         if output_kind == "probabilities":
             answer = tf.nn.softmax(answer)
         elif output_kind == "labels":
-            # Keras' own argmax tells -0.0 from 0.0 by an operator that TFLite lacks.
+            # Keras' own argmax distinguishes -0.0 from 0.0 by an operator that TFLite lacks.
             answer = tf.cast(tf.argmax(answer, axis=-1, output_type=tf.int32), tf.uint8)
         return {output_kind: answer}
 
@@ -91,6 +75,6 @@ def _batches(images):
     for index, image in enumerate(images):
         image = image.astype("float32")
         if index == 0:
-            # The input's 8 bits are then those of the image, whatever the photos hold.
+            # With both ends of the range, the input's 8-bit values are those of the image.
             image[0, 0], image[-1, -1] = 0, 255
         yield [image[None]]

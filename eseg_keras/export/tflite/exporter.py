@@ -9,7 +9,13 @@ import keras
 import numpy as np
 
 from eseg_keras.export.images import resize_verification_images, split_calibration_images
-from eseg_keras.export.preparation import classes_json, exported_size, in_float32
+from eseg_keras.export.preparation import (
+    check_choice,
+    classes_json,
+    exported_size,
+    in_float32,
+    require_tensorflow,
+)
 from eseg_keras.export.served_graph.network import check_kinds
 from eseg_keras.export.tflite.conversion import convert
 from eseg_keras.export.verification import TOLERANCES, Verification, verify
@@ -23,11 +29,11 @@ _REMEDIES = {
     "int8": "Nothing was written: try calibration_images of its task, or precision dynamic or "
     "float16 where 8 bits are too few.",
 }
-# Where the network takes any size: two that strides divide, and one that none does.
+# For networks of any size: two that strides divide, and one that none does.
 _SIZES = ((192, 384), (384, 768), (97, 131))
 _CLASSES = "classes.json"
 _LABELS = "labels.txt"
-# Two equal exports are two equal files.
+# Equal exports are equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -42,11 +48,11 @@ def export_tflite(
     calibration_images: Sequence[np.ndarray] | None = None,
     verification_images: Sequence[np.ndarray] | None = None,
 ) -> Verification:
-    """Write a model as a TFLite file for LiteRT, and check what it computes.
+    """Write a model as a TFLite file, and verify it in LiteRT.
 
-    The file takes one image, `images` [1, H, W, C], and holds no operator but TFLite's own. Class
-    names, palette and ignore label are inside, see `read_tflite_classes`. An existing file is
-    replaced. `OUTPUT.verification.json` is written beside it.
+    The file takes one image, `images` [1, H, W, C], and uses only TFLite's own operators. It holds
+    class names, palette and ignore label, see `read_tflite_classes`. An existing file is replaced;
+    `OUTPUT.verification.json` is written beside it.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
@@ -55,26 +61,25 @@ def export_tflite(
         output_kind: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             [1, H, W, num_classes].
         input_dtype: dtype of the image, `"uint8"` or `"float32"`, of 0..255 either way.
-        image_size: (height, width) of the image; by default the one that the network is built
-            for, or any from 32 up, set by `resize_tensor_input`. One size runs faster.
-        precision: `"float32"`; `"float16"`, for weights of half the size; `"dynamic"`, for weights
-            of 8 bits and activations of 8 bits in most convolutions; or `"int8"`, for everything in
-            8 bits, uint8 images included: logits and probabilities are then uint8 with the scale
-            and zero point that the file gives.
-        calibration_images: For `"int8"`, which needs them: uint8 arrays [H, W, C], images of the
-            network's task of any size, some tens of them. They are resized to `image_size`.
-        verification_images: uint8 arrays [H, W, C], a few images of the network's task that it was
-            not trained on, for the comparison. They are resized to `image_size`, or to several
-            sizes in turns. Defaults to one in four of `calibration_images`, three at most, which
-            then serve for nothing else; needed where there are none.
+        image_size: (height, width) of the image, which is faster than any size. Defaults to that
+            of the network if it has one, else any from 32 up, set by `resize_tensor_input`.
+        precision: `"float32"`; `"float16"`, for weights of half the size; `"dynamic"`, for 8-bit
+            weights, and 8-bit activations in most convolutions; or `"int8"`, for 8 bits throughout:
+            images are uint8, and so are logits and probabilities, with scale and zero point.
+        calibration_images: Required for `"int8"`: some tens of uint8 arrays [H, W, C] of the
+            network's task, of any size. They are resized to `image_size`.
+        verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
+            trained on, for the comparison. They are resized to `image_size`, or to several sizes
+            in turn. Defaults to one in four of `calibration_images`, at most three, which then do
+            not calibrate; required without those.
 
     Returns:
         The comparison with the model.
 
     Raises:
-        ValueError: If an argument is none of those above, or TFLite lacks an operator.
-        VerificationError: If the file does not compute what the model computes. Then nothing is
-            written.
+        ValueError: If an argument is invalid, or TFLite lacks an operator.
+        VerificationError: If the outputs of the file differ from the model's. Nothing is written
+            then.
 
     Example:
 
@@ -91,7 +96,13 @@ def export_tflite(
     Reference:
         [LiteRT](https://ai.google.dev/edge/litert)
     """
-    _check(output_kind, input_dtype, precision)
+    require_tensorflow("TFLite")
+    check_kinds(output_kind, input_dtype)
+    check_choice("precision", precision, PRECISIONS)
+    if precision == "int8" and input_dtype != "uint8":
+        raise ValueError(
+            f"An int8 network takes uint8 images. Received: input_dtype={input_dtype!r}"
+        )
     require("ai_edge_litert.interpreter", "export")
     image_size = exported_size(model, image_size)
     model = in_float32(model)
@@ -124,33 +135,24 @@ def export_tflite(
 def litert_runner(
     path: str | os.PathLike, threads: int | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Load a TFLite file, under LiteRT's default delegate.
-
-    Args:
-        path: A file that `export_tflite` wrote.
-        threads: Number of threads, by default LiteRT's choice.
-
-    Returns:
-        A function from uint8 images [1, H, W, C] to what the network answers; logits and
-        probabilities are float32 whatever the precision.
-    """
+    """Load a TFLite file as a function of uint8 images; it returns scores as float32."""
     litert = require("ai_edge_litert.interpreter", "export")
     interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
-    (taken,) = interpreter.get_input_details()
-    (given,) = interpreter.get_output_details()
+    (source,) = interpreter.get_input_details()
+    (target,) = interpreter.get_output_details()
     shape = None
 
     def run(images):
         nonlocal shape
         if shape != images.shape:
-            interpreter.resize_tensor_input(taken["index"], images.shape)
+            interpreter.resize_tensor_input(source["index"], images.shape)
             with hidden_standard_error():  # LiteRT names its XNNPACK delegate there.
                 interpreter.allocate_tensors()
             shape = images.shape
-        interpreter.set_tensor(taken["index"], images.astype(taken["dtype"]))
+        interpreter.set_tensor(source["index"], images.astype(source["dtype"]))
         interpreter.invoke()
-        values = interpreter.get_tensor(given["index"])
-        scale, zero_point = given["quantization"]
+        values = interpreter.get_tensor(target["index"])
+        scale, zero_point = target["quantization"]
         return np.float32(scale) * (values.astype("float32") - zero_point) if scale else values
 
     return run
@@ -178,28 +180,8 @@ def read_tflite_classes(path: str | os.PathLike) -> dict:
         ) from error
 
 
-def _check(output_kind, input_dtype, precision):
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "TFLite files are written by TensorFlow. Received: the Keras backend "
-            f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND=tensorflow."
-        )
-    check_kinds(output_kind, input_dtype)
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"precision must be one of {', '.join(PRECISIONS)}. Received: {precision!r}"
-        )
-    if precision == "int8" and input_dtype != "uint8":
-        raise ValueError(
-            f"An int8 network takes uint8 images. Received: input_dtype={input_dtype!r}"
-        )
-
-
 def _append_classes(path, model):
-    """Append the classes as a zip archive, as the TFLite metadata standard carries files.
-
-    Runtimes read the network from the start of the file; whatever opens zip files reads its end.
-    """
+    """Append the classes as a zip archive, as the TFLite metadata standard does with files."""
     content = classes_json(model)
     names = json.loads(content)["class_names"] or []
     with zipfile.ZipFile(path, "a") as archive:

@@ -46,7 +46,7 @@ def test_labels_at_any_size_and_batch(streets, exported):
 
 
 def test_an_image_of_one_class(streets, exported):
-    # No cell differs from its neighbours: the short cut has nothing to interpolate.
+    # No cell differs from its neighbours: there is nothing to interpolate.
     run = onnx_runner(exported[0], threads=1)
     images = np.full((1, 64, 64, 3), 90, "uint8")
     np.testing.assert_array_equal(run(images), streets.segment(images))
@@ -82,7 +82,7 @@ def test_the_comparison_is_beside_the_file(exported):
 def test_nothing_slow_is_left_in_the_graph(exported):
     operators = Counter(node.op_type for node in onnx.load(exported[0]).graph.node)
     assert "Tile" not in operators
-    # Images and logits change their layout, and what the sum over levels needs.
+    # The layouts of images, logits, and inputs of the sum over levels change.
     assert operators["Transpose"] <= 8
     assert operators["Conv"] == 60
 
@@ -127,7 +127,7 @@ def test_presets(small_model, tmp_path, preset):
     image = scenes((97, 131), 1)[0][None]
     noise = np.random.default_rng(0).choice([-1, 1], image.shape)
     noisy = np.clip(image + noise, 0, 255).astype("uint8")
-    # Networks of random weights amplify whatever disturbs them, each by its own factor.
+    # Networks of random weights amplify disturbances, each by its own factor.
     logits = run(image)
     by_noise, by_rounding = (run(noisy) - logits).std(), (run_int8(image) - logits).std()
     assert 0.001 * logits.std() < by_rounding < 0.15 * logits.std() + 1.5 * by_noise
@@ -179,7 +179,7 @@ def test_a_failed_comparison_leaves_nothing(tmp_path):
     "options, message",
     [
         ({"precision": "fp16"}, "precision must be one of"),
-        ({"calibration_images": []}, "for precision='int8' alone"),
+        ({"calibration_images": []}, "only for precision='int8'"),
         ({"precision": "int8"}, "needs calibration_images"),
         ({"verification_images": None}, "is compared with the network on verification_images"),
         ({"image_size": (31, 64)}, r"at least \(32, 32\)"),
@@ -193,7 +193,7 @@ def test_bad_arguments(streets, tmp_path, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_of_somebody_else(tmp_path):
+def test_a_file_of_another_program(tmp_path):
     graph = onnx.helper.make_graph([], "empty", [], [])
     onnx.save(onnx.helper.make_model(graph), tmp_path / "a.onnx")
     with pytest.raises(ValueError, match="did not write it"):

@@ -1,4 +1,4 @@
-"""Ranges of 8 bits, and the memory that taking them needs."""
+"""Ranges of 8-bit values, and the memory to compute them."""
 
 import resource
 import subprocess
@@ -14,12 +14,12 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def chain(count, size, channels=32):
-    """A network of convolutions and ReLUs, one behind the other."""
+    """A chain of convolutions and ReLUs."""
     random = np.random.default_rng(0)
     nodes, weights, name = [], [], "images"
     for index in range(count):
         values = random.normal(size=(channels, 3 if index == 0 else channels, 3, 3))
-        # So that values neither grow nor vanish on their way.
+        # Values neither grow nor vanish.
         values *= np.sqrt(2 / (9 * values.shape[1]))
         weights.append(onnx.numpy_helper.from_array(values.astype("float32"), f"w{index}"))
         nodes += [
@@ -82,9 +82,9 @@ def test_scales_are_those_of_the_values():
     assert compared >= 3
 
 
-def test_feature_maps_are_not_held():
+def test_feature_maps_are_not_kept():
     count, size, channels = 40, (512, 512), 32
-    # A process of its own, whose greatest memory nothing else has raised before.
+    # A new process, whose peak memory nothing else has raised.
     script = (
         f"import test_int8 as tests; print(tests.memory_of_quantizing({count}, {size}, {channels}))"
     )

@@ -27,7 +27,7 @@ def test_versions(there, asked, expected, tmp_path):
 
 def test_versions_are_never_overwritten(tmp_path):
     (tmp_path / "3").mkdir()
-    with pytest.raises(ValueError, match="holds version 3 already.* next free one, 4"):
+    with pytest.raises(ValueError, match="holds version 3 already.* next free one is 4"):
         choose_version(tmp_path, 3)
 
 

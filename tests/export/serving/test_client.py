@@ -271,7 +271,7 @@ def test_wrong_arguments(connect, tmp_path, scene):
     with pytest.raises(ValueError, match="nothing.bmp cannot be read"):
         client(tmp_path / "nothing.bmp")
     (tmp_path / "text.bmp").write_text("text")
-    with pytest.raises(ValueError, match="text.bmp cannot be read as an image"):
+    with pytest.raises(ValueError, match="text.bmp: cannot be read as an image"):
         client(tmp_path / "text.bmp")
     with pytest.raises(ValueError, match="one at a time"):
         connect("grpc", signature="logits").predict([scene(0, 40, 40), scene(0, 40, 48)])

@@ -1,4 +1,4 @@
-"""Engines: built by TensorRT for RTX, which needs no GPU, and run on a GPU that is pretended."""
+"""Engines: built by TensorRT for RTX, which needs no GPU, and run on a simulated GPU."""
 
 import ctypes
 import enum
@@ -32,7 +32,7 @@ export_tensorrt = functools.partial(
 
 @pytest.fixture
 def rtx(monkeypatch):
-    """TensorRT for RTX, where nothing else is installed and there is no GPU."""
+    """TensorRT for RTX alone, without a GPU."""
     trt = pytest.importorskip("tensorrt_rtx")
     monkeypatch.setattr(module, "installed_tensorrt", lambda: trt)
     monkeypatch.setattr(module, "gpu_name", lambda cuda: None)
@@ -103,7 +103,7 @@ class Cuda:
         return (0, self.count) if self.count else (35, None)
 
     def cudaGetDeviceProperties(self, device):
-        return 0, types.SimpleNamespace(name=b"NVIDIA Pretended")
+        return 0, types.SimpleNamespace(name=b"NVIDIA Simulated")
 
     def cudaMalloc(self, num_bytes):
         buffer = ctypes.create_string_buffer(num_bytes)
@@ -133,11 +133,11 @@ class Cuda:
 
 
 class Engine:
-    """What `tensorrt` makes of an engine that is an ONNX file."""
+    """An engine of `tensorrt` that is an ONNX file."""
 
     def __init__(self, content):
         self.session = onnxruntime.InferenceSession(content)
-        # The output first: nobody promises an order.
+        # The output first: the order is not guaranteed.
         self.tensors = [*self.session.get_outputs(), *self.session.get_inputs()]
         self.addresses, self.runs = {}, 0
 
@@ -208,7 +208,7 @@ def test_an_engine_is_run_compared_and_timed(streets, tmp_path, gpu, caplog, opt
     caplog.set_level(logging.WARNING, "eseg_keras")
     export_tensorrt(streets, tmp_path / "a.onnx", image_size=SIZE, **options)
     report = json.loads((tmp_path / "a.engine.json").read_text())
-    assert report["built_by"] == "TensorRT 11.0" and report["gpu"] == "NVIDIA Pretended"
+    assert report["built_by"] == "TensorRT 11.0" and report["gpu"] == "NVIDIA Simulated"
     verification = report["verification"]
     assert verification["passed"] and verification["runtime"] == "tensorrt 11.0"
     assert verification["output_kind"] == options.get("output_kind", "labels")
@@ -242,7 +242,7 @@ def test_an_engine_for_another_gpu(rtx, capfd):
 
 def test_a_gpu_that_fails(streets, tmp_path, gpu):
     gpu.cuda.error = 700
-    with pytest.raises(RuntimeError, match="The GPU answered with an error: 700"):
+    with pytest.raises(RuntimeError, match="The GPU returned an error: 700"):
         export_tensorrt(streets, tmp_path / "a.onnx", image_size=SIZE)
     assert not list(tmp_path.iterdir()) and not gpu.cuda.memory
 
@@ -255,15 +255,15 @@ def test_tensorrt_without_a_gpu_builds_nothing(streets, tmp_path, gpu, caplog):
     assert not (tmp_path / "a.engine").exists() and (tmp_path / "a.onnx").exists()
 
 
-def test_without_the_means_to_run_engines_nothing_is_begun(streets, tmp_path, rtx, monkeypatch):
+def test_without_cuda_bindings_nothing_is_built(streets, tmp_path, rtx, monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda.bindings.runtime", None)
     with pytest.raises(ImportError, match=r'pip install "eseg-keras\[tensorrt-rtx\]"'):
         export_tensorrt(streets, tmp_path / "a.onnx", image_size=SIZE)
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_here():
-    """The real modules, whatever they find on this machine."""
+def test_the_installed_modules():
+    """The real modules, with or without a GPU."""
     trt = installed_tensorrt()
     assert trt is None or trt.__name__ in ("tensorrt", "tensorrt_rtx")
     runtime = pytest.importorskip("cuda.bindings.runtime")

@@ -1,4 +1,4 @@
-"""Networks for TensorRT: what is written is run by ONNX Runtime here, without a GPU."""
+"""Files for TensorRT, run by ONNX Runtime without a GPU."""
 
 import functools
 import json
@@ -61,7 +61,7 @@ def test_logits_at_an_odd_size(streets, tmp_path):
     assert verification.relative_difference < 1e-5
 
 
-def test_what_tensorrt_takes():
+def test_supported_graphs():
     check_tensorrt_operators(graph(node("Relu", ["x"], ["y"])))
     check_tensorrt_operators(
         graph(node("Cast", ["x"], ["y"], to=onnx.TensorProto.FLOAT), kind="UINT8", out_kind="FLOAT")
@@ -85,7 +85,7 @@ def test_what_tensorrt_takes():
         (lambda: graph(node("Relu", ["x"], ["y"]), opset=8), "operators of version 8"),
     ],
 )  # fmt: skip
-def test_what_tensorrt_does_not_take(model, message):
+def test_unsupported_graphs(model, message):
     with pytest.raises(ValueError, match=message):
         check_tensorrt_operators(model())
 

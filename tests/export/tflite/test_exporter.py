@@ -34,7 +34,7 @@ def operators(path):
 
 
 def answer(path, image):
-    """What a user's own few lines of LiteRT get."""
+    """The output of a user's own few lines of LiteRT."""
     interpreter = Interpreter(str(path))
     taken, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     interpreter.resize_tensor_input(taken["index"], (1, *image.shape), strict=True)
@@ -45,8 +45,8 @@ def answer(path, image):
 
 
 @pytest.fixture(scope="module")
-def photos():
-    """Pictures for the ranges of 8-bit values, of several sizes."""
+def calibration():
+    """Calibration images of two sizes."""
     return scene_images("test", 8, (80, 140)) + scene_images("test", 4, (96, 96))
 
 
@@ -107,17 +107,17 @@ def test_smaller_weights(
 
 
 @pytest.mark.parametrize("image_size", [(64, 96), None], ids=["fixed", "any"])
-def test_int8_of_trained_weights(streets, tmp_path, photos, image_size):
+def test_int8_of_trained_weights(streets, tmp_path, calibration, image_size):
     path = tmp_path / "streets.tflite"
     verification = export_tflite(
         streets,
         path,
         precision="int8",
         image_size=image_size,
-        calibration_images=photos,
+        calibration_images=calibration,
         verification_images=None,
     )
-    # One in four, of those at hand, and resized where there is one size.
+    # One in four of the calibration images, resized if there is one size.
     sizes = ((64, 96),) * 3 if image_size else ((80, 140), (80, 140), (96, 96))
     assert verification.sizes == sizes
     assert verification.clear_label_agreement > 0.98
@@ -133,10 +133,10 @@ def test_int8_of_trained_weights(streets, tmp_path, photos, image_size):
         assert (labels == streets.segment(image)).mean() > 0.9
 
 
-def test_int8_logits_are_8_bits_with_a_scale(streets, tmp_path, photos):
+def test_int8_logits_are_8_bits_with_a_scale(streets, tmp_path, calibration):
     path = tmp_path / "streets.tflite"
-    # Pictures without black and white: the image's own 8 bits stay as they are.
-    dim = [image // 2 + 20 for image in photos]
+    # Images without black and white: the input's 8-bit values stay those of the image.
+    dim = [image // 2 + 20 for image in calibration]
     options = {"output_kind": "logits", "precision": "int8", "image_size": (64, 96)}
     verification = export_tflite(streets, path, calibration_images=dim, **options)
     assert 0 < verification.relative_difference < 0.2
@@ -156,14 +156,14 @@ def test_int8_logits_are_8_bits_with_a_scale(streets, tmp_path, photos):
 @pytest.mark.parametrize(
     "preset", ["eseg_lite_s", "eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l"]
 )
-def test_no_float_is_left_in_int8(small_model, tmp_path, photos, preset):
+def test_no_float_is_left_in_int8(small_model, tmp_path, calibration, preset):
     path = tmp_path / "network.tflite"
     verification = export_tflite(
         small_model(preset),
         path,
         precision="int8",
         image_size=(64, 96),
-        calibration_images=photos,
+        calibration_images=calibration,
     )
     assert verification.clear_label_agreement > 0.98
     floats = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.FLOAT64)
@@ -184,7 +184,7 @@ def test_float32_of_other_networks(small_model, tmp_path, preset):
     np.testing.assert_allclose(answer(path, image), logits, rtol=0, atol=1e-4 * np.ptp(logits))
 
 
-def test_mistakes_are_told_before_anything_is_written(streets, tmp_path, photos):
+def test_bad_arguments_are_refused_before_anything_is_written(streets, tmp_path, calibration):
     path = tmp_path / "streets.tflite"
     fixed = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, image_shape=(64, 96, 3))
     for model, options, message in [
@@ -192,12 +192,12 @@ def test_mistakes_are_told_before_anything_is_written(streets, tmp_path, photos)
         (streets, {"output_kind": "masks"}, "output_kind must be one of labels"),
         (streets, {"input_dtype": "int8"}, "input_dtype must be"),
         (streets, {"precision": "int8", "input_dtype": "float32"}, "takes uint8 images"),
-        (streets, {"calibration_images": photos}, "for precision='int8' alone"),
+        (streets, {"calibration_images": calibration}, "only for precision='int8'"),
         (
             streets,
             {
                 "precision": "int8",
-                "calibration_images": photos[:3],
+                "calibration_images": calibration[:3],
                 "verification_images": None,
             },
             "at least 4",

@@ -1,4 +1,4 @@
-"""Which machine and which versions a benchmark ran on."""
+"""The machine and the package versions that a benchmark ran on; imports no Keras."""
 
 import os
 import platform
@@ -6,8 +6,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-# Column and the distributions that may bring it.
-PACKAGES = {
+# By column, the distributions that may bring the package.
+_PACKAGES = {
     "keras": ("keras",),
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "jax": ("jax",),
@@ -18,17 +18,17 @@ PACKAGES = {
 
 
 def machine() -> dict[str, str | int]:
-    """Describe this machine.
+    """Describe this machine, as columns of a table.
 
     Returns:
-        Dict of columns: `"cpu"` (its model), `"cores"` (those this process may use),
-        `"accelerator"` (empty without one, and until a backend has been loaded), `"python"`, and
-        the version of each of `PACKAGES`, empty where it is not installed.
+        Dict of `"cpu"` (the model), `"cores"` (those this process may use), `"accelerator"` (empty
+        without one, and until a backend has been loaded), `"python"`, and the versions of Keras,
+        its backends, NumPy and Pillow, empty where one is not installed.
 
     Example:
 
-    >>> from eseg_keras.latency import machine
-    >>> machine.machine()["cores"] > 0
+    >>> from eseg_keras.machine import machine
+    >>> machine()["cores"] > 0
     True
     """
     return {
@@ -36,7 +36,7 @@ def machine() -> dict[str, str | int]:
         "cores": usable_cores(),
         "accelerator": _accelerator(),
         "python": platform.python_version(),
-        **{column: installed_version(*names) for column, names in PACKAGES.items()},
+        **{column: installed_version(*names) for column, names in _PACKAGES.items()},
     }
 
 
@@ -67,7 +67,7 @@ def _cpu():
 
 
 def _accelerator():
-    # Only what the benchmark itself has loaded: importing a backend here would start it.
+    # Only a backend that is loaded already: importing one here would start it.
     if "jax" in sys.modules:
         device = sys.modules["jax"].devices()[0]
         return "" if device.platform == "cpu" else device.device_kind

@@ -1,0 +1,92 @@
+"""Exported files that one measurement leaves for the next."""
+
+import dataclasses
+import functools
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from eseg_keras.files import write_text
+from eseg_keras.latency.formats import FORMATS
+from eseg_keras.machine import installed_version
+
+_PACKAGE = Path(__file__).parents[1]
+# The code that, with the weights, decides the content of a file.
+_SOURCES = (
+    "decoders/*.py",
+    "encoders/*.py",
+    "export/**/*.py",
+    "latency/exporting.py",
+    "latency/untrained_network.py",
+    "layers/*.py",
+    "models/*.py",
+)
+_DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx", "onnxruntime")
+
+
+@dataclasses.dataclass(frozen=True)
+class CachedFile:
+    """A network in a format of `FORMATS`; the `.key` file beside it shows whether it is current."""
+
+    folder: str | Path
+    network: str
+    format: str
+    image_size: tuple[int, int]
+    weights_key: str
+
+    @property
+    def path(self) -> Path:
+        """The file or directory."""
+        return self._stem.with_name(self._stem.name + FORMATS[self.format].suffix)
+
+    def is_current(self) -> bool:
+        """Return whether this code and these packages wrote the file, from these weights."""
+        key_path = self._key_path
+        if not self.path.exists() or not key_path.is_file():
+            return False
+        return key_path.read_text("utf-8") == self._key()
+
+    def write(self, write: Callable[[Path], None]) -> None:
+        """Replace the file by what a function writes to its path."""
+        self._key_path.unlink(missing_ok=True)
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write(self.path)
+        write_text(self._key_path, self._key())
+
+    @property
+    def _stem(self):
+        height, width = self.image_size
+        return Path(self.folder, self.network, f"{self.network}_{height}x{width}_{self.format}")
+
+    @property
+    def _key_path(self):
+        return self._stem.with_name(f"{self._stem.name}.key")
+
+    def _key(self):
+        return f"{code_key()} {self.weights_key}"
+
+
+@functools.cache
+def code_key() -> str:
+    """Return a digest of the code and the packages that decide the content of a file."""
+    digest = hashlib.sha256()
+    for pattern in _SOURCES:
+        for source in sorted(_PACKAGE.glob(pattern)):
+            digest.update(source.read_bytes())
+    for name in _DISTRIBUTIONS:
+        digest.update(f"{name} {installed_version(name)}\n".encode())
+    return digest.hexdigest()
+
+
+def weights_key(model: keras.Model) -> str:
+    """Return a digest of the weights of a model."""
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable)))
+    return digest.hexdigest()
