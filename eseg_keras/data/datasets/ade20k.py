@@ -6,12 +6,11 @@ Reference:
 - [Classes](https://github.com/CSAILVision/sceneparsing/blob/master/objectInfo150.txt): the first
     name of each is used here
 - [Colours](https://github.com/open-mmlab/mmsegmentation/blob/main/mmseg/datasets/ade.py), as most
-    published pictures show them
+    published images show them
 - [Terms of use](https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/)
 """
 
-from eseg_keras.data.datasets.description import Description, Layout, Split
-from eseg_keras.data.datasets.labels import IGNORE_LABEL, ClassTable
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
 COLORS = {
     "wall": (120, 120, 120),
@@ -166,7 +165,7 @@ COLORS = {
     "flag": (92, 0, 255),
 }
 
-# 0 stands for everything else: the benchmark leaves it out.
+# 0 stands for everything else: the benchmark ignores it.
 CLASSES = ClassTable(COLORS, {0: IGNORE_LABEL} | {label: label - 1 for label in range(1, 151)})
 
 DESCRIPTION = Description(

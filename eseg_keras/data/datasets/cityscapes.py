@@ -9,8 +9,7 @@ Reference:
 - [License](https://www.cityscapes-dataset.com/license/)
 """
 
-from eseg_keras.data.datasets.description import Description, Layout, Split
-from eseg_keras.data.datasets.labels import IGNORE_LABEL, ClassTable
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
 COLORS = {
     "road": (128, 64, 128),
@@ -35,7 +34,7 @@ COLORS = {
 }
 
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-"""Label in the `labelIds` files of each class in turn: what a submission to the server holds."""
+"""Label of each class in the `labelIds` files, and in a submission to the server."""
 
 # A file holds 0 to 33, and 255 where -1 (license plate) was written into 8 bits.
 FILE_LABELS = dict.fromkeys([*range(34), 255], IGNORE_LABEL) | {

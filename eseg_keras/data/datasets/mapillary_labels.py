@@ -1,4 +1,4 @@
-"""The labels of Mapillary Vistas: colour, name and readable name, in the order of the label ids.
+"""The labels of Mapillary Vistas: colour, name and readable name, in the order of their ids.
 
 Reference:
 
@@ -7,20 +7,13 @@ Reference:
     https://github.com/open-mmlab/mmsegmentation/blob/main/mmseg/utils/class_names.py)
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from eseg_keras.data.datasets.labels import Color
+from eseg_keras.data.datasets.metadata import Color
 
 
-@dataclass(frozen=True)
-class MapillaryLabel:
-    """One label of Mapillary Vistas.
-
-    Attributes:
-        name: Name with its groups, such as `"object--vehicle--car"`.
-        readable: Name for people, such as `"Car"`.
-        color: (red, green, blue), 0..255.
-    """
+class MapillaryLabel(NamedTuple):
+    """A label: name with groups (`"object--vehicle--car"`), readable name (`"Car"`), colour."""
 
     name: str
     readable: str

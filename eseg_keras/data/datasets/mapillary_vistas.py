@@ -1,11 +1,11 @@
 """Mapillary Vistas: streets of the whole world, v1.2 with 65 classes and v2.0 with 123.
 
-The last label of each, `void--unlabeled`, is ignored; it is the 66th or 124th that other texts
-count. Class ids are the label ids of the files. The archive of v2.0 holds the labels of v1.2 too.
+The last label of each, `void--unlabeled`, is ignored; other texts count it as the 66th or 124th
+class. Class ids are the label ids of the files. The archive of v2.0 holds the labels of v1.2 too.
 
 Eight labels of v2.0 (the four ambiguous ones, the three groups and `void--unlabeled`) are marked
-`"evaluate": false` in the archive. All but the last are classes here: only for a score as the
-benchmark counts it do they have to be left out.
+`"evaluate": false` in the archive. All but the last are classes here; the benchmark's own score
+excludes them.
 
 Reference:
 
@@ -14,9 +14,8 @@ Reference:
 - [Homepage and download](https://www.mapillary.com/dataset/vistas)
 """
 
-from eseg_keras.data.datasets.description import Description, Layout, Split
-from eseg_keras.data.datasets.labels import IGNORE_LABEL, ClassTable
 from eseg_keras.data.datasets.mapillary_labels import LABELS_V1_2, LABELS_V2_0, MapillaryLabel
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
 LABELS = {"mapillary_vistas": LABELS_V1_2, "mapillary_vistas_v2": LABELS_V2_0}
 """{name of the data set: its labels in the order of their ids, `void--unlabeled` last}."""
@@ -25,7 +24,7 @@ CONFIG_FILES = {
     "mapillary_vistas": ("config_v1.2.json", "config.json"),
     "mapillary_vistas_v2": ("config_v2.0.json",),
 }
-"""{name of the data set: files of its archive that list the labels, the first there counts}."""
+"""{name of the data set: files of its archive that may list the labels, best first}."""
 
 
 def _classes(labels: tuple[MapillaryLabel, ...]) -> ClassTable:
