@@ -22,10 +22,10 @@ PAD_VALUE = 127
 class Batches(EpochBatches):
     """The batches of every epoch, in NumPy alone.
 
-    A batch is a function of (`seed`, epoch, number of the batch) and of nothing else: not of what
-    was read before, nor of the threads that read, nor of whether `to_tf_dataset`, `to_py_dataset`
-    or `batch` returns it. All three return the same arrays, bit for bit, so a run resumes in the
-    middle of an epoch, and the shards of several workers together are what one process would see.
+    A batch is a function of (`seed`, epoch, number of the batch) and of nothing else:
+    `to_tf_dataset`, `to_py_dataset` and `batch` return the same arrays, bit for bit, whatever was
+    read before. So a run resumes in the middle of an epoch, and the shards of several workers
+    together are what one process would see.
 
     Sizes:
 

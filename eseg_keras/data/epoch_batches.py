@@ -29,23 +29,8 @@ class Column(NamedTuple):
 class EpochBatches:
     """The batches of every epoch, each a function of (`seed`, epoch, batch number) alone.
 
-    A subclass defines the examples: `columns`, `name`, `_read` and `_transform`.
-
-    Args:
-        num_examples: Number of examples.
-        image_size: (height, width) of the batches, or None.
-        batch_size: Examples per batch, over all shards.
-        shuffle: Whether each epoch has an order of its own.
-        seed: Seed of order and augmentation, 0 or above.
-        drop_remainder: Whether to drop a last, smaller batch.
-        skip_bad_examples: Whether to replace an unreadable example by the next readable one.
-        shard: (worker, number of workers).
-
-    Attributes:
-        columns: The arrays of an example.
-        skipped: {name of an example: what is wrong with it}, of those skipped so far.
-        error: The exception that stopped the reading, or None. A `tf.data.Dataset` only passes on
-            its text, inside a longer one.
+    A subclass defines the examples: `columns`, `name`, `_read` and `_transform`. See `Batches` for
+    the arguments and attributes.
     """
 
     columns: tuple[Column, ...]
@@ -100,15 +85,7 @@ class EpochBatches:
         return whole + (rest > 0 and not self.drop_remainder)
 
     def indices(self, epoch: int, batch: int) -> np.ndarray:
-        """Return the indices of the examples of a batch, those of this shard.
-
-        Args:
-            epoch: Number of the epoch, from 0.
-            batch: Number of the batch in its epoch, from 0.
-
-        Returns:
-            int64 array [examples].
-        """
+        """Return the indices of the examples of a batch, int64 [examples of this shard]."""
         if not 0 <= batch < len(self):
             raise IndexError(f"An epoch has {len(self)} batches. Received: batch={batch}")
         whole = self._order(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
@@ -116,22 +93,11 @@ class EpochBatches:
         return np.array_split(whole, num_workers)[worker]
 
     def names(self, epoch: int, batch: int) -> list[str]:
-        """Return the names of the examples of a batch, those of this shard (see `indices`)."""
+        """Return the names of the examples of a batch, those of this shard."""
         return [self.name(int(index)) for index in self.indices(epoch, batch)]
 
     def load(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
-        """Read and augment an example.
-
-        Args:
-            epoch: Number of the epoch, from 0.
-            index: Index of the example.
-
-        Returns:
-            The arrays of `batch` without their first axis. They depend on nothing else.
-
-        Raises:
-            ImageFileError: If the example cannot be used; it names the example.
-        """
+        """Read and augment an example: the arrays of `batch` without their first axis."""
         epoch, index = int(epoch), int(index)
         try:
             example = self._read_usable(index)
@@ -154,7 +120,7 @@ class EpochBatches:
             batch: Number of the batch in its epoch, from 0.
 
         Returns:
-            The arrays of its examples, each with a first axis for the examples.
+            The arrays of its examples of this shard, each with a first axis for the examples.
 
         Raises:
             ImageFileError: If an example cannot be used; it names the example.

@@ -3,13 +3,13 @@
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError, read_image
+from eseg_keras.data.images.image_reader import ImageFileError, read_image
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.data.label_statistics import Counted, gather
 from eseg_keras.progress import Progress
@@ -96,24 +96,17 @@ def pair_files(
     )
 
 
-def check_files(
-    images: Sequence[Path],
-    masks: Sequence[Path],
-    read_mask: Callable[[Path], np.ndarray],
-    verbose: bool = True,
-    skip_bad_examples: bool = False,
-    max_pixels: int = MAX_PIXELS,
-) -> FolderSummary:
-    """Read every image and mask once; raise (or log) one FolderError with all that is wrong."""
+def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSummary:
+    """Read all files of `FolderExamples`; raise (or log) one FolderError with all that is wrong."""
 
     def count(index):
         size, labels, problems = None, None, []
         try:
-            size = read_image(images[index], max_pixels=max_pixels).shape[:2]
+            size = read_image(examples.images[index], max_pixels=examples.max_pixels).shape[:2]
         except ImageFileError as error:
             problems += [(problem, error.path) for problem in error.problems]
         try:
-            mask = read_mask(masks[index])
+            mask = examples.read_mask(examples.masks[index])
         except ImageFileError as error:
             problems += [(problem, error.path) for problem in error.problems]
         else:
@@ -126,15 +119,15 @@ def check_files(
                         "training"
                     )
                 shapes = f"{size[0]}×{size[1]} / mask {mask.shape[0]}×{mask.shape[1]}"
-                problems.append((problem, f"{images[index]} {shapes}"))
+                problems.append((problem, f"{examples.images[index]} {shapes}"))
         return Counted(labels, size, problems)
 
-    shown = verbose and len(images) > _PROGRESS_FROM
-    progress = Progress("Checking", total=len(images)) if shown else contextlib.nullcontext()
-    with progress:
-        found = gather(count, len(images), progress.track if shown else iter)
+    total = len(examples)
+    shown = verbose and total > _PROGRESS_FROM
+    with Progress("Checking", total) if shown else contextlib.nullcontext() as progress:
+        found = gather(count, total, progress.track if shown else iter)
     if found.problems:
-        error = FolderError(f"Some of the {len(images)} images and their masks", found.problems)
+        error = FolderError(f"Some of the {total} images and their masks", found.problems)
         if not skip_bad_examples:
             raise error
         log.warning("%s", error)

@@ -77,21 +77,8 @@ class FolderExamples(Examples):
         return str(self.images[index])
 
     def check(self, verbose: bool = True, skip_bad_examples: bool = False) -> FolderSummary:
-        """Read every file once and report all that is wrong.
-
-        Args:
-            verbose: Whether to show a progress bar if there are many files.
-            skip_bad_examples: Whether to log what is wrong instead of raising it.
-
-        Returns:
-            Sizes of the images in the files, and pixels of each label.
-
-        Raises:
-            FolderError: If a file cannot be used.
-        """
-        return check_files(
-            self.images, self.masks, self.read_mask, verbose, skip_bad_examples, self.max_pixels
-        )
+        """Read every file once, and raise (or log) one FolderError with all that is wrong."""
+        return check_files(self, verbose, skip_bad_examples)
 
 
 def open_folders(

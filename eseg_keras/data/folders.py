@@ -44,8 +44,18 @@ def folder_batches(
 ) -> Batches:
     """Return batches of a folder of images and a folder of masks.
 
-    This is `open_folders(...).batches(...)`, shuffled by default. The arguments are those of
-    `from_folders`, which returns the same batches as a `tf.data.Dataset`.
+    The short way to `open_folders(...).batches(...)`.
+
+    Args:
+        images: Folder of the images (JPEG, PNG, BMP, WebP, TIFF, ...).
+        masks: Folder of the masks (PNG, BMP, lossless WebP), which pair with the images by name.
+        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
+            mask_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How the files
+            are read and checked; see `open_folders`.
+        image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: What the
+            batches hold; see `Examples.batches`.
+        shuffle: Whether each epoch has an order of its own. Defaults to True, for training; with
+            False, examples are in the order of their file names.
 
     Returns:
         `Batches` of images uint8 [B, H, W, 3] and masks uint8 [B, H, W], with sample weights
@@ -53,8 +63,7 @@ def folder_batches(
         a `tf.data.Dataset` or a `keras.utils.PyDataset`.
 
     Raises:
-        FolderError: If images and masks do not pair, or files cannot be used; its message lists
-            them with the remedy, and `problems` holds them all.
+        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
         ValueError: If an argument is out of range, or contradicts another.
 
     Example:
@@ -133,38 +142,18 @@ def from_folders(
 ) -> "tf.data.Dataset":
     """Return a `tf.data.Dataset` of a folder of images and a folder of masks.
 
-    The short way to `open_folders(...).batches(...).to_tf_dataset(initial_epoch)`: see
-    `open_folders` for what the folders may hold, and `Batches` for what the batches hold.
+    The short way to `open_folders(...).batches(...).to_tf_dataset(initial_epoch)`.
 
     Args:
         images: Folder of the images (JPEG, PNG, BMP, WebP, TIFF, ...).
         masks: Folder of the masks (PNG, BMP, lossless WebP), which pair with the images by name.
-        class_names: Names of the classes in the order of their ids.
-        num_classes: Number of classes, where there are no names.
-        image_size: (height, width) of the batches: the size of the crops with `augment`, else the
-            size that images are scaled to fit into. Defaults to the size of the images if all
-            have the same, else to each image's own.
-        batch_size: Images per batch.
-        augment: Whether to scale, crop and flip at random, or the `Augmentation` to use.
+        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
+            mask_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How the files
+            are read and checked; see `open_folders`.
+        image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: What the
+            batches hold; see `Examples.batches`.
         shuffle: Whether each epoch has an order of its own. Defaults to True, for training; with
             False, examples are in the order of their file names.
-        seed: Seed of order and augmentation.
-        class_weights: Weight of each class, [num_classes], or `"balanced"` to compute them from the
-            masks (see `balanced_class_weights`). Batches then have sample weights as well.
-        ignore_label: Label of the pixels that are ignored, in the files and in the result.
-        class_map: {id in the files: new id}; a new id may be `ignore_label`.
-        mask_colors: {(red, green, blue): id}, or the colours in class order.
-        reduce_zero_label: Whether id 0 means "no label" and classes begin at 1.
-        mask_suffix: What the name of a mask adds to that of its image, such as `"_labelIds"`.
-        long_side: Size in pixels that the longer side of image and mask is resized to first.
-        drop_remainder: Whether to drop a last, smaller batch.
-        cache: Whether to keep the decoded images and masks in memory.
-        skip_bad_examples: Whether an example that cannot be used is replaced by the next one that
-            can, and logged, instead of being an error.
-        shard: (worker, number of workers), for one worker's part of every batch.
-        check: Whether to read every file before training.
-        verbose: Whether the check shows a progress bar if there are many files.
-        max_pixels: Files with more pixels are refused before they are decoded.
         initial_epoch: Number of the first epoch, of a run that resumes.
 
     Returns:
@@ -173,8 +162,7 @@ def from_folders(
         the next epoch.
 
     Raises:
-        FolderError: If images and masks do not pair, or files cannot be used; its message lists
-            them with the remedy, and `problems` holds them all.
+        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
         ValueError: If an argument is out of range, or contradicts another.
 
     Example:

@@ -27,9 +27,7 @@ class ClassificationBatches(EpochBatches):
         shard: (worker, number of workers): this object gives the worker's part of every batch.
 
     Attributes:
-        skipped: {name of an example: what is wrong with it}, of those skipped so far.
-        error: The exception that stopped the reading, or None. A `tf.data.Dataset` only passes on
-            its text, inside a longer one.
+        skipped, error: As those of `Batches`.
 
     Raises:
         ValueError: If an argument is out of range, or a shard of a batch would be empty.
@@ -82,7 +80,7 @@ class ClassificationBatches(EpochBatches):
         )
 
     def name(self, index: int) -> str:
-        """Return the name of an example in messages, as `examples.name` gives it."""
+        """Return the name of an example in messages."""
         return self.examples.name(index)
 
     def _read(self, index):

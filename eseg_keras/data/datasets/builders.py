@@ -19,6 +19,8 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Images and masks of the same names in two folders per split."""
 
     VERSION = tfds.core.Version("1.0.0")
+    # Without any, tensorflow-datasets passes no `manual_dir`.
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "See the error of `eseg_keras.data.load`."
     description: Description
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -46,10 +48,7 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return find_files(place, self.description.layouts) is not None
 
     def _split_generators(self, dl_manager):
-        place = Path(dl_manager.manual_dir)
-        files = find_files(place, self.description.layouts)
-        if files is None:
-            raise FileNotFoundError(self.description.missing(place))
+        files = find_files(Path(dl_manager.manual_dir), self.description.layouts)
         self._check(files)
         return {name: self._generate_examples(files, name) for name in files.splits()}
 
@@ -71,7 +70,6 @@ class Ade20k(_PairedFiles, skip_registration=True):
 
     name = "ade20k"
     description = ade20k.DESCRIPTION
-    MANUAL_DOWNLOAD_INSTRUCTIONS = ade20k.DESCRIPTION.instructions("manual_dir")
 
 
 class CamVid(_PairedFiles, skip_registration=True):
@@ -79,7 +77,6 @@ class CamVid(_PairedFiles, skip_registration=True):
 
     name = "camvid"
     description = camvid.DESCRIPTION
-    MANUAL_DOWNLOAD_INSTRUCTIONS = camvid.DESCRIPTION.instructions("manual_dir")
 
 
 class MapillaryVistas(_PairedFiles, skip_registration=True):
@@ -87,7 +84,6 @@ class MapillaryVistas(_PairedFiles, skip_registration=True):
 
     name = "mapillary_vistas"
     description = mapillary_vistas.V1_2
-    MANUAL_DOWNLOAD_INSTRUCTIONS = mapillary_vistas.V1_2.instructions("manual_dir")
 
     def _check(self, files: FoundFiles) -> None:
         names = mapillary_vistas.CONFIG_FILES[self.name]
@@ -109,7 +105,6 @@ class MapillaryVistasV2(MapillaryVistas, skip_registration=True):
 
     name = "mapillary_vistas_v2"
     description = mapillary_vistas.V2_0
-    MANUAL_DOWNLOAD_INSTRUCTIONS = mapillary_vistas.V2_0.instructions("manual_dir")
 
 
 class Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
@@ -124,21 +119,16 @@ class Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
 
     def finds(self, place: Path) -> bool:
         """Tell whether the archives or their files are in a folder."""
-        return self._archives_are_in(place) or self._folders_are_in(place)
+        splits = self.description.splits.values()
+        return self._archives_are_in(place) or all((place / s.labels).is_dir() for s in splits)
 
     def _archives_are_in(self, place):
         return all(zipfile.is_zipfile(place / name) for name in self.description.archives)
-
-    def _folders_are_in(self, place):
-        folders = self.description.splits.values()
-        return all((place / split.labels).is_dir() for split in folders)
 
     def _split_generators(self, dl_manager):
         place = Path(dl_manager.manual_dir)
         if self._archives_are_in(place):
             return super()._split_generators(dl_manager)
-        if not self._folders_are_in(place):
-            raise FileNotFoundError(self.description.missing(place))
         return {
             name: self._generate_examples(
                 images_left=str(place / split.images), segmentation_labels=str(place / split.labels)

