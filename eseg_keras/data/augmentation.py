@@ -66,7 +66,7 @@ class Augmentation:
         image_size: tuple[int, int],
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Augment an image [H, W, C] and its mask [H, W].
+        """Augment one example.
 
         Args:
             image: uint8 or float array [H, W, C].

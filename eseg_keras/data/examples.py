@@ -31,16 +31,9 @@ class Examples:
         raise NotImplementedError
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read one example.
+        """Read an image, uint8 [H, W, 3] RGB, and its mask, uint8 [H, W].
 
-        Args:
-            index: Index of the example, from 0.
-
-        Returns:
-            The image, uint8 [H, W, 3] RGB, and its mask, uint8 [H, W].
-
-        Raises:
-            ImageFileError: If it cannot be read; the message names it.
+        ImageFileError names an example that cannot be read.
         """
         raise NotImplementedError
 
@@ -62,23 +55,17 @@ class Examples:
         skip_bad_examples: bool = False,
         shard: tuple[int, int] = (0, 1),
     ) -> Batches:
-        """Return batches of these examples (see `Batches` for more about the arguments).
+        """Return batches of these examples.
 
         Args:
             image_size: (height, width) of the batches: the size of the crops with `augment`, else
                 the size that images are scaled to fit into. Defaults to the size of the images if
                 all have the same, else to each image's own.
-            batch_size: Examples per batch, over all shards.
             augment: Whether to scale, crop and flip at random, or the `Augmentation` to use.
-            shuffle: Whether each epoch has an order of its own.
-            seed: Seed of order and augmentation.
             class_weights: Weight of each class, [num_classes], or `"balanced"` to compute them from
                 counted masks (see `balanced_class_weights`); batches then hold sample weights.
-            drop_remainder: Whether to drop a last, smaller batch.
-            cache: Whether to keep what was read in memory.
-            skip_bad_examples: Whether an unreadable example is replaced by the next readable one,
-                and logged, instead of being an error.
-            shard: (worker, number of workers), for one worker's part of every batch.
+            batch_size, shuffle, seed, drop_remainder, cache, skip_bad_examples, shard: As those of
+                `Batches`.
 
         Returns:
             `Batches` of images uint8 [B, H, W, 3] and masks uint8 [B, H, W], with sample weights
@@ -86,6 +73,13 @@ class Examples:
 
         Raises:
             ValueError: If an argument is out of range, or contradicts another.
+
+        Example:
+
+        >>> from eseg_keras.street_scenes import StreetScenes
+        >>> batches = StreetScenes("train", 9).batches(image_size=(64, 64), augment=True)
+        >>> batches.batch(epoch=0, batch=1)[0].shape
+        (1, 64, 64, 3)
         """
         if isinstance(class_weights, str):
             if class_weights != "balanced" or self.class_counts is None:

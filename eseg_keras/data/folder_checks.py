@@ -21,11 +21,11 @@ _PROGRESS_FROM = 200  # files; fewer are checked in a moment
 
 
 class FolderError(ValueError):
-    """What is wrong with a folder of images and masks.
+    """Raised for a folder of images and masks that cannot be used.
 
     Attributes:
-        problems: {what is wrong and what to do about it: names of all the files}, the message holds
-            the first 20 names of each.
+        problems: {problem and remedy: names of all the files}; the message holds the first 20 names
+            of each.
     """
 
     def __init__(self, where: str, problems: Mapping[str, Sequence[str]]):
@@ -53,8 +53,8 @@ def pair_files(
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME.jpg` with `masks/A/NAME{mask_suffix}.png`, whatever the suffixes.
 
-    The two folders may be one, if `mask_suffix` tells the masks from the images. FolderError says
-    which folders are missing or empty, and which files have no partner or two.
+    The two folders may be one, if the names of masks end in `mask_suffix`. FolderError lists the
+    folders that are missing or empty, and the files that have no partner or two.
     """
     images, masks = Path(images), Path(masks)
     where = str(images) if images == masks else f"{images} and {masks}"

@@ -52,8 +52,8 @@ def folder_batches(
         class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
             mask_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How the files
             are read and checked; see `open_folders`.
-        image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: What the
-            batches hold; see `Examples.batches`.
+        image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
+            examples become batches; see `Examples.batches`.
         shuffle: Whether each epoch has an order of its own. Defaults to True, for training; with
             False, examples are in the order of their file names.
 
@@ -150,8 +150,8 @@ def from_folders(
         class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
             mask_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How the files
             are read and checked; see `open_folders`.
-        image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: What the
-            batches hold; see `Examples.batches`.
+        image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
+            examples become batches; see `Examples.batches`.
         shuffle: Whether each epoch has an order of its own. Defaults to True, for training; with
             False, examples are in the order of their file names.
         initial_epoch: Number of the first epoch, of a run that resumes.

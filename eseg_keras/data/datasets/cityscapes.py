@@ -6,7 +6,6 @@ Reference:
     https://arxiv.org/abs/1604.01685)
 - [Names, ids and colours of the labels](
     https://github.com/mcordts/cityscapesScripts/blob/master/cityscapesscripts/helpers/labels.py)
-- [License](https://www.cityscapes-dataset.com/license/)
 """
 
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
@@ -48,17 +47,10 @@ _COMMON = {
     "title": "Cityscapes",
     "classes": CLASSES,
     "homepage": "https://www.cityscapes-dataset.com/downloads/",
-    "citation": (
-        "Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016"
-    ),
-    "license": (
-        "For non-commercial purposes; the data may not be distributed. "
-        "Terms: https://www.cityscapes-dataset.com/license/"
-    ),
+    "license": "Non-commercial, no redistribution: https://www.cityscapes-dataset.com/license/",
 }
 
 FINE = Description(
-    summary="2048x1024 images of streets with fine annotations; test labels are not public.",
     layouts=(
         Layout(
             {
@@ -73,7 +65,6 @@ FINE = Description(
 )
 
 COARSE = Description(
-    summary="2048x1024 images of streets with coarse annotations.",
     layouts=(
         Layout(
             {

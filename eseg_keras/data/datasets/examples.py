@@ -48,17 +48,17 @@ class DatasetExamples(Examples):
         content = record["image_left"] if "image_left" in record else record["image"]
         picture = decode(content, f"{name} (image)")
         image = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
-        labels = decode(record["segmentation_label"], f"{name} (annotation)")
+        labels = decode(record["segmentation_label"], f"{name} (mask)")
         if labels.mode not in ("L", "P"):
             problem = f"has the pixel format {labels.mode} instead of 8-bit label ids"
-            raise ImageFileError(f"{name} (annotation)", [problem])
+            raise ImageFileError(f"{name} (mask)", [problem])
         if labels.size != picture.size:
-            problem = f"the image is {image.shape[1]}x{image.shape[0]} pixels, and its annotation "
+            problem = f"the image is {image.shape[1]}x{image.shape[0]} pixels, and its mask "
             raise ImageFileError(name, [problem + f"{labels.width}x{labels.height}"])
         try:
             return image, self._classes.read(np.asarray(labels))
         except ValueError as error:
-            raise ImageFileError(f"{name} (annotation)", [str(error)]) from error
+            raise ImageFileError(f"{name} (mask)", [str(error)]) from error
 
     def name(self, index: int) -> str:
         """Return the name of an example's image in the archive, without its suffix."""

@@ -45,20 +45,12 @@ def _layout(labels: str) -> Layout:
 
 _COMMON = {
     "homepage": "https://www.mapillary.com/dataset/vistas",
-    "citation": (
-        "Neuhold et al., The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes, "
-        "ICCV 2017"
-    ),
-    "license": (
-        "The terms that are agreed to before the download, at "
-        "https://www.mapillary.com/dataset/vistas, apply"
-    ),
+    "license": "Terms accepted at the download: https://www.mapillary.com/dataset/vistas",
 }
 
 V1_2 = Description(
     name="mapillary_vistas",
     title="Mapillary Vistas v1.2",
-    summary="Street images of many sizes with 65 classes; the labels of the test split are secret.",
     classes=_classes(LABELS_V1_2),
     layouts=(_layout("v1.2/labels"), _layout("labels")),
     archives=("mapillary-vistas-dataset_public_v1.2.zip (it may have another name)",),
@@ -68,7 +60,6 @@ V1_2 = Description(
 V2_0 = Description(
     name="mapillary_vistas_v2",
     title="Mapillary Vistas v2.0",
-    summary="Street images of many sizes with 123 classes; test labels are secret.",
     classes=_classes(LABELS_V2_0),
     layouts=(_layout("v2.0/labels"),),
     archives=("mapillary-vistas-dataset_public_v2.0.zip (it may have another name)",),

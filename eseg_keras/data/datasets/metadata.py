@@ -86,23 +86,19 @@ class Description:
     Attributes:
         name: Its name for `load`, and of its folder in the data directory.
         title: Its name for people.
-        summary: A sentence or two about its content.
         classes: Its classes.
         layouts: The layouts it is published in. The first that is found is read.
         archives: Names of the files to download, for messages.
         homepage: Where they are.
-        citation: The paper to cite.
         license: Terms of use, in a sentence.
     """
 
     name: str
     title: str
-    summary: str
     classes: ClassTable
     layouts: tuple[Layout, ...]
     archives: tuple[str, ...]
     homepage: str
-    citation: str
     license: str
 
     @property

@@ -1,9 +1,9 @@
-"""The one reader of images, and one way of saying what is wrong with an image file."""
+"""The one reader of images, and the error for files that cannot be read."""
 
 import contextlib
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ MAX_PIXELS = 178_956_970
 
 _BAND = 1024  # rows that are converted at a time
 _MULTI_FRAME_FORMATS = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
+
+_pillow_limit = threading.Lock()
 
 UNREADABLE = "cannot be read as an image: it is truncated, damaged, or another kind of file"
 
@@ -93,15 +95,29 @@ def decode(
     from PIL import Image
 
     try:
-        file = io.BytesIO(content) if isinstance(content, bytes) else content
-        with no_pillow_limit(), Image.open(file) as picture:
+        content = content if isinstance(content, bytes) else Path(content).read_bytes()
+        with no_pillow_limit():
+            picture = Image.open(io.BytesIO(content))
             _check_header(name, picture, max_pixels)
-            picture.load()
+        picture.load()
     except (ImageFileError, MemoryError):
         raise
     except Exception as error:  # Pillow lets many kinds through for damaged files.
         raise ImageFileError(name, [UNREADABLE]) from error
     return picture
+
+
+@contextlib.contextmanager
+def no_pillow_limit() -> Iterator[None]:
+    """Lift the limit of Pillow, one number for all threads, while files are opened."""
+    from PIL import Image
+
+    with _pillow_limit:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _check_header(name, picture, max_pixels):
@@ -180,30 +196,3 @@ def _checked_array(image, num_channels=3):
             "255 if they are of 0 to 1."
         )
     return np.round(image).astype(np.uint8)
-
-
-class _NoPillowLimit:
-    """Lifts Pillow's process-wide limit on pixels; the last of several threads puts it back."""
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._inside = 0
-
-    @contextlib.contextmanager
-    def __call__(self):
-        from PIL import Image
-
-        with self._lock:
-            if not self._inside:
-                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if not self._inside:
-                    Image.MAX_IMAGE_PIXELS = self._limit
-
-
-no_pillow_limit = _NoPillowLimit()

@@ -95,16 +95,9 @@ class MaskReader:
         self._color_ids = None if mask_colors is None else _color_table(mask_colors)
 
     def __call__(self, path: str | Path) -> np.ndarray:
-        """Read one file.
+        """Read a PNG, BMP or lossless WebP file: uint8 [H, W] of class ids and `ignore_label`.
 
-        Args:
-            path: PNG or BMP file, or WebP without loss.
-
-        Returns:
-            uint8 array [H, W] of class ids and `ignore_label`.
-
-        Raises:
-            ImageFileError: If the file cannot be read, or holds other labels or colours.
+        ImageFileError says that it cannot be read, or holds other labels or colours.
         """
         if self._color_ids is None:
             ids = _read_ids(path, self.max_pixels)
@@ -221,8 +214,9 @@ def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
     picture = decode(content, path, max_pixels)
     if picture.format == "PNG":
         try:
-            with no_pillow_limit(), Image.open(io.BytesIO(content)) as unread:
-                unread.verify()  # The checksums of all chunks, which decoding ignores.
+            with no_pillow_limit():
+                unread = Image.open(io.BytesIO(content))
+            unread.verify()  # The checksums of all chunks, which decoding ignores.
         except (SyntaxError, OSError) as error:
             problem = f"is damaged ({error}), so that its labels may be wrong: restore its source"
             raise ImageFileError(path, [problem]) from error
@@ -230,7 +224,7 @@ def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
     if picture.format == "JPEG" or lossy_webp:
         problem = (
             f"is a {picture.format} saved with loss, which changes labels at every edge: save "
-            "masks as PNG, from the original annotation"
+            "masks as PNG, from the original"
         )
         raise ImageFileError(path, [problem])
     turned = upright(picture)

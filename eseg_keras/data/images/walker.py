@@ -3,7 +3,6 @@
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Iterable
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -59,18 +58,12 @@ def find_images(
             else:
                 skipped[path.suffix.lower() or path.name] += 1
     if not found:
-        raise ValueError(_nothing_found(kind, suffixes, skipped))
+        message = f"no {kind} inside ({', '.join(sorted(suffixes))})"
+        if others := sorted(skipped):
+            shown = ", ".join(others[:_MOST_SUFFIXES]) + ", ..." * (len(others) > _MOST_SUFFIXES)
+            message += f"; it holds {shown}: convert images to PNG or JPEG, masks to PNG"
+        raise ValueError(message)
     if skipped and log_skipped:
         counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(skipped.items()))
         log.warning("%s: skipped %s", folder, counts)
     return sorted(found)
-
-
-def _nothing_found(kind: str, suffixes: Iterable[str], others: Iterable[str]) -> str:
-    """Say that nothing of a kind was found, and what is there instead."""
-    message = f"no {kind} inside ({', '.join(sorted(suffixes))})"
-    others = sorted(others)
-    if others:
-        shown = ", ".join(others[:_MOST_SUFFIXES]) + ", ..." * (len(others) > _MOST_SUFFIXES)
-        message += f"; it holds {shown}: convert images to PNG or JPEG, masks to PNG"
-    return message
