@@ -56,9 +56,8 @@ class Batches(EpochBatches):
         skip_bad_examples: Whether an example that cannot be read (`read_example` raises a
             ValueError or an OSError, or returns something else) is replaced by the next one that
             can. The log names it once, and `skipped` holds it. Defaults to an error that names it.
-        shard: (worker, number of workers): this object gives the worker's part of every batch. The
-            parts one after the other are the whole batch; they differ by one example at most.
-            (Examples of their own sizes are padded to the largest of the part.)
+        shard: (worker, number of workers), for one worker's part of every batch. The parts together
+            are the whole batch; their sizes differ by one example at most.
 
     Attributes:
         skipped: {name of an example: what is wrong with it}, of those skipped so far.
@@ -211,11 +210,10 @@ def build_dataset(
     Example:
 
     >>> import numpy as np
-    >>> from eseg_keras.data import Augmentation, build_dataset
+    >>> from eseg_keras.data import build_dataset
     >>> def read_example(index):
     ...     return np.full((40, 60, 3), index, np.uint8), np.zeros((40, 60), np.uint8)
-    >>> dataset = build_dataset(read_example, 5, image_size=(32, 32), batch_size=2,
-    ...                         augmentation=Augmentation(), shuffle=True)
+    >>> dataset = build_dataset(read_example, 5, image_size=(32, 32), batch_size=2)
     >>> len(dataset), next(iter(dataset))[0].shape
     (3, TensorShape([2, 32, 32, 3]))
     """

@@ -100,13 +100,12 @@ def open_folders(
 ) -> FolderExamples:
     """Pair a folder of images with a folder of masks, and check every file.
 
-    Images (JPEG, PNG, BMP, WebP, TIFF, ...) and masks (PNG, BMP, lossless WebP) pair by name;
-    subfolders of the two correspond. A mask holds class ids as grey values or palette indices, or
-    colours with `mask_colors`. Every file is read once, and all faulty files are in one error.
+    Images (JPEG, PNG, BMP, WebP, TIFF, ...) and masks (PNG, BMP, lossless WebP) pair by name, in
+    subfolders, too. A mask holds class ids as grey values or palette indices, or colours with
+    `mask_colors`.
 
-    With two classes, masks that hold nothing but 0 and 255 are black and white: 255 is class 1 (and
-    not the ignore label, which would leave that class without a pixel in the whole folder). A log
-    line says so. `class_map={255: 1}` or `{255: 255}` overrides the guess.
+    With two classes, masks that hold nothing but 0 and 255 are black and white: 255 is class 1, not
+    the ignore label. A log line says so; `class_map={255: 1}` or `{255: 255}` overrides it.
 
     Args:
         images: Folder of the images. Their EXIF rotation is applied.
@@ -132,8 +131,7 @@ def open_folders(
         The examples, with a summary of the check; their `batches` method gives `Batches`.
 
     Raises:
-        FolderError: If images and masks do not pair, or files cannot be used; its message lists
-            them with the remedy, and `problems` holds them all.
+        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
         ValueError: If an argument is out of range, or contradicts another.
     """
     num_classes = _number_of_classes(class_names, num_classes, mask_colors)

@@ -16,15 +16,9 @@ class ClassificationBatches(EpochBatches):
             `examples.read(index)` returns an image, uint8 [H, W, 3], and its label,
             `examples.name(index)` its name in messages.
         image_size: (height, width) of the batches.
-        batch_size: Examples per batch, over all shards.
         augment: Whether images are random crops, flipped half of the time, instead of the centre
             of the image.
-        shuffle: Whether each epoch has an order of its own.
-        seed: Seed of order and crops, 0 or above.
-        drop_remainder: Whether to drop a last, smaller batch.
-        skip_bad_examples: Whether an image that cannot be read is replaced by the next one that
-            can. The log names it once, and `skipped` holds it.
-        shard: (worker, number of workers): this object gives the worker's part of every batch.
+        batch_size, shuffle, seed, drop_remainder, skip_bad_examples, shard: As those of `Batches`.
 
     Attributes:
         skipped, error: As those of `Batches`.

@@ -21,13 +21,10 @@ def random_resized_crop(
 
     Args:
         image: uint8 array [H, W, 3].
-        size: (height, width) of the result.
+        size: (height, width) of the result, uint8 [*size, 3].
         rng: Source of all random numbers.
         area: Smallest and largest share of the image's area.
         ratio: Smallest and largest width / height of the part, uniform on a logarithmic scale.
-
-    Returns:
-        uint8 array [*size, 3].
 
     Example:
 
@@ -47,17 +44,11 @@ def random_resized_crop(
 def central_crop(image: np.ndarray, size: Size, share: float = 0.875) -> np.ndarray:
     """Resize the centre of an image.
 
-    The same as to resize the image until `size` is `share` of it on one side, at most that on the
-    other, and to crop; but resampled once.
-
     Args:
         image: uint8 array [H, W, 3].
-        size: (height, width) of the result.
+        size: (height, width) of the result, uint8 [*size, 3].
         share: Share of the shorter side that is kept, for a square `size`. Defaults to 0.875: 224
             of 256 pixels.
-
-    Returns:
-        uint8 array [*size, 3].
 
     Example:
 

@@ -11,8 +11,9 @@ Reference:
 
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
-# Name and hexadecimal colour of each class, in the order of the class ids.
-_CLASSES = """
+# 0 stands for everything else: the benchmark ignores it.
+CLASSES = ClassTable.from_text(
+    """
 wall 787878, building b47878, sky 06e6e6, floor 503232, tree 04c803, ceiling 787850, road 8c8c8c,
 bed cc05ff, windowpane e6e6e6, grass 04fa07, cabinet e005ff, sidewalk ebff07, person 96053d,
 earth 787846, door 08ff33, table ff0652, mountain 8fff8c, plant ccff04, curtain ff3307,
@@ -38,15 +39,9 @@ lake 0abed4, dishwasher d6ff00, screen 00ccff, blanket 1400ff, sculpture ffff00,
 sconce 0029ff, vase 00ffcc, traffic light 2900ff, tray 29ff00, ashcan ad00ff, fan 00f5ff,
 pier 4700ff, crt screen 7a00ff, plate 00ffb8, monitor 005cff, bulletin board b8ff00, shower 0085ff,
 radiator ffd600, glass 19c2c2, clock 66ff00, flag 5c00ff
-"""
-
-COLORS = {
-    name: tuple(bytes.fromhex(color))
-    for name, _, color in (entry.strip().rpartition(" ") for entry in _CLASSES.split(","))
-}
-
-# 0 stands for everything else: the benchmark ignores it.
-CLASSES = ClassTable(COLORS, {0: IGNORE_LABEL} | {label: label - 1 for label in range(1, 151)})
+""",
+    {0: IGNORE_LABEL} | {label: label - 1 for label in range(1, 151)},
+)
 
 DESCRIPTION = Description(
     name="ade20k",

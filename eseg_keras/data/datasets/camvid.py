@@ -11,22 +11,14 @@ Reference:
 
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
-COLORS = {
-    "sky": (128, 128, 128),
-    "building": (128, 0, 0),
-    "pole": (192, 192, 128),
-    "road": (128, 64, 128),
-    "pavement": (60, 40, 222),
-    "tree": (128, 128, 0),
-    "sign": (192, 128, 128),
-    "fence": (64, 64, 128),
-    "car": (64, 0, 128),
-    "pedestrian": (64, 64, 0),
-    "bicyclist": (0, 128, 192),
-}
-
 # 11 is void.
-CLASSES = ClassTable(COLORS, {label: label for label in range(11)} | {11: IGNORE_LABEL})
+CLASSES = ClassTable.from_text(
+    """
+sky 808080, building 800000, pole c0c080, road 804080, pavement 3c28de, tree 808000, sign c08080,
+fence 404080, car 400080, pedestrian 404000, bicyclist 0080c0
+""",
+    {label: label for label in range(11)} | {11: IGNORE_LABEL},
+)
 
 DESCRIPTION = Description(
     name="camvid",

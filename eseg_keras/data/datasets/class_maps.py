@@ -86,7 +86,7 @@ def mapillary_to_cityscapes(name: str = "mapillary_vistas") -> np.ndarray:
         near = difflib.get_close_matches(str(name), LABELS, n=1) or LABELS
         raise ValueError(f"Unknown version {name!r} of Mapillary Vistas. Known: {', '.join(near)}")
     table = np.full(256, IGNORE_LABEL, np.uint8)
-    for class_id, city_name in enumerate(cityscapes.COLORS):
+    for class_id, city_name in enumerate(cityscapes.CLASSES.class_names):
         for index, label in enumerate(LABELS[name]):
             if any(fnmatchcase(label.name, wanted) for wanted in _MAPILLARY_NAMES[city_name]):
                 table[index] = class_id

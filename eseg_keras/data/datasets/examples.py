@@ -15,13 +15,9 @@ from eseg_keras.data.images.image_reader import ImageFileError, decode
 class DatasetExamples(Examples):
     """The examples of one split; `batches` makes them the input of training.
 
-    `read` needs no TensorFlow, and may be called from many threads at once.
-
-    Args:
-        records: The stored examples: `"image_id"`, `"segmentation_label"`, and the image under
-            `"image"` or `"image_left"`, the last two as the bytes of image files.
-        description: The data set.
-        split: Name of the split, for messages.
+    `read` needs no TensorFlow, and may be called from many threads at once. The stored records hold
+    `"image_id"` and, as bytes of image files, `"segmentation_label"` and `"image"` or
+    `"image_left"`.
 
     Attributes:
         class_names: Names of the classes in the order of their ids.

@@ -26,6 +26,12 @@ class ClassTable:
     colors: Mapping[str, Color]
     file_labels: Mapping[int, int]
 
+    @classmethod
+    def from_text(cls, text: str, file_labels: Mapping[int, int]) -> "ClassTable":
+        """Read a text such as `"road 804080, sky 4682b4"`: names and hexadecimal colours."""
+        entries = [entry.strip().rpartition(" ") for entry in text.split(",")]
+        return cls({name: tuple(bytes.fromhex(color)) for name, _, color in entries}, file_labels)
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of their ids."""
