@@ -467,7 +467,7 @@ def test_fit_learns_from_folders(folders):
         weighted_metrics=["accuracy"],
     )
     train = folders.dataset(num_classes=2, augment=True, class_weights="balanced", cache=True)
-    model.fit(train, epochs=10, verbose=0, shuffle=False)
+    model.fit(train, epochs=6, verbose=0, shuffle=False)
     assert model.evaluate(folders.dataset(num_classes=2), verbose=0)[1] > 0.99
 
 
