@@ -90,7 +90,7 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
     """Time every stage and both ends for one shape, and print them."""
     shape = SHAPES[name]
     examples = make_files(shape, folder, arguments.pictures)
-    kilobytes = np.mean([path.stat().st_size for path in examples.photos]) / 1000
+    kilobytes = np.mean([path.stat().st_size for path in examples.images]) / 1000
     size, crop = ("x".join(map(str, pair)) for pair in (shape.size, shape.crop))
     print(f"\n{name}: {size} {shape.suffix} of {kilobytes:.0f} kB -> {crop}, augmented")
     print("     ms   (middle half)   images a second and core")
@@ -166,7 +166,7 @@ def stages(
         return np.random.default_rng([index, round_])
 
     work = {
-        "read photo": lambda index, round_: read_image(examples.photos[index]),
+        "read photo": lambda index, round_: read_image(examples.images[index]),
         "read mask": lambda index, round_: examples.read_labels(examples.masks[index]),
         "scale, pad and crop": lambda index, round_: jitter(
             *read[index], shape.crop, seeds(index, round_)

@@ -149,7 +149,7 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
         # An epoch that no block comes to the end of.
         times = 1 + case.batch_size * 4 * (WARM_UP + steps) // len(files)
         examples = dataclasses.replace(
-            files, photos=files.photos * times, masks=files.masks * times
+            files, images=files.images * times, masks=files.masks * times
         )
         batches = training_batches(experiment, examples)
         from_files = ONE_DEVICE.dataset(batches)

@@ -1,4 +1,4 @@
-"""Random scale, crop and flip of a photo together with its label map, and random colours."""
+"""Random scale, crop, flip and colours of an image with its mask."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,22 @@ from eseg_keras.data.photometric_distortion import PhotometricDistortion
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random scale jitter, padding, crop and horizontal flip, as in the paper; colours if asked.
+    """Random scale jitter, padding, crop and horizontal flip, as in the paper; colours on request.
 
-    An instance is a function of NumPy arrays and of a random generator, and nothing else: the same
-    generator gives the same result, whatever reads the data.
+    An instance is a function of NumPy arrays and a random generator alone.
 
-    The photo and its label map are scaled by a factor drawn uniformly from `scale`, then cropped at
-    a random place. Where the scaled photo is smaller than the crop, it stands at a random place
-    inside it and the rest is filled with `fill` and `ignore_label`.
+    The image and its mask are scaled by a factor drawn uniformly from `scale`, then cropped at a
+    random place. A scaled image smaller than the crop stands at a random place inside it, and the
+    rest is padded with `fill` and `ignore_label`.
 
     Args:
-        flip: Whether to mirror left and right, half of the time.
-        scale: Smallest and largest scale factor, relative to the photo's own size.
-        fill: Values for image pixels outside the photo, one a channel. None takes the photo's mean.
-        ignore_label: Label of the pixels outside the photo.
+        flip: Whether to flip left and right, half of the time.
+        scale: Smallest and largest scale factor, relative to the image's own size.
+        fill: Padding values of the image, one per channel. Defaults to its mean.
+        ignore_label: Padding value of the mask.
         photometric_distortion: Random brightness, contrast, saturation and hue of the finished
             crop: a `PhotometricDistortion`, or True for its defaults. Not in the paper. It needs
-            8-bit RGB photos, and changes nothing about where the crop lies.
+            8-bit RGB images, and does not change where the crop lies.
 
     Example:
 
@@ -73,7 +72,7 @@ class Augmentation:
             image: uint8 or float array [H, W, C].
             mask: Integer array [H, W].
             image_size: (height, width) of the result.
-            rng: Where every random number comes from.
+            rng: Source of all random numbers.
 
         Returns:
             The image [*image_size, C] and the mask [*image_size], in the dtypes of the arguments.

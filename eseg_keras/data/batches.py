@@ -1,39 +1,40 @@
-"""Batches of photos and masks: the one place that says what is in them."""
+"""Batches of images and masks: the one place that defines what is in them."""
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eseg_keras.data.augmentation import Augmentation
-from eseg_keras.data.batch_arguments import check_counts, check_sizes
-from eseg_keras.data.batch_order import BatchOrder
 from eseg_keras.data.class_weights import PixelWeights
 from eseg_keras.data.epoch_batches import Column, EpochBatches
-from eseg_keras.data.example_reader import ExampleReader
 from eseg_keras.data.geometry import fit_window
 
-# What fills the images of a batch up to the largest: mid-grey, which the network's input scaling
-# takes close to the zeros that its convolutions pad with.
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# Pads the images of a batch to the largest: mid-grey, which the network's input scaling takes close
+# to the zeros that its convolutions pad with.
 PAD_VALUE = 127
 
 
 class Batches(EpochBatches):
     """The batches of every epoch, in NumPy alone.
 
-    A batch is a function of (`seed`, epoch, number of the batch) and of nothing else. What it
-    holds does not depend on what was read before, on how many threads read, or on whether it is
-    taken through `to_tf_dataset`, `to_py_dataset` or `batch`: all three give the same arrays, bit
-    for bit. So a run goes on in the middle of an epoch as if it had never stopped, and the shards
-    of several workers together are what one process would have seen.
+    A batch is a function of (`seed`, epoch, number of the batch) and of nothing else:
+    `to_tf_dataset`, `to_py_dataset` and `batch` return the same arrays, bit for bit, whatever was
+    read before. So a run resumes in the middle of an epoch, and the shards of several workers
+    together are what one process would see.
 
     Sizes:
 
     - with `augmentation`, every example is cropped to `image_size`;
     - with `image_size` alone, every example is scaled to fit it whole, its aspect ratio kept, and
-      the rest is filled: the image with its mean, the mask with `ignore_label`;
+      padded: the image with its mean, the mask with `ignore_label`;
     - with neither, examples keep their own size. Those smaller than the largest of their batch are
-      filled at the right and at the bottom: the image with grey, the mask with `ignore_label`.
-      Scores are then exact with `batch_size=1`, where nothing is filled.
+      padded at the right and at the bottom: the image with grey, the mask with `ignore_label`.
+      Scores are then exact with `batch_size=1`, where nothing is padded.
 
     Args:
         read_example: Function of an index in [0, num_examples) that returns the image, uint8 or
@@ -41,27 +42,27 @@ class Batches(EpochBatches):
             must not keep what it returned for writing.
         num_examples: Number of examples.
         image_size: (height, width) of the batches, or None for each example's own size.
-        batch_size: Examples a batch, those of all shards together.
+        batch_size: Examples per batch, over all shards.
         augmentation: Random changes of each example; needs `image_size`.
         shuffle: Whether each epoch has an order of its own.
         seed: Seed of order and augmentation, 0 or above.
         class_weights: Weight of each class, [num_classes]. With it, batches are (images, masks,
             sample weights).
-        ignore_label: Label of the pixels that count nowhere.
-        drop_remainder: Whether to leave out a last, smaller batch.
+        ignore_label: Label of the pixels that are ignored.
+        drop_remainder: Whether to drop a last, smaller batch.
         cache: Whether to keep what `read_example` returns in memory (before augmentation).
-        name_example: Function of an index that returns what to call the example in messages, such
-            as its file. Defaults to `"example 17"`.
+        name_example: Function of an index that returns the example's name in messages, such as its
+            file. Defaults to `"example 17"`.
         skip_bad_examples: Whether an example that cannot be read (`read_example` raises a
             ValueError or an OSError, or returns something else) is replaced by the next one that
             can. The log names it once, and `skipped` holds it. Defaults to an error that names it.
-        shard: (worker, number of workers): this object gives the worker's part of every batch. The
-            parts one after the other are the whole batch; they differ by one example at most.
-            (Examples of their own sizes are filled up to the largest of the part.)
+        shard: (worker, number of workers), for one worker's part of every batch. The parts together
+            are the whole batch; their sizes differ by one example at most.
 
     Attributes:
-        error: The exception that stopped the reading, or None. A `tf.data.Dataset` can only pass
-            on its text, inside a longer one.
+        skipped: {name of an example: what is wrong with it}, of those skipped so far.
+        error: The exception that stopped the reading, or None. A `tf.data.Dataset` only passes on
+            its text, inside a longer one.
 
     Raises:
         ValueError: If an argument is out of range, or a shard of a batch would be empty.
@@ -71,8 +72,7 @@ class Batches(EpochBatches):
     Example:
 
     >>> import numpy as np
-    >>> from eseg_keras.data import Augmentation
-    >>> from eseg_keras.data.batches import Batches
+    >>> from eseg_keras.data import Augmentation, Batches
     >>> def read_example(index):
     ...     return np.full((40, 60, 3), index, np.uint8), np.zeros((40, 60), np.uint8)
     >>> batches = Batches(read_example, 5, image_size=(32, 32), batch_size=2, shuffle=True,
@@ -102,83 +102,134 @@ class Batches(EpochBatches):
         skip_bad_examples: bool = False,
         shard: tuple[int, int] = (0, 1),
     ):
-        check_counts(num_examples=(num_examples, 1), batch_size=(batch_size, 1), seed=(seed, 0))
-        check_sizes(image_size, augmentation, ignore_label)
-        self.num_examples = num_examples
-        self.image_size = None if image_size is None else tuple(image_size)
-        self.augmentation = augmentation
-        self.seed = seed
-        self.ignore_label = ignore_label
-        self._weigh = None if class_weights is None else PixelWeights(class_weights, ignore_label)
-        self.error: Exception | None = None
-        order = BatchOrder(
+        super().__init__(
             num_examples,
+            image_size=image_size,
             batch_size=batch_size,
             shuffle=shuffle,
             seed=seed,
             drop_remainder=drop_remainder,
+            skip_bad_examples=skip_bad_examples,
             shard=shard,
         )
-        self._read = ExampleReader(
-            read_example,
-            num_examples,
-            cache=cache,
-            name_example=name_example,
-            skip_bad_examples=skip_bad_examples,
-        )
+        if augmentation is not None and image_size is None:
+            raise ValueError(
+                "Augmentation crops every example to one size: pass `image_size=(height, width)`. "
+                "Received: image_size=None"
+            )
+        if augmentation is not None and augmentation.ignore_label != ignore_label:
+            raise ValueError(
+                "Pass the same `ignore_label` here and to `Augmentation`. Received: "
+                f"ignore_label={ignore_label} and {augmentation}"
+            )
+        self.augmentation = augmentation
+        self.ignore_label = ignore_label
+        self._weigh = None if class_weights is None else PixelWeights(class_weights, ignore_label)
+        self._read_example = functools.cache(read_example) if cache else read_example
+        self._name_example = name_example or "example {}".format
+        # A batch has one type and one number of channels: those of the first example.
+        self._image_form = None
+        image, _ = self._read_usable(0)
+        self._image_form = dtype, num_channels = image.dtype, image.shape[-1]
         size = self.image_size or (None, None)
-        columns = [
-            Column(self._read.image_dtype, (*size, self._read.num_channels), PAD_VALUE),
+        self.columns = (
+            Column(dtype, (*size, num_channels), PAD_VALUE),
             Column(np.dtype(np.uint8), size, ignore_label),
-        ]
+        )
         if class_weights is not None:
-            columns.append(Column(np.dtype(np.float32), size))
-        super().__init__(order, columns)
-
-    @property
-    def skipped(self) -> dict[str, str]:
-        """{name of an example: what is wrong with it}, of those skipped so far."""
-        return self._read.skipped
+            self.columns += (Column(np.dtype(np.float32), size),)
 
     def name(self, index: int) -> str:
-        """What to call an example in messages: what `name_example` says."""
-        return self._read.name(index)
+        """Return the name of an example in messages, as `name_example` gives it."""
+        return self._name_example(index)
 
-    def load(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
-        """Read an example as it is in an epoch: augmented or scaled to size, and weighed.
+    def _read(self, index):
+        image, mask = map(np.asarray, self._read_example(index))
+        received = (
+            f"Received: image {image.dtype} {list(image.shape)}, "
+            f"mask {mask.dtype} {list(mask.shape)}"
+        )
+        if (
+            image.dtype not in (np.uint8, np.float32)
+            or mask.dtype != np.uint8
+            or image.ndim != 3
+            or image.shape[:2] != mask.shape
+        ):
+            raise ValueError(
+                "must be an image, uint8 or float32 [H, W, C], and a mask, uint8 [H, W]. "
+                + received
+            )
+        if self._image_form not in (None, (image.dtype, image.shape[-1])):
+            dtype, num_channels = self._image_form
+            raise ValueError(
+                f"must be {dtype} with {num_channels} channels, like the first example. {received}"
+            )
+        return image, mask
 
-        Args:
-            epoch: Number of the epoch, from 0.
-            index: Which example.
+    def _transform(self, rng, image, mask):
+        if self.augmentation is not None:
+            image, mask = self.augmentation(image, mask, self.image_size, rng)
+        elif self.image_size is not None:
+            image, mask = fit_window(image, mask, self.image_size, ignore_label=self.ignore_label)
+        return (image, mask) if self._weigh is None else (image, mask, self._weigh(mask))
 
-        Returns:
-            The image [H, W, C] and the mask uint8 [H, W]; with `class_weights` sample weights
-            float32 [H, W] as well, 0 at ignored pixels. A batch has one more axis in front.
 
-        Raises:
-            ImageFileError: If the example cannot be used; it names the example.
-        """
-        epoch, index = int(epoch), int(index)
-        try:
-            image, mask = self._read(index)
-            if self.augmentation is not None:
-                # 0 is the order of the epoch; see `BatchOrder`.
-                rng = np.random.default_rng([self.seed, epoch, 1 + index])
-                image, mask = self.augmentation(image, mask, self.image_size, rng)
-            elif self.image_size is not None:
-                image, mask = fit_window(
-                    image, mask, self.image_size, ignore_label=self.ignore_label
-                )
-            arrays = (image, mask)
-            if self._weigh is not None:
-                arrays += (self._weights(mask, index),)
-            return tuple(map(np.ascontiguousarray, arrays))
-        except Exception as error:
-            self.error = error
-            raise
+def build_dataset(
+    read_example: Callable[[int], tuple[np.ndarray, np.ndarray]],
+    num_examples: int,
+    *,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 8,
+    augmentation: Augmentation | None = None,
+    shuffle: bool = False,
+    seed: int = 0,
+    class_weights: Sequence[float] | np.ndarray | None = None,
+    ignore_label: int = 255,
+    drop_remainder: bool = False,
+    cache: bool = False,
+    name_example: Callable[[int], str] | None = None,
+    skip_bad_examples: bool = False,
+    shard: tuple[int, int] = (0, 1),
+    initial_epoch: int = 0,
+) -> "tf.data.Dataset":
+    """Return `Batches(...).to_tf_dataset(initial_epoch)`; all arguments are described there.
 
-    def _weights(self, mask, index):
-        try:
-            return self._weigh(mask)
-        except ValueError as error:
-            raise ValueError(f"{self._read.name(index)}: {error}") from error
+    Args:
+        read_example: Function of an index that returns an image [H, W, C] and its mask [H, W].
+        num_examples: Number of examples.
+        initial_epoch: Number of the first epoch, for a run that resumes after so many epochs.
+
+    Returns:
+        A dataset of (images [B, H, W, C], masks uint8 [B, H, W]) batches of known number, with
+        sample weights float32 [B, H, W] where `class_weights` is given, 0 at ignored pixels.
+        Iterating again gives the next epoch.
+
+    Raises:
+        ValueError: If an argument is out of range, or the first example is not of this form.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.data import build_dataset
+    >>> def read_example(index):
+    ...     return np.full((40, 60, 3), index, np.uint8), np.zeros((40, 60), np.uint8)
+    >>> dataset = build_dataset(read_example, 5, image_size=(32, 32), batch_size=2)
+    >>> len(dataset), next(iter(dataset))[0].shape
+    (3, TensorShape([2, 32, 32, 3]))
+    """
+    return Batches(
+        read_example,
+        num_examples,
+        image_size=image_size,
+        batch_size=batch_size,
+        augmentation=augmentation,
+        shuffle=shuffle,
+        seed=seed,
+        class_weights=class_weights,
+        ignore_label=ignore_label,
+        drop_remainder=drop_remainder,
+        cache=cache,
+        name_example=name_example,
+        skip_bad_examples=skip_bad_examples,
+        shard=shard,
+    ).to_tf_dataset(initial_epoch)

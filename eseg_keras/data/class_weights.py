@@ -1,4 +1,4 @@
-"""Class weights: from pixel counts to a weight for every pixel."""
+"""Class weights, and the weights of single pixels."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def balanced_class_weights(class_counts: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Weights that make every class that is present count the same.
+    """Return weights with which every class that occurs counts the same.
 
     The weight of a class is `pixels / (classes present * pixels of the class)`: the mean over all
     counted pixels is 1, so the loss keeps its scale. A class without a pixel gets 0.
@@ -31,26 +31,13 @@ def balanced_class_weights(class_counts: Sequence[int] | np.ndarray) -> np.ndarr
 
 
 class PixelWeights:
-    """Turns a label map into the weight of each of its pixels.
-
-    Args:
-        class_weights: Weight of each class, [num_classes], finite and not negative.
-        ignore_label: Label whose pixels get the weight 0.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.data.class_weights import PixelWeights
-    >>> weights = PixelWeights([1.0, 3.0])
-    >>> weights(np.array([[0, 1, 255]], np.uint8))
-    array([[1., 3., 0.]], dtype=float32)
-    """
+    """The weight of each pixel of a mask, 0 at `ignore_label`, from the weight of each class."""
 
     def __init__(self, class_weights: Sequence[float] | np.ndarray, ignore_label: int = 255):
         weights = np.asarray(class_weights, np.float32)
         if weights.ndim != 1 or not np.all(np.isfinite(weights)) or np.any(weights < 0):
             raise ValueError(
-                "`class_weights` must be one finite number a class, none below 0. "
+                "`class_weights` must be one finite number per class, none below 0. "
                 f"Received: class_weights={class_weights}"
             )
         self.num_classes = len(weights)
@@ -59,12 +46,12 @@ class PixelWeights:
         self._table[ignore_label] = 0.0
 
     def __call__(self, mask: np.ndarray) -> np.ndarray:
-        """Weight of each pixel: float32 [H, W] for a uint8 mask [H, W]."""
+        """Return the weights, float32 [H, W], of a uint8 mask [H, W]."""
         weights = self._table[mask]
         if np.isnan(weights.max(initial=0)):
             raise ValueError(
                 f"`class_weights` has {self.num_classes} classes, and a mask holds the labels "
                 f"{np.unique(mask[np.isnan(weights)]).tolist()}. Map them with `class_map`, or "
-                "give a weight for them"
+                "pass a weight for them"
             )
         return weights

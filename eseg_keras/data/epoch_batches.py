@@ -1,29 +1,25 @@
-"""What all batches have in common: their order, and the ways to take them."""
+"""What all batches share: their order, unreadable examples, and the ways to take them."""
 
+import functools
+import logging
+import threading
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from eseg_keras.data.batch_arguments import check_counts
-from eseg_keras.data.batch_order import BatchOrder
-from eseg_keras.data.epoch_counter import EpochCounter
-from eseg_keras.data.joining import join_examples
+from eseg_keras.data.images.image_reader import ImageFileError
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+log = logging.getLogger(__name__)
+
 
 class Column(NamedTuple):
-    """One of the arrays of an example.
-
-    Attributes:
-        dtype: Its type.
-        shape: Its shape; None for a side that differs between examples.
-        padding: What fills it up to the largest of a batch.
-    """
+    """One array of an example; `None` in `shape` is a side that differs between examples."""
 
     dtype: np.dtype
     shape: tuple[int | None, ...]
@@ -31,54 +27,90 @@ class Column(NamedTuple):
 
 
 class EpochBatches:
-    """The batches of every epoch, each a function of its epoch and number and of nothing else.
+    """The batches of every epoch, each a function of (`seed`, epoch, batch number) alone.
 
-    A subclass says what an example is, by `load` and `name`.
-
-    Args:
-        order: Which examples a batch holds.
-        columns: The arrays of an example.
+    A subclass defines the examples: `columns`, `name`, `_read` and `_transform`. See `Batches` for
+    the arguments and attributes.
     """
 
-    def __init__(self, order: BatchOrder, columns: Sequence[Column]):
-        self.order = order
-        self.columns = tuple(columns)
+    columns: tuple[Column, ...]
+
+    def __init__(
+        self,
+        num_examples: int,
+        *,
+        image_size: tuple[int, int] | None,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        drop_remainder: bool,
+        skip_bad_examples: bool,
+        shard: tuple[int, int],
+    ):
+        check_counts(num_examples=(num_examples, 1), batch_size=(batch_size, 1), seed=(seed, 0))
+        if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):
+            raise ValueError(
+                f"`image_size` must be (height, width). Received: image_size={image_size}"
+            )
+        self.num_examples = num_examples
+        self.image_size = None if image_size is None else tuple(image_size)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.drop_remainder = drop_remainder
+        self.skip_bad_examples = skip_bad_examples
+        self.shard = shard
+        self.skipped: dict[str, str] = {}
+        self.error: Exception | None = None
+        self._lock = threading.Lock()
         self._counters = weakref.WeakSet()
-
-    def load(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
-        """Read an example as it is in an epoch.
-
-        Args:
-            epoch: Number of the epoch, from 0.
-            index: Which example.
-
-        Returns:
-            The arrays of `batch` without their first axis. They depend on nothing else.
-        """
-        raise NotImplementedError
+        # Every batch of an epoch asks for its order.
+        self._order = functools.lru_cache(maxsize=2)(self._shuffled)
+        self._check_shard()
 
     def name(self, index: int) -> str:
-        """What to call an example in messages, such as its file."""
+        """Return the name of an example in messages, such as its file."""
+        raise NotImplementedError
+
+    def _read(self, index: int) -> tuple:
+        """Read an example; ImageFileError, ValueError and OSError say that it is unusable."""
+        raise NotImplementedError
+
+    def _transform(self, rng: np.random.Generator, *example) -> tuple:
+        """Turn what `_read` returned into the arrays of `columns`."""
         raise NotImplementedError
 
     def __len__(self) -> int:
-        return len(self.order)
+        whole, rest = divmod(self.num_examples, self.batch_size)
+        return whole + (rest > 0 and not self.drop_remainder)
 
     def indices(self, epoch: int, batch: int) -> np.ndarray:
-        """Indices of the examples of a batch, those of this shard.
-
-        Args:
-            epoch: Number of the epoch, from 0.
-            batch: Number of the batch in its epoch, from 0.
-
-        Returns:
-            int64 array [examples].
-        """
-        return self.order.indices(epoch, batch)
+        """Return the indices of the examples of a batch, int64 [examples of this shard]."""
+        if not 0 <= batch < len(self):
+            raise IndexError(f"An epoch has {len(self)} batches. Received: batch={batch}")
+        whole = self._order(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
+        worker, num_workers = self.shard
+        return np.array_split(whole, num_workers)[worker]
 
     def names(self, epoch: int, batch: int) -> list[str]:
-        """Names of the examples of a batch, those of this shard (see `indices`)."""
+        """Return the names of the examples of a batch, those of this shard."""
         return [self.name(int(index)) for index in self.indices(epoch, batch)]
+
+    def load(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
+        """Read and augment an example: the arrays of `batch` without their first axis."""
+        epoch, index = int(epoch), int(index)
+        try:
+            example = self._read_usable(index)
+            # [seed, epoch, 0] is the stream of the epoch's order.
+            rng = np.random.default_rng([self.seed, epoch, 1 + index])
+            try:
+                arrays = self._transform(rng, *example)
+            except ValueError as error:
+                raise ValueError(f"{self.name(index)}: {error}") from error
+        except Exception as error:
+            self.error = error
+            raise
+        return tuple(np.asarray(array, order="C") for array in arrays)
 
     def batch(self, epoch: int, batch: int) -> tuple[np.ndarray, ...]:
         """Read a batch.
@@ -88,7 +120,7 @@ class EpochBatches:
             batch: Number of the batch in its epoch, from 0.
 
         Returns:
-            The arrays of its examples, each with a first axis for the examples.
+            The arrays of its examples of this shard, each with a first axis for the examples.
 
         Raises:
             ImageFileError: If an example cannot be used; it names the example.
@@ -96,23 +128,33 @@ class EpochBatches:
         return self.join([self.load(epoch, index) for index in self.indices(epoch, batch)])
 
     def join(self, examples: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-        """Make a batch of what `load` returned."""
-        return join_examples(examples, [column.padding for column in self.columns])
+        """Stack what `load` returned, padded at the bottom and right to the largest."""
+        batch = []
+        for column, arrays in zip(self.columns, zip(*examples, strict=True), strict=True):
+            shapes = {array.shape for array in arrays}
+            if len(shapes) == 1:
+                batch.append(np.stack(arrays))
+                continue
+            padded = np.full((len(arrays), *map(max, *shapes)), column.padding, column.dtype)
+            for row, array in zip(padded, arrays, strict=True):
+                row[: array.shape[0], : array.shape[1]] = array
+            batch.append(padded)
+        return tuple(batch)
 
     def to_tf_dataset(self, initial_epoch: int = 0, initial_batch: int = 0) -> "tf.data.Dataset":
-        """Give the batches as a `tf.data.Dataset`, read by several threads.
+        """Return the batches as a `tf.data.Dataset`, read by several threads.
 
         Iterating again gives the next epoch. An epoch counts once its last batch has been taken, so
         a look at the first batches (Keras takes one to build some models) changes nothing.
 
         Args:
-            initial_epoch: Number of the epoch to begin with.
-            initial_batch: Number of the batch to begin with. Above 0, the dataset is the rest of
+            initial_epoch: Number of the first epoch.
+            initial_batch: Number of the first batch. Above 0, the dataset is the rest of
                 `initial_epoch` and nothing else, however often it is iterated; the epochs after
                 it take a dataset of their own.
 
         Returns:
-            A dataset of known length. `tf.distribute` is told not to shard it (again).
+            A dataset of known length. `tf.distribute` does not shard it (again).
 
         Raises:
             ValueError: If `initial_epoch` or `initial_batch` is out of range.
@@ -125,15 +167,15 @@ class EpochBatches:
     def to_py_dataset(
         self, initial_epoch: int = 0, initial_batch: int = 0, workers: int | None = None
     ) -> "keras.utils.PyDataset":
-        """Give the batches as a `keras.utils.PyDataset`, which needs no TensorFlow.
+        """Return the batches as a `keras.utils.PyDataset`, which needs no TensorFlow.
 
         The next epoch begins when `on_epoch_end` is called, as `fit` does, after the last batch was
         taken. Pass `shuffle=False` to `fit`: Keras would change the order of the batches.
 
         Args:
-            initial_epoch: Number of the epoch to begin with.
-            initial_batch: Number of the batch to begin with (see `to_tf_dataset`).
-            workers: Threads that read ahead, each one example. Defaults to one for each core.
+            initial_epoch: Number of the first epoch.
+            initial_batch: Number of the first batch (see `to_tf_dataset`).
+            workers: Threads that read ahead, each one example. Defaults to one per core.
 
         Returns:
             A dataset of known length.
@@ -148,17 +190,51 @@ class EpochBatches:
         return PyBatches(self, self._counter(initial_epoch, initial_batch), initial_batch, workers)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Say to the datasets made from this which epoch comes next; they then no longer count.
+        """Set the next epoch of all datasets built from these batches; they then stop counting.
 
         Under a `tf.distribute` strategy, TensorFlow reads several batches ahead when Keras looks at
-        the first one, and in an epoch of a few batches that takes the last. A callback makes up
-        for it: `LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch))`.
+        the first one, and in an epoch of a few batches that takes the last. A callback corrects
+        it: `LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch))`.
 
         Args:
             epoch: Number of the epoch, from 0.
         """
         for counter in self._counters:
-            counter.tell(epoch)
+            counter.set(epoch)
+
+    def _shuffled(self, epoch):
+        """The examples of an epoch in their order, int64 [num_examples]."""
+        indices = np.arange(self.num_examples)
+        if self.shuffle:
+            # The last number keeps this stream apart from those of the examples, [seed, epoch,
+            # 1 + index]: NumPy takes [seed, epoch] and [seed, epoch, 0] for the same seed.
+            indices = np.random.default_rng([self.seed, epoch, 0]).permutation(indices)
+        return indices
+
+    def _read_usable(self, index):
+        """Read an example or, with `skip_bad_examples`, the next usable one."""
+        for step in range(self.num_examples):
+            place = (index + step) % self.num_examples
+            try:
+                return self._read_named(place)
+            except ImageFileError as error:
+                if not self.skip_bad_examples:
+                    raise
+                with self._lock:
+                    if self.name(place) not in self.skipped:
+                        log.warning("Skipped an example. %s", error)
+                    self.skipped[self.name(place)] = str(error)
+                last = error
+        raise ImageFileError(last.path, [*last.problems, "and no other example can be used either"])
+
+    def _read_named(self, index):
+        """Read an example; if it is unusable, ImageFileError names it."""
+        try:
+            return self._read(index)
+        except ImageFileError:
+            raise
+        except (ValueError, OSError) as error:  # Anything else is a fault of the program.
+            raise ImageFileError(self.name(index), [str(error)]) from error
 
     def _counter(self, initial_epoch, initial_batch):
         """Count of the epochs of a new dataset."""
@@ -169,6 +245,59 @@ class EpochBatches:
                 "last one, begin with the next epoch at batch 0. Received: "
                 f"initial_epoch={initial_epoch}, initial_batch={initial_batch}"
             )
-        counter = EpochCounter(initial_epoch, is_fixed=initial_batch > 0)
+        counter = _EpochCounter(initial_epoch, counts=initial_batch == 0)
         self._counters.add(counter)
         return counter
+
+    def _check_shard(self):
+        """Refuse an epoch without a batch, and a batch without an example for every worker."""
+        worker, num_workers = self.shard
+        if len(self) == 0:
+            raise ValueError(
+                "`drop_remainder` leaves no batch: there are fewer examples than a batch takes. "
+                f"Received: num_examples={self.num_examples}, batch_size={self.batch_size}"
+            )
+        if not 0 <= worker < num_workers:
+            raise ValueError(
+                "`shard` must be (worker, number of workers), the worker counted from 0. "
+                f"Received: shard={self.shard}"
+            )
+        last = self.num_examples - (len(self) - 1) * self.batch_size
+        smallest = min(last, self.batch_size)
+        if smallest < num_workers:
+            remedy = "another `batch_size`"
+            if self.batch_size >= num_workers:
+                remedy = "drop_remainder=True, or another `batch_size`"
+            raise ValueError(
+                f"Every worker needs an example of every batch, and with {self.num_examples} "
+                f"examples the smallest batch has {smallest}: pass {remedy}. Received: batch_size="
+                f"{self.batch_size}, drop_remainder={self.drop_remainder}, shard={self.shard}"
+            )
+
+
+class _EpochCounter:
+    """The epoch that a dataset gives next; the rest of an epoch has no next one."""
+
+    def __init__(self, epoch: int, counts: bool):
+        self.epoch = epoch
+        self._counts = self._may_be_set = counts
+
+    def end(self, epoch: int) -> None:
+        """Note that the last batch of an epoch was taken."""
+        if self._counts:
+            # Two iterators of one epoch that both run to their end still count as one epoch.
+            self.epoch = max(self.epoch, epoch + 1)
+
+    def set(self, epoch: int) -> None:
+        """Set the next epoch, and stop counting."""
+        if self._may_be_set:
+            self.epoch, self._counts = epoch, False
+
+
+def check_counts(**counts: tuple[int, int]) -> None:
+    """Refuse numbers that are not whole or too small: NAME=(value, smallest)."""
+    for name, (value, smallest) in counts.items():
+        if int(value) != value or value < smallest:
+            raise ValueError(
+                f"`{name}` must be a whole number, at least {smallest}. Received: {name}={value}"
+            )

@@ -1,16 +1,16 @@
-"""Training data from a folder of photos and a folder of masks."""
+"""Training data from a folder of images and a folder of masks, in one call."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eseg_keras.data.augmentation import Augmentation
 from eseg_keras.data.batches import Batches
-from eseg_keras.data.class_weights import balanced_class_weights
 from eseg_keras.data.folder_examples import open_folders
-from eseg_keras.data.geometry import scaled
+from eseg_keras.data.images.image_reader import MAX_PIXELS
+from eseg_keras.data.images.mask_reader import Color
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -20,44 +20,42 @@ def folder_batches(
     images: str | Path,
     masks: str | Path,
     *,
+    class_names: Sequence[str] | None = None,
+    num_classes: int | None = None,
     image_size: tuple[int, int] | None = None,
     batch_size: int = 8,
-    ignore_label: int = 255,
     augment: bool | Augmentation = False,
     shuffle: bool = True,
     seed: int = 0,
     class_weights: str | Sequence[float] | np.ndarray | None = None,
+    ignore_label: int = 255,
+    class_map: Mapping[int, int] | None = None,
+    mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
+    reduce_zero_label: bool = False,
+    mask_suffix: str = "",
+    long_side: int | None = None,
     drop_remainder: bool = False,
     cache: bool = False,
     skip_bad_examples: bool = False,
     shard: tuple[int, int] = (0, 1),
     check: bool = True,
-    **reading: Any,
+    verbose: bool = True,
+    max_pixels: int = MAX_PIXELS,
 ) -> Batches:
-    """Make batches of a folder of photos and a folder of masks.
+    """Return batches of a folder of images and a folder of masks.
+
+    The short way to `open_folders(...).batches(...)`.
 
     Args:
-        images: Folder of the photos.
-        masks: Folder of the masks; see `open_folders` for what the two may hold.
-        image_size: (height, width) of the batches. With `augment`, what is cropped at random;
-            without, every photo is scaled to fit whole and filled. None keeps the photos' own
-            sizes (see `Batches`); with `augment` it needs photos of one size.
-        batch_size: Photos a batch.
-        ignore_label: Label of the pixels that count nowhere, in the files and in the result.
-        augment: Whether to scale, crop and flip at random, or the `Augmentation` to use.
-        shuffle: Whether each epoch has an order of its own. Defaults to True, for training; pass
-            False to line predictions up with the files, which are then in the order of their
-            names.
-        seed: Seed of order and augmentation.
-        class_weights: Weight of each class, [num_classes], or `"balanced"` to compute them from the
-            masks (see `balanced_class_weights`). Batches then have sample weights as well.
-        drop_remainder: Whether to leave out a last, smaller batch.
-        cache: Whether to keep the decoded photos and masks in memory.
-        skip_bad_examples: Whether an example that cannot be used is replaced by the next one that
-            can, and logged, instead of being an error (see `Batches`).
-        shard: (worker, number of workers), to have one worker's part of every batch.
-        check: Whether to read every file before training.
-        **reading: `class_names` or `num_classes`, and what else `open_folders` takes.
+        images: Folder of the images (JPEG, PNG, BMP, WebP, TIFF, ...).
+        masks: Folder of the masks (PNG, BMP, lossless WebP), which pair with the images by name.
+        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
+            mask_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How the files
+            are read and checked; see `open_folders`.
+        image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
+            examples become batches; see `Examples.batches`.
+        shuffle: Whether each epoch has an order of its own. Defaults to True, for training; with
+            False, examples are in the order of their file names.
 
     Returns:
         `Batches` of images uint8 [B, H, W, 3] and masks uint8 [B, H, W], with sample weights
@@ -65,10 +63,8 @@ def folder_batches(
         a `tf.data.Dataset` or a `keras.utils.PyDataset`.
 
     Raises:
-        FolderError: If photos and masks do not pair, or files cannot be used; its message lists
-            them with what to do, and `problems` holds them all.
+        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
         ValueError: If an argument is out of range, or contradicts another.
-        TypeError: If there is no such option.
 
     Example:
 
@@ -76,7 +72,7 @@ def folder_batches(
     >>> from pathlib import Path
     >>> import numpy as np
     >>> from PIL import Image
-    >>> from eseg_keras.data.folders import folder_batches
+    >>> from eseg_keras.data import folder_batches
     >>> folder = Path(tempfile.mkdtemp())
     >>> for name in ("images", "masks"):
     ...     (folder / name).mkdir()
@@ -87,74 +83,78 @@ def folder_batches(
     ...     print(images.shape, masks.shape)
     (1, 48, 64, 3) (1, 48, 64)
     """
-    balanced = isinstance(class_weights, str)
-    if balanced and (class_weights != "balanced" or not check):
-        raise ValueError(
-            "`class_weights` must be a weight for each class, 'balanced' (which needs check=True), "
-            f"or None. Received: class_weights={class_weights!r}, check={check}"
-        )
     examples = open_folders(
         images,
         masks,
+        class_names=class_names,
+        num_classes=num_classes,
         ignore_label=ignore_label,
+        class_map=class_map,
+        mask_colors=mask_colors,
+        reduce_zero_label=reduce_zero_label,
+        mask_suffix=mask_suffix,
+        long_side=long_side,
         skip_bad_examples=skip_bad_examples,
         check=check,
-        **reading,
+        verbose=verbose,
+        max_pixels=max_pixels,
     )
-    num_classes = examples.num_classes
-    if class_weights is not None and not balanced and len(class_weights) != num_classes:
-        raise ValueError(
-            f"`class_weights` must hold {num_classes} weights, one a class. "
-            f"Received: {len(class_weights)} weights"
-        )
-    if balanced:
-        class_weights = balanced_class_weights(examples.summary.label_counts[:num_classes])
-    if image_size is None and check and len(examples.summary.image_sizes) == 1:
-        (image_size,) = examples.summary.image_sizes
-        if examples.long_side is not None:
-            image_size = scaled(image_size, examples.long_side / max(image_size))
-    if augment and image_size is None:
-        raise ValueError(
-            f"The photos in {images} differ in size (or were not checked), and augmentation crops "
-            "them all to one: pass `image_size=(height, width)`. Received: image_size=None"
-        )
-    if augment is True:
-        augment = Augmentation(ignore_label=ignore_label)
-    return Batches(
-        examples.read,
-        len(examples),
+    return examples.batches(
         image_size=image_size,
         batch_size=batch_size,
-        augmentation=augment or None,
+        augment=augment,
         shuffle=shuffle,
         seed=seed,
         class_weights=class_weights,
-        ignore_label=ignore_label,
         drop_remainder=drop_remainder,
         cache=cache,
-        name_example=examples.name,
         skip_bad_examples=skip_bad_examples,
         shard=shard,
     )
 
 
 def from_folders(
-    images: str | Path, masks: str | Path, *, initial_epoch: int = 0, **options: Any
+    images: str | Path,
+    masks: str | Path,
+    *,
+    class_names: Sequence[str] | None = None,
+    num_classes: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 8,
+    augment: bool | Augmentation = False,
+    shuffle: bool = True,
+    seed: int = 0,
+    class_weights: str | Sequence[float] | np.ndarray | None = None,
+    ignore_label: int = 255,
+    class_map: Mapping[int, int] | None = None,
+    mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
+    reduce_zero_label: bool = False,
+    mask_suffix: str = "",
+    long_side: int | None = None,
+    drop_remainder: bool = False,
+    cache: bool = False,
+    skip_bad_examples: bool = False,
+    shard: tuple[int, int] = (0, 1),
+    check: bool = True,
+    verbose: bool = True,
+    max_pixels: int = MAX_PIXELS,
+    initial_epoch: int = 0,
 ) -> "tf.data.Dataset":
-    """Build a `tf.data.Dataset` from a folder of photos and a folder of masks.
+    """Return a `tf.data.Dataset` of a folder of images and a folder of masks.
 
-    This is `folder_batches(...).to_tf_dataset(initial_epoch)`: see `open_folders` for what the
-    folders may hold, `folder_batches` for the rest and for the same batches without TensorFlow.
+    The short way to `open_folders(...).batches(...).to_tf_dataset(initial_epoch)`.
 
     Args:
-        images: Folder of the photos (JPEG, PNG, BMP, WebP).
-        masks: Folder of the masks (PNG, BMP, lossless WebP), which pair with the photos by name.
-        initial_epoch: Number of the first epoch, of a run that goes on.
-        **options: `class_names` or `num_classes`; `class_map`, `mask_colors`, `reduce_zero_label`,
-            `ignore_label` and `mask_suffix` for what the masks hold; `image_size`, `long_side`,
-            `batch_size`, `augment`, `shuffle` (True unless told), `seed`, `class_weights`,
-            `drop_remainder`, `cache`, `skip_bad_examples`, `shard`, `check` and `verbose` of
-            `folder_batches` and `open_folders`.
+        images: Folder of the images (JPEG, PNG, BMP, WebP, TIFF, ...).
+        masks: Folder of the masks (PNG, BMP, lossless WebP), which pair with the images by name.
+        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
+            mask_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How the files
+            are read and checked; see `open_folders`.
+        image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
+            examples become batches; see `Examples.batches`.
+        shuffle: Whether each epoch has an order of its own. Defaults to True, for training; with
+            False, examples are in the order of their file names.
+        initial_epoch: Number of the first epoch, of a run that resumes.
 
     Returns:
         A dataset of (images uint8 [B, H, W, 3], masks uint8 [B, H, W]) batches of known number,
@@ -162,10 +162,8 @@ def from_folders(
         the next epoch.
 
     Raises:
-        FolderError: If photos and masks do not pair, or files cannot be used; its message lists
-            them with what to do, and `problems` holds them all.
+        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
         ValueError: If an argument is out of range, or contradicts another.
-        TypeError: If there is no such option.
 
     Example:
 
@@ -184,4 +182,29 @@ def from_folders(
     >>> next(iter(dataset))[1].shape
     TensorShape([1, 32, 32])
     """
-    return folder_batches(images, masks, **options).to_tf_dataset(initial_epoch)
+    batches = folder_batches(
+        images,
+        masks,
+        class_names=class_names,
+        num_classes=num_classes,
+        image_size=image_size,
+        batch_size=batch_size,
+        augment=augment,
+        shuffle=shuffle,
+        seed=seed,
+        class_weights=class_weights,
+        ignore_label=ignore_label,
+        class_map=class_map,
+        mask_colors=mask_colors,
+        reduce_zero_label=reduce_zero_label,
+        mask_suffix=mask_suffix,
+        long_side=long_side,
+        drop_remainder=drop_remainder,
+        cache=cache,
+        skip_bad_examples=skip_bad_examples,
+        shard=shard,
+        check=check,
+        verbose=verbose,
+        max_pixels=max_pixels,
+    )
+    return batches.to_tf_dataset(initial_epoch)

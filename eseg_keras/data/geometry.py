@@ -1,7 +1,7 @@
-"""Scaling and cropping a photo together with its label map.
+"""Scaling and cropping an image together with its mask.
 
-Both go through the same window, so they stay aligned: pixel centres lie at half-integers in both, a
-photo is interpolated (and averaged where it shrinks), a label map takes the nearest label.
+Both go through the same window, so they stay aligned: pixel centres lie at half-integers in both;
+the image is interpolated (and averaged where it shrinks), the mask takes the nearest label.
 """
 
 import math
@@ -21,40 +21,21 @@ def resize_window(
     ignore_label: int = 255,
     fill: tuple[float, ...] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Resize a photo and its label map, and look at them through a window.
+    """Resize an image [H, W, C] and its mask [H, W], and cut a window out of both.
 
-    Only the pixels that the window shows are computed.
+    Only the pixels inside the window are computed. `offset` is (y, x) of the window's first pixel
+    in the resized image, negative where the window begins outside. Outside, the image is `fill` (by
+    default its own mean) and the mask is `ignore_label`.
 
-    Args:
-        image: uint8 or float array [H, W, C].
-        mask: Integer array [H, W].
-        scaled_size: (height, width) that the whole photo is resized to.
-        offset: (y, x) of the window's first pixel in the resized photo. It may be negative: the
-            window then begins outside the photo.
-        window: (height, width) of the result.
-        ignore_label: Label of the pixels outside the photo.
-        fill: C values for the image outside the photo. None takes the photo's own mean.
-
-    Returns:
-        The image [*window, C] in the dtype of `image`, and the mask [*window] in that of `mask`.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.data.geometry import resize_window
     >>> image, mask = np.zeros((2, 4, 3), np.uint8), np.array([[0, 0, 1, 1]] * 2, np.uint8)
-    >>> _, mask = resize_window(image, mask, scaled_size=(1, 2), offset=(0, -1), window=(1, 4))
-    >>> mask
+    >>> resize_window(image, mask, scaled_size=(1, 2), offset=(0, -1), window=(1, 4))[1]
     array([[255,   0,   1, 255]], dtype=uint8)
     """
     rows, visible_rows = _visible(mask.shape[0], scaled_size[0], offset[0], window[0])
     columns, visible_columns = _visible(mask.shape[1], scaled_size[1], offset[1], window[1])
     box = (columns[0], rows[0], columns[1], rows[1])
     visible = (visible_rows, visible_columns)
-    shown = (
-        visible_rows.stop - visible_rows.start,
-        visible_columns.stop - visible_columns.start,
-    )
+    shown = tuple(part.stop - part.start for part in visible)
     seen_image = _resize_image(image, box, shown)
     seen_mask = mask[_nearest(*rows, shown[0])][:, _nearest(*columns, shown[1])]
     if shown == tuple(window):
@@ -74,20 +55,7 @@ def resize_window(
 def fit_window(
     image: np.ndarray, mask: np.ndarray, window: Size, *, ignore_label: int = 255
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scale a photo and its label map to fit a window whole, and fill what is left over.
-
-    The aspect ratio is kept and the photo stands at the top left. A photo of the window's size
-    comes back as it is.
-
-    Args:
-        image: uint8 or float array [H, W, C].
-        mask: Integer array [H, W].
-        window: (height, width) of the result.
-        ignore_label: Label of the pixels outside the photo; the image is filled with its mean.
-
-    Returns:
-        The image [*window, C] and the mask [*window], in the dtypes of the arguments.
-    """
+    """Scale an image and its mask to fit a window whole, at the top left, and pad the rest."""
     if mask.shape == tuple(window):
         return image, mask
     scale = min(window[0] / mask.shape[0], window[1] / mask.shape[1])
@@ -99,16 +67,7 @@ def fit_window(
 def resize_long_side(
     image: np.ndarray, mask: np.ndarray, long_side: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Resize a photo and its label map so that the longer side has `long_side` pixels.
-
-    Args:
-        image: uint8 or float array [H, W, C].
-        mask: Integer array [H, W].
-        long_side: Pixels of the longer side; the aspect ratio is kept.
-
-    Returns:
-        The image [h, w, C] and the mask [h, w], in the dtypes of the arguments.
-    """
+    """Resize an image and its mask so that the longer side has `long_side` pixels."""
     if max(mask.shape) == long_side:
         return image, mask
     size = scaled(mask.shape, long_side / max(mask.shape))
@@ -116,7 +75,7 @@ def resize_long_side(
 
 
 def scaled(size: Size, scale: float) -> Size:
-    """Height and width times `scale`, rounded, at least one pixel each."""
+    """Return height and width times `scale`, rounded, at least one pixel each."""
     return tuple(max(1, math.floor(side * scale + 0.5)) for side in size)
 
 
@@ -130,11 +89,11 @@ def _mean(image: np.ndarray) -> np.ndarray:
 def _visible(
     side: int, scaled_side: int, offset: int, window: int
 ) -> tuple[tuple[float, float], slice]:
-    """Interval of the photo, in its own pixels, that a window shows, and where in the window."""
+    """Interval of a side, in its own pixels, that a window shows, and where in the window."""
     first, last = max(offset, 0), min(offset + window, scaled_side)
     if first >= last:
         raise ValueError(
-            f"The window shows no pixel of the photo. Received: offset={offset}, window={window}, "
+            f"The window shows no pixel of the image. Received: offset={offset}, window={window}, "
             f"scaled size={scaled_side}"
         )
     interval = (first * side / scaled_side, last * side / scaled_side)
@@ -160,8 +119,7 @@ def _resize_image(image: np.ndarray, box: tuple[float, ...], size: Size) -> np.n
         return image
     if image.dtype == np.uint8 and image.shape[-1] == 3:
         return resize(image, np.uint8)
-    # Pillow knows one, three or four 8-bit channels and one channel of floats: other images go
-    # through it a channel at a time.
+    # Pillow resizes 1, 3 or 4 channels of 8 bits, or 1 of floats: others go one at a time.
     dtype = np.uint8 if image.dtype == np.uint8 else np.float32
     channels = [resize(image[..., channel], dtype) for channel in range(image.shape[-1])]
     return np.stack(channels, axis=-1).astype(image.dtype)

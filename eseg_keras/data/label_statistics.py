@@ -1,35 +1,35 @@
-"""What labelled images hold: how much of each class, and in how many images."""
+"""Statistics of masks: the pixels of each class in each image."""
 
 import itertools
+import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from eseg_keras.data.images.image_reader import ImageFileError
 
 
-class Examples(Protocol):
-    """Labelled images that are read one at a time."""
+class Counted(NamedTuple):
+    """The pixels of each label of one image, [256], its (height, width), and [(problem, file)]."""
 
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return an image [H, W, 3] and its uint8 mask [H, W]."""
+    labels: np.ndarray | None = None
+    size: tuple[int, int] | None = None
+    problems: Sequence[tuple[str, Any]] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class LabelStatistics:
-    """What was counted in labelled images.
+    """Pixels of each label, and sizes of the images.
 
     Attributes:
         label_counts: int64 [number of images, 256], pixels of each label in each image; 0 in the
             row of an image that cannot be used.
-        image_sizes: Number of images of each (height, width).
-        problems: {what is wrong: names of all the files}.
+        image_sizes: Number of images of each (height, width), most frequent first.
+        problems: {problem: names of all the files}.
     """
 
     label_counts: np.ndarray
@@ -38,74 +38,58 @@ class LabelStatistics:
 
 
 def label_statistics(
-    examples: Examples, show_progress: Callable[[Iterable], Iterable] = iter
+    examples, show_progress: Callable[[Iterable], Iterable] = iter
 ) -> LabelStatistics:
-    """Read every labelled image once and count its labels.
-
-    Args:
-        examples: The labelled images.
-        show_progress: Function that passes an iterable on, such as a progress bar.
-
-    Returns:
-        The counts, and what is wrong with images that cannot be used.
-
-    Example:
+    """Read every labelled image once and count its labels; `show_progress` wraps an iterable.
 
     >>> from eseg_keras.data.label_statistics import label_statistics
-    >>> from eseg_keras.training import Experiment
-    >>> from eseg_keras.training.data import open_examples
-    >>> scenes = Experiment(data="street_scenes", image_size=(64, 128), val_examples=2)
-    >>> statistics = label_statistics(open_examples(scenes, "validation"))
+    >>> from eseg_keras.street_scenes import StreetScenes
+    >>> statistics = label_statistics(StreetScenes("test", 2, image_size=(64, 128)))
     >>> statistics.image_sizes, statistics.label_counts.sum(axis=1).tolist()
     ({(64, 128): 2}, [8192, 8192])
     """
-    counts = np.zeros((len(examples), 256), np.int64)
-    sizes, problems = Counter(), defaultdict(list)
 
     def count(index):
         try:
             _, mask = examples.read(index)
         except ImageFileError as error:
-            return None, None, error
-        return np.bincount(mask.ravel(), minlength=256), mask.shape, None
+            return Counted(problems=[(problem, error.path) for problem in error.problems])
+        return Counted(np.bincount(mask.ravel(), minlength=256), mask.shape)
 
-    pool = ThreadPoolExecutor()
+    return gather(count, len(examples), show_progress)
+
+
+def gather(
+    count: Callable[[int], Counted], num_images: int, show_progress: Callable[[Iterable], Iterable]
+) -> LabelStatistics:
+    """Call `count` for every image, from several threads, and put the results together."""
+    counts = np.zeros((num_images, 256), np.int64)
+    sizes, problems = Counter(), defaultdict(list)
+    pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        for index, result in enumerate(show_progress(pool.map(count, range(len(examples))))):
-            labels, size, error = result
-            if error is None:
-                counts[index] = labels
-                sizes[size] += 1
-            else:
-                for problem in error.problems:
-                    problems[problem].append(str(error.path))
+        for index, counted in enumerate(show_progress(pool.map(count, range(num_images)))):
+            if counted.labels is not None:
+                counts[index] = counted.labels
+            if counted.size is not None:
+                sizes[counted.size] += 1
+            for problem, file in counted.problems:
+                problems[problem].append(str(file))
     finally:
         pool.shutdown(cancel_futures=True)
     return LabelStatistics(
         label_counts=counts,
         image_sizes=dict(sizes.most_common()),
-        problems={problem: tuple(names) for problem, names in problems.items()},
+        problems={problem: tuple(files) for problem, files in problems.items()},
     )
 
 
 def representatives(label_counts: np.ndarray, count: int) -> list[int]:
-    """Choose images that together show every class, as far as so few can.
+    """Choose at most `count` images, in ascending order, that show as many classes as possible.
 
-    The rarest class comes first, with the image in which it is largest; then the next that none
-    of the chosen images shows, and so on. What is left over goes to images from the whole range.
+    `label_counts` is [images, classes]; an image without any pixel is never chosen. The rarest
+    class comes first, with the image in which it is largest; then the next that no chosen image
+    shows, and so on. The rest is spread over the whole range.
 
-    Args:
-        label_counts: Pixels [number of images, number of classes]; an image without any is left
-            out.
-        count: How many images at most.
-
-    Returns:
-        Their numbers, in ascending order.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.data.label_statistics import representatives
     >>> representatives(np.array([[9, 0], [9, 0], [9, 0], [8, 1], [7, 2], [9, 0]]), 2)
     [0, 4]
     """

@@ -9,16 +9,16 @@ import numpy as np
 class PhotometricDistortion:
     """Random brightness, contrast, saturation and hue, as in SSD.
 
-    Each of the four happens half of the time, by an amount drawn uniformly. Brightness comes first,
-    then contrast, saturation and hue, or saturation, hue and contrast, each order half of the time.
-    Every step ends in whole numbers from 0 to 255. Saturation and hue are those of HSV, in 8 bits.
+    Each of the four is applied half of the time, by an amount drawn uniformly. Brightness comes
+    first, then contrast, saturation and hue, or saturation, hue and contrast, each order half of
+    the time. Every step ends in integers from 0 to 255. Saturation and hue are those of 8-bit HSV.
 
     Args:
-        brightness: Largest amount that is added or taken away, 0 to 255.
+        brightness: Largest amount that is added or subtracted, 0 to 255.
         contrast: Smallest and largest factor of all values.
         saturation: Smallest and largest factor of the saturation.
-        hue: Largest turn of the hue either way, in degrees, 0 to 180. The usual 18 counts in units
-            of 2 degrees, those of OpenCV's 8-bit HSV.
+        hue: Largest shift of the hue either way, in degrees, 0 to 180. The usual 18 is in units of
+            2 degrees, those of OpenCV's 8-bit HSV.
 
     Example:
 
@@ -53,24 +53,13 @@ class PhotometricDistortion:
                 )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Distort one photo.
-
-        Args:
-            image: uint8 array [H, W, 3], RGB.
-            rng: Where every random number comes from.
-
-        Returns:
-            uint8 array [H, W, 3]; `image` itself stays as it is.
-
-        Raises:
-            ValueError: If the image is of another form.
-        """
+        """Return a distorted copy of an image, uint8 [H, W, 3] RGB; others raise ValueError."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
             raise ValueError(
-                "Photometric distortion is for 8-bit RGB photos, uint8 [H, W, 3]. Received: "
-                f"{image.dtype} {list(image.shape)}. Convert the images, or leave it out"
+                "Photometric distortion needs 8-bit RGB images, uint8 [H, W, 3]. Received: "
+                f"{image.dtype} {list(image.shape)}. Convert the images, or turn it off"
             )
-        # Always the same number of draws, whatever they come to.
+        # Always the same number of draws.
         happens = rng.random(5) < 0.5
         add, times, saturate, turn = rng.uniform(
             (-self.brightness, self.contrast[0], self.saturation[0], -self.hue),
@@ -85,32 +74,14 @@ class PhotometricDistortion:
 
 
 def change_tone(image: np.ndarray, add: float, times: float) -> np.ndarray:
-    """Add to all values, then multiply them.
-
-    Args:
-        image: uint8 array [H, W, 3].
-        add: What is added.
-        times: Factor afterwards.
-
-    Returns:
-        uint8 array [H, W, 3].
-    """
+    """Add to all values of a uint8 array, then multiply them."""
     if add == 0 and times == 1:
         return image
     return np.take(_bytes(_bytes(np.arange(256) + add) * times), image)
 
 
 def change_color(image: np.ndarray, saturate: float, turn: float) -> np.ndarray:
-    """Multiply the saturation and turn the hue.
-
-    Args:
-        image: uint8 array [H, W, 3], RGB.
-        saturate: Factor of the saturation in HSV.
-        turn: Degrees that the hue turns by.
-
-    Returns:
-        uint8 array [H, W, 3], RGB.
-    """
+    """Multiply the HSV saturation of a uint8 RGB array and shift its hue by `turn` degrees."""
     from PIL import Image
 
     if saturate == 1 and turn == 0:

@@ -7,21 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-from eseg_keras.data.epoch_counter import EpochCounter
-
-# Batches that are read ahead of the one asked for: one is made while another is trained on, and one
-# more makes up for examples that take longer than the rest.
+# Batches that are read ahead: one while another is trained on, and one more for examples that take
+# longer than the rest.
 _BATCHES_AHEAD = 2
 
 
 class PyBatches(keras.utils.PyDataset):
     """See `EpochBatches.to_py_dataset`.
 
-    The threads are our own. With `workers` above 1, Keras 3.15 reads ahead when it looks at the
+    It has its own threads: with `workers` above 1, Keras 3.15 reads ahead when it looks at the
     first batch to build a model, and begins the epoch with what was left over from that.
     """
 
-    def __init__(self, batches, epochs: EpochCounter, initial_batch: int, workers: int | None):
+    def __init__(self, batches, epochs, initial_batch: int, workers: int | None):
         super().__init__(workers=1)
         self.batches = batches
         self.epochs = epochs
@@ -47,7 +45,7 @@ class PyBatches(keras.utils.PyDataset):
                     self._pool.submit(self.batches.load, epoch, example)
                     for example in self.batches.indices(epoch, batch)
                 ]
-            # What is left was read ahead for an iteration that did not go on.
+            # The rest was read ahead for an iteration that stopped.
             for future in (future for futures in self._ahead.values() for future in futures):
                 future.cancel()
             futures = read.pop((epoch, first))
@@ -57,14 +55,14 @@ class PyBatches(keras.utils.PyDataset):
 
     @property
     def workers(self) -> int:
-        """Threads that Keras is to use: 1, and not more, for ours do the work."""
+        """Threads that Keras may use: 1, because ours do the work."""
         # Keras asks when a `fit` begins. It then calls `on_epoch_end` once before the first epoch,
         # to throw away what it looked at to build the model: in an epoch of one batch, all of it.
         self._is_new = True
         return 1
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch, if the last batch of this one was taken."""
+        """Begin the next epoch, if the last batch of this one was taken."""
         if self._took_last and not self._is_new:
             self.epochs.end(self.epochs.epoch)
         self._took_last = self._is_new = False

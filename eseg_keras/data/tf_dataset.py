@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eseg_keras.data.epoch_counter import EpochCounter
 from eseg_keras.optional import require
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def make_tf_dataset(batches, epochs: EpochCounter, initial_batch: int) -> "tf.data.Dataset":
+def make_tf_dataset(batches, epochs, initial_batch: int) -> "tf.data.Dataset":
     """See `EpochBatches.to_tf_dataset`."""
     tf = require("tensorflow", "tensorflow")
     dtypes = tuple(tf.as_dtype(column.dtype) for column in batches.columns)
@@ -36,9 +35,9 @@ def make_tf_dataset(batches, epochs: EpochCounter, initial_batch: int) -> "tf.da
     dataset = tf.data.Dataset.range(1).flat_map(begin_epoch)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(examples())))
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    # Every whole batch has the same number of examples of this shard, and the last one no more.
+    # All whole batches have as many examples of this shard, and the last one no more.
     num_together = len(batches.indices(0, 0))
-    options = {"drop_remainder": batches.order.drop_remainder}
+    options = {"drop_remainder": batches.drop_remainder}
     if None not in shapes[0]:
         dataset = dataset.batch(num_together, **options)
     else:
@@ -53,8 +52,8 @@ def make_tf_dataset(batches, epochs: EpochCounter, initial_batch: int) -> "tf.da
             epochs.end(int(epoch))
 
     def note_end(position, epoch_and_batch):
-        # After the prefetch, so that it happens when the last batch is taken and not when it is
-        # made ready. The control dependency keeps the call in the graph.
+        # After the prefetch: when the last batch is taken, not when it is read. The control
+        # dependency keeps the call in the graph.
         epoch, batch = epoch_and_batch
         end = tf.numpy_function(note, [epoch[0], position], [])
         with tf.control_dependencies([end]):

@@ -1,6 +1,6 @@
 """Procedural street scenes with exact masks: a data set that needs no download."""
 
-from eseg_keras.street_scenes.dataset import street_scenes
+from eseg_keras.street_scenes.dataset import StreetScenes, street_scenes
 from eseg_keras.street_scenes.images import calibration_scenes, scene_images
 from eseg_keras.street_scenes.materials import CLASS_NAMES, IGNORE_LABEL, PALETTE
 from eseg_keras.street_scenes.scene import render_scene
@@ -9,6 +9,7 @@ __all__ = [
     "CLASS_NAMES",
     "IGNORE_LABEL",
     "PALETTE",
+    "StreetScenes",
     "calibration_scenes",
     "render_scene",
     "scene_images",

@@ -1,19 +1,76 @@
-"""Street scenes as a tf.data pipeline."""
+"""Street scenes as examples, and as a tf.data pipeline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from eseg_keras.data.augmentation import Augmentation
-from eseg_keras.data.pipeline import build_dataset
+from eseg_keras.data.examples import Examples
+from eseg_keras.street_scenes.materials import CLASS_NAMES, IGNORE_LABEL, PALETTE
 from eseg_keras.street_scenes.scene import check_split, render_scene
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 DEFAULT_NUM_EXAMPLES = {"train": 2000, "validation": 100, "test": 100}
-"""Default number of scenes per split; a split may have any number."""
+"""Default number of scenes of each split; a split may have any number."""
+
+
+class StreetScenes(Examples):
+    """Synthetic street scenes, rendered as they are read.
+
+    A scene is a function of the seed, its split and its index, so all epochs and all machines see
+    the same images, and no image of one split is in another.
+
+    Args:
+        split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
+        num_examples: Number of scenes. Defaults to 2000 for training and 100 for the others.
+        image_size: (height, width) in pixels, each at least 32. Defaults to (192, 384).
+        seed: Seed of the scenes. Defaults to 0.
+
+    Raises:
+        ValueError: If the split is unknown.
+
+    Example:
+
+    >>> from eseg_keras.street_scenes import StreetScenes
+    >>> batches = StreetScenes("validation", num_examples=4).batches(batch_size=2)
+    >>> images, masks = batches.batch(epoch=0, batch=0)
+    >>> images.shape, masks.shape
+    ((2, 192, 384, 3), (2, 192, 384))
+    """
+
+    class_names = CLASS_NAMES
+    palette = PALETTE
+    num_classes = len(CLASS_NAMES)
+    ignore_label = IGNORE_LABEL
+
+    def __init__(
+        self,
+        split: str = "train",
+        num_examples: int | None = None,
+        image_size: tuple[int, int] = (192, 384),
+        seed: int = 0,
+    ):
+        check_split(split)
+        self.split = split
+        self.num_examples = DEFAULT_NUM_EXAMPLES[split] if num_examples is None else num_examples
+        self.image_size = tuple(image_size)
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return self.num_examples
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Render a scene: its image, uint8 [H, W, 3], and its mask, uint8 [H, W]."""
+        return render_scene(index, self.split, self.image_size, self.seed)
+
+    def name(self, index: int) -> str:
+        """Return the name of a scene in messages."""
+        return f"street scene {index}"
 
 
 def street_scenes(
@@ -30,30 +87,27 @@ def street_scenes(
     drop_remainder: bool = False,
     cache: bool = False,
 ) -> tf.data.Dataset:
-    """Build a tf.data.Dataset of street scenes that are rendered as they are read.
-
-    A scene is a function of the seed, its split and its index: all epochs and all machines see the
-    same scenes, and no scene of one split is in another.
+    """Return a `tf.data.Dataset` of street scenes: the short way to `StreetScenes(...).batches`.
 
     Args:
         split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
         num_examples: Number of scenes. Defaults to 2000 for training and 100 for the others.
         image_size: (height, width) in pixels, each at least 32. Defaults to (192, 384).
         batch_size: Scenes per batch. Defaults to 8.
-        augment: Whether to rescale, crop and flip the scenes at random, or an `Augmentation` with
-            the settings. Defaults to False.
-        shuffle: Whether to shuffle the scenes anew every epoch. Defaults to True for `"train"` and
+        augment: Whether to rescale, crop and flip the scenes at random, or the `Augmentation` to
+            use. Defaults to False.
+        shuffle: Whether each epoch has an order of its own. Defaults to True for `"train"` and
             False for the others.
         seed: Seed of the scenes, of their order and of the augmentation. Defaults to 0.
         class_weights: Weight of each class, [8]; batches then hold sample weights, too.
-        initial_epoch: Number of the first epoch, to resume a run. Defaults to 0.
-        drop_remainder: Whether to skip a last, smaller batch. Defaults to False.
+        initial_epoch: Number of the first epoch, for a run that resumes. Defaults to 0.
+        drop_remainder: Whether to drop a last, smaller batch. Defaults to False.
         cache: Whether to keep rendered scenes in memory (0.3 MB each at the default size) instead
-            of rendering them anew every epoch. Defaults to False.
+            of rendering them again every epoch. Defaults to False.
 
     Returns:
-        A tf.data.Dataset of (uint8 images [B, H, W, 3], uint8 masks [B, H, W]) with labels in the
-        order of `CLASS_NAMES`, and 255 for void.
+        A tf.data.Dataset of (uint8 images [B, H, W, 3], uint8 masks [B, H, W]) whose labels are
+        those of `CLASS_NAMES`, or 255 for void.
 
     Raises:
         ValueError: If the split is unknown or a number is out of range.
@@ -67,21 +121,13 @@ def street_scenes(
     >>> images.shape, masks.shape
     (TensorShape([2, 192, 384, 3]), TensorShape([2, 192, 384]))
     """
-    check_split(split)
-    if num_examples is None:
-        num_examples = DEFAULT_NUM_EXAMPLES[split]
-    if isinstance(augment, bool):
-        augment = Augmentation() if augment else None
-    return build_dataset(
-        lambda index: render_scene(index, split, image_size, seed),
-        num_examples,
-        image_size=image_size,
+    batches = StreetScenes(split, num_examples, image_size, seed).batches(
         batch_size=batch_size,
-        augmentation=augment,
+        augment=augment,
         shuffle=split == "train" if shuffle is None else shuffle,
         seed=seed,
-        initial_epoch=initial_epoch,
         class_weights=class_weights,
         drop_remainder=drop_remainder,
         cache=cache,
     )
+    return batches.to_tf_dataset(initial_epoch)

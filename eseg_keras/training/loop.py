@@ -83,7 +83,7 @@ class Loop:
         val_data = self.distribution.dataset(self.val_batches)
         is_validated = False
         progress = TrainingProgress(
-            self.num_steps, position.step, self.batches.order.batch_size, position.epoch
+            self.num_steps, position.step, self.batches.batch_size, position.epoch
         )
         with sigterm_flag() as leave, progress, self._named_errors():
             while position.step < self.num_steps or position.logs is not None:

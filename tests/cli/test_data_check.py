@@ -119,7 +119,7 @@ def test_photos_without_masks_are_listed_and_nothing_written(eseg, folder):
         (folder / "masks" / f"{index}.png").unlink()
     status, out, err = eseg(*flags(folder, "--output", folder / "check"))
     assert status == 2 and out == ""
-    assert "2 files: photo without a mask" in err and "1.png" in err and "2.png" in err
+    assert "2 files: image without a mask" in err and "1.png" in err and "2.png" in err
     assert not (folder / "check").exists()
 
 

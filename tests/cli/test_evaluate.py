@@ -240,7 +240,7 @@ def test_bad_files_are_told_and_nothing_is_written(eseg, preset, tmp_path):
     cases = {
         "nothing": (None, None, "no image inside"),
         "tiny": (good[:1, :1], labels[:1, :1], "is 1x1 pixels"),
-        "sizes": (good, labels[:-1], "photo and mask differ in size"),
+        "sizes": (good, labels[:-1], "image and mask differ in size"),
         "labels": (good, labels + 77, "has the label 77"),
         "truncated": (good, labels, "cannot be read as an image"),
     }

@@ -188,7 +188,7 @@ def test_every_offending_file_is_reported_at_once(folders):
     message = str(error)
     assert "30 files: has the label 11" in message and "num_classes=12" in message
     assert "void 19.png, and 10 more" in message and "void 20.png" not in message
-    assert "2 files: cannot be read" in message and "1 file: photo and mask differ" in message
+    assert "2 files: cannot be read" in message and "1 file: image and mask differ" in message
     assert "fine" not in message
 
 
@@ -202,7 +202,7 @@ def test_files_without_a_partner_are_reported_both_ways(folders):
     assert "both.jpg and" in doubles[0] and "both.png" in doubles[0]
     assert photos == (str(folders.images / "x" / "photo.png"),)
     assert masks == (str(folders.masks / "mask.png"),)
-    assert "photo without a mask" in str(error) and "mask without a photo" in str(error)
+    assert "image without a mask" in str(error) and "mask without an image" in str(error)
 
 
 def test_empty_and_missing_folders(folders, tmp_path):
@@ -467,7 +467,7 @@ def test_fit_learns_from_folders(folders):
         weighted_metrics=["accuracy"],
     )
     train = folders.dataset(num_classes=2, augment=True, class_weights="balanced", cache=True)
-    model.fit(train, epochs=10, verbose=0, shuffle=False)
+    model.fit(train, epochs=6, verbose=0, shuffle=False)
     assert model.evaluate(folders.dataset(num_classes=2), verbose=0)[1] > 0.99
 
 

@@ -1,4 +1,4 @@
-"""Photos in one folder for each class."""
+"""Images in one folder per class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,55 +12,45 @@ from eseg_keras.data.images.walker import find_images
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """The photos of a split, read one at a time.
+    """The images of a split, read one at a time.
 
     Attributes:
-        photos: Image files.
+        images: Image files.
         labels: The class of each.
         class_names: Names of the classes in the order of their labels.
     """
 
-    photos: tuple[Path, ...]
+    images: tuple[Path, ...]
     labels: tuple[int, ...]
     class_names: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.photos)
+        return len(self.images)
 
     def read(self, index: int) -> tuple[np.ndarray, int]:
-        """Read one example.
-
-        Args:
-            index: Which, from 0.
-
-        Returns:
-            The image, uint8 [H, W, 3] RGB, and its label.
-
-        Raises:
-            ImageFileError: If the file is not a whole image; it names the file.
-        """
-        return read_image(self.photos[index]), self.labels[index]
+        """Return an image, uint8 [H, W, 3] RGB, and its label; ImageFileError names a bad file."""
+        return read_image(self.images[index]), self.labels[index]
 
     def name(self, index: int) -> str:
-        """File of an example."""
-        return str(self.photos[index])
+        """Return the file of an example."""
+        return str(self.images[index])
 
 
 def class_folders(directory: str | Path, class_names: Sequence[str] | None = None) -> ClassFolder:
-    """Find the photos of a folder that has one folder for each class.
+    """Find the images of a folder that has one folder per class.
 
     Args:
-        directory: Folder such as `data/train`, with `data/train/CLASS/PHOTO.jpg`.
+        directory: Folder such as `data/train`, with `data/train/CLASS/IMAGE.jpg`.
         class_names: Names of the classes in the order of their labels: pass those of the training
-            photos for the validation photos. Defaults to the names of the folders in alphabetic
+            images for the validation images. Defaults to the names of the folders in alphabetic
             order.
 
     Returns:
         The examples.
 
     Raises:
-        FileNotFoundError: If the folder, or any photo in it, is missing.
-        ValueError: If there is a folder of no class.
+        FileNotFoundError: If the folder, or any image in it, is missing.
+        ValueError: If a folder belongs to no class.
 
     Example:
 
@@ -78,10 +68,12 @@ def class_folders(directory: str | Path, class_names: Sequence[str] | None = Non
     directory = Path(directory)
     if not directory.is_dir():
         raise FileNotFoundError(
-            f"There is no folder {directory}. Expected one with a folder of photos for each class"
+            f"There is no folder {directory}. Expected one with a folder of images for each class"
         )
-    folders = sorted(path for path in directory.iterdir() if path.is_dir())
-    folders = [folder for folder in folders if not folder.name.startswith(".")]
+    folders = sorted(directory.iterdir())
+    folders = [path for path in folders if path.is_dir() and not path.name.startswith(".")]
+    if not folders:
+        raise FileNotFoundError(f"{directory} holds no folders: expected one for each class")
     found = [folder.name for folder in folders]
     class_names = tuple(found if class_names is None else class_names)
     if unknown := sorted(set(found) - set(class_names)):
@@ -89,15 +81,11 @@ def class_folders(directory: str | Path, class_names: Sequence[str] | None = Non
             f"{directory} holds folders of no class: {', '.join(unknown[:8])}. The classes are "
             f"{', '.join(class_names[:8])}{', ...' * (len(class_names) > 8)}"
         )
-    label_of = {name: label for label, name in enumerate(class_names)}
-    photos, labels = [], []
+    images, labels = [], []
     for folder in folders:
         try:
-            chosen = find_images(folder)
+            images += find_images(folder)
         except ValueError as error:
             raise FileNotFoundError(f"{folder}: {error}") from error
-        photos += chosen
-        labels += [label_of[folder.name]] * len(chosen)
-    if not photos:
-        raise FileNotFoundError(f"{directory} holds no folders: expected one for each class")
-    return ClassFolder(tuple(photos), tuple(labels), class_names)
+        labels += [class_names.index(folder.name)] * (len(images) - len(labels))
+    return ClassFolder(tuple(images), tuple(labels), class_names)

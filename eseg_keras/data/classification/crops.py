@@ -1,4 +1,4 @@
-"""The two ways in which a classifier looks at a photo: a random part of it, and its middle."""
+"""The two crops of a classifier: a random part of an image, and its centre."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 Size = tuple[int, int]
 
-# How often a part is drawn before the largest possible one is taken.
+# Random boxes that are tried before the largest possible one is taken.
 _TRIES = 10
 
 
@@ -17,25 +17,21 @@ def random_resized_crop(
     area: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> np.ndarray:
-    """Resize a random part of a photo, mirrored half of the time.
+    """Resize a random part of an image, flipped half of the time.
 
     Args:
         image: uint8 array [H, W, 3].
-        size: (height, width) of the result.
-        rng: Where every random number comes from.
-        area: Smallest and largest share of the photo's area.
-        ratio: Smallest and largest width / height of the part, drawn evenly on a logarithmic
-            scale.
-
-    Returns:
-        uint8 array [*size, 3].
+        size: (height, width) of the result, uint8 [*size, 3].
+        rng: Source of all random numbers.
+        area: Smallest and largest share of the image's area.
+        ratio: Smallest and largest width / height of the part, uniform on a logarithmic scale.
 
     Example:
 
     >>> import numpy as np
     >>> from eseg_keras.data.classification import random_resized_crop
-    >>> photo = np.zeros((50, 60, 3), np.uint8)
-    >>> random_resized_crop(photo, (32, 32), np.random.default_rng(0)).shape
+    >>> image = np.zeros((50, 60, 3), np.uint8)
+    >>> random_resized_crop(image, (32, 32), np.random.default_rng(0)).shape
     (32, 32, 3)
 
     Reference:
@@ -46,19 +42,13 @@ def random_resized_crop(
 
 
 def central_crop(image: np.ndarray, size: Size, share: float = 0.875) -> np.ndarray:
-    """Resize the middle of a photo.
-
-    The same as to resize the photo until `size` is `share` of it on one side, at most that on the
-    other, and to cut that out; but resampled once.
+    """Resize the centre of an image.
 
     Args:
         image: uint8 array [H, W, 3].
-        size: (height, width) of the result.
-        share: Share of the shorter side that is seen, where `size` is square. Defaults to 0.875:
-            224 of 256 pixels.
-
-    Returns:
-        uint8 array [*size, 3].
+        size: (height, width) of the result, uint8 [*size, 3].
+        share: Share of the shorter side that is kept, for a square `size`. Defaults to 0.875: 224
+            of 256 pixels.
 
     Example:
 
@@ -69,13 +59,14 @@ def central_crop(image: np.ndarray, size: Size, share: float = 0.875) -> np.ndar
     """
     height, width = image.shape[:2]
     scale = share * min(height / size[0], width / size[1])
-    seen_height, seen_width = size[0] * scale, size[1] * scale
-    top, left = (height - seen_height) / 2, (width - seen_width) / 2
-    return _resized(image, (left, top, left + seen_width, top + seen_height), size)
+    box_height, box_width = size[0] * scale, size[1] * scale
+    top, left = (height - box_height) / 2, (width - box_width) / 2
+    return _resized(image, (left, top, left + box_width, top + box_height), size)
 
 
-def _random_box(photo, rng, area, ratio):
-    height, width = photo
+def _random_box(image_size, rng, area, ratio):
+    """(left, top, right, bottom) of a random part."""
+    height, width = image_size
     for _ in range(_TRIES):
         pixels = height * width * rng.uniform(*area)
         shape = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
@@ -85,7 +76,7 @@ def _random_box(photo, rng, area, ratio):
             left = int(rng.integers(width - box_width, endpoint=True))
             top = int(rng.integers(height - box_height, endpoint=True))
             return left, top, left + box_width, top + box_height
-    # A very long photo: the largest part in the middle of an allowed shape.
+    # A very long image: the largest part of an allowed shape, in the centre.
     box_width = min(width, max(1, round(height * ratio[1])))
     box_height = min(height, max(1, round(width / ratio[0])))
     left, top = (width - box_width) // 2, (height - box_height) // 2

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from eseg_keras.data.datasets.preparation import check_random_access, prepare, text
 from eseg_keras.data.images.image_reader import decode
 from eseg_keras.optional import require
 
@@ -13,14 +14,9 @@ ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
 
 class ImageNetExamples:
-    """The photos of a split, read one at a time, from many threads if need be.
+    """The images of a split, from stored records with `"file_name"`, `"image"` and `"label"`.
 
-    Attributes:
-        class_names: WordNet ids of the classes in the order of their labels.
-
-    Args:
-        records: The stored examples: `"file_name"`, `"image"` (the bytes of the file), `"label"`.
-        class_names: Names of the classes.
+    `class_names` are the WordNet ids of the classes in the order of their labels.
     """
 
     def __init__(self, records: Sequence[dict[str, Any]], class_names: Sequence[str]):
@@ -31,38 +27,28 @@ class ImageNetExamples:
         return len(self._records)
 
     def read(self, index: int) -> tuple[np.ndarray, int]:
-        """Read one example.
-
-        Args:
-            index: Which, from 0.
-
-        Returns:
-            The image, uint8 [H, W, 3] RGB, and its label.
-
-        Raises:
-            ImageFileError: If the image cannot be decoded; it names the image.
-        """
+        """Return an image, uint8 [H, W, 3] RGB, and its label; ImageFileError names a bad one."""
         record = self._records[index]
         # Not rotated: published figures are of the pixels as they lie in the files.
-        picture = decode(record["image"], _file_name(record))
+        picture = decode(record["image"], text(record["file_name"]))
         return np.array(picture.convert("RGB")), int(record["label"])
 
     def name(self, index: int) -> str:
-        """File name of an example."""
-        return _file_name(self._records[index])
+        """Return the file name of an example."""
+        return text(self._records[index]["file_name"])
 
 
 def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples:
     """Load ImageNet (ILSVRC 2012), and prepare it the first time.
 
-    It may not be downloaded by a program: `ILSVRC2012_img_train.tar` and `ILSVRC2012_img_val.tar`
-    from image-net.org, whose terms allow research and education, are looked for in
-    `data_dir/downloads/manual` and in `data_dir`. The first call, which needs TensorFlow, stores
+    Its terms allow research and education, and no download by a program:
+    `ILSVRC2012_img_train.tar` and `ILSVRC2012_img_val.tar` from image-net.org are expected in
+    `data_dir/downloads/manual` or in `data_dir`. The first call, which needs TensorFlow, stores
     them in `data_dir` in the form of tensorflow-datasets; reading needs no TensorFlow.
 
     Args:
         data_dir: Data directory of tensorflow-datasets.
-        split: `"train"` (1,281,167 photos) or `"validation"` (50,000). Defaults to `"train"`.
+        split: `"train"` (1,281,167 images) or `"validation"` (50,000). Defaults to `"train"`.
 
     Returns:
         The examples.
@@ -70,7 +56,7 @@ def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples
     Raises:
         ValueError: If there is no such split, or if it was prepared in a form without random
             access.
-        FileNotFoundError: If the archives are missing; the message says where they belong.
+        FileNotFoundError: If the archives are missing; the message names their place.
         ImportError: If a package is missing.
 
     Example:
@@ -99,22 +85,7 @@ def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples
                 f"https://image-net.org/download and put them into {manual}"
             )
         require("tensorflow", "tensorflow-cpu")
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(
-                manual_dir=places[0], try_download_gcs=False
-            ),
-            file_format="array_record",
-        )
-    if "array_record" not in {kind.value for kind in builder.info.available_file_formats()}:
-        raise ValueError(
-            f"{builder.data_path} was prepared by another program, as "
-            f"{builder.info.file_format.value}, which cannot be read in any order. Use another "
-            "data_dir, or remove it to prepare it again"
-        )
+        prepare(builder, places[0])
+    check_random_access(builder)
     records = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
     return ImageNetExamples(records, builder.info.features["label"].names)
-
-
-def _file_name(record):
-    name = record["file_name"]
-    return name.decode() if isinstance(name, bytes) else str(name)

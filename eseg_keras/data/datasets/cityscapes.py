@@ -6,68 +6,37 @@ Reference:
     https://arxiv.org/abs/1604.01685)
 - [Names, ids and colours of the labels](
     https://github.com/mcordts/cityscapesScripts/blob/master/cityscapesscripts/helpers/labels.py)
-- [License](https://www.cityscapes-dataset.com/license/)
 """
 
-from eseg_keras.data.datasets.description import Description, Layout, Split
-from eseg_keras.data.datasets.labels import IGNORE_LABEL, ClassTable
-
-COLORS = {
-    "road": (128, 64, 128),
-    "sidewalk": (244, 35, 232),
-    "building": (70, 70, 70),
-    "wall": (102, 102, 156),
-    "fence": (190, 153, 153),
-    "pole": (153, 153, 153),
-    "traffic light": (250, 170, 30),
-    "traffic sign": (220, 220, 0),
-    "vegetation": (107, 142, 35),
-    "terrain": (152, 251, 152),
-    "sky": (70, 130, 180),
-    "person": (220, 20, 60),
-    "rider": (255, 0, 0),
-    "car": (0, 0, 142),
-    "truck": (0, 0, 70),
-    "bus": (0, 60, 100),
-    "train": (0, 80, 100),
-    "motorcycle": (0, 0, 230),
-    "bicycle": (119, 11, 32),
-}
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-"""Label in the `labelIds` files of each class in turn: what a submission to the server holds."""
+"""Label of each class in the `labelIds` files, and in a submission to the server."""
 
 # A file holds 0 to 33, and 255 where -1 (license plate) was written into 8 bits.
 FILE_LABELS = dict.fromkeys([*range(34), 255], IGNORE_LABEL) | {
     label: class_id for class_id, label in enumerate(LABEL_IDS)
 }
 
-CLASSES = ClassTable(COLORS, FILE_LABELS)
-
-_CITATION = """\
-@inproceedings{Cordts2016Cityscapes,
-  title={The Cityscapes Dataset for Semantic Urban Scene Understanding},
-  author={Cordts, Marius and Omran, Mohamed and Ramos, Sebastian and Rehfeld, Timo and
-          Enzweiler, Markus and Benenson, Rodrigo and Franke, Uwe and Roth, Stefan and
-          Schiele, Bernt},
-  booktitle={Proc. of the IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
-  year={2016}
-}"""
+CLASSES = ClassTable.from_text(
+    """
+road 804080, sidewalk f423e8, building 464646, wall 66669c, fence be9999, pole 999999,
+traffic light faaa1e, traffic sign dcdc00, vegetation 6b8e23, terrain 98fb98, sky 4682b4,
+person dc143c, rider ff0000, car 00008e, truck 000046, bus 003c64, train 005064, motorcycle 0000e6,
+bicycle 770b20
+""",
+    FILE_LABELS,
+)
 
 _COMMON = {
     "name": "cityscapes",
     "title": "Cityscapes",
     "classes": CLASSES,
     "homepage": "https://www.cityscapes-dataset.com/downloads/",
-    "citation": _CITATION,
-    "license": (
-        "For non-commercial purposes; the data may not be distributed. "
-        "Terms: https://www.cityscapes-dataset.com/license/"
-    ),
+    "license": "Non-commercial, no redistribution: https://www.cityscapes-dataset.com/license/",
 }
 
 FINE = Description(
-    summary="2048x1024 images of streets with fine annotations; test labels are not public.",
     layouts=(
         Layout(
             {
@@ -82,7 +51,6 @@ FINE = Description(
 )
 
 COARSE = Description(
-    summary="2048x1024 images of streets with coarse annotations.",
     layouts=(
         Layout(
             {

@@ -6,11 +6,11 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from eseg_keras.data.datasets import cityscapes
-from eseg_keras.data.datasets.labels import IGNORE_LABEL
 from eseg_keras.data.datasets.mapillary_vistas import LABELS
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL
 
-# Names of Mapillary Vistas, with * for any ending, of each class of Cityscapes. It follows the
-# definitions of Cityscapes, https://www.cityscapes-dataset.com/dataset-overview/:
+# Names in Mapillary Vistas (* for any ending) of each class of Cityscapes, by the definitions of
+# Cityscapes, https://www.cityscapes-dataset.com/dataset-overview/:
 # - the road includes its markings, lanes that only markings divide, and (here) potholes;
 # - the sidewalk includes its curb, pedestrian areas and the walkable part of traffic islands;
 # - a traffic sign is a front side, put up by an authority: no backs, frames or advertisements;
@@ -62,14 +62,14 @@ _MAPILLARY_NAMES = {
 
 
 def mapillary_to_cityscapes(name: str = "mapillary_vistas") -> np.ndarray:
-    """The class of Cityscapes that each class of Mapillary Vistas belongs to.
+    """Return the class of Cityscapes for each class of Mapillary Vistas.
 
     Args:
         name: `"mapillary_vistas"` (v1.2) or `"mapillary_vistas_v2"` (v2.0), as for `load`.
 
     Returns:
-        uint8 array [256]: class id of Mapillary Vistas to class id of Cityscapes, or 255 where
-        there is none. Index it with a mask to map the mask; 255 stays 255.
+        uint8 array [256]: class id in Cityscapes of each class id in Mapillary Vistas, 255 for
+        none. Index it with a mask to map the mask; 255 stays 255.
 
     Raises:
         ValueError: If there is no such version.
@@ -86,7 +86,7 @@ def mapillary_to_cityscapes(name: str = "mapillary_vistas") -> np.ndarray:
         near = difflib.get_close_matches(str(name), LABELS, n=1) or LABELS
         raise ValueError(f"Unknown version {name!r} of Mapillary Vistas. Known: {', '.join(near)}")
     table = np.full(256, IGNORE_LABEL, np.uint8)
-    for class_id, city_name in enumerate(cityscapes.COLORS):
+    for class_id, city_name in enumerate(cityscapes.CLASSES.class_names):
         for index, label in enumerate(LABELS[name]):
             if any(fnmatchcase(label.name, wanted) for wanted in _MAPILLARY_NAMES[city_name]):
                 table[index] = class_id

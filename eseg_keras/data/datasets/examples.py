@@ -6,85 +6,62 @@ from typing import Any
 
 import numpy as np
 
-from eseg_keras.data.datasets.description import Description
-from eseg_keras.data.datasets.labels import IGNORE_LABEL, Color
+from eseg_keras.data.datasets.metadata import Description
+from eseg_keras.data.datasets.preparation import text
+from eseg_keras.data.examples import Examples
 from eseg_keras.data.images.image_reader import ImageFileError, decode
 
 
-class DatasetExamples:
-    """The examples of one split, in the form that the input pipeline reads.
+class DatasetExamples(Examples):
+    """The examples of one split; `batches` makes them the input of training.
 
-    `read` needs no TensorFlow, and may be called from many threads at once.
+    `read` needs no TensorFlow, and may be called from many threads at once. The stored records hold
+    `"image_id"` and, as bytes of image files, `"segmentation_label"` and `"image"` or
+    `"image_left"`.
 
     Attributes:
         class_names: Names of the classes in the order of their ids.
-        palette: One (red, green, blue) a class, 0..255.
+        palette: One (red, green, blue) per class, 0..255.
         num_classes: Number of classes.
-        ignore_label: Label of the pixels that count nowhere: 255.
-
-    Args:
-        records: The stored examples: `"image_id"`, `"segmentation_label"`, and the image under
-            `"image"` or `"image_left"`, the last two as the bytes of image files.
-        description: The data set.
-        split: Name of the split, for messages.
+        ignore_label: Label of the pixels that are ignored: 255.
     """
 
     def __init__(self, records: Sequence[dict[str, Any]], description: Description, split: str):
         self._records = records
         self._classes = description.classes
         self._where = f"{description.name}/{split}"
-        self.class_names: tuple[str, ...] = self._classes.class_names
-        self.palette: tuple[Color, ...] = self._classes.palette
+        self.class_names = self._classes.class_names
+        self.palette = self._classes.palette
         self.num_classes = len(self.class_names)
-        self.ignore_label = IGNORE_LABEL
 
     def __len__(self) -> int:
         return len(self._records)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read one example.
-
-        Args:
-            index: Which, from 0.
-
-        Returns:
-            The image, uint8 [H, W, 3] RGB, and its mask, uint8 [H, W] of class ids and 255.
-
-        Raises:
-            ImageFileError: If it cannot be read; the message names the image.
-            IndexError: If there is no such example.
-        """
+        """Read an image, uint8 [H, W, 3] RGB, and its mask, uint8 [H, W] of class ids and 255."""
         record = self._record(index)
-        name = f"{self._where}/{_text(record['image_id'])}"
+        name = f"{self._where}/{text(record['image_id'])}"
         content = record["image_left"] if "image_left" in record else record["image"]
         picture = decode(content, f"{name} (image)")
         image = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
-        labels = decode(record["segmentation_label"], f"{name} (annotation)")
+        labels = decode(record["segmentation_label"], f"{name} (mask)")
         if labels.mode not in ("L", "P"):
             problem = f"has the pixel format {labels.mode} instead of 8-bit label ids"
-            raise ImageFileError(f"{name} (annotation)", [problem])
-        if labels.size != (image.shape[1], image.shape[0]):
-            problem = f"the image is {image.shape[1]}x{image.shape[0]} pixels, and its annotation "
+            raise ImageFileError(f"{name} (mask)", [problem])
+        if labels.size != picture.size:
+            problem = f"the image is {image.shape[1]}x{image.shape[0]} pixels, and its mask "
             raise ImageFileError(name, [problem + f"{labels.width}x{labels.height}"])
         try:
             return image, self._classes.read(np.asarray(labels))
         except ValueError as error:
-            raise ImageFileError(f"{name} (annotation)", [str(error)]) from error
+            raise ImageFileError(f"{name} (mask)", [str(error)]) from error
 
     def name(self, index: int) -> str:
-        """Name of an example's image in the archive, without its suffix.
-
-        Args:
-            index: Which, from 0.
-        """
-        return _text(self._record(index)["image_id"])
+        """Return the name of an example's image in the archive, without its suffix."""
+        return text(self._record(index)["image_id"])
 
     def _record(self, index):
         index = operator.index(index)
         if not 0 <= index < len(self):
             raise IndexError(f"{self._where} has {len(self)} examples. Received: index={index}")
         return self._records[index]
-
-
-def _text(value):
-    return value.decode() if isinstance(value, bytes) else str(value)

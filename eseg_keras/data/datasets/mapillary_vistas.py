@@ -1,11 +1,11 @@
 """Mapillary Vistas: streets of the whole world, v1.2 with 65 classes and v2.0 with 123.
 
-The last label of each, `void--unlabeled`, is ignored; it is the 66th or 124th that other texts
-count. Class ids are the label ids of the files. The archive of v2.0 holds the labels of v1.2 too.
+The last label of each, `void--unlabeled`, is ignored; other texts count it as the 66th or 124th
+class. Class ids are the label ids of the files. The archive of v2.0 holds the labels of v1.2 too.
 
 Eight labels of v2.0 (the four ambiguous ones, the three groups and `void--unlabeled`) are marked
-`"evaluate": false` in the archive. All but the last are classes here: only for a score as the
-benchmark counts it do they have to be left out.
+`"evaluate": false` in the archive. All but the last are classes here; the benchmark's own score
+excludes them.
 
 Reference:
 
@@ -14,9 +14,8 @@ Reference:
 - [Homepage and download](https://www.mapillary.com/dataset/vistas)
 """
 
-from eseg_keras.data.datasets.description import Description, Layout, Split
-from eseg_keras.data.datasets.labels import IGNORE_LABEL, ClassTable
 from eseg_keras.data.datasets.mapillary_labels import LABELS_V1_2, LABELS_V2_0, MapillaryLabel
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
 LABELS = {"mapillary_vistas": LABELS_V1_2, "mapillary_vistas_v2": LABELS_V2_0}
 """{name of the data set: its labels in the order of their ids, `void--unlabeled` last}."""
@@ -25,7 +24,7 @@ CONFIG_FILES = {
     "mapillary_vistas": ("config_v1.2.json", "config.json"),
     "mapillary_vistas_v2": ("config_v2.0.json",),
 }
-"""{name of the data set: files of its archive that list the labels, the first there counts}."""
+"""{name of the data set: files of its archive that may list the labels, best first}."""
 
 
 def _classes(labels: tuple[MapillaryLabel, ...]) -> ClassTable:
@@ -46,24 +45,12 @@ def _layout(labels: str) -> Layout:
 
 _COMMON = {
     "homepage": "https://www.mapillary.com/dataset/vistas",
-    "citation": """\
-@inproceedings{Neuhold2017Mapillary,
-  title={The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes},
-  author={Neuhold, Gerhard and Ollmann, Tobias and Rota Bul{\\`o}, Samuel and
-          Kontschieder, Peter},
-  booktitle={Proceedings of the IEEE International Conference on Computer Vision (ICCV)},
-  year={2017}
-}""",
-    "license": (
-        "The terms that are agreed to before the download, at "
-        "https://www.mapillary.com/dataset/vistas, apply"
-    ),
+    "license": "Terms accepted at the download: https://www.mapillary.com/dataset/vistas",
 }
 
 V1_2 = Description(
     name="mapillary_vistas",
     title="Mapillary Vistas v1.2",
-    summary="Street images of many sizes with 65 classes; the labels of the test split are secret.",
     classes=_classes(LABELS_V1_2),
     layouts=(_layout("v1.2/labels"), _layout("labels")),
     archives=("mapillary-vistas-dataset_public_v1.2.zip (it may have another name)",),
@@ -73,7 +60,6 @@ V1_2 = Description(
 V2_0 = Description(
     name="mapillary_vistas_v2",
     title="Mapillary Vistas v2.0",
-    summary="Street images of many sizes with 123 classes; test labels are secret.",
     classes=_classes(LABELS_V2_0),
     layouts=(_layout("v2.0/labels"),),
     archives=("mapillary-vistas-dataset_public_v2.0.zip (it may have another name)",),

@@ -1,9 +1,9 @@
-"""The one reader of images, and one way of saying what is wrong with an image file."""
+"""The one reader of images, and the error for files that cannot be read."""
 
 import contextlib
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 178_956_970
-"""Pixels above which an image is refused unless told otherwise, where Pillow refuses it too."""
+"""Pixels above which an image is refused by default, as Pillow does."""
 
-# Rows that are converted at a time.
-_BAND = 1024
-
+_BAND = 1024  # rows that are converted at a time
 _MULTI_FRAME_FORMATS = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
+
+_pillow_limit = threading.Lock()
 
 UNREADABLE = "cannot be read as an image: it is truncated, damaged, or another kind of file"
 
@@ -28,8 +28,8 @@ class ImageFileError(ValueError):
 
     Attributes:
         path: The file.
-        problems: What is wrong with it, a sentence each, without the file's name: files with the
-            same problem can be told together.
+        problems: What is wrong with it, one sentence each, without the file's name: files with
+            the same problem are reported together.
     """
 
     def __init__(self, path: str | Path, problems: Sequence[str]):
@@ -41,7 +41,7 @@ class ImageFileError(ValueError):
 def read_image(
     image: Any, num_channels: int = 3, max_pixels: int = MAX_PIXELS, name: str | None = None
 ) -> np.ndarray:
-    """Read an image, whatever it comes as, as it is meant to be seen.
+    """Read an image from a file, bytes, a Pillow image or an array.
 
     The EXIF rotation of files and Pillow images is applied. For a network of 3 channels, grey,
     palette, CMYK and 16-bit images become 8-bit RGB, and transparency is dropped.
@@ -53,10 +53,10 @@ def read_image(
         num_channels: Channels of the result. Defaults to 3, for RGB.
         max_pixels: Files with more pixels are refused before they are decoded: a file of a few
             kilobytes may hold more than the memory does. Defaults to Pillow's own limit.
-        name: What to call bytes in messages. Defaults to `"image"`.
+        name: Name of bytes in messages. Defaults to `"image"`.
 
     Returns:
-        Array [H, W, num_channels], uint8 where there are 3 channels.
+        Array [H, W, num_channels], uint8 if there are 3 channels.
 
     Raises:
         ImageFileError: If a file cannot be used; it names the file.
@@ -74,13 +74,8 @@ def read_image(
     if isinstance(image, str | Path | bytes):
         name = name or ("image" if isinstance(image, bytes) else str(image))
         if num_channels != 3:
-            raise ImageFileError(
-                name,
-                [
-                    f"files are read as RGB, and the network takes {num_channels} channels: pass "
-                    f"arrays [H, W, {num_channels}]"
-                ],
-            )
+            problem = f"files are read as RGB, and the network takes {num_channels} channels"
+            raise ImageFileError(name, [f"{problem}: pass arrays [H, W, {num_channels}]"])
         picture = decode(image, name, max_pixels)
         try:
             return _rgb_pixels(picture)
@@ -96,27 +91,15 @@ def read_image(
 def decode(
     content: str | Path | bytes, name: str | Path, max_pixels: int = MAX_PIXELS
 ) -> "Image.Image":
-    """Decode an image file.
-
-    Args:
-        content: Its path, or its bytes.
-        name: What to call it in messages.
-        max_pixels: More pixels are refused before they are decoded.
-
-    Returns:
-        The decoded picture, in the mode of the file and not rotated.
-
-    Raises:
-        ImageFileError: If it is not a whole image, holds more than `max_pixels`, or several frames.
-    """
+    """Decode an image file (its path or bytes), in the mode of the file and not rotated."""
     from PIL import Image
 
     try:
-        file = io.BytesIO(content) if isinstance(content, bytes) else content
-        with _no_pillow_limit(), Image.open(file) as picture:
-            _check_pixels(name, picture.size, max_pixels)
-            _check_frames(name, picture)
-            picture.load()
+        content = content if isinstance(content, bytes) else Path(content).read_bytes()
+        with no_pillow_limit():
+            picture = Image.open(io.BytesIO(content))
+            _check_header(name, picture, max_pixels)
+        picture.load()
     except (ImageFileError, MemoryError):
         raise
     except Exception as error:  # Pillow lets many kinds through for damaged files.
@@ -124,36 +107,43 @@ def decode(
     return picture
 
 
-def _check_pixels(name, size, max_pixels):
-    """Refuse a picture with too many pixels, before it is decoded."""
-    width, height = size
+@contextlib.contextmanager
+def no_pillow_limit() -> Iterator[None]:
+    """Lift the limit of Pillow, one number for all threads, while files are opened."""
+    from PIL import Image
+
+    with _pillow_limit:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_header(name, picture, max_pixels):
+    """Refuse a picture with too many pixels or several frames, before it is decoded."""
+    width, height = picture.size
     if width * height > max_pixels:
         problem = (
             f"has {width * height:,} pixels ({height}x{width}), more than the limit of "
-            f"{max_pixels:,}: if that is meant to be so, raise max_pixels"
+            f"{max_pixels:,}: if that is intended, raise max_pixels"
         )
         raise ImageFileError(name, [problem])
-
-
-def _check_frames(name, picture):
-    """Refuse animations and documents of several pages: which frame is meant is not known."""
     # A JPEG of several frames (MPO) holds previews or the other eye beside its first one.
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format in _MULTI_FRAME_FORMATS:
-        raise ImageFileError(
-            name,
-            [f"holds {frames} frames or pages: save the one that is meant as a file of its own"],
-        )
+        problem = f"holds {frames} frames or pages: save the one you mean as a file of its own"
+        raise ImageFileError(name, [problem])
 
 
 def upright(picture: "Image.Image") -> "Image.Image":
     """Return a Pillow image with the rotation in its EXIF tags applied."""
     from PIL import ExifTags, ImageOps
 
-    # Nothing is turned to what it is already: a large picture would be copied.
+    # `exif_transpose` would copy a large picture that is upright already.
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # Damaged tags say nothing about the pixels, which are whole.
+    except Exception:  # Damaged tags; the pixels are whole.
         return picture
     if orientation != 1:
         picture = ImageOps.exif_transpose(picture)
@@ -170,7 +160,7 @@ def _rgb_pixels(picture):
         return _checked_array(np.asarray(picture))
     if picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
-    # Band by band: at once, Pillow would hold a second and a third copy of a large picture.
+    # Band by band: at once, Pillow would hold two more copies of a large picture.
     pixels = np.empty((picture.height, picture.width, 3), np.uint8)
     for top in range(0, picture.height, _BAND):
         bottom = min(top + _BAND, picture.height)
@@ -180,7 +170,7 @@ def _rgb_pixels(picture):
 
 
 def _checked_array(image, num_channels=3):
-    """An array as [H, W, num_channels], checked; uint8 where there are 3 channels."""
+    """An array as [H, W, num_channels], checked; uint8 if there are 3 channels."""
     if image.ndim == 2:
         image = image[..., None]
     channels = (1, 3, 4) if num_channels == 3 else (num_channels,)
@@ -206,34 +196,3 @@ def _checked_array(image, num_channels=3):
             "255 if they are of 0 to 1."
         )
     return np.round(image).astype(np.uint8)
-
-
-class _NoPillowLimit:
-    """Lifts Pillow's own limit on pixels, one number for the whole process, for ours to hold.
-
-    Several threads may be inside at once: the last one out puts Pillow's limit back.
-    """
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._inside = 0
-
-    @contextlib.contextmanager
-    def __call__(self):
-        from PIL import Image
-
-        with self._lock:
-            if not self._inside:
-                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if not self._inside:
-                    Image.MAX_IMAGE_PIXELS = self._limit
-
-
-# Context in which Pillow opens pictures of any size, for `_check_pixels` to refuse some.
-_no_pillow_limit = _NoPillowLimit()

@@ -1,7 +1,7 @@
 """The one reader of masks."""
 
+import io
 import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from eseg_keras.data.images.image_reader import (
     UNREADABLE,
     ImageFileError,
     decode,
+    no_pillow_limit,
     upright,
 )
 
@@ -21,21 +22,21 @@ if TYPE_CHECKING:
 
 Color = tuple[int, int, int]
 
-# A smoothed or wrong mask holds thousands of stray labels or colours: only so many are named.
+# A smoothed or wrong mask holds thousands of unknown labels or colours.
 _MOST_NAMED = 8
 
 
 class MaskReader:
-    """Reads an annotation file as a label map, uint8 [H, W].
+    """Reads a mask file, uint8 [H, W].
 
-    What the numbers in a file are:
+    The id of a pixel is:
 
-    - without `mask_colors`, class ids: the value of a grey pixel (1 to 16 bits), the index of a
-      palette pixel, or the value of a pixel whose red, green and blue are the same;
-    - with `mask_colors`, the class id of each pixel's colour, palettes included.
+    - without `mask_colors`, the value of a grey pixel (1 to 16 bits), the index of a palette pixel,
+      or the value of a pixel whose red, green and blue are the same;
+    - with `mask_colors`, the id of its colour, palettes included.
 
-    Then `class_map` replaces the ids it names, then `reduce_zero_label` takes 1 from every id but
-    `ignore_label`, and 0 becomes `ignore_label`. A label that is then neither a class nor
+    Then `class_map` replaces the ids it names, then `reduce_zero_label` subtracts 1 from every id
+    but `ignore_label`, and 0 becomes `ignore_label`. A label that is then neither a class nor
     `ignore_label` is an error.
 
     Args:
@@ -43,7 +44,7 @@ class MaskReader:
         mask_colors: {(red, green, blue): id}, or the colours in class order.
         class_map: {id in the file: new id}. The others stay. A new id may be `ignore_label`.
         reduce_zero_label: Whether id 0 means "no label" and the classes begin at 1, as in ADE20K.
-        ignore_label: Label, 0 to 255, of the pixels that count nowhere.
+        ignore_label: Label, 0 to 255, of the pixels that are ignored.
         max_pixels: Files with more pixels are refused before they are decoded.
 
     Example:
@@ -94,22 +95,15 @@ class MaskReader:
         self._color_ids = None if mask_colors is None else _color_table(mask_colors)
 
     def __call__(self, path: str | Path) -> np.ndarray:
-        """Read one file.
+        """Read a PNG, BMP or lossless WebP file: uint8 [H, W] of class ids and `ignore_label`.
 
-        Args:
-            path: PNG or BMP file, or WebP without loss.
-
-        Returns:
-            uint8 array [H, W] of class ids and `ignore_label`.
-
-        Raises:
-            ImageFileError: If the file cannot be read, or holds other labels or colours.
+        ImageFileError says that it cannot be read, or holds other labels or colours.
         """
         if self._color_ids is None:
             ids = _read_ids(path, self.max_pixels)
         else:
             ids = self._ids_of_colors(path)
-        # `take` is faster than an index, and this is a large part of reading a mask.
+        # `take` is faster than an index.
         is_allowed = np.take(self._is_allowed, ids)
         if not is_allowed.all():
             raise ImageFileError(path, self._stray_labels(np.unique(ids[~is_allowed]).tolist()))
@@ -120,28 +114,25 @@ class MaskReader:
         codes = (red << 16) | (green << 8) | blue
         ids = self._color_ids[codes]
         unknown = np.unique(codes[ids < 0]).tolist()
+        problems = []
         if len(unknown) > _MOST_NAMED:
-            raise ImageFileError(
-                path,
-                [
-                    f"has more than {_MOST_NAMED} colours that `mask_colors` does not name: was it "
-                    "smoothed, or saved with loss?"
-                ],
-            )
-        if unknown:
-            colors = [(code >> 16, code >> 8 & 255, code & 255) for code in unknown]
-            raise ImageFileError(
-                path,
-                [
+            problems = [
+                f"has more than {_MOST_NAMED} colours that `mask_colors` does not name: was it "
+                "smoothed, or saved with loss?"
+            ]
+        else:
+            for code in unknown:
+                color = (code >> 16, code >> 8 & 255, code & 255)
+                problems.append(
                     f"has the colour {color}, which `mask_colors` does not name: add {color}: ID, "
                     f"or {color}: {self.ignore_label} to ignore it"
-                    for color in colors
-                ],
-            )
+                )
+        if problems:
+            raise ImageFileError(path, problems)
         return ids
 
     def _stray_labels(self, ids):
-        """What is wrong and what to do about ids that lead to no class."""
+        """Problem and remedy of each id that is no class."""
         wanted = f"the {self.num_classes} classes, 0 to {self.num_classes - 1}"
         if self.reduce_zero_label:
             wanted = f"the {self.num_classes} classes, 1 to {self.num_classes}, and 0"
@@ -198,14 +189,7 @@ def _color_table(mask_colors):
 
 
 def is_lossless_webp(content: bytes) -> bool:
-    """Tell whether a WebP file keeps every pixel as it was.
-
-    Args:
-        content: The whole file.
-
-    Returns:
-        Whether its picture is a `VP8L` chunk, and not `VP8 `. Others, such as a colour profile, may
-        come before it. The frames of an animation are not looked into.
+    """Tell from a WebP file's chunks (`VP8L`, not `VP8 `) whether it keeps every pixel.
 
     Reference:
         [WebP container](https://developers.google.com/speed/webp/docs/riff_container)
@@ -219,41 +203,30 @@ def is_lossless_webp(content: bytes) -> bool:
     return False
 
 
-def _check_png_checksums(path, content):
-    """Refuse a PNG file whose chunks do not fit their CRCs, which Pillow does not look at."""
-    position = 8  # After the signature.
-    while position + 8 <= len(content):
-        size, kind = struct.unpack_from(">I4s", content, position)
-        end = position + 8 + size
-        if content[end : end + 4] != zlib.crc32(content[position + 4 : end]).to_bytes(4, "big"):
-            problem = (
-                f"is damaged (the CRC of its {kind.decode('latin-1')} chunk does not fit), so that "
-                "its labels may be wrong: restore it from its source"
-            )
-            raise ImageFileError(path, [problem])
-        if kind == b"IEND":
-            return
-        position = end + 4
-
-
 def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
     """The decoded and upright picture, and the first bytes of its file."""
+    from PIL import Image
+
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise ImageFileError(path, [UNREADABLE]) from error
     picture = decode(content, path, max_pixels)
     if picture.format == "PNG":
-        _check_png_checksums(path, content)
+        try:
+            with no_pillow_limit():
+                unread = Image.open(io.BytesIO(content))
+            unread.verify()  # The checksums of all chunks, which decoding ignores.
+        except (SyntaxError, OSError) as error:
+            problem = f"is damaged ({error}), so that its labels may be wrong: restore its source"
+            raise ImageFileError(path, [problem]) from error
     lossy_webp = picture.format == "WEBP" and not is_lossless_webp(content)
     if picture.format == "JPEG" or lossy_webp:
-        raise ImageFileError(
-            path,
-            [
-                f"is a {picture.format} saved with loss, which changes labels at every edge: save "
-                "masks as PNG, from the original annotation"
-            ],
+        problem = (
+            f"is a {picture.format} saved with loss, which changes labels at every edge: save "
+            "masks as PNG, from the original"
         )
+        raise ImageFileError(path, [problem])
     turned = upright(picture)
     turned.format = picture.format
     return turned, content[:64]
@@ -270,30 +243,24 @@ def _read_colors(path, max_pixels):
 
 
 def _read_ids(path, max_pixels):
-    """Ids [H, W], unsigned, of a mask whose pixel values or palette indices are the classes."""
+    """Unsigned ids [H, W] of a mask whose pixel values or palette indices are the classes."""
     picture, head = _open(path, max_pixels)
-    bits, color_type = 8, None
-    if picture.format == "PNG":
-        bits, color_type = head[24], head[25]
+    bits, color_type = (head[24], head[25]) if picture.format == "PNG" else (8, None)
     pixels = np.asarray(picture)
-    if picture.mode in ("1", "L", "P", "LA", "PA") and not (bits == 16):
+    if picture.mode in ("1", "L", "P", "LA", "PA") and bits != 16:
         ids = (pixels if pixels.ndim == 2 else pixels[..., 0]).astype(np.uint8)
         if color_type == 0 and bits in (2, 4):
             # Pillow stretches 2 and 4-bit grey to 0..255.
             ids //= 255 // (2**bits - 1)
         return ids
+    problem = (
+        f"has the pixel format {picture.mode} with {bits} bits: save masks as PNG with 8-bit ids, "
+        "a palette or RGB colours, or 16-bit ids"
+    )
     if picture.mode in ("RGB", "RGBA") and bits == 8:
         if (pixels[..., :1] == pixels[..., 1:3]).all():
             return pixels[..., 0]
-        raise ImageFileError(
-            path, ["is a colour mask: pass mask_colors={(red, green, blue): id, ...}"]
-        )
-    if picture.mode.startswith("I") and pixels.min() >= 0 and pixels.max() <= 65535:
+        problem = "is a colour mask: pass mask_colors={(red, green, blue): id, ...}"
+    elif picture.mode.startswith("I") and pixels.min() >= 0 and pixels.max() <= 65535:
         return pixels.astype(np.uint16)
-    raise ImageFileError(
-        path,
-        [
-            f"has the pixel format {picture.mode} with {bits} bits: save masks as PNG with 8-bit "
-            "ids, a palette or RGB colours, or 16-bit ids"
-        ],
-    )
+    raise ImageFileError(path, [problem])

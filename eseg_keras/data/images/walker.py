@@ -3,7 +3,6 @@
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Iterable
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -12,10 +11,9 @@ IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx"}
     | {".pgm", ".png", ".pnm", ".ppm", ".sgi", ".tga", ".tif", ".tiff", ".webp"}
 )
-"""Suffixes, in lower case, of the files that are read as images: one still picture each."""
+"""Suffixes, in lower case, of the files that are read as images."""
 
-# A folder may hold anything: only so many of the suffixes inside are named.
-_MOST_SUFFIXES = 8
+_MOST_SUFFIXES = 8  # named in a message
 
 
 def find_images(
@@ -27,37 +25,12 @@ def find_images(
     exclude: str | Path | None = None,
     log_skipped: bool = True,
 ) -> list[Path]:
-    """List the images of a folder.
+    """List the images of a folder, sorted.
 
-    Hidden files and folders are not looked at. Links are followed; a folder that is reached twice
-    is read once, so that circles of links end. All other files are skipped, and the log counts them
-    by suffix.
-
-    Args:
-        folder: The folder.
-        kind: What is looked for, for messages. Defaults to `"image"`.
-        suffixes: Suffixes of the files to find, in lower case. Defaults to those of images.
-        recursive: Whether subfolders are searched as well. Defaults to `True`.
-        exclude: A folder inside that is not searched, such as that of the outputs.
-        log_skipped: Whether to log what is skipped. Defaults to `True`.
-
-    Returns:
-        The files, sorted.
-
-    Raises:
-        ValueError: If there is no file of these suffixes. The message says what there is instead,
-            and does not name the folder.
-        FileNotFoundError: If there is no such folder.
-
-    Example:
-
-    >>> import pathlib, tempfile
-    >>> from eseg_keras.data.images.walker import find_images
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> for name in ("b.tif", "a.JPG", ".hidden.png", "notes.txt"):
-    ...     (folder / name).touch()
-    >>> [path.name for path in find_images(folder)]
-    ['a.JPG', 'b.tif']
+    Hidden files and folders are ignored, and `exclude`, a subfolder such as that of the outputs.
+    Links are followed; a folder that is reached twice is read once, so that circles of links end.
+    Other files are skipped, and the log counts them by suffix. Raises FileNotFoundError if there is
+    no such folder, and ValueError, without the folder's name, if there is no `kind` in it.
     """
     folder = Path(folder)
     excluded = None if exclude is None else os.path.realpath(exclude)
@@ -85,18 +58,12 @@ def find_images(
             else:
                 skipped[path.suffix.lower() or path.name] += 1
     if not found:
-        raise ValueError(_nothing_found(kind, suffixes, skipped))
+        message = f"no {kind} inside ({', '.join(sorted(suffixes))})"
+        if others := sorted(skipped):
+            shown = ", ".join(others[:_MOST_SUFFIXES]) + ", ..." * (len(others) > _MOST_SUFFIXES)
+            message += f"; it holds {shown}: convert images to PNG or JPEG, masks to PNG"
+        raise ValueError(message)
     if skipped and log_skipped:
         counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(skipped.items()))
         log.warning("%s: skipped %s", folder, counts)
     return sorted(found)
-
-
-def _nothing_found(kind: str, suffixes: Iterable[str], others: Iterable[str]) -> str:
-    """Say that nothing of a kind was found, and what there is instead."""
-    message = f"no {kind} inside ({', '.join(sorted(suffixes))})"
-    others = sorted(others)
-    if others:
-        shown = ", ".join(others[:_MOST_SUFFIXES]) + ", ..." * (len(others) > _MOST_SUFFIXES)
-        message += f"; it holds {shown}: convert images to PNG or JPEG, masks to PNG"
-    return message

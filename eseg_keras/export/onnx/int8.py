@@ -76,8 +76,9 @@ def _save_ranges(model, reader, output):
 def _kept_in_float(graph):
     """Names of the nodes that stay in float."""
     # The first convolution: its rounding errors pass through all others. The head: it is a small
-    # part of the work, and rounded logits change labels. Convolutions of few filters. Sums with pooled levels: quantized, they would have the pooling quantized too,
-    # which is slow in ONNX Runtime.
+    # part of the work, and rounded logits change labels. Convolutions of few filters. Sums with
+    # pooled levels: quantized, they would have the pooling quantized too, which is slow in ONNX
+    # Runtime.
     filters = {
         tensor.name: tensor.dims[0]
         for tensor in graph.initializer

@@ -72,13 +72,13 @@ def test_a_folder_beside_the_archive_is_not_taken_instead(tmp_path, ade_files, w
     assert len(load("ade20k", "train", tmp_path)) == 5
 
 
-def test_an_image_without_annotation_is_named(tmp_path, ade_files, write_files):
+def test_an_image_without_mask_is_named(tmp_path, ade_files, write_files):
     del ade_files[f"{ROOT}/annotations/training/ADE_train_00000003.png"]
     write_files(tmp_path / "downloads/manual/ade.zip", ade_files)
-    with pytest.raises(FileNotFoundError, match=r"ADE_train_00000003\.jpg has no annotation"):
+    with pytest.raises(FileNotFoundError, match=r"ADE_train_00000003\.jpg has no mask"):
         load("ade20k", "train", tmp_path)
     # Nothing is left that counts as prepared.
-    with pytest.raises(FileNotFoundError, match=r"ADE_train_00000003\.jpg has no annotation"):
+    with pytest.raises(FileNotFoundError, match=r"ADE_train_00000003\.jpg has no mask"):
         load("ade20k", "validation", tmp_path)
 
 

@@ -77,6 +77,16 @@ def test_what_is_loaded(camvid_dir, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_batches_in_one_call(camvid_dir):
+    batches = load("camvid", "train", camvid_dir()).batches(batch_size=8, image_size=(4, 6))
+    assert len(batches) == 3 and batches.names(0, 2) == ["00016", "00017", "00018", "00019"]
+    expected = [batches.batch(0, number) for number in range(3)]
+    for dataset in (batches.to_tf_dataset(), batches.to_py_dataset()):
+        for (images, masks), ours in zip(dataset, expected, strict=True):
+            np.testing.assert_array_equal(images, ours[0])
+            np.testing.assert_array_equal(masks, ours[1])
+
+
 def test_a_prepared_set_needs_its_archive_no_more(camvid_dir):
     data_dir = camvid_dir()
     load("camvid", "train", str(data_dir))
@@ -187,23 +197,23 @@ def preparation():
 
 
 def test_a_killed_preparation_leaves_nothing_that_counts(camvid_dir, preparation, caplog):
-    data_dir = camvid_dir(3000)
+    data_dir = camvid_dir(1000)
     process = preparation(data_dir)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert not (data_dir / "camvid/1.0.0").exists()
-    assert len(load("camvid", "train", data_dir)) == 3000
+    assert len(load("camvid", "train", data_dir)) == 1000
     assert "Left by a preparation that was stopped" in caplog.text
 
 
 def test_two_processes_may_prepare_at_once(camvid_dir, preparation):
-    data_dir = camvid_dir(3000)
+    data_dir = camvid_dir(1000)
     process = preparation(data_dir)
     process.send_signal(signal.SIGSTOP)
-    assert len(load("camvid", "train", data_dir)) == 3000
+    assert len(load("camvid", "train", data_dir)) == 1000
     # The other one comes to its end and finds that the place is taken.
     process.send_signal(signal.SIGCONT)
-    assert process.communicate(timeout=120)[0] == "3000 (4, 6, 3) 1 00001\n"
+    assert process.communicate(timeout=120)[0] == "1000 (4, 6, 3) 1 00001\n"
 
 
 def test_another_form_of_the_prepared_set_is_refused(camvid_dir):

@@ -292,5 +292,5 @@ def test_a_flipped_bit_does_not_become_another_label(tmp_path):
     end = content[0].index(b"IEND") - 8
     content[1][end : end + 4] = content[0][end : end + 4]
     path.write_bytes(content[1])
-    with pytest.raises(ImageFileError, match=r"mask.png: is damaged .the CRC of its IDAT chunk"):
+    with pytest.raises(ImageFileError, match=r"mask.png: is damaged .broken PNG file .*IDAT"):
         MaskReader(2)(path)

@@ -1,0 +1,121 @@
+"""A data set before any of its files is there: its classes, its layout, where to download it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+IGNORE_LABEL = 255
+"""Label of the pixels that are ignored, in every data set after it is read."""
+
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Names and colours of the classes, and the class of each label in the mask files.
+
+    Attributes:
+        colors: {class name: (red, green, blue)}, 0..255, in the order of the class ids.
+        file_labels: {label in the files, 0..255: class id, or 255 for ignored ones}; any other
+            label does not belong to the data set.
+    """
+
+    colors: Mapping[str, Color]
+    file_labels: Mapping[int, int]
+
+    @classmethod
+    def from_text(cls, text: str, file_labels: Mapping[int, int]) -> "ClassTable":
+        """Read a text such as `"road 804080, sky 4682b4"`: names and hexadecimal colours."""
+        entries = [entry.strip().rpartition(" ") for entry in text.split(",")]
+        return cls({name: tuple(bytes.fromhex(color)) for name, _, color in entries}, file_labels)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in the order of their ids."""
+        return tuple(self.colors)
+
+    @property
+    def palette(self) -> tuple[Color, ...]:
+        """One (red, green, blue) per class, 0..255."""
+        return tuple(self.colors.values())
+
+    @cached_property
+    def _class_ids(self) -> np.ndarray:
+        """Class id of each label, -1 for unknown ones."""
+        return np.array([self.file_labels.get(label, -1) for label in range(256)], np.int16)
+
+    def read(self, labels: np.ndarray) -> np.ndarray:
+        """Turn the labels of a file, uint8 [H, W], into class ids and 255; refuse unknown ones.
+
+        >>> table = ClassTable({"road": (128, 64, 128), "sky": (0, 0, 255)}, {0: 255, 7: 0, 9: 1})
+        >>> table.read(np.array([[0, 7, 9]], np.uint8))
+        array([[255,   0,   1]], dtype=uint8)
+        """
+        class_ids = np.take(self._class_ids, labels)
+        if class_ids.min(initial=0) < 0:
+            unknown = np.unique(labels[class_ids < 0]).tolist()
+            raise ValueError(
+                f"has the labels {unknown[:8]}, which the data set does not have: its files hold "
+                f"{min(self.file_labels)} to {max(set(self.file_labels) - {IGNORE_LABEL})}"
+            )
+        return class_ids.astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: its number of published images, and the folders of images and masks."""
+
+    num_examples: int
+    images: str
+    labels: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the files of a data set lie, in its archive or in the unpacked folder.
+
+    The mask of `IMAGES/NAME.jpg` is `LABELS/NAME.png`. `root` is a pattern of the name of the
+    folder that holds all the splits; `"*"` for any or none.
+    """
+
+    splits: Mapping[str, Split]
+    root: str = "*"
+
+
+@dataclass(frozen=True)
+class Description:
+    """A data set that must be downloaded by hand.
+
+    Attributes:
+        name: Its name for `load`, and of its folder in the data directory.
+        title: Its name for people.
+        classes: Its classes.
+        layouts: The layouts it is published in. The first that is found is read.
+        archives: Names of the files to download, for messages.
+        homepage: Where they are.
+        license: Terms of use, in a sentence.
+    """
+
+    name: str
+    title: str
+    classes: ClassTable
+    layouts: tuple[Layout, ...]
+    archives: tuple[str, ...]
+    homepage: str
+    license: str
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits of the first layout, which has them all."""
+        return dict(self.layouts[0].splits)
+
+    def missing(self, folder: str | Path) -> str:
+        """Say that the archives are missing, which to download, and that they go to `folder`."""
+        it = "it" if len(self.archives) == 1 else "them"
+        return (
+            f"{self.title} is not there yet: download {' and '.join(self.archives)} from "
+            f"{self.homepage} and place {it}, zipped or unpacked, in {folder}"
+        )
