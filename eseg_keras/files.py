@@ -25,15 +25,10 @@ class DamagedFileError(ValueError):
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Write a file that appears whole or not at all.
+    """Yield a temporary path, with the suffixes of `path`, that is renamed to it at the end.
 
-    Args:
-        path: The file, which is replaced if it exists, or a directory that does not exist. Its
-            folder is created.
-
-    Yields:
-        The temporary path to write to, with the suffixes of `path`. It is renamed to `path` at the
-        end of the block.
+    `path` is a file, which is replaced if it exists, or a directory that does not exist. Its folder
+    is created.
 
     Example:
 
@@ -55,17 +50,9 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]:
-    """Write a directory that appears with all of its files or not at all.
+    """Yield a temporary directory that is renamed to `path` at the end.
 
-    Args:
-        path: The directory. Its parent is created.
-        overwrite: Whether to replace a directory that holds something.
-
-    Yields:
-        The temporary directory to write to. It is renamed to `path` at the end of the block.
-
-    Raises:
-        FileExistsError: If the directory holds anything and `overwrite` is false.
+    Unless `overwrite` is true, raise `FileExistsError` if the directory holds anything.
     """
     path = Path(path).resolve()
     if not overwrite:
@@ -107,13 +94,12 @@ def write_json(path: str | os.PathLike, value: object) -> None:
 
 def write_csv(path: str | os.PathLike, names: Iterable[str], rows: Iterable[Iterable]) -> None:
     """Write a CSV file atomically: the names of the columns, then one line per row."""
-    with (
-        atomic_file(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(text.getvalue().encode())
 
 
 def read_json(
@@ -121,20 +107,7 @@ def read_json(
     remedy: str,
     fields: Mapping[str, type | tuple[type, ...]] | None = None,
 ) -> dict:
-    """Read a JSON object from a file that this package wrote.
-
-    Args:
-        path: The file.
-        remedy: What to do if it is damaged, one sentence, the end of the error message.
-        fields: Keys that the object must have, and the types of their values.
-
-    Returns:
-        The object.
-
-    Raises:
-        DamagedFileError: If the file holds no JSON object with these fields.
-        OSError: If it is missing or cannot be read.
-    """
+    """Read a JSON object with the given fields; an error message ends with the remedy."""
     try:
         content = json.loads(Path(path).read_text("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -156,19 +129,7 @@ def read_json(
 
 
 def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
-    """Read the rows of a CSV file that this package wrote, as dicts of texts.
-
-    Args:
-        path: The file.
-        remedy: What to do if it is damaged, one sentence, the end of the error message.
-
-    Returns:
-        One dict per row, none for an empty file. The last row may lack values, which are `None`.
-
-    Raises:
-        DamagedFileError: If it is no UTF-8 text, or a row does not have one value per column.
-        OSError: If the file is missing or cannot be read.
-    """
+    """Read the rows of a CSV file; values that an incomplete last row lacks are `None`."""
     try:
         text = Path(path).read_text("utf-8")
         if "\0" in text:
@@ -214,14 +175,13 @@ def _remove_left_overs(folder):
 
 
 def _is_running(process):
-    if os.name != "posix":
-        return True  # Elsewhere there is no signal that only asks.
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+    if os.name == "posix":  # Elsewhere there is no signal that only asks.
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # The process of another user.
+            return True
     return True
 
 
@@ -239,8 +199,8 @@ def _flush(path):
             os.fsync(opened.fileno())
 
 
-def _move_files(source: Path, target: Path):
-    moved: list[Path] = []
+def _move_files(source, target):
+    moved = []
     try:
         for path in sorted(source.iterdir()):
             moved.append(path.replace(target / path.name))

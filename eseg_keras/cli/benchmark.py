@@ -3,10 +3,15 @@
 import os
 from pathlib import Path
 
-from eseg_keras.cli.output_paths import check_parent
+from eseg_keras.cli.flags import (
+    add_image_size_argument,
+    check_image_size,
+    check_parent,
+    run_preset,
+)
 from eseg_keras.presets.catalog import ARCHITECTURES
 
-HELP = "time networks in every format on this machine, and recommend one for a time budget"
+HELP = "measure the latency of networks in every format, and recommend one for a budget"
 EXAMPLE = [
     "eseg benchmark --preset eseg_lite_s eseg_s --image_size 512 1024 --threads 2",
     "eseg benchmark --model_dir runs/demo --format tflite onnx_int8 --output times.csv",
@@ -23,18 +28,11 @@ def add_arguments(parser) -> None:
         "--preset",
         nargs="+",
         metavar="NAME",
-        help="names or directories of presets; architectures get random weights, which take as "
-        "long as trained ones; default: eseg_lite_s, and with --budget_ms the six of the paper",
+        help="names or directories of presets; architectures get random weights, which have the "
+        "same latency; default: eseg_lite_s, and with --budget_ms the six of the paper",
     )
     group.add_argument("--model_dir", help="folder of a finished run of eseg train")
-    parser.add_argument(
-        "--image_size",
-        type=int,
-        nargs=2,
-        default=(512, 1024),
-        metavar=("HEIGHT", "WIDTH"),
-        help="default: 512 1024",
-    )
+    add_image_size_argument(parser, default=(512, 1024))
     parser.add_argument(
         "--format",
         nargs="+",
@@ -53,8 +51,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--cache_dir",
         metavar="FOLDER",
-        help="keep the exported files here, from which the next benchmark starts at once; default: "
-        "they are removed",
+        help="keep the exported files here for the next benchmark; default: they are removed",
     )
     parser.add_argument("--output", help="also write the table, as .csv or .json")
 
@@ -91,9 +88,9 @@ def run(args) -> int:
     rows = result_rows(loaded, rounds, next(iter(rounds[0]))) if rounds else []
     if rows:
         _print(rows, threads)
-    _print_left_out(loaded.left_out)
+    _print_skipped(loaded.left_out)
     if not rows:
-        raise ValueError("There is nothing to time: see above for what was left out, and why.")
+        raise ValueError("There is nothing to time: see above for the skipped formats.")
     sentences = _recommendation(args, rows, presets)
     for sentence in sentences:
         print(sentence)
@@ -106,10 +103,8 @@ def run(args) -> int:
 
 
 def _check(args):
-    """Refuse what cannot be, before anything takes time."""
-    if min(args.image_size) < 32:
-        height, width = args.image_size
-        raise ValueError(f"--image_size must be at least 32 32. Received: {height} {width}")
+    """Refuse flags that do not fit, before anything takes time."""
+    check_image_size(args.image_size)
     for flag in ("threads", "rounds", "budget_ms"):
         value = getattr(args, flag)
         # Written so that a budget of nan is refused.
@@ -126,7 +121,7 @@ def _check(args):
         raise ValueError(f"{args.output} is a directory. Give a file for --output.")
     for path in (args.output, args.cache_dir and Path(args.cache_dir) / "file"):
         if path:
-            check_parent(Path(path))
+            check_parent(path)
     if args.preset and len(set(args.preset)) < len(args.preset):
         raise ValueError(f"--preset names a preset twice. Received: {' '.join(args.preset)}")
     if args.budget_ms and args.preset and len(args.preset) > 1:
@@ -142,13 +137,7 @@ def _check(args):
 
 def _presets(args):
     if args.model_dir:
-        preset = Path(args.model_dir) / "preset"
-        if not preset.is_dir():
-            raise ValueError(
-                f"{args.model_dir} holds no finished run: {preset} is missing. "
-                "Run eseg train with this --model_dir to its end first."
-            )
-        return [str(preset)]
+        return [run_preset(args.model_dir)]
     if args.preset:
         return args.preset
     if args.budget_ms:
@@ -170,7 +159,7 @@ def _recommendation(args, rows, presets):
         )
     timed = {row["network"] for row in rows}
     if len(timed) < len(presets):
-        sentences.append(f"{len(presets) - len(timed)} of {len(presets)} presets were left out.")
+        sentences.append(f"{len(presets) - len(timed)} of {len(presets)} presets were skipped.")
     return sentences
 
 
@@ -213,12 +202,12 @@ def _print(rows, threads):
         )
 
 
-def _print_left_out(left_out):
+def _print_skipped(left_out):
     by_reason = {}
     for way, reason in left_out.items():
         by_reason.setdefault(reason, []).append(way)
     for reason, ways in by_reason.items():
-        print(f"Left out: {', '.join(map(str, ways))}. {reason}")
+        print(f"Skipped: {', '.join(map(str, ways))}. {reason}")
 
 
 def _write(path, rows, left_out, sentences):

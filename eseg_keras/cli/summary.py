@@ -1,5 +1,7 @@
 """`eseg summary`."""
 
+from eseg_keras.cli.flags import add_image_size_argument, check_image_size
+
 HELP = "layers, parameters, multiply-adds and activation memory of a network by stage"
 EXAMPLE = ["eseg summary eseg_lite_s --image_size 1024 2048"]
 
@@ -7,20 +9,12 @@ EXAMPLE = ["eseg summary eseg_lite_s --image_size 1024 2048"]
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     parser.add_argument("preset", help="name of a preset, or a preset directory")
-    parser.add_argument(
-        "--image_size",
-        type=int,
-        nargs=2,
-        default=(1024, 2048),
-        metavar=("HEIGHT", "WIDTH"),
-        help="default: 1024 2048",
-    )
+    add_image_size_argument(parser, default=(1024, 2048))
 
 
 def run(args) -> int:
     """Print the table of stages."""
-    if min(args.image_size) < 32:
-        raise ValueError(f"--image_size must be at least 32 32. Received: {args.image_size}")
+    check_image_size(args.image_size)
 
     from rich.table import Table
 

@@ -25,7 +25,7 @@ class Examples(Protocol):
         """Return an image [H, W, 3] and its uint8 mask [H, W]."""
 
     def name(self, index: int) -> str:
-        """Return what to call an image in messages."""
+        """Return the name of an image for messages."""
 
 
 def open_examples(
@@ -35,30 +35,14 @@ def open_examples(
     skip_bad_examples: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Examples:
-    """Find the images of an experiment.
-
-    Args:
-        experiment: The experiment.
-        split: Which of its images.
-        data_dir: Folder that holds the experiment's folders or data set; not needed for street
-            scenes.
-        skip_bad_examples: Whether files that cannot be read are logged, instead of being an error.
-        max_pixels: Files in folders with more pixels cannot be used.
-
-    Returns:
-        The images.
-
-    Raises:
-        ValueError: If `data_dir` or the number of classes is missing, or the files do not fit.
-        FileNotFoundError: If the data set is not there.
-    """
+    """Find the images of an experiment. Street scenes need no `data_dir`."""
     if experiment.data == "street_scenes":
         return _StreetScenes(experiment, split)
     if data_dir is None:
-        raise ValueError(f"This experiment reads {experiment.data} from a folder: give --data_dir.")
+        raise ValueError(f"This experiment reads {experiment.data} from a folder: give data_dir.")
+    prefix = "train" if split == "train" else "val"
     if experiment.data != "folders":
-        name = experiment.train_split if split == "train" else experiment.val_split
-        examples = load(experiment.data, name, data_dir)
+        examples = load(experiment.data, getattr(experiment, f"{prefix}_split"), data_dir)
         if experiment.long_side is None:
             return examples
         return _LongSide(examples, experiment.long_side)
@@ -66,23 +50,16 @@ def open_examples(
         raise ValueError(
             "The number of classes is missing: set class_names or num_classes in the experiment."
         )
-    prefix = "train" if split == "train" else "val"
-    images, masks = (
-        Path(data_dir) / getattr(experiment, f"{prefix}_{kind}") for kind in ("images", "masks")
-    )
+    names = (
+        "class_names", "num_classes", "ignore_label", "class_map", "mask_colors", "mask_suffix",
+        "reduce_zero_label", "long_side",
+    )  # fmt: skip
     return open_folders(
-        images,
-        masks,
-        class_names=experiment.class_names,
-        num_classes=experiment.num_classes,
-        ignore_label=experiment.ignore_label,
-        class_map=experiment.class_map,
-        mask_colors=experiment.mask_colors,
-        mask_suffix=experiment.mask_suffix,
-        reduce_zero_label=experiment.reduce_zero_label,
-        long_side=experiment.long_side,
+        Path(data_dir, getattr(experiment, f"{prefix}_images")),
+        Path(data_dir, getattr(experiment, f"{prefix}_masks")),
         skip_bad_examples=skip_bad_examples,
         max_pixels=max_pixels,
+        **{name: getattr(experiment, name) for name in names},
     )
 
 
@@ -92,27 +69,10 @@ def training_batches(
     distribution: Distribution = ONE_DEVICE,
     skip_bad_examples: bool = False,
 ) -> Batches:
-    """Make the shuffled and augmented crops that an experiment trains on.
+    """Return batches of shuffled, augmented crops: images [B, H, W, 3], uint8 masks [B, H, W].
 
-    Args:
-        experiment: The experiment.
-        examples: Its training images.
-        distribution: The devices that share a batch. A last, smaller batch that they cannot share
-            is left out.
-        skip_bad_examples: Whether images that cannot be read are left out, instead of an error.
-
-    Returns:
-        Batches of (images [B, H, W, 3], uint8 masks [B, H, W]), with sample weights [B, H, W] as
-        a third part where the experiment has class weights.
-
-    Raises:
-        ValueError: If the batch size does not fit the devices, or there is no whole batch.
+    Sample weights [B, H, W] are a third part if the experiment has class weights.
     """
-    if experiment.batch_size % distribution.num_devices:
-        raise ValueError(
-            f"batch_size={experiment.batch_size} cannot be divided over "
-            f"{distribution.num_devices} devices. Choose a multiple of {distribution.num_devices}."
-        )
     augmentation = None
     if experiment.augment:
         augmentation = Augmentation(
@@ -134,8 +94,8 @@ def training_batches(
         seed=experiment.seed,
         class_weights=class_weights,
         ignore_label=experiment.ignore_label,
-        drop_remainder=not distribution.can_share(
-            len(examples) % experiment.batch_size, experiment.gradient_accumulation_steps
+        drop_remainder=distribution.drops_remainder(
+            len(examples), experiment.batch_size, experiment.gradient_accumulation_steps
         ),
         # A scene takes longer to draw than to learn from.
         cache=experiment.data == "street_scenes",
@@ -151,18 +111,9 @@ def validation_batches(
     distribution: Distribution = ONE_DEVICE,
     skip_bad_examples: bool = False,
 ) -> Batches:
-    """Make batches of whole images in their order, one for each device at a time.
+    """Return batches of whole images in their order, one image per device.
 
-    Where the last devices would have none, they get an image without labels, which counts nowhere.
-
-    Args:
-        experiment: The experiment.
-        examples: Its validation images.
-        distribution: The devices that share a batch.
-        skip_bad_examples: Whether images that cannot be read are left out, instead of an error.
-
-    Returns:
-        Batches of (images [B, H, W, 3], uint8 masks [B, H, W]).
+    The last batch is filled up with images without labels, which count nowhere.
 
     Example:
 

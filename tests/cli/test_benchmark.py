@@ -62,11 +62,11 @@ def test_nothing_is_within_the_budget(run):
     assert status == 0 and "Nothing that was measured stays within 0.001 ms" in out
 
 
-def test_a_runtime_that_is_not_installed_is_left_out(run, monkeypatch):
+def test_a_runtime_that_is_not_installed_is_skipped(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     status, out, _ = run("--format", "tflite", "tflite_int8", "onnx")
     assert status == 0 and "untrained onnx" in out
-    (line,) = [line for line in out.splitlines() if line.startswith("Left out")]
+    (line,) = [line for line in out.splitlines() if line.startswith("Skipped")]
     assert "untrained tflite, untrained tflite_int8." in line
     assert 'pip install "eseg-keras[export]"' in line
 

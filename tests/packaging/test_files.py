@@ -22,7 +22,7 @@ from eseg_keras.presets.config_files import read_constructor_arguments
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import (
     Log,
-    check_same_experiment,
+    check_same_run,
     read_config,
     read_metrics,
     write_config,
@@ -165,7 +165,7 @@ def test_state_files_are_read_with_checks(tmp_path, damage):
     (tmp_path / "predictions.json").write_bytes(content)
     for read in (
         lambda: read_config(tmp_path),
-        lambda: check_same_experiment(tmp_path, Experiment()),
+        lambda: check_same_run(tmp_path, Experiment(), None),
         lambda: read_metrics(tmp_path),
         lambda: OutputFolder(tmp_path, {}, []),
         lambda: read_constructor_arguments(tmp_path),

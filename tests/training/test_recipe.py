@@ -51,11 +51,6 @@ def test_every_loss_has_its_arguments(values, expected):
     assert type(loss) is type(expected) and loss.get_config() == expected.get_config()
 
 
-def test_an_unknown_loss():
-    with pytest.raises(ValueError, match="hinge"):
-        make_loss(Experiment(num_classes=3, loss="hinge"))
-
-
 def small_model(num_classes=3, **options):
     options = {"decoder_channels": 8, "decoder_repeats": 1, "max_level": 5, **options}
     return ESeg("fused_efficientnet_s", num_classes=num_classes, min_level=3, **options)

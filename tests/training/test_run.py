@@ -17,8 +17,7 @@ from eseg_keras import ESeg
 from eseg_keras.presets.files import WEIGHTS_FILE
 from eseg_keras.street_scenes import CLASS_NAMES
 from eseg_keras.training import Experiment, train
-from eseg_keras.training.array_file import read_arrays
-from eseg_keras.training.checkpoints import checkpoint_files
+from eseg_keras.training.checkpoints import checkpoint_files, read_arrays
 
 TINY = dict(
     data="street_scenes",

@@ -3,10 +3,10 @@ import json
 import keras
 import pytest
 
-from eseg_keras.training import Experiment
+from eseg_keras.training import ClassificationExperiment, Experiment
 from eseg_keras.training.run_files import (
     Log,
-    check_same_experiment,
+    check_same_run,
     read_config,
     write_config,
 )
@@ -38,12 +38,27 @@ def test_no_run(tmp_path):
 
 
 def test_another_experiment_is_refused_by_name(tmp_path):
-    check_same_experiment(tmp_path, EXPERIMENT)
+    check_same_run(tmp_path, EXPERIMENT, None)
     write_config(tmp_path, EXPERIMENT, None)
-    check_same_experiment(tmp_path, EXPERIMENT)
+    check_same_run(tmp_path, EXPERIMENT, None)
     other = Experiment(class_names=("road", "car"), epochs=EXPERIMENT.epochs + 1)
     with pytest.raises(ValueError, match=r"class_map.*epochs \(10 there, 11 here\)"):
-        check_same_experiment(tmp_path, other)
+        check_same_run(tmp_path, other, None)
+
+
+def test_other_data_is_refused_and_both_are_named(tmp_path):
+    write_config(tmp_path / "run", EXPERIMENT, tmp_path / "a")
+    check_same_run(tmp_path / "run", EXPERIMENT, tmp_path / "b" / ".." / "a")
+    with pytest.raises(ValueError, match=r"data_dir \(\S+/a there, \S+/b here\)"):
+        check_same_run(tmp_path / "run", EXPERIMENT, tmp_path / "b")
+
+
+def test_the_task_comes_back(tmp_path):
+    experiment = ClassificationExperiment(epochs=3)
+    write_config(tmp_path, experiment, tmp_path)
+    assert read_config(tmp_path) == (experiment, str(tmp_path))
+    with pytest.raises(ValueError, match=r"task \(classification there, segmentation here\)"):
+        check_same_run(tmp_path, EXPERIMENT, tmp_path)
 
 
 def test_a_value_that_an_older_version_did_not_know_counts_as_changed(tmp_path):
@@ -52,7 +67,7 @@ def test_a_value_that_an_older_version_did_not_know_counts_as_changed(tmp_path):
     del config["experiment"]["warmup_steps"]
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="warmup_steps"):
-        check_same_experiment(tmp_path, EXPERIMENT)
+        check_same_run(tmp_path, EXPERIMENT, None)
 
 
 def test_config_holds_where_it_ran_and_keeps_it(tmp_path):
