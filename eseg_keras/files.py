@@ -29,17 +29,6 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 
     `path` is a file, which is replaced if it exists, or a directory that does not exist. Its folder
     is created.
-
-    Example:
-
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from eseg_keras.files import atomic_file
-    >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
-    >>> with atomic_file(path) as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> path.read_text()
-    'whole'
     """
     path = Path(path)
     with _temporary(path, path.parent) as temporary:
@@ -111,20 +100,14 @@ def read_json(
     try:
         content = json.loads(Path(path).read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DamagedFileError(
-            f"{path} is damaged: it holds no JSON ({error}). {remedy}"
-        ) from error
+        raise _damaged(path, f"it holds no JSON ({error})", remedy) from error
     if not isinstance(content, dict):
-        raise DamagedFileError(
-            f"{path} is damaged: expected a JSON object, found a {type(content).__name__}. {remedy}"
-        )
+        raise _damaged(path, f"it holds a {type(content).__name__}, not a JSON object", remedy)
     for name, types in (fields or {}).items():
         if name not in content:
-            raise DamagedFileError(f"{path} is damaged: it has no {name!r}. {remedy}")
+            raise _damaged(path, f"it has no {name!r}", remedy)
         if not isinstance(content[name], types):
-            raise DamagedFileError(
-                f"{path} is damaged: {name!r} is a {type(content[name]).__name__}. {remedy}"
-            )
+            raise _damaged(path, f"{name!r} is a {type(content[name]).__name__}", remedy)
     return content
 
 
@@ -136,13 +119,15 @@ def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
             raise ValueError("NUL bytes")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (ValueError, csv.Error) as error:
-        raise DamagedFileError(f"{path} is damaged: it holds no CSV ({error}). {remedy}") from error
+        raise _damaged(path, f"it holds no CSV ({error})", remedy) from error
     for number, row in enumerate(rows, 1):
         if None in row or (None in row.values() and number < len(rows)):
-            raise DamagedFileError(
-                f"{path} is damaged: row {number} does not have one value per column. {remedy}"
-            )
+            raise _damaged(path, f"row {number} does not have one value per column", remedy)
     return rows
+
+
+def _damaged(path, problem, remedy):
+    return DamagedFileError(f"{path} is damaged: {problem}. {remedy}")
 
 
 @contextlib.contextmanager

@@ -20,13 +20,6 @@ class Progress:
 
     On a terminal that is a bar, which disappears at the end. Elsewhere it is one line after 20
     seconds and one line per minute from then on.
-
-    Example:
-
-    >>> from eseg_keras.progress import Progress
-    >>> with Progress("Counting", total=3) as progress:
-    ...     sum(progress.track([1, 2, 3]))
-    6
     """
 
     def __init__(self, description: str, total: int | None = None, done: int = 0):

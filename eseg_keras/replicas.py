@@ -17,15 +17,7 @@ def num_replicas() -> int:
 
 
 def sum_over_replicas(tensors):
-    """Add up a tensor or a list of tensors over the replicas of a step, without a gradient.
-
-    Example:
-
-    >>> import keras
-    >>> from eseg_keras.replicas import sum_over_replicas
-    >>> float(sum_over_replicas(keras.ops.ones(())))
-    1.0
-    """
+    """Add up a tensor or a list of tensors over the replicas of a step, without a gradient."""
     if num_replicas() == 1:
         return tensors
     import tensorflow as tf

@@ -138,11 +138,8 @@ def _check(args):
 def _presets(args):
     if args.model_dir:
         return [run_preset(args.model_dir)]
-    if args.preset:
-        return args.preset
-    if args.budget_ms:
-        return [name for name, size in ARCHITECTURES.items() if size.paper_mean_iou]
-    return ["eseg_lite_s"]
+    paper = [name for name, size in ARCHITECTURES.items() if size.paper_mean_iou]
+    return args.preset or (paper if args.budget_ms else ["eseg_lite_s"])
 
 
 def _recommendation(args, rows, presets):
@@ -169,15 +166,9 @@ def _print(rows, threads):
     from eseg_keras.cli.tables import print_table
     from eseg_keras.latency.machine import usable_cores
 
-    plural = "s" * (threads != 1)
     first = rows[0]
-    table = Table(
-        "ratio",
-        "network",
-        "format",
-        title=f"One image of {first['size']}, {threads} thread{plural}; "
-        f"ratio to {first['reference']}",
-    )
+    title = f"One image of {first['size']}, {threads} thread{'s' * (threads != 1)}"
+    table = Table("ratio", "network", "format", title=f"{title}; ratio to {first['reference']}")
     table.columns[0].justify = "right"
     for column in ("median ms", "middle half of the rounds", "images a second"):
         table.add_column(column, justify="right")

@@ -140,14 +140,12 @@ def _summary(experiment, statistics, problems):
 
 
 def _print(summary):
-    from rich.table import Table
     from rich.text import Text
 
-    from eseg_keras.cli.tables import print_table
+    from eseg_keras.cli.tables import number_table, print_table
 
-    table = Table("class", title=f"{summary['images']} images{_sizes(summary['sizes'])}")
-    for name in ("pixels %", "images", "balanced weight"):
-        table.add_column(name, justify="right")
+    title = f"{summary['images']} images{_sizes(summary['sizes'])}"
+    table = number_table("class", "pixels %", "images", "balanced weight", title=title)
     for row in summary["classes"]:
         weight = f"{row['weight']:.3g}" if row["images"] else ""
         # A Text, because square brackets in a name are no markup.
@@ -163,7 +161,8 @@ def _print(summary):
         shown = ", ".join(files[:_NAMES_SHOWN])
         if len(files) > _NAMES_SHOWN:
             shown += f", and {len(files) - _NAMES_SHOWN} more (all of them with --output)"
-        print(f"Problem in {_files(len(files))}: {problem}\n    {shown}")
+        count = "1 file" if len(files) == 1 else f"{len(files)} files"
+        print(f"Problem in {count}: {problem}\n    {shown}")
     if not summary["problems"]:
         print("No problem found.")
 
@@ -182,10 +181,6 @@ def _sizes(sizes):
     return f" of {len(sizes)} sizes, {smallest} to {largest}, most often {shown[0]}"
 
 
-def _files(count):
-    return "1 file" if count == 1 else f"{count} files"
-
-
 def _write(directory, experiment, examples, statistics, summary):
     from eseg_keras.data.label_statistics import representatives
     from eseg_keras.files import atomic_file, write_csv, write_json
@@ -193,14 +188,14 @@ def _write(directory, experiment, examples, statistics, summary):
 
     chosen = representatives(statistics.label_counts[:, : experiment.num_classes], _NUM_IMAGES)
     if chosen:
-        picture = contact_sheet(
+        sheet = contact_sheet(
             ((Path(examples.name(index)).name, *examples.read(index)) for index in chosen),
             [row["class"] for row in summary["classes"]],
             experiment.palette,
             experiment.ignore_label,
         )
         with atomic_file(directory / "contact_sheet.png") as temporary:
-            picture.save(temporary, format="PNG", optimize=True)
+            sheet.save(temporary, format="PNG", optimize=True)
     classes = summary["classes"]
     write_csv(directory / "classes.csv", classes[0], (row.values() for row in classes))
     write_json(directory / "summary.json", summary)

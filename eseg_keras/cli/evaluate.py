@@ -80,22 +80,36 @@ def run(args) -> int:
     predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.eval_size)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
     if images:
-        _submit(args, benchmark, model, predictor.predict(images), list(map(str, images)))
-        return 0
-
-    from eseg_keras.evaluation.scoring import predictions_and_masks
-    from eseg_keras.training.data import open_examples
-
-    # Scores are computed at the size of the masks, whatever the network sees.
-    own_size = dataclasses.replace(experiment, long_side=None)
-    examples = open_examples(own_size, "validation", data_dir, max_pixels=predictor.max_pixels)
-    if is_secret:
-        predictions = (p for p, _ in predictions_and_masks(predictor, examples))
-        names = [examples.name(index) for index in range(len(examples))]
-        _submit(args, benchmark, model, predictions, names)
-        print("Nothing was scored: the labels of the test split are secret.")
+        examples, names = None, list(map(str, images))
+        predictions = predictor.predict(images)
     else:
-        _evaluate(args, benchmark, model, predictor, examples)
+        from eseg_keras.evaluation.scoring import predictions_and_masks
+        from eseg_keras.training.data import open_examples
+
+        # Scores are computed at the size of the masks, whatever the network sees.
+        own_size = dataclasses.replace(experiment, long_side=None)
+        examples = open_examples(own_size, "validation", data_dir, max_pixels=predictor.max_pixels)
+        names = [examples.name(index) for index in range(len(examples))]
+        predictions = (prediction for prediction, _ in predictions_and_masks(predictor, examples))
+    submission = contextlib.nullcontext()
+    if args.submission:
+        from eseg_keras.evaluation.submission import Submission, benchmark_of
+
+        server = benchmark or benchmark_of(model.class_names)
+        submission = Submission(args.submission, server, names)
+    if has_labels:
+        _evaluate(args, benchmark, predictor, examples, submission)
+    else:
+        from eseg_keras.progress import Progress
+
+        with submission, Progress("Predicting", total=len(names)) as progress:
+            for prediction in progress.track(predictions):
+                submission.add(prediction.name, prediction.label_map)
+    if args.submission:
+        count = f"{len(names)} label maps"
+        print(f"Submission: {args.submission}, {count}. Upload the folder as a zip archive.")
+    if is_secret:
+        print("Nothing was scored: the labels of the test split are secret.")
     return 0
 
 
@@ -172,45 +186,19 @@ def _images(folder):
     return images
 
 
-def _submission(args, benchmark, model, names):
-    from eseg_keras.evaluation.submission import Submission, benchmark_of
-
-    return Submission(args.submission, benchmark or benchmark_of(model.class_names), names)
-
-
-def _submit(args, benchmark, model, predictions, names):
-    """Write a submission and score nothing."""
-    from eseg_keras.progress import Progress
-
-    progress = Progress("Predicting", total=len(names))
-    with _submission(args, benchmark, model, names) as submission, progress:
-        for prediction in progress.track(predictions):
-            submission.add(prediction.name, prediction.label_map)
-    _print_submission(args, len(names))
-
-
-def _print_submission(args, count):
-    print(f"Submission: {args.submission}, {count} label maps. Upload the folder as a zip archive.")
-
-
-def _evaluate(args, benchmark, model, predictor, examples):
+def _evaluate(args, benchmark, predictor, examples, submission):
     """Score, print and write."""
     from eseg_keras.cli.tables import print_scores, print_worst_images
     from eseg_keras.evaluation.score_files import write_score_files, write_scores
     from eseg_keras.evaluation.scoring import evaluate
     from eseg_keras.progress import Progress
 
-    names = [examples.name(index) for index in range(len(examples))]
-    submission, worst = contextlib.nullcontext(), None
-    if args.submission:
-        submission = _submission(args, benchmark, model, names)
     if args.report:
         from eseg_keras.evaluation.report import write_report
         from eseg_keras.evaluation.worst_images import WorstImages
 
         worst = WorstImages()
-    rules = benchmark or "default"
-    with submission, Progress("Evaluating", total=len(names)) as progress:
+    with submission, Progress("Evaluating", total=len(examples)) as progress:
         done = itertools.count(1)
 
         def on_image(prediction, mask, scores):
@@ -220,7 +208,7 @@ def _evaluate(args, benchmark, model, predictor, examples):
                 worst.add(prediction, mask, scores)
             progress.update(next(done))
 
-        evaluation = evaluate(predictor, examples, rules=rules, on_image=on_image)
+        evaluation = evaluate(predictor, examples, rules=benchmark or "default", on_image=on_image)
     print_scores(evaluation.summary(), title="Evaluation")
     print_worst_images(evaluation.images)
     if args.output:
@@ -235,8 +223,6 @@ def _evaluate(args, benchmark, model, predictor, examples):
         }
         page = write_report(args.report, evaluation, worst, "Evaluation", details)
         print(f"Report: {page}")
-    if args.submission:
-        _print_submission(args, len(names))
 
 
 def _describe_view(predictor):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+
 def add_weights_arguments(parser) -> None:
     """Add `--preset` and `--model_dir`, one of which is required."""
     group = parser.add_mutually_exclusive_group(required=True)

@@ -16,18 +16,15 @@ def run(args) -> int:
     """Print the table of stages."""
     check_image_size(args.image_size)
 
-    from rich.table import Table
-
-    from eseg_keras.cli.tables import print_table
+    from eseg_keras.cli.tables import number_table, print_table
     from eseg_keras.models import ESeg, profile
 
     model = ESeg.from_preset(args.preset, load_weights=False)
     costs = profile(model, tuple(args.image_size))
     height, width = args.image_size
-    table = Table("stage", title=f"{args.preset}, one image of {height}x{width}, float32")
+    title = f"{args.preset}, one image of {height}x{width}, float32"
     columns = ("layers", "parameters", "multiply-adds M", "activations MiB", "receptive field")
-    for column in columns:
-        table.add_column(column, justify="right")
+    table = number_table("stage", *columns, title=title)
     for stage in costs.stages:
         table.add_row(stage["name"], *_cells(stage), str(stage["receptive_field"]))
     table.add_section()

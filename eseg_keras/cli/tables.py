@@ -20,6 +20,14 @@ _MEANS = {
 }
 
 
+def number_table(first: str, *others: str, title: str | None = None) -> Table:
+    """Return a table whose columns but the first are aligned to the right."""
+    table = Table(first, title=title)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
 def print_table(table: Table) -> None:
     """Print a table; at its full width if the output is no terminal."""
     console = Console()
@@ -32,9 +40,8 @@ def print_table(table: Table) -> None:
 def print_scores(scores: dict, title: str) -> None:
     """Print the scores of `Evaluation.summary()`; runs of earlier versions have fewer of them."""
     count = scores["num_images"]
-    table = Table("class", title=f"{title}, {count} image{'s' * (count != 1)}")
-    table.add_column("IoU %", justify="right")
-    table.add_column("accuracy %", justify="right")
+    title += f", {count} image{'s' * (count != 1)}"
+    table = number_table("class", "IoU %", "accuracy %", title=title)
     accuracies = scores.get("per_class_accuracy", {})
     for name, iou in scores["per_class_iou"].items():
         table.add_row(name, _percent(iou), _percent(accuracies[name]) if accuracies else "")
@@ -56,9 +63,7 @@ def print_worst_images(images: Sequence["ImageScores"], count: int = 5) -> None:
     scored = [scores for scores in images if scores.mean_iou is not None]
     if not scored:
         return
-    table = Table("worst images")
-    table.add_column("mean IoU %", justify="right")
-    table.add_column("accuracy %", justify="right")
+    table = number_table("worst images", "mean IoU %", "accuracy %")
     for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:count]:
         table.add_row(scores.name, _percent(scores.mean_iou), _percent(scores.pixel_accuracy))
     print_table(table)

@@ -81,19 +81,20 @@ def run(args) -> int:
             f"Resume with: eseg train --model_dir {args.model_dir}"
         )
         return 128 + signal.SIGTERM
+    further = ""
     if experiment.task == "segmentation":
         from eseg_keras.cli.tables import print_scores
 
         print_scores(metrics, title="Validation")
         print(f"Preset directory: {args.model_dir}/preset")
+        further = f"To train further: --init_from {args.model_dir} with another --model_dir. "
     else:
         print(f"Validation, {metrics['num_images']} images: accuracy {metrics['accuracy']:.4f}")
         print(f"Encoder weights: {args.model_dir}/encoder.weights.h5")
     if was_finished:
         print(
-            f"{args.model_dir} holds this run already, complete: nothing was trained. To train "
-            f"further: --init_from {args.model_dir} with another --model_dir. To train again: "
-            f"rm -r {args.model_dir}"
+            f"{args.model_dir} holds this run already, complete: nothing was trained. {further}"
+            f"To train again: rm -r {args.model_dir}"
         )
     if skipped := metrics.get("skipped"):
         print(f"Skipped {len(skipped)} images that could not be read: {', '.join(skipped)}")

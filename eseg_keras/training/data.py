@@ -1,5 +1,7 @@
 """The images of an experiment."""
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -28,6 +30,18 @@ class Examples(Protocol):
         """Return the name of an image for messages."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Examples:
+    """Examples that functions of the index read and name."""
+
+    count: int
+    read: Callable[[int], tuple[np.ndarray, np.ndarray]]
+    name: Callable[[int], str]
+
+    def __len__(self):
+        return self.count
+
+
 def open_examples(
     experiment: Experiment,
     split: Literal["train", "validation"],
@@ -36,16 +50,25 @@ def open_examples(
     max_pixels: int = MAX_PIXELS,
 ) -> Examples:
     """Find the images of an experiment. Street scenes need no `data_dir`."""
+    prefix = "train" if split == "train" else "val"
     if experiment.data == "street_scenes":
-        return _StreetScenes(experiment, split)
+        return _Examples(
+            getattr(experiment, f"{prefix}_examples"),
+            lambda index: render_scene(index, split, experiment.image_size, experiment.seed),
+            lambda index: f"street scene {index}",
+        )
     if data_dir is None:
         raise ValueError(f"This experiment reads {experiment.data} from a folder: give data_dir.")
-    prefix = "train" if split == "train" else "val"
+    long_side = experiment.long_side
     if experiment.data != "folders":
         examples = load(experiment.data, getattr(experiment, f"{prefix}_split"), data_dir)
-        if experiment.long_side is None:
+        if long_side is None:
             return examples
-        return _LongSide(examples, experiment.long_side)
+        return _Examples(
+            len(examples),
+            lambda index: resize_long_side(*examples.read(index), long_side),
+            examples.name,
+        )
     if experiment.num_classes is None:
         raise ValueError(
             "The number of classes is missing: set class_names or num_classes in the experiment."
@@ -114,14 +137,6 @@ def validation_batches(
     """Return batches of whole images in their order, one image per device.
 
     The last batch is filled up with images without labels, which count nowhere.
-
-    Example:
-
-    >>> from eseg_keras.training import Experiment
-    >>> from eseg_keras.training.data import open_examples, validation_batches
-    >>> scenes = Experiment(data="street_scenes", image_size=(64, 128), val_examples=2)
-    >>> len(validation_batches(scenes, open_examples(scenes, "validation")))
-    2
     """
     count, size = len(examples), distribution.num_devices
 
@@ -142,36 +157,3 @@ def validation_batches(
         skip_bad_examples=skip_bad_examples,
         shard=distribution.worker,
     )
-
-
-class _StreetScenes:
-    """Scenes that are drawn when they are read."""
-
-    def __init__(self, experiment, split):
-        self._options = (split, experiment.image_size, experiment.seed)
-        training = split == "train"
-        self._count = experiment.train_examples if training else experiment.val_examples
-
-    def __len__(self):
-        return self._count
-
-    def read(self, index):
-        return render_scene(index, *self._options)
-
-    def name(self, index):
-        return f"street scene {index}"
-
-
-class _LongSide:
-    """Examples whose longer side is scaled when they are read."""
-
-    def __init__(self, examples, long_side):
-        self._examples = examples
-        self._long_side = long_side
-        self.name = examples.name
-
-    def __len__(self):
-        return len(self._examples)
-
-    def read(self, index):
-        return resize_long_side(*self._examples.read(index), self._long_side)

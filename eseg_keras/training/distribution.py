@@ -46,7 +46,8 @@ class Distribution:
         # devices equal parts.
         on_jax = keras.backend.backend() == "jax"
         is_split_twice = 1 < self.worker[1] < self.num_devices
-        if parts > 1 and (on_jax or is_split_twice or self.name == "tpu" and self.num_devices > 1):
+        on_tpus = self.name == "tpu" and self.num_devices > 1
+        if parts > 1 and (on_jax or on_tpus or is_split_twice):
             return remainder % parts != 0
         return 0 < remainder < parts
 
@@ -62,7 +63,7 @@ class Distribution:
         if self.name != "multi_worker":
             return dataset
         if self.num_devices > self.worker[1]:
-            dataset = dataset.rebatch(batches.batch_size // self.num_devices)
+            dataset = dataset.rebatch(batches.order.batch_size // self.num_devices)
         # Keras would have the strategy split every batch again.
         return self.strategy.distribute_datasets_from_function(lambda _: dataset)
 

@@ -70,11 +70,8 @@ class TrainingOptions:
         from eseg_keras.step_options import check_step_options
 
         for name, hint in typing.get_type_hints(type(self)).items():
-            value, choices = getattr(self, name), typing.get_args(hint)
-            if typing.get_origin(hint) is Literal and value not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}. Received: {name}={value!r}"
-                )
+            if typing.get_origin(hint) is Literal:
+                self._check_choice(name, typing.get_args(hint))
         self._check_at_least(
             1, "num_classes", "batch_size", "epochs", "steps", "steps_per_execution", "val_every",
             "checkpoint_steps",
@@ -82,8 +79,7 @@ class TrainingOptions:
         self._check_at_least(0, "warmup_steps", "seed")
         self._check_size("image_size")
         self._check_share("momentum", "label_smoothing")
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be positive. Received: {self.learning_rate}")
+        self._check("learning_rate", lambda rate: rate > 0, "positive")
         check_step_options(
             weight_decay=self.weight_decay,
             ema_decay=self.ema_decay,
@@ -92,23 +88,24 @@ class TrainingOptions:
             batch_size=self.batch_size,
         )
 
+    def _check(self, name, is_right, expected):
+        value = getattr(self, name)
+        if value is not None and not is_right(value):
+            raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")
+
+    def _check_choice(self, name, choices):
+        self._check(name, lambda value: value in choices, f"one of {', '.join(choices)}")
+
     def _check_at_least(self, least, *names):
         for name in names:
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} must be at least {least}. Received: {name}={value}")
+            self._check(name, lambda value: value >= least, f"at least {least}")
 
     def _check_size(self, name):
-        size = getattr(self, name)
-        if size is not None and min(size) < 32:
-            raise ValueError(f"{name} must be at least 32x32. Received: {size}")
+        self._check(name, lambda size: min(size) >= 32, "at least 32x32")
 
     def _check_share(self, *names):
         for name in names:
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be from 0 to below 1. Received: {name}={getattr(self, name)}"
-                )
+            self._check(name, lambda value: 0 <= value < 1, "from 0 to below 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -224,15 +221,9 @@ class Experiment(TrainingOptions):
                 f"class_weights must hold {self.num_classes} numbers, one per class. "
                 f"Received: {len(weights)}"
             )
-        if not 0 < self.ohem_threshold <= 1 or not 0 <= self.ohem_min_kept <= 1:
-            raise ValueError(
-                "ohem_threshold must be above 0 and at most 1, ohem_min_kept from 0 to 1. "
-                f"Received: {self.ohem_threshold} and {self.ohem_min_kept}"
-            )
-        if not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(
-                f"scale must be (smallest, largest), both positive. Received: {self.scale}"
-            )
+        self._check("ohem_threshold", lambda share: 0 < share <= 1, "above 0 and at most 1")
+        self._check("ohem_min_kept", lambda share: 0 <= share <= 1, "from 0 to 1")
+        self._check("scale", lambda s: 0 < s[0] <= s[1], "(smallest, largest), both positive")
         if self.label_smoothing and self.loss != "cross_entropy":
             raise ValueError(
                 "label_smoothing is for the cross-entropy. Received: "
@@ -258,12 +249,8 @@ class Experiment(TrainingOptions):
             from eseg_keras.data.datasets import DATASETS
 
             splits = DATASETS[self.data]
-            for name in ("train_split", "val_split"):
-                if getattr(self, name) not in splits:
-                    raise ValueError(
-                        f"{name} must be one of {', '.join(splits)} for data={self.data!r}. "
-                        f"Received: {name}={getattr(self, name)!r}"
-                    )
+            self._check_choice("train_split", splits)
+            self._check_choice("val_split", splits)
             classes = splits[self.train_split].classes
             names, palette, ignore_label = classes.class_names, classes.palette, 255
         known = {

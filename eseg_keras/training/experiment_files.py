@@ -99,15 +99,7 @@ FIELDS = tuple(name.capitalize() for name in RunNotes._fields)
 
 
 def read_run_notes(name: str) -> RunNotes:
-    """Read the docstring of a shipped experiment, without running its file.
-
-    Example:
-
-    >>> from eseg_keras.training.experiment_files import read_run_notes
-    >>> notes = read_run_notes("cityscapes/eseg_s")
-    >>> notes.row, notes.reported_mean_iou
-    ('Table 4, ESeg-S without extra data', 0.801)
-    """
+    """Read the docstring of a shipped experiment, without running its file."""
     path = experiments_dir() / f"{name}.py"
     return parse_run_notes(ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "", path)
 

@@ -46,11 +46,7 @@ class SaveInEpoch(keras.callbacks.Callback):
     """
 
     def __init__(
-        self,
-        save: Callable[[int], None],
-        every: int | None,
-        leave: threading.Event,
-        first_step: int,
+        self, save: Callable[[int], None], every: int | None, leave: threading.Event, first_step=0
     ):
         super().__init__()
         self.save = save

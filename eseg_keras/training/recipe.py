@@ -1,5 +1,6 @@
 """Initial weights, loss, optimizer and learning rate of an experiment."""
 
+import logging
 from pathlib import Path
 
 import keras
@@ -8,6 +9,11 @@ from eseg_keras import losses
 from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models import ESeg
 from eseg_keras.training.experiment import Experiment, TrainingOptions
+
+_log = logging.getLogger("eseg_keras")
+
+# The largest share of a run that warms up.
+_MAX_WARMUP = 0.2
 
 
 def initial_model(experiment: Experiment) -> ESeg:
@@ -93,16 +99,17 @@ def learning_rate(
     experiment: TrainingOptions, num_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """Return the schedule: linear warm-up from zero, then a cosine to zero at the last step."""
-    if experiment.warmup_steps >= num_steps:
-        raise ValueError(
-            f"warmup_steps={experiment.warmup_steps} leaves nothing of the {num_steps} steps of "
-            "this run. Lower it, or raise epochs."
+    warmup_steps = min(experiment.warmup_steps, int(_MAX_WARMUP * num_steps))
+    if warmup_steps < experiment.warmup_steps:
+        _log.warning(
+            "The warm-up takes %d of %d steps: warmup_steps=%d is too long for this run.",
+            *(warmup_steps, num_steps, experiment.warmup_steps),
         )
-    if not experiment.warmup_steps:
+    if not warmup_steps:
         return keras.optimizers.schedules.CosineDecay(experiment.learning_rate, num_steps)
     return keras.optimizers.schedules.CosineDecay(
         0.0,
-        num_steps - experiment.warmup_steps,
+        num_steps - warmup_steps,
         warmup_target=experiment.learning_rate,
-        warmup_steps=experiment.warmup_steps,
+        warmup_steps=warmup_steps,
     )

@@ -26,15 +26,21 @@ from eseg_keras.training.interruptions import (
 )
 from eseg_keras.training.progress import TrainingProgress
 from eseg_keras.training.run_files import (
-    Log,
     check_same_run,
     is_finished,
+    read_log,
     read_metrics,
     write_config,
+    write_log,
     write_result,
 )
 from eseg_keras.training.tasks import TASKS
 from eseg_keras.training.tensorboard import RunBoard
+
+# Below so many steps, moving statistics of batch normalization remember their initial values: they
+# are re-estimated from about so many training images.
+_SHORT_RUN = 500
+_STATISTICS_IMAGES = 100
 
 
 def train(
@@ -100,7 +106,7 @@ def train(
         model = task.compiled_model(num_steps)
 
     # Everything fits: from here on, files are written.
-    checkpoints, log = model_dir / "checkpoints", Log(model_dir / "log.csv")
+    checkpoints, log = model_dir / "checkpoints", model_dir / "log.csv"
     board = None
     if distribution.writes:
         write_config(model_dir, experiment, data_dir)
@@ -111,14 +117,13 @@ def train(
     if arrays:
         restore(model, arrays)
     # A row that was written after the last checkpoint stays if its epoch is not repeated.
-    rows = log.rows()[: position.epoch + (position.logs is not None)]
+    rows = read_log(log)[: position.epoch + (position.logs is not None)]
     if position.logs is not None and len(rows) > position.epoch:
         # The epoch was validated and logged as well.
         position = Position(position.step, position.epoch + 1)
     score = f"val_{task.score}"
     best = max((float(row[score]) for row in rows if row.get(score)), default=-1.0)
     if board is not None:
-        log.truncate(len(rows))
         board.step = position.step
 
     def save(position, done=0):
@@ -134,6 +139,10 @@ def train(
         """Score the averaged weights; the metrics hold the scores until the next call."""
         logs = model.evaluate(val_data, verbose=0, return_dict=True, callbacks=list(callbacks))
         return {f"val_{name}": float(value) for name, value in logs.items()}
+
+    fresh_statistics = contextlib.nullcontext
+    if num_steps < _SHORT_RUN and distribution.name in ("one_device", "mirrored"):
+        fresh_statistics = partial(_fresh_statistics, model, batches, experiment.batch_size)
 
     # The epochs: training, a checkpoint, validation, a row of the log.
     data = distribution.dataset(batches, position.epoch)
@@ -180,27 +189,34 @@ def train(
             logs, speed = dict(position.logs), progress.images_per_second()
             is_last = position.step >= num_steps
             if is_last or (epoch + 1) % experiment.val_every == 0:
-                logs |= validate(progress, leave_validation)
-                is_validated = is_last
-                if logs[score] > best:
-                    best = logs[score]
-                    if distribution.writes:
-                        _write_weights(model_dir / "best.npz", model)
+                with fresh_statistics():
+                    logs |= validate(progress, leave_validation)
+                    is_validated = is_last
+                    if logs[score] > best:
+                        best = logs[score]
+                        if distribution.writes:
+                            _write_weights(model_dir / "best.npz", model)
             if board is not None:
                 board.write_epoch(model, position.step, logs, speed)
-                log.append({"epoch": epoch, **logs})
+                rows.append({"epoch": epoch, **logs})
+                write_log(log, rows)
                 progress.print_epoch(epoch, logs, speed)
             position = Position(position.step, epoch + 1)
         if not is_validated:
             # Interrupted between the last validation and the result.
-            validate(leave_validation)
+            with fresh_statistics():
+                validate(leave_validation)
 
     # The result.
-    with model.averaged_weights():
-        if experiment.keep == "best":
+    is_best = experiment.keep == "best"
+    with (
+        _reading_errors(batches, val_batches),
+        model.averaged_weights(),
+        contextlib.nullcontext() if is_best else fresh_statistics(),
+    ):
+        if is_best:
             _read_weights(model_dir / "best.npz", model)
-            with _reading_errors(batches, val_batches):
-                validate()
+            validate()
         metrics = task.metrics(model)
         metrics |= {"epochs": position.epoch, "steps": num_steps, f"best_{task.score}": best}
         metrics["skipped"] = sorted(batches.skipped | val_batches.skipped)
@@ -218,6 +234,21 @@ def _check_last_epoch(num_steps, num_batches, steps_per_execution):
             f"steps_per_execution={steps_per_execution}: Keras would train past the end. Change "
             "steps, or steps_per_execution."
         )
+
+
+@contextlib.contextmanager
+def _fresh_statistics(model, batches, batch_size):
+    """Re-estimate the batch-norm statistics for a while; training resumes from the moving ones."""
+    count = min(len(batches), -(-_STATISTICS_IMAGES // batch_size))
+    with model.averaged_weights():
+        variables = model.non_trainable_variables
+        before = [keras.ops.convert_to_numpy(variable) for variable in variables]
+        try:
+            model.update_batch_norm(batches.batch(0, number) for number in range(count))
+            yield
+        finally:
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from eseg_keras.files import atomic_file, read_csv, read_json, write_csv, write_json
@@ -126,34 +126,17 @@ def write_result(
     shutil.rmtree(model_dir / "checkpoints")
 
 
-class Log:
-    """The log of a run, a CSV file with one row per epoch."""
+def read_log(path: Path) -> list[dict]:
+    """Read the log of a run, one row per epoch, the last of which may be incomplete."""
+    if not path.is_file():
+        return []
+    return read_csv(path, "Remove it: the run then resumes with a new log.")
 
-    def __init__(self, path: Path):
-        self.path = path
 
-    def rows(self) -> list[dict[str, str]]:
-        """Return the rows, the last of which may be incomplete."""
-        if not self.path.is_file():
-            return []
-        return read_csv(self.path, "Remove it: the run then resumes with a new log.")
-
-    def truncate(self, num_epochs: int) -> list[dict[str, str]]:
-        """Keep the rows of the first epochs only, and return them."""
-        rows = self.rows()[:num_epochs]
-        self._write(rows)
-        return rows
-
-    def append(self, row: dict[str, float]) -> None:
-        """Add a row. Values that this epoch lacks, such as those of a validation, stay empty."""
-        self._write([*self.rows(), row])
-
-    def _write(self, rows):
-        if not rows:
-            self.path.unlink(missing_ok=True)
-            return
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        write_csv(self.path, names, ([row.get(name, "") for name in names] for row in rows))
+def write_log(path: Path, rows: Sequence[Mapping]) -> None:
+    """Write the log of a run. Values that an epoch lacks, such as of a validation, are empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    write_csv(path, names, ([row.get(name, "") for name in names] for row in rows))
 
 
 def provenance() -> dict:
@@ -181,13 +164,12 @@ def _git_state():
     if not (root / ".git").exists():
         return None
     try:
-        status = _git(root, "status", "--porcelain")
-        return {"commit": _git(root, "rev-parse", "HEAD"), "changed": bool(status)}
+        commit, status = (
+            subprocess.run(
+                ["git", *command], cwd=root, capture_output=True, text=True, check=True, timeout=20
+            ).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _git(root, *arguments):
-    command = ["git", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
-    return done.stdout.strip()
+    return {"commit": commit.strip(), "changed": bool(status)}

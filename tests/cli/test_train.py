@@ -19,7 +19,6 @@ FOLDERS = ["train", "--experiment", "folders/eseg_lite_s"]
         ([*SCENES, "--set", "epochs=two"], "epochs must be an integer. Received: epochs=two"),
         ([*SCENES, "--set", "preset=eseg_lite_z"], "Unknown preset 'eseg_lite_z'"),
         ([*SCENES, "--set", "freeze=tail"], "tail"),
-        ([*SCENES, "--set", "warmup_steps=999999"], "warmup_steps=999999 leaves nothing"),
         (FOLDERS, "give data_dir"),
         ([*FOLDERS, "--data_dir", "nowhere"], "nowhere"),
     ],

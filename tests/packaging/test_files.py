@@ -21,9 +21,9 @@ from eseg_keras.inference.output_folder import OutputFolder
 from eseg_keras.presets.config_files import read_constructor_arguments
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import (
-    Log,
     check_same_run,
     read_config,
+    read_log,
     read_metrics,
     write_config,
 )
@@ -144,7 +144,7 @@ def test_damaged_csv_is_one_sentence(tmp_path, content):
     path = tmp_path / "log.csv"
     path.write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"log\.csv is damaged: .*Remove it"):
-        Log(path).rows()
+        read_log(path)
 
 
 def test_csv_comes_back(tmp_path):
