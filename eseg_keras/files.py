@@ -25,26 +25,10 @@ class DamagedFileError(ValueError):
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Write a file that appears whole or not at all.
+    """Yield a temporary path, with the suffixes of `path`, that is renamed to it at the end.
 
-    Args:
-        path: The file, which is replaced if it exists, or a directory that does not exist. Its
-            folder is created.
-
-    Yields:
-        The temporary path to write to, with the suffixes of `path`. It is renamed to `path` at the
-        end of the block.
-
-    Example:
-
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from eseg_keras.files import atomic_file
-    >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
-    >>> with atomic_file(path) as temporary:
-    ...     _ = temporary.write_text("whole")
-    >>> path.read_text()
-    'whole'
+    `path` is a file, which is replaced if it exists, or a directory that does not exist. Its folder
+    is created.
     """
     path = Path(path)
     with _temporary(path, path.parent) as temporary:
@@ -55,17 +39,9 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]:
-    """Write a directory that appears with all of its files or not at all.
+    """Yield a temporary directory that is renamed to `path` at the end.
 
-    Args:
-        path: The directory. Its parent is created.
-        overwrite: Whether to replace a directory that holds something.
-
-    Yields:
-        The temporary directory to write to. It is renamed to `path` at the end of the block.
-
-    Raises:
-        FileExistsError: If the directory holds anything and `overwrite` is false.
+    Unless `overwrite` is true, raise `FileExistsError` if the directory holds anything.
     """
     path = Path(path).resolve()
     if not overwrite:
@@ -107,13 +83,12 @@ def write_json(path: str | os.PathLike, value: object) -> None:
 
 def write_csv(path: str | os.PathLike, names: Iterable[str], rows: Iterable[Iterable]) -> None:
     """Write a CSV file atomically: the names of the columns, then one line per row."""
-    with (
-        atomic_file(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(text.getvalue().encode())
 
 
 def read_json(
@@ -121,67 +96,38 @@ def read_json(
     remedy: str,
     fields: Mapping[str, type | tuple[type, ...]] | None = None,
 ) -> dict:
-    """Read a JSON object from a file that this package wrote.
-
-    Args:
-        path: The file.
-        remedy: What to do if it is damaged, one sentence, the end of the error message.
-        fields: Keys that the object must have, and the types of their values.
-
-    Returns:
-        The object.
-
-    Raises:
-        DamagedFileError: If the file holds no JSON object with these fields.
-        OSError: If it is missing or cannot be read.
-    """
+    """Read a JSON object with the given fields; an error message ends with the remedy."""
     try:
         content = json.loads(Path(path).read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DamagedFileError(
-            f"{path} is damaged: it holds no JSON ({error}). {remedy}"
-        ) from error
+        raise _damaged(path, f"it holds no JSON ({error})", remedy) from error
     if not isinstance(content, dict):
-        raise DamagedFileError(
-            f"{path} is damaged: expected a JSON object, found a {type(content).__name__}. {remedy}"
-        )
+        raise _damaged(path, f"it holds a {type(content).__name__}, not a JSON object", remedy)
     for name, types in (fields or {}).items():
         if name not in content:
-            raise DamagedFileError(f"{path} is damaged: it has no {name!r}. {remedy}")
+            raise _damaged(path, f"it has no {name!r}", remedy)
         if not isinstance(content[name], types):
-            raise DamagedFileError(
-                f"{path} is damaged: {name!r} is a {type(content[name]).__name__}. {remedy}"
-            )
+            raise _damaged(path, f"{name!r} is a {type(content[name]).__name__}", remedy)
     return content
 
 
 def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
-    """Read the rows of a CSV file that this package wrote, as dicts of texts.
-
-    Args:
-        path: The file.
-        remedy: What to do if it is damaged, one sentence, the end of the error message.
-
-    Returns:
-        One dict per row, none for an empty file. The last row may lack values, which are `None`.
-
-    Raises:
-        DamagedFileError: If it is no UTF-8 text, or a row does not have one value per column.
-        OSError: If the file is missing or cannot be read.
-    """
+    """Read the rows of a CSV file; values that an incomplete last row lacks are `None`."""
     try:
         text = Path(path).read_text("utf-8")
         if "\0" in text:
             raise ValueError("NUL bytes")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (ValueError, csv.Error) as error:
-        raise DamagedFileError(f"{path} is damaged: it holds no CSV ({error}). {remedy}") from error
+        raise _damaged(path, f"it holds no CSV ({error})", remedy) from error
     for number, row in enumerate(rows, 1):
         if None in row or (None in row.values() and number < len(rows)):
-            raise DamagedFileError(
-                f"{path} is damaged: row {number} does not have one value per column. {remedy}"
-            )
+            raise _damaged(path, f"row {number} does not have one value per column", remedy)
     return rows
+
+
+def _damaged(path, problem, remedy):
+    return DamagedFileError(f"{path} is damaged: {problem}. {remedy}")
 
 
 @contextlib.contextmanager
@@ -214,14 +160,13 @@ def _remove_left_overs(folder):
 
 
 def _is_running(process):
-    if os.name != "posix":
-        return True  # Elsewhere there is no signal that only asks.
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+    if os.name == "posix":  # Elsewhere there is no signal that only asks.
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:  # The process of another user.
+            return True
     return True
 
 
@@ -239,8 +184,8 @@ def _flush(path):
             os.fsync(opened.fileno())
 
 
-def _move_files(source: Path, target: Path):
-    moved: list[Path] = []
+def _move_files(source, target):
+    moved = []
     try:
         for path in sorted(source.iterdir()):
             moved.append(path.replace(target / path.name))

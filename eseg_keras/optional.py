@@ -1,35 +1,50 @@
-"""Imports of packages that the base install does not bring."""
+"""Imports of optional packages, and actions around an import."""
 
 import importlib
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import ModuleType
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional module, or say which command installs it.
-
-    Args:
-        module: Dotted name of the module, such as `"PIL.Image"`.
-        extra: Name of the extra of eseg-keras that brings it.
-
-    Returns:
-        The imported module.
-
-    Raises:
-        ImportError: If the module is missing; the message holds the pip command.
-
-    Example:
-
-    >>> from eseg_keras.optional import require
-    >>> require("json", extra="data").dumps([1])
-    '[1]'
-    """
+    """Import a module that an extra of eseg-keras installs; an error names the pip command."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        # A module that is installed but misses a part of its own is another fault: show that one.
+        # An installed module that lacks a part of its own is another fault: show that one.
         if error.name != module and not module.startswith(f"{error.name}."):
             raise
         raise ImportError(
             f"This needs the package that provides '{module}', which is not installed. "
             f'Install it with: pip install "eseg-keras[{extra}]"'
         ) from error
+
+
+def around_import(module: str, context: Callable[[], AbstractContextManager]) -> None:
+    """Run the first import of a top-level module inside of a context manager."""
+    sys.meta_path.insert(0, _AroundImport(module, context))
+
+
+class _AroundImport(importlib.abc.MetaPathFinder):
+    def __init__(self, module, context):
+        self.module = module
+        self.context = context
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname != self.module:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is None or spec.loader is None:
+            return spec
+        run = spec.loader.exec_module
+
+        def exec_module(module):
+            with self.context():
+                run(module)
+
+        spec.loader.exec_module = exec_module
+        return spec

@@ -18,20 +18,8 @@ NEXT_LINE = 60.0
 class Progress:
     """Show on the standard error how far some work is.
 
-    On a terminal that is a bar, which goes when the work ends. Elsewhere it is one line after 20
+    On a terminal that is a bar, which disappears at the end. Elsewhere it is one line after 20
     seconds and one line per minute from then on.
-
-    Args:
-        description: What is being done, such as `"Evaluating"`.
-        total: Number of steps, or `None` while it is not known.
-        done: Steps done before.
-
-    Example:
-
-    >>> from eseg_keras.progress import Progress
-    >>> with Progress("Counting", total=3) as progress:
-    ...     sum(progress.track([1, 2, 3]))
-    6
     """
 
     def __init__(self, description: str, total: int | None = None, done: int = 0):
@@ -63,37 +51,21 @@ class Progress:
         description: str | None = None,
         details: str | None = None,
     ) -> None:
-        """Change what is shown; `None` keeps a value.
-
-        Args:
-            done: Steps done so far.
-            total: Number of steps.
-            description: What is being done.
-            details: Text at the end, such as the speed.
-        """
+        """Change what is shown; `None` keeps a value."""
         changes = {} if details is None else {"details": details}
         self.bar.update(self._task, completed=done, total=total, description=description, **changes)
         if not self.console.is_terminal and time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + NEXT_LINE
-            self.print_line()
+            task = self.bar.tasks[0]
+            count = "" if task.total is None else f"{task.completed:.0f}/{task.total:.0f}"
+            self.print(*filter(None, (task.description, count, task.fields["details"])))
 
-    def print_line(self) -> None:
-        """Print the present state as a line."""
-        task = self.bar.tasks[0]
-        count = "" if task.total is None else f"{task.completed:.0f}/{task.total:.0f}"
-        parts = (task.description, count, task.fields["details"])
-        line = "  ".join(part for part in parts if part)
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+    def print(self, *parts: str) -> None:
+        """Print a line above the bar, without wrapping and markup."""
+        self.console.print("  ".join(parts), highlight=False, markup=False, soft_wrap=True)
 
     def track(self, results: Iterable[Result]) -> Iterator[Result]:
-        """Pass on an iterable and count its elements.
-
-        Args:
-            results: The iterable.
-
-        Yields:
-            Its elements.
-        """
+        """Yield the elements of an iterable, and count them."""
         for done, result in enumerate(results, start=1):
             yield result
             self.update(done)

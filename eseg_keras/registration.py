@@ -4,33 +4,14 @@
 that the command line starts fast; the first look-up of one of our classes then imports them.
 """
 
+import contextlib
 import importlib
-import importlib.abc
-import importlib.util
 import sys
+
+from eseg_keras.optional import around_import
 
 _PREFIX = "eseg_keras>"
 _MODULES = ("eseg_keras.losses", "eseg_keras.metrics", "eseg_keras.models")
-
-
-class _AfterKeras(importlib.abc.MetaPathFinder):
-    """Watches the look-ups of Keras as soon as Keras is imported."""
-
-    def find_spec(self, fullname, path=None, target=None):
-        if fullname != "keras":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("keras")
-        if spec is None or spec.loader is None:
-            return spec
-        run = spec.loader.exec_module
-
-        def exec_module(module):
-            run(module)
-            _watch()
-
-        spec.loader.exec_module = exec_module
-        return spec
 
 
 def register_on_lookup() -> None:
@@ -38,7 +19,13 @@ def register_on_lookup() -> None:
     if "keras" in sys.modules:
         _watch()
     else:
-        sys.meta_path.insert(0, _AfterKeras())
+        around_import("keras", _watch_afterwards)
+
+
+@contextlib.contextmanager
+def _watch_afterwards():
+    yield
+    _watch()
 
 
 def _watch():

@@ -8,17 +8,7 @@ import keras
 
 
 def num_replicas() -> int:
-    """Return how many replicas share a step.
-
-    Returns:
-        The number of replicas of the present strategy, 1 without one.
-
-    Example:
-
-    >>> from eseg_keras.replicas import num_replicas
-    >>> num_replicas()
-    1
-    """
+    """Return how many replicas share a step, 1 without a strategy."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf
@@ -27,21 +17,7 @@ def num_replicas() -> int:
 
 
 def sum_over_replicas(tensors):
-    """Add up tensors over the replicas of a step, without a gradient.
-
-    Args:
-        tensors: A tensor, or a list of tensors, the same on every replica but for their values.
-
-    Returns:
-        The sums, on every replica; outside of a replica's step the tensors as they are.
-
-    Example:
-
-    >>> import keras
-    >>> from eseg_keras.replicas import sum_over_replicas
-    >>> float(sum_over_replicas(keras.ops.ones(())))
-    1.0
-    """
+    """Add up a tensor or a list of tensors over the replicas of a step, without a gradient."""
     if num_replicas() == 1:
         return tensors
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What compiled libraries write to the standard error, past Python."""
+"""Hiding what compiled libraries write to the standard error, past Python."""
 
 import contextlib
 import os
@@ -22,14 +22,14 @@ def hidden_standard_error() -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
         try:
             yield
         except Exception:
             sys.stderr.flush()
-            said.seek(0)
-            os.write(terminal, said.read())
+            hidden.seek(0)
+            os.write(terminal, hidden.read())
             raise
         finally:
             sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What the numbers of a training step must be, for `TrainingModel.compile` and experiments."""
+"""The checks of the arguments of a training step, for `TrainingModel.compile` and experiments."""
 
 
 def check_step_options(
@@ -9,16 +9,7 @@ def check_step_options(
     gradient_accumulation_steps: int,
     batch_size: int | None = None,
 ) -> None:
-    """Refuse arguments of `TrainingModel.compile` that are out of range.
-
-    Args:
-        weight_decay, ema_decay, global_clipnorm, gradient_accumulation_steps: See
-            `TrainingModel.compile`.
-        batch_size: Images per step where it is known, which the accumulation must divide.
-
-    Raises:
-        ValueError: If a number is out of range, with the value received.
-    """
+    """Refuse arguments of `TrainingModel.compile` that are out of range."""
     steps = gradient_accumulation_steps
     if weight_decay < 0:
         raise ValueError(f"weight_decay must not be negative. Received: {weight_decay}")

@@ -382,7 +382,7 @@ FAULTS = {
     ),
     # === Training ===
     "training/cosine_ends_too_late": Fault(
-        "num_steps - experiment.warmup_steps,",
+        "num_steps - warmup_steps,",
         "num_steps,",
         "tests/training/test_recipe.py::test_learning_rate_warms_up_from_zero_and_falls_to_zero",
     ),

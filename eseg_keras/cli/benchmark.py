@@ -3,10 +3,15 @@
 import os
 from pathlib import Path
 
-from eseg_keras.cli.output_paths import check_parent
+from eseg_keras.cli.flags import (
+    add_image_size_argument,
+    check_image_size,
+    check_parent,
+    run_preset,
+)
 from eseg_keras.presets.catalog import ARCHITECTURES
 
-HELP = "time networks in every format on this machine, and recommend one for a time budget"
+HELP = "measure the latency of networks in every format, and recommend one for a budget"
 EXAMPLE = [
     "eseg benchmark --preset eseg_lite_s eseg_s --image_size 512 1024 --threads 2",
     "eseg benchmark --model_dir runs/demo --format tflite onnx_int8 --output times.csv",
@@ -23,18 +28,11 @@ def add_arguments(parser) -> None:
         "--preset",
         nargs="+",
         metavar="NAME",
-        help="names or directories of presets; architectures get random weights, which take as "
-        "long as trained ones; default: eseg_lite_s, and with --budget_ms the six of the paper",
+        help="names or directories of presets; architectures get random weights, which have the "
+        "same latency; default: eseg_lite_s, and with --budget_ms the six of the paper",
     )
     group.add_argument("--model_dir", help="folder of a finished run of eseg train")
-    parser.add_argument(
-        "--image_size",
-        type=int,
-        nargs=2,
-        default=(512, 1024),
-        metavar=("HEIGHT", "WIDTH"),
-        help="default: 512 1024",
-    )
+    add_image_size_argument(parser, default=(512, 1024))
     parser.add_argument(
         "--format",
         nargs="+",
@@ -53,8 +51,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--cache_dir",
         metavar="FOLDER",
-        help="keep the exported files here, from which the next benchmark starts at once; default: "
-        "they are removed",
+        help="keep the exported files here for the next benchmark; default: they are removed",
     )
     parser.add_argument("--output", help="also write the table, as .csv or .json")
 
@@ -94,7 +91,7 @@ def run(args) -> int:
         _print(rows, threads)
     _print_skipped(variants.skipped)
     if not rows:
-        raise ValueError("There is nothing to time: see above for what was skipped, and why.")
+        raise ValueError("There is nothing to time: see above for the skipped formats.")
     sentences = _recommendation(args, rows, presets)
     for sentence in sentences:
         print(sentence)
@@ -107,10 +104,8 @@ def run(args) -> int:
 
 
 def _check(args):
-    """Refuse what cannot be, before anything takes time."""
-    if min(args.image_size) < 32:
-        height, width = args.image_size
-        raise ValueError(f"--image_size must be at least 32 32. Received: {height} {width}")
+    """Refuse flags that do not fit, before anything takes time."""
+    check_image_size(args.image_size)
     for flag in ("threads", "rounds", "budget_ms"):
         value = getattr(args, flag)
         # Written so that a budget of nan is refused.
@@ -127,7 +122,7 @@ def _check(args):
         raise ValueError(f"{args.output} is a directory. Give a file for --output.")
     for path in (args.output, args.cache_dir and Path(args.cache_dir) / "file"):
         if path:
-            check_parent(Path(path))
+            check_parent(path)
     if args.preset and len(set(args.preset)) < len(args.preset):
         raise ValueError(f"--preset names a preset twice. Received: {' '.join(args.preset)}")
     if args.budget_ms and args.preset and len(args.preset) > 1:
@@ -143,18 +138,9 @@ def _check(args):
 
 def _presets(args):
     if args.model_dir:
-        preset = Path(args.model_dir) / "preset"
-        if not preset.is_dir():
-            raise ValueError(
-                f"{args.model_dir} holds no finished run: {preset} is missing. "
-                "Run eseg train with this --model_dir to its end first."
-            )
-        return [str(preset)]
-    if args.preset:
-        return args.preset
-    if args.budget_ms:
-        return [name for name, size in ARCHITECTURES.items() if size.paper_mean_iou]
-    return ["eseg_lite_s"]
+        return [run_preset(args.model_dir)]
+    paper = [name for name, size in ARCHITECTURES.items() if size.paper_mean_iou]
+    return args.preset or (paper if args.budget_ms else ["eseg_lite_s"])
 
 
 def _recommendation(args, rows, presets):
@@ -180,15 +166,9 @@ def _print(rows, threads):
     from eseg_keras.cli.tables import print_table
     from eseg_keras.machine import usable_cores
 
-    plural = "s" * (threads != 1)
     first = rows[0]
-    table = Table(
-        "ratio",
-        "network",
-        "format",
-        title=f"One image of {first['size']}, {threads} thread{plural}; "
-        f"ratio to {first['reference']}",
-    )
+    title = f"One image of {first['size']}, {threads} thread{'s' * (threads != 1)}"
+    table = Table("ratio", "network", "format", title=f"{title}; ratio to {first['reference']}")
     table.columns[0].justify = "right"
     for column in ("median ms", "middle half of the rounds", "images a second"):
         table.add_column(column, justify="right")

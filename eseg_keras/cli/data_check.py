@@ -3,41 +3,34 @@
 import dataclasses
 from pathlib import Path
 
-# What `--set` may change, by what the images are.
+from eseg_keras.cli.flags import add_examples_arguments, check_segmentation
+
+# The keys of `--set` by the kind of images.
 READING = ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label")
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
 SCENES = ("train_examples", "val_examples", "image_size", "seed")
 
-HELP = "check labelled photos: sizes, how often each class occurs, and what is wrong"
+HELP = "check images and masks: sizes, class frequencies, problems"
 EXAMPLE = [
-    "eseg data-check --images photos/train --masks masks/train --set class_names=road,sky,car \\",
+    "eseg data-check --images images/train --masks masks/train --set class_names=road,sky,car \\",
     "    --set class_map=11:255 --output check",
     "eseg data-check --experiment camvid/eseg_lite_s --data_dir camvid --split validation",
 ]
 
-# File names of a problem in the terminal, photos on the contact sheet, sizes that are named.
+# File names of a problem in the terminal, images on the contact sheet, sizes that are named.
 _NAMES_SHOWN = 20
-_NUM_PICTURES = 24
+_NUM_IMAGES = 24
 _SIZES_SHOWN = 4
 
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    parser.add_argument("--images", help="folder of photos")
-    parser.add_argument("--masks", help="folder of their masks")
-    parser.add_argument("--experiment", help="experiment whose images are checked")
-    parser.add_argument("--data_dir", help="folder of the experiment's data")
-    parser.add_argument(
-        "--split", choices=("train", "validation"), help="of the experiment; default: train"
+    add_examples_arguments(
+        parser, "say how the masks are read, such as class_names=road,sky or class_map=11:255"
     )
     parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="say how the masks are read, such as class_names=road,sky or class_map=11:255; may "
-        "be repeated",
+        "--split", choices=("train", "validation"), help="of the experiment; default: train"
     )
     parser.add_argument(
         "--output", help="folder for contact_sheet.png, classes.csv and summary.json"
@@ -45,7 +38,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
-    """Count, print, and write what was found; 2 if something is wrong with the labels."""
+    """Count, print and write the statistics; 2 if there are problems."""
     experiment, data_dir = _experiment(args)
     split = args.split or "train"
 
@@ -64,14 +57,15 @@ def run(args) -> int:
 
 
 def _experiment(args):
-    """The experiment that reads the images, and the folder of its data."""
-    from eseg_keras.training.experiment import Experiment, load_experiment
+    """The experiment that reads the images, and its data directory."""
+    from eseg_keras.training.experiment import Experiment
+    from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.overrides import override
 
     if bool(args.images) != bool(args.masks):
         raise ValueError("--images and --masks go together: give both, or neither.")
     if bool(args.images) == bool(args.experiment):
-        raise ValueError("Which photos? Give --images and --masks, or --experiment.")
+        raise ValueError("Which images? Give --images and --masks, or --experiment.")
     if args.images:
         if args.split:
             raise ValueError("--split is for --experiment: --images are checked as they are.")
@@ -80,11 +74,8 @@ def _experiment(args):
         experiment, data_dir = Experiment(train_images=images, train_masks=masks), "."
         keys = (*CLASSES, *READING)
     else:
-        experiment, data_dir = load_experiment(args.experiment), args.data_dir
-        if not isinstance(experiment, Experiment):
-            raise ValueError(
-                f"{args.experiment} trains a classifier: its images have no masks to check."
-            )
+        experiment = check_segmentation(load_experiment(args.experiment), args.experiment)
+        data_dir = args.data_dir
         by_data = {"folders": (*CLASSES, *READING, *FOLDERS), "street_scenes": SCENES}
         keys = by_data.get(experiment.data, ())
     experiment = override(experiment, args.set, keys)
@@ -93,12 +84,12 @@ def _experiment(args):
             "Which classes? Give --set class_names=road,sky,car or, without names, "
             "--set num_classes=3."
         )
-    # Counted as training counts: in the files, whatever size they are scaled to.
+    # As in training, pixels are counted in the files, whatever size they are scaled to.
     return dataclasses.replace(experiment, long_side=None), data_dir
 
 
 def _open(experiment, split, data_dir):
-    """The images, and what is wrong with files in folders: {problem: names}."""
+    """The images, and problems of files in folders: {problem: names}."""
     import logging
 
     from eseg_keras.data.folder_checks import FolderError
@@ -108,71 +99,70 @@ def _open(experiment, split, data_dir):
         return open_examples(experiment, split, data_dir), {}
     except FolderError as error:
         problems = error.problems
-    # What is wrong is known now, and need not be logged as well.
+    # The problems are known now, and need not be logged as well.
     log = logging.getLogger("eseg_keras.data.folder_checks")
     log.disabled = True
     try:
-        # Raises again where photos and masks do not pair: there is nothing to count then.
+        # Raises again if images and masks do not pair: there is nothing to count then.
         return open_examples(experiment, split, data_dir, skip_bad_examples=True), problems
     finally:
         log.disabled = False
 
 
 def _summary(experiment, statistics, problems):
-    """Everything that was found, as JSON can hold it."""
+    """The statistics, of types that JSON has."""
     from eseg_keras.data import balanced_class_weights
 
     num_classes, counts = experiment.num_classes, statistics.label_counts
     names = experiment.class_names or [f"class {label}" for label in range(num_classes)]
-    # An ignored class counts nowhere, here as in training.
+    # As in training, an ignored class counts nowhere.
     classes = counts[:, :num_classes].copy()
     if experiment.ignore_label < num_classes:
         classes[:, experiment.ignore_label] = 0
-    pixels, photos = classes.sum(axis=0), (classes > 0).sum(axis=0)
+    pixels, images = classes.sum(axis=0), (classes > 0).sum(axis=0)
     shares = pixels / max(pixels.sum(), 1)
-    columns = (names, pixels, shares, photos, balanced_class_weights(pixels))
+    columns = (names, pixels, shares, images, balanced_class_weights(pixels))
     rows = [
-        {"class": name, "pixels": int(p), "share": float(s), "photos": int(n), "weight": float(w)}
+        {"class": name, "pixels": int(p), "share": float(s), "images": int(n), "weight": float(w)}
         for name, p, s, n, w in zip(*columns, strict=True)
     ]
     ignored = int(counts[:, experiment.ignore_label].sum())
     return {
-        "photos": len(counts),
-        "unusable_photos": int((counts.sum(axis=1) == 0).sum()),
+        "images": len(counts),
+        "unusable_images": int((counts.sum(axis=1) == 0).sum()),
         "sizes": [[*size, count] for size, count in statistics.image_sizes.items()],
         "classes": rows,
-        "absent_classes": [row["class"] for row in rows if not row["photos"]],
+        "absent_classes": [row["class"] for row in rows if not row["images"]],
         "ignored_share": ignored / max(int(counts.sum()), 1),
-        "unlabelled_photos": int(((classes.sum(axis=1) == 0) & (counts.sum(axis=1) > 0)).sum()),
+        "unlabelled_images": int(((classes.sum(axis=1) == 0) & (counts.sum(axis=1) > 0)).sum()),
         "problems": {problem: list(files) for problem, files in problems.items()},
     }
 
 
 def _print(summary):
-    from rich.table import Table
     from rich.text import Text
 
-    from eseg_keras.cli.tables import print_table
+    from eseg_keras.cli.tables import number_table, print_table
 
-    table = Table("class", title=f"{summary['photos']} photos{_sizes(summary['sizes'])}")
-    for name in ("pixels %", "photos", "balanced weight"):
-        table.add_column(name, justify="right")
+    title = f"{summary['images']} images{_sizes(summary['sizes'])}"
+    table = number_table("class", "pixels %", "images", "balanced weight", title=title)
     for row in summary["classes"]:
-        weight = f"{row['weight']:.3g}" if row["photos"] else ""
+        weight = f"{row['weight']:.3g}" if row["images"] else ""
         # A Text, because square brackets in a name are no markup.
         name = Text(row["class"])
-        table.add_row(name, f"{100 * row['share']:.3f}", str(row["photos"]), weight)
+        table.add_row(name, f"{100 * row['share']:.3f}", str(row["images"]), weight)
     print_table(table)
     print(f"Ignored: {100 * summary['ignored_share']:.2f} % of all pixels")
-    if summary["unlabelled_photos"]:
-        print(f"Photos without any label: {summary['unlabelled_photos']}")
+    if summary["unlabelled_images"]:
+        print(f"Images without any label: {summary['unlabelled_images']}")
     if summary["absent_classes"]:
         print(f"Classes that never occur: {', '.join(summary['absent_classes'])}")
     for problem, files in summary["problems"].items():
         shown = ", ".join(files[:_NAMES_SHOWN])
         if len(files) > _NAMES_SHOWN:
             shown += f", and {len(files) - _NAMES_SHOWN} more (all of them with --output)"
-        print(f"Problem in {_files(len(files))}: {problem}\n    {shown}")
+        count = "1 file" if len(files) == 1 else f"{len(files)} files"
+        print(f"Problem in {count}: {problem}\n    {shown}")
     if not summary["problems"]:
         print("No problem found.")
 
@@ -191,25 +181,21 @@ def _sizes(sizes):
     return f" of {len(sizes)} sizes, {smallest} to {largest}, most often {shown[0]}"
 
 
-def _files(count):
-    return "1 file" if count == 1 else f"{count} files"
-
-
 def _write(directory, experiment, examples, statistics, summary):
     from eseg_keras.data.label_statistics import representatives
     from eseg_keras.files import atomic_file, write_csv, write_json
     from eseg_keras.visualization.contact_sheet import contact_sheet
 
-    chosen = representatives(statistics.label_counts[:, : experiment.num_classes], _NUM_PICTURES)
+    chosen = representatives(statistics.label_counts[:, : experiment.num_classes], _NUM_IMAGES)
     if chosen:
-        picture = contact_sheet(
+        sheet = contact_sheet(
             ((Path(examples.name(index)).name, *examples.read(index)) for index in chosen),
             [row["class"] for row in summary["classes"]],
             experiment.palette,
             experiment.ignore_label,
         )
         with atomic_file(directory / "contact_sheet.png") as temporary:
-            picture.save(temporary, format="PNG", optimize=True)
+            sheet.save(temporary, format="PNG", optimize=True)
     classes = summary["classes"]
     write_csv(directory / "classes.csv", classes[0], (row.values() for row in classes))
     write_json(directory / "summary.json", summary)

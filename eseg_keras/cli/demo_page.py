@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from eseg_keras.cli.model_flags import (
+from eseg_keras.cli.flags import (
     add_calibration_argument,
     add_weights_arguments,
-    check_calibration,
+    check_parent,
     load_model,
+    read_calibration,
+    run_experiment,
 )
-from eseg_keras.cli.output_paths import check_parent
 
 HELP = "write a static page that runs a network inside the browser"
 EXAMPLE = [
@@ -21,28 +22,26 @@ def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     add_weights_arguments(parser)
     parser.add_argument(
-        "--output",
-        required=True,
-        help="folder for the page, which any web server can serve",
+        "--output", required=True, help="folder for the page, which any web server can serve"
     )
     parser.add_argument("--title", help="title of the page")
     parser.add_argument(
         "--long_side",
         type=int,
-        help="pixels of the longer side at which the network sees a photo until the user of the "
-        "page chooses another; default: as the run of --model_dir had it, else at most 512",
+        help="pixels of the longer side at which the network sees an image until the user of the "
+        "page chooses another; default: as in the run of --model_dir, else at most 512",
     )
     parser.add_argument(
         "--examples",
         nargs="+",
-        metavar="PHOTO",
-        help="photos that the page offers to try; default: drawn street scenes",
+        metavar="IMAGE",
+        help="images that the page offers to try; default: synthetic street scenes",
     )
     parser.add_argument(
         "--precision",
         choices=("float32", "int8"),
         default="float32",
-        help="int8: a quarter of the size, quicker, and other labels for some pixels; default: "
+        help="int8: a quarter of the size, faster, and other labels for some pixels; default: "
         "float32",
     )
     add_calibration_argument(parser)
@@ -52,33 +51,25 @@ def add_arguments(parser) -> None:
         help="onnxruntime-web 1.30.0, as the .tgz file that `npm pack` writes or as a folder; "
         "default: npm fetches it once",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a demo page that is there"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing demo page")
 
 
 def run(args) -> int:
     """Write the page and say how to open it."""
     from eseg_keras.demo_page import write_demo_page
-    from eseg_keras.export.images import read_calibration_images
-    from eseg_keras.training.run_files import read_config
 
-    check_calibration(args)
-    check_parent(Path(args.output))
+    check_parent(args.output)
     if (Path(args.output) / "model" / "model.json").is_file() and not args.overwrite:
         raise ValueError(
             f"{args.output} is a demo page. Choose another --output, or give --overwrite."
         )
-    options = {"precision": args.precision}
+    options = {"precision": args.precision, **read_calibration(args)}
     if args.title is not None:
         options["title"] = args.title
-    if args.calibration_images:
-        # Before the network is loaded, which takes longer.
-        options["calibration_images"] = read_calibration_images(args.calibration_images)
     model = load_model(args)
     long_side = args.long_side
     if long_side is None and args.model_dir:
-        long_side = read_config(args.model_dir)[0].long_side
+        long_side = run_experiment(args.model_dir)[0].long_side
     verification = write_demo_page(
         model,
         args.output,

@@ -5,26 +5,28 @@ import dataclasses
 import itertools
 from pathlib import Path
 
-from eseg_keras.cli.model_flags import add_model_arguments, load_model
-from eseg_keras.cli.output_paths import check_parent
-from eseg_keras.cli.predictor_flags import (
+from eseg_keras.cli.flags import (
+    add_examples_arguments,
     add_predictor_arguments,
-    describe_view,
+    check_parent,
+    check_segmentation,
+    load_model,
     make_predictor,
+    run_experiment,
 )
 
-# What `--set` may change, by what the images are: how they are read and at which size the network
-# sees them, and nothing of the training.
+# The keys of `--set` by the kind of images: how they are read and at which size the network sees
+# them, nothing of the training.
 SEEN = ("long_side", "eval_size")
 READING = ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label", *SEEN)
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
 DATA_SETS = ("val_split", *SEEN)
 SCENES = ("val_examples", "image_size", "seed", "eval_size")
 
-HELP = "score a model on photos with masks"
+HELP = "score a model on images with masks"
 EXAMPLE = [
     "eseg evaluate --model_dir runs/demo --report runs/demo/report",
-    "eseg evaluate --preset runs/photos/preset --images photos/val --masks masks/val \\",
+    "eseg evaluate --preset runs/mine/preset --images images/val --masks masks/val \\",
     "    --set class_map=11:255 --output scores.json",
     "eseg evaluate --model_dir runs/cityscapes/eseg_s --set val_split=test --submission results",
 ]
@@ -32,23 +34,13 @@ EXAMPLE = [
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    add_model_arguments(parser)
-    parser.add_argument("--images", help="folder of photos")
-    parser.add_argument("--masks", help="folder of their masks")
-    parser.add_argument(
-        "--experiment", help="experiment whose validation images are used; a run's own by default"
-    )
-    parser.add_argument("--data_dir", help="folder of the experiment's data")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change which images are read and how, such as val_split=test for a published data "
-        "set or class_map=11:255 for folders; may be repeated",
+    add_examples_arguments(
+        parser,
+        "change which images are read and how, such as val_split=test for a published data set or "
+        "class_map=11:255 for folders",
     )
     parser.add_argument(
-        "--output", help="file for the scores: .json (everything) or .csv (a row a class)"
+        "--output", help="file for the scores: .json (everything) or .csv (one row per class)"
     )
     parser.add_argument(
         "--report", metavar="DIR", help="folder for a web page with the scores and worst images"
@@ -65,11 +57,11 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Evaluate, print the scores and write them."""
     experiment, data_dir = _experiment(args)
-    # The labels of this split are dummies; the true ones are on the server.
+    # The labels of this split are placeholders; the true ones are on the server.
     is_secret = (experiment.data, experiment.val_split) == ("cityscapes", "test")
     has_labels = not is_secret and bool(args.masks or not args.images)
     _check_outputs(args, has_labels)
-    photos = None if has_labels or is_secret else _photos(args.images)
+    images = None if has_labels or is_secret else _images(args.images)
     model = load_model(args)
     if args.images:
         experiment = dataclasses.replace(
@@ -83,35 +75,49 @@ def run(args) -> int:
             f"The model has {model.num_classes} classes, the images have "
             f"{experiment.num_classes}. Choose a model that was trained on these classes."
         )
-    # Scenes are drawn at any size: training does not scale them either.
+    # Scenes are drawn at any size: training does not scale them.
     long_side = None if experiment.data == "street_scenes" else experiment.long_side
     predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.eval_size)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
-    if photos:
-        _submit(args, benchmark, model, predictor.predict(photos), list(map(str, photos)))
-        return 0
-
-    from eseg_keras.evaluation.scoring import predictions_and_masks
-    from eseg_keras.training.data import open_examples
-
-    # Scores are taken at the size of the masks: only the network sees another.
-    own_size = dataclasses.replace(experiment, long_side=None)
-    examples = open_examples(own_size, "validation", data_dir, max_pixels=predictor.max_pixels)
-    if is_secret:
-        predictions = (p for p, _ in predictions_and_masks(predictor, examples))
-        names = [examples.name(index) for index in range(len(examples))]
-        _submit(args, benchmark, model, predictions, names)
-        print("Nothing was scored: the labels of the test split are secret.")
+    if images:
+        examples, names = None, list(map(str, images))
+        predictions = predictor.predict(images)
     else:
-        _evaluate(args, benchmark, model, predictor, examples)
+        from eseg_keras.evaluation.scoring import predictions_and_masks
+        from eseg_keras.training.data import open_examples
+
+        # Scores are computed at the size of the masks, whatever the network sees.
+        own_size = dataclasses.replace(experiment, long_side=None)
+        examples = open_examples(own_size, "validation", data_dir, max_pixels=predictor.max_pixels)
+        names = [examples.name(index) for index in range(len(examples))]
+        predictions = (prediction for prediction, _ in predictions_and_masks(predictor, examples))
+    submission = contextlib.nullcontext()
+    if args.submission:
+        from eseg_keras.evaluation.submission import Submission, benchmark_of
+
+        server = benchmark or benchmark_of(model.class_names)
+        submission = Submission(args.submission, server, names)
+    if has_labels:
+        _evaluate(args, benchmark, predictor, examples, submission)
+    else:
+        from eseg_keras.progress import Progress
+
+        with submission, Progress("Predicting", total=len(names)) as progress:
+            for prediction in progress.track(predictions):
+                submission.add(prediction.name, prediction.label_map)
+    if args.submission:
+        count = f"{len(names)} label maps"
+        print(f"Submission: {args.submission}, {count}. Upload the folder as a zip archive.")
+    if is_secret:
+        print("Nothing was scored: the labels of the test split are secret.")
     return 0
 
 
 def _experiment(args):
-    """The experiment with all changes, and where its data lies."""
-    from eseg_keras.training.experiment import Experiment, load_experiment
+    """The experiment with all changes, and its data directory."""
+    from eseg_keras.training.experiment import Experiment
+    from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.overrides import override
-    from eseg_keras.training.run_files import read_config
 
     if args.masks and not args.images or args.images and not (args.masks or args.submission):
         raise ValueError(
@@ -122,27 +128,25 @@ def _experiment(args):
         raise ValueError("--images and --experiment both name the images: give one of them.")
     data_dir = args.data_dir
     if args.images:
-        # A run knows how its masks are to be read; only the folders are others.
-        experiment = read_config(args.model_dir)[0] if args.model_dir else Experiment()
-        masks = args.masks or experiment.val_masks
-        folders = (str(Path(folder).resolve()) for folder in (args.images, masks))
-        changes = zip(("val_images", "val_masks"), folders, strict=True)
-        experiment = dataclasses.replace(experiment, data="folders", **dict(changes))
+        # A run's experiment says how its masks are read; only the folders differ.
+        experiment = run_experiment(args.model_dir)[0] if args.model_dir else Experiment()
+        experiment = dataclasses.replace(
+            experiment,
+            data="folders",
+            val_images=str(Path(args.images).resolve()),
+            val_masks=str(Path(args.masks or experiment.val_masks).resolve()),
+        )
         data_dir = "."
         keys = READING if args.masks else SEEN
-    elif args.experiment:
-        experiment = load_experiment(args.experiment)
-        if not isinstance(experiment, Experiment):
-            raise ValueError(
-                f"{args.experiment} classifies whole images: give an experiment that segments."
-            )
+        return override(experiment, args.set, keys), data_dir
+    if args.experiment:
+        experiment = check_segmentation(load_experiment(args.experiment), args.experiment)
     elif args.model_dir:
-        experiment, run_data_dir = read_config(args.model_dir)
+        experiment, run_data_dir = run_experiment(args.model_dir)
         data_dir = data_dir or run_data_dir
     else:
         raise ValueError("Which images? Give --images and --masks, or --experiment.")
-    if not args.images:
-        keys = {"folders": FOLDERS, "street_scenes": SCENES}.get(experiment.data, DATA_SETS)
+    keys = {"folders": FOLDERS, "street_scenes": SCENES}.get(experiment.data, DATA_SETS)
     return override(experiment, args.set, keys), data_dir
 
 
@@ -150,7 +154,7 @@ def _check_outputs(args, has_labels):
     """Refuse outputs that cannot be written, before anything takes time."""
     for path in (args.output, args.report, args.submission):
         if path:
-            check_parent(Path(path))
+            check_parent(path)
     if args.output:
         from eseg_keras.evaluation.score_files import check_suffix
 
@@ -169,60 +173,32 @@ def _check_outputs(args, has_labels):
             "give --submission DIR, and upload what it writes."
         )
     if args.output or args.report:
-        raise ValueError(
-            "Without labels there are no scores for --output and --report: leave them out."
-        )
+        raise ValueError("Without labels there are no scores for --output and --report: omit them.")
 
 
-def _photos(folder):
-    """The photos in a folder and those below: Cityscapes has one a city."""
+def _images(folder):
+    """The images in a folder and its subfolders: Cityscapes has one per city."""
     from eseg_keras.inference.input_files import find_files
 
-    photos = [file.path for file in find_files([folder], recursive=True) if not file.is_video]
-    if not photos:
-        raise ValueError(f"{folder} holds videos alone: a submission is made of photos.")
-    return photos
+    images = [file.path for file in find_files([folder], recursive=True) if not file.is_video]
+    if not images:
+        raise ValueError(f"{folder} holds videos only: a submission needs images.")
+    return images
 
 
-def _submission(args, benchmark, model, names):
-    from eseg_keras.evaluation.submission import Submission, benchmark_of
-
-    return Submission(args.submission, benchmark or benchmark_of(model.class_names), names)
-
-
-def _submit(args, benchmark, model, predictions, names):
-    """Write a submission and score nothing."""
-    from eseg_keras.progress import Progress
-
-    progress = Progress("Predicting", total=len(names))
-    with _submission(args, benchmark, model, names) as submission, progress:
-        for prediction in progress.track(predictions):
-            submission.add(prediction.name, prediction.label_map)
-    _print_submission(args, len(names))
-
-
-def _print_submission(args, count):
-    print(f"Submission: {args.submission}, {count} label maps. Upload the folder as a zip archive.")
-
-
-def _evaluate(args, benchmark, model, predictor, examples):
+def _evaluate(args, benchmark, predictor, examples, submission):
     """Score, print and write."""
     from eseg_keras.cli.tables import print_scores, print_worst_images
     from eseg_keras.evaluation.score_files import write_score_files, write_scores
     from eseg_keras.evaluation.scoring import evaluate
     from eseg_keras.progress import Progress
 
-    names = [examples.name(index) for index in range(len(examples))]
-    submission, worst = contextlib.nullcontext(), None
-    if args.submission:
-        submission = _submission(args, benchmark, model, names)
     if args.report:
         from eseg_keras.evaluation.report import write_report
         from eseg_keras.evaluation.worst_images import WorstImages
 
         worst = WorstImages()
-    rules = benchmark or "default"
-    with submission, Progress("Evaluating", total=len(names)) as progress:
+    with submission, Progress("Evaluating", total=len(examples)) as progress:
         done = itertools.count(1)
 
         def on_image(prediction, mask, scores):
@@ -232,7 +208,7 @@ def _evaluate(args, benchmark, model, predictor, examples):
                 worst.add(prediction, mask, scores)
             progress.update(next(done))
 
-        evaluation = evaluate(predictor, examples, rules=rules, on_image=on_image)
+        evaluation = evaluate(predictor, examples, rules=benchmark or "default", on_image=on_image)
     print_scores(evaluation.summary(), title="Evaluation")
     print_worst_images(evaluation.images)
     if args.output:
@@ -243,9 +219,21 @@ def _evaluate(args, benchmark, model, predictor, examples):
         details = {
             "Model": args.preset or args.model_dir,
             "Images": args.images or args.experiment or f"those of {args.model_dir}",
-            "Seen at": describe_view(predictor),
+            "Seen at": _describe_view(predictor),
         }
         page = write_report(args.report, evaluation, worst, "Evaluation", details)
         print(f"Report: {page}")
-    if args.submission:
-        _print_submission(args, len(names))
+
+
+def _describe_view(predictor):
+    """The sizes at which the network of a predictor sees the images, in words."""
+    seen = "their own size"
+    if predictor.image_size:
+        seen = "{}x{} pixels, fitted whole".format(*predictor.image_size)
+    elif predictor.long_side:
+        seen = f"a longer side of {predictor.long_side} pixels"
+    if predictor.window:
+        seen += ", in windows of {}x{} pixels".format(*predictor.window)
+    if predictor.scales != (1.0,):
+        seen += ", at the scales " + ", ".join(f"{scale:g}" for scale in predictor.scales)
+    return seen + ", mirrored as well" * predictor.flip

@@ -14,14 +14,14 @@ def run(args) -> int:
     from rich.table import Table
 
     from eseg_keras.cli.tables import print_table
-    from eseg_keras.training.experiment import (
+    from eseg_keras.training.experiment_files import (
         experiment_names,
         experiments_dir,
         load_experiment,
+        read_run_notes,
     )
-    from eseg_keras.training.experiment_table import read_run_notes
 
-    # Names are for copying into a command: whatever the width of the terminal, they stay whole.
+    # Names are for copying into a command: they are never cut, however narrow the terminal.
     table = Table(title="Mean IoU in %", box=box.SIMPLE_HEAD)
     table.add_column("experiment", no_wrap=True)
     table.add_column("network", overflow="fold")
@@ -29,23 +29,17 @@ def run(args) -> int:
         table.add_column(column, justify="right", no_wrap=True)
     for name in experiment_names():
         experiment, notes = load_experiment(name), read_run_notes(name)
+        steps, epochs = experiment.steps, experiment.epochs
         table.add_row(
             name,
-            # A pretraining has no network of its own, only the encoder of its name.
-            getattr(experiment, "preset", "encoder"),
-            _length(experiment),
+            experiment.preset if experiment.task == "segmentation" else "encoder",
+            f"{epochs:,} epochs" if steps is None else f"{steps:,} steps",
             _percent(notes.reported_mean_iou, "-"),
             _percent(notes.mean_iou, notes.score.partition(":")[0].replace("none", "-")),
         )
     print_table(table)
     print(f"Each begins with its command, hardware and time: {experiments_dir()}")
     return 0
-
-
-def _length(experiment):
-    if experiment.steps is not None:
-        return f"{experiment.steps:,} steps"
-    return f"{experiment.epochs:,} epochs"
 
 
 def _percent(share, otherwise):

@@ -2,28 +2,30 @@
 
 from pathlib import Path
 
-from eseg_keras.cli.model_flags import (
+from eseg_keras.cli.flags import (
     add_calibration_argument,
+    add_image_size_argument,
     add_weights_arguments,
-    check_calibration,
+    check_image_size,
+    check_parent,
     load_model,
+    read_calibration,
 )
-from eseg_keras.cli.output_paths import check_parent
 
-HELP = "write a network for a server, a phone, a GPU or a browser, and check what was written"
+HELP = "write a network for a server, a phone, a GPU or a browser, and verify the file"
 EXAMPLE = [
     "eseg export --preset eseg_lite_s_streets --format saved_model --output models/streets",
     "eseg export --model_dir runs/demo --format tflite --precision int8 "
-    "--calibration_images photos/train --image_size 512 1024 --output demo.tflite",
+    "--calibration_images images/train --image_size 512 1024 --output demo.tflite",
     "eseg export --model_dir runs/demo --format onnx --output demo.onnx",
 ]
 
-# What each format takes besides what all take.
 PRECISIONS = {
     "tflite": ("float32", "float16", "dynamic", "int8"),
     "onnx": ("float32", "int8"),
     "tensorrt": ("fp32", "fp16"),
 }
+# The flags of each format that not all formats have.
 FLAGS = {
     "saved_model": ("max_pixels", "version"),
     "tflite": ("precision", "calibration_images", "overwrite"),
@@ -54,12 +56,8 @@ def add_arguments(parser) -> None:
         default="uint8",
         help="type of the images' values, 0..255 either way; default: uint8",
     )
-    parser.add_argument(
-        "--image_size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="the one size of the images; default: any, and 1024 2048 for tensorrt",
+    add_image_size_argument(
+        parser, None, "the one size of the images; default: any, and 1024 2048 for tensorrt"
     )
     parser.add_argument(
         "--precision",
@@ -76,19 +74,18 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--version", type=int, help="saved_model: number of the version; default: the next"
     )
-    # None, and not False, where it is not given.
+    # The default None differs from False in `_check`.
     parser.add_argument(
         "--overwrite",
         action="store_true",
         default=None,
-        help="tflite, onnx, tensorrt: replace a file that is there",
+        help="tflite, onnx, tensorrt: replace an existing file",
     )
 
 
 def run(args) -> int:
-    """Write the network, and print how it compares."""
+    """Write the network, and print the comparison."""
     _check(args)
-    from eseg_keras.export.images import read_calibration_images
     from eseg_keras.export.onnx.exporter import export_onnx
     from eseg_keras.export.saved_model.exporter import export_saved_model
     from eseg_keras.export.tensorrt.exporter import export_tensorrt
@@ -106,9 +103,7 @@ def run(args) -> int:
     for flag in ("precision", "max_pixels", "version"):
         if getattr(args, flag) is not None:
             options[flag] = getattr(args, flag)
-    if args.calibration_images:
-        # Before the network is loaded, which takes longer.
-        options["calibration_images"] = read_calibration_images(args.calibration_images)
+    options |= read_calibration(args)
     model = load_model(args)
     if not args.calibration_images:
         options |= _street_scenes(args, model)
@@ -120,7 +115,7 @@ def run(args) -> int:
 
 
 def _street_scenes(args, model):
-    """Images to calibrate and verify with, where the user gave none."""
+    """Images to calibrate and verify with when the user gave none."""
     from eseg_keras.export.tensorrt.exporter import PAPER_SIZE
     from eseg_keras.street_scenes import calibration_scenes, scene_images
 
@@ -135,22 +130,19 @@ def _street_scenes(args, model):
 
 
 def _check(args):
-    """Refuse what cannot be, before anything takes time."""
+    """Refuse flags that do not fit, before anything takes time."""
     for flag in ("precision", "calibration_images", "max_pixels", "version", "overwrite"):
         if getattr(args, flag) is not None and flag not in FLAGS[args.format]:
             formats = [name for name, flags in FLAGS.items() if flag in flags]
             raise ValueError(
-                f"--{flag} is for --format {' and '.join(formats)}. Leave it out for {args.format}."
+                f"--{flag} is for --format {' and '.join(formats)}. Omit it for {args.format}."
             )
     if args.precision and args.precision not in PRECISIONS[args.format]:
         raise ValueError(
             f"--precision of {args.format} is one of {', '.join(PRECISIONS[args.format])}. "
             f"Received: {args.precision}"
         )
-    check_calibration(args)
-    if args.image_size and min(args.image_size) < 32:
-        height, width = args.image_size
-        raise ValueError(f"--image_size must be at least 32 32. Received: {height} {width}")
+    check_image_size(args.image_size)
     output = Path(args.output)
     check_parent(output)
     if args.format == "saved_model":
@@ -191,6 +183,4 @@ def _print(output, verification):
 
 
 def _size(path):
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())

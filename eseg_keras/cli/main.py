@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `eseg`: finds the subcommand and turns errors into one sentence."""
+"""The command `eseg`: runs the subcommand and prints errors as one sentence."""
 
 import argparse
 import importlib
@@ -12,12 +12,12 @@ from pathlib import Path
 from absl import app
 from absl.flags import argparse_flags
 
-from eseg_keras.cli.quiet import quiet_tensorflow
-from eseg_keras.optional import require
+from eseg_keras.optional import around_import, require
+from eseg_keras.standard_error import hidden_standard_error
 from eseg_keras.version import __version__
 
 # In the order of `eseg --help`. Each is a file of this folder, with `_` for `-`, that imports Keras
-# and what needs it inside its function `run` alone.
+# and modules that need it only inside its function `run`.
 COMMANDS = {
     name: importlib.import_module(f"eseg_keras.cli.{name.replace('-', '_')}")
     for name in (
@@ -113,12 +113,15 @@ def _run(args):
         return 2
 
 
-def _is_mistake_in_the_input(error):
-    """Whether an error was raised to be read by the user, and not by a fault in the program.
+def quiet_tensorflow() -> None:
+    """Hide the messages of TensorFlow while it is imported, and all but errors afterwards."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # It writes some to file descriptor 2 before it reads any variable.
+    around_import("tensorflow", hidden_standard_error)
 
-    Those are the errors that the package itself raises, with a sentence of its own, and files that
-    cannot be opened. Anything else keeps its traceback.
-    """
+
+def _is_mistake_in_the_input(error):
+    """Tell the errors that the package raises, and of files, from faults of the program."""
     if isinstance(error, OSError):
         return True
     raised_in = traceback.extract_tb(error.__traceback__)[-1].filename

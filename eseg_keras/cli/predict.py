@@ -1,58 +1,61 @@
 """`eseg predict`."""
 
-from eseg_keras.cli.model_flags import add_model_arguments, load_model
-from eseg_keras.cli.predictor_flags import add_predictor_arguments, make_predictor
+from argparse import BooleanOptionalAction
 
-MAPS = ("confidence", "entropy", "margin", "probabilities")
+from eseg_keras.cli.flags import (
+    add_predictor_arguments,
+    load_model,
+    make_predictor,
+    run_experiment,
+)
 
-HELP = "segment pictures and videos: overlays with a legend, and label maps"
+HELP = "segment images and videos: overlays with a legend, and label maps"
 EXAMPLE = [
-    "eseg predict photo.jpg photos/val --model_dir runs/demo --output predictions",
+    "eseg predict image.jpg images/val --model_dir runs/demo --output predictions",
     "eseg predict drive.mp4 --preset eseg_lite_s_streets --output predictions --alpha 0.6",
 ]
 
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    from argparse import BooleanOptionalAction
-
     parser.add_argument(
-        "inputs", nargs="+", metavar="IN", help="pictures, videos, or folders of them"
+        "inputs", nargs="+", metavar="IN", help="images, videos, or folders of them"
     )
-    add_model_arguments(parser)
     parser.add_argument(
         "--output",
         required=True,
         help="folder for labels/NAME.png (pixel values are class ids), overlays/NAME.png and "
-        "videos/NAME.mp4 (without sound); a run that was killed goes on where it stopped",
+        "videos/NAME.mp4 (without sound); rerun the same command after an interruption",
     )
     parser.add_argument(
         "--overlay",
         action=BooleanOptionalAction,
         default=True,
-        help="write the classes' colours over the pictures; default: yes",
+        help="write the classes' colours over the images; default: yes",
     )
     parser.add_argument(
-        "--alpha", type=float, default=0.5, help="strength of the colours, 0 to 1; default 0.5"
+        "--alpha", type=float, default=0.5, help="opacity of the colours, 0 to 1; default 0.5"
     )
     parser.add_argument(
         "--legend",
         action=BooleanOptionalAction,
         default=True,
-        help="name the classes below an overlay, unless that gets higher than half of a video; "
-        "default: yes",
+        help="name the classes below an overlay, unless the legend is higher than half of a "
+        "video; default: yes",
     )
     parser.add_argument(
         "--maps",
         nargs="+",
-        choices=MAPS,
+        choices=("confidence", "entropy", "margin", "probabilities"),
         default=(),
         metavar="MAP",
         help="also write MAP/NAME.png, grey 0..255 for 0..1, of confidence, entropy or margin, "
         "or probabilities/NAME.npz, float16 [H, W, C]",
     )
     parser.add_argument(
-        "--recursive", action="store_true", help="search folders below, too, and keep them"
+        "--recursive",
+        action="store_true",
+        help="also search subfolders; the output mirrors them",
     )
     parser.add_argument(
         "--overwrite",
@@ -63,28 +66,28 @@ def add_arguments(parser) -> None:
         "--batch_size",
         type=int,
         default=1,
-        help="pictures of one size, or windows, at a time; default 1",
+        help="images of one size, or windows, at a time; default 1",
     )
     add_predictor_arguments(parser)
 
 
 def run(args) -> int:
-    """Segment the files, and say at the end which cannot be used."""
+    """Segment the files, and list those that cannot be used at the end."""
     from eseg_keras.inference.input_files import find_files
     from eseg_keras.inference.prediction_job import predict_files
     from eseg_keras.progress import Progress
-    from eseg_keras.training.run_files import read_config
 
     if not 0 <= args.alpha <= 1:
         raise ValueError(f"--alpha must be between 0 and 1. Received: {args.alpha}")
     # Before the model is loaded, which takes longer.
     find_files(args.inputs, args.recursive, exclude=args.output, log_skipped=False)
     model = load_model(args)
-    size = {}
-    if args.model_dir and args.long_side is None and args.window is None:
-        size = {"long_side": read_config(args.model_dir)[0].long_side}
     predictor = make_predictor(
-        args, model, batch_size=args.batch_size, maps=tuple(args.maps), **size
+        args,
+        model,
+        long_side=run_experiment(args.model_dir)[0].long_side if args.model_dir else None,
+        batch_size=args.batch_size,
+        maps=tuple(args.maps),
     )
     with Progress("Predicting") as progress:
         files = predict_files(
@@ -98,23 +101,15 @@ def run(args) -> int:
             overwrite=args.overwrite,
             on_progress=progress.update,
         )
-    if files.written or files.skipped:
-        there = f", {len(files.skipped)} were there already" if files.skipped else ""
-        print(f"{_count(len(files.written))} predicted{there}: {args.output}")
-    if files.failed:
-        raise ValueError(_failures(files))
+    written, skipped, failed = len(files.written), len(files.skipped), len(files.failed)
+    if written or skipped:
+        there = f", {skipped} were there already" if skipped else ""
+        print(f"{written} file{'s' * (written != 1)} predicted{there}: {args.output}")
+    if failed:
+        problems = list(files.failed.values())
+        if failed == 1:
+            raise ValueError(problems[0])
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        total = written + skipped + failed
+        raise ValueError(f"{failed} of {total} files cannot be used:{lines}")
     return 0
-
-
-def _failures(files):
-    """One line for one file, a line each for several."""
-    problems = list(files.failed.values())
-    if len(problems) == 1:
-        return problems[0]
-    total = len(files.written) + len(files.skipped) + len(problems)
-    lines = "".join(f"\n  {problem}" for problem in problems)
-    return f"{len(problems)} of {total} files cannot be used:{lines}"
-
-
-def _count(number):
-    return f"{number} file{'' if number == 1 else 's'}"

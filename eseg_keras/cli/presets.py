@@ -10,16 +10,13 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Print the table of presets."""
-    from rich.table import Table
-
-    from eseg_keras.cli.tables import print_table
+    from eseg_keras.cli.tables import number_table, print_table
     from eseg_keras.presets.catalog import PRESETS
     from eseg_keras.presets.files import CONFIG_FILE, METADATA_FILE, read_preset_json
     from eseg_keras.presets.locations import installed_presets
 
-    table = Table("preset", title="Multiply-adds at 1024x2048")
-    for column in ("parameters", "multiply-adds", "classes"):
-        table.add_column(column, justify="right")
+    columns = ("preset", "parameters", "multiply-adds", "classes")
+    table = number_table(*columns, title="Multiply-adds at 1024x2048")
     table.add_column("trained on")
     table.add_column("description")
     for name, preset in PRESETS.items():

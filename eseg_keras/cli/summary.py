@@ -1,5 +1,7 @@
 """`eseg summary`."""
 
+from eseg_keras.cli.flags import add_image_size_argument, check_image_size
+
 HELP = "layers, parameters, multiply-adds and activation memory of a network by stage"
 EXAMPLE = ["eseg summary eseg_lite_s --image_size 1024 2048"]
 
@@ -7,33 +9,22 @@ EXAMPLE = ["eseg summary eseg_lite_s --image_size 1024 2048"]
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     parser.add_argument("preset", help="name of a preset, or a preset directory")
-    parser.add_argument(
-        "--image_size",
-        type=int,
-        nargs=2,
-        default=(1024, 2048),
-        metavar=("HEIGHT", "WIDTH"),
-        help="default: 1024 2048",
-    )
+    add_image_size_argument(parser, default=(1024, 2048))
 
 
 def run(args) -> int:
     """Print the table of stages."""
-    if min(args.image_size) < 32:
-        raise ValueError(f"--image_size must be at least 32 32. Received: {args.image_size}")
+    check_image_size(args.image_size)
 
-    from rich.table import Table
-
-    from eseg_keras.cli.tables import print_table
+    from eseg_keras.cli.tables import number_table, print_table
     from eseg_keras.models import ESeg, profile
 
     model = ESeg.from_preset(args.preset, load_weights=False)
     costs = profile(model, tuple(args.image_size))
     height, width = args.image_size
-    table = Table("stage", title=f"{args.preset}, one image of {height}x{width}, float32")
+    title = f"{args.preset}, one image of {height}x{width}, float32"
     columns = ("layers", "parameters", "multiply-adds M", "activations MiB", "receptive field")
-    for column in columns:
-        table.add_column(column, justify="right")
+    table = number_table("stage", *columns, title=title)
     for stage in costs.stages:
         table.add_row(stage["name"], *_cells(stage), str(stage["receptive_field"]))
     table.add_section()

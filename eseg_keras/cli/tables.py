@@ -9,7 +9,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from eseg_keras.evaluation import ImageScores
 
-# Key in the scores, and what it is called.
+# From key in the scores to name.
 _MEANS = {
     "mean_iou": "mean IoU",
     "mean_category_iou": "mean IoU of categories",
@@ -20,26 +20,28 @@ _MEANS = {
 }
 
 
+def number_table(first: str, *others: str, title: str | None = None) -> Table:
+    """Return a table whose columns but the first are aligned to the right."""
+    table = Table(first, title=title)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
 def print_table(table: Table) -> None:
-    """Print a table; where there is no terminal, at its full width."""
+    """Print a table; at its full width if the output is no terminal."""
     console = Console()
     if not console.is_terminal:
-        # A file or a pipe has no width to fit: nothing is cut or wrapped.
+        # A file or a pipe has no width: nothing is cut or wrapped.
         console = Console(width=Console(width=1000).measure(table).maximum)
     console.print(table)
 
 
 def print_scores(scores: dict, title: str) -> None:
-    """Print the scores of each class and of all.
-
-    Args:
-        scores: As `Evaluation.summary()` returns them; a run of an earlier version has fewer.
-        title: Title of the table.
-    """
+    """Print the scores of `Evaluation.summary()`; runs of earlier versions have fewer of them."""
     count = scores["num_images"]
-    table = Table("class", title=f"{title}, {count} image{'s' * (count != 1)}")
-    table.add_column("IoU %", justify="right")
-    table.add_column("accuracy %", justify="right")
+    title += f", {count} image{'s' * (count != 1)}"
+    table = number_table("class", "IoU %", "accuracy %", title=title)
     accuracies = scores.get("per_class_accuracy", {})
     for name, iou in scores["per_class_iou"].items():
         table.add_row(name, _percent(iou), _percent(accuracies[name]) if accuracies else "")
@@ -57,18 +59,11 @@ def print_scores(scores: dict, title: str) -> None:
 
 
 def print_worst_images(images: Sequence["ImageScores"], count: int = 5) -> None:
-    """Print the images of the lowest mean IoU, the worst first.
-
-    Args:
-        images: Scores of all images.
-        count: How many to print at most.
-    """
+    """Print the images of the lowest mean IoU, the worst first."""
     scored = [scores for scores in images if scores.mean_iou is not None]
     if not scored:
         return
-    table = Table("worst images")
-    table.add_column("mean IoU %", justify="right")
-    table.add_column("accuracy %", justify="right")
+    table = number_table("worst images", "mean IoU %", "accuracy %")
     for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:count]:
         table.add_row(scores.name, _percent(scores.mean_iou), _percent(scores.pixel_accuracy))
     print_table(table)

@@ -3,17 +3,20 @@
 import contextlib
 import json
 import logging
-from dataclasses import asdict, dataclass, field
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from eseg_keras.training.array_file import ArrayFileError, read_arrays, write_arrays
+from eseg_keras.files import DamagedFileError, atomic_file
 
 _log = logging.getLogger("eseg_keras")
 
-# The one before the last is used if the last is damaged.
+# If the last one is damaged, the one before it is used.
 _KEPT = 2
 
 
@@ -25,7 +28,7 @@ class Position:
         step: Steps of training done.
         epoch: The epoch of the next step.
         batch: Batches of that epoch that are done.
-        logs: What training logged in the epoch before, while its validation is still to come.
+        logs: The training logs of a finished epoch that is still to be validated, else `None`.
     """
 
     step: int = 0
@@ -34,56 +37,28 @@ class Position:
     logs: dict[str, float] | None = None
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint that was read.
-
-    Attributes:
-        position: How far the run had come.
-        arrays: The variables by name.
-    """
-
-    position: Position = field(default_factory=Position)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
-
-
 def save_checkpoint(
     directory: Path, model: keras.Model, position: Position, metrics: bool = True
 ) -> Path:
-    """Write a checkpoint, and remove all but the latest two.
+    """Write a checkpoint, remove all but the latest two, and return its file.
 
-    It holds weights, batch normalisation statistics, seeds, the optimizer with momentum, averages
-    and step count, and in the middle of an epoch the state of the metrics.
-
-    Args:
-        directory: Folder of the checkpoints.
-        model: The model, compiled.
-        position: How far the run has come.
-        metrics: Whether to keep the state of the metrics. Under a `tf.distribute` strategy it
-            cannot be put back exactly, and the scores of an interrupted epoch are those of its
-            rest.
-
-    Returns:
-        The file.
-
-    Raises:
-        OSError: If the file cannot be written; the checkpoints before stay.
-        ValueError: If a variable is not finite: a checkpoint is always good to go on from.
+    It holds weights, batch normalization statistics, seeds, the optimizer with momentum, averages
+    and step count, and in the middle of an epoch the state of the metrics. Under a `tf.distribute`
+    strategy that state cannot be restored exactly: with `metrics=False`, the scores of a resumed
+    epoch are those of its remainder.
     """
     if keras.backend.backend() == "jax":
         # While `fit` runs, the state is not in the variables.
         model.jax_state_sync()
-    arrays = {
-        name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()
-    }
-    # The loss of a step is that before its update: it cannot tell that the update went wrong.
+    arrays = _arrays(_variables(model))
+    # The loss of a step is computed before its update: it does not show that the update failed.
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ValueError(
-            f"The weights are no longer finite after step {position.step}. The checkpoints before "
-            "it stay. Lower learning_rate, or set warmup_steps or global_clipnorm."
+            f"The weights are no longer finite after step {position.step}. Earlier checkpoints are "
+            "kept. Lower learning_rate, or set warmup_steps or global_clipnorm."
         )
     if metrics and position.logs is None and position.batch:
-        arrays |= metric_arrays(model)
+        arrays |= _arrays(_metric_variables(model))
     arrays["position"] = np.array(json.dumps(asdict(position)))
     path = directory / f"step_{position.step:09d}.npz"
     write_arrays(path, arrays)
@@ -97,41 +72,27 @@ def checkpoint_files(directory: Path) -> list[Path]:
     return sorted(directory.glob("step_*.npz"))
 
 
-def latest_checkpoint(directory: Path) -> Checkpoint:
-    """Read the latest checkpoint that is whole.
-
-    Args:
-        directory: Folder of the checkpoints, which need not exist.
-
-    Returns:
-        The checkpoint; at the start of the run if there is none.
-    """
+def latest_checkpoint(directory: Path) -> tuple[Position, dict[str, np.ndarray]]:
+    """Read the latest undamaged checkpoint: its position and its arrays, none at the start."""
     for path in reversed(checkpoint_files(directory)):
         try:
             arrays = read_arrays(path)
-            position = Position(**json.loads(str(arrays.pop("position"))))
-        except (ArrayFileError, KeyError, ValueError, TypeError) as error:
+            return Position(**json.loads(str(arrays.pop("position")))), arrays
+        except (KeyError, ValueError, TypeError) as error:
             _log.warning("%s cannot be used (%s). The one before it is.", path, error)
-            continue
-        return Checkpoint(position, arrays)
-    return Checkpoint()
+    return Position(), {}
 
 
-def restore(model: keras.Model, checkpoint: Checkpoint) -> None:
-    """Put a model and its optimizer where a checkpoint found them.
-
-    Args:
-        model: The model, compiled as it was.
-        checkpoint: What `latest_checkpoint` returned, not empty.
-
-    Raises:
-        ValueError: If the checkpoint is of another model or optimizer.
-    """
-    _build_optimizer(model)
+def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """Restore a compiled model and its optimizer from the arrays of a checkpoint."""
+    if not model.optimizer.built:
+        # The variables of the optimizer, which Keras creates in the first step.
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        with model.distribute_strategy.scope() if on_tensorflow else contextlib.nullcontext():
+            model.optimizer.build(model.trainable_variables)
     variables = _variables(model)
-    arrays = {k: v for k, v in checkpoint.arrays.items() if not k.startswith("metric/")}
-    if variables.keys() != arrays.keys():
-        different = sorted(variables.keys() ^ arrays.keys())
+    arrays = {k: v for k, v in arrays.items() if not k.startswith("metric/")}
+    if different := sorted(variables.keys() ^ arrays.keys()):
         raise ValueError(
             f"The checkpoint is of another model or optimizer: {len(different)} variables are only "
             f"in one of them, such as {different[0]!r}. Train in another directory."
@@ -142,20 +103,18 @@ def restore(model: keras.Model, checkpoint: Checkpoint) -> None:
                 f"The checkpoint is of another model: {name!r} is {arrays[name].shape} there and "
                 f"{tuple(variable.shape)} here. Train in another directory."
             )
+    for name, variable in variables.items():
         variable.assign(arrays[name])
 
 
 class AddMetrics(keras.callbacks.Callback):
-    """Add to the metrics of an epoch what they had counted before the run was interrupted.
+    """Add the counts of metrics in a checkpoint, from before the run was interrupted.
 
-    Every metric of a run is a sum, so the first steps can be counted before the earlier ones are
-    added; their variables need not exist before.
-
-    Args:
-        arrays: What `metric_arrays` returned.
+    Every metric of a run is a sum, so that the first batch can be counted before the earlier ones
+    are added; the metrics' variables need not exist before.
     """
 
-    def __init__(self, arrays: dict[str, np.ndarray]):
+    def __init__(self, arrays: Mapping[str, np.ndarray]):
         super().__init__()
         self.arrays = {k: v for k, v in arrays.items() if k.startswith("metric/")}
 
@@ -171,12 +130,14 @@ class AddMetrics(keras.callbacks.Callback):
         self.arrays = {}
 
 
-def metric_arrays(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return the state of a model's metrics by name."""
-    return {
-        name: keras.ops.convert_to_numpy(variable)
-        for name, variable in _metric_variables(model).items()
+def _variables(model):
+    """Variables of the model and its optimizer by name."""
+    groups = {
+        "weight": model.trainable_variables,
+        "state": model.non_trainable_variables,
+        "optimizer": model.optimizer.variables,
     }
+    return {f"{group}/{i}": v for group, found in groups.items() for i, v in enumerate(found)}
 
 
 def _metric_variables(model):
@@ -184,24 +145,21 @@ def _metric_variables(model):
     return {f"metric/{i}": v for i, v in enumerate(model.metrics_variables)}
 
 
-def _build_optimizer(model):
-    """Make the momentum, which Keras does in the first step."""
-    if model.optimizer.built:
-        return
-    on_tensorflow = keras.backend.backend() == "tensorflow"
-    with model.distribute_strategy.scope() if on_tensorflow else contextlib.nullcontext():
-        model.optimizer.build(model.trainable_variables)
+def _arrays(variables):
+    return {name: keras.ops.convert_to_numpy(v) for name, v in variables.items()}
 
 
-def _variables(model):
-    """Variables of the model and its optimizer by name."""
-    named = {}
-    groups = {
-        "weight": model.trainable_variables,
-        "state": model.non_trainable_variables,
-        "optimizer": model.optimizer.variables,
-    }
-    for group, variables in groups.items():
-        for number, variable in enumerate(variables):
-            named[f"{group}/{number}"] = variable
-    return named
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by name to an .npz file atomically."""
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        # `savez` stores a checksum with each array, which reading compares.
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read a file of `write_arrays`, in its order; `DamagedFileError` if it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
+        raise DamagedFileError(f"{path} is damaged or incomplete: {error}") from error

@@ -1,5 +1,7 @@
 """The images of an experiment."""
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -25,7 +27,19 @@ class Examples(Protocol):
         """Return an image [H, W, 3] and its uint8 mask [H, W]."""
 
     def name(self, index: int) -> str:
-        """Return what to call an image in messages."""
+        """Return the name of an image for messages."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Examples:
+    """Examples that functions of the index read and name."""
+
+    count: int
+    read: Callable[[int], tuple[np.ndarray, np.ndarray]]
+    name: Callable[[int], str]
+
+    def __len__(self):
+        return self.count
 
 
 def open_examples(
@@ -35,54 +49,40 @@ def open_examples(
     skip_bad_examples: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Examples:
-    """Find the images of an experiment.
-
-    Args:
-        experiment: The experiment.
-        split: Which of its images.
-        data_dir: Folder that holds the experiment's folders or data set; not needed for street
-            scenes.
-        skip_bad_examples: Whether files that cannot be read are logged, instead of being an error.
-        max_pixels: Files in folders with more pixels cannot be used.
-
-    Returns:
-        The images.
-
-    Raises:
-        ValueError: If `data_dir` or the number of classes is missing, or the files do not fit.
-        FileNotFoundError: If the data set is not there.
-    """
+    """Find the images of an experiment. Street scenes need no `data_dir`."""
+    prefix = "train" if split == "train" else "val"
     if experiment.data == "street_scenes":
-        return _StreetScenes(experiment, split)
+        return _Examples(
+            getattr(experiment, f"{prefix}_examples"),
+            lambda index: render_scene(index, split, experiment.image_size, experiment.seed),
+            lambda index: f"street scene {index}",
+        )
     if data_dir is None:
-        raise ValueError(f"This experiment reads {experiment.data} from a folder: give --data_dir.")
+        raise ValueError(f"This experiment reads {experiment.data} from a folder: give data_dir.")
+    long_side = experiment.long_side
     if experiment.data != "folders":
-        name = experiment.train_split if split == "train" else experiment.val_split
-        examples = load(experiment.data, name, data_dir)
-        if experiment.long_side is None:
+        examples = load(experiment.data, getattr(experiment, f"{prefix}_split"), data_dir)
+        if long_side is None:
             return examples
-        return _LongSide(examples, experiment.long_side)
+        return _Examples(
+            len(examples),
+            lambda index: resize_long_side(*examples.read(index), long_side),
+            examples.name,
+        )
     if experiment.num_classes is None:
         raise ValueError(
             "The number of classes is missing: set class_names or num_classes in the experiment."
         )
-    prefix = "train" if split == "train" else "val"
-    images, masks = (
-        Path(data_dir) / getattr(experiment, f"{prefix}_{kind}") for kind in ("images", "masks")
-    )
+    names = (
+        "class_names", "num_classes", "ignore_label", "class_map", "mask_colors", "mask_suffix",
+        "reduce_zero_label", "long_side",
+    )  # fmt: skip
     return open_folders(
-        images,
-        masks,
-        class_names=experiment.class_names,
-        num_classes=experiment.num_classes,
-        ignore_label=experiment.ignore_label,
-        class_map=experiment.class_map,
-        mask_colors=experiment.mask_colors,
-        mask_suffix=experiment.mask_suffix,
-        reduce_zero_label=experiment.reduce_zero_label,
-        long_side=experiment.long_side,
+        Path(data_dir, getattr(experiment, f"{prefix}_images")),
+        Path(data_dir, getattr(experiment, f"{prefix}_masks")),
         skip_bad_examples=skip_bad_examples,
         max_pixels=max_pixels,
+        **{name: getattr(experiment, name) for name in names},
     )
 
 
@@ -92,27 +92,10 @@ def training_batches(
     distribution: Distribution = ONE_DEVICE,
     skip_bad_examples: bool = False,
 ) -> Batches:
-    """Make the shuffled and augmented crops that an experiment trains on.
+    """Return batches of shuffled, augmented crops: images [B, H, W, 3], uint8 masks [B, H, W].
 
-    Args:
-        experiment: The experiment.
-        examples: Its training images.
-        distribution: The devices that share a batch. A last, smaller batch that they cannot share
-            is left out.
-        skip_bad_examples: Whether images that cannot be read are left out, instead of an error.
-
-    Returns:
-        Batches of (images [B, H, W, 3], uint8 masks [B, H, W]), with sample weights [B, H, W] as
-        a third part where the experiment has class weights.
-
-    Raises:
-        ValueError: If the batch size does not fit the devices, or there is no whole batch.
+    Sample weights [B, H, W] are a third part if the experiment has class weights.
     """
-    if experiment.batch_size % distribution.num_devices:
-        raise ValueError(
-            f"batch_size={experiment.batch_size} cannot be divided over "
-            f"{distribution.num_devices} devices. Choose a multiple of {distribution.num_devices}."
-        )
     augmentation = None
     if experiment.augment:
         augmentation = Augmentation(
@@ -134,8 +117,8 @@ def training_batches(
         seed=experiment.seed,
         class_weights=class_weights,
         ignore_label=experiment.ignore_label,
-        drop_remainder=not distribution.can_share(
-            len(examples) % experiment.batch_size, experiment.gradient_accumulation_steps
+        drop_remainder=distribution.drops_remainder(
+            len(examples), experiment.batch_size, experiment.gradient_accumulation_steps
         ),
         # A scene takes longer to draw than to learn from.
         cache=experiment.data == "street_scenes",
@@ -151,26 +134,9 @@ def validation_batches(
     distribution: Distribution = ONE_DEVICE,
     skip_bad_examples: bool = False,
 ) -> Batches:
-    """Make batches of whole images in their order, one for each device at a time.
+    """Return batches of whole images in their order, one image per device.
 
-    Where the last devices would have none, they get an image without labels, which counts nowhere.
-
-    Args:
-        experiment: The experiment.
-        examples: Its validation images.
-        distribution: The devices that share a batch.
-        skip_bad_examples: Whether images that cannot be read are left out, instead of an error.
-
-    Returns:
-        Batches of (images [B, H, W, 3], uint8 masks [B, H, W]).
-
-    Example:
-
-    >>> from eseg_keras.training import Experiment
-    >>> from eseg_keras.training.data import open_examples, validation_batches
-    >>> scenes = Experiment(data="street_scenes", image_size=(64, 128), val_examples=2)
-    >>> len(validation_batches(scenes, open_examples(scenes, "validation")))
-    2
+    The last batch is filled up with images without labels, which count nowhere.
     """
     count, size = len(examples), distribution.num_devices
 
@@ -191,36 +157,3 @@ def validation_batches(
         skip_bad_examples=skip_bad_examples,
         shard=distribution.worker,
     )
-
-
-class _StreetScenes:
-    """Scenes that are drawn when they are read."""
-
-    def __init__(self, experiment, split):
-        self._options = (split, experiment.image_size, experiment.seed)
-        training = split == "train"
-        self._count = experiment.train_examples if training else experiment.val_examples
-
-    def __len__(self):
-        return self._count
-
-    def read(self, index):
-        return render_scene(index, *self._options)
-
-    def name(self, index):
-        return f"street scene {index}"
-
-
-class _LongSide:
-    """Examples whose longer side is scaled when they are read."""
-
-    def __init__(self, examples, long_side):
-        self._examples = examples
-        self._long_side = long_side
-        self.name = examples.name
-
-    def __len__(self):
-        return len(self._examples)
-
-    def read(self, index):
-        return resize_long_side(*self._examples.read(index), self._long_side)

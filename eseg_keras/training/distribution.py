@@ -1,10 +1,10 @@
-"""Where a run computes: one device, several, several machines, a TPU."""
+"""The devices of a run: one, several, several machines, a TPU."""
 
 import contextlib
 import dataclasses
 import json
 import os
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import keras
 
@@ -12,19 +12,13 @@ from eseg_keras.data.batches import Batches
 
 StrategyName = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
 
-STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
-
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-    """The devices of a run, and how they share its work.
+    """The devices of a run, which share every batch.
 
-    Attributes:
-        name: `"one_device"`, `"mirrored"`, `"multi_worker"` or `"tpu"`.
-        num_devices: Devices that share a batch.
-        strategy: The `tf.distribute` strategy; `None` with one device and on JAX, which splits
-            arrays below the level of the step.
-        worker: Number of this process, and of all processes.
+    `strategy` is a `tf.distribute` strategy; `None` with one device and on JAX, which splits arrays
+    below the level of the step. `worker` is the number of this process and of all processes.
     """
 
     name: str
@@ -37,45 +31,32 @@ class Distribution:
         """Whether this process writes the files of the run."""
         return self.worker[0] == 0
 
-    def can_share(self, num_images: int, gradient_accumulation_steps: int = 1) -> bool:
-        """Tell whether a last, smaller batch can be computed.
-
-        Args:
-            num_images: Images of the batch, over all devices; 0 stands for no such batch.
-            gradient_accumulation_steps: Parts that each device's share is split into.
-        """
+    def drops_remainder(
+        self, num_examples: int, batch_size: int, gradient_accumulation_steps: int = 1
+    ) -> bool:
+        """Return whether a last, smaller batch cannot be computed and must be skipped."""
+        if batch_size % self.num_devices:
+            raise ValueError(
+                f"batch_size={batch_size} cannot be divided over {self.num_devices} devices. "
+                f"Choose a multiple of {self.num_devices}."
+            )
+        remainder = num_examples % batch_size
         parts = self.num_devices * gradient_accumulation_steps
-        if self._needs_equal_shares or (
-            gradient_accumulation_steps > 1 and keras.backend.backend() == "jax"
-        ):
-            return num_images % parts == 0
-        return num_images == 0 or num_images >= parts
-
-    @property
-    def _needs_equal_shares(self):
-        if self.num_devices == 1:
-            return False
-        # JAX splits arrays evenly, a TPU has static shapes, and of several workers each feeds its
+        # JAX splits arrays evenly, a TPU has static shapes, and each of several workers gives its
         # devices equal parts.
+        on_jax = keras.backend.backend() == "jax"
         is_split_twice = 1 < self.worker[1] < self.num_devices
-        return keras.backend.backend() == "jax" or self.name == "tpu" or is_split_twice
+        on_tpus = self.name == "tpu" and self.num_devices > 1
+        if parts > 1 and (on_jax or on_tpus or is_split_twice):
+            return remainder % parts != 0
+        return 0 < remainder < parts
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Return the context in which the model is made and trained."""
+        """Return the context in which the model is built."""
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
 
     def dataset(self, batches: Batches, initial_epoch: int = 0, initial_batch: int = 0):
-        """Give batches in the form that `fit` and `evaluate` take them in.
-
-        Args:
-            batches: The batches of this process (`shard=distribution.worker`).
-            initial_epoch: Number of the epoch to begin with.
-            initial_batch: Number of the batch to begin with.
-
-        Returns:
-            A `tf.data.Dataset`, one distributed over workers, or off TensorFlow a
-            `keras.utils.PyDataset`.
-        """
+        """Return the batches of this process as a dataset for `fit` and `evaluate`."""
         if keras.backend.backend() != "tensorflow":
             return batches.to_py_dataset(initial_epoch, initial_batch)
         dataset = batches.to_tf_dataset(initial_epoch, initial_batch)
@@ -96,8 +77,8 @@ def make_distribution(name: StrategyName = "auto", steps_per_execution: int = 1)
     Args:
         name: `"one_device"`; `"mirrored"` for all GPUs of this machine; `"multi_worker"` for the
             machines that the environment variable TF_CONFIG lists; `"tpu"` for the TPU of this
-            machine, or the one that the environment variable TPU_NAME names; `"auto"` for what
-            there is. On JAX `"mirrored"` is data parallelism over all devices, TPUs included.
+            machine, or the one that the environment variable TPU_NAME names; `"auto"` for the
+            best available. On JAX `"mirrored"` is data parallelism over all devices, TPUs included.
         steps_per_execution: Steps in one call of the compiled function.
 
     Returns:
@@ -112,14 +93,17 @@ def make_distribution(name: StrategyName = "auto", steps_per_execution: int = 1)
     >>> make_distribution("one_device").num_devices
     1
     """
-    if name not in STRATEGIES:
-        raise ValueError(f"There is no strategy {name!r}. Choose one of {', '.join(STRATEGIES)}.")
+    if name not in (names := get_args(StrategyName)):
+        raise ValueError(f"There is no strategy {name!r}. Choose one of {', '.join(names)}.")
     backend = keras.backend.backend()
     if backend == "tensorflow":
         return _on_tensorflow(name, steps_per_execution)
     if backend == "jax" and name in ("auto", "mirrored"):
-        return _on_jax()
-    if name in ("auto", "one_device"):
+        devices = keras.distribution.list_devices()
+        if len(devices) > 1:
+            keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+            return Distribution("mirrored", num_devices=len(devices))
+    if name in ("auto", "one_device") or backend == "jax" and name == "mirrored":
         return ONE_DEVICE
     raise ValueError(
         f"The strategy {name!r} needs the TensorFlow backend. Received: KERAS_BACKEND={backend}. "
@@ -127,19 +111,15 @@ def make_distribution(name: StrategyName = "auto", steps_per_execution: int = 1)
     )
 
 
-def _on_jax():
-    devices = keras.distribution.list_devices()
-    if len(devices) == 1:
-        return ONE_DEVICE
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
-    return Distribution("mirrored", num_devices=len(devices))
-
-
 def _on_tensorflow(name, steps_per_execution):
     import tensorflow as tf
 
     if name == "auto":
-        name = _what_there_is(tf)
+        name = "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "one_device"
+        if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
+            name = "tpu"
+        if len(_workers()) > 1:
+            name = "multi_worker"
     if name == "one_device":
         # TensorFlow's default strategy: the first GPU if there is one, with XLA.
         return ONE_DEVICE
@@ -153,14 +133,6 @@ def _on_tensorflow(name, steps_per_execution):
     reduction = tf.distribute.ReductionToOneDevice() if steps_per_execution > 1 else None
     strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
     return Distribution(name, strategy.num_replicas_in_sync, strategy)
-
-
-def _what_there_is(tf):
-    if len(_workers()) > 1:
-        return "multi_worker"
-    if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
-        return "tpu"
-    return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "one_device"
 
 
 def _workers():

@@ -1,6 +1,7 @@
-"""What ends training early without losing it: preemption, and a loss that is not finite."""
+"""Early ends of training that lose nothing: SIGTERM, and a loss that is not finite."""
 
 import contextlib
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from eseg_keras.trainer import check_labels
 
 
 class Preempted(Exception):
-    """The run was asked to leave (SIGTERM), and has saved its state."""
+    """The run received SIGTERM and has saved its state."""
 
 
 class NonFiniteLossError(ValueError):
@@ -21,11 +22,9 @@ class NonFiniteLossError(ValueError):
 
 @contextlib.contextmanager
 def sigterm_flag() -> Iterator[threading.Event]:
-    """Turn SIGTERM, which clusters send before they take a machine away, into a flag.
+    """Turn SIGTERM, which clusters send before they take a machine away, into an event.
 
-    Returns:
-        A context manager of an event that is set when the signal has come. Outside of the main
-        thread, where Python handles no signals, it is never set.
+    Outside of the main thread, where Python handles no signals, the event is never set.
     """
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -41,54 +40,34 @@ def sigterm_flag() -> Iterator[threading.Event]:
 class SaveInEpoch(keras.callbacks.Callback):
     """Save in the middle of an epoch: every so many steps, and before leaving after SIGTERM.
 
-    The end of `fit` is left to its caller: there nothing is saved and nothing raised.
-
-    Args:
-        save: Function of the number of batches of this call of `fit` that are done.
-        every: Steps from one checkpoint to the next; `None` saves before leaving only.
-        leave: Set when the run is to leave.
-        first_step: Steps of the run done before this call of `fit`.
-
-    Raises:
-        Preempted: After the state was saved.
+    `save` takes the number of batches of this call of `fit` that are done, `first_step` counts the
+    steps of the run before. The caller of `fit` saves after its last step, with the logs of the
+    epoch. A validation is left without saving: its caller has saved before.
     """
 
     def __init__(
-        self,
-        save: Callable[[int], None],
-        every: int | None,
-        leave: threading.Event,
-        first_step: int,
+        self, save: Callable[[int], None], every: int | None, leave: threading.Event, first_step=0
     ):
         super().__init__()
         self.save = save
-        self.every = every
+        self.every = every or math.inf
         self.leave = leave
-        self.step = first_step
-
-    def on_train_begin(self, logs=None):
-        """Begin to count."""
+        self.first_step = first_step
         self.done = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Save if it is time, but after the last step, which ends the epoch and is saved there."""
+        """Save if it is time, except after the last step."""
+        if batch + 1 >= self.params["steps"]:
+            return
         before, self.done = self.done, batch + 1
-        if self.done == self.params["steps"]:
-            return
-        if self.done >= self.params["steps"]:
-            # The end of `fit`. It is saved behind it, with what the epoch logged.
-            return
-        is_due = self.every is not None and (
-            (self.step + before) // self.every < (self.step + self.done) // self.every
-        )
-        # Once, where both are true.
-        if is_due or self.leave.is_set():
+        number = (self.first_step + self.done) // self.every
+        if (self.first_step + before) // self.every < number or self.leave.is_set():
             self.save(self.done)
         if self.leave.is_set():
             raise Preempted
 
     def on_test_batch_end(self, batch, logs=None):
-        """Leave a validation: the state before it is saved already."""
+        """Leave a validation."""
         if self.leave.is_set():
             raise Preempted
 
@@ -96,26 +75,18 @@ class SaveInEpoch(keras.callbacks.Callback):
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Stop as soon as the loss is infinite or not a number.
 
-    Args:
-        describe: Function of the first and last batch of this call of `fit` that may have done it;
-            it returns the end of the message: the step, the files, the last good checkpoint.
-
-    Raises:
-        ValueError: If the masks hold values that are no labels, which makes the loss not a number.
-        NonFiniteLossError: Otherwise.
+    `describe` takes the first and last batch of this call of `fit` that may have caused it, and
+    returns the end of the message. Masks with values that are no labels get a message of their own.
     """
 
     def __init__(self, describe: Callable[[int, int], str]):
         super().__init__()
         self.describe = describe
-
-    def on_train_begin(self, logs=None):
-        """Begin to count."""
         self.done = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Look at the loss, the mean over the epoch so far."""
-        # Several steps in one call may be more than are left.
+        """Check the loss, the mean over the epoch so far."""
+        # Several steps in one call may be more than remain.
         last = min(batch, self.params["steps"] - 1)
         if np.isfinite(logs["loss"]):
             self.done = last + 1

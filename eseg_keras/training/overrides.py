@@ -6,32 +6,33 @@ import math
 import types
 import typing
 from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from eseg_keras.training.experiment import Experiment
+from eseg_keras.training.experiment import TrainingOptions
+
+Options = TypeVar("Options", bound=TrainingOptions)
 
 
 def override(
-    experiment: Experiment, assignments: Sequence[str], keys: Collection[str] | None = None
-) -> Experiment:
+    experiment: Options, assignments: Sequence[str], keys: Collection[str] | None = None
+) -> Options:
     """Return a copy of an experiment with some values changed.
 
     Lists are separated by commas, lists of lists by semicolons, and the pairs of a map are joined
-    by colons: `image_size=360,480`, `palette=0,0,0;128,64,128`, `class_map=11:255,12:255`. What may
-    be missing takes `none`.
+    by colons: `image_size=360,480`, `palette=0,0,0;128,64,128`, `class_map=11:255,12:255`.
+    Optional values take `none`.
 
     Args:
         experiment: The experiment to start from.
         assignments: Strings `"key=value"`; later ones win.
-        keys: The keys that have an effect on what the caller does; others are refused. Defaults to
-            all.
+        keys: The keys that may be changed. Defaults to all.
 
     Returns:
         The changed experiment.
 
     Raises:
-        ValueError: For an unknown key (with the nearest ones), one without effect, a value that
-            does not fit the key's type, or a value the experiment refuses.
+        ValueError: For an unknown key (with the nearest ones), one that may not be changed, a value
+            that does not fit the key's type, or a value the experiment refuses.
 
     Example:
 
@@ -60,7 +61,7 @@ def override(
     if "class_names" in changes and "num_classes" not in changes:
         changes["num_classes"] = None  # Counted again from the new names.
     if "epochs" in changes and "steps" not in changes:
-        changes["steps"] = None  # One length at a time: the one that is asked for.
+        changes["steps"] = None  # `steps` would win over the epochs asked for.
     return dataclasses.replace(experiment, **changes)
 
 
@@ -69,16 +70,26 @@ class _Misfit(Exception):
 
 
 def _parse(text, hint):
-    """Turn a text into a value of a type annotation, or raise `_Misfit`."""
+    """Convert a text to the type of an annotation, or raise `_Misfit`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        return _parse_first(text, args)
+        # None first: "none" is no name.
+        for arg in sorted(args, key=lambda arg: arg is not types.NoneType):
+            try:
+                return _parse(text, arg)
+            except _Misfit:
+                continue
     if origin is Literal and text in args:
         return text
     if origin is tuple:
-        return _parse_tuple(text, args)
+        items = _split(text, args[0])
+        types_ = args[:1] * len(items) if args[-1] is Ellipsis else args
+        if len(items) == len(types_):
+            return tuple(map(_parse, items, types_))
     if origin is dict:
-        return dict(_parse_pair(pair, args) for pair in _split(text, args[0]))
+        pairs = [pair.partition(":") for pair in _split(text, args[0])]
+        if all(colon for _, colon, _ in pairs):
+            return {_parse(k.strip(), args[0]): _parse(v.strip(), args[1]) for k, _, v in pairs}
     if hint is types.NoneType and text.lower() == "none":
         return None
     if hint is bool and text.lower() in ("true", "false"):
@@ -86,44 +97,13 @@ def _parse(text, hint):
     if hint is str:
         return text
     if hint in (int, float):
-        return _parse_number(text, hint)
-    raise _Misfit
-
-
-def _parse_number(text, hint):
-    try:
-        value = hint(text)
-    except ValueError:
-        raise _Misfit from None
-    if not math.isfinite(value):
-        raise _Misfit
-    return value
-
-
-def _parse_first(text, hints):
-    # "none" is None wherever that is possible, also for names.
-    for hint in sorted(hints, key=lambda hint: hint is not types.NoneType):
         try:
-            return _parse(text, hint)
-        except _Misfit:
-            continue
+            value = hint(text)
+        except ValueError:
+            raise _Misfit from None
+        if math.isfinite(value):
+            return value
     raise _Misfit
-
-
-def _parse_tuple(text, args):
-    items = _split(text, args[0])
-    if args[-1] is Ellipsis:
-        return tuple(_parse(item, args[0]) for item in items)
-    if len(items) != len(args):
-        raise _Misfit
-    return tuple(_parse(item, arg) for item, arg in zip(items, args, strict=True))
-
-
-def _parse_pair(text, args):
-    key, colon, value = text.partition(":")
-    if not colon:
-        raise _Misfit
-    return _parse(key.strip(), args[0]), _parse(value.strip(), args[1])
 
 
 def _split(text, item_hint):
@@ -143,16 +123,15 @@ _NAMES: dict[Any, str] = {
 def _describe(hint):
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        return " or ".join(_describe(arg) for arg in args)
+        return " or ".join(map(_describe, args))
     if origin is Literal:
         return " or ".join(args)
     if origin is dict:
         pairs = "11:255,12:255" if args[0] is int else "0,0,0:255;0,0,128:1"
         return f"pairs such as {pairs}"
-    if origin is tuple and typing.get_origin(args[0]) is tuple:
-        return f"a list, separated by semicolons, each {_describe(args[0])}"
-    if origin is tuple and args[-1] is Ellipsis:
-        return f"a list, separated by commas, each {_describe(args[0])}"
     if origin is tuple:
-        return f"{len(args)} values separated by commas, each {_describe(args[0])}"
+        separator = "semicolons" if typing.get_origin(args[0]) is tuple else "commas"
+        if args[-1] is Ellipsis:
+            return f"a list, separated by {separator}, each {_describe(args[0])}"
+        return f"{len(args)} values separated by {separator}, each {_describe(args[0])}"
     return _NAMES[hint]

@@ -6,30 +6,29 @@ import keras
 
 from eseg_keras.progress import Progress
 
-# Seconds from one look at loss and scores to the next: each waits for the device.
+# Seconds from one update of loss and scores to the next: each waits for the device.
 _REFRESH = 0.5
+_SCORES = {
+    "loss": "loss",
+    "mean_iou": "mIoU",
+    "accuracy": "accuracy",
+    "val_loss": "val loss",
+    "val_mean_iou": "val mIoU",
+    "val_accuracy": "val accuracy",
+}
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """Show step, speed, remaining time, loss and mean IoU.
-
-    Args:
-        num_steps: Steps of the whole run.
-        step: Steps done before.
-        batch_size: Images a step.
-        epoch: The epoch that the run begins with, from 0.
-    """
+    """Show step, speed, remaining time, loss and scores of a run that begins at `step`."""
 
     def __init__(self, num_steps: int, step: int, batch_size: int, epoch: int = 0):
         super().__init__()
         self.num_steps = num_steps
         self.step = step
         self.batch_size = batch_size
-        self.epoch = epoch
-        # What a run that begins with a validation has done in this epoch.
-        self.done = 0
-        self.began = time.monotonic()
         self.shown = Progress("training", num_steps, step)
+        # A resumed run may begin with a validation.
+        self.on_epoch_begin(epoch)
 
     def __enter__(self) -> "TrainingProgress":
         self.shown.__enter__()
@@ -39,20 +38,20 @@ class TrainingProgress(keras.callbacks.Callback):
         self.shown.__exit__(*exception)
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Begin to measure."""
+        """Start the clock."""
         self.epoch = epoch
         self.done = 0
-        self.began = self.looked = time.monotonic()
+        self.began = self.updated = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Move the bar."""
-        # Several steps in one call may be more than are left.
+        """Update the bar."""
+        # Several steps in one call may be more than remain.
         before, self.done = self.done, min(batch + 1, self.params["steps"])
         self.step += self.done - before
         now = time.monotonic()
-        if now - self.looked < _REFRESH and self.step < self.num_steps:
+        if now - self.updated < _REFRESH and self.step < self.num_steps:
             return
-        self.looked = now
+        self.updated = now
         self.shown.update(
             self.step,
             description=f"epoch {self.epoch + 1}",
@@ -60,7 +59,7 @@ class TrainingProgress(keras.callbacks.Callback):
         )
 
     def on_test_begin(self, logs=None):
-        """Say why the bar stands still."""
+        """Show the validation, during which the bar stands still."""
         self.shown.update(description="validating")
 
     def images_per_second(self) -> float:
@@ -69,21 +68,11 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def print_epoch(self, epoch: int, logs: dict[str, float], speed: float) -> None:
         """Print the line of a finished epoch."""
-        self.shown.console.print(
+        self.shown.print(
             f"epoch {epoch + 1:>3}  step {self.step}/{self.num_steps}  {speed:.1f} images/s  "
-            f"{_scores(logs)}",
-            highlight=False,
-            soft_wrap=True,
+            f"{_scores(logs)}"
         )
 
 
 def _scores(logs):
-    names = {
-        "loss": "loss",
-        "mean_iou": "mIoU",
-        "accuracy": "accuracy",
-        "val_loss": "val loss",
-        "val_mean_iou": "val mIoU",
-        "val_accuracy": "val accuracy",
-    }
-    return "  ".join(f"{text} {logs[name]:.4f}" for name, text in names.items() if name in logs)
+    return "  ".join(f"{text} {logs[name]:.4f}" for name, text in _SCORES.items() if name in logs)

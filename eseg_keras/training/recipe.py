@@ -1,5 +1,6 @@
-"""How an experiment's model starts and is trained: weights, loss, optimizer, schedule."""
+"""Initial weights, loss, optimizer and learning rate of an experiment."""
 
+import logging
 from pathlib import Path
 
 import keras
@@ -7,50 +8,33 @@ import keras
 from eseg_keras import losses
 from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models import ESeg
-from eseg_keras.training.experiment import Experiment
+from eseg_keras.training.experiment import Experiment, TrainingOptions
+
+_log = logging.getLogger("eseg_keras")
+
+# The largest share of a run that warms up.
+_MAX_WARMUP = 0.2
 
 
 def initial_model(experiment: Experiment) -> ESeg:
-    """Build the model of an experiment with the weights that it starts from.
-
-    Args:
-        experiment: The experiment.
-
-    Returns:
-        The model, with its parts frozen as the experiment says.
-
-    Raises:
-        ValueError: If the weights do not fit the network, or `init_from` is nothing known.
-        FileNotFoundError: If a file is missing.
-    """
+    """Build the model of an experiment with its initial weights and frozen parts."""
     options = {"num_classes": experiment.num_classes, "ignore_label": experiment.ignore_label}
     for name in ("class_names", "palette", "encoder_weights"):
         if getattr(experiment, name) is not None:
             options[name] = getattr(experiment, name)
     if experiment.mixed_precision is not None:
         options["dtype"] = f"mixed_{experiment.mixed_precision}"
-    # Other weights will take the place of the preset's.
+    # The weights of `init_from` replace the preset's.
     load_weights = experiment.load_weights and experiment.init_from is None
     model = ESeg.from_preset(experiment.preset, load_weights=load_weights, **options)
     if experiment.init_from is not None:
-        model.copy_weights(load_any(experiment.init_from))
+        model.copy_weights(_load_any(experiment.init_from))
     model.freeze(*experiment.freeze)
     return model
 
 
-def load_any(source: str) -> ESeg:
-    """Load a model, however it was saved.
-
-    Args:
-        source: A preset (name, directory or `"hf://user/repository"`), a `.keras` file, or the
-            model directory of a finished run.
-
-    Returns:
-        The model.
-
-    Raises:
-        ValueError: If the source is nothing of these.
-    """
+def _load_any(source):
+    """Load a preset, a `.keras` file or the model directory of a finished run."""
     path = Path(source)
     if source.endswith(".keras"):
         if not path.is_file():
@@ -70,81 +54,62 @@ def load_any(source: str) -> ESeg:
             )
         if not (path / "preset").is_dir():
             raise ValueError(
-                f"The run in {source} is not finished: it has no preset yet. Let it end (the same "
-                "command goes on), or start from something else."
+                f"The run in {source} is not finished: it has no preset yet. Rerun its command to "
+                "finish it, or start from another model."
             )
         source = str(path / "preset")
     return ESeg.from_preset(source)
 
 
 def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> SegmentationScores:
-    """Compile a model for a whole run.
-
-    Args:
-        model: The model.
-        experiment: The experiment.
-        num_steps: Steps of the run, at the end of which the learning rate is zero.
-
-    Returns:
-        The metric that counts the pixels, for the scores of single classes.
-
-    Raises:
-        ValueError: If the warm-up leaves no step.
-    """
+    """Compile a model for a whole run; return its metric, for the scores of single classes."""
     scores = SegmentationScores(model.num_classes, ignore_label=experiment.ignore_label)
-    model.compile(
-        optimizer=keras.optimizers.SGD(
-            learning_rate(experiment, num_steps), momentum=experiment.momentum
-        ),
-        loss=make_loss(experiment),
-        metrics=[scores],
-        weight_decay=experiment.weight_decay,
-        ema_decay=experiment.ema_decay,
-        global_clipnorm=experiment.global_clipnorm,
-        gradient_accumulation_steps=experiment.gradient_accumulation_steps,
-        steps_per_execution=experiment.steps_per_execution,
-    )
+    options = compile_options(experiment, num_steps)
+    model.compile(loss=make_loss(experiment), metrics=[scores], **options)
     return scores
+
+
+def compile_options(experiment: TrainingOptions, num_steps: int) -> dict:
+    """Return the arguments of `TrainingModel.compile` that all tasks share."""
+    names = (
+        "weight_decay", "ema_decay", "global_clipnorm", "gradient_accumulation_steps",
+        "steps_per_execution",
+    )  # fmt: skip
+    rate = learning_rate(experiment, num_steps)
+    options = {name: getattr(experiment, name) for name in names}
+    return options | {"optimizer": keras.optimizers.SGD(rate, momentum=experiment.momentum)}
 
 
 def make_loss(experiment: Experiment) -> keras.losses.Loss:
     """Return the loss of an experiment. Class weights come with the data."""
-    common = {"ignore_label": experiment.ignore_label}
-    match experiment.loss:
-        case "cross_entropy":
-            return losses.CrossEntropy(label_smoothing=experiment.label_smoothing, **common)
-        case "ohem":
-            return losses.OHEMCrossEntropy(
-                experiment.ohem_threshold, experiment.ohem_min_kept, **common
-            )
-        case "dice":
-            return losses.Dice(**common)
-        case "lovasz_softmax":
-            return losses.LovaszSoftmax(**common)
-        case "focal":
-            return losses.Focal(**common)
-        case _:
-            raise ValueError(f"There is no loss {experiment.loss!r}.")
+    make, options = {
+        "cross_entropy": (losses.CrossEntropy, {"label_smoothing": experiment.label_smoothing}),
+        "ohem": (
+            losses.OHEMCrossEntropy,
+            {"threshold": experiment.ohem_threshold, "min_kept": experiment.ohem_min_kept},
+        ),
+        "dice": (losses.Dice, {}),
+        "lovasz_softmax": (losses.LovaszSoftmax, {}),
+        "focal": (losses.Focal, {}),
+    }[experiment.loss]
+    return make(**options, ignore_label=experiment.ignore_label)
 
 
 def learning_rate(
-    experiment: Experiment, num_steps: int
+    experiment: TrainingOptions, num_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return the schedule: linear warm-up from zero, then a cosine down to zero at the last step.
-
-    Raises:
-        ValueError: If the warm-up leaves no step.
-    """
-    if experiment.warmup_steps >= num_steps:
-        raise ValueError(
-            f"warmup_steps={experiment.warmup_steps} leaves nothing of the {num_steps} steps of "
-            "this run. Lower it, or raise epochs."
+    """Return the schedule: linear warm-up from zero, then a cosine to zero at the last step."""
+    warmup_steps = min(experiment.warmup_steps, int(_MAX_WARMUP * num_steps))
+    if warmup_steps < experiment.warmup_steps:
+        _log.warning(
+            "The warm-up takes %d of %d steps: warmup_steps=%d is too long for this run.",
+            *(warmup_steps, num_steps, experiment.warmup_steps),
         )
-    if not experiment.warmup_steps:
+    if not warmup_steps:
         return keras.optimizers.schedules.CosineDecay(experiment.learning_rate, num_steps)
     return keras.optimizers.schedules.CosineDecay(
         0.0,
-        num_steps - experiment.warmup_steps,
+        num_steps - warmup_steps,
         warmup_target=experiment.learning_rate,
-        warmup_steps=experiment.warmup_steps,
+        warmup_steps=warmup_steps,
     )

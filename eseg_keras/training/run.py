@@ -1,47 +1,72 @@
-"""Training an experiment: one script that reads from top to bottom."""
+"""The training script of all tasks, from top to bottom."""
 
+import contextlib
+from functools import partial
 from pathlib import Path
 
 import keras
 
-from eseg_keras.evaluation import evaluation_of
-from eseg_keras.training.data import open_examples, training_batches, validation_batches
+from eseg_keras.training.checkpoints import (
+    AddMetrics,
+    Position,
+    checkpoint_files,
+    latest_checkpoint,
+    read_arrays,
+    restore,
+    save_checkpoint,
+    write_arrays,
+)
 from eseg_keras.training.distribution import StrategyName, make_distribution
-from eseg_keras.training.experiment import Experiment
-from eseg_keras.training.loop import Loop
-from eseg_keras.training.recipe import compile_model, initial_model
+from eseg_keras.training.experiment import ClassificationExperiment, Experiment
+from eseg_keras.training.interruptions import (
+    Preempted,
+    SaveInEpoch,
+    StopOnNonFiniteLoss,
+    sigterm_flag,
+)
+from eseg_keras.training.progress import TrainingProgress
 from eseg_keras.training.run_files import (
-    check_same_experiment,
+    check_same_run,
     is_finished,
+    read_log,
     read_metrics,
     write_config,
+    write_log,
     write_result,
 )
+from eseg_keras.training.tasks import TASKS
 from eseg_keras.training.tensorboard import RunBoard
+
+# Below so many steps, moving statistics of batch normalization remember their initial values: they
+# are re-estimated from about so many training images.
+_SHORT_RUN = 500
+_STATISTICS_IMAGES = 100
 
 
 def train(
-    experiment: Experiment,
+    experiment: Experiment | ClassificationExperiment,
     model_dir: str | Path,
     data_dir: str | Path | None = None,
     strategy: StrategyName = "auto",
     skip_bad_examples: bool = False,
 ) -> dict:
-    """Run an experiment, or go on where a killed run of it stopped.
+    """Run an experiment, or resume it after an interruption.
 
-    Killed at any moment, the same call goes on from the last checkpoint and ends, on one device,
-    with the weights of a run that was never killed. After SIGTERM it saves its state first.
+    The same call resumes from the last checkpoint and ends, on one device, with the weights of a
+    run that was never interrupted. After SIGTERM it saves its state first.
 
     Args:
-        experiment: What to train, on what and how.
+        experiment: The choices of the run: a segmentation, or a classification that pretrains an
+            encoder.
         model_dir: Where the run keeps its files: `config.json` (the experiment, versions of
             packages, state of the source), `log.csv` (loss and scores by epoch), `tensorboard/`,
-            `checkpoints/` (while training), `best.npz` (the weights of the best mean IoU on the
-            validation images), and at the end `preset/`, which `ESeg.from_preset` loads, and
-            `metrics.json`.
-        data_dir: Folder of the data; not needed for street scenes.
+            `checkpoints/` (while training), `best.npz` (the weights of the best validation), and
+            at the end `metrics.json` and the result: `preset/`, which `ESeg.from_preset` loads,
+            or `encoder.weights.h5`, which `encoder_weights` of an experiment takes.
+        data_dir: Folder of the data; not needed for street scenes. For ImageNet, the data directory
+            of tensorflow-datasets with the archives in `downloads/manual`.
         strategy: Devices to train on, see `make_distribution`. Defaults to `"auto"`.
-        skip_bad_examples: Whether images that cannot be read are left out and counted, instead of
+        skip_bad_examples: Whether images that cannot be read are skipped and counted, instead of
             an error.
 
     Returns:
@@ -49,8 +74,8 @@ def train(
         finished run already, nothing is trained.
 
     Raises:
-        ValueError: If the data does not fit the experiment, `model_dir` holds a run of another, or
-            the loss is not finite.
+        ValueError: If the data does not fit the experiment, `model_dir` holds a run of another
+            experiment or other data, or the loss is not finite.
         Preempted: After SIGTERM, once the state is saved.
 
     Example:
@@ -64,52 +89,207 @@ def train(
     1
     """
     model_dir = Path(model_dir)
-    check_same_experiment(model_dir, experiment)
+    check_same_run(model_dir, experiment, data_dir)
     if is_finished(model_dir):
         return read_metrics(model_dir)
     distribution = make_distribution(strategy, experiment.steps_per_execution)
     keras.utils.set_random_seed(experiment.seed)
 
     # The data.
-    examples, val_examples = (
-        open_examples(experiment, split, data_dir, skip_bad_examples)
-        for split in ("train", "validation")
-    )
-    batches = training_batches(experiment, examples, distribution, skip_bad_examples)
-    val_batches = validation_batches(experiment, val_examples, distribution, skip_bad_examples)
+    task = TASKS[experiment.task](experiment, data_dir, distribution, skip_bad_examples)
+    batches, val_batches = task.batches, task.val_batches
     num_steps = experiment.steps or experiment.epochs * len(batches)
+    _check_last_epoch(num_steps, len(batches), experiment.steps_per_execution)
 
     # The model.
     with distribution.scope():
-        model = initial_model(experiment)
-        scores = compile_model(model, experiment, num_steps)
+        model = task.compiled_model(num_steps)
 
     # Everything fits: from here on, files are written.
+    checkpoints, log = model_dir / "checkpoints", model_dir / "log.csv"
     board = None
     if distribution.writes:
         write_config(model_dir, experiment, data_dir)
-        board = RunBoard(model_dir / "tensorboard", val_batches)
-    loop = Loop(
-        model=model,
-        batches=batches,
-        val_batches=val_batches,
-        distribution=distribution,
-        model_dir=model_dir,
-        num_steps=num_steps,
-        score="mean_iou",
-        val_every=experiment.val_every,
-        checkpoint_steps=experiment.checkpoint_steps,
-        board=board,
-    )
-    epochs, best = loop.run()
+        board = RunBoard(model_dir / "tensorboard", task.shown_batches)
+
+    # The state of an interrupted run.
+    position, arrays = latest_checkpoint(checkpoints)
+    if arrays:
+        restore(model, arrays)
+    # A row that was written after the last checkpoint stays if its epoch is not repeated.
+    rows = read_log(log)[: position.epoch + (position.logs is not None)]
+    if position.logs is not None and len(rows) > position.epoch:
+        # The epoch was validated and logged as well.
+        position = Position(position.step, position.epoch + 1)
+    score = f"val_{task.score}"
+    best = max((float(row[score]) for row in rows if row.get(score)), default=-1.0)
+    if board is not None:
+        board.step = position.step
+
+    def save(position, done=0):
+        """Write a checkpoint, by default of a finished epoch."""
+        step, batch = position.step + done, position.batch + done
+        if distribution.writes:
+            # Sums over several replicas cannot be restored exactly.
+            with_metrics = distribution.strategy is None
+            position = Position(step, position.epoch, batch, position.logs)
+            save_checkpoint(checkpoints, model, position, with_metrics)
+
+    def validate(*callbacks):
+        """Score the averaged weights; the metrics hold the scores until the next call."""
+        logs = model.evaluate(val_data, verbose=0, return_dict=True, callbacks=list(callbacks))
+        return {f"val_{name}": float(value) for name, value in logs.items()}
+
+    fresh_statistics = contextlib.nullcontext
+    if num_steps < _SHORT_RUN and distribution.name in ("one_device", "mirrored"):
+        fresh_statistics = partial(_fresh_statistics, model, batches, experiment.batch_size)
+
+    # The epochs: training, a checkpoint, validation, a row of the log.
+    data = distribution.dataset(batches, position.epoch)
+    val_data = distribution.dataset(val_batches)
+    progress = TrainingProgress(num_steps, position.step, experiment.batch_size, position.epoch)
+    is_validated = False
+    with sigterm_flag() as leave, progress, _reading_errors(batches, val_batches):
+        # The state before a validation is saved already.
+        leave_validation = SaveInEpoch(lambda done: None, None, leave, 0)
+        while position.step < num_steps or position.logs is not None:
+            epoch, first = position.epoch, position.batch
+            if position.logs is None:
+                last = min(len(batches), first + num_steps - position.step)
+                batches.begin_epoch(epoch)
+                history = model.fit(
+                    # A resumed epoch is the rest of its batches.
+                    distribution.dataset(batches, epoch, first) if first else data,
+                    initial_epoch=epoch,
+                    epochs=epoch + 1,
+                    steps_per_epoch=last - first,
+                    # The batches have an order already.
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[
+                        AddMetrics(arrays if first else {}),
+                        StopOnNonFiniteLoss(partial(_cause, batches, position, checkpoints)),
+                        progress,
+                        *([] if board is None else [board]),
+                        SaveInEpoch(
+                            partial(save, position),
+                            experiment.checkpoint_steps,
+                            leave,
+                            position.step,
+                        ),
+                    ],
+                ).history
+                logs = {name: float(values[-1]) for name, values in history.items()}
+                rate = keras.ops.convert_to_numpy(model.optimizer.learning_rate)
+                logs["learning_rate"] = float(rate)
+                position = Position(position.step + last - first, epoch, last, logs)
+                save(position)
+                if leave.is_set():
+                    raise Preempted
+            logs, speed = dict(position.logs), progress.images_per_second()
+            is_last = position.step >= num_steps
+            if is_last or (epoch + 1) % experiment.val_every == 0:
+                with fresh_statistics():
+                    logs |= validate(progress, leave_validation)
+                    is_validated = is_last
+                    if logs[score] > best:
+                        best = logs[score]
+                        if distribution.writes:
+                            _write_weights(model_dir / "best.npz", model)
+            if board is not None:
+                board.write_epoch(model, position.step, logs, speed)
+                rows.append({"epoch": epoch, **logs})
+                write_log(log, rows)
+                progress.print_epoch(epoch, logs, speed)
+            position = Position(position.step, epoch + 1)
+        if not is_validated:
+            # Interrupted between the last validation and the result.
+            with fresh_statistics():
+                validate(leave_validation)
 
     # The result.
-    with model.averaged_weights():
-        if experiment.keep == "best":
-            loop.read_best()
-        metrics = evaluation_of(scores, model.class_names, len(val_examples)).summary()
-        metrics |= {"epochs": epochs, "steps": num_steps, "best_mean_iou": best}
+    is_best = experiment.keep == "best"
+    with (
+        _reading_errors(batches, val_batches),
+        model.averaged_weights(),
+        contextlib.nullcontext() if is_best else fresh_statistics(),
+    ):
+        if is_best:
+            _read_weights(model_dir / "best.npz", model)
+            validate()
+        metrics = task.metrics(model)
+        metrics |= {"epochs": position.epoch, "steps": num_steps, f"best_{task.score}": best}
         metrics["skipped"] = sorted(batches.skipped | val_batches.skipped)
         if distribution.writes:
-            write_result(model_dir, "preset", model.save_to_preset, metrics)
+            write_result(model_dir, task.result, partial(task.save, model), metrics)
     return metrics
+
+
+def _check_last_epoch(num_steps, num_batches, steps_per_execution):
+    """Refuse a run whose end is inside of one call of the compiled function."""
+    remainder = num_steps % num_batches
+    if remainder % steps_per_execution:
+        raise ValueError(
+            f"The last epoch has {remainder} of {num_batches} steps, which is no multiple of "
+            f"steps_per_execution={steps_per_execution}: Keras would train past the end. Change "
+            "steps, or steps_per_execution."
+        )
+
+
+@contextlib.contextmanager
+def _fresh_statistics(model, batches, batch_size):
+    """Re-estimate the batch-norm statistics for a while; training resumes from the moving ones."""
+    count = min(len(batches), -(-_STATISTICS_IMAGES // batch_size))
+    with model.averaged_weights():
+        variables = model.non_trainable_variables
+        before = [keras.ops.convert_to_numpy(variable) for variable in variables]
+        try:
+            model.update_batch_norm(batches.batch(0, number) for number in range(count))
+            yield
+        finally:
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
+
+
+@contextlib.contextmanager
+def _reading_errors(*all_batches):
+    """Raise the error that stopped the reading of an image in place of TensorFlow's."""
+    try:
+        yield
+    except Exception as error:
+        for batches in all_batches:
+            if batches.error is not None:
+                raise batches.error from error
+        raise
+
+
+def _cause(batches, position, checkpoints, first, last):
+    """Name the images of a loss that is not finite, and the checkpoint before it."""
+    names = [
+        name
+        for batch in range(position.batch + first, position.batch + last + 1)
+        for name in batches.names(position.epoch, batch)
+    ]
+    saved = checkpoint_files(checkpoints)
+    checkpoint = f"The last good checkpoint is {saved[-1]}" if saved else "There is no checkpoint"
+    return (
+        f"at step {position.step + last + 1} (epoch {position.epoch + 1}). "
+        f"Its images: {', '.join(names)}. {checkpoint}. "
+        "Check the images, lower learning_rate, or set warmup_steps or global_clipnorm."
+    )
+
+
+def _write_weights(path, model):
+    """Write the averaged weights."""
+    with model.averaged_weights():
+        weights = {
+            f"{number}/{weight.path}": keras.ops.convert_to_numpy(weight)
+            for number, weight in enumerate(model.weights)
+        }
+    write_arrays(path, weights)
+
+
+def _read_weights(path, model):
+    # A dictionary keeps the order in which it was written.
+    for weight, array in zip(model.weights, read_arrays(path).values(), strict=True):
+        weight.assign(array)

@@ -1,57 +1,61 @@
-"""What a run keeps in its model directory beside weights: its configuration and its log."""
+"""What a run keeps in its model directory beside weights: configuration, log, metrics."""
 
 import dataclasses
 import json
+import platform
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from eseg_keras.files import atomic_file, read_csv, read_json, write_csv, write_json
-from eseg_keras.training.experiment import Experiment
-from eseg_keras.training.provenance import provenance
+from eseg_keras.machine import installed_version
+from eseg_keras.training.experiment import ClassificationExperiment, Experiment, TrainingOptions
+from eseg_keras.version import __version__
+
+_PACKAGES = (
+    "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow", "h5py",
+    "tensorflow-datasets",
+)  # fmt: skip
 
 
-def write_config(model_dir: Path, experiment: Experiment, data_dir: str | Path | None) -> None:
-    """Write `config.json`: the experiment with every value resolved, and where it runs.
-
-    A run that goes on keeps what was true at its start.
-    """
+def write_config(model_dir: Path, experiment: TrainingOptions, data_dir: str | Path | None) -> None:
+    """Write `config.json`, unless it exists: experiment, data directory, versions, machine."""
     if (model_dir / "config.json").is_file():
         return
-    data = None if data_dir is None else str(Path(data_dir).resolve())
-    config = {"experiment": _values(experiment), "data_dir": data, "provenance": provenance()}
+    config = {
+        "task": experiment.task,
+        "experiment": _values(experiment),
+        "data_dir": _absolute(data_dir),
+        "provenance": provenance(),
+    }
     write_json(model_dir / "config.json", config)
 
 
-def read_config(model_dir: str | Path) -> tuple[Experiment, str | None]:
-    """Read the experiment of a run and where its data lay.
-
-    Args:
-        model_dir: Model directory of a run.
-
-    Returns:
-        The experiment, and the data directory or `None`.
-
-    Raises:
-        ValueError: If the directory holds no run.
-    """
+def read_config(model_dir: str | Path) -> tuple[Experiment | ClassificationExperiment, str | None]:
+    """Read the experiment of a run and its data directory."""
     path = Path(model_dir) / "config.json"
     if not path.is_file():
         raise ValueError(f"{model_dir} holds no run of `eseg train`: {path} is missing.")
     config = _read_config_file(path)
+    is_classifier = config["task"] == "classification"
+    kind = ClassificationExperiment if is_classifier else Experiment
     values = {key: _from_json(value) for key, value in config["experiment"].items()}
-    known = {field.name for field in dataclasses.fields(Experiment)}
+    known = {field.name for field in dataclasses.fields(kind)}
     if unknown := sorted(set(values) - known):
-        raise ValueError(
-            f"{path} is not of a segmentation run that this version can read: it has {unknown[0]}."
-        )
-    return Experiment(**values), config["data_dir"]
+        raise ValueError(f"{path} is of another version of the package: it has {unknown[0]}.")
+    return kind(**values), config["data_dir"]
 
 
 def _read_config_file(path):
-    """Read a `config.json` with its two fields checked."""
     remedy = "Restore it, or remove the run's directory and train again."
-    return read_json(path, remedy, {"experiment": dict, "data_dir": (str, type(None))})
+    config = read_json(path, remedy, {"experiment": dict, "data_dir": (str, type(None))})
+    # Runs of version 0.1 have no task.
+    return {"task": "segmentation", **config}
+
+
+def _absolute(data_dir):
+    return None if data_dir is None else str(Path(data_dir).resolve())
 
 
 def _values(experiment):
@@ -62,7 +66,7 @@ def _values(experiment):
 
 
 def _to_json(value):
-    # JSON knows only texts as keys: 11 becomes "11", a colour (0, 0, 128) becomes "0,0,128".
+    # Keys of JSON are strings: 11 becomes "11", a colour (0, 0, 128) becomes "0,0,128".
     if isinstance(value, dict):
         return {str(key).strip("()").replace(" ", ""): item for key, item in value.items()}
     return value
@@ -77,56 +81,43 @@ def _from_json(value):
     return value
 
 
-def check_same_experiment(model_dir: Path, experiment: Experiment) -> None:
-    """Refuse to go on in a directory that holds a run of another experiment.
-
-    Args:
-        model_dir: Model directory, which need not exist.
-        experiment: The experiment about to be run.
-
-    Raises:
-        ValueError: If the directory holds a run with other values, naming them.
-    """
+def check_same_run(
+    model_dir: Path, experiment: TrainingOptions, data_dir: str | Path | None
+) -> None:
+    """Refuse to resume a run of another experiment or other data."""
     if not (model_dir / "config.json").is_file():
         return
     config = _read_config_file(model_dir / "config.json")
-    there, here = config["experiment"], _values(experiment)
+    there = {"task": config["task"], **config["experiment"], "data_dir": config["data_dir"]}
+    here = {"task": experiment.task, **_values(experiment), "data_dir": _absolute(data_dir)}
     changed = [
-        f"{name} ({there.get(name)} there, {here[name]} here)"
-        for name in here
-        if there.get(name) != here[name]
+        f"{name} ({there.get(name)} there, {value} here)"
+        for name, value in here.items()
+        if there.get(name) != value
     ]
     if changed:
         raise ValueError(
-            f"{model_dir} holds a run of another experiment: {', '.join(changed)}. "
-            "Choose another --model_dir, or remove that one."
+            f"{model_dir} holds a run with other values: {', '.join(changed)}. "
+            "Choose another model_dir, or remove that one."
         )
 
 
 def is_finished(model_dir: str | Path) -> bool:
-    """Tell whether a model directory holds a finished run."""
+    """Return whether a model directory holds a finished run."""
     return (Path(model_dir) / "metrics.json").is_file()
 
 
 def read_metrics(model_dir: Path) -> dict[str, object]:
     """Return the metrics of a finished run."""
-    remedy = "Remove it, and run the same command again."
-    return read_json(model_dir / "metrics.json", remedy)
+    return read_json(model_dir / "metrics.json", "Remove it, and run the same command again.")
 
 
 def write_result(
     model_dir: Path, name: str, save: Callable[[Path], None], metrics: dict[str, object]
 ) -> None:
-    """Write what a run leaves, with which it is finished, and remove its checkpoints.
-
-    Args:
-        model_dir: Model directory.
-        name: What the saved file or folder is to be called.
-        save: Function that saves it under a path.
-        metrics: Content of `metrics.json`.
-    """
+    """Write the result and the metrics, which finish a run, and remove its checkpoints."""
     target = model_dir / name
-    # Left by a run that was killed before it wrote its metrics.
+    # From a run that was killed before it wrote its metrics.
     if target.is_dir():
         shutil.rmtree(target)
     with atomic_file(target) as temporary:
@@ -135,42 +126,45 @@ def write_result(
     shutil.rmtree(model_dir / "checkpoints")
 
 
-class Log:
-    """The log of a run, a CSV file with a row an epoch.
+def read_log(path: Path) -> list[dict]:
+    """Read the log of a run, one row per epoch, the last of which may be incomplete."""
+    if not path.is_file():
+        return []
+    return read_csv(path, "Remove it: the run then resumes with a new log.")
 
-    Args:
-        path: The file, which need not exist.
-    """
 
-    def __init__(self, path: Path):
-        self.path = path
+def write_log(path: Path, rows: Sequence[Mapping]) -> None:
+    """Write the log of a run. Values that an epoch lacks, such as of a validation, are empty."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    write_csv(path, names, ([row.get(name, "") for name in names] for row in rows))
 
-    def rows(self) -> list[dict[str, str]]:
-        """Return the rows, the last of which may be torn."""
-        if not self.path.is_file():
-            return []
-        return read_csv(self.path, "Remove it: the run then resumes with a new log.")
 
-    def truncate(self, num_epochs: int) -> list[dict[str, str]]:
-        """Cut the log to the epochs that a run which goes on does not repeat.
+def provenance() -> dict:
+    """Return versions of packages and Python, backend, machine, and the state of the checkout."""
+    import keras
 
-        Args:
-            num_epochs: Number of finished epochs.
+    versions = {name: installed_version(name) for name in _PACKAGES}
+    return {
+        "packages": {"eseg-keras": __version__} | {n: v for n, v in versions.items() if v},
+        "python": platform.python_version(),
+        "backend": keras.backend.backend(),
+        "machine": platform.platform(),
+        "git": _git_state(),
+    }
 
-        Returns:
-            The rows that stay.
-        """
-        rows = self.rows()[:num_epochs]
-        self._write(rows)
-        return rows
 
-    def append(self, row: dict[str, float]) -> None:
-        """Add a row. Values that this epoch lacks, such as those of a validation, stay empty."""
-        self._write([*self.rows(), row])
-
-    def _write(self, rows):
-        if not rows:
-            self.path.unlink(missing_ok=True)
-            return
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        write_csv(self.path, names, ([row.get(name, "") for name in names] for row in rows))
+def _git_state():
+    """Commit of the checkout and whether files differ; `None` for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit, status = (
+            subprocess.run(
+                ["git", *command], cwd=root, capture_output=True, text=True, check=True, timeout=20
+            ).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit.strip(), "changed": bool(status)}

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: loss and scores, learning rate, fusion weights, pictures."""
+"""TensorBoard logs of a run: loss and scores, learning rate, fusion weights, label maps."""
 
 import io
 import logging
@@ -15,44 +15,39 @@ from eseg_keras.visualization import default_palette, overlay
 
 _log = logging.getLogger("eseg_keras")
 
-# Validation images in pictures, and the steps from one point of the loss curve to the next.
-_NUM_PICTURES = 4
+# Validation images shown, and the steps from one point of the loss curve to the next.
+_NUM_IMAGES = 4
 _EVERY = 50
-# Longest side of a picture in pixels.
-_PICTURE_SIZE = 768
+# Longest side of an image in pixels.
+_IMAGE_SIZE = 768
 
 
 class RunBoard(keras.callbacks.Callback):
     """Writes event files for TensorBoard, with its own writer: TensorFlow is not needed.
 
     Without the package `tensorboard` a log line says how to install it, and nothing is written.
-
-    Args:
-        directory: Folder of the event files. A run that goes on adds a file.
-        batches: The validation images of a segmentation, the first of which are shown as input,
-            label map and prediction; `None` shows none.
-        step: Steps of the run done before.
+    The first images of `batches`, if any, are shown as input, mask and prediction.
     """
 
     def __init__(self, directory: Path, batches: Batches | None = None, step: int = 0):
         super().__init__()
         self.batches = batches
         self.step = step
+        self.writer = None
         try:
             module = require("tensorboard.summary.writer.event_file_writer", "tensorboard")
         except ImportError as error:
-            _log.warning("No curves and pictures for TensorBoard. %s", error)
-            self.writer = None
+            _log.warning("No curves and images for TensorBoard. %s", error)
             return
         self.writer = module.EventFileWriter(str(directory))
 
     def on_train_begin(self, logs=None):
-        """Begin to count."""
+        """Start counting the steps of an epoch."""
         self.done = 0
 
     def on_train_batch_end(self, batch, logs=None):
         """Write the loss and the learning rate from time to time."""
-        # Several steps in one call may be more than are left.
+        # Several steps in one call may be more than remain.
         before, self.done = self.done, min(batch + 1, self.params["steps"])
         first, last = self.step + before, self.step + self.done
         if first // _EVERY < last // _EVERY:
@@ -60,20 +55,13 @@ class RunBoard(keras.callbacks.Callback):
             self._write(last, {"train/loss_so_far": float(logs["loss"]), "learning_rate": rate})
 
     def on_train_end(self, logs=None):
-        """Go on counting from here."""
+        """Add the steps of the epoch."""
         self.step += self.done
 
     def write_epoch(
         self, model: TrainingModel, step: int, logs: dict[str, float], images_per_second: float
     ) -> None:
-        """Write the scores of an epoch, the weights of the levels, and pictures after a validation.
-
-        Args:
-            model: The model.
-            step: Steps of the run done.
-            logs: Values by name; those of the validation begin with `"val_"`.
-            images_per_second: Speed of training.
-        """
+        """Write scores and level weights of an epoch, and images after a validation."""
         if self.writer is None:
             return
         names = {n: f"val/{n[4:]}" if n.startswith("val_") else f"train/{n}" for n in logs}
@@ -84,56 +72,51 @@ class RunBoard(keras.callbacks.Callback):
                 values |= {f"level_weight/{k}": v for k, v in model.level_weights().items()}
         self._write(step, values)
         if self.batches is not None and any(name.startswith("val_") for name in logs):
-            self._write_pictures(model, step)
+            self._write_images(model, step)
         self.writer.flush()
 
-    def _write(self, step, values):
-        if self.writer is None:
-            return
-        summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary
-        values = [summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-        self._add(step, summary(value=values))
-
-    def _write_pictures(self, model, step):
-        summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary
+    def _write_images(self, model, step):
         palette = model.palette or default_palette(model.num_classes)
-        shown = 0
+        number = 0
         for batch in range(len(self.batches)):
             images, masks, *_ = self.batches.batch(0, batch)
             for image, mask in zip(images, masks, strict=True):
-                if shown == _NUM_PICTURES:
+                if number == _NUM_IMAGES:
                     return
                 panel = _panel(image, mask, model.segment(image), palette)
-                value = summary.Value(tag=f"input_label_prediction/{shown}", image=_encoded(panel))
-                self._add(step, summary(value=[value]))
-                shown += 1
+                self._write(step, {f"input_label_prediction/{number}": panel})
+                number += 1
 
-    def _add(self, step, summary):
+    def _write(self, step, values):
+        """Write numbers and images by tag."""
+        if self.writer is None:
+            return
+        summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary
         event = require("tensorboard.compat.proto.event_pb2", "tensorboard").Event
-        self.writer.add_event(event(wall_time=time.time(), step=step, summary=summary))
+        found = [
+            summary.Value(tag=tag, image=summary.Image(**value))
+            if isinstance(value, dict)
+            else summary.Value(tag=tag, simple_value=value)
+            for tag, value in values.items()
+        ]
+        self.writer.add_event(event(wall_time=time.time(), step=step, summary=summary(value=found)))
 
 
 def _panel(image, mask, prediction, palette):
-    """Input, label map and prediction side by side; uint8 [H, 3 W, 3]."""
-    image = np.clip(image, 0, 255).astype(np.uint8)
-    black = np.zeros_like(image)
-    # Where nothing is labelled, the label map is black.
-    pictures = [image, overlay(black, mask, palette, 1.0), overlay(black, prediction, palette, 1.0)]
-    return np.concatenate([np.asarray(picture) for picture in pictures], axis=1)
-
-
-def _encoded(panel):
-    """A picture in the form that event files hold it."""
+    """Input, mask and prediction side by side: the fields of an image of TensorBoard."""
     from PIL import Image
 
-    picture = Image.fromarray(panel)
-    picture.thumbnail((3 * _PICTURE_SIZE, 3 * _PICTURE_SIZE))
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    black = np.zeros_like(image)
+    # Pixels without a class are black.
+    parts = [image, overlay(black, mask, palette, 1.0), overlay(black, prediction, palette, 1.0)]
+    panel = Image.fromarray(np.concatenate([np.asarray(part) for part in parts], axis=1))
+    panel.thumbnail((3 * _IMAGE_SIZE, 3 * _IMAGE_SIZE))
     file = io.BytesIO()
-    picture.save(file, format="PNG")
-    summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary
-    return summary.Image(
-        height=picture.height,
-        width=picture.width,
-        colorspace=3,
-        encoded_image_string=file.getvalue(),
-    )
+    panel.save(file, format="PNG")
+    return {
+        "height": panel.height,
+        "width": panel.width,
+        "colorspace": 3,
+        "encoded_image_string": file.getvalue(),
+    }

@@ -16,7 +16,7 @@ OUTPUTS = ["classes.csv", "contact_sheet.png", "summary.json"]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Five photos, of two sizes, with masks of the labels 0, 1, 2 and 11."""
+    """Five images, of two sizes, with masks of the labels 0, 1, 2 and 11."""
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     rng = np.random.default_rng(0)
@@ -52,19 +52,19 @@ def test_a_folder_without_problems(eseg, folder):
     assert status == 0, err
     masks = [np.asarray(Image.open(path)) for path in sorted((folder / "masks").iterdir())]
     pixels = [sum(int((mask == label).sum()) for mask in masks) for label in range(4)]
-    photos = [sum(bool((mask == label).any()) for mask in masks) for label in range(4)]
+    images = [sum(bool((mask == label).any()) for mask in masks) for label in range(4)]
     total = sum(mask.size for mask in masks)
     ignored = sum(int((mask == 11).sum()) for mask in masks)
     summary, rows = read(folder / "check")
     assert summary["classes"] == [
-        {"class": name, "pixels": p, "share": pytest.approx(p / sum(pixels)), "photos": n,
+        {"class": name, "pixels": p, "share": pytest.approx(p / sum(pixels)), "images": n,
          "weight": pytest.approx(float(w), rel=1e-6)}
-        for name, p, n, w in zip(NAMES, pixels, photos, balanced_class_weights(pixels), strict=True)
+        for name, p, n, w in zip(NAMES, pixels, images, balanced_class_weights(pixels), strict=True)
     ]  # fmt: skip
     assert [(row["class"], int(row["pixels"])) for row in rows] == list(
         zip(NAMES, pixels, strict=True)
     )
-    assert photos == [5, 5, 1, 0] and pixels[2] == 25
+    assert images == [5, 5, 1, 0] and pixels[2] == 25
     assert summary["ignored_share"] == pytest.approx(ignored / total)
     assert summary["absent_classes"] == ["tree"] and summary["problems"] == {}
     assert summary["sizes"] == [[40, 60, 4], [48, 64, 1]]
@@ -98,7 +98,7 @@ def test_every_problem_is_listed_and_the_rest_counted(eseg, folder, caplog):
     assert "differ in size" in size[0] and "40×60" in size[1][0] and "40×61" in size[1][0]
     assert "Problem in 30 files" in out and "and 10 more (all of them with --output)" in out
     assert "Problem in 2 files" in out and "Problem in 1 file:" in out
-    assert summary["photos"] == 35 and summary["unusable_photos"] == 33
+    assert summary["images"] == 35 and summary["unusable_images"] == 33
     # What can be used is counted: 3 and 4.
     masks = [np.asarray(Image.open(folder / "masks" / f"{index}.png")) for index in (3, 4)]
     assert summary["classes"][0]["pixels"] == sum(int((mask == 0).sum()) for mask in masks)
@@ -114,7 +114,7 @@ def test_nothing_usable(eseg, folder):
     assert names == ["classes.csv", "summary.json"]
 
 
-def test_photos_without_masks_are_listed_and_nothing_written(eseg, folder):
+def test_images_without_masks_are_listed_and_nothing_written(eseg, folder):
     for index in (1, 2):
         (folder / "masks" / f"{index}.png").unlink()
     status, out, err = eseg(*flags(folder, "--output", folder / "check"))
@@ -132,7 +132,7 @@ def test_black_and_white_masks_are_read_as_training_reads_them(eseg, folder):
     status, out, _ = eseg("data-check", *arguments, *output)
     assert status == 0
     summary, _ = read(folder / "check")
-    assert [row["photos"] for row in summary["classes"]] == [5, 5]
+    assert [row["images"] for row in summary["classes"]] == [5, 5]
     assert [row["class"] for row in summary["classes"]] == ["class 0", "class 1"]
     assert summary["ignored_share"] == 0
 
@@ -141,7 +141,7 @@ def test_street_scenes(eseg, tmp_path):
     changes = ["--set", "val_examples=3", "--set", "image_size=64,96"]
     arguments = ["--experiment", "smoke/street_scenes", "--split", "validation", *changes]
     status, out, _ = eseg("data-check", *arguments, "--output", tmp_path / "check")
-    assert status == 0 and "3 photos of 64×96" in out
+    assert status == 0 and "3 images of 64×96" in out
     summary, _ = read(tmp_path / "check")
     masks = [render_scene(index, "validation", (64, 96))[1] for index in range(3)]
     expected = [sum(int((m == label).sum()) for m in masks) for label in range(len(CLASS_NAMES))]
@@ -161,28 +161,28 @@ def test_an_experiment_is_counted_in_the_size_of_its_files(eseg, folder):
     assert status == 2 and "images/val" in err
 
 
-def test_photos_without_labels_are_counted(eseg, folder):
+def test_images_without_labels_are_counted(eseg, folder):
     save(folder, 2, np.zeros((40, 60, 3)), np.full((40, 60), 11))
     status, out, _ = eseg(*flags(folder))
-    assert status == 0 and "Photos without any label: 1" in out
+    assert status == 0 and "Images without any label: 1" in out
 
 
 def test_mistakes_get_one_sentence(eseg, folder):
     images, masks = folder / "images", folder / "masks"
     both = ["--images", images, "--masks", masks]
     for arguments, message in [
-        ([], "Which photos?"),
+        ([], "Which images?"),
         (["--images", images], "go together"),
-        ([*both, "--experiment", "x"], "Which photos?"),
+        ([*both, "--experiment", "x"], "Which images?"),
         (both, "Which classes?"),
         ([*both, "--set", "num_classes=3", "--split", "train"], "--split is for --experiment"),
         ([*both, "--set", "num_classes=3", "--set", "epochs=3"], "'epochs' has no effect"),
         ([*both, "--set", "num_classes=300"], "num_classes"),
         (["--experiment", "camvid/eseg"], "camvid/eseg_lite_s"),
-        (["--experiment", "camvid/eseg_lite_s"], "--data_dir"),
+        (["--experiment", "camvid/eseg_lite_s"], "give data_dir"),
         (["--experiment", "smoke/street_scenes", "--set", "class_map=1:2"], "has no effect"),
         (["--experiment", "camvid/eseg_lite_s", "--set", "long_side=64"], "has no effect"),
-        (["--experiment", "imagenet/eseg_lite_s"], "trains a classifier"),
+        (["--experiment", "imagenet/eseg_lite_s"], "classifies whole images"),
     ]:
         status, out, err = eseg("data-check", *arguments, "--output", folder / "check")
         assert status == 2, arguments

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from eseg_keras.training import experiment_names
-from eseg_keras.training.experiment import experiments_dir
+from eseg_keras.training.experiment_files import experiments_dir
 
 
 def test_all_are_listed_with_their_scores(eseg):

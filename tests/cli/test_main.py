@@ -28,9 +28,9 @@ def test_help_ends_with_an_example_that_parses(eseg, command):
     [
         ([], "eseg: the following arguments are required: COMMAND. See eseg --help\n"),
         (["frob"], "invalid choice: 'frob'"),
-        (["train"], "required: --experiment, --model_dir. See eseg train --help\n"),
+        (["train"], "required: --model_dir. See eseg train --help\n"),
         (["presets", "--colour"], "unrecognized arguments: --colour"),
-        (["train", "--exp", "smoke/street_scenes"], "required: --experiment"),
+        (["train", "--model", "runs/demo"], "required: --model_dir"),
         (["evaluate", "--preset", "a", "--model_dir", "b"], "not allowed with"),
         (["predict", "a.png", "--output", "b"], "one of the arguments --preset --model_dir"),
         (["summary", "eseg_s", "--image_size", "64", "wide"], "invalid int value: 'wide'"),

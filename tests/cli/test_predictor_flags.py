@@ -3,12 +3,8 @@ import argparse
 import keras
 import pytest
 
-from eseg_keras.cli.model_flags import add_model_arguments
-from eseg_keras.cli.predictor_flags import (
-    add_predictor_arguments,
-    describe_view,
-    make_predictor,
-)
+from eseg_keras.cli.evaluate import _describe_view as describe_view
+from eseg_keras.cli.flags import add_predictor_arguments, make_predictor
 from eseg_keras.data.images.image_reader import MAX_PIXELS
 from eseg_keras.inference import TEST_TIME_SCALES
 
@@ -21,7 +17,6 @@ def predictor():
 
     def make(*flags, **options):
         parser = argparse.ArgumentParser()
-        add_model_arguments(parser)
         add_predictor_arguments(parser)
         args = parser.parse_args(["--preset", "any", *map(str, flags)])
         return make_predictor(args, model, **options)

@@ -66,7 +66,7 @@ def test_an_import_that_fails_shows_what_was_hidden(tmp_path):
         "import os\nos.write(2, b'no such driver\\n')\nraise ImportError('broken')\n"
     )
     code = (
-        "from eseg_keras.cli.quiet import quiet_tensorflow\n"
+        "from eseg_keras.cli.main import quiet_tensorflow\n"
         "quiet_tensorflow()\n"
         "try:\n    import tensorflow\nexcept ImportError as error:\n    print(error)\n"
     )

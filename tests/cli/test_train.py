@@ -13,13 +13,13 @@ FOLDERS = ["train", "--experiment", "folders/eseg_lite_s"]
     "arguments, message",
     [
         (["train", "--experiment", "smoke/scenes"], "Nearest names: smoke/street_scenes"),
+        (["train"], "holds no run of `eseg train`"),
         (["train", "--experiment", "missing.py"], "no experiment file 'missing.py'"),
         ([*SCENES, "--set", "epoch=2"], "no 'epoch'. Nearest keys: epochs"),
         ([*SCENES, "--set", "epochs=two"], "epochs must be an integer. Received: epochs=two"),
         ([*SCENES, "--set", "preset=eseg_lite_z"], "Unknown preset 'eseg_lite_z'"),
         ([*SCENES, "--set", "freeze=tail"], "tail"),
-        ([*SCENES, "--set", "warmup_steps=999999"], "warmup_steps=999999 leaves nothing"),
-        (FOLDERS, "give --data_dir"),
+        (FOLDERS, "give data_dir"),
         ([*FOLDERS, "--data_dir", "nowhere"], "nowhere"),
     ],
 )
@@ -30,7 +30,7 @@ def test_mistakes_get_one_sentence_and_leave_nothing(eseg, tmp_path, arguments, 
     assert not (tmp_path / "run").exists()
 
 
-def test_faulty_photos_are_all_named_before_anything_is_written(eseg, tmp_path):
+def test_faulty_images_are_all_named_before_anything_is_written(eseg, tmp_path):
     for split in ("train", "val"):
         for kind in ("images", "annotations"):
             (tmp_path / kind / split).mkdir(parents=True)
@@ -52,6 +52,9 @@ def test_a_finished_run_says_how_to_repeat_it(eseg, tmp_path):
     assert status == 0
     said = " ".join(out.split())
     assert f"{run} holds this run already" in said and f"To train again: rm -r {run}" in said
+    assert f"To train further: --init_from {run} with another --model_dir" in said
+    # Its folder alone names the run.
+    assert eseg("train", "--model_dir", run)[:2] == (0, out)
 
 
 def test_another_experiment_in_the_directory_is_refused(eseg, tmp_path):

@@ -9,8 +9,12 @@ import pytest
 from eseg_keras.cli import main
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.training import experiment_names, load_experiment, override
-from eseg_keras.training.experiment import experiments_dir
-from eseg_keras.training.experiment_table import FIELDS, parse_run_notes, read_run_notes
+from eseg_keras.training.experiment_files import (
+    FIELDS,
+    experiments_dir,
+    parse_run_notes,
+    read_run_notes,
+)
 
 # Typed from the paper. Section 4.1: crops, 90k steps or 300 epochs; Tables 4, 5 and 6: scores.
 # Name, preset, crop, steps, epochs, row, mean IoU.

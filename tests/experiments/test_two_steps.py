@@ -11,7 +11,7 @@ from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.encoders import build_encoder
-from eseg_keras.training import experiment_names, load_experiment, override, pretrain, train
+from eseg_keras.training import experiment_names, load_experiment, override, train
 
 SMALL = [
     "load_weights=false",  # ImageNet's are not at hand.
@@ -72,11 +72,11 @@ def test_two_steps_of_pretraining_and_on_from_there(tmp_path, eagerly, name):
                 Image.fromarray(photo).save(folder / f"{index}.jpg")
     changes = ["data=class_folders", "num_classes=none", "image_size=64,64", "batch_size=2"]
     experiment = override(load_experiment(name), [*changes, "steps=2", "warmup_steps=1"])
-    metrics = pretrain(experiment, tmp_path / "run", tmp_path)
+    metrics = train(experiment, tmp_path / "run", tmp_path)
     assert (metrics["steps"], metrics["num_images"]) == (2, 4)
     assert metrics["accuracy"] in (0, 0.25, 0.5, 0.75, 1)
     # The same command again trains nothing.
-    assert pretrain(experiment, tmp_path / "run", tmp_path) == metrics
+    assert train(experiment, tmp_path / "run", tmp_path) == metrics
 
     path = str(tmp_path / "run" / "encoder.weights.h5")
     preset = name.partition("/")[2]

@@ -21,9 +21,9 @@ from eseg_keras.inference.output_folder import OutputFolder
 from eseg_keras.presets.config_files import read_constructor_arguments
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import (
-    Log,
-    check_same_experiment,
+    check_same_run,
     read_config,
+    read_log,
     read_metrics,
     write_config,
 )
@@ -144,7 +144,7 @@ def test_damaged_csv_is_one_sentence(tmp_path, content):
     path = tmp_path / "log.csv"
     path.write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"log\.csv is damaged: .*Remove it"):
-        Log(path).rows()
+        read_log(path)
 
 
 def test_csv_comes_back(tmp_path):
@@ -165,7 +165,7 @@ def test_state_files_are_read_with_checks(tmp_path, damage):
     (tmp_path / "predictions.json").write_bytes(content)
     for read in (
         lambda: read_config(tmp_path),
-        lambda: check_same_experiment(tmp_path, Experiment()),
+        lambda: check_same_run(tmp_path, Experiment(), None),
         lambda: read_metrics(tmp_path),
         lambda: OutputFolder(tmp_path, {}, []),
         lambda: read_constructor_arguments(tmp_path),

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from eseg_keras.training.array_file import ArrayFileError, read_arrays, write_arrays
+from eseg_keras.files import DamagedFileError
+from eseg_keras.training.checkpoints import read_arrays, write_arrays
 
 ARRAYS = {
     "optimizer/0": np.arange(2000, dtype="float32").reshape(50, 40),
@@ -51,7 +52,7 @@ def test_a_file_that_was_cut_anywhere_is_refused_by_name(tmp_path):
     data = path.read_bytes()
     for length in (0, 1, 100, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:length])
-        with pytest.raises(ArrayFileError, match=r"file\.npz is damaged or incomplete"):
+        with pytest.raises(DamagedFileError, match=r"file\.npz is damaged or incomplete"):
             read_arrays(path)
 
 
@@ -66,7 +67,7 @@ def test_one_wrong_bit_anywhere_is_refused_or_does_no_harm(tmp_path):
         path.write_bytes(flipped.tobytes())
         try:
             found = read_arrays(path)
-        except ArrayFileError:
+        except DamagedFileError:
             refused += 1
             continue
         # A date or another field that nothing depends on.
@@ -81,7 +82,7 @@ def test_objects_are_not_stored_and_not_run(tmp_path):
         write_arrays(tmp_path / "file.npz", {"a": np.array([{}])})
     assert list(tmp_path.iterdir()) == []
     np.savez(tmp_path / "file.npz", a=np.array([{}]))
-    with pytest.raises(ArrayFileError, match="damaged"):
+    with pytest.raises(DamagedFileError, match="damaged"):
         read_arrays(tmp_path / "file.npz")
 
 

@@ -1,4 +1,4 @@
-"""A run goes on from a checkpoint as if it had never stopped."""
+"""A run resumes from a checkpoint as if it had never stopped."""
 
 import logging
 import resource
@@ -12,7 +12,6 @@ from keras import layers
 from eseg_keras.trainer import TrainingModel
 from eseg_keras.training.checkpoints import (
     AddMetrics,
-    Checkpoint,
     Position,
     checkpoint_files,
     latest_checkpoint,
@@ -91,7 +90,7 @@ def test_everything_comes_back(tmp_path, options):
     # In another process the model starts from other weights, and nothing else is built.
     model = make_model(seed=1, **options)
     assert not np.array_equal(state(model)[0], start[0])
-    restore(model, latest_checkpoint(path.parent))
+    restore(model, latest_checkpoint(path.parent)[1])
     assert_same(state(model), saved)
     # Each kind of state has moved from where it began.
     moved = [not np.array_equal(a, b) for a, b in zip(start, saved, strict=False)]
@@ -113,7 +112,7 @@ def test_the_latest_two_are_kept(tmp_path):
     names = [file.name for file in checkpoint_files(tmp_path)]
     assert names == ["step_000001000.npz", "step_123456789.npz"]
     assert sorted(file.name for file in tmp_path.iterdir()) == names
-    assert latest_checkpoint(tmp_path).position.step == 123456789
+    assert latest_checkpoint(tmp_path)[0].step == 123456789
     assert path.name == names[-1]
 
 
@@ -124,14 +123,14 @@ def test_position_and_logs_come_back(tmp_path, position):
     model = make_model()
     fit(model)
     save_checkpoint(tmp_path, model, position)
-    found = latest_checkpoint(tmp_path)
-    assert found.position == position
-    # Metrics are counted on in the middle of an epoch alone.
-    assert any(name.startswith("metric/") for name in found.arrays) == (position.logs is None)
+    found, arrays = latest_checkpoint(tmp_path)
+    assert found == position
+    # The metrics' state is kept in the middle of an epoch only.
+    assert any(name.startswith("metric/") for name in arrays) == (position.logs is None)
 
 
 def test_no_checkpoint_is_the_start(tmp_path):
-    assert latest_checkpoint(tmp_path / "none") == Checkpoint(Position(), {})
+    assert latest_checkpoint(tmp_path / "none") == (Position(), {})
 
 
 def cut(path):
@@ -156,27 +155,27 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, caplog, dam
         save_checkpoint(tmp_path, model, Position(4 * epoch, epoch))
     damage(tmp_path / "step_000000008.npz")
     with caplog.at_level(logging.WARNING, "eseg_keras"):
-        found = latest_checkpoint(tmp_path)
-    assert found.position == Position(4, 1) and found.arrays
+        position, arrays = latest_checkpoint(tmp_path)
+    assert position == Position(4, 1) and arrays
     assert "step_000000008.npz" in caplog.text and "The one before it is" in caplog.text
 
     damage(tmp_path / "step_000000004.npz")
-    assert latest_checkpoint(tmp_path) == Checkpoint()
+    assert latest_checkpoint(tmp_path) == (Position(), {})
 
 
 def test_another_model_or_optimizer_is_refused(tmp_path):
     model = make_model()
     fit(model)
     save_checkpoint(tmp_path, model, Position(4, 1))
-    checkpoint = latest_checkpoint(tmp_path)
+    _, arrays = latest_checkpoint(tmp_path)
     before = state(other := make_model(units=9))
     with pytest.raises(ValueError, match=r"of another model: '\w+/\d+' is \(6, 8\) there and"):
-        restore(other, checkpoint)
+        restore(other, arrays)
     # Nothing of it was taken.
     assert_same(state(other), before)
     for options in ({"ema_decay": None}, {"dtype": "mixed_float16"}, {"momentum": 0.0}):
         with pytest.raises(ValueError, match=r"another model or optimizer: \d+ variables .* such"):
-            restore(make_model(**options), checkpoint)
+            restore(make_model(**options), arrays)
 
 
 @pytest.mark.parametrize("stops", [(2,), (3,), (1, 2, 3)])
@@ -186,7 +185,7 @@ def test_metrics_of_an_interrupted_epoch_are_those_of_the_whole(tmp_path, stops)
     for last in stops:
         model, leave = make_model(seed=first), threading.Event()
         if first:
-            restore(model, latest_checkpoint(tmp_path))
+            restore(model, arrays)
 
         def save(done, model=model, leave=leave, first=first, last=last):
             save_checkpoint(tmp_path, model, Position(first + done, 0, first + done))
@@ -195,11 +194,11 @@ def test_metrics_of_an_interrupted_epoch_are_those_of_the_whole(tmp_path, stops)
 
         with pytest.raises(Preempted):
             fit(model, first, 4, [AddMetrics(arrays), SaveInEpoch(save, 1, leave, first)])
-        checkpoint = latest_checkpoint(tmp_path)
-        assert checkpoint.position == Position(last, 0, last)
-        first, arrays = last, checkpoint.arrays
+        position, arrays = latest_checkpoint(tmp_path)
+        assert position == Position(last, 0, last)
+        first = last
     model = make_model(seed=1)
-    restore(model, checkpoint)
+    restore(model, arrays)
     assert fit(model, first, 4, [AddMetrics(arrays)]) == expected
 
 
@@ -229,4 +228,4 @@ def test_a_full_disk_costs_no_checkpoint(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["step_000000001.npz", "step_000000002.npz"]
-    restore(make_model(units=64), latest_checkpoint(tmp_path))
+    restore(make_model(units=64), latest_checkpoint(tmp_path)[1])

@@ -127,7 +127,7 @@ def test_a_batch_that_devices_cannot_share_is_left_out():
 
 
 def test_what_is_missing_is_said(folders):
-    with pytest.raises(ValueError, match="--data_dir"):
+    with pytest.raises(ValueError, match="give data_dir"):
         open_examples(FOLDERS, "train")
     nameless = dataclasses.replace(FOLDERS, class_names=None, num_classes=None, mask_colors=None)
     with pytest.raises(ValueError, match="class_names or num_classes"):

@@ -10,7 +10,7 @@ from eseg_keras.training import (
     load_experiment,
     override,
 )
-from eseg_keras.training.experiment import experiments_dir
+from eseg_keras.training.experiment_files import experiments_dir
 
 
 def test_names_are_the_files():
@@ -95,8 +95,8 @@ def test_unknown_values_are_refused():
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"long_side": -5}, "long_side must be at least 32. Received: -5"),
-        ({"seed": -1}, "seed must not be negative"),
+        ({"long_side": -5}, "long_side must be at least 32. Received: long_side=-5"),
+        ({"seed": -1}, "seed must be at least 0"),
         ({"num_classes": 3, "class_weights": (1.0, 2.0)}, "class_weights must hold 3 numbers"),
         ({"data": "camvid", "class_map": {11: 255}}, "class_map is for data='folders'"),
         ({"data": "cityscapes", "val_split": "val"}, "val_split must be one of train, validation"),
@@ -113,6 +113,8 @@ def test_unknown_values_are_refused():
         ({"global_clipnorm": 0.0}, "global_clipnorm must be positive"),
         ({"ohem_min_kept": 2.0, "loss": "ohem"}, "min_kept"),
         ({"label_smoothing": 1.5}, "label_smoothing"),
+        ({"loss": "hinge"}, "loss must be one of cross_entropy.*Received: loss='hinge'"),
+        ({"data": "photos"}, "data must be one of folders, street_scenes.*Received: data='photos'"),
     ],
 )
 def test_impossible_values_are_refused_before_any_file_is_opened(values, message):

@@ -8,8 +8,8 @@ import subprocess
 import keras
 import pytest
 
-from eseg_keras.training import provenance as module
-from eseg_keras.training.provenance import provenance
+from eseg_keras.training import run_files as module
+from eseg_keras.training.run_files import provenance
 from eseg_keras.version import __version__
 
 

@@ -16,9 +16,10 @@ import pytest
 from eseg_keras import ESeg
 from eseg_keras.presets.files import WEIGHTS_FILE
 from eseg_keras.street_scenes import CLASS_NAMES
+from eseg_keras.trainer import TrainingModel
 from eseg_keras.training import Experiment, train
-from eseg_keras.training.array_file import read_arrays
-from eseg_keras.training.checkpoints import checkpoint_files
+from eseg_keras.training.checkpoints import checkpoint_files, read_arrays
+from eseg_keras.training.run import _fresh_statistics
 
 TINY = dict(
     data="street_scenes",
@@ -29,6 +30,41 @@ TINY = dict(
     val_examples=2,
     learning_rate=0.01,
 )
+
+
+class TwoBatches:
+    """Batches of two images each, of which some are never trained on."""
+
+    images = np.random.default_rng(0).normal(3, 2, (4, 5)).astype("float32")
+
+    def __len__(self):
+        return 2
+
+    def batch(self, epoch, number):
+        return self.images[2 * number : 2 * number + 2], np.zeros(2)
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.5])
+def test_statistics_are_fresh_for_a_while(ema_decay):
+    inputs = keras.Input((5,))
+    norm, dropout = keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)
+    model = TrainingModel(inputs, keras.layers.Dense(1)(dropout(norm(inputs))))
+    model.compile("sgd", "mse", ema_decay=ema_decay, jit_compile=False)
+    model.fit(TwoBatches.images[:2], np.ones((2, 1)), verbose=0)
+
+    def state():
+        variables = [*model.variables, *model.optimizer.variables]
+        return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+    before = state()
+    with _fresh_statistics(model, TwoBatches(), batch_size=2):
+        for name in ("mean", "var"):
+            found = {"mean": norm.moving_mean, "var": norm.moving_variance}[name]
+            expected = getattr(np, name)(TwoBatches.images, axis=0)
+            np.testing.assert_allclose(keras.ops.convert_to_numpy(found), expected, rtol=1e-5)
+    # The seed of the dropout as well: training is the same with and without a validation.
+    for a, b in zip(before, state(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.slow

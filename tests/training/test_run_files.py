@@ -3,12 +3,13 @@ import json
 import keras
 import pytest
 
-from eseg_keras.training import Experiment
+from eseg_keras.training import ClassificationExperiment, Experiment
 from eseg_keras.training.run_files import (
-    Log,
-    check_same_experiment,
+    check_same_run,
     read_config,
+    read_log,
     write_config,
+    write_log,
 )
 
 EXPERIMENT = Experiment(
@@ -38,12 +39,27 @@ def test_no_run(tmp_path):
 
 
 def test_another_experiment_is_refused_by_name(tmp_path):
-    check_same_experiment(tmp_path, EXPERIMENT)
+    check_same_run(tmp_path, EXPERIMENT, None)
     write_config(tmp_path, EXPERIMENT, None)
-    check_same_experiment(tmp_path, EXPERIMENT)
+    check_same_run(tmp_path, EXPERIMENT, None)
     other = Experiment(class_names=("road", "car"), epochs=EXPERIMENT.epochs + 1)
     with pytest.raises(ValueError, match=r"class_map.*epochs \(10 there, 11 here\)"):
-        check_same_experiment(tmp_path, other)
+        check_same_run(tmp_path, other, None)
+
+
+def test_other_data_is_refused_and_both_are_named(tmp_path):
+    write_config(tmp_path / "run", EXPERIMENT, tmp_path / "a")
+    check_same_run(tmp_path / "run", EXPERIMENT, tmp_path / "b" / ".." / "a")
+    with pytest.raises(ValueError, match=r"data_dir \(\S+/a there, \S+/b here\)"):
+        check_same_run(tmp_path / "run", EXPERIMENT, tmp_path / "b")
+
+
+def test_the_task_comes_back(tmp_path):
+    experiment = ClassificationExperiment(epochs=3)
+    write_config(tmp_path, experiment, tmp_path)
+    assert read_config(tmp_path) == (experiment, str(tmp_path))
+    with pytest.raises(ValueError, match=r"task \(classification there, segmentation here\)"):
+        check_same_run(tmp_path, EXPERIMENT, tmp_path)
 
 
 def test_a_value_that_an_older_version_did_not_know_counts_as_changed(tmp_path):
@@ -52,7 +68,7 @@ def test_a_value_that_an_older_version_did_not_know_counts_as_changed(tmp_path):
     del config["experiment"]["warmup_steps"]
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match="warmup_steps"):
-        check_same_experiment(tmp_path, EXPERIMENT)
+        check_same_run(tmp_path, EXPERIMENT, None)
 
 
 def test_config_holds_where_it_ran_and_keeps_it(tmp_path):
@@ -68,25 +84,19 @@ def test_config_holds_where_it_ran_and_keeps_it(tmp_path):
 
 
 @pytest.mark.parametrize("torn", ["", "2,0.7", "12"])
-def test_log_is_cut_to_the_epochs_that_stand(tmp_path, torn):
+def test_log_is_read_up_to_an_incomplete_row(tmp_path, torn):
     path = tmp_path / "log.csv"
+    assert read_log(path) == []
     path.write_text("epoch,val_mean_iou\n0,0.5\n1,0.625\n" + torn)
-    rows = Log(path).truncate(2)
+    rows = read_log(path)[:2]
     assert rows == [{"epoch": "0", "val_mean_iou": "0.5"}, {"epoch": "1", "val_mean_iou": "0.625"}]
+    write_log(path, rows)
     assert path.read_text().split() == ["epoch,val_mean_iou", "0,0.5", "1,0.625"]
 
 
-def test_log_of_a_run_that_starts_again(tmp_path):
-    path = tmp_path / "log.csv"
-    assert Log(path).truncate(0) == []
-    path.write_text("epoch,loss\n0,0.5\n")
-    assert Log(path).truncate(0) == []
-    assert not path.exists()
-
-
 def test_epochs_without_a_validation_leave_its_columns_empty(tmp_path):
-    log = Log(tmp_path / "log.csv")
-    for row in ({"epoch": 0, "loss": 2.5}, {"epoch": 1, "loss": 0.1, "val_mean_iou": 0.25}):
-        log.append(row)
-    assert log.path.read_text().split() == ["epoch,loss,val_mean_iou", "0,2.5,", "1,0.1,0.25"]
-    assert [row["val_mean_iou"] for row in log.rows()] == ["", "0.25"]
+    path = tmp_path / "log.csv"
+    rows = [{"epoch": 0, "loss": 2.5}, {"epoch": 1, "loss": 0.1, "val_mean_iou": 0.25}]
+    write_log(path, rows)
+    assert path.read_text().split() == ["epoch,loss,val_mean_iou", "0,2.5,", "1,0.1,0.25"]
+    assert [row["val_mean_iou"] for row in read_log(path)] == ["", "0.25"]

@@ -108,7 +108,7 @@ def test_pictures_of_large_images_are_made_smaller(tmp_path):
             return np.zeros(image.shape[:2], "uint8")
 
     board = RunBoard(tmp_path, Batches(read_large, 1, batch_size=1))
-    board._write_pictures(Answer(), 5)
+    board._write_images(Answer(), 5)
     board.writer.flush()
     (picture,) = pictures(read(tmp_path), 0).values()
     assert picture.shape[1] == 3 * 768 and (picture[:, :700] == 77).all()

@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from eseg_keras.training.run_files import Log
+from eseg_keras.training.run_files import write_log
 from eseg_keras.visualization import plot_learning_curves
 from eseg_keras.visualization.figures import png
 
@@ -36,9 +36,7 @@ EXPECTED = {
 
 
 def test_rows_and_the_log_of_a_run_give_the_same_curves(tmp_path):
-    log = Log(tmp_path / "log.csv")
-    for row in ROWS:
-        log.append(row)
+    write_log(tmp_path / "log.csv", ROWS)
     assert points(plot_learning_curves(ROWS)) == EXPECTED
     assert points(plot_learning_curves(tmp_path / "log.csv")) == EXPECTED
     assert points(plot_learning_curves(str(tmp_path / "log.csv"))) == EXPECTED

@@ -1,0 +1,185 @@
+"""Flags that several commands share, and what they mean."""
+
+from pathlib import Path
+
+
+def add_weights_arguments(parser) -> None:
+    """Add `--preset` and `--model_dir`, one of which is required."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
+    group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+
+
+def run_preset(model_dir: str) -> str:
+    """Return the preset directory of a finished run, or raise `ValueError`."""
+    preset = Path(model_dir) / "preset"
+    if not preset.is_dir():
+        raise ValueError(
+            f"{model_dir} holds no finished run: {preset} is missing. "
+            "Run eseg train with this --model_dir to its end first."
+        )
+    return str(preset)
+
+
+def load_model(args):
+    """Load the `ESeg` model that `--preset` or `--model_dir` names."""
+    preset = args.preset or run_preset(args.model_dir)
+
+    from eseg_keras.models import ESeg
+
+    return ESeg.from_preset(preset)
+
+
+def run_experiment(model_dir: str):
+    """Return the experiment of a run that segments and its data directory."""
+    from eseg_keras.training.run_files import read_config
+
+    experiment, data_dir = read_config(model_dir)
+    return check_segmentation(experiment, model_dir), data_dir
+
+
+def check_segmentation(experiment, source: str):
+    """Return an experiment that segments; refuse one that classifies."""
+    if experiment.task != "segmentation":
+        raise ValueError(
+            f"{source} classifies whole images: give an experiment that segments them."
+        )
+    return experiment
+
+
+def add_examples_arguments(parser, set_help: str) -> None:
+    """Add the flags that name images with masks: two folders, or an experiment's."""
+    parser.add_argument("--images", help="folder of images")
+    parser.add_argument("--masks", help="folder of their masks")
+    parser.add_argument("--experiment", help="experiment whose images are used")
+    parser.add_argument("--data_dir", help="folder of the experiment's data")
+    add_set_argument(parser, set_help)
+
+
+def add_set_argument(parser, help: str) -> None:
+    """Add `--set`."""
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help=f"{help}; may be repeated"
+    )
+
+
+def add_image_size_argument(parser, default: tuple[int, int] | None, help: str = "") -> None:
+    """Add `--image_size`."""
+    parser.add_argument(
+        "--image_size",
+        type=int,
+        nargs=2,
+        default=default,
+        metavar=("HEIGHT", "WIDTH"),
+        help=help or "default: {} {}".format(*default),
+    )
+
+
+def check_image_size(size: tuple[int, int] | None) -> None:
+    """Refuse an `--image_size` below 32."""
+    if size and min(size) < 32:
+        raise ValueError("--image_size must be at least 32 32. Received: {} {}".format(*size))
+
+
+def add_calibration_argument(parser) -> None:
+    """Add `--calibration_images`, for `--precision int8`."""
+    parser.add_argument(
+        "--calibration_images",
+        metavar="FOLDER",
+        help="int8: some tens of images of the task, also in subfolders, from which the ranges of "
+        "the values are taken; default: synthetic street scenes",
+    )
+
+
+def read_calibration(args) -> dict:
+    """Return the argument `calibration_images` of an exporter, or none without the flag."""
+    if not args.calibration_images:
+        return {}
+    if args.precision != "int8":
+        raise ValueError("--calibration_images is for --precision int8. Give both, or neither.")
+
+    from eseg_keras.export.images import read_calibration_images
+
+    return {"calibration_images": read_calibration_images(args.calibration_images)}
+
+
+def add_predictor_arguments(parser) -> None:
+    """Add the flags of a model and of its `Predictor`; by default, one pass over whole images."""
+    add_weights_arguments(parser)
+    parser.add_argument(
+        "--long_side",
+        type=int,
+        help="pixels to which the longer side of an image is scaled first; default: as in the run "
+        "of --model_dir, and the images' own size for a preset",
+    )
+    group = parser.add_argument_group("how the network sees the images")
+    group.add_argument(
+        "--scales",
+        type=float,
+        nargs="+",
+        metavar="SCALE",
+        help="average the probabilities over the image at these scales, such as 0.5 1 2",
+    )
+    group.add_argument("--flip", action="store_true", help="also average with the mirrored image")
+    group.add_argument(
+        "--tta", action="store_true", help="as in the paper: --scales 0.5 1 2 --flip"
+    )
+    group.add_argument(
+        "--window",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="slide a window over the image in its own size, which bounds the memory for large "
+        "images",
+    )
+    group.add_argument(
+        "--overlap", type=int, metavar="PIXELS", help="overlap of neighbouring windows"
+    )
+    group.add_argument(
+        "--min_confidence",
+        type=float,
+        metavar="SHARE",
+        help="pixels whose largest probability is below this, 0 to 1, get no class",
+    )
+    group.add_argument(
+        "--max_pixels", type=int, metavar="COUNT", help="refuse images with more pixels than this"
+    )
+
+
+def make_predictor(
+    args,
+    model,
+    *,
+    long_side: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    **options,
+):
+    """Return the `Predictor` of the flags; without a size there, of the run's sizes."""
+    from eseg_keras.inference.predictor import TEST_TIME_SCALES, Predictor
+
+    if args.tta and args.scales:
+        raise ValueError("--tta and --scales both name the scales: give one of them.")
+    if args.long_side is not None or args.window is not None:
+        long_side, image_size = args.long_side, None
+    elif image_size is not None:
+        long_side = None
+    if args.max_pixels is not None:
+        options["max_pixels"] = args.max_pixels
+    return Predictor(
+        model,
+        long_side=long_side,
+        image_size=image_size,
+        scales=TEST_TIME_SCALES if args.tta else tuple(args.scales or (1.0,)),
+        flip=args.flip or args.tta,
+        window=None if args.window is None else tuple(args.window),
+        overlap=args.overlap,
+        min_confidence=args.min_confidence,
+        **options,
+    )
+
+
+def check_parent(path: str | Path) -> None:
+    """Refuse a path to write to, before any work, if a parent of it is a file."""
+    parent = next(parent for parent in Path(path).resolve().parents if parent.exists())
+    if not parent.is_dir():
+        raise ValueError(f"{path} cannot be written: {parent} is no folder.")

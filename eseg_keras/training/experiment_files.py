@@ -1,0 +1,133 @@
+"""The files of experiments: their names, loading them, and the notes in their docstrings."""
+
+import ast
+import difflib
+import importlib.util
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from eseg_keras.training.experiment import ClassificationExperiment, Experiment
+
+_FIELD = re.compile(r"^(\w+): +(\S.*(?:\n +\S.*)*)$", re.MULTILINE)
+_MEAN_IOU = re.compile(r"mean IoU (0\.\d{3})\b")
+
+
+def experiments_dir() -> Path:
+    """Return the folder of the shipped experiments, in a checkout or in an installed package."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "experiments"
+    return installed if installed.is_dir() else package.parent / "experiments"
+
+
+def experiment_names() -> list[str]:
+    """Return the names of the shipped experiments, such as `"camvid/eseg_lite_s"`, sorted."""
+    root = experiments_dir()
+    paths = root.glob("*/*.py")
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in paths)
+
+
+def load_experiment(name: str) -> Experiment | ClassificationExperiment:
+    """Load an experiment by its name or from a Python file.
+
+    Args:
+        name: Name of a shipped experiment, such as `"camvid/eseg_lite_s"`, or the path of a Python
+            file that holds a function `get_experiment()`.
+
+    Returns:
+        The experiment that the file's `get_experiment()` returns.
+
+    Raises:
+        ValueError: If there is no such experiment (with the nearest names), or the file's function
+            is missing or returns something else.
+
+    Example:
+
+    >>> from eseg_keras.training import load_experiment
+    >>> load_experiment("camvid/eseg_lite_s").num_classes
+    11
+    """
+    if name.endswith(".py"):
+        path = Path(name)
+        if not path.is_file():
+            raise ValueError(f"There is no experiment file '{name}'.")
+    else:
+        names = experiment_names()
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names
+            raise ValueError(
+                f"There is no experiment '{name}'. Nearest names: {', '.join(near)}. "
+                "A file of your own is given by its path, ending in .py."
+            )
+        path = experiments_dir() / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"eseg_experiment_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, "get_experiment", None)):
+        raise ValueError(f"{path} must define a function get_experiment().")
+    experiment = module.get_experiment()
+    if not isinstance(experiment, Experiment | ClassificationExperiment):
+        raise ValueError(
+            f"get_experiment() in {path} must return an eseg_keras.training.Experiment or "
+            f"ClassificationExperiment. Received: {type(experiment).__name__}"
+        )
+    return experiment
+
+
+class RunNotes(NamedTuple):
+    """The fields at the end of an experiment's docstring, in their order, each one line."""
+
+    row: str  # Of the paper, such as "Table 4, ESeg-S", or "none: " and why.
+    command: str
+    hardware: str
+    time: str  # Of the command on that hardware, or "not run".
+    reported: str  # "mean IoU 0.801 on ...", or "none: " and why.
+    score: str  # Ours, in the same form, or "not run: " or "none: " and why.
+
+    @property
+    def reported_mean_iou(self) -> float | None:
+        """Published mean IoU from 0 to 1, or `None`."""
+        return _mean_iou(self.reported)
+
+    @property
+    def mean_iou(self) -> float | None:
+        """Mean IoU from 0 to 1 of our run, or `None`."""
+        return _mean_iou(self.score)
+
+
+FIELDS = tuple(name.capitalize() for name in RunNotes._fields)
+
+
+def read_run_notes(name: str) -> RunNotes:
+    """Read the docstring of a shipped experiment, without running its file."""
+    path = experiments_dir() / f"{name}.py"
+    return parse_run_notes(ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "", path)
+
+
+def parse_run_notes(docstring: str, path: str | Path) -> RunNotes:
+    """Parse the last paragraph of an experiment's docstring; `path` is for messages."""
+    last = docstring.strip().split("\n\n")[-1]
+    matches = list(_FIELD.finditer(last))
+    names = tuple(match[1] for match in matches)
+    if names != FIELDS or "\n".join(match[0] for match in matches) != last:
+        raise ValueError(
+            f"The docstring of {path} must end with a paragraph of the fields {', '.join(FIELDS)}, "
+            f"each beginning a line. Received: {', '.join(names) or 'none of them'}"
+        )
+    notes = RunNotes(*(" ".join(match[2].split()) for match in matches))
+    for name, forms in (
+        ("row", r"Table \d, .+|none: .+"),
+        ("reported", rf"{_MEAN_IOU.pattern}.*|none: .+"),
+        ("score", rf"{_MEAN_IOU.pattern}.*|not run: .+|none: .+"),
+    ):
+        if not re.fullmatch(forms, getattr(notes, name)):
+            raise ValueError(
+                f"{name.capitalize()} in the docstring of {path} must have one of the forms "
+                f"{forms}. Received: {getattr(notes, name)}"
+            )
+    return notes
+
+
+def _mean_iou(text):
+    match = _MEAN_IOU.match(text)
+    return None if match is None else float(match[1])
