@@ -5,10 +5,10 @@ from pathlib import Path
 
 from eseg_keras.cli.flags import (
     add_image_size_argument,
-    check_image_size,
     check_parent,
     run_preset,
 )
+from eseg_keras.image_size import check_image_size
 from eseg_keras.presets.catalog import ARCHITECTURES
 
 HELP = "measure the latency of networks in every format, and recommend one for a budget"
@@ -105,7 +105,7 @@ def run(args) -> int:
 
 def _check(args):
     """Refuse flags that do not fit, before anything takes time."""
-    check_image_size(args.image_size)
+    check_image_size("--image_size", args.image_size)
     for flag in ("threads", "rounds", "budget_ms"):
         value = getattr(args, flag)
         # Written so that a budget of nan is refused.

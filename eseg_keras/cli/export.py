@@ -6,11 +6,11 @@ from eseg_keras.cli.flags import (
     add_calibration_argument,
     add_image_size_argument,
     add_weights_arguments,
-    check_image_size,
     check_parent,
     load_model,
     read_calibration,
 )
+from eseg_keras.image_size import check_image_size
 
 HELP = "write a network for a server, a phone, a GPU or a browser, and verify the file"
 EXAMPLE = [
@@ -142,7 +142,7 @@ def _check(args):
             f"--precision of {args.format} is one of {', '.join(PRECISIONS[args.format])}. "
             f"Received: {args.precision}"
         )
-    check_image_size(args.image_size)
+    check_image_size("--image_size", args.image_size)
     output = Path(args.output)
     check_parent(output)
     if args.format == "saved_model":

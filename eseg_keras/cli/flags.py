@@ -75,12 +75,6 @@ def add_image_size_argument(parser, default: tuple[int, int] | None, help: str =
     )
 
 
-def check_image_size(size: tuple[int, int] | None) -> None:
-    """Refuse an `--image_size` below 32."""
-    if size and min(size) < 32:
-        raise ValueError("--image_size must be at least 32 32. Received: {} {}".format(*size))
-
-
 def add_calibration_argument(parser) -> None:
     """Add `--calibration_images`, for `--precision int8`."""
     parser.add_argument(

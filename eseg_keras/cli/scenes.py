@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from eseg_keras.cli.flags import add_image_size_argument, check_image_size
+from eseg_keras.cli.flags import add_image_size_argument
+from eseg_keras.image_size import check_image_size
 
 HELP = "write synthetic street scenes with masks, as an example of a folder of images"
 EXAMPLE = [
@@ -27,7 +28,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Draw the scenes and write them."""
-    check_image_size(args.image_size)
+    check_image_size("--image_size", args.image_size)
     if args.num_examples < 1:
         raise ValueError(f"--num_examples must be at least 1. Received: {args.num_examples}")
 

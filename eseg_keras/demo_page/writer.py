@@ -14,9 +14,9 @@ from PIL import Image
 from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.demo_page.browser_runtime import SCRIPT, WASM, read_runtime
 from eseg_keras.export.onnx.exporter import export_onnx
-from eseg_keras.export.preparation import SMALLEST_SIDE
 from eseg_keras.export.verification import Verification
 from eseg_keras.files import atomic_directory
+from eseg_keras.image_size import check_image_size
 from eseg_keras.optional import require
 from eseg_keras.street_scenes import calibration_scenes, render_scene, scene_images
 from eseg_keras.visualization import default_palette
@@ -150,8 +150,7 @@ def _check(model, output, long_side, overwrite):
             f"The page takes images of any size; the network is built for images of {built}. Build "
             "it without image_shape."
         )
-    if long_side is not None and long_side < SMALLEST_SIDE:
-        raise ValueError(f"long_side must be at least {SMALLEST_SIDE}. Received: {long_side}")
+    check_image_size("long_side", long_side)
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not (output / "model" / "model.json").is_file():

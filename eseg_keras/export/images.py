@@ -9,7 +9,7 @@ from PIL import Image
 
 from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.data.images.walker import find_images
-from eseg_keras.export.preparation import SMALLEST_SIDE
+from eseg_keras.image_size import check_image_size
 
 # Ranges settle within tens of images: more cost time and change little.
 MOST_IMAGES = 64
@@ -83,11 +83,7 @@ def _checked(image, channels, kind):
             f"Expected {kind} images of uint8 [H, W, {channels}]. Received: {image.dtype} "
             f"of shape {image.shape}"
         )
-    if min(image.shape[:2]) < SMALLEST_SIDE:
-        raise ValueError(
-            f"{kind.capitalize()} images must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}. "
-            f"Received: {image.shape[0]}x{image.shape[1]}"
-        )
+    check_image_size(f"The size of {kind} images", image.shape[:2])
     return image
 
 

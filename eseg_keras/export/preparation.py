@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 import keras
 
+from eseg_keras.image_size import check_image_size
 from eseg_keras.optional import require
 
 # The smallest height and width of an image, for every network.
-SMALLEST_SIDE = 32
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
@@ -55,10 +55,7 @@ def exported_size(model: keras.Model, image_size: tuple[int, int] | None) -> tup
         return built
     if image_size is None:
         return None
-    if min(image_size) < SMALLEST_SIDE:
-        raise ValueError(
-            f"image_size must be at least {(SMALLEST_SIDE, SMALLEST_SIDE)}. Received: {image_size}"
-        )
+    check_image_size("image_size", image_size)
     return tuple(image_size)
 
 

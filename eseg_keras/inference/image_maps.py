@@ -8,12 +8,12 @@ import numpy as np
 from keras import ops
 
 from eseg_keras.data.geometry import Size, resize_window, scaled
+from eseg_keras.image_size import SMALLEST_SIDE
 from eseg_keras.inference.sliding_window import slide
 from eseg_keras.inference.uncertainty import MAPS
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.layers.resize import resize
 
-SMALLEST_SIDE = 32
 """Smallest height and width of the network's input: below, a pyramid level has no pixel left."""
 
 # Resized logits and probabilities are computed in blocks of rows of this many bytes.

@@ -10,7 +10,8 @@ import numpy as np
 
 from eseg_keras.data.geometry import Size
 from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
-from eseg_keras.inference.image_maps import SMALLEST_SIDE, ImageMaps
+from eseg_keras.image_size import SMALLEST_SIDE, check_image_size
+from eseg_keras.inference.image_maps import ImageMaps
 from eseg_keras.inference.input_files import ImageSource, image_sources
 from eseg_keras.inference.prediction import Prediction
 from eseg_keras.inference.threads import map_ahead
@@ -139,11 +140,7 @@ class Predictor:
                 f"give one. Received: long_side={self.long_side}, image_size={self.image_size}"
             )
         for name in ("long_side", "image_size", "window"):
-            value = getattr(self, name)
-            if value is not None and np.min(value) < SMALLEST_SIDE:
-                raise ValueError(
-                    f"{name} must be at least {SMALLEST_SIDE} pixels. Received: {name}={value}"
-                )
+            check_image_size(name, getattr(self, name))
         if not self.scales or not all(math.isfinite(x) and x > 0 for x in self.scales):
             raise ValueError(
                 f"scales must be positive numbers, at least one. Received: {self.scales}"

@@ -6,6 +6,7 @@ import re
 import keras
 
 from eseg_keras.decoders import DECODERS
+from eseg_keras.image_size import SMALLEST_SIDE
 from eseg_keras.models.freezing import PARTS
 
 FUSIONS = ("softmax", "sum")
@@ -36,9 +37,11 @@ def check_arguments(
         check(_is_whole(value) and value >= 1, name, value, "a whole number from 1 up")
     check(
         len(image_shape) == 3
-        and all(size is None or (_is_whole(size) and size >= 32) for size in image_shape[:2])
+        and all(
+            size is None or (_is_whole(size) and size >= SMALLEST_SIDE) for size in image_shape[:2]
+        )
         and _is_whole(image_shape[2]),
-        "image_shape", image_shape, "(H, W, C) with H and W at least 32 or None",
+        "image_shape", image_shape, f"(H, W, C) with H and W at least {SMALLEST_SIDE} or None",
     )  # fmt: skip
     check(
         _is_whole(ignore_label) and not 0 <= ignore_label < num_classes,

@@ -10,6 +10,7 @@ from keras import ops
 from eseg_keras.decoders import DECODERS
 from eseg_keras.decoders.head import segmentation_head
 from eseg_keras.encoders.builder import build_encoder
+from eseg_keras.image_size import SMALLEST_SIDE
 from eseg_keras.layers import Resize
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.losses import CrossEntropy
@@ -226,10 +227,15 @@ class ESeg(TrainingModel):
         """
         image = np.asarray(image)
         channels = self.image_shape[-1]
-        if image.ndim not in (3, 4) or image.shape[-1] != channels or min(image.shape[-3:-1]) < 32:
+        if (
+            image.ndim not in (3, 4)
+            or image.shape[-1] != channels
+            or min(image.shape[-3:-1]) < SMALLEST_SIDE
+        ):
             raise ValueError(
                 f"Expected an image [H, W, {channels}] or a batch [B, H, W, {channels}] with "
-                f"height and width from 32 up. Received an array of shape {image.shape}."
+                f"height and width from {SMALLEST_SIDE} up. Received an array of shape "
+                f"{image.shape}."
             )
         images = image if image.ndim == 4 else image[None]
         with self.averaged_weights():

@@ -4,6 +4,9 @@ import dataclasses
 import typing
 from typing import Literal
 
+from eseg_keras.image_size import check_image_size
+from eseg_keras.step_options import check_step_options
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
@@ -67,8 +70,6 @@ class TrainingOptions:
     seed: int = 0
 
     def __post_init__(self):
-        from eseg_keras.step_options import check_step_options
-
         for name, hint in typing.get_type_hints(type(self)).items():
             if typing.get_origin(hint) is Literal:
                 self._check_choice(name, typing.get_args(hint))
@@ -77,7 +78,7 @@ class TrainingOptions:
             "checkpoint_steps",
         )  # fmt: skip
         self._check_at_least(0, "warmup_steps", "seed")
-        self._check_size("image_size")
+        check_image_size("image_size", self.image_size)
         self._check_share("momentum", "label_smoothing")
         self._check("learning_rate", lambda rate: rate > 0, "positive")
         check_step_options(
@@ -99,9 +100,6 @@ class TrainingOptions:
     def _check_at_least(self, least, *names):
         for name in names:
             self._check(name, lambda value: value >= least, f"at least {least}")
-
-    def _check_size(self, name):
-        self._check(name, lambda size: min(size) >= 32, "at least 32x32")
 
     def _check_share(self, *names):
         for name in names:
@@ -208,8 +206,8 @@ class Experiment(TrainingOptions):
         if self.num_classes is None and self.class_names is not None:
             object.__setattr__(self, "num_classes", len(self.class_names))
         self._check_at_least(1, "num_classes", "train_examples", "val_examples")
-        self._check_at_least(32, "long_side")
-        self._check_size("eval_size")
+        check_image_size("long_side", self.long_side)
+        check_image_size("eval_size", self.eval_size)
         if self.class_names is not None and self.num_classes != len(self.class_names):
             raise ValueError(
                 f"num_classes={self.num_classes} but class_names holds {len(self.class_names)} "

@@ -104,7 +104,7 @@ def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path)
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--image_size", "16", "64"], "--image_size must be at least 32 32. Received: 16 64"),
+        (["--image_size", "16", "64"], "--image_size must be at least 32 pixels"),
         (["--threads", "0"], "--threads must be above 0. Received: 0"),
         (["--threads", "40000"], "--threads must be at most "),
         (["--rounds", "0"], "--rounds must be above 0"),

@@ -63,7 +63,10 @@ def test_verification_images_take_the_sizes_in_turns():
         (None, r"uint8 arrays \[H, W, 3\], a few images of the network's task.*Received: None"),
         ([], r"Received: \[\]"),
         ([np.zeros((40, 50, 1), "uint8")], "Expected verification images of uint8"),
-        ([np.zeros((40, 31, 3), "uint8")], "Verification images must be at least 32x32"),
+        (
+            [np.zeros((40, 31, 3), "uint8")],
+            "size of verification images must be at least 32 pixels",
+        ),
     ],
 )
 def test_verification_images_that_are_refused(images, message):
@@ -79,7 +82,7 @@ def test_bad_images_are_refused(tmp_path):
         ([image / 255], "Received: float64"),
         (
             [image[:31]] * 4,
-            "Calibration images must be at least 32x32. Received: 31x50",
+            "size of calibration images must be at least 32 pixels",
         ),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -95,7 +95,7 @@ def test_unknown_values_are_refused():
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"long_side": -5}, "long_side must be at least 32. Received: long_side=-5"),
+        ({"long_side": -5}, "long_side must be at least 32 pixels. Received: long_side=-5"),
         ({"seed": -1}, "seed must be at least 0"),
         ({"num_classes": 3, "class_weights": (1.0, 2.0)}, "class_weights must hold 3 numbers"),
         ({"data": "camvid", "class_map": {11: 255}}, "class_map is for data='folders'"),
