@@ -265,12 +265,10 @@ class EpochBatches:
         last = self.num_examples - (len(self) - 1) * self.batch_size
         smallest = min(last, self.batch_size)
         if smallest < num_workers:
-            remedy = "another `batch_size`"
-            if self.batch_size >= num_workers:
-                remedy = "drop_remainder=True, or another `batch_size`"
             raise ValueError(
                 f"Every worker needs an example of every batch, and with {self.num_examples} "
-                f"examples the smallest batch has {smallest}: pass {remedy}. Received: batch_size="
+                f"examples the smallest batch has {smallest}: pass another `batch_size`, or "
+                "drop_remainder=True if only the last batch is too small. Received: batch_size="
                 f"{self.batch_size}, drop_remainder={self.drop_remainder}, shard={self.shard}"
             )
 

@@ -59,8 +59,7 @@ def folder_batches(
 
     Returns:
         `Batches` of images uint8 [B, H, W, 3] and masks uint8 [B, H, W], with sample weights
-        float32 [B, H, W] where `class_weights` is given. It reads one batch at a time, or becomes
-        a `tf.data.Dataset` or a `keras.utils.PyDataset`.
+        float32 [B, H, W] where `class_weights` is given.
 
     Raises:
         FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
@@ -69,16 +68,12 @@ def folder_batches(
     Example:
 
     >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
     >>> from PIL import Image
     >>> from eseg_keras.data import folder_batches
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for name in ("images", "masks"):
-    ...     (folder / name).mkdir()
-    >>> Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(folder / "images/one.jpg")
-    >>> Image.fromarray(np.ones((48, 64), np.uint8)).save(folder / "masks/one.png")
-    >>> batches = folder_batches(folder / "images", folder / "masks", num_classes=2)
+    >>> folder = tempfile.mkdtemp()
+    >>> Image.new("RGB", (64, 48)).save(f"{folder}/one.jpg")
+    >>> Image.new("L", (64, 48)).save(f"{folder}/one_mask.png")
+    >>> batches = folder_batches(folder, folder, mask_suffix="_mask", num_classes=2)
     >>> for images, masks in batches.to_py_dataset():
     ...     print(images.shape, masks.shape)
     (1, 48, 64, 3) (1, 48, 64)
@@ -168,16 +163,12 @@ def from_folders(
     Example:
 
     >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
     >>> from PIL import Image
     >>> from eseg_keras.data import from_folders
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for name in ("images", "masks"):
-    ...     (folder / name).mkdir()
-    >>> Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(folder / "images/one.jpg")
-    >>> Image.fromarray(np.ones((48, 64), np.uint8)).save(folder / "masks/one.png")
-    >>> dataset = from_folders(folder / "images", folder / "masks", class_names=["road", "sky"],
+    >>> folder = tempfile.mkdtemp()
+    >>> Image.new("RGB", (64, 48)).save(f"{folder}/one.jpg")
+    >>> Image.new("L", (64, 48)).save(f"{folder}/one_mask.png")
+    >>> dataset = from_folders(folder, folder, mask_suffix="_mask", class_names=["road", "sky"],
     ...                        augment=True, image_size=(32, 32))
     >>> next(iter(dataset))[1].shape
     TensorShape([1, 32, 32])

@@ -1,13 +1,12 @@
 """From the classes of one data set to those of another."""
 
-import difflib
 from fnmatch import fnmatchcase
 
 import numpy as np
 
 from eseg_keras.data.datasets import cityscapes
 from eseg_keras.data.datasets.mapillary_vistas import LABELS
-from eseg_keras.data.datasets.metadata import IGNORE_LABEL
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL, look_up
 
 # Names in Mapillary Vistas (* for any ending) of each class of Cityscapes, by the definitions of
 # Cityscapes, https://www.cityscapes-dataset.com/dataset-overview/:
@@ -82,12 +81,10 @@ def mapillary_to_cityscapes(name: str = "mapillary_vistas") -> np.ndarray:
     >>> DATASETS["cityscapes"]["train"].classes.class_names[table[car]]
     'car'
     """
-    if name not in LABELS:
-        near = difflib.get_close_matches(str(name), LABELS, n=1) or LABELS
-        raise ValueError(f"Unknown version {name!r} of Mapillary Vistas. Known: {', '.join(near)}")
+    labels = look_up(LABELS, name, f"There is no version {name!r} of Mapillary Vistas.")
     table = np.full(256, IGNORE_LABEL, np.uint8)
     for class_id, city_name in enumerate(cityscapes.CLASSES.class_names):
-        for index, label in enumerate(LABELS[name]):
+        for index, label in enumerate(labels):
             if any(fnmatchcase(label.name, wanted) for wanted in _MAPILLARY_NAMES[city_name]):
                 table[index] = class_id
     return table

