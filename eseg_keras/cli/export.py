@@ -6,7 +6,6 @@ from eseg_keras.cli.flags import (
     add_calibration_argument,
     add_image_size_argument,
     add_weights_arguments,
-    check_image_size,
     check_parent,
     load_model,
     read_calibration,
@@ -142,11 +141,10 @@ def _check(args):
             f"--precision of {args.format} is one of {', '.join(PRECISIONS[args.format])}. "
             f"Received: {args.precision}"
         )
-    check_image_size(args.image_size)
     output = Path(args.output)
     check_parent(output)
     if args.format == "saved_model":
-        return  # Versions stand beside each other.
+        return  # A new version is a new folder in it.
     if output.is_dir():
         raise ValueError(f"{output} is a directory. Give a file for --output.")
     files = [output]

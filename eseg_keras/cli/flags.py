@@ -1,6 +1,21 @@
-"""Flags that several commands share, and what they mean."""
+"""Flags that several commands share, and their checks."""
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
+
+
+def at_least(least: float, kind: type = int) -> Callable[[str], float]:
+    """Return the `type` of a flag: a number with a lower limit."""
+
+    def parse(text):
+        value = kind(text)
+        if not value >= least:  # So that nan is refused.
+            raise argparse.ArgumentTypeError(f"must be at least {least}. Received: {text}")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
 
 
 def add_weights_arguments(parser) -> None:
@@ -67,18 +82,12 @@ def add_image_size_argument(parser, default: tuple[int, int] | None, help: str =
     """Add `--image_size`."""
     parser.add_argument(
         "--image_size",
-        type=int,
+        type=at_least(32),
         nargs=2,
         default=default,
         metavar=("HEIGHT", "WIDTH"),
         help=help or "default: {} {}".format(*default),
     )
-
-
-def check_image_size(size: tuple[int, int] | None) -> None:
-    """Refuse an `--image_size` below 32."""
-    if size and min(size) < 32:
-        raise ValueError("--image_size must be at least 32 32. Received: {} {}".format(*size))
 
 
 def add_calibration_argument(parser) -> None:
