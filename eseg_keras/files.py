@@ -132,7 +132,7 @@ def _damaged(path, problem, remedy):
 
 @contextlib.contextmanager
 def _temporary(path, folder):
-    """Yield a free path in a folder; remove what is left of it, and after an error a new folder."""
+    """Yield a free path in a folder, and remove it at the end; after an error a new folder, too."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     _remove_left_overs(os.path.abspath(folder))

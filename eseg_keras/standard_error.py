@@ -1,4 +1,4 @@
-"""Hiding what compiled libraries write to the standard error, past Python."""
+"""Hide the messages that compiled libraries write to the standard error, past Python."""
 
 import contextlib
 import os

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from eseg_keras.cli.flags import (
     add_image_size_argument,
+    at_least,
     check_parent,
     run_preset,
 )
-from eseg_keras.image_size import check_image_size
 from eseg_keras.presets.catalog import ARCHITECTURES
 
 HELP = "measure the latency of networks in every format, and recommend one for a budget"
@@ -41,11 +41,11 @@ def add_arguments(parser) -> None:
         metavar="FORMAT",
         help=f"some of {' '.join(FORMATS)}; default: all whose runtime is installed",
     )
-    parser.add_argument("--threads", type=int, help="default: one for each usable core")
-    parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")
+    parser.add_argument("--threads", type=at_least(1), help="default: one for each usable core")
+    parser.add_argument("--rounds", type=at_least(1), default=15, help="default: %(default)s")
     parser.add_argument(
         "--budget_ms",
-        type=float,
+        type=at_least(1e-3, float),
         help="milliseconds for one image: the most accurate preset within them is recommended",
     )
     parser.add_argument(
@@ -105,12 +105,6 @@ def run(args) -> int:
 
 def _check(args):
     """Refuse flags that do not fit, before anything takes time."""
-    check_image_size("--image_size", args.image_size)
-    for flag in ("threads", "rounds", "budget_ms"):
-        value = getattr(args, flag)
-        # Written so that a budget of nan is refused.
-        if value is not None and not value >= (1 if flag != "budget_ms" else 1e-3):
-            raise ValueError(f"--{flag} must be above 0. Received: {value:g}")
     if args.threads and args.threads > (os.cpu_count() or 1):
         raise ValueError(
             f"--threads must be at most {os.cpu_count()}, the processors of this machine. "
@@ -151,7 +145,7 @@ def _recommendation(args, rows, presets):
     sentences = recommend(rows, args.budget_ms).sentences()
     if any(paper_mean_iou(preset) is not None for preset in presets):
         sentences.append(
-            "Mean IoU is what the paper reports for the architecture on Cityscapes at 1024x2048; "
+            "Mean IoU: as the paper reports for the architecture on Cityscapes at 1024x2048; "
             "weights that reach it were not published."
         )
     timed = {row["network"] for row in rows}

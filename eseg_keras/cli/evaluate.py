@@ -170,7 +170,7 @@ def _check_outputs(args, has_labels):
     if not args.submission:
         raise ValueError(
             "The labels of the test split of Cityscapes are secret, and there is nothing to score: "
-            "give --submission DIR, and upload what it writes."
+            "give --submission DIR, and upload that folder."
         )
     if args.output or args.report:
         raise ValueError("Without labels there are no scores for --output and --report: omit them.")

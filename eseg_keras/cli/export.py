@@ -10,7 +10,6 @@ from eseg_keras.cli.flags import (
     load_model,
     read_calibration,
 )
-from eseg_keras.image_size import check_image_size
 
 HELP = "write a network for a server, a phone, a GPU or a browser, and verify the file"
 EXAMPLE = [
@@ -142,11 +141,10 @@ def _check(args):
             f"--precision of {args.format} is one of {', '.join(PRECISIONS[args.format])}. "
             f"Received: {args.precision}"
         )
-    check_image_size("--image_size", args.image_size)
     output = Path(args.output)
     check_parent(output)
     if args.format == "saved_model":
-        return  # Versions stand beside each other.
+        return  # A new version is a new folder in it.
     if output.is_dir():
         raise ValueError(f"{output} is a directory. Give a file for --output.")
     files = [output]

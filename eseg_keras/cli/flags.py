@@ -1,6 +1,23 @@
-"""Flags that several commands share, and what they mean."""
+"""Flags that several commands share, and their checks."""
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
+
+from eseg_keras.image_size import SMALLEST_SIDE
+
+
+def at_least(least: float, kind: type = int) -> Callable[[str], float]:
+    """Return the `type` of a flag: a number with a lower limit."""
+
+    def parse(text):
+        value = kind(text)
+        if not value >= least:  # So that nan is refused.
+            raise argparse.ArgumentTypeError(f"must be at least {least}. Received: {text}")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
 
 
 def add_weights_arguments(parser) -> None:
@@ -67,7 +84,7 @@ def add_image_size_argument(parser, default: tuple[int, int] | None, help: str =
     """Add `--image_size`."""
     parser.add_argument(
         "--image_size",
-        type=int,
+        type=at_least(SMALLEST_SIDE),
         nargs=2,
         default=default,
         metavar=("HEIGHT", "WIDTH"),

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from eseg_keras.cli.flags import add_image_size_argument
-from eseg_keras.image_size import check_image_size
+from eseg_keras.cli.flags import add_image_size_argument, at_least
 
 HELP = "write synthetic street scenes with masks, as an example of a folder of images"
 EXAMPLE = [
@@ -21,17 +20,13 @@ def add_arguments(parser) -> None:
         default="train",
         help="default: train",
     )
-    parser.add_argument("--num_examples", type=int, default=8, help="default: 8")
+    parser.add_argument("--num_examples", type=at_least(1), default=8, help="default: 8")
     add_image_size_argument(parser, default=(192, 384))
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
 
 
 def run(args) -> int:
     """Draw the scenes and write them."""
-    check_image_size("--image_size", args.image_size)
-    if args.num_examples < 1:
-        raise ValueError(f"--num_examples must be at least 1. Received: {args.num_examples}")
-
     from PIL import Image
 
     from eseg_keras.progress import Progress

@@ -1,7 +1,6 @@
 """`eseg summary`."""
 
 from eseg_keras.cli.flags import add_image_size_argument
-from eseg_keras.image_size import check_image_size
 
 HELP = "layers, parameters, multiply-adds and activation memory of a network by stage"
 EXAMPLE = ["eseg summary eseg_lite_s --image_size 1024 2048"]
@@ -15,8 +14,6 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Print the table of stages."""
-    check_image_size("--image_size", args.image_size)
-
     from eseg_keras.cli.tables import number_table, print_table
     from eseg_keras.models import ESeg, profile
 

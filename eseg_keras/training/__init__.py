@@ -26,7 +26,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    """Import what trains when it is first used: experiments are listed and read without Keras."""
+    """Import the training script when it is first used: reading experiments needs no Keras."""
     if name not in __all__:
         raise AttributeError(f"module 'eseg_keras.training' has no attribute '{name}'")
     module = {"make_distribution": "distribution", "train": "run"}.get(name, "interruptions")

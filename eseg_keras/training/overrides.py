@@ -54,7 +54,7 @@ def override(
             raise ValueError(f"'{key}' has no effect here. Keys that have: {', '.join(keys)}")
         try:
             changes[key] = _parse(text.strip(), hints[key])
-        except _Misfit:
+        except ValueError:
             raise ValueError(
                 f"{key} must be {_describe(hints[key])}. Received: {key}={text}"
             ) from None
@@ -65,19 +65,15 @@ def override(
     return dataclasses.replace(experiment, **changes)
 
 
-class _Misfit(Exception):
-    """A text that does not fit a type."""
-
-
 def _parse(text, hint):
-    """Convert a text to the type of an annotation, or raise `_Misfit`."""
+    """Convert a text to the type of an annotation, or raise `ValueError`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         # None first: "none" is no name.
         for arg in sorted(args, key=lambda arg: arg is not types.NoneType):
             try:
                 return _parse(text, arg)
-            except _Misfit:
+            except ValueError:
                 continue
     if origin is Literal and text in args:
         return text
@@ -97,13 +93,10 @@ def _parse(text, hint):
     if hint is str:
         return text
     if hint in (int, float):
-        try:
-            value = hint(text)
-        except ValueError:
-            raise _Misfit from None
+        value = hint(text)
         if math.isfinite(value):
             return value
-    raise _Misfit
+    raise ValueError(text)
 
 
 def _split(text, item_hint):

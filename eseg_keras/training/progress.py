@@ -59,7 +59,7 @@ class TrainingProgress(keras.callbacks.Callback):
         )
 
     def on_test_begin(self, logs=None):
-        """Show the validation, during which the bar stands still."""
+        """Say why the bar does not move."""
         self.shown.update(description="validating")
 
     def images_per_second(self) -> float:

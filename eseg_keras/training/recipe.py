@@ -82,17 +82,15 @@ def compile_options(experiment: TrainingOptions, num_steps: int) -> dict:
 
 def make_loss(experiment: Experiment) -> keras.losses.Loss:
     """Return the loss of an experiment. Class weights come with the data."""
-    make, options = {
-        "cross_entropy": (losses.CrossEntropy, {"label_smoothing": experiment.label_smoothing}),
-        "ohem": (
-            losses.OHEMCrossEntropy,
-            {"threshold": experiment.ohem_threshold, "min_kept": experiment.ohem_min_kept},
-        ),
-        "dice": (losses.Dice, {}),
-        "lovasz_softmax": (losses.LovaszSoftmax, {}),
-        "focal": (losses.Focal, {}),
-    }[experiment.loss]
-    return make(**options, ignore_label=experiment.ignore_label)
+    common = {"ignore_label": experiment.ignore_label}
+    if experiment.loss == "cross_entropy":
+        return losses.CrossEntropy(label_smoothing=experiment.label_smoothing, **common)
+    if experiment.loss == "ohem":
+        return losses.OHEMCrossEntropy(
+            experiment.ohem_threshold, experiment.ohem_min_kept, **common
+        )
+    kinds = {"dice": losses.Dice, "lovasz_softmax": losses.LovaszSoftmax, "focal": losses.Focal}
+    return kinds[experiment.loss](**common)
 
 
 def learning_rate(

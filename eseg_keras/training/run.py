@@ -99,7 +99,12 @@ def train(
     task = TASKS[experiment.task](experiment, data_dir, distribution, skip_bad_examples)
     batches, val_batches = task.batches, task.val_batches
     num_steps = experiment.steps or experiment.epochs * len(batches)
-    _check_last_epoch(num_steps, len(batches), experiment.steps_per_execution)
+    if (num_steps % len(batches)) % experiment.steps_per_execution:
+        raise ValueError(
+            f"The last epoch has {num_steps % len(batches)} of {len(batches)} steps, no multiple "
+            f"of steps_per_execution={experiment.steps_per_execution}: Keras would train past the "
+            "end. Change steps, or steps_per_execution."
+        )
 
     # The model.
     with distribution.scope():
@@ -223,17 +228,6 @@ def train(
         if distribution.writes:
             write_result(model_dir, task.result, partial(task.save, model), metrics)
     return metrics
-
-
-def _check_last_epoch(num_steps, num_batches, steps_per_execution):
-    """Refuse a run whose end is inside of one call of the compiled function."""
-    remainder = num_steps % num_batches
-    if remainder % steps_per_execution:
-        raise ValueError(
-            f"The last epoch has {remainder} of {num_batches} steps, which is no multiple of "
-            f"steps_per_execution={steps_per_execution}: Keras would train past the end. Change "
-            "steps, or steps_per_execution."
-        )
 
 
 @contextlib.contextmanager

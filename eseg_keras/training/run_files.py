@@ -10,16 +10,17 @@ from pathlib import Path
 
 from eseg_keras.files import atomic_file, read_csv, read_json, write_csv, write_json
 from eseg_keras.machine import installed_version
-from eseg_keras.training.experiment import ClassificationExperiment, Experiment, TrainingOptions
+from eseg_keras.training.experiment import ClassificationExperiment, Experiment
 from eseg_keras.version import __version__
 
 _PACKAGES = (
     "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow", "h5py",
     "tensorflow-datasets",
 )  # fmt: skip
+AnyExperiment = Experiment | ClassificationExperiment
 
 
-def write_config(model_dir: Path, experiment: TrainingOptions, data_dir: str | Path | None) -> None:
+def write_config(model_dir: Path, experiment: AnyExperiment, data_dir: str | Path | None) -> None:
     """Write `config.json`, unless it exists: experiment, data directory, versions, machine."""
     if (model_dir / "config.json").is_file():
         return
@@ -32,7 +33,7 @@ def write_config(model_dir: Path, experiment: TrainingOptions, data_dir: str | P
     write_json(model_dir / "config.json", config)
 
 
-def read_config(model_dir: str | Path) -> tuple[Experiment | ClassificationExperiment, str | None]:
+def read_config(model_dir: str | Path) -> tuple[AnyExperiment, str | None]:
     """Read the experiment of a run and its data directory."""
     path = Path(model_dir) / "config.json"
     if not path.is_file():
@@ -81,9 +82,7 @@ def _from_json(value):
     return value
 
 
-def check_same_run(
-    model_dir: Path, experiment: TrainingOptions, data_dir: str | Path | None
-) -> None:
+def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | Path | None) -> None:
     """Refuse to resume a run of another experiment or other data."""
     if not (model_dir / "config.json").is_file():
         return

@@ -1,4 +1,4 @@
-"""The tasks that `train` knows: what each reads, builds, scores and writes."""
+"""The tasks of `train`: the data, model, scores and result of each."""
 
 from pathlib import Path
 

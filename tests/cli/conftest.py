@@ -25,12 +25,15 @@ def eseg(capsys):
 
 @pytest.fixture(scope="session")
 def preset(tmp_path_factory):
-    """A preset directory of an untrained network with the classes of the street scenes."""
+    """A preset directory of a small untrained network with the classes of the street scenes."""
     directory = tmp_path_factory.mktemp("presets") / "untrained"
-    model = ESeg.from_preset(
-        "eseg_lite_s",
+    model = ESeg(
+        "fused_efficientnet_s",
         num_classes=len(CLASS_NAMES),
-        load_weights=False,
+        min_level=3,
+        max_level=5,
+        decoder_channels=8,
+        decoder_repeats=1,
         class_names=CLASS_NAMES,
         palette=PALETTE,
     )

@@ -104,12 +104,12 @@ def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path)
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--image_size", "16", "64"], "--image_size must be at least 32 pixels"),
-        (["--threads", "0"], "--threads must be above 0. Received: 0"),
+        (["--image_size", "16", "64"], "--image_size: must be at least 32. Received: 16"),
+        (["--threads", "0"], "--threads: must be at least 1. Received: 0"),
         (["--threads", "40000"], "--threads must be at most "),
-        (["--rounds", "0"], "--rounds must be above 0"),
-        (["--budget_ms", "-5"], "--budget_ms must be above 0. Received: -5"),
-        (["--budget_ms", "nan"], "--budget_ms must be above 0"),
+        (["--rounds", "0"], "--rounds: must be at least 1"),
+        (["--budget_ms", "-5"], "--budget_ms: must be at least 0.001. Received: -5"),
+        (["--budget_ms", "nan"], "--budget_ms: must be at least 0.001. Received: nan"),
         (["--output", "times.txt"], "--output must end in .csv or .json"),
         (["--output", f"{__file__}/times.csv"], "test_benchmark.py is no folder"),
         (["--cache_dir", __file__], "test_benchmark.py is no folder"),

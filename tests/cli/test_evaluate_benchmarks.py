@@ -63,11 +63,14 @@ def data_dir(tmp_path_factory):
     return directory
 
 
-def made(directory, classes):
-    model = ESeg.from_preset(
-        "eseg_lite_s",
+def untrained(directory, classes):
+    model = ESeg(
+        "fused_efficientnet_s",
         num_classes=len(classes.class_names),
-        load_weights=False,
+        min_level=3,
+        max_level=5,
+        decoder_channels=8,
+        decoder_repeats=1,
         class_names=classes.class_names,
         palette=classes.palette,
     )
@@ -77,12 +80,12 @@ def made(directory, classes):
 
 @pytest.fixture(scope="module")
 def cityscapes_preset(tmp_path_factory):
-    return made(tmp_path_factory.mktemp("presets") / "cityscapes", cityscapes.CLASSES)
+    return untrained(tmp_path_factory.mktemp("presets") / "cityscapes", cityscapes.CLASSES)
 
 
 @pytest.fixture(scope="module")
 def ade20k_preset(tmp_path_factory):
-    return made(tmp_path_factory.mktemp("presets") / "ade20k", ade20k.CLASSES)
+    return untrained(tmp_path_factory.mktemp("presets") / "ade20k", ade20k.CLASSES)
 
 
 def official_scores(archive, results, folder):

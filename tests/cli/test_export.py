@@ -101,7 +101,7 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         (["onnx", "--precision", "float16"], "--precision of onnx is one of float32, int8"),
         (["tensorrt", "--precision", "int8"], "--precision of tensorrt is one of fp32, fp16"),
         (["tflite", "--calibration_images", "x"], "--calibration_images is for --precision int8"),
-        (["tflite", "--image_size", 8, 64], "--image_size must be at least 32 pixels"),
+        (["tflite", "--image_size", 8, 64], "--image_size: must be at least 32"),
         (["tflite", "--precision", "int8", "--input_dtype", "float32"], "takes uint8 images"),
         (["tflite", "--precision", "int8", "--calibration_images", "nowhere"], "no folder nowhere"),
         (

@@ -36,7 +36,7 @@ def test_summary_adds_up_to_the_golden_figures(eseg):
 def test_summary_refuses_a_size(eseg):
     status, _, err = eseg("summary", "eseg_lite_s", "--image_size", 16, 64)
     assert (status, err.count("\n")) == (2, 1)
-    assert "--image_size must be at least 32 pixels" in err
+    assert "--image_size: must be at least 32. Received: 16" in err
 
 
 def test_summary_of_a_directory(eseg, preset):
