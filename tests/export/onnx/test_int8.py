@@ -53,7 +53,7 @@ def images(size, count):
 
 
 def test_scales_are_those_of_the_values():
-    model, given = chain(3, (16, 24)), images((16, 24), 4)
+    model, given = chain(4, (16, 24)), images((16, 24), 4)
     quantized = quantize_onnx(model, given)
 
     names = [name for node in model.graph.node for name in node.output]
@@ -80,6 +80,22 @@ def test_scales_are_those_of_the_values():
         np.testing.assert_allclose(constants[node.input[1]], span / 255, rtol=1e-5)
         compared += 1
     assert compared >= 3
+
+
+@pytest.mark.parametrize("name", ["a/encoder/conv{}/Conv", "Conv__{}", "a/head/conv{}/Conv"])
+def test_all_but_the_first_convolution_and_the_head_are_in_8_bits(name):
+    """tf2onnx invents names for depthwise convolutions with folded batch normalisation."""
+    model = chain(4, (16, 24))
+    for index, node in enumerate(n for n in model.graph.node if n.op_type == "Conv"):
+        node.name = name.format(index)
+    quantized = quantize_onnx(model, images((16, 24), 2))
+    in_float = [
+        node.name
+        for node in quantized.graph.node
+        if node.op_type == "Conv" and node.input[1].startswith("w") and len(node.input[1]) == 2
+    ]
+    expected = range(4) if "head" in name else range(1)
+    assert in_float == [name.format(index) for index in expected]
 
 
 def test_feature_maps_are_not_kept():
