@@ -17,6 +17,7 @@ Reference:
     https://github.com/open-mmlab/mmsegmentation/blob/main/mmseg/utils/class_names.py)
 """
 
+import json
 from typing import NamedTuple
 
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
@@ -177,15 +178,26 @@ def _labels(version: str) -> tuple[MapillaryLabel, ...]:
 LABELS = {"mapillary_vistas": _labels("v1.2"), "mapillary_vistas_v2": _labels("v2.0")}
 """{name of the data set: its labels in the order of their ids, `void--unlabeled` last}."""
 
-CONFIG_FILES = {
-    "mapillary_vistas": ("config_v1.2.json", "config.json"),
-    "mapillary_vistas_v2": ("config_v2.0.json",),
-}
-"""{name of the data set: files of its archive that may list the labels, best first}."""
 
-
-def _description(name: str, version: str, *label_folders: str) -> Description:
+def _description(
+    name: str, version: str, label_folders: tuple[str, ...], config_files: tuple[str, ...]
+) -> Description:
     labels = LABELS[name]
+
+    def check(root):
+        """Compare the labels with those that the first config file lists."""
+        config = next((root / file for file in config_files if (root / file).exists()), None)
+        if config is None:
+            return
+        found = [label["name"] for label in json.loads(config.read_bytes())["labels"]]
+        expected = [label.name for label in labels]
+        if found != expected:
+            differences = sorted(set(found) ^ set(expected)) or "another order"
+            raise ValueError(
+                f"{config} lists other labels than Mapillary Vistas {version} has: expected "
+                f"{len(expected)}, found {len(found)}, differing in {differences}"
+            )
+
     file_labels = {index: index for index in range(len(labels) - 1)}
     return Description(
         name=name,
@@ -206,8 +218,11 @@ def _description(name: str, version: str, *label_folders: str) -> Description:
         archives=(f"mapillary-vistas-dataset_public_{version}.zip (it may have another name)",),
         homepage="https://www.mapillary.com/dataset/vistas",
         license="Terms accepted at the download: https://www.mapillary.com/dataset/vistas",
+        check=check,
     )
 
 
-V1_2 = _description("mapillary_vistas", "v1.2", "v1.2/labels", "labels")
-V2_0 = _description("mapillary_vistas_v2", "v2.0", "v2.0/labels")
+V1_2 = _description(
+    "mapillary_vistas", "v1.2", ("v1.2/labels", "labels"), ("config_v1.2.json", "config.json")
+)
+V2_0 = _description("mapillary_vistas_v2", "v2.0", ("v2.0/labels",), ("config_v2.0.json",))
