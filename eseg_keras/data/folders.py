@@ -44,18 +44,7 @@ def folder_batches(
 ) -> Batches:
     """Return batches of a folder of images and a folder of masks.
 
-    The short way to `open_folders(...).batches(...)`.
-
-    Args:
-        images: Folder of the images (JPEG, PNG, BMP, WebP, TIFF, ...).
-        masks: Folder of the masks (PNG, BMP, lossless WebP), which pair with the images by name.
-        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
-            mask_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How the files
-            are read and checked; see `open_folders`.
-        image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
-            examples become batches; see `Examples.batches`.
-        shuffle: Whether each epoch has an order of its own. Defaults to True, for training; with
-            False, examples are in the order of their file names.
+    The short way to `open_folders(...).batches(...)`. The arguments are those of `from_folders`.
 
     Returns:
         `Batches` of images uint8 [B, H, W, 3] and masks uint8 [B, H, W], with sample weights

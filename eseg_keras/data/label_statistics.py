@@ -42,7 +42,6 @@ def label_statistics(
 ) -> LabelStatistics:
     """Read every labelled image once and count its labels; `show_progress` wraps an iterable.
 
-    >>> from eseg_keras.data.label_statistics import label_statistics
     >>> from eseg_keras.street_scenes import StreetScenes
     >>> statistics = label_statistics(StreetScenes("test", 2, image_size=(64, 128)))
     >>> statistics.image_sizes, statistics.label_counts.sum(axis=1).tolist()

@@ -1,9 +1,8 @@
 """Images with one label each, to pretrain encoders on."""
 
 from eseg_keras.data.classification.batches import ClassificationBatches
-from eseg_keras.data.classification.class_examples import ClassFolder, class_folders
 from eseg_keras.data.classification.crops import central_crop, random_resized_crop
-from eseg_keras.data.classification.imagenet import imagenet2012
+from eseg_keras.data.classification.sources import ClassFolder, class_folders, imagenet2012
 
 __all__ = [
     "ClassFolder",

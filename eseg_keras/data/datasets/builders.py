@@ -3,14 +3,13 @@
 This module imports tensorflow-datasets: `load` imports it when it is needed.
 """
 
-import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from eseg_keras.data.datasets import ade20k, camvid, cityscapes, mapillary_vistas
+from eseg_keras.data.datasets import cityscapes
 from eseg_keras.data.datasets.archives import FoundFiles, find_files
 from eseg_keras.data.datasets.metadata import Description
 
@@ -48,7 +47,8 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager):
         files = find_files(Path(dl_manager.manual_dir), self.description.layouts)
-        self._check(files)
+        if self.description.check is not None:
+            self.description.check(files.root)
         return {name: self._generate_examples(files, name) for name in files.splits()}
 
     def _generate_examples(self, files: FoundFiles, split: str) -> Iterator[tuple[int, dict]]:
@@ -59,51 +59,6 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 "segmentation_label": label.read_bytes(),
             }
             yield index, record
-
-    def _check(self, files: FoundFiles) -> None:
-        """Refuse files of another data set or version."""
-
-
-class Ade20k(_PairedFiles, skip_registration=True):
-    """ADE20K scene parsing."""
-
-    name = "ade20k"
-    description = ade20k.DESCRIPTION
-
-
-class CamVid(_PairedFiles, skip_registration=True):
-    """CamVid, as SegNet published it."""
-
-    name = "camvid"
-    description = camvid.DESCRIPTION
-
-
-class MapillaryVistas(_PairedFiles, skip_registration=True):
-    """Mapillary Vistas v1.2."""
-
-    name = "mapillary_vistas"
-    description = mapillary_vistas.V1_2
-
-    def _check(self, files: FoundFiles) -> None:
-        names = mapillary_vistas.CONFIG_FILES[self.name]
-        config = next((files.root / name for name in names if (files.root / name).exists()), None)
-        if config is None:
-            return
-        found = [label["name"] for label in json.loads(config.read_bytes())["labels"]]
-        expected = [label.name for label in mapillary_vistas.LABELS[self.name]]
-        if found != expected:
-            differences = sorted(set(found) ^ set(expected)) or "another order"
-            raise ValueError(
-                f"{config} lists other labels than {self.description.title} has: expected "
-                f"{len(expected)}, found {len(found)}, differing in {differences}"
-            )
-
-
-class MapillaryVistasV2(MapillaryVistas, skip_registration=True):
-    """Mapillary Vistas v2.0."""
-
-    name = "mapillary_vistas_v2"
-    description = mapillary_vistas.V2_0
 
 
 class Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
@@ -142,11 +97,14 @@ CITYSCAPES_CONFIGS = {
 }
 
 
-def builder_for(description: Description, data_dir: Path) -> tfds.core.DatasetBuilder:
+def builder_for(published: Description, data_dir: Path) -> tfds.core.DatasetBuilder:
     """Return the builder of a data set; it reads and prepares nothing yet."""
     for config, described in CITYSCAPES_CONFIGS.items():
-        if described is description:
+        if described is published:
             return Cityscapes(data_dir=data_dir, config=config)
-    builders = (Ade20k, CamVid, MapillaryVistas, MapillaryVistasV2)
-    (builder,) = (cls for cls in builders if cls.description is description)
-    return builder(data_dir=data_dir)
+
+    class Builder(_PairedFiles, skip_registration=True):
+        name = published.name
+        description = published
+
+    return Builder(data_dir=data_dir)

@@ -1,7 +1,7 @@
 """A data set before any of its files is there: its classes, its layout, where to download it."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +99,7 @@ class Description:
         archives: Names of the files to download, for messages.
         homepage: Where they are.
         license: Terms of use, in a sentence.
+        check: Function of the folder with the files that refuses those of another version.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Description:
     archives: tuple[str, ...]
     homepage: str
     license: str
+    check: Callable[[Any], None] | None = None
 
     @property
     def splits(self) -> dict[str, Split]:

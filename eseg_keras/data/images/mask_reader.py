@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 Color = tuple[int, int, int]
 
-# A smoothed or wrong mask holds thousands of unknown labels or colours.
-_MOST_NAMED = 8
+_MOST_NAMED = 8  # unknown labels or colours in a message; a smoothed mask holds thousands
 
 
 class MaskReader:
