@@ -29,28 +29,33 @@ def read_calibration_images(folder: str | os.PathLike) -> list[np.ndarray]:
     return [read_image(path) for path in images]
 
 
-def split_calibration_images(
-    images: Sequence[np.ndarray] | None,
+def prepare_images(
+    calibration: Sequence[np.ndarray] | None,
+    verification: Sequence[np.ndarray] | None,
     precision: str,
     size: tuple[int, int] | None,
+    sizes: Sequence[tuple[int, int]],
     channels: int,
-    hold_out: bool,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Resize images for int8 calibration; hold out one in four, at most three, to verify with."""
-    if precision != "int8":
-        if images is not None:
-            raise ValueError(
-                f"calibration_images are only for precision='int8'. Received: {precision!r}"
-            )
-        return [], []
-    if images is None or (len(images) == 0 and not hold_out):
+    """Return images for calibration and verification, resized to one size or to `sizes` in turn.
+
+    By default one in four of the calibration images, at most three, is held out to verify with.
+    """
+    if precision != "int8" and calibration is not None:
+        raise ValueError(
+            f"calibration_images are only for precision='int8'. Received: {precision!r}"
+        )
+    if precision == "int8" and (calibration is None or len(calibration) == 0):
         raise ValueError(
             "precision='int8' needs calibration_images, which set the ranges of 8-bit values: some "
-            f"tens of uint8 arrays [H, W, {channels}] of the network's task. Received: {images!r}"
+            f"tens of uint8 arrays [H, W, {channels}] of the network's task. "
+            f"Received: {calibration!r}"
         )
+    images = [] if calibration is None else calibration
     images = [_resized(_checked(image, channels, "calibration"), size) for image in images]
-    if not hold_out:
-        return images, []
+    if verification is not None or not images:
+        sizes = [size] if size else sizes
+        return images, resize_verification_images(verification, sizes, channels)
     if len(images) < 4:
         raise ValueError(
             "Expected at least 4 calibration images, of which one in four is held out for the "

@@ -41,32 +41,26 @@ class CachedFile:
     @property
     def path(self) -> Path:
         """The file or directory."""
-        return self._stem.with_name(self._stem.name + FORMATS[self.format].suffix)
+        return self._path(FORMATS[self.format].suffix)
 
     def is_current(self) -> bool:
         """Return whether this code and these packages wrote the file, from these weights."""
-        key_path = self._key_path
-        if not self.path.exists() or not key_path.is_file():
-            return False
-        return key_path.read_text("utf-8") == self._key()
+        key = self._path(".key")
+        return self.path.exists() and key.is_file() and key.read_text("utf-8") == self._key()
 
     def write(self, write: Callable[[Path], None]) -> None:
         """Replace the file by what a function writes to its path."""
-        self._key_path.unlink(missing_ok=True)
+        self._path(".key").unlink(missing_ok=True)
         if self.path.is_dir():
             shutil.rmtree(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write(self.path)
-        write_text(self._key_path, self._key())
+        write_text(self._path(".key"), self._key())
 
-    @property
-    def _stem(self):
+    def _path(self, suffix):
         height, width = self.image_size
-        return Path(self.folder, self.network, f"{self.network}_{height}x{width}_{self.format}")
-
-    @property
-    def _key_path(self):
-        return self._stem.with_name(f"{self._stem.name}.key")
+        name = f"{self.network}_{height}x{width}_{self.format}{suffix}"
+        return Path(self.folder, self.network, name)
 
     def _key(self):
         return f"{code_key()} {self.weights_key}"

@@ -45,7 +45,6 @@ def export_missing(
     return reasons
 
 
-@functools.lru_cache(1)  # One process exports all files of a network.
 def timed_network(preset: str, image_size: tuple[int, int]) -> keras.Model:
     """Load a preset, or build an architecture with random weights for an image of this size."""
     if preset not in ARCHITECTURES:
@@ -70,12 +69,16 @@ def _export(file, preset):
     """Write a file, labels as output: of trained weights by the verifying exporters."""
     from eseg_keras.export.quiet import quiet
 
-    model = timed_network(preset, tuple(file.image_size))
+    model = _network(preset, file.image_size)
     export = _export_untrained if preset in ARCHITECTURES else _export_trained
     kind = file.format.removesuffix("_int8")
     precision = FORMATS[file.format].precision
     with quiet("tensorflow"):
-        file.write(lambda path: export(kind, model, path, tuple(file.image_size), precision))
+        file.write(lambda path: export(kind, model, path, file.image_size, precision))
+
+
+# One process exports all files of a network.
+_network = functools.cache(timed_network)
 
 
 def _export_trained(kind, model, path, image_size, precision):

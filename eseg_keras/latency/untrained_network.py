@@ -41,9 +41,8 @@ def untrained_network(preset: str, image: np.ndarray) -> keras.Model:
     return model
 
 
-def boundary_share(cells: np.ndarray) -> float:
-    """Return the share of 2x2 blocks of logits [B, h, w, num_classes] whose labels differ."""
-    labels = cells.argmax(-1)
+def boundary_share(labels: np.ndarray) -> float:
+    """Return the share of 2x2 blocks of labels [B, h, w] that are not equal."""
     corner = labels[:, :-1, :-1]
     others = (labels[:, 1:, :-1], labels[:, :-1, 1:], labels[:, 1:, 1:])
     return float(np.mean(np.any([corner != other for other in others], axis=0)))
@@ -55,7 +54,7 @@ def _biases(cells):
     low, high = 0.0, 4.0
     for _ in range(12):
         middle = (low + high) / 2
-        if boundary_share(cells + middle * steps) > _BOUNDARY_SHARE:
+        if boundary_share((cells + middle * steps).argmax(-1)) > _BOUNDARY_SHARE:
             low = middle
         else:
             high = middle

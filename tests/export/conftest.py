@@ -20,6 +20,15 @@ def streets():
     return ESeg.from_preset("eseg_lite_s_streets")
 
 
+@pytest.fixture
+def tiny_model():
+    """A network of three classes and random weights that is quick to build."""
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 4, strides=4, padding="same")(images)
+    encoder = keras.Model(images, {2: x, 3: keras.layers.AveragePooling2D(2, padding="same")(x)})
+    return ESeg(encoder, num_classes=3, max_level=3, decoder_channels=8)
+
+
 @pytest.fixture(scope="session")
 def small_model():
     """Make any preset with all its kinds of layers, but few and thin ones, and untrained.

@@ -4,9 +4,9 @@ from PIL import Image
 
 from eseg_keras.export.images import (
     MOST_IMAGES,
+    prepare_images,
     read_calibration_images,
     resize_verification_images,
-    split_calibration_images,
 )
 
 
@@ -27,7 +27,7 @@ def test_a_folder_gives_images_from_all_over_it(tmp_path):
 @pytest.mark.parametrize(("count", "held_out"), [(4, 1), (5, 2), (9, 3), (12, 3), (64, 3)])
 def test_no_image_serves_twice(count, held_out):
     images = [np.full((40, 50, 3), index, "uint8") for index in range(count)]
-    rest, compared = split_calibration_images(images, "int8", None, 3, hold_out=True)
+    rest, compared = prepare_images(images, None, "int8", None, (), 3)
     assert len(compared) == held_out
     values = sorted(int(image[0, 0, 0]) for image in [*rest, *compared])
     assert values == list(range(count))
@@ -36,15 +36,18 @@ def test_no_image_serves_twice(count, held_out):
 def test_images_are_resized_channel_by_channel():
     image = np.zeros((40, 50, 5), "uint8")
     image[..., 4] = 200
-    rest, compared = split_calibration_images([image] * 4, "int8", (32, 64), 5, hold_out=True)
+    rest, compared = prepare_images([image] * 4, None, "int8", (32, 64), (), 5)
     assert {image.shape for image in [*rest, *compared]} == {(32, 64, 5)}
     assert (rest[0][..., 4] == 200).all() and (rest[0][..., :4] == 0).all()
 
 
 def test_all_calibrate_where_none_is_held_out():
-    images = [np.full((40, 50, 3), index, "uint8") for index in range(3)]
-    rest, compared = split_calibration_images(images, "int8", None, 3, hold_out=False)
-    assert len(rest) == 3 and compared == []
+    images = np.stack([np.full((40, 50, 3), index, "uint8") for index in range(3)])
+    rest, compared = prepare_images(images, images[:1], "int8", None, [(32, 64), (64, 32)], 3)
+    assert [image[0, 0, 0] for image in rest] == [0, 1, 2]
+    assert [image.shape[:2] for image in compared] == [(32, 64), (64, 32)]
+    _, compared = prepare_images(images, images[:1], "int8", (48, 48), [(32, 64), (64, 32)], 3)
+    assert [image.shape[:2] for image in compared] == [(48, 48)]
 
 
 def test_verification_images_take_the_sizes_in_turns():
@@ -86,7 +89,7 @@ def test_bad_images_are_refused(tmp_path):
         ),
     ]:
         with pytest.raises(ValueError, match=message):
-            split_calibration_images(images, "int8", None, 3, hold_out=True)
+            prepare_images(images, None, "int8", None, (), 3)
     with pytest.raises(ValueError, match="no folder"):
         read_calibration_images(tmp_path / "none")
     with pytest.raises(ValueError, match="no image inside"):

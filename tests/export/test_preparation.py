@@ -47,17 +47,25 @@ def test_a_network_of_one_size(fixed, tmp_path, export):
     assert verification.passed and set(verification.sizes) == {(64, 96)}
 
 
+OPTIONS = {"num_classes": 3, "min_level": 3, "class_names": ("a", "b", "c"), "ignore_label": 7}
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """A network of float32, which takes the weights of all others."""
+    return ESeg("fused_efficientnet_s", **OPTIONS)
+
+
+def test_a_network_of_float32_stays_as_it_is(expected):
+    assert in_float32(expected) is expected
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
 @pytest.mark.parametrize("own_encoder", [False, True])
-def test_weights_of_any_policy_compute_in_float32(policy, own_encoder):
-    encoder = "fused_efficientnet_s"
-    options = {"num_classes": 3, "min_level": 3, "class_names": ("a", "b", "c"), "ignore_label": 7}
-    expected = ESeg(encoder, **options)
-    assert in_float32(expected) is expected
-    model = ESeg(encoder, **options, dtype=policy)
+def test_weights_of_any_policy_compute_in_float32(expected, policy, own_encoder):
+    model = ESeg("fused_efficientnet_s", **OPTIONS, dtype=policy)
     if own_encoder:
-        model = ESeg(model.encoder, **options, dtype=policy)
-        expected = ESeg(expected.encoder, **options)
+        model = ESeg(model.encoder, **OPTIONS, dtype=policy)
     for layer in model.decoder.layers + model.head.layers:
         layer.set_weights([weights + 0.01 for weights in layer.get_weights()])
     # float32 cannot restore what bfloat16 lost.
@@ -84,9 +92,13 @@ def test_averaged_weights_are_exported():
         np.testing.assert_array_equal(found, bias)
 
 
+@pytest.fixture(scope="module")
+def mixed():
+    return ESeg("fused_efficientnet_s", num_classes=2, min_level=3, dtype="mixed_bfloat16")
+
+
 @pytest.mark.parametrize("export", [*EXPORTERS, export_saved_model])
-def test_a_network_of_mixed_precision(tmp_path, export):
-    mixed = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, dtype="mixed_bfloat16")
+def test_a_network_of_mixed_precision(mixed, tmp_path, export):
     options = {"output_kind": "logits", "image_size": (64, 96)}
     verification = export(mixed, tmp_path / "net", verification_images=IMAGES, **options)
     # Far below the resolution of bfloat16, 1 in 256.

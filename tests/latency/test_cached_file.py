@@ -2,9 +2,9 @@ import inspect
 import os
 from pathlib import Path
 
+import keras
 import pytest
 
-from eseg_keras import ESeg
 from eseg_keras.export.onnx import int8
 from eseg_keras.export.tflite import exporter
 from eseg_keras.latency import cached_file, exporting
@@ -84,11 +84,10 @@ def test_what_was_interrupted_is_written_again(get):
 
 
 def test_weights_key():
-    model = ESeg("fused_efficientnet_s", num_classes=2, min_level=3)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     key = weights_key(model)
     assert weights_key(model) == key
-    bias = model.head.get_layer("classifier").bias
-    bias.assign(bias + 1)
+    model.layers[0].bias.assign([0.0, 1.0])
     assert weights_key(model) != key
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from eseg_keras.export.images import resize_verification_images, split_calibration_images
+from eseg_keras.export.images import prepare_images
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.onnx.int8 import quantize_onnx
 from eseg_keras.export.preparation import check_choice, exported_size, in_float32
@@ -89,12 +89,9 @@ def export_onnx(
     model = in_float32(model)
     onnx = require("onnx", "export")
     channels = model.image_shape[-1]
-    calibration, held_out = split_calibration_images(
-        calibration_images, precision, image_size, channels, verification_images is None
+    calibration, held_out = prepare_images(
+        calibration_images, verification_images, precision, image_size, _SIZES, channels
     )
-    if not held_out:
-        sizes = [image_size] if image_size else _SIZES
-        held_out = resize_verification_images(verification_images, sizes, channels)
     size = image_size or (None, None)
     served = serving_model(model, output_kind, input_dtype, size, channels_first=True)
     converted = convert_to_onnx(served, model, batch=None, opset=opset)

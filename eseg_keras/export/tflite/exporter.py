@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from eseg_keras.export.images import resize_verification_images, split_calibration_images
+from eseg_keras.export.images import prepare_images
 from eseg_keras.export.preparation import (
     check_choice,
     classes_json,
@@ -107,12 +107,9 @@ def export_tflite(
     image_size = exported_size(model, image_size)
     model = in_float32(model)
     channels = model.image_shape[-1]
-    calibration, held_out = split_calibration_images(
-        calibration_images, precision, image_size, channels, verification_images is None
+    calibration, held_out = prepare_images(
+        calibration_images, verification_images, precision, image_size, _SIZES, channels
     )
-    if not held_out:
-        sizes = [image_size] if image_size else _SIZES
-        held_out = resize_verification_images(verification_images, sizes, channels)
     content = convert(model, output_kind, input_dtype, image_size, precision, calibration)
     with atomic_file(output) as temporary:
         temporary.write_bytes(content)

@@ -58,7 +58,7 @@ def libraries():
 
 
 class Failure(Exception):
-    """What TensorFlow says went wrong."""
+    """An error of TensorFlow."""
 
 
 class _Output(ctypes.Structure):

@@ -63,7 +63,7 @@ def scene():
 
 @pytest.fixture(scope="session")
 def file_of():
-    """Function that encodes an array or a picture: (image, "PNG" or "JPEG", ...) -> bytes."""
+    """Function that encodes an array or a Pillow image: (image, "PNG" or "JPEG", ...) -> bytes."""
 
     def encode(image, kind, **options):
         file = io.BytesIO()
@@ -76,7 +76,7 @@ def file_of():
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
-    """An authority that nobody knows: its file, and the files of key and certificate it gave."""
+    """An unknown certificate authority: its file, and a key and a certificate by it."""
     trustme = pytest.importorskip("trustme")
     folder = tmp_path_factory.mktemp("authority")
     authority = trustme.CA()

@@ -8,7 +8,7 @@ from eseg_keras.export.saved_model.assets import choose_version, write_models_co
 
 
 @pytest.mark.parametrize(
-    "there, asked, expected",
+    "existing, version, expected",
     [
         (None, None, 1),
         ([], None, 1),
@@ -18,11 +18,11 @@ from eseg_keras.export.saved_model.assets import choose_version, write_models_co
         (None, 7, 7),
     ],
 )
-def test_versions(there, asked, expected, tmp_path):
+def test_versions(existing, version, expected, tmp_path):
     directory = tmp_path / "model"
-    for name in there or ():
+    for name in existing or ():
         (directory / name).mkdir(parents=True)
-    assert choose_version(directory, asked) == expected
+    assert choose_version(directory, version) == expected
 
 
 def test_versions_are_never_overwritten(tmp_path):
@@ -63,7 +63,7 @@ def test_models_config_names_every_model(tmp_path):
     for name in ("streets", 'a "b" \\ é', "streets/2/.."):
         (tmp_path / name / "1").mkdir(parents=True, exist_ok=True)
         (tmp_path / name / "1" / "saved_model.pb").touch()
-    # No version of a model: the rest of one that was killed, and somebody else's.
+    # No version of a model: an unfinished one, and a directory of another program.
     for folder in ("half/.1.tmp", "other/export"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "saved_model.pb").touch()
@@ -79,7 +79,7 @@ def test_models_config_names_every_model(tmp_path):
     assert len(parsed(path)) == 3
 
 
-def test_a_config_of_somebody_else_stays(tmp_path, caplog):
+def test_a_config_of_another_program_stays(tmp_path, caplog):
     path = tmp_path / "models.config"
     path.write_text("model_config_list {}\n")
     (tmp_path / "streets" / "1").mkdir(parents=True)

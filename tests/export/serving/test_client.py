@@ -62,18 +62,18 @@ def test_other_signatures(protocol, signature, connect, streets, scene):
         np.testing.assert_allclose(prediction.scores, expected, atol=1e-4)
 
 
-def test_what_can_be_sent(connect, scene, tmp_path, file_of):
+def test_kinds_of_images(connect, scene, tmp_path, file_of):
     image = scene(3, 64, 96)
     client = connect("rest")
     expected = client(image).label_map
-    paths = [tmp_path / "a.png", tmp_path / "a.bmp", str(tmp_path / "photo without suffix")]
+    paths = [tmp_path / "a.png", tmp_path / "a.bmp", str(tmp_path / "no suffix")]
     for path, kind in zip(paths, ("PNG", "BMP", "PNG"), strict=True):
         with open(path, "wb") as file:
             file.write(file_of(image, kind))
     rgba = np.concatenate([image, np.full((64, 96, 1), 9, np.uint8)], axis=-1)
     for sent in [*paths, Image.fromarray(image), rgba, Image.fromarray(rgba)]:
         np.testing.assert_array_equal(client(sent).label_map, expected)
-    # Turned by its tags, as a file and as a picture.
+    # Rotated by EXIF tags, as a file and as a Pillow image.
     tags = Image.Exif()
     tags[0x0112] = 6
     turned = tmp_path / "turned.jpg"
@@ -82,7 +82,7 @@ def test_what_can_be_sent(connect, scene, tmp_path, file_of):
         label_map = client(sent).label_map
         assert label_map.shape == expected.shape
         assert (label_map == expected).mean() > 0.98
-    # PNG files have such tags as well, though servers do not read them.
+    # PNG files may have EXIF tags as well, which servers do not read.
     png = tmp_path / "turned.png"
     png.write_bytes(file_of(np.rot90(image), "PNG", exif=tags))
     np.testing.assert_array_equal(client(png).label_map, expected)
@@ -142,12 +142,12 @@ def test_the_servers_reasons(protocol, connect, exported, scene, file_of, tmp_pa
         connect(protocol, version=2)(scene(0, 64, 96))
     with pytest.raises(ServingError, match=r"not compatible with expected shape \[\?,\?,\?,3\]\.$"):
         connect(protocol, signature="serving_default")(np.zeros((40, 40, 4), np.uint8))
-    # All the while it works.
+    # The server still works.
     assert connect(protocol, version=1)(scene(0, 64, 96)).label_map.shape == (64, 96)
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_any_http_client_will_do(named, server, scene, file_of, streets):
+def test_plain_http_requests(named, server, scene, file_of, streets):
     image = scene(0, 64, 96)
     row = {"b64": base64.b64encode(file_of(image, "PNG")).decode()}
     request = {"signature_name": "encoded", "instances": [{"image_bytes": row} if named else row]}
@@ -177,11 +177,11 @@ def test_an_encrypted_connection(protocol, server, authority, connect, scene, tm
     address = server.encrypted[protocol]
     command = [sys.executable, "-c", ASK, address, protocol, "image.npy", "answer.npy"]
     options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
-    stranger = subprocess.run(command, **options)
-    # Each protocol has its own way to be told of an authority, read once in a process.
+    unknown = subprocess.run(command, **options)
+    # Each protocol reads an authority from its own variable, once per process.
     variable = {"rest": "SSL_CERT_FILE", "grpc": "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"}[protocol]
-    assert stranger.returncode == 1 and "ConnectionError: The certificate of" in stranger.stderr
-    assert f"in the environment variable {variable}." in stranger.stderr
+    assert unknown.returncode == 1 and "ConnectionError: The certificate of" in unknown.stderr
+    assert f"in the environment variable {variable}." in unknown.stderr
     known = os.environ | {variable: str(authority.path)}
     done = subprocess.run(command, env=known, **options)
     assert done.returncode == 0, done.stderr

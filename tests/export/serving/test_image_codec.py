@@ -1,4 +1,4 @@
-"""Files decoded inside a graph against Pillow, and label maps that know their classes."""
+"""Files decoded inside a graph against Pillow, and label maps with their classes."""
 
 import io
 import json
@@ -58,7 +58,7 @@ def test_png_of_16_bits_and_several_channels(channels, decode):
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_interlaced_png_of_few_bits(bits, decode):
-    # Made by hand: Pillow writes neither. All seven passes of one pixel row are passes of 8 x 8.
+    # Written by hand: Pillow writes neither. All seven passes of one pixel row are passes of 8 x 8.
     values = np.random.default_rng(bits).integers(0, 2**bits, (8, 8))
     passes = [
         (0, 8, 0, 8),
@@ -152,7 +152,7 @@ def test_other_files(content, decode):
 
 
 @pytest.mark.parametrize("names", [None, ("road", "ciel – été", "木")])
-def test_label_maps_know_their_classes(names):
+def test_label_maps_hold_their_classes(names):
     label_map = np.random.default_rng(0).integers(0, 256, (13, 9), np.uint8)
     palette = None if names is None else ((0, 0, 0), (1, 2, 3), (255, 0, 7))
     content = encode_label_map(tf.constant(label_map), classes_chunk(names, palette)).numpy()

@@ -1,4 +1,4 @@
-"""SavedModels, run by what knows nothing of Keras or of this package."""
+"""SavedModels, run without Keras and this package."""
 
 import functools
 import io
@@ -78,9 +78,9 @@ def test_signatures(exported, run_c_api):
             {"png_bytes": ("string", [-1]), "height": ("int32", [-1]), "width": ("int32", [-1])},
         ],
     }
-    # The asset is one to the loader as well, which finds it wherever the directory went.
+    # The loader knows the asset too, and finds it wherever the directory is.
     assert [asset.filename for asset in graph.asset_file_def] == ["classes.json"]
-    # Nothing has to be executed that only a Python process knows.
+    # No operation needs a Python process.
     operations = {node.op for f in graph.graph_def.library.function for node in f.node_def}
     assert not operations & {"PyFunc", "EagerPyFunc", "PyFuncStateless"}
 
@@ -213,7 +213,7 @@ def test_a_network_of_one_size(tmp_path, run_c_api, scene, file_of):
     assert "compatible" in wrong
 
 
-def test_what_computes_something_else_is_not_written(tmp_path, small_model, monkeypatch):
+def test_a_file_with_other_outputs_is_not_written(tmp_path, small_model, monkeypatch):
     from eseg_keras.export.saved_model import signatures
 
     right = signatures.decode_image

@@ -239,10 +239,8 @@ def test_an_operator_that_tflite_lacks_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_is_left_of_a_file_that_does_not_pass(tmp_path):
-    model = ESeg.from_preset("eseg_lite_s", num_classes=2, load_weights=False)
-    classifier = model.head.layers[-1]
-    classifier.set_weights([np.zeros_like(values) for values in classifier.get_weights()])
+def test_nothing_is_left_of_a_file_that_does_not_pass(tiny_model, tmp_path):
+    tiny_model.head.get_layer("classifier").kernel.assign(np.zeros((1, 1, 8, 3)))
     with pytest.raises(VerificationError, match="no pixel has a clear label"):
-        export_tflite(model, tmp_path / "new" / "network.tflite", image_size=(32, 48))
+        export_tflite(tiny_model, tmp_path / "new" / "network.tflite", image_size=(32, 48))
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-// The page: what is clicked, dropped and shown. The network itself runs in scripts/worker.js.
+// The page: clicks, dropped files and what is shown. The network runs in scripts/worker.js.
 
 import { openCamera } from "./camera.js";
 import { addExamples, addSizes } from "./choices.js";
@@ -46,7 +46,7 @@ function startNetwork() {
   }, complain).finally(() => (progress.hidden = true));
 }
 
-// Runs one task of the user's: shows that it runs, and what went wrong.
+// Runs one task of the user: shows progress and errors.
 async function perform(sentence, task) {
   const number = ++latest;
   const isLatest = () => number === latest;

@@ -7,7 +7,7 @@ const PROBLEMS = {
   NotReadableError: "The camera is in use by another program. Close that, and try again.",
 };
 
-/** Opens the camera and returns { frame, stop }; fails with an Error of a whole sentence. */
+/** Opens the camera and returns { frame, stop }; fails with an Error that is a sentence. */
 export async function openCamera() {
   if (!navigator.mediaDevices) {
     throw new Error("Browsers give the camera only to pages from localhost or over https. Choose a "
@@ -27,8 +27,8 @@ export async function openCamera() {
   video.srcObject = stream;
   await video.play();
   return {
-    // The next frame, an ImageBitmap; null once the camera has gone. Hidden pages get no animation
-    // frames, so that nothing is computed where nobody looks.
+    // The next frame, an ImageBitmap; null once the camera is gone. Hidden pages get no animation
+    // frames: nothing is computed for them.
     async frame() {
       await new Promise(requestAnimationFrame);
       return stream.active ? createImageBitmap(video) : null;

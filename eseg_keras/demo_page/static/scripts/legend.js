@@ -1,4 +1,4 @@
-// The list of classes: names, colours and shares of pixels. Each is a button that brings it out.
+// The list of classes: names, colours and shares of pixels. Each is a button that highlights it.
 
 import { share } from "./result.js";
 
@@ -53,7 +53,7 @@ export function makeLegend({ names, palette }, onChoice) {
   });
 
   // Classes that the picture lacks are hidden where there are many: a list of 150 hides the five
-  // that matter. One that was chosen stays, so that it can be let go.
+  // that matter. A chosen one stays, so that it can be unchosen.
   function arrange() {
     const isAbsent = (label) => counts && !counts[label] && !chosen.has(label);
     const absent = names.filter((_, label) => isAbsent(label)).length;

@@ -1,6 +1,6 @@
 // The page's side of scripts/worker.js.
 
-// As a blob, the worker is bound to the page's policy: it, too, can ask no other server.
+// As a blob, the worker has the page's policy: it cannot contact other servers either.
 function startWorker() {
   const script = new URL("worker.js", import.meta.url).href;
   const start = new Blob([`import ${JSON.stringify(script)};`], { type: "text/javascript" });
@@ -20,7 +20,7 @@ async function ownCopy(sent) {
 
 /**
  * Makes { load, decode, segment, stop }. The first three return promises, which fail with an Error
- * of a whole sentence; where its `isBroken` is true, another network must be made.
+ * that is a sentence; if its `isBroken` is true, another network must be made.
  */
 export function makeNetwork() {
   const waiting = new Map();
@@ -28,7 +28,7 @@ export function makeNetwork() {
   const worker = startWorker();
 
   worker.addEventListener("message", ({ data }) => {
-    // While one file cannot be loaded, another still is: that is of no interest any more.
+    // After one file failed, another may still be loading: its progress is ignored.
     if (!waiting.has(data.id)) return;
     const { resolve, reject, report } = waiting.get(data.id);
     if ("loaded" in data) {

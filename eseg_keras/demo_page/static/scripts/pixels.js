@@ -1,9 +1,9 @@
-// From image files to pixels, as Python reads them: turned as the camera's EXIF tag says, colour
-// profiles left out, transparency dropped.
+// From image files to pixels, as Python reads them: rotated by the EXIF tag, colour profiles
+// ignored, transparency dropped.
 
 const AS_STORED = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
 
-/** Decodes an image file into an opaque ImageBitmap; fails with an Error of a whole sentence. */
+/** Decodes an image file into an opaque ImageBitmap; fails with an Error that is a sentence. */
 export async function decode(file) {
   let bitmap;
   try {
@@ -16,7 +16,7 @@ export async function decode(file) {
   const { width, height } = bitmap;
   const pixels = rgba(bitmap);
   if (isOpaque(pixels)) return bitmap;
-  // A 2D canvas multiplies colours by their transparency, and loses what is all transparent.
+  // A 2D canvas multiplies colours by their transparency, and loses fully transparent ones.
   const colors = withoutTransparency(bitmap) ?? pixels;
   for (let at = 3; at < colors.length; at += 4) colors[at] = 255;
   return createImageBitmap(new ImageData(colors, width, height));

@@ -1,6 +1,6 @@
-// Bilinear resizing as Pillow does it: a triangle that widens as the picture shrinks, in fixed point,
-// columns first and then rows, rounded to bytes in between. The network was trained on photos
-// resized so, and the results here equal those in Python bit for bit.
+// Bilinear resizing as Pillow does it: a triangle that widens as the image shrinks, in fixed point,
+// columns first and then rows, rounded to bytes in between. The network was trained on images
+// resized this way, and the results equal those in Python bit for bit.
 
 const FRACTION = 22;
 

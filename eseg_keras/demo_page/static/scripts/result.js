@@ -1,8 +1,8 @@
-// What is known of one picture: its pixels' labels, how many each class has, and files of them.
+// The result for one image: labels of its pixels, their number per class, and files of them.
 
 import { palettePng } from "./png.js";
 
-/** Makes a result of an ImageBitmap and of what the worker answered for it. */
+/** Makes a result of an ImageBitmap and the worker's answer. */
 export function makeResult(name, bitmap, answer) {
   const counts = new Uint32Array(256);
   for (const label of answer.labels) counts[label]++;
@@ -15,7 +15,7 @@ export function labelAt({ labels, width, height }, x, y) {
   return labels[Math.min(Math.floor(y * height), height - 1) * width + column];
 }
 
-/** The largest classes in words, for those who do not see the picture. */
+/** The largest classes in words, for users who do not see the image. */
 export function summary({ counts, labels }, names) {
   const order = names.map((_, label) => label).filter((label) => counts[label]);
   order.sort((a, b) => counts[b] - counts[a]);

@@ -25,7 +25,7 @@ export function makeView({ names, palette }) {
     return brightness.reduce((a, b) => a + b, 0) / chosen.size > 110 ? DARK : LIGHT;
   }
 
-  // `chosen` is the set of classes to bring out, all if it is empty: a veil covers the others.
+  // `chosen` is the set of highlighted classes, all if it is empty: a veil covers the others.
   function paint(chosen) {
     const { labels, width, height } = result;
     const bytes = new Uint8ClampedArray(4);

@@ -1,4 +1,4 @@
-// The network, off the page's own thread: the page stays alive while it computes.
+// The network, off the page's own thread: the page responds while it computes.
 //
 // Messages in: { id, task: "load" | "decode" | "segment", ... }. Messages out carry the same id and
 // `result`, `problem` (a sentence) or, while loading, `loaded` and `total` bytes.
@@ -31,7 +31,7 @@ async function load({ bytes }, report) {
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(Math.max(cores, 2), MOST_THREADS) : 1;
   try {
     session = await ort.InferenceSession.create(network, { executionProviders: ["wasm"] });
-    // The first picture of all takes longer; let it be a small one that nobody waits for.
+    // The first image takes longer: run a small one before the user waits for it.
     await run(new Uint8Array(64 * 64 * 3), 64, 64);
   } catch (error) {
     throw new Error(`The network cannot be started in this browser (${error.message ?? error}). `
@@ -77,7 +77,7 @@ async function segment({ bitmap, longSide, enlarge }) {
   try {
     labels = await run(pixels, ...seen);
   } catch (error) {
-    // What went wrong may have left its memory in disorder: the page starts another worker.
+    // The error may have corrupted its memory: the page starts another worker.
     throw new Broken(`The network failed at ${seen.join(" × ")} pixels (${error.message ?? error}). `
       + "Choose a smaller working size.");
   }
