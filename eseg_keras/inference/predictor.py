@@ -146,7 +146,7 @@ class Predictor:
                 f"scales must be positive numbers, at least one. Received: {self.scales}"
             )
         if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
-            raise ValueError(f"min_confidence must be 0 to 1. Received: {self.min_confidence}")
+            raise ValueError(f"min_confidence must be from 0 to 1. Received: {self.min_confidence}")
         if unknown := [name for name in self.maps if name not in MAPS]:
             raise ValueError(f"maps may hold {', '.join(MAPS)}. Received: {unknown[0]!r}")
         if self.window is None:

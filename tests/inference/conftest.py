@@ -52,7 +52,7 @@ def network():
     return model
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def streets():
     return ESeg.from_preset("eseg_lite_s_streets")
 
