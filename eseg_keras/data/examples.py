@@ -18,8 +18,8 @@ class Examples:
     Attributes:
         num_classes: Number of classes.
         ignore_label: Label of the pixels that are ignored.
-        image_size: (height, width) of all images; None if they differ or nobody has looked.
-        class_counts: Pixels of each class, [num_classes]; None if nobody has counted.
+        image_size: (height, width) of all images; None if they differ or are unknown.
+        class_counts: Pixels of each class, [num_classes]; None if not counted.
     """
 
     num_classes: int
