@@ -412,6 +412,21 @@ FAULTS = {
         "num_steps,",
         "tests/training/test_recipe.py::test_learning_rate_warms_up_from_zero_and_falls_to_zero",
     ),
+    "training/warm_up_without_limit": Fault(
+        "int(_MAX_WARMUP * num_steps)",
+        "num_steps",
+        "tests/training/test_recipe.py::test_a_warm_up_takes_a_fifth_of_the_run_at_most",
+    ),
+    "training/other_data_is_resumed": Fault(
+        '**_values(experiment), "data_dir": _absolute(data_dir)}',
+        "**_values(experiment)}",
+        "tests/training/test_run_files.py::test_other_data_is_refused_and_both_are_named",
+    ),
+    "training/validation_changes_the_training": Fault(
+        "for variable, value in zip(variables, before, strict=True):",
+        "for variable, value in zip(variables[:0], before[:0], strict=True):",
+        "tests/training/test_run.py::test_statistics_are_fresh_for_a_while",
+    ),
     # === Inference and evaluation ===
     "inference/a_window_too_few": Fault(
         "count = 1 + -(-(length - window) // (window - overlap))",
