@@ -21,6 +21,7 @@ from eseg_keras.version import __version__
 COMMANDS = {
     name: importlib.import_module(f"eseg_keras.cli.{name.replace('-', '_')}")
     for name in (
+        "finetune",
         "train",
         "experiments",
         "evaluate",

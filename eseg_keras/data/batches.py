@@ -12,7 +12,7 @@ from eseg_keras.data.epoch_batches import Column, EpochBatches
 from eseg_keras.data.geometry import fit_window
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    pass
 
 # Pads the images of a batch to the largest: mid-grey, which the network's input scaling takes close
 # to the zeros that its convolutions pad with.
@@ -172,64 +172,3 @@ class Batches(EpochBatches):
         elif self.image_size is not None:
             image, mask = fit_window(image, mask, self.image_size, ignore_label=self.ignore_label)
         return (image, mask) if self._weigh is None else (image, mask, self._weigh(mask))
-
-
-def build_dataset(
-    read_example: Callable[[int], tuple[np.ndarray, np.ndarray]],
-    num_examples: int,
-    *,
-    image_size: tuple[int, int] | None = None,
-    batch_size: int = 8,
-    augmentation: Augmentation | None = None,
-    shuffle: bool = False,
-    seed: int = 0,
-    class_weights: Sequence[float] | np.ndarray | None = None,
-    ignore_label: int = 255,
-    drop_remainder: bool = False,
-    cache: bool = False,
-    name_example: Callable[[int], str] | None = None,
-    skip_bad_examples: bool = False,
-    shard: tuple[int, int] = (0, 1),
-    initial_epoch: int = 0,
-) -> "tf.data.Dataset":
-    """Return `Batches(...).to_tf_dataset(initial_epoch)`; all arguments are described there.
-
-    Args:
-        read_example: Function of an index that returns an image [H, W, C] and its mask [H, W].
-        num_examples: Number of examples.
-        initial_epoch: Number of the first epoch, for a run that resumes after so many epochs.
-
-    Returns:
-        A dataset of (images [B, H, W, C], masks uint8 [B, H, W]) batches of known number, with
-        sample weights float32 [B, H, W] where `class_weights` is given, 0 at ignored pixels.
-        Iterating again gives the next epoch.
-
-    Raises:
-        ValueError: If an argument is out of range, or the first example is not of this form.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.data import build_dataset
-    >>> def read_example(index):
-    ...     return np.full((40, 60, 3), index, np.uint8), np.zeros((40, 60), np.uint8)
-    >>> dataset = build_dataset(read_example, 5, image_size=(32, 32), batch_size=2)
-    >>> len(dataset), next(iter(dataset))[0].shape
-    (3, TensorShape([2, 32, 32, 3]))
-    """
-    return Batches(
-        read_example,
-        num_examples,
-        image_size=image_size,
-        batch_size=batch_size,
-        augmentation=augmentation,
-        shuffle=shuffle,
-        seed=seed,
-        class_weights=class_weights,
-        ignore_label=ignore_label,
-        drop_remainder=drop_remainder,
-        cache=cache,
-        name_example=name_example,
-        skip_bad_examples=skip_bad_examples,
-        shard=shard,
-    ).to_tf_dataset(initial_epoch)

@@ -133,6 +133,19 @@ def open_folders(
     Raises:
         FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
         ValueError: If an argument is out of range, or contradicts another.
+
+    Example:
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from eseg_keras.data import open_folders
+    >>> folder = tempfile.mkdtemp()
+    >>> Image.new("RGB", (64, 48)).save(f"{folder}/one.jpg")
+    >>> Image.new("L", (64, 48)).save(f"{folder}/one_mask.png")
+    >>> examples = open_folders(folder, folder, mask_suffix="_mask", num_classes=2)
+    >>> for images, masks in examples.batches().to_py_dataset():
+    ...     print(images.shape, masks.shape)
+    (1, 48, 64, 3) (1, 48, 64)
     """
     num_classes = _number_of_classes(class_names, num_classes, mask_colors)
     if long_side is not None and long_side < 1:

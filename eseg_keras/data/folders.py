@@ -7,94 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eseg_keras.data.augmentation import Augmentation
-from eseg_keras.data.batches import Batches
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.images.image_reader import MAX_PIXELS
 from eseg_keras.data.images.mask_reader import Color
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-
-def folder_batches(
-    images: str | Path,
-    masks: str | Path,
-    *,
-    class_names: Sequence[str] | None = None,
-    num_classes: int | None = None,
-    image_size: tuple[int, int] | None = None,
-    batch_size: int = 8,
-    augment: bool | Augmentation = False,
-    shuffle: bool = True,
-    seed: int = 0,
-    class_weights: str | Sequence[float] | np.ndarray | None = None,
-    ignore_label: int = 255,
-    class_map: Mapping[int, int] | None = None,
-    mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
-    reduce_zero_label: bool = False,
-    mask_suffix: str = "",
-    long_side: int | None = None,
-    drop_remainder: bool = False,
-    cache: bool = False,
-    skip_bad_examples: bool = False,
-    shard: tuple[int, int] = (0, 1),
-    check: bool = True,
-    verbose: bool = True,
-    max_pixels: int = MAX_PIXELS,
-) -> Batches:
-    """Return batches of a folder of images and a folder of masks.
-
-    The short way to `open_folders(...).batches(...)`. The arguments are those of `from_folders`.
-
-    Returns:
-        `Batches` of images uint8 [B, H, W, 3] and masks uint8 [B, H, W], with sample weights
-        float32 [B, H, W] where `class_weights` is given.
-
-    Raises:
-        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
-        ValueError: If an argument is out of range, or contradicts another.
-
-    Example:
-
-    >>> import tempfile
-    >>> from PIL import Image
-    >>> from eseg_keras.data import folder_batches
-    >>> folder = tempfile.mkdtemp()
-    >>> Image.new("RGB", (64, 48)).save(f"{folder}/one.jpg")
-    >>> Image.new("L", (64, 48)).save(f"{folder}/one_mask.png")
-    >>> batches = folder_batches(folder, folder, mask_suffix="_mask", num_classes=2)
-    >>> for images, masks in batches.to_py_dataset():
-    ...     print(images.shape, masks.shape)
-    (1, 48, 64, 3) (1, 48, 64)
-    """
-    examples = open_folders(
-        images,
-        masks,
-        class_names=class_names,
-        num_classes=num_classes,
-        ignore_label=ignore_label,
-        class_map=class_map,
-        mask_colors=mask_colors,
-        reduce_zero_label=reduce_zero_label,
-        mask_suffix=mask_suffix,
-        long_side=long_side,
-        skip_bad_examples=skip_bad_examples,
-        check=check,
-        verbose=verbose,
-        max_pixels=max_pixels,
-    )
-    return examples.batches(
-        image_size=image_size,
-        batch_size=batch_size,
-        augment=augment,
-        shuffle=shuffle,
-        seed=seed,
-        class_weights=class_weights,
-        drop_remainder=drop_remainder,
-        cache=cache,
-        skip_bad_examples=skip_bad_examples,
-        shard=shard,
-    )
 
 
 def from_folders(
@@ -162,29 +80,32 @@ def from_folders(
     >>> next(iter(dataset))[1].shape
     TensorShape([1, 32, 32])
     """
-    batches = folder_batches(
+    examples = open_folders(
         images,
         masks,
         class_names=class_names,
         num_classes=num_classes,
-        image_size=image_size,
-        batch_size=batch_size,
-        augment=augment,
-        shuffle=shuffle,
-        seed=seed,
-        class_weights=class_weights,
         ignore_label=ignore_label,
         class_map=class_map,
         mask_colors=mask_colors,
         reduce_zero_label=reduce_zero_label,
         mask_suffix=mask_suffix,
         long_side=long_side,
+        skip_bad_examples=skip_bad_examples,
+        check=check,
+        verbose=verbose,
+        max_pixels=max_pixels,
+    )
+    batches = examples.batches(
+        image_size=image_size,
+        batch_size=batch_size,
+        augment=augment,
+        shuffle=shuffle,
+        seed=seed,
+        class_weights=class_weights,
         drop_remainder=drop_remainder,
         cache=cache,
         skip_bad_examples=skip_bad_examples,
         shard=shard,
-        check=check,
-        verbose=verbose,
-        max_pixels=max_pixels,
     )
     return batches.to_tf_dataset(initial_epoch)

@@ -9,6 +9,7 @@ from eseg_keras.training.overrides import override
 
 if TYPE_CHECKING:
     from eseg_keras.training.distribution import make_distribution
+    from eseg_keras.training.finetuning import finetune
     from eseg_keras.training.interruptions import NonFiniteLossError, Preempted
     from eseg_keras.training.run import train
 
@@ -18,6 +19,7 @@ __all__ = [
     "NonFiniteLossError",
     "Preempted",
     "experiment_names",
+    "finetune",
     "load_experiment",
     "make_distribution",
     "override",
@@ -29,7 +31,9 @@ def __getattr__(name):
     """Import the training script when it is first used: reading experiments needs no Keras."""
     if name not in __all__:
         raise AttributeError(f"module 'eseg_keras.training' has no attribute '{name}'")
-    module = {"make_distribution": "distribution", "train": "run"}.get(name, "interruptions")
+    module = {
+        "finetune": "finetuning", "make_distribution": "distribution", "train": "run",
+    }.get(name, "interruptions")  # fmt: skip
     return getattr(importlib.import_module(f"eseg_keras.training.{module}"), name)
 
 

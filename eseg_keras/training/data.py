@@ -1,45 +1,37 @@
 """The images of an experiment."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
-from eseg_keras.data import Augmentation, balanced_class_weights
+from eseg_keras.data import Augmentation, Examples, balanced_class_weights
 from eseg_keras.data.batches import Batches
 from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
 from eseg_keras.data.images.image_reader import MAX_PIXELS
-from eseg_keras.street_scenes import render_scene
+from eseg_keras.street_scenes import StreetScenes
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
 
 
-class Examples(Protocol):
-    """The labelled images of a split."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return an image [H, W, 3] and its uint8 mask [H, W]."""
-
-    def name(self, index: int) -> str:
-        """Return the name of an image for messages."""
-
-
 @dataclasses.dataclass(frozen=True)
-class _Examples:
-    """Examples that functions of the index read and name."""
+class _Resized(Examples):
+    """Examples whose longer side is resized."""
 
-    count: int
-    read: Callable[[int], tuple[np.ndarray, np.ndarray]]
-    name: Callable[[int], str]
+    examples: Examples
+    long_side: int
 
     def __len__(self):
-        return self.count
+        return len(self.examples)
+
+    def read(self, index):
+        return resize_long_side(*self.examples.read(index), self.long_side)
+
+    def name(self, index):
+        return self.examples.name(index)
 
 
 def open_examples(
@@ -52,23 +44,14 @@ def open_examples(
     """Find the images of an experiment. Street scenes need no `data_dir`."""
     prefix = "train" if split == "train" else "val"
     if experiment.data == "street_scenes":
-        return _Examples(
-            getattr(experiment, f"{prefix}_examples"),
-            lambda index: render_scene(index, split, experiment.image_size, experiment.seed),
-            lambda index: f"street scene {index}",
-        )
+        count = getattr(experiment, f"{prefix}_examples")
+        return StreetScenes(split, count, experiment.image_size, experiment.seed)
     if data_dir is None:
         raise ValueError(f"This experiment reads {experiment.data} from a folder: give data_dir.")
     long_side = experiment.long_side
     if experiment.data != "folders":
         examples = load(experiment.data, getattr(experiment, f"{prefix}_split"), data_dir)
-        if long_side is None:
-            return examples
-        return _Examples(
-            len(examples),
-            lambda index: resize_long_side(*examples.read(index), long_side),
-            examples.name,
-        )
+        return examples if long_side is None else _Resized(examples, long_side)
     if experiment.num_classes is None:
         raise ValueError(
             "The number of classes is missing: set class_names or num_classes in the experiment."

@@ -11,7 +11,6 @@ from eseg_keras.data import (
     from_folders,
 )
 from eseg_keras.data.folder_examples import open_folders
-from eseg_keras.data.folders import folder_batches
 
 SIZE = (40, 56)
 
@@ -361,18 +360,17 @@ def test_a_photo_unlike_its_mask_names_both(folders):
 def test_batches_are_those_of_the_dataset_and_name_their_files(folders):
     for index in range(5):
         folders.add(f"{index}", index)
-    options = {"num_classes": 3, "augment": True, "batch_size": 2, "seed": 3}
-    batches = folder_batches(folders.images, folders.masks, **options)
-    dataset = from_folders(folders.images, folders.masks, **options, initial_epoch=4)
+    options = {"augment": True, "shuffle": True, "batch_size": 2, "seed": 3}
+    opened = open_folders(folders.images, folders.masks, num_classes=3)
+    batches = opened.batches(**options)
+    dataset = from_folders(folders.images, folders.masks, num_classes=3, **options, initial_epoch=4)
     for batch, (images, masks) in enumerate(arrays(dataset)):
         expected = batches.batch(4, batch)
         np.testing.assert_array_equal(images, expected[0])
         np.testing.assert_array_equal(masks, expected[1])
         names = [folders.images / f"{index}.png" for index in batches.indices(4, batch)]
         assert batches.names(4, batch) == list(map(str, names))
-    part = folder_batches(
-        folders.images, folders.masks, **options, drop_remainder=True, shard=(1, 2)
-    )
+    part = opened.batches(**options, drop_remainder=True, shard=(1, 2))
     np.testing.assert_array_equal(part.batch(0, 1)[0], batches.batch(0, 1)[0][1:])
 
 
@@ -389,9 +387,8 @@ def test_bad_files_are_skipped_and_logged_when_asked(folders, caplog):
         np.testing.assert_array_equal(image, photo(index))
         np.testing.assert_array_equal(mask, labels(index))
     assert "1 file: cannot be read" in caplog.text and "1 file: has the label 9" in caplog.text
-    batches = folder_batches(
-        folders.images, folders.masks, num_classes=3, check=False, skip_bad_examples=True
-    )
+    opened = open_folders(folders.images, folders.masks, num_classes=3, check=False)
+    batches = opened.batches(shuffle=True, skip_bad_examples=True)
     batches.batch(0, 0)
     assert sorted(batches.skipped) == [str(torn), str(folders.images / "2.png")]
     assert "2.png: has the label 9" in batches.skipped[str(folders.images / "2.png")]

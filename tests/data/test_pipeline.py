@@ -5,13 +5,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eseg_keras.data import Augmentation, build_dataset
+from eseg_keras.data import Augmentation, Batches
 
 
 def read_example(index, size=(40, 60)):
     """An image whose pixels all hold the index, and a mask that tells the column."""
     mask = np.tile(np.arange(size[1]) % 3, (size[0], 1)).astype(np.uint8)
     return np.full((*size, 3), index, np.uint8), mask
+
+
+def build_dataset(*arguments, initial_epoch=0, **options):
+    return Batches(*arguments, **options).to_tf_dataset(initial_epoch)
 
 
 def read_mixed_sizes(index):

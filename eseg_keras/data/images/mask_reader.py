@@ -99,7 +99,7 @@ class MaskReader:
         ImageFileError says that it cannot be read, or holds other labels or colours.
         """
         if self._color_ids is None:
-            ids = _read_ids(path, self.max_pixels)
+            ids = read_ids(path, self.max_pixels)
         else:
             ids = self._ids_of_colors(path)
         # `take` is faster than an index.
@@ -109,7 +109,7 @@ class MaskReader:
         return np.take(self._new_labels, ids)
 
     def _ids_of_colors(self, path):
-        red, green, blue = np.moveaxis(_read_colors(path, self.max_pixels).astype(np.int32), -1, 0)
+        red, green, blue = np.moveaxis(read_colors(path, self.max_pixels).astype(np.int32), -1, 0)
         codes = (red << 16) | (green << 8) | blue
         ids = self._color_ids[codes]
         unknown = np.unique(codes[ids < 0]).tolist()
@@ -231,7 +231,7 @@ def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
     return turned, content[:64]
 
 
-def _read_colors(path, max_pixels):
+def read_colors(path, max_pixels):
     """uint8 [H, W, 3] of a mask whose colours are the classes."""
     picture, _ = _open(path, max_pixels)
     if picture.mode.startswith("I"):
@@ -241,7 +241,7 @@ def _read_colors(path, max_pixels):
     return np.asarray(picture.convert("RGB"))
 
 
-def _read_ids(path, max_pixels):
+def read_ids(path, max_pixels):
     """Unsigned ids [H, W] of a mask whose pixel values or palette indices are the classes."""
     picture, head = _open(path, max_pixels)
     bits, color_type = (head[24], head[25]) if picture.format == "PNG" else (8, None)

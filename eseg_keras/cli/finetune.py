@@ -1,0 +1,71 @@
+"""`eseg finetune`."""
+
+import signal
+
+HELP = "train on a folder of images and a folder of masks within some minutes, all settings chosen"
+EXAMPLE = [
+    "eseg finetune photos/images photos/masks --minutes 20 --output runs/mine",
+    "eseg finetune images masks --output runs/mine --class_names background,leaf,stem",
+]
+
+
+def add_arguments(parser) -> None:
+    """Add the flags of this command to its parser."""
+    from eseg_keras.cli.flags import at_least
+
+    parser.add_argument("images", help="folder of the images")
+    parser.add_argument("masks", help="folder of the masks; they pair with the images by name")
+    parser.add_argument(
+        "--output", required=True, help="folder for the preset, the report and the run"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=at_least(0.1, float),
+        default=20.0,
+        help="minutes that everything may take; default: 20",
+    )
+    parser.add_argument(
+        "--class_names",
+        metavar="NAME,NAME",
+        help="names of the classes in the order of their ids; default: class 0, class 1, ...",
+    )
+    parser.add_argument(
+        "--mask_suffix", default="", help="what the name of a mask adds to that of its image"
+    )
+    parser.add_argument("--preset", help="preset to start from; default: eseg_edge_s")
+
+
+def run(args) -> int:
+    """Fine-tune, print the scores and what to do next."""
+    from eseg_keras.training.interruptions import Preempted
+
+    names = args.class_names and tuple(name.strip() for name in args.class_names.split(","))
+
+    from eseg_keras.cli.tables import print_scores
+    from eseg_keras.training.finetuning import finetune
+
+    try:
+        evaluation = finetune(
+            args.images,
+            args.masks,
+            args.output,
+            minutes=args.minutes,
+            class_names=names,
+            mask_suffix=args.mask_suffix,
+            preset=args.preset,
+        )
+    except Preempted:
+        print("eseg finetune: stopped by SIGTERM; the state is saved. Rerun the command to resume.")
+        return 128 + signal.SIGTERM
+    print_scores(evaluation.summary(), title="Validation")
+    preset = f"{args.output}/preset"
+    print(f"Preset directory: {preset}")
+    print(f"Predict: eseg predict FOLDER --preset {preset} --output predictions")
+    for kind, suffix in (
+        ("onnx", "model.onnx"),
+        ("tflite", "model.tflite"),
+        ("saved_model", "served"),
+    ):
+        output = f"{args.output}/{suffix}"
+        print(f"Export: eseg export --preset {preset} --format {kind} --output {output}")
+    return 0

@@ -1,0 +1,68 @@
+"""Splitting examples so that every class is on both sides."""
+
+import numpy as np
+
+
+def stratified_split(
+    label_counts: np.ndarray, share: float, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split examples into two parts in which each class is in about the same share of examples.
+
+    The rarest class is distributed first: its examples go to the part that lacks most of them.
+
+    Args:
+        label_counts: Pixels of each class in each example, [examples, classes].
+        share: Share of the examples in the second part, above 0 and below 1; at least one example.
+        seed: Seed of the order of the examples. Defaults to 0.
+
+    Returns:
+        The indices of the first and of the second part, each sorted. A single example is in both.
+
+    Raises:
+        ValueError: If there is no example, or the share is out of range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from eseg_keras.data.splitting import stratified_split
+    >>> counts = np.array([[9, 0], [9, 0], [9, 0], [9, 0], [5, 4], [6, 3]])
+    >>> first, second = stratified_split(counts, share=1 / 3)
+    >>> len(second), (counts[second, 1] > 0).sum()
+    (2, np.int64(1))
+
+    Reference:
+        [Sechidis et al., 2011, On the Stratification of Multi-Label
+        Data](https://doi.org/10.1007/978-3-642-23808-6_10)
+    """
+    count = len(label_counts)
+    if not count or not 0 < share < 1:
+        raise ValueError(
+            "stratified_split needs an example and a share above 0 and below 1. "
+            f"Received: {count} examples, share={share}"
+        )
+    if count == 1:
+        return np.array([0]), np.array([0])
+    has_class = np.asarray(label_counts) > 0
+    num_second = min(max(1, round(share * count)), count - 1)
+    capacity = np.array([count - num_second, num_second])
+    # Examples of each class that each part still lacks.
+    lacking = np.outer(capacity / count, has_class.sum(axis=0))
+    order = np.random.default_rng(seed).permutation(count)
+    part = np.full(count, -1)
+    while (part < 0).any():
+        left = order[part[order] < 0]
+        remaining = has_class[left].sum(axis=0)
+        if remaining.any():
+            label = np.argmin(np.where(remaining, remaining, count + 1))
+            left = left[has_class[left, label]]
+            need = lacking[:, label]
+        else:
+            need = capacity
+        for index in left:
+            free = np.flatnonzero(capacity > 0)
+            # The part that lacks most of the class, then the one with most space.
+            chosen = max(free, key=lambda side: (need[side], capacity[side]))
+            part[index] = chosen
+            capacity[chosen] -= 1
+            lacking[chosen] -= has_class[index]
+    return np.flatnonzero(part == 0), np.flatnonzero(part == 1)

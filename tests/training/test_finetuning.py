@@ -1,0 +1,110 @@
+"""From two folders to a network, within its minutes and resumable."""
+
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eseg_keras import ESeg
+from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, render_scene
+from eseg_keras.training import Experiment, finetune, load_experiment
+from eseg_keras.training.finetuning import Seconds, fit_into, list_files
+
+LARGE = Experiment(num_classes=2, image_size=(384, 512), batch_size=8)
+
+
+@pytest.mark.parametrize("num_train", [2, 30, 300, 100_000])
+@pytest.mark.parametrize("budget", [20, 900, 36_000])
+def test_the_run_fits_into_its_time(num_train, budget):
+    seconds = Seconds(step=1.5, validation=0.05)
+    found = fit_into(LARGE, num_train, max(1, num_train // 5), seconds, budget)
+    steps = math.ceil(num_train / 8)
+    area = math.prod(found.image_size) / math.prod(LARGE.image_size)
+    training = found.epochs * steps * seconds.step * area
+    # More than one epoch is chosen only if all of them fit.
+    assert found.epochs == 1 or training <= budget
+    # A smaller size is chosen only where few epochs fit, and is never tiny.
+    assert area == 1 or found.epochs <= 20
+    assert min(found.image_size) >= 96 and all(side % 32 == 0 for side in found.image_size)
+    assert found.warmup_steps <= 0.05 * found.epochs * steps
+    assert found.epochs // found.val_every <= 20
+
+
+def test_twice_the_time_gives_twice_the_epochs():
+    seconds = Seconds(step=1.0, validation=0.0)
+    few, many = (fit_into(LARGE, 160, 1, seconds, budget) for budget in (1000, 2000))
+    assert few.image_size == many.image_size == (384, 512)
+    assert 1.9 < many.epochs / few.epochs < 2.1
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Ten street scenes with masks in colour."""
+    folder = tmp_path_factory.mktemp("data")
+    colors = np.zeros((256, 3), "uint8")
+    colors[: len(PALETTE)] = PALETTE
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir()
+    for index in range(10):
+        image, mask = render_scene(index, "train", (64, 96))
+        Image.fromarray(image).save(folder / "images" / f"{index}.jpg")
+        mask[mask == 255] = 0
+        Image.fromarray(colors[mask]).save(folder / "masks" / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("preset") / "small"
+    model = ESeg(
+        "fused_efficientnet_s",
+        num_classes=2,
+        min_level=3,
+        max_level=5,
+        decoder_channels=8,
+        decoder_repeats=1,
+    )
+    model.save_to_preset(directory)
+    return str(directory)
+
+
+def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr("eseg_keras.training.finetuning._MOST_EPOCHS", 2)
+    output, said = tmp_path / "mine", []
+    arguments = (folders / "images", folders / "masks", output)
+    evaluation = finetune(*arguments, preset=preset, minutes=5, say=said.append)
+    assert evaluation.num_images == 2 and 0 <= evaluation.mean_iou <= 1
+    assert "10 images with masks" in said[0] and "colours" in said[0]
+    assert said[1] == "8 images train, 2 validate."
+    assert (output / "report" / "index.html").is_file()
+    assert len(list((output / "worst").iterdir())) == 2
+
+    model = ESeg.from_preset(output / "preset")
+    experiment = load_experiment(str(output / "experiment.py"))
+    assert model.num_classes == experiment.num_classes == len(experiment.mask_colors)
+    assert set(experiment.mask_colors) <= {*PALETTE}
+    assert (experiment.epochs, experiment.batch_size, experiment.image_size) == (2, 8, (64, 96))
+    split = [{path.name for path in list_files(output / "data", part)} for part in ("train", "val")]
+    assert sorted(split[0] | split[1]) == [f"{index}.jpg" for index in range(10)]
+    assert not split[0] & split[1]
+
+    # Once more: the settings and the finished run are kept.
+    again = finetune(*arguments, minutes=1000, say=said.append)
+    assert again.mean_iou == evaluation.mean_iou
+    assert any("Resuming with the settings" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"minutes": 0}, "above 0"),
+        ({"class_names": CLASS_NAMES[:2]}, "Received 2 class names"),
+        ({"mask_suffix": "_mask"}, "cannot be used"),
+    ],
+)
+def test_mistakes_leave_nothing(folders, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        finetune(folders / "images", folders / "masks", tmp_path / "mine", **options)
+    assert not (tmp_path / "mine").exists()
