@@ -1,7 +1,7 @@
 """First steps of every exporter: check arguments, cast to float32, describe the classes."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import keras
 
@@ -11,7 +11,7 @@ from eseg_keras.optional import require
 # The smallest height and width of an image, for every network.
 
 
-def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
     """Raise `ValueError` unless the value of an argument is one of its choices."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}")

@@ -101,7 +101,7 @@ def test_nothing_slow_is_left_in_the_graph(exported):
 )
 def test_options(streets, tmp_path, options):
     if "precision" in options:
-        options = options | {"calibration_images": scene_images("train", 24, (192, 384))}
+        options = options | {"calibration_images": scene_images("train", 8, (192, 384))}
     verification = export_onnx(streets, tmp_path / "streets.onnx", **options)
     assert verification.passed
     if options.get("output_kind") == "logits":
