@@ -3,12 +3,7 @@
 import os
 from pathlib import Path
 
-from eseg_keras.cli.flags import (
-    add_image_size_argument,
-    at_least,
-    check_parent,
-    run_preset,
-)
+from eseg_keras.cli.flags import add_image_size_argument, at_least, check_parent, run_preset
 from eseg_keras.presets.catalog import ARCHITECTURES
 
 HELP = "measure the latency of networks in every format, and recommend one for a budget"

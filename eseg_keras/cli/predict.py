@@ -2,12 +2,7 @@
 
 from argparse import BooleanOptionalAction
 
-from eseg_keras.cli.flags import (
-    add_predictor_arguments,
-    load_model,
-    make_predictor,
-    run_experiment,
-)
+from eseg_keras.cli.flags import add_predictor_arguments, load_model, make_predictor, run_experiment
 
 HELP = "segment images and videos: overlays with a legend, and label maps"
 EXAMPLE = [

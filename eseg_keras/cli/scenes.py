@@ -9,17 +9,13 @@ EXAMPLE = [
     "eseg scenes --split train --num_examples 200 --output scenes/train",
     "eseg scenes --split validation --num_examples 50 --output scenes/val",
 ]
+SPLITS = ("train", "validation", "test")
 
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     parser.add_argument("--output", required=True, help="folder for images/ and annotations/")
-    parser.add_argument(
-        "--split",
-        choices=("train", "validation", "test"),
-        default="train",
-        help="default: train",
-    )
+    parser.add_argument("--split", choices=SPLITS, default="train", help="default: train")
     parser.add_argument("--num_examples", type=at_least(1), default=8, help="default: 8")
     add_image_size_argument(parser, default=(192, 384))
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
