@@ -1,6 +1,8 @@
 """`eseg export`."""
 
+import importlib
 from pathlib import Path
+from typing import NamedTuple
 
 from eseg_keras.cli.flags import (
     add_calibration_argument,
@@ -19,24 +21,41 @@ EXAMPLE = [
     "eseg export --model_dir runs/demo --format onnx --output demo.onnx",
 ]
 
-PRECISIONS = {
-    "tflite": ("float32", "float16", "dynamic", "int8"),
-    "onnx": ("float32", "int8"),
-    "tensorrt": ("fp32", "fp16"),
-}
-# The flags of each format that not all formats have.
-FLAGS = {
-    "saved_model": ("max_pixels", "version"),
-    "tflite": ("precision", "calibration_images", "overwrite"),
-    "onnx": ("precision", "calibration_images", "overwrite"),
-    "tensorrt": ("precision", "overwrite"),
+
+class Format(NamedTuple):
+    """A format: its exporter, and the flags and precisions that not all formats have."""
+
+    exporter: str  # Module and function.
+    flags: tuple[str, ...]
+    precisions: tuple[str, ...] = ()
+
+
+FORMATS = {
+    "saved_model": Format(
+        "eseg_keras.export.saved_model.exporter.export_saved_model", ("max_pixels", "version")
+    ),
+    "tflite": Format(
+        "eseg_keras.export.tflite.exporter.export_tflite",
+        ("precision", "calibration_images", "overwrite"),
+        ("float32", "float16", "dynamic", "int8"),
+    ),
+    "onnx": Format(
+        "eseg_keras.export.onnx.exporter.export_onnx",
+        ("precision", "calibration_images", "overwrite"),
+        ("float32", "int8"),
+    ),
+    "tensorrt": Format(
+        "eseg_keras.export.tensorrt.exporter.export_tensorrt",
+        ("precision", "overwrite"),
+        ("fp32", "fp16"),
+    ),
 }
 
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     add_weights_arguments(parser)
-    parser.add_argument("--format", required=True, choices=FLAGS)
+    parser.add_argument("--format", required=True, choices=FORMATS)
     parser.add_argument(
         "--output",
         required=True,
@@ -60,9 +79,13 @@ def add_arguments(parser) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=sorted({name for names in PRECISIONS.values() for name in names}),
-        help="tflite: float32, float16 (half the file), dynamic (8-bit weights) or int8; onnx: "
-        "float32 or int8; tensorrt: fp32 or fp16; default: 32 bits",
+        choices=sorted({name for format in FORMATS.values() for name in format.precisions}),
+        help="; ".join(
+            f"{name}: {', '.join(format.precisions)}"
+            for name, format in FORMATS.items()
+            if format.precisions
+        )
+        + "; float16 is half the file, dynamic has 8-bit weights; default: 32 bits",
     )
     add_calibration_argument(parser)
     parser.add_argument(
@@ -78,24 +101,19 @@ def add_arguments(parser) -> None:
         "--overwrite",
         action="store_true",
         default=None,
-        help="tflite, onnx, tensorrt: replace an existing file",
+        help=f"{', '.join(_formats_with('overwrite'))}: replace an existing file",
     )
+
+
+def _formats_with(flag):
+    return [name for name, format in FORMATS.items() if flag in format.flags]
 
 
 def run(args) -> int:
     """Write the network, and print the comparison."""
     _check(args)
-    from eseg_keras.export.onnx.exporter import export_onnx
-    from eseg_keras.export.saved_model.exporter import export_saved_model
-    from eseg_keras.export.tensorrt.exporter import export_tensorrt
-    from eseg_keras.export.tflite.exporter import export_tflite
-
-    exporters = {
-        "saved_model": export_saved_model,
-        "tflite": export_tflite,
-        "onnx": export_onnx,
-        "tensorrt": export_tensorrt,
-    }
+    module, _, function = FORMATS[args.format].exporter.rpartition(".")
+    export = getattr(importlib.import_module(module), function)
     options = {"output_kind": args.output_kind, "input_dtype": args.input_dtype}
     if args.image_size:
         options["image_size"] = tuple(args.image_size)
@@ -106,7 +124,7 @@ def run(args) -> int:
     model = load_model(args)
     if not args.calibration_images:
         options |= _street_scenes(args, model)
-    verification = exporters[args.format](model, args.output, **options)
+    verification = export(model, args.output, **options)
     # So that "." has a name.
     output = Path(args.output)
     _print(output if output.name else output.resolve(), verification)
@@ -131,14 +149,15 @@ def _street_scenes(args, model):
 def _check(args):
     """Refuse flags that do not fit, before anything takes time."""
     for flag in ("precision", "calibration_images", "max_pixels", "version", "overwrite"):
-        if getattr(args, flag) is not None and flag not in FLAGS[args.format]:
-            formats = [name for name, flags in FLAGS.items() if flag in flags]
+        if getattr(args, flag) is not None and flag not in FORMATS[args.format].flags:
             raise ValueError(
-                f"--{flag} is for --format {' and '.join(formats)}. Omit it for {args.format}."
+                f"--{flag} is for --format {' and '.join(_formats_with(flag))}. Omit it for "
+                f"{args.format}."
             )
-    if args.precision and args.precision not in PRECISIONS[args.format]:
+    precisions = FORMATS[args.format].precisions
+    if args.precision and args.precision not in precisions:
         raise ValueError(
-            f"--precision of {args.format} is one of {', '.join(PRECISIONS[args.format])}. "
+            f"--precision of {args.format} is one of {', '.join(precisions)}. "
             f"Received: {args.precision}"
         )
     output = Path(args.output)

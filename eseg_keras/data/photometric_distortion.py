@@ -87,7 +87,8 @@ def change_color(image: np.ndarray, saturate: float, turn: float) -> np.ndarray:
     if saturate == 1 and turn == 0:
         return image
     values = np.arange(256)
-    hues = (values + round(turn * 256 / 360)) % 256
+    # Pillow's hues go from 0 to 254.
+    hues = (values + round(turn * 255 / 360)) % 255
     table = [*hues.tolist(), *_bytes(values * saturate).tolist(), *values.tolist()]
     hsv = Image.fromarray(np.ascontiguousarray(image)).convert("HSV").point(table)
     return np.asarray(hsv.convert("RGB"))

@@ -1,7 +1,6 @@
 """The ESeg networks and their parts."""
 
-from eseg_keras.decoders.bifpn import BiFPN
-from eseg_keras.decoders.builder import bifpn_decoder
+from eseg_keras.decoders import BiFPN, bifpn_decoder
 from eseg_keras.models.classifier import Classifier
 from eseg_keras.models.eseg import ESeg
 from eseg_keras.models.profiling import profile

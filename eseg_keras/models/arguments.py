@@ -92,5 +92,16 @@ def check_encoder(encoder: keras.Model, image_shape: tuple):
         )
 
 
+def check_decoder(name: str, decoder: keras.Model, min_level: int, max_level: int):
+    """Raise one error if a function of `DECODERS` did not return what weights and the head need."""
+    levels = [f"P{level}" for level in range(min_level, max_level + 1)]
+    found = list(decoder.output) if isinstance(decoder.output, dict) else type(decoder.output)
+    if decoder.name != "decoder" or found != levels:
+        raise ValueError(
+            f"The decoder {name!r} must be a model of the name 'decoder' that returns a dict of "
+            f"the levels {levels}. Received: name={decoder.name!r}, levels {found}"
+        )
+
+
 def _is_whole(value) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)

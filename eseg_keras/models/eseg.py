@@ -15,7 +15,7 @@ from eseg_keras.layers import Resize
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.losses import CrossEntropy
 from eseg_keras.metrics import SegmentationScores
-from eseg_keras.models.arguments import check_arguments, check_encoder
+from eseg_keras.models.arguments import check_arguments, check_decoder, check_encoder
 from eseg_keras.models.dtype_scope import dtype_scope
 from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers
 from eseg_keras.models.freezing import check_parts, set_trainable
@@ -134,6 +134,7 @@ class ESeg(TrainingModel):
                 activation,
                 align=not _rounds_up(encoder, image_shape),
             )
+            check_decoder(decoder, decoder_model, min_level, max_level)
             shapes = {level: tuple(x.shape[1:]) for level, x in decoder_model.output.items()}
             head = segmentation_head(shapes, num_classes, activation, fusion)
             if folded:

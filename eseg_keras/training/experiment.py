@@ -170,10 +170,7 @@ class Experiment(TrainingOptions):
     ignore_label: int = 255
 
     # The images.
-    data: Literal[
-        "folders", "street_scenes", "cityscapes", "ade20k", "mapillary_vistas",
-        "mapillary_vistas_v2", "camvid",
-    ] = "folders"  # fmt: skip
+    data: str = "folders"
     train_split: str = "train"
     val_split: str = "validation"
     train_images: str = "images/train"
@@ -246,6 +243,7 @@ class Experiment(TrainingOptions):
         else:
             from eseg_keras.data.datasets import DATASETS
 
+            self._check_choice("data", ("folders", "street_scenes", *DATASETS))
             splits = DATASETS[self.data]
             self._check_choice("train_split", splits)
             self._check_choice("val_split", splits)

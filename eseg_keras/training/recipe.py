@@ -14,6 +14,9 @@ _log = logging.getLogger("eseg_keras")
 
 # The largest share of a run that warms up.
 _MAX_WARMUP = 0.2
+# The paper trains with 0.08 for 16 images; rates far above that rate per image diverge.
+_PAPER_RATE, _PAPER_BATCH = 0.08, 16
+_MOST_TIMES_THE_PAPERS = 3
 
 
 def initial_model(experiment: Experiment) -> ESeg:
@@ -65,6 +68,13 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
     """Compile a model for a whole run; return its metric, for the scores of single classes."""
     scores = SegmentationScores(model.num_classes, ignore_label=experiment.ignore_label)
     options = compile_options(experiment, num_steps)
+    usual = _PAPER_RATE * experiment.batch_size / _PAPER_BATCH
+    if experiment.learning_rate > _MOST_TIMES_THE_PAPERS * usual:
+        _log.warning(
+            "learning_rate=%g is high for batches of %d: the paper's %g is for %d images, which is "
+            "%.3g for %d.", experiment.learning_rate, experiment.batch_size, _PAPER_RATE,
+            _PAPER_BATCH, usual, experiment.batch_size,
+        )  # fmt: skip
     model.compile(loss=make_loss(experiment), metrics=[scores], **options)
     return scores
 

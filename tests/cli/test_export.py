@@ -1,3 +1,5 @@
+import importlib
+import inspect
 import json
 import shutil
 
@@ -5,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import eseg_keras
 from eseg_keras import ESeg
+from eseg_keras.cli.export import FORMATS
 from eseg_keras.export.tflite.exporter import read_tflite_classes
 from eseg_keras.street_scenes import render_scene
 
@@ -128,3 +132,15 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
     assert status == 2 and "is a directory" in err
     shutil.rmtree(tmp_path / "empty")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_has_a_public_exporter(name):
+    format_ = FORMATS[name]
+    module, _, function = format_.exporter.rpartition(".")
+    exporter = getattr(importlib.import_module(module), function)
+    assert getattr(eseg_keras.export, function) is exporter
+    parameters = set(inspect.signature(exporter).parameters)
+    common = {"model", "output_kind", "input_dtype", "image_size", "verification_images"}
+    assert parameters >= common | set(format_.flags) - {"overwrite"}
+    assert bool(format_.precisions) == ("precision" in format_.flags)

@@ -3,8 +3,11 @@
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import pytest
+
+import eseg_keras
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,10 @@ def test_no_function_hides_a_module(package):
         importlib.import_module(f"{package.__name__}.{name}")
     assert names
     assert [name for name in names if not inspect.ismodule(getattr(package, name))] == []
+
+
+def test_every_folder_of_modules_is_a_package():
+    """A folder without `__init__.py` is in the checkout, but not in the wheel."""
+    root = Path(eseg_keras.__file__).parent
+    folders = {path.parent for path in root.rglob("*.py") if "experiments" not in path.parts}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []

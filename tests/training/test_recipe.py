@@ -53,6 +53,16 @@ def test_every_loss_has_its_arguments(values, expected):
     assert type(loss) is type(expected) and loss.get_config() == expected.get_config()
 
 
+@pytest.mark.parametrize(
+    ("rate", "batch_size", "is_warned"),
+    [(0.08, 16, False), (0.08, 8, False), (0.08, 4, True), (0.05, 4, False), (0.05, 1, True)],
+)
+def test_a_learning_rate_of_larger_batches_is_named(caplog, rate, batch_size, is_warned):
+    experiment = Experiment(num_classes=3, learning_rate=rate, batch_size=batch_size)
+    compile_model(small_model(), experiment, 10)
+    assert ("the paper's 0.08 is for 16 images" in caplog.text) == is_warned
+
+
 def small_model(num_classes=3, **options):
     options = {"decoder_channels": 8, "decoder_repeats": 1, "max_level": 5, **options}
     return ESeg("fused_efficientnet_s", num_classes=num_classes, min_level=3, **options)

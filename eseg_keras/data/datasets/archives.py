@@ -54,15 +54,28 @@ def find_files(place: Path, layouts: Sequence[Layout]) -> FoundFiles | None:
     """Look for a data set in the zip archives of a folder, then among its folders.
 
     Archives and folders may have any name, and hold the data set up to two folders deep. A layout
-    is found if the masks of its first split are there.
+    is found if the masks of its first split are there. Raises ValueError for two such archives.
     """
-    for base in [*_archives(place), place]:
-        folders = list(_folders_inside(base)) if base.is_dir() else []
-        for layout in layouts:
-            labels = next(iter(layout.splits.values())).labels
-            for folder in folders:
-                if fnmatchcase(folder.name, layout.root) and (folder / labels).is_dir():
-                    return FoundFiles(folder, layout)
+    found = {
+        archive.filename.name: files
+        for archive in _archives(place)
+        if (files := _find_files_in(archive, layouts)) is not None
+    }
+    if len(found) > 1:
+        raise ValueError(
+            f"{place} has several archives of this layout: {', '.join(found)}. Keep the one of the "
+            "data set there."
+        )
+    return next(iter(found.values())) if found else _find_files_in(place, layouts)
+
+
+def _find_files_in(base, layouts):
+    folders = list(_folders_inside(base)) if base.is_dir() else []
+    for layout in layouts:
+        labels = next(iter(layout.splits.values())).labels
+        for folder in folders:
+            if fnmatchcase(folder.name, layout.root) and (folder / labels).is_dir():
+                return FoundFiles(folder, layout)
     return None
 
 

@@ -80,7 +80,8 @@ class Layout:
     """How the files of a data set lie, in its archive or in the unpacked folder.
 
     The mask of `IMAGES/NAME.jpg` is `LABELS/NAME.png`. `root` is a pattern of the name of the
-    folder that holds all the splits; `"*"` for any or none.
+    folder that holds all the splits; `"*"` for any or none. The outermost folder of a zip archive
+    has the archive's file name.
     """
 
     splits: Mapping[str, Split]

@@ -222,3 +222,11 @@ def test_another_form_of_the_prepared_set_is_refused(camvid_dir):
     builder.download_and_prepare(file_format="tfrecord")
     with pytest.raises(ValueError, match="prepared by another program, as tfrecord"):
         load("camvid", "train", data_dir)
+
+
+def test_two_archives_of_one_layout_are_refused(camvid_dir):
+    data_dir = camvid_dir(2)
+    (archive,) = (data_dir / "downloads" / "manual").glob("*.zip")
+    archive.with_name("another.zip").write_bytes(archive.read_bytes())
+    with pytest.raises(ValueError, match="several archives.*another.zip"):
+        load("camvid", "train", data_dir)
