@@ -1,4 +1,4 @@
-"""From the classes of one data set to those of another."""
+"""Maps from the classes of one data set to those of another."""
 
 from fnmatch import fnmatchcase
 
