@@ -1,7 +1,7 @@
-"""Keras finds the classes of this package in saved models, also before anything imported them.
+"""Register the classes of this package with Keras when a saved model first needs them.
 
-`keras.models.load_model` knows a class once its module has run. `import eseg_keras` runs none, so
-that the command line starts fast; the first look-up of one of our classes then imports them.
+`keras.models.load_model` finds a class only if its module was imported. `import eseg_keras` imports
+none, so that the command line starts fast; the first look-up of one of our classes imports them.
 """
 
 import contextlib

@@ -219,7 +219,7 @@ def _evaluate(args, benchmark, predictor, examples, submission):
         details = {
             "Model": args.preset or args.model_dir,
             "Images": args.images or args.experiment or f"those of {args.model_dir}",
-            "Seen at": _describe_view(predictor),
+            "Input size": _describe_view(predictor),
         }
         page = write_report(args.report, evaluation, worst, "Evaluation", details)
         print(f"Report: {page}")
