@@ -93,7 +93,7 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
     kilobytes = np.mean([path.stat().st_size for path in examples.images]) / 1000
     size, crop = ("x".join(map(str, pair)) for pair in (shape.size, shape.crop))
     print(f"\n{name}: {size} {shape.suffix} of {kilobytes:.0f} kB -> {crop}, augmented")
-    print("     ms   (middle half)   images a second and core")
+    print("     ms     (quartiles)   images/s per core")
     rows = []
 
     def add(stage, threads, times, wall_times):
@@ -134,12 +134,12 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
             times = timed_epochs(dataset, num_examples, arguments.rounds)
             row = add(f"end to end, {variant}", threads, *times)
             clock = 1000 / row["fastest_wall_ms"]
-            print(f"{'':25}{clock:8.1f}  with {threads} threads together, by the clock")
+            print(f"{'':25}{clock:8.1f}  with {threads} threads together, in wall time")
             cost = max(cost, row["cpu_ms"])
     speed = arguments.steps_per_second
     cores = speed * arguments.batch_size * cost / 1000
     print(
-        f"  {ACCELERATORS} accelerators that take {speed:g} steps a second of "
+        f"  {ACCELERATORS} accelerators at {speed:g} steps per second of "
         f"{arguments.batch_size} images need {cores:.1f} cores like these."
     )
     return rows

@@ -54,8 +54,8 @@ def main():
             write_rows(arguments.output, rows)
     for row in rows:
         print(
-            f"{float(row['ratio']):6.3f} by the clock, {float(row['cpu_ratio']):.3f} of the "
-            f"processor: {row['variant']:14} {row['network']} at {row['size']}, "
+            f"{float(row['ratio']):6.3f} in wall time, {float(row['cpu_ratio']):.3f} in CPU "
+            f"time: {row['variant']:14} {row['network']} at {row['size']}, "
             f"{row['median_ms']} ms ({row['lower_quartile_ms']} to {row['upper_quartile_ms']}), "
             f"labels {float(row['same_labels']):.2%} the same"
         )

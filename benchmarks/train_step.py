@@ -176,7 +176,7 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
             latest = ", ".join(
                 f"{way} {block[-1].wall * 1000:.0f}" for way, block in blocks.items()
             )
-            print(f"  round {round_ + 1}, ms a step: {latest}", flush=True)
+            print(f"  round {round_ + 1}, ms per step: {latest}", flush=True)
 
     wall = {way: np.array([block.wall for block in those]) for way, those in blocks.items()}
     cpu = {way: np.array([block.cpu for block in those]) for way, those in blocks.items()}
@@ -224,14 +224,14 @@ def summary(row: dict) -> str:
         return f"{row[name]} ({row[f'{name}_lower_quartile']} to {row[f'{name}_upper_quartile']})"
 
     average = (
-        f"  averaged weights: {spread('ema_percent')}% more time a step, "
-        f"{spread('ema_cpu_percent')}% more processor time\n"
+        f"  averaged weights: {spread('ema_percent')}% more time per step, "
+        f"{spread('ema_cpu_percent')}% more CPU time\n"
     )
     return (
         (average if row["ema_percent"] != "" else "")
         + f"  input: {spread('input_percent')}% of the time, "
-        + f"{spread('input_cpu_percent')}% of the processor time\n"
-        + f"  {spread('images_per_second')} images a second, {row['batch_size']} of {row['crop']}\n"
+        + f"{spread('input_cpu_percent')}% of the CPU time\n"
+        + f"  {spread('images_per_second')} images/s, {row['batch_size']} of {row['crop']}\n"
         + f"  {row['peak_memory_mb']} MB, {row['memory_before_mb']} before the first step; "
         + f"load average {row['load_average']}"
     )

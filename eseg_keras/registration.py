@@ -15,7 +15,7 @@ _MODULES = ("eseg_keras.losses", "eseg_keras.metrics", "eseg_keras.models")
 
 
 def register_on_lookup() -> None:
-    """Import our classes when Keras first looks one of them up, whenever Keras is imported."""
+    """Import our classes when Keras first looks one of them up, even if Keras is imported later."""
     if "keras" in sys.modules:
         _watch()
     else:

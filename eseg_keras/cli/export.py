@@ -24,7 +24,7 @@ PRECISIONS = {
     "onnx": ("float32", "int8"),
     "tensorrt": ("fp32", "fp16"),
 }
-# The flags of each format that not all formats have.
+# Flags that only some formats have, by format.
 FLAGS = {
     "saved_model": ("max_pixels", "version"),
     "tflite": ("precision", "calibration_images", "overwrite"),

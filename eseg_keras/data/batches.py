@@ -60,7 +60,7 @@ class Batches(EpochBatches):
             are the whole batch; their sizes differ by one example at most.
 
     Attributes:
-        skipped: {name of an example: what is wrong with it}, of those skipped so far.
+        skipped: {name of a skipped example: problem}.
         error: The exception that stopped the reading, or None. A `tf.data.Dataset` raises an error
             of its own, which only contains the text of this one.
 

@@ -47,7 +47,7 @@ class Camera:
 
 
 def rectangle(x: Pair, y: Pair) -> list[Pair]:
-    """Corners of a rectangle; y stands for z on the ground."""
+    """Corners of a rectangle; on the ground, `y` is the range of z."""
     return [(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])]
 
 

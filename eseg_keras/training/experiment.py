@@ -148,7 +148,7 @@ class Experiment(TrainingOptions):
         Further attributes: see `TrainingOptions`.
 
     Raises:
-        ValueError: If a value is impossible, with the value received.
+        ValueError: If a value is invalid; the message contains it.
 
     Example:
 
@@ -291,7 +291,7 @@ class ClassificationExperiment(TrainingOptions):
         Further attributes: see `TrainingOptions`.
 
     Raises:
-        ValueError: If a value is impossible, with the value received.
+        ValueError: If a value is invalid; the message contains it.
 
     Example:
 

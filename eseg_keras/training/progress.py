@@ -59,7 +59,7 @@ class TrainingProgress(keras.callbacks.Callback):
         )
 
     def on_test_begin(self, logs=None):
-        """Say why the bar does not move."""
+        """Show that a validation is running, in which the bar does not move."""
         self.shown.update(description="validating")
 
     def images_per_second(self) -> float:

@@ -28,8 +28,8 @@ class ImageFileError(ValueError):
 
     Attributes:
         path: The file.
-        problems: What is wrong with it, one sentence each, without the file's name: files with
-            the same problem are reported together.
+        problems: Its problems, one sentence each, without the file's name, so that files with the
+            same problem can be reported together.
     """
 
     def __init__(self, path: str | Path, problems: Sequence[str]):
