@@ -16,7 +16,7 @@ from eseg_keras.training.recipe import compile_model, compile_options, initial_m
 class Segmentation:
     """Train an `ESeg`, and write it as a preset."""
 
-    # The metric whose maximum defines the best weights, and the name of the result.
+    # The metric whose maximum defines the best weights, and the file or folder of the result.
     score = "mean_iou"
     result = "preset"
 

@@ -32,8 +32,8 @@ def serving_model(
             [B, H, W, num_classes], or `"probabilities"`, their softmax.
         input_dtype: `"uint8"` or `"float32"`, of 0..255 either way.
         image_size: (height, width) of the images; `None` for any.
-        channels_first: Compute the layers of this package, such as sums over levels, in
-            [B, C, H, W], the layout of convolutions in ONNX Runtime. Defaults to `False`.
+        channels_first: Compute replaced layers, such as sums over levels, in [B, C, H, W], the
+            layout of convolutions in ONNX Runtime. Defaults to `False`.
         short_cut: For labels: interpolate logits only near boundaries (see `CellArgmax`), a number
             of pixels that depends on the image. Defaults to `True`; GPUs are faster without it.
 

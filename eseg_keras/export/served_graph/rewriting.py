@@ -107,7 +107,7 @@ class _Rewriting:
 
 
 def _is_alone(following, kind):
-    """Whether exactly one layer follows, of this class and with no other input."""
+    """Whether exactly one layer follows, of exactly this class and called only once."""
     return len(following) == 1 and (
         type(following[0]) is kind and len(following[0]._inbound_nodes) == 1
     )
