@@ -177,7 +177,7 @@ def _print(rows, threads):
         )
     print_table(table)
     print(
-        f"{first['rounds']} interleaved rounds after 3 of warm-up, from uint8 image to label map."
+        f"{first['rounds']} rounds, interleaved, after 3 of warm-up; from uint8 image to label map."
     )
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > usable_cores() + 1:
