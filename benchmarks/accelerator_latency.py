@@ -1,17 +1,17 @@
-"""How long images take on a GPU or TPU: every preset on JAX, compiled.
+"""Latency and throughput of every preset on a GPU or TPU, compiled by JAX.
 
     KERAS_BACKEND=jax python benchmarks/accelerator_latency.py
     KERAS_BACKEND=jax python benchmarks/accelerator_latency.py --presets eseg_lite_s \
         --sizes 1024x2048 --batch_sizes 1
 
 From uint8 images on the device to their label maps on the device, with batch normalisation folded.
-Copying an image there is not counted: the paper's frames a second do not either. `median_ms` is one
-call that is waited for; `images_per_second` is of calls that stand in a queue, as those of a video
-do, and so without the time that Python needs for each.
+As in the paper's frames per second, copying images to the device is not included. `median_ms` is
+the time of one call, including the wait for its result; `images_per_second` is the throughput of
+queued calls, as for a video, which hides Python's overhead.
 
-Everything of a size and batch size is compiled first and then run in turns. Ratios are printed
-first: to the first preset and precision, round by round. Rows are written after each size and batch
-size; runs resume.
+All variants of a size and batch size are compiled first and then run interleaved. Ratios are
+printed first: to the first preset and precision, computed within each round. Rows are written after
+each size and batch size; runs resume.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from eseg_keras.machine import machine
 
 PRECISIONS = ("bfloat16", "float32")
 WARM_UP = 3
-# Calls that stand in the queue at a time.
+# Number of calls in the queue.
 QUEUE = 20
 
 
 def main():
-    """Measure what the CSV does not hold yet, and print it, ratios first."""
+    """Measure the rows that the CSV lacks, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all of ours")
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
@@ -76,12 +76,12 @@ def measure_group(arguments, image_size, batch_size) -> bool:
         return True
     loaded = {}
     for variant in variants:
-        # The first has the ratio 1.
+        # The first is the reference.
         if variant in missing or variant == variants[0]:
             print(f"  compiling {variant[0]} {variant[1]}", flush=True)
             try:
                 loaded[variant] = compiled(*variant, image_size, batch_size)
-            except Exception as error:  # Such as too little memory; others may fit.
+            except Exception as error:  # Such as out of memory; others may fit.
                 print(f"  skipped: {type(error).__name__}: {str(error)[:300]}", flush=True)
     if not loaded:
         return False
@@ -99,7 +99,7 @@ def measure_group(arguments, image_size, batch_size) -> bool:
     ]
     for row in sorted(rows, key=lambda row: row["ratio"]):
         print(summary(row), flush=True)
-    # The reference may be there, from an earlier run with less beside it.
+    # The reference may have a row already, from an earlier run of fewer variants.
     new = [row for variant, row in zip(loaded, rows, strict=True) if variant in missing]
     if new:
         write_rows(arguments.output, [*kept, *new])
@@ -107,7 +107,7 @@ def measure_group(arguments, image_size, batch_size) -> bool:
 
 
 def compiled(preset, precision, image_size, batch_size):
-    """Return a function without arguments that starts a call on the device, warmed up."""
+    """Return a warmed-up function without arguments that starts a call on the device."""
     import jax
     import keras
     import numpy as np
@@ -119,7 +119,7 @@ def compiled(preset, precision, image_size, batch_size):
     policy = {"bfloat16": "mixed_bfloat16", "float32": "float32"}[precision]
     model = eseg_keras.ESeg.from_preset(preset, load_weights=False, dtype=policy).fold()
     network = keras.Model(model.input, label_map(model.output))
-    # Weights are constants of the program: what is computed of them alone is computed once.
+    # Weights are constants of the program, so that values computed from them alone are precomputed.
     program = jax.jit(lambda images: network(images, training=False))
     scenes = [render_scene(index, "test", image_size)[0] for index in range(batch_size)]
     images = jax.device_put(np.stack(scenes))
@@ -129,7 +129,7 @@ def compiled(preset, precision, image_size, batch_size):
 
 
 def measure_rounds(loaded, rounds):
-    """Run everything in turns.
+    """Run all variants interleaved.
 
     Returns:
         By variant: seconds of a single call, and seconds per call in a queue, one value per round.
@@ -148,7 +148,7 @@ def measure_rounds(loaded, rounds):
 
 
 def columns(single, queued, batch_size) -> dict:
-    """Return the columns of the times of one variant, in milliseconds and images a second."""
+    """Return the columns of one variant, in milliseconds and images per second."""
     import numpy as np
 
     low, median, high = (1000 * np.percentile(single, (25, 50, 75))).round(3)
@@ -171,11 +171,11 @@ def median_ratio(times, reference) -> float:
 
 
 def summary(row: dict) -> str:
-    """Return what a row says, in a line."""
+    """Return a row as a line of text."""
     return (
         f"{row['ratio']:7.2f}  {row['network']} {row['precision']}: {row['median_ms']} ms "
         f"({row['lower_quartile_ms']} to {row['upper_quartile_ms']}), "
-        f"{row['images_per_second']} images a second"
+        f"{row['images_per_second']} images/s"
     )
 
 

@@ -1,13 +1,13 @@
-"""Images a second of the input pipeline on one core, by stage and from end to end.
+"""Images per second of the input pipeline on one core, by stage and from end to end.
 
     python benchmarks/input_pipeline.py
 
-Pictures are made: street scenes, enlarged four times and with the noise of a sensor, in the sizes
-and file formats of the data sets. Files are read again and again, so they come from memory and not
-from a disk. A stage is timed by the processor time of its thread; from end to end, by the processor
-time of all threads, which is what cores have to be bought for. A row of the CSV is the median and
-the middle half of the rounds. The time by the clock is that of the fastest round, and says
-something about two threads only where the load average says that nothing else was running.
+Images are synthetic: street scenes, enlarged four times and with sensor noise, in the sizes and
+file formats of the data sets. Files are read repeatedly, and so from memory, not from a disk. A
+stage is measured in CPU time of its thread; the whole pipeline in CPU time of all threads, which
+determines the number of cores needed. A row of the CSV has the median and the quartiles of the
+rounds. The wall time is that of the fastest round; for two threads, it is only meaningful if the
+load average shows that no other program was running.
 """
 
 import argparse
@@ -37,13 +37,13 @@ ACCELERATORS = 8
 
 @dataclass(frozen=True)
 class Shape:
-    """Form of a data set's files, and of the crops that are cut out of them.
+    """Sizes and format of a data set's files, and size of the crops.
 
     Attributes:
         size: (height, width) of the files.
-        suffix: Their format.
+        suffix: Their format, as the suffix of the image files.
         crop: (height, width) of the crops.
-        long_side: What the longer side is resized to first, or None.
+        long_side: Size to which the longer side is resized first, or None.
     """
 
     size: tuple[int, int]
@@ -62,7 +62,7 @@ SHAPES = {
 
 
 def main():
-    """Measure, print a table for each shape, write the CSV."""
+    """Measure, print a table for each shape, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--rounds", type=int, default=7, help="default: %(default)s")
@@ -87,13 +87,13 @@ def main():
 
 
 def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict]:
-    """Time every stage and both ends for one shape, and print them."""
+    """Time every stage and the whole pipeline for one shape, and print the results."""
     shape = SHAPES[name]
     examples = make_files(shape, folder, arguments.pictures)
     kilobytes = np.mean([path.stat().st_size for path in examples.images]) / 1000
     size, crop = ("x".join(map(str, pair)) for pair in (shape.size, shape.crop))
     print(f"\n{name}: {size} {shape.suffix} of {kilobytes:.0f} kB -> {crop}, augmented")
-    print("     ms   (middle half)   images a second and core")
+    print("     ms     (quartiles)   images/s per core")
     rows = []
 
     def add(stage, threads, times, wall_times):
@@ -108,7 +108,7 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
             "fastest_wall_ms": round(min(wall_times), 2),
             "images_per_second_per_core": round(1000 / median, 1),
             "kilobytes": round(kilobytes),
-            # Above the number of threads, something else was running as well.
+            # If it is above the number of threads, other programs were running.
             "load_average": round(os.getloadavg()[0], 1),
             "rounds": arguments.rounds,
         }
@@ -118,7 +118,7 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
 
     for stage, work in stages(examples, shape, arguments.batch_size).items():
         add(stage, 1, *timed(work, len(examples), arguments.rounds, time.thread_time))
-    # Every file several times an epoch.
+    # Every file is read several times per epoch.
     num_examples = -(-2 * len(examples) // arguments.batch_size) * arguments.batch_size
     batches = Batches(
         lambda index: examples.read(index % len(examples)),
@@ -134,12 +134,12 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
             times = timed_epochs(dataset, num_examples, arguments.rounds)
             row = add(f"end to end, {variant}", threads, *times)
             clock = 1000 / row["fastest_wall_ms"]
-            print(f"{'':25}{clock:8.1f}  with {threads} threads together, by the clock")
+            print(f"{'':25}{clock:8.1f}  with {threads} threads together, in wall time")
             cost = max(cost, row["cpu_ms"])
     speed = arguments.steps_per_second
     cores = speed * arguments.batch_size * cost / 1000
     print(
-        f"  {ACCELERATORS} accelerators that take {speed:g} steps a second of "
+        f"  {ACCELERATORS} accelerators at {speed:g} steps per second of "
         f"{arguments.batch_size} images need {cores:.1f} cores like these."
     )
     return rows
@@ -148,7 +148,7 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
 def stages(
     examples: FolderExamples, shape: Shape, batch_size: int
 ) -> dict[str, Callable[[int], object]]:
-    """Return what each stage does to one example, given what the stages before it return."""
+    """Return a function for each stage, whose input is the result of the stages before it."""
     read = [examples.read(index) for index in range(len(examples))]
     jitter = Augmentation(flip=False)
     crops = [
@@ -161,7 +161,7 @@ def stages(
     def flip(index):
         return [np.ascontiguousarray(array[:, ::-1]) for array in crops[index]]
 
-    # Seeds of their own: the same scales in every round, and many of them.
+    # Fixed seeds, so that every round has the same scales, and many of them.
     def seeds(index, round_):
         return np.random.default_rng([index, round_])
 
@@ -181,7 +181,7 @@ def stages(
 
 
 def timed(work, num_examples, rounds, clock):
-    """Processor and clock time of one call in ms, each a list of means over the examples."""
+    """CPU and wall time of one call in ms, each a list of means over the examples."""
     cpu, wall = [], []
     for round_ in range(1 + rounds):
         begun, wall_begun = clock(), time.perf_counter()
@@ -193,7 +193,7 @@ def timed(work, num_examples, rounds, clock):
 
 
 def both_variants(batches: Batches, threads: int) -> dict:
-    """Return the batches as the two kinds of data set, with so many threads."""
+    """Return the batches as both kinds of data set, with this number of threads."""
     import tensorflow as tf
 
     options = tf.data.Options()
@@ -205,7 +205,7 @@ def both_variants(batches: Batches, threads: int) -> dict:
 
 
 def timed_epochs(dataset, num_examples, rounds):
-    """Processor time of all threads and clock time in ms an image, lists of one number a round."""
+    """CPU time of all threads and wall time in ms per image, each a list of one value per round."""
     cpu, wall = [], []
     for _ in range(1 + rounds):
         begun, wall_begun = time.process_time(), time.perf_counter()
@@ -219,7 +219,7 @@ def timed_epochs(dataset, num_examples, rounds):
 
 
 def make_files(shape: Shape, folder: Path, count: int) -> FolderExamples:
-    """Write photos and masks of a shape, street scenes with noise."""
+    """Write images and masks of a shape: street scenes with noise."""
     photos, masks = [], []
     height, width = shape.size
     for index in range(count):

@@ -8,14 +8,14 @@ from eseg_keras.machine import machine
 
 
 def is_measured(rows: Sequence[Mapping], case: Mapping) -> bool:
-    """Tell whether a row holds a case, measured on this machine with these versions.
+    """Return whether a case has a row, measured on this machine with these versions.
 
     Args:
-        rows: What `read_rows` returned.
-        case: Columns that say what was to be measured.
+        rows: The rows, from `read_rows`.
+        case: The columns that define the case.
     """
     here = machine()
-    # The process that asks has not loaded the accelerator.
+    # This process has not initialized the accelerator.
     del here["accelerator"]
     wanted = {name: str(value) for name, value in {**case, **here}.items()}
     return any(all(row[name] == value for name, value in wanted.items()) for row in rows)

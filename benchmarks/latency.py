@@ -1,17 +1,17 @@
-"""How long one image takes: every preset in every format, beside other networks.
+"""Latency of one image: every preset in every format, beside other networks.
 
     python benchmarks/latency.py
     python benchmarks/latency.py --presets eseg_lite_s eseg_s --sizes 1024x2048 --formats onnx \
         --against runs/peers/*.onnx
 
-From a uint8 image in memory to its label map, batch 1. At each size everything is loaded and then
-run in turns, so that whatever else the machine does falls on all of it: that needs memory for all
-presets at once; with fewer `--presets` at a time it needs less. Files are exported for the size at
-which they are timed, and kept in `--cache_dir`. `--against` takes any ONNX file with one image as
-its input; it is timed with all of its outputs, whatever they are. `peers.py` writes some.
+From a uint8 image in memory to its label map, batch 1. At each size all variants are loaded and
+then run interleaved, so that other load on the machine affects all of them. That needs memory for
+all presets at once; use fewer `--presets` to save memory. Files are exported for the measured size,
+and kept in `--cache_dir`. `--against` takes any ONNX file with one image as its input, and computes
+all of its outputs. `peers.py` writes such files.
 
-Ratios are printed first: to `--reference`, round by round. Rows are written after each size:
-runs resume.
+Ratios are printed first: to `--reference`, computed within each round. Rows are written after each
+size; runs resume.
 """
 
 import argparse
@@ -34,7 +34,7 @@ EXTERNAL = "external"  # The format of an --against file.
 
 
 def main():
-    """Measure what the CSV does not hold yet, and print it, ratios first."""
+    """Measure the rows that the CSV lacks, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--presets", nargs="*", default=PRESETS, help="names or directories; default: all of ours"
@@ -49,8 +49,8 @@ def main():
         nargs=2,
         default=("eseg_lite_s", "onnx"),
         metavar=("NETWORK", "FORMAT"),
-        help="has the ratio 1; the format of an --against file is 'external'; default: eseg_lite_s "
-        "onnx, or the first there is",
+        help="variant whose ratio is 1; the format of --against files is 'external'; default: "
+        "eseg_lite_s onnx, or the first variant",
     )
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")
@@ -75,7 +75,7 @@ def main():
         if not variants:
             print(f"{name}: measured before")
             continue
-        # TensorFlow's number of threads holds for a process; and a process gives its memory back.
+        # In a process, because TensorFlow's number of threads is fixed, and to free the memory.
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as process:
             rows, skipped = process.submit(measure, arguments, (height, width), variants).result()
@@ -85,7 +85,7 @@ def main():
             print(summary(row))
         failed = failed or not rows
         kept = read_rows(arguments.output)
-        # The reference may be there, from an earlier run with less beside it.
+        # The reference may have a row already, from an earlier run of fewer variants.
         new = [row for row in rows if not is_measured(kept, case(row))]
         if new:
             write_rows(arguments.output, [*kept, *new])
@@ -102,12 +102,12 @@ def size(text: str) -> tuple[int, int]:
 
 
 def case(row: dict) -> dict:
-    """Return the columns that say what a row measures, without those that say how it came out."""
+    """Return the columns that define the case of a row, without the results."""
     return {name: row[name] for name in ("network", "format", "size", "batch_size", "threads")}
 
 
 def missing_variants(arguments: argparse.Namespace, size: str) -> list[tuple[str, str]]:
-    """Return network and format of what the CSV has no row of, and of the reference."""
+    """Return network and format of the variants without a row in the CSV, and of the reference."""
     from eseg_keras.latency.measurement import network_name
 
     variants = [
@@ -129,10 +129,10 @@ def missing_variants(arguments: argparse.Namespace, size: str) -> list[tuple[str
 
 
 def measure(arguments, image_size, variants) -> tuple[list[dict], dict]:
-    """Measure one size, in a process of its own.
+    """Measure one size, in a separate process.
 
     Returns:
-        Rows, and the reason by each variant that was skipped.
+        Rows, and {skipped variant: reason}.
     """
     from eseg_keras.latency import load_variants, result_rows
     from eseg_keras.latency import measure as measure_rounds
@@ -157,13 +157,13 @@ def measure(arguments, image_size, variants) -> tuple[list[dict], dict]:
     reference = tuple(arguments.reference)
     timed = list(rounds[0])
     rows = result_rows(loaded, rounds, next((v for v in timed if v == reference), timed[0]))
-    # Above the number of cores, something else was running as well.
+    # If it is above the number of cores, other programs were running.
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else ""
     return [{**row, "load_average": load, **machine()} for row in rows], loaded.skipped
 
 
 def summary(row: dict) -> str:
-    """Return what a row says, in a line."""
+    """Return a row as a line of text."""
     return (
         f"{row['ratio']:7.2f}  {row['network']} {row['format']}: {row['median_ms']:.1f} ms "
         f"({row['lower_quartile_ms']:.1f} to {row['upper_quartile_ms']:.1f}), {row['output']}"

@@ -3,9 +3,9 @@
     python benchmarks/latency_plot.py
 
 The first two panels show figures that the paper reports, from `published.csv`, whose rows name the
-source. The third shows times of `results/latency.csv` against the accuracy that the paper reports
-for ours and mmsegmentation for the networks of `peers.py`. Time and accuracy are never of the same
-weights: ours for Cityscapes were not published.
+source. The third shows latencies of `results/latency.csv` against the accuracy that the paper
+reports for our networks and mmsegmentation for those of `peers.py`. Latency and accuracy are of
+different weights: latencies are measured with random weights.
 """
 
 import argparse
@@ -20,19 +20,19 @@ from eseg_keras.latency import PAPER_MEAN_IOU
 INK, PALE = "#202020", "#d8d8d8"
 BLUE, GREY, ORANGE = "#0072b2", "#8a8a8a", "#d55e00"
 DPI = 120
-# Format in the CSV, and how it is drawn.
+# Format in the CSV, and its style in the plot.
 SHOWN = {
     "onnx": ("ONNX, float32", BLUE, "o"),
     "onnx_int8": ("ONNX, int8", ORANGE, "s"),
 }
-# Where the accuracy of the networks of `peers.py` comes from.
+# Source of the accuracy of the networks of `peers.py`.
 PEERS = "mmsegmentation 1.2.2"
-# Networks that a line joins, and its style.
+# Networks that are connected by a line, and its style.
 FAMILIES = (
     (("eseg_lite_s", "eseg_lite_m", "eseg_lite_l"), "-"),
     (("eseg_s", "eseg_m", "eseg_l"), "--"),
 )
-# Where a name would lie on something: horizontal alignment, shift right and up in points.
+# Names that would overlap: horizontal alignment, shift to the right and up in points.
 PLACES = {
     "Auto-DeepLab-S": ("right", -7, -3),
     "PSPNet (ResNet-101)": ("left", 6, 4),
@@ -119,7 +119,7 @@ def draw_flops(axes, rows):
 
 
 def draw_speed(axes, rows):
-    """Draw Figure 4: images a second against accuracy."""
+    """Draw Figure 4: images per second against accuracy."""
     axes.set_title("Reported: speed on GPUs (paper, Table 6)", loc="left", color=INK, fontsize=11)
     own = [row for row in rows if row["family"] == "eseg" and row["input_size"] == "1024x2048"]
     points = sorted((float(row["fps"]), float(row["miou"])) for row in own)
@@ -163,7 +163,7 @@ def draw_latency(axes, rows, reported):
             axes.plot(*zip(*points.values(), strict=True), marker, color=color, label=label)
         for name, point in points.items():
             if name not in named:
-                # eseg_lite_l and eseg_s are as accurate as each other.
+                # eseg_lite_l and eseg_s have the same accuracy.
                 same = [time for time, iou in points.values() if iou == point[1]]
                 place = None
                 if len(same) > 1:

@@ -1,11 +1,11 @@
-"""Time of a metric's update against `tf.math.bincount` on ready indices.
+"""Time of a metric's update against `tf.math.bincount` on precomputed indices.
 
     python benchmarks/metrics.py
 
-The metric has to find the cell of every pixel, sort out ignored and invalid ones, and add the
-counts to its state; the bincount is given the cells. Both run in a `tf.function`, in turns, so that
-whatever else the machine does falls on both. Ratios are printed first; a row of the CSV is the
-median and the middle half of the rounds.
+The metric computes the cell of every pixel, excludes ignored and invalid ones, and adds the counts
+to its state; the bincount gets precomputed cells. Both run in a `tf.function`, interleaved, so that
+other load on the machine affects both. Ratios are printed first; a row of the CSV has the median
+and the quartiles of the rounds.
 """
 
 import argparse
@@ -25,7 +25,7 @@ PAIRS = (("uint8", "uint8"), ("uint8", "int32"), ("int32", "int32"), ("uint8", "
 
 
 def main():
-    """Measure, print ratios, write the CSV."""
+    """Measure, print the ratios, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=30, help="default: %(default)s")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="default: 1 2")
@@ -34,11 +34,11 @@ def main():
     arguments = parser.parse_args()
     rows = []
     for threads in arguments.threads:
-        # TensorFlow's number of threads holds for a process.
+        # In a process, because TensorFlow's number of threads is fixed in each.
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as process:
             rows += process.submit(measure, threads, arguments.rounds).result()
-    print(f"Update of one {HEIGHT}x{WIDTH} image, in units of tf.math.bincount on ready indices:")
+    print(f"Update of one {HEIGHT}x{WIDTH} image, relative to bincount on precomputed indices:")
     for row in rows:
         print(
             f"{row['ratio']:7.2f}  {row['masks']} masks, {row['predictions']} predictions, "
@@ -50,7 +50,7 @@ def main():
 
 
 def measure(threads: int, rounds: int) -> list[dict]:
-    """Time every pair of dtypes and number of classes with so many threads."""
+    """Time every pair of dtypes and number of classes with this number of threads."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     import tensorflow as tf
@@ -95,7 +95,7 @@ def measure(threads: int, rounds: int) -> list[dict]:
 
 
 def made_data(classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a mask and a label map, uint8 [1, H, W]: blocks, 5% ignored, 80% right."""
+    """Return a synthetic mask and label map, uint8 [1, H, W]: blocks, 5% ignored, 80% correct."""
     rng = np.random.default_rng(0)
     shape = (1, HEIGHT // 16, WIDTH // 16)
     masks, others = (
@@ -107,7 +107,7 @@ def made_data(classes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bincount_step(cells: np.ndarray, size: int):
-    """Return a function that counts ready indices."""
+    """Return a function that counts precomputed indices."""
     import tensorflow as tf
 
     @tf.function

@@ -1,19 +1,19 @@
-r"""Networks of others to time beside ours: six of mmsegmentation, as ONNX files.
+r"""Write six networks of mmsegmentation as ONNX files, to compare their latency with ours.
 
-In an environment of its own, for PyTorch:
+In a separate environment, for PyTorch:
 
     pip install torch onnx ftfy regex "mmcv-lite==2.1.0" "mmsegmentation==1.2.2"
     python benchmarks/peers.py --output runs/peers
 
-and then in that of this package:
+and then in the environment of this package:
 
     python benchmarks/latency.py --sizes 1024x2048 --formats onnx onnx_int8 \
         --against runs/peers/*.onnx
 
-As in our exports everything is inside: one uint8 image in, normalisation, bilinear upsampling of
-the logits, argmax, uint8 label map out; batch normalisation is folded by the exporter. Weights are
-random, and times do not depend on them. `published.csv` has the accuracy that mmsegmentation
-reports for each.
+As in our exports, pre- and post-processing are part of the file: uint8 image in, normalisation,
+bilinear upsampling of the logits, argmax, uint8 label map out. Batch normalisation is folded by the
+exporter. Weights are random; the latency does not depend on them. `published.csv` has the accuracy
+that mmsegmentation reports for each network.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from eseg_keras.files import atomic_file
 
-# Name in published.csv, and the configuration of mmsegmentation 1.2.2.
+# Names in published.csv, with the configuration of mmsegmentation 1.2.2.
 PEERS = {
     "BiSeNetV2": "bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024",
     "DDRNet-23": "ddrnet_23_in1k-pre_2xb6-120k_cityscapes-1024x1024",
@@ -36,7 +36,7 @@ OPSET = 17
 
 
 def main():
-    """Write the files that are not there yet."""
+    """Write the files that do not exist yet."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument(
@@ -64,7 +64,7 @@ def main():
 def build(config_name):
     """Return a network of mmsegmentation, with random weights and without auxiliary heads."""
     # mmsegmentation imports the compiled operators of mmcv, which mmcv-lite lacks and none of these
-    # networks calls.
+    # networks uses.
     sys.modules.setdefault("mmcv._ext", _NoOperators("mmcv._ext"))
     import mmseg
     from mmengine.config import Config

@@ -1,11 +1,11 @@
-"""What a `Predictor` adds to the bare network, for one call with one image.
+"""Latency of a `Predictor` against the bare network, for one call with one image.
 
     python benchmarks/predictor.py
 
-The bare network is `model.predict_on_batch` on the image as a batch, with its logits as the result.
-The predictor checks and converts the image, and returns a label map in its size; given a file, it
-reads that as well. All run in turns, so that whatever else the machine does falls on all of them.
-Ratios are printed first; a row of the CSV is the median and the middle half of the rounds.
+The bare network is `model.predict_on_batch` on a batch of the image, which returns logits. The
+predictor checks and converts the image, and returns a label map of its size; from a file, it also
+reads the image. All run interleaved, so that other load on the machine affects all of them. Ratios
+are printed first; a row of the CSV has the median and the quartiles of the rounds.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SIZES = ((256, 512), (512, 1024), (1024, 2048))
 
 
 def main():
-    """Measure, print ratios, write the CSV."""
+    """Measure, print the ratios, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--presets", nargs="+", default=["eseg_lite_s", "eseg_s"])
     parser.add_argument("--rounds", type=int, default=15, help="default: %(default)s")

@@ -2,14 +2,15 @@
 
     python benchmarks/serving.py
 
-The plain export is the folded network as it is, with full-size float32 logits as its output. The
-others are what `export_onnx` writes: label maps, in float32 and int8, for any size (`free`) and for
-one (`fixed`). All take turns, so that whatever else the machine does falls on all of them.
+The plain export is the folded network, with full-size float32 logits as its output. The others are
+the files of `export_onnx`: label maps, in float32 and int8, for any size (`free`) and for one
+(`fixed`). All run interleaved, so that other load on the machine affects all of them.
 
-Networks of random weights decide nothing: their cells differ everywhere or nowhere, which makes the
-last step slow or fast. `differing` is the share of blocks between four cells whose labels differ.
-`streets` is ESeg-Lite-S as trained on street scenes, its classes repeated until they are 19 with
-the later ones out of reach: the work of 19 classes, the label maps of a trained network.
+Random weights are not representative: the labels of neighbouring cells differ everywhere or
+nowhere, which makes the last step slow or fast. `differing` is the share of blocks between four
+cells whose labels differ. `streets` is ESeg-Lite-S trained on street scenes, with its classes
+repeated to have 19, of which the repeated ones never win: the computation of 19 classes, with the
+label maps of a trained network.
 
 Rows of the CSV for this machine and these versions are kept: delete those to measure again.
 """
@@ -29,7 +30,7 @@ CLASSES = 19
 
 
 def main():
-    """Measure, print ratios, write the CSV."""
+    """Measure, print the ratios, and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--networks", nargs="+", default=["streets", "eseg_lite_s", "eseg_s"])
     parser.add_argument("--size", type=int, nargs=2, default=(1024, 2048))
@@ -53,8 +54,8 @@ def main():
             write_rows(arguments.output, rows)
     for row in rows:
         print(
-            f"{float(row['ratio']):6.3f} by the clock, {float(row['cpu_ratio']):.3f} of the "
-            f"processor: {row['variant']:14} {row['network']} at {row['size']}, "
+            f"{float(row['ratio']):6.3f} in wall time, {float(row['cpu_ratio']):.3f} in CPU "
+            f"time: {row['variant']:14} {row['network']} at {row['size']}, "
             f"{row['median_ms']} ms ({row['lower_quartile_ms']} to {row['upper_quartile_ms']}), "
             f"labels {float(row['same_labels']):.2%} the same"
         )
@@ -62,7 +63,7 @@ def main():
 
 
 def measure(name: str, size: tuple[int, int], rounds: int, threads: int) -> list[dict]:
-    """Export every variant of a network and time the files in turns."""
+    """Export every variant of a network and time the files, interleaved."""
     import eseg_keras
     from eseg_keras.latency.untrained_network import boundary_share
 
@@ -163,7 +164,7 @@ def session(path: Path, threads: int):
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Sessions that wait for their turn would take the cores from the one that runs.
+    # Without spinning: idle sessions would take cores from the running one.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     loaded = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

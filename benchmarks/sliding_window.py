@@ -1,11 +1,11 @@
-"""Memory and time of a sliding window over images that grow, for a window that does not.
+"""Memory and time of a sliding window of fixed size over images of growing size.
 
     python benchmarks/sliding_window.py --sides 1024 4096 20000
 
-Each size runs in a process of its own. `peak_mb` is its largest resident memory, `before_mb` what
-was there after the network had been loaded and had seen one window, `input_mb` the image itself;
-`beyond_input_mb`, the peak less the image, is what has to be found for the prediction: libraries,
-network, windows and the label map. Rows of a CSV for this machine and these versions are kept.
+Each size runs in a separate process. `peak_mb` is its largest resident memory, `before_mb` its
+memory after loading the network and predicting one window, `input_mb` the image itself;
+`beyond_input_mb`, the peak without the image, is the memory for the prediction: libraries, network,
+windows and label map. Rows of a CSV for this machine and these versions are kept.
 """
 
 import argparse
@@ -61,14 +61,14 @@ def main():
 
 
 def in_own_process(function, *arguments):
-    """Return the result of a function that leaves no memory behind."""
+    """Run a function in a separate process, which frees its memory, and return the result."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as process:
         return process.submit(function, *arguments).result()
 
 
 def write_file(side: int, path: Path) -> None:
-    """Write a made image as PNG."""
+    """Write a synthetic image as PNG."""
     from PIL import Image
 
     Image.fromarray(made_image(side)).save(path, compress_level=1)
@@ -108,7 +108,7 @@ def measure(case: dict, path: Path) -> dict:
 
 
 def made_image(side: int) -> np.ndarray:
-    """Return noise in blocks, uint8 [side, side, 3], made without a second one beside it."""
+    """Return noise in blocks, uint8 [side, side, 3], without a second array of this size."""
     rng = np.random.default_rng(0)
     image = np.empty((side, side, 3), "uint8")
     for top in range(0, side, 64):

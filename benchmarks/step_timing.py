@@ -1,17 +1,17 @@
-"""Times of training steps, and the memory that they took, on TensorFlow and JAX."""
+"""Time and memory of training steps, on TensorFlow and JAX."""
 
 import resource
 import sys
 import time
 from dataclasses import dataclass
 
-# Steps at the begin of a block that do not count: the pipeline starts empty.
+# Warm-up steps at the start of a block, because the pipeline starts empty.
 WARM_UP = 3
 
 
 @dataclass(frozen=True)
 class Block:
-    """Seconds a step of one block: by the clock, and of processor time of all threads."""
+    """Seconds per step of one block: wall time, and CPU time of all threads."""
 
     wall: float
     cpu: float
@@ -48,8 +48,8 @@ def one_batch(batch, like):
 
     Args:
         batch: Tuple of arrays.
-        like: The data set that `fit` is given otherwise. On TensorFlow the result has the static
-            shapes of this one: with others the step would be another graph.
+        like: The data set of the other variants. On TensorFlow the result has the same static
+            shapes, because with others the step would be another graph.
     """
     import keras
 
@@ -71,7 +71,7 @@ def one_batch(batch, like):
 
 
 def check_device(device):
-    """Raise where the backend has no such device."""
+    """Raise an error if the backend has no such device."""
     import keras
 
     devices = keras.distribution.list_devices()
@@ -80,7 +80,7 @@ def check_device(device):
 
 
 def peak_memory() -> float:
-    """Return the most memory that was in use so far, in MB: of the device, or of this process."""
+    """Return the peak memory so far, in MB: of the device, or of this process."""
     import keras
 
     if not keras.distribution.list_devices()[0].startswith("gpu"):

@@ -1,24 +1,23 @@
-"""Speed and memory of the whole training step, what its average costs, and the wait for input.
+"""Speed and memory of the training step, cost of averaged weights, and cost of the input.
 
     python benchmarks/train_step.py --shrink 4 --batch_size 4
     KERAS_BACKEND=jax python benchmarks/train_step.py --device gpu --steps 20
 
 The step is that of the Cityscapes experiments as `fit` runs it: OHEM, scores, weight decay and
-averaged weights, from random weights. The loss is read after every step, as `train` does. In turns,
-so that whatever else the machine does falls on all of them, three ways run a few steps each:
+averaged weights, from random weights. The loss is read after every step, as in `train`. Three
+variants run a few steps each, interleaved, so that other load on the machine affects all of them:
 
 - the whole step, on a batch that stays in memory;
 - the same without averaged weights;
 - the whole step through the input pipeline, from PNG files of the data set's size.
 
-The third against the first is what input costs. This counts the waiting, and also the time that
-threads of the pipeline take from the step where both need the same cores; a clock around the
-iterator would miss that. Files are read again and again, so they come from memory and not from a
-disk.
+The cost of the input is the third against the first. It includes waiting for input, and the
+slowdown of steps that share cores with the threads of the pipeline, which timing the iterator would
+miss. Files are read repeatedly, and so from memory, not from a disk.
 
-Every preset and precision has a process of its own, for its memory. All cores that this process may
-use are used (`taskset -c 0 python ...` leaves one). Rows are written as they are measured; the same
-command goes on where it was stopped.
+Every preset and precision runs in a separate process, to measure its memory. All usable cores are
+used (`taskset -c 0 python ...` restricts them to one). Rows are written as they are measured; runs
+resume.
 """
 
 import argparse
@@ -42,7 +41,7 @@ PRESETS = tuple(ARCHITECTURES)
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What one row measures; a row that is there with the same values is not measured again."""
+    """The case of one row; a case that has a row with the same values is not measured again."""
 
     preset: str
     precision: str
@@ -54,7 +53,7 @@ class Case:
 
 
 def main():
-    """Measure what the CSV does not hold yet, and print it, ratios first."""
+    """Measure the rows that the CSV lacks, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
     parser.add_argument(
@@ -73,13 +72,14 @@ def main():
     )
     parser.add_argument("--batch_size", type=int, default=16, help="default: 16, the paper's")
     parser.add_argument("--ema", choices=("both", "on"), default="both", help="default: both")
-    parser.add_argument("--steps", type=int, default=5, help="of a block; default: %(default)s")
+    parser.add_argument("--steps", type=int, default=5, help="per block; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=9, help="at most; default: %(default)s")
     parser.add_argument(
         "--seconds",
         type=float,
         default=60.0,
-        help="no round of a row begins later, after the third; default: %(default)s",
+        help="seconds after which a row gets no further rounds, except for the first three; "
+        "default: %(default)s",
     )
     default = Path(__file__).parent / "results" / "train_step.csv"
     parser.add_argument("--output", type=Path, default=default, help="default: %(default)s")
@@ -108,7 +108,7 @@ def main():
                 row = process.submit(
                     measure, case, arguments.steps, arguments.rounds, arguments.seconds
                 ).result()
-            except Exception as error:  # Such as too little memory; others may fit.
+            except Exception as error:  # Such as out of memory; others may fit.
                 failed += 1
                 print(f"  failed: {type(error).__name__}: {str(error)[:500]}", flush=True)
                 continue
@@ -119,7 +119,7 @@ def main():
 
 
 def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
-    """Measure one row, in a process in which nothing else ran."""
+    """Measure one row, in a new process."""
     import numpy as np
     from input_pipeline import Shape, make_files
 
@@ -146,7 +146,7 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         size = (1024 // case.shrink, 2048 // case.shrink)
         files = make_files(Shape(size, ".png", experiment.image_size), Path(folder), 8)
-        # An epoch that no block comes to the end of.
+        # An epoch that is longer than any block.
         times = 1 + case.batch_size * 4 * (WARM_UP + steps) // len(files)
         examples = dataclasses.replace(
             files, images=files.images * times, masks=files.masks * times
@@ -158,7 +158,7 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
         model = compiled(experiment)
         ways = {"memory": (model, in_memory), "files": (model, from_files)}
         memory_before = peak_memory()
-        # What follows is compiled here, and the peak is that of the whole step alone.
+        # Other variants are compiled after this, so that the peak is that of the whole step alone.
         first = [run_block(*way, steps) for way in ways.values()][0]
         peak = peak_memory()
         if case.ema == "both":
@@ -176,7 +176,7 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
             latest = ", ".join(
                 f"{way} {block[-1].wall * 1000:.0f}" for way, block in blocks.items()
             )
-            print(f"  round {round_ + 1}, ms a step: {latest}", flush=True)
+            print(f"  round {round_ + 1}, ms per step: {latest}", flush=True)
 
     wall = {way: np.array([block.wall for block in those]) for way, those in blocks.items()}
     cpu = {way: np.array([block.cpu for block in those]) for way, those in blocks.items()}
@@ -192,25 +192,25 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
         **quartiles("step_cpu_ms", 1000 * cpu["memory"]),
         "peak_memory_mb": round(peak),
         "memory_before_mb": round(memory_before),
-        # With tracing and compiling.
+        # Includes tracing and compiling.
         "first_step_seconds": round(first.first_step, 1),
         "rounds": len(wall["memory"]),
         "steps": steps,
-        # Above the number of cores, something else was running as well.
+        # If it is above the number of cores, other programs were running.
         "load_average": round(os.getloadavg()[0], 1),
         **machine(),
     }
 
 
 def average_percent(name, seconds):
-    """Return the columns of what averaged weights add to a step, empty if that was not measured."""
+    """Return the columns of the time that averaged weights add; empty if not measured."""
     if "memory, no average" not in seconds:
         return dict.fromkeys(quartiles(name, [0.0]), "")
     return quartiles(name, 100 * (seconds["memory"] / seconds["memory, no average"] - 1))
 
 
 def quartiles(name, values):
-    """Return three columns: the median, and the ends of the middle half."""
+    """Return three columns: the median and both quartiles."""
     import numpy as np
 
     low, median, high = np.percentile(values, (25, 50, 75)).round(2)
@@ -218,20 +218,20 @@ def quartiles(name, values):
 
 
 def summary(row: dict) -> str:
-    """Return what a row says, in words."""
+    """Return a row as text."""
 
     def spread(name):
         return f"{row[name]} ({row[f'{name}_lower_quartile']} to {row[f'{name}_upper_quartile']})"
 
     average = (
-        f"  averaged weights: {spread('ema_percent')}% more time a step, "
-        f"{spread('ema_cpu_percent')}% more processor time\n"
+        f"  averaged weights: {spread('ema_percent')}% more time per step, "
+        f"{spread('ema_cpu_percent')}% more CPU time\n"
     )
     return (
         (average if row["ema_percent"] != "" else "")
         + f"  input: {spread('input_percent')}% of the time, "
-        + f"{spread('input_cpu_percent')}% of the processor time\n"
-        + f"  {spread('images_per_second')} images a second, {row['batch_size']} of {row['crop']}\n"
+        + f"{spread('input_cpu_percent')}% of the CPU time\n"
+        + f"  {spread('images_per_second')} images/s, {row['batch_size']} of {row['crop']}\n"
         + f"  {row['peak_memory_mb']} MB, {row['memory_before_mb']} before the first step; "
         + f"load average {row['load_average']}"
     )

@@ -1,4 +1,4 @@
-"""Makes docs/street_scenes.png: held-out street scenes as the shipped weights see them.
+"""Write docs/street_scenes.png: held-out street scenes, masks and predictions.
 
 python docs/make_street_scenes.py
 """
@@ -16,7 +16,7 @@ SCENES = (3, 8, 21)
 
 
 def main():
-    """Write the picture: photo, annotation and prediction side by side."""
+    """Write the figure: image, mask and prediction side by side."""
     model = ESeg.from_preset("eseg_lite_s_streets")
     rows = []
     for index in SCENES:

@@ -1,4 +1,4 @@
-"""Makes the pictures of eseg_keras.visualization in this folder, with the shipped weights.
+"""Write the figures of eseg_keras.visualization in this folder, with the shipped weights.
 
 python docs/make_visualizations.py
 
@@ -28,7 +28,7 @@ NUM_SCORED = 20
 
 
 def main():
-    """Write one picture of each kind."""
+    """Write one figure of each kind."""
     model = ESeg.from_preset("eseg_lite_s_streets")
     scenes = [render_scene(index, "test") for index in range(max(*SCENES, NUM_SCORED) + 1)]
     predictions = [model.segment(image) for image, _ in scenes]

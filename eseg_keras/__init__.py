@@ -48,7 +48,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    """Import a part when it is first used: none of them, nor Keras, before."""
+    """Import a part of the package, and with it Keras, when it is first used."""
     if name == "ESeg":
         return importlib.import_module("eseg_keras.models").ESeg
     if name in __all__:

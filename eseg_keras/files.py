@@ -1,8 +1,8 @@
 """Atomic writes, and reading the JSON and CSV files that this package wrote.
 
 A file or directory is written under a temporary name in the same folder, flushed to the disk and
-renamed: readers see the old content or the new, never a part. After an error the temporary is
-removed; after a killed process the next process that writes to the folder removes it.
+renamed, so that readers see either the old content or the new. After an error the temporary file is
+removed; if the process was killed, the next process that writes to the folder removes it.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _LEFT_OVER = re.compile(r"\.eseg_tmp\.(\d{1,9})\..*", re.DOTALL)
 
 
 class DamagedFileError(ValueError):
-    """A file does not hold what was written; the message names the file and the remedy."""
+    """A file that this package wrote is damaged; the message names the file and the remedy."""
 
 
 @contextlib.contextmanager
@@ -47,8 +47,8 @@ def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterat
     if not overwrite:
         check_is_new(path)
     is_empty = path.is_dir() and not any(path.iterdir())
-    # An empty directory may be the working directory or a mount point: it stays, and the files are
-    # moved into it.
+    # An empty directory may be the working directory or a mount point, so it is not replaced: the
+    # files are moved into it.
     with _temporary(path, path if is_empty else path.parent) as temporary:
         temporary.mkdir()
         yield temporary
@@ -132,7 +132,7 @@ def _damaged(path, problem, remedy):
 
 @contextlib.contextmanager
 def _temporary(path, folder):
-    """Yield a free path in a folder, and remove it at the end; after an error a new folder, too."""
+    """Yield an unused path in a folder, and remove it at the end; on error, also a new folder."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     _remove_left_overs(os.path.abspath(folder))
@@ -160,12 +160,12 @@ def _remove_left_overs(folder):
 
 
 def _is_running(process):
-    if os.name == "posix":  # Elsewhere there is no signal that only asks.
+    if os.name == "posix":  # Signal 0 only checks that a process exists; elsewhere there is none.
         try:
             os.kill(process, 0)
         except ProcessLookupError:
             return False
-        except OSError:  # The process of another user.
+        except OSError:  # The process belongs to another user.
             return True
     return True
 

@@ -6,7 +6,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-# By column, the distributions that may bring the package.
+# {column: distributions that may provide the package}.
 _PACKAGES = {
     "keras": ("keras",),
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
@@ -22,8 +22,8 @@ def machine() -> dict[str, str | int]:
 
     Returns:
         Dict of `"cpu"` (the model), `"cores"` (those this process may use), `"accelerator"` (empty
-        without one, and until a backend has been loaded), `"python"`, and the versions of Keras,
-        its backends, NumPy and Pillow, empty where one is not installed.
+        without one, and before a backend is imported), `"python"`, and the versions of Keras, its
+        backends, NumPy and Pillow, empty if not installed.
 
     Example:
 
@@ -48,7 +48,7 @@ def usable_cores() -> int:
 
 
 def installed_version(*distributions: str) -> str:
-    """Return the version of the first distribution that is installed, or an empty text."""
+    """Return the version of the first distribution that is installed, or an empty string."""
     for name in distributions:
         try:
             return metadata.version(name)
@@ -67,7 +67,7 @@ def _cpu():
 
 
 def _accelerator():
-    # Only a backend that is loaded already: importing one here would start it.
+    # Only of a backend that is imported already: importing one here would initialize it.
     if "jax" in sys.modules:
         device = sys.modules["jax"].devices()[0]
         return "" if device.platform == "cpu" else device.device_kind

@@ -14,7 +14,7 @@ def require(module: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        # An installed module that lacks a part of its own is another fault: show that one.
+        # The module is installed, but one of its own imports failed: raise that error.
         if error.name != module and not module.startswith(f"{error.name}."):
             raise
         raise ImportError(
@@ -24,7 +24,7 @@ def require(module: str, extra: str) -> ModuleType:
 
 
 def around_import(module: str, context: Callable[[], AbstractContextManager]) -> None:
-    """Run the first import of a top-level module inside of a context manager."""
+    """Run the first import of a top-level module inside a context manager."""
     sys.meta_path.insert(0, _AroundImport(module, context))
 
 

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of long tasks: a bar on a terminal, occasional lines elsewhere."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -10,16 +10,16 @@ from rich.progress import Progress as RichProgress
 
 Result = TypeVar("Result")
 
-# Seconds to the first line where there is no terminal, and from one line to the next.
+# Without a terminal: seconds before the first line, and seconds between lines.
 FIRST_LINE = 20.0
 NEXT_LINE = 60.0
 
 
 class Progress:
-    """Show on the standard error how far some work is.
+    """Show the progress of a task on the standard error.
 
-    On a terminal that is a bar, which disappears at the end. Elsewhere it is one line after 20
-    seconds and one line per minute from then on.
+    On a terminal it is a bar, which disappears at the end. Elsewhere it is one line after 20
+    seconds, and then one per minute.
     """
 
     def __init__(self, description: str, total: int | None = None, done: int = 0):
@@ -51,7 +51,7 @@ class Progress:
         description: str | None = None,
         details: str | None = None,
     ) -> None:
-        """Change what is shown; `None` keeps a value."""
+        """Update the shown values; `None` keeps a value."""
         changes = {} if details is None else {"details": details}
         self.bar.update(self._task, completed=done, total=total, description=description, **changes)
         if not self.console.is_terminal and time.monotonic() >= self._next_line:

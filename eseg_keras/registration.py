@@ -1,7 +1,7 @@
-"""Keras finds the classes of this package in saved models, also before anything imported them.
+"""Register the classes of this package with Keras when a saved model first needs them.
 
-`keras.models.load_model` knows a class once its module has run. `import eseg_keras` runs none, so
-that the command line starts fast; the first look-up of one of our classes then imports them.
+`keras.models.load_model` finds a class only if its module was imported. `import eseg_keras` imports
+none, so that the command line starts fast; the first look-up of one of our classes imports them.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ _MODULES = ("eseg_keras.losses", "eseg_keras.metrics", "eseg_keras.models")
 
 
 def register_on_lookup() -> None:
-    """Import our classes when Keras first looks one of them up, whenever Keras is imported."""
+    """Import our classes when Keras first looks one of them up, even if Keras is imported later."""
     if "keras" in sys.modules:
         _watch()
     else:

@@ -1,7 +1,7 @@
 """Sums over the replicas of a TensorFlow distribution strategy.
 
-Everywhere else (JAX, PyTorch, TensorFlow without a strategy) a step sees its whole batch and there
-is one replica: on JAX, `keras.distribution` splits arrays below the level of the step.
+Without one (JAX, PyTorch, TensorFlow without a strategy) a step computes the whole batch and there
+is one replica: on JAX, `keras.distribution` shards arrays inside the step.
 """
 
 import keras
@@ -23,6 +23,6 @@ def sum_over_replicas(tensors):
     import tensorflow as tf
 
     context = tf.distribute.get_replica_context()
-    if context is None:  # Inside the strategy's scope, where no step runs.
+    if context is None:  # Inside the strategy's scope, but outside of a step.
         return tensors
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)

@@ -1,1 +1,1 @@
-"""The command `eseg`, one file a subcommand."""
+"""The command `eseg`, one file per subcommand."""

@@ -41,18 +41,18 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--budget_ms",
         type=at_least(1e-3, float),
-        help="milliseconds for one image: the most accurate preset within them is recommended",
+        help="latency budget in milliseconds per image: recommend the most accurate preset in it",
     )
     parser.add_argument(
         "--cache_dir",
         metavar="FOLDER",
-        help="keep the exported files here for the next benchmark; default: they are removed",
+        help="folder that keeps the exported files for the next run; default: they are deleted",
     )
     parser.add_argument("--output", help="also write the table, as .csv or .json")
 
 
 def run(args) -> int:
-    """Time, print the table, and recommend."""
+    """Measure the latencies, print the table, and recommend a preset."""
     _check(args)
     import contextlib
     import tempfile
@@ -86,7 +86,7 @@ def run(args) -> int:
         _print(rows, threads)
     _print_skipped(variants.skipped)
     if not rows:
-        raise ValueError("There is nothing to time: see above for the skipped formats.")
+        raise ValueError("There is nothing to measure: all formats were skipped, see above.")
     sentences = _recommendation(args, rows, presets)
     for sentence in sentences:
         print(sentence)
@@ -99,7 +99,7 @@ def run(args) -> int:
 
 
 def _check(args):
-    """Refuse flags that do not fit, before anything takes time."""
+    """Refuse invalid flags before any slow step."""
     if args.threads and args.threads > (os.cpu_count() or 1):
         raise ValueError(
             f"--threads must be at most {os.cpu_count()}, the processors of this machine. "
@@ -120,8 +120,8 @@ def _check(args):
         for preset in args.preset:
             if paper_mean_iou(preset) is None:
                 raise ValueError(
-                    "--budget_ms compares presets by the accuracy that their paper reports, and "
-                    f"there is none of {preset}. Give the names of presets, or that one alone."
+                    "--budget_ms compares presets by the accuracy that the paper reports. Expected "
+                    f"the paper's presets, or one preset alone. Received: {preset}"
                 )
 
 
@@ -140,8 +140,8 @@ def _recommendation(args, rows, presets):
     sentences = recommend(rows, args.budget_ms).sentences()
     if any(paper_mean_iou(preset) is not None for preset in presets):
         sentences.append(
-            "Mean IoU: as the paper reports for the architecture on Cityscapes at 1024x2048; "
-            "weights that reach it were not published."
+            "Mean IoU: the paper's, for the architecture on Cityscapes at 1024x2048; its weights "
+            "were not published."
         )
     timed = {row["network"] for row in rows}
     if len(timed) < len(presets):
@@ -159,7 +159,7 @@ def _print(rows, threads):
     title = f"One image of {first['size']}, {threads} thread{'s' * (threads != 1)}"
     table = Table("ratio", "network", "format", title=f"{title}; ratio to {first['reference']}")
     table.columns[0].justify = "right"
-    for column in ("median ms", "middle half of the rounds", "images a second"):
+    for column in ("median ms", "quartiles", "images/s"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
@@ -172,13 +172,13 @@ def _print(rows, threads):
         )
     print_table(table)
     print(
-        f"{first['rounds']} rounds in turns, after 3 that do not count; uint8 image to label map."
+        f"{first['rounds']} rounds, interleaved, after 3 of warm-up; from uint8 image to label map."
     )
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > usable_cores() + 1:
         print(
             f"Other programs ran at the same time (load average {load:.0f}, {usable_cores()} "
-            "cores): times are too long, ratios hold roughly."
+            "cores): latencies are too high, ratios are roughly right."
         )
 
 

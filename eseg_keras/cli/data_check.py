@@ -18,7 +18,7 @@ EXAMPLE = [
     "eseg data-check --experiment camvid/eseg_lite_s --data_dir camvid --split validation",
 ]
 
-# File names of a problem in the terminal, images on the contact sheet, sizes that are named.
+# Limits: file names printed per problem, images on the contact sheet, image sizes printed.
 _NAMES_SHOWN = 20
 _NUM_IMAGES = 24
 _SIZES_SHOWN = 4
@@ -27,7 +27,7 @@ _SIZES_SHOWN = 4
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     add_examples_arguments(
-        parser, "say how the masks are read, such as class_names=road,sky or class_map=11:255"
+        parser, "how to read the masks, such as class_names=road,sky or class_map=11:255"
     )
     parser.add_argument(
         "--split", choices=("train", "validation"), help="of the experiment; default: train"
@@ -69,7 +69,7 @@ def _experiment(args):
     if args.images:
         if args.split:
             raise ValueError("--split is for --experiment: --images are checked as they are.")
-        # Absolute paths: the data directory before them then has no effect.
+        # Absolute, so that joining them to the data directory has no effect.
         images, masks = (str(Path(folder).resolve()) for folder in (args.images, args.masks))
         experiment, data_dir = Experiment(train_images=images, train_masks=masks), "."
         keys = (*CLASSES, *READING)
@@ -84,7 +84,7 @@ def _experiment(args):
             "Which classes? Give --set class_names=road,sky,car or, without names, "
             "--set num_classes=3."
         )
-    # As in training, pixels are counted in the files, whatever size they are scaled to.
+    # As in training, pixels are counted at the size of the files, before any scaling.
     return dataclasses.replace(experiment, long_side=None), data_dir
 
 
@@ -99,23 +99,23 @@ def _open(experiment, split, data_dir):
         return open_examples(experiment, split, data_dir), {}
     except FolderError as error:
         problems = error.problems
-    # The problems are known now, and need not be logged as well.
+    # The problems are printed below: do not log them as well.
     log = logging.getLogger("eseg_keras.data.folder_checks")
     log.disabled = True
     try:
-        # Raises again if images and masks do not pair: there is nothing to count then.
+        # Raises again if images and masks do not pair, because then nothing can be counted.
         return open_examples(experiment, split, data_dir, skip_bad_examples=True), problems
     finally:
         log.disabled = False
 
 
 def _summary(experiment, statistics, problems):
-    """The statistics, of types that JSON has."""
+    """The statistics as a dict that can be written as JSON."""
     from eseg_keras.data import balanced_class_weights
 
     num_classes, counts = experiment.num_classes, statistics.label_counts
     names = experiment.class_names or [f"class {label}" for label in range(num_classes)]
-    # As in training, an ignored class counts nowhere.
+    # As in training, the pixels of an ignored class are not counted.
     classes = counts[:, :num_classes].copy()
     if experiment.ignore_label < num_classes:
         classes[:, experiment.ignore_label] = 0
@@ -148,7 +148,7 @@ def _print(summary):
     table = number_table("class", "pixels %", "images", "balanced weight", title=title)
     for row in summary["classes"]:
         weight = f"{row['weight']:.3g}" if row["images"] else ""
-        # A Text, because square brackets in a name are no markup.
+        # `Text`, so that square brackets in a name are not parsed as markup.
         name = Text(row["class"])
         table.add_row(name, f"{100 * row['share']:.3f}", str(row["images"]), weight)
     print_table(table)

@@ -28,8 +28,8 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--long_side",
         type=int,
-        help="pixels of the longer side at which the network sees an image until the user of the "
-        "page chooses another; default: as in the run of --model_dir, else at most 512",
+        help="longer side in pixels to which images are resized at first (the page offers other "
+        "sizes); default: as in the run of --model_dir, else at most 512",
     )
     parser.add_argument(
         "--examples",
@@ -41,8 +41,8 @@ def add_arguments(parser) -> None:
         "--precision",
         choices=("float32", "int8"),
         default="float32",
-        help="int8: a quarter of the size, faster, and other labels for some pixels; default: "
-        "float32",
+        help="int8 is a quarter of the size and faster, but changes the labels of some pixels; "
+        "default: float32",
     )
     add_calibration_argument(parser)
     parser.add_argument(
@@ -80,8 +80,8 @@ def run(args) -> int:
         **options,
     )
     print(
-        f"Written: {args.output}, with the network's labels for "
-        f"{verification.label_agreement:.3%} of the pixels in {verification.runtime}"
+        f"Written: {args.output}. In {verification.runtime}, {verification.label_agreement:.3%} "
+        "of the pixels have the same label as in Keras."
     )
     print(f"Open it: python -m http.server --directory {args.output}, then http://localhost:8000")
     return 0

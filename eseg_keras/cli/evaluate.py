@@ -15,8 +15,8 @@ from eseg_keras.cli.flags import (
     run_experiment,
 )
 
-# The keys of `--set` by the kind of images: how they are read and at which size the network sees
-# them, nothing of the training.
+# The keys of `--set` by the kind of images: how images are read and scaled, not how they are
+# trained on.
 SEEN = ("long_side", "eval_size")
 READING = ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label", *SEEN)
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
@@ -75,7 +75,7 @@ def run(args) -> int:
             f"The model has {model.num_classes} classes, the images have "
             f"{experiment.num_classes}. Choose a model that was trained on these classes."
         )
-    # Scenes are drawn at any size: training does not scale them.
+    # Street scenes are rendered at the requested size: training does not scale them.
     long_side = None if experiment.data == "street_scenes" else experiment.long_side
     predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.eval_size)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
@@ -86,7 +86,7 @@ def run(args) -> int:
         from eseg_keras.evaluation.scoring import predictions_and_masks
         from eseg_keras.training.data import open_examples
 
-        # Scores are computed at the size of the masks, whatever the network sees.
+        # Scores are computed at the size of the masks, whatever the input size of the network.
         own_size = dataclasses.replace(experiment, long_side=None)
         examples = open_examples(own_size, "validation", data_dir, max_pixels=predictor.max_pixels)
         names = [examples.name(index) for index in range(len(examples))]
@@ -121,8 +121,8 @@ def _experiment(args):
 
     if args.masks and not args.images or args.images and not (args.masks or args.submission):
         raise ValueError(
-            "--images and --masks go together: give both, or neither. Without masks there is "
-            "nothing but a --submission to write."
+            "--images and --masks go together: give both, or neither. Without masks, only a "
+            "--submission can be written."
         )
     if args.images and args.experiment:
         raise ValueError("--images and --experiment both name the images: give one of them.")
@@ -151,7 +151,7 @@ def _experiment(args):
 
 
 def _check_outputs(args, has_labels):
-    """Refuse outputs that cannot be written, before anything takes time."""
+    """Refuse outputs that cannot be written, before any slow step."""
     for path in (args.output, args.report, args.submission):
         if path:
             check_parent(path)
@@ -169,7 +169,7 @@ def _check_outputs(args, has_labels):
         return
     if not args.submission:
         raise ValueError(
-            "The labels of the test split of Cityscapes are secret, and there is nothing to score: "
+            "The labels of the test split of Cityscapes are secret, so it cannot be scored here: "
             "give --submission DIR, and upload that folder."
         )
     if args.output or args.report:
@@ -219,21 +219,21 @@ def _evaluate(args, benchmark, predictor, examples, submission):
         details = {
             "Model": args.preset or args.model_dir,
             "Images": args.images or args.experiment or f"those of {args.model_dir}",
-            "Seen at": _describe_view(predictor),
+            "Input size": _describe_view(predictor),
         }
         page = write_report(args.report, evaluation, worst, "Evaluation", details)
         print(f"Report: {page}")
 
 
 def _describe_view(predictor):
-    """The sizes at which the network of a predictor sees the images, in words."""
+    """Describe the size, windows and scales at which a predictor runs the network."""
     seen = "their own size"
     if predictor.image_size:
-        seen = "{}x{} pixels, fitted whole".format(*predictor.image_size)
+        seen = "resized to fit into {}x{} pixels".format(*predictor.image_size)
     elif predictor.long_side:
         seen = f"a longer side of {predictor.long_side} pixels"
     if predictor.window:
         seen += ", in windows of {}x{} pixels".format(*predictor.window)
     if predictor.scales != (1.0,):
         seen += ", at the scales " + ", ".join(f"{scale:g}" for scale in predictor.scales)
-    return seen + ", mirrored as well" * predictor.flip
+    return seen + " and mirrored" * predictor.flip

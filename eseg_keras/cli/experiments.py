@@ -21,7 +21,7 @@ def run(args) -> int:
         read_run_notes,
     )
 
-    # Names are for copying into a command: they are never cut, however narrow the terminal.
+    # Names are never cut, however narrow the terminal, so that they can be copied into a command.
     table = Table(title="Mean IoU in %", box=box.SIMPLE_HEAD)
     table.add_column("experiment", no_wrap=True)
     table.add_column("network", overflow="fold")
@@ -38,7 +38,7 @@ def run(args) -> int:
             _percent(notes.mean_iou, notes.score.partition(":")[0].replace("none", "-")),
         )
     print_table(table)
-    print(f"Each begins with its command, hardware and time: {experiments_dir()}")
+    print(f"The docstring of each file has its command, hardware and time: {experiments_dir()}")
     return 0
 
 

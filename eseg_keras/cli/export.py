@@ -59,8 +59,8 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--output",
         required=True,
-        help="file to write; for saved_model a directory, which gets a version: OUTPUT/1, "
-        "OUTPUT/2, ...; OUTPUT.verification.json beside it says how it compares with the network",
+        help="file to write; for saved_model a directory of versions: OUTPUT/1, OUTPUT/2, ...; "
+        "OUTPUT.verification.json beside it holds the comparison with the network",
     )
     parser.add_argument(
         "--output_kind",
@@ -75,7 +75,7 @@ def add_arguments(parser) -> None:
         help="type of the images' values, 0..255 either way; default: uint8",
     )
     add_image_size_argument(
-        parser, None, "the one size of the images; default: any, and 1024 2048 for tensorrt"
+        parser, None, "fixed size of the images; default: any size, and 1024 2048 for tensorrt"
     )
     parser.add_argument(
         "--precision",
@@ -96,7 +96,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--version", type=int, help="saved_model: number of the version; default: the next"
     )
-    # The default None differs from False in `_check`.
+    # The default is None, so that `_check` can tell whether the flag was given.
     parser.add_argument(
         "--overwrite",
         action="store_true",
@@ -125,14 +125,14 @@ def run(args) -> int:
     if not args.calibration_images:
         options |= _street_scenes(args, model)
     verification = export(model, args.output, **options)
-    # So that "." has a name.
+    # Absolute, so that "." has a name.
     output = Path(args.output)
     _print(output if output.name else output.resolve(), verification)
     return 0
 
 
 def _street_scenes(args, model):
-    """Images to calibrate and verify with when the user gave none."""
+    """Synthetic images for calibration and verification, if the user passes none."""
     from eseg_keras.export.tensorrt.exporter import PAPER_SIZE
     from eseg_keras.street_scenes import calibration_scenes, scene_images
 
@@ -147,7 +147,7 @@ def _street_scenes(args, model):
 
 
 def _check(args):
-    """Refuse flags that do not fit, before anything takes time."""
+    """Refuse invalid flags before any slow step."""
     for flag in ("precision", "calibration_images", "max_pixels", "version", "overwrite"):
         if getattr(args, flag) is not None and flag not in FORMATS[args.format].flags:
             raise ValueError(
@@ -163,7 +163,7 @@ def _check(args):
     output = Path(args.output)
     check_parent(output)
     if args.format == "saved_model":
-        return  # A new version is a new folder in it.
+        return  # The new version is a new folder inside.
     if output.is_dir():
         raise ValueError(f"{output} is a directory. Give a file for --output.")
     files = [output]
@@ -188,13 +188,13 @@ def _print(output, verification):
     if verification.relative_difference is not None:
         table.add_row("as a share of the logits' range", f"{verification.relative_difference:.2g}")
     shortfall = f"{verification.label_shortfall:.2g} of the range"
-    table.add_row("logit of a label below the network's best, at most", shortfall)
+    table.add_row("largest gap between best logit and label's", shortfall)
     table.add_row("same label", f"{verification.label_agreement:.3%}")
-    clear = f"same label where it is clear ({verification.clear_pixels:.1%} of the pixels)"
+    clear = f"same label, pixels with a clear label only ({verification.clear_pixels:.1%})"
     table.add_row(clear, f"{verification.clear_label_agreement:.3%}")
     table.add_row("compared on", f"{images} of {sizes}")
     print(f"Written: {output}, {_size(output) / 1e6:.1f} MB")
-    print(f"Run by {verification.runtime}, against the network:")
+    print(f"{verification.runtime} compared with Keras:")
     print_table(table)
     print(f"Comparison: {output}.verification.json")
 

@@ -12,7 +12,7 @@ def at_least(least: float, kind: type = int) -> Callable[[str], float]:
 
     def parse(text):
         value = kind(text)
-        if not value >= least:  # So that nan is refused.
+        if not value >= least:  # Also true for nan.
             raise argparse.ArgumentTypeError(f"must be at least {least}. Received: {text}")
         return value
 
@@ -97,13 +97,13 @@ def add_calibration_argument(parser) -> None:
     parser.add_argument(
         "--calibration_images",
         metavar="FOLDER",
-        help="int8: some tens of images of the task, also in subfolders, from which the ranges of "
-        "the values are taken; default: synthetic street scenes",
+        help="int8: folder, searched with its subfolders, of a few dozen images of the task that "
+        "calibrate the ranges of the activations; default: synthetic street scenes",
     )
 
 
 def read_calibration(args) -> dict:
-    """Return the argument `calibration_images` of an exporter, or none without the flag."""
+    """Return the exporter's argument `calibration_images`; an empty dict without the flag."""
     if not args.calibration_images:
         return {}
     if args.precision != "int8":
@@ -123,7 +123,7 @@ def add_predictor_arguments(parser) -> None:
         help="pixels to which the longer side of an image is scaled first; default: as in the run "
         "of --model_dir, and the images' own size for a preset",
     )
-    group = parser.add_argument_group("how the network sees the images")
+    group = parser.add_argument_group("inference options")
     group.add_argument(
         "--scales",
         type=float,
@@ -140,7 +140,7 @@ def add_predictor_arguments(parser) -> None:
         type=int,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
-        help="slide a window over the image in its own size, which bounds the memory for large "
+        help="slide a window over the image at its full size, which bounds the memory for large "
         "images",
     )
     group.add_argument(
@@ -150,7 +150,7 @@ def add_predictor_arguments(parser) -> None:
         "--min_confidence",
         type=float,
         metavar="SHARE",
-        help="pixels whose largest probability is below this, 0 to 1, get no class",
+        help="mark pixels whose largest probability is below this, 0 to 1, as unlabelled",
     )
     group.add_argument(
         "--max_pixels", type=int, metavar="COUNT", help="refuse images with more pixels than this"
@@ -165,7 +165,7 @@ def make_predictor(
     image_size: tuple[int, int] | None = None,
     **options,
 ):
-    """Return the `Predictor` of the flags; without a size there, of the run's sizes."""
+    """Return the `Predictor` that the flags configure; sizes default to those of the run."""
     from eseg_keras.inference.predictor import TEST_TIME_SCALES, Predictor
 
     if args.tta and args.scales:
@@ -190,7 +190,7 @@ def make_predictor(
 
 
 def check_parent(path: str | Path) -> None:
-    """Refuse a path to write to, before any work, if a parent of it is a file."""
+    """Refuse an output path one of whose parents is a file, before any slow step."""
     parent = next(parent for parent in Path(path).resolve().parents if parent.exists())
     if not parent.is_dir():
-        raise ValueError(f"{path} cannot be written: {parent} is no folder.")
+        raise ValueError(f"{path} cannot be written: {parent} is not a folder.")

@@ -16,8 +16,8 @@ from eseg_keras.optional import around_import, require
 from eseg_keras.standard_error import hidden_standard_error
 from eseg_keras.version import __version__
 
-# In the order of `eseg --help`. Each is a file of this folder, with `_` for `-`, that imports Keras
-# and modules that need it only inside its function `run`.
+# In the order of `eseg --help`. Each is a file of this folder, with `_` for `-`. It imports Keras,
+# and modules that need Keras, only inside its function `run`.
 COMMANDS = {
     name: importlib.import_module(f"eseg_keras.cli.{name.replace('-', '_')}")
     for name in (
@@ -42,7 +42,7 @@ class _Parser(argparse_flags.ArgumentParser):
     """A parser whose errors are one sentence, without the whole usage."""
 
     def __init__(self, **options):
-        # The help of absl's parser has a second flag, --helpfull, for flags that commands lack.
+        # absl's parser would also add --helpfull, for absl flags, which these commands do not have.
         super().__init__(add_help=False, allow_abbrev=False, **options)
         self.add_argument("-h", "--help", action="help", help="show this help and exit")
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 class _Terminated(BaseException):
-    """The process was sent SIGTERM."""
+    """The process received SIGTERM."""
 
 
 def _stop(signum, frame):
@@ -117,12 +117,12 @@ def _run(args):
 def quiet_tensorflow() -> None:
     """Hide the messages of TensorFlow while it is imported, and all but errors afterwards."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # It writes some to file descriptor 2 before it reads any variable.
+    # Some are written to file descriptor 2 before TensorFlow reads any environment variable.
     around_import("tensorflow", hidden_standard_error)
 
 
 def _is_mistake_in_the_input(error):
-    """Tell the errors that the package raises, and of files, from faults of the program."""
+    """Return whether an error is the user's (invalid input, a missing file), not a bug."""
     if isinstance(error, OSError):
         return True
     raised_in = traceback.extract_tb(error.__traceback__)[-1].filename

@@ -61,20 +61,20 @@ def add_arguments(parser) -> None:
         "--batch_size",
         type=int,
         default=1,
-        help="images of one size, or windows, at a time; default 1",
+        help="images of one size, or windows, per batch; default 1",
     )
     add_predictor_arguments(parser)
 
 
 def run(args) -> int:
-    """Segment the files, and list those that cannot be used at the end."""
+    """Segment the files; at the end, list those that cannot be used."""
     from eseg_keras.inference.input_files import find_files
     from eseg_keras.inference.prediction_job import predict_files
     from eseg_keras.progress import Progress
 
     if not 0 <= args.alpha <= 1:
         raise ValueError(f"--alpha must be between 0 and 1. Received: {args.alpha}")
-    # Before the model is loaded, which takes longer.
+    # Checked before the model is loaded, which takes longer.
     find_files(args.inputs, args.recursive, exclude=args.output, log_skipped=False)
     model = load_model(args)
     predictor = make_predictor(

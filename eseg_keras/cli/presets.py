@@ -37,7 +37,7 @@ def run(args) -> int:
             "-",
             str(config["num_classes"]),
             metadata.get("trained_on") or "-",
-            metadata.get("description") or f"Of an installed package: {directory.parent}",
+            metadata.get("description") or f"From an installed package: {directory.parent}",
         )
     print_table(table)
     return 0

@@ -22,7 +22,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
-    """Draw the scenes and write them."""
+    """Render the scenes and write them."""
     from PIL import Image
 
     from eseg_keras.progress import Progress

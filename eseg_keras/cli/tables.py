@@ -9,7 +9,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from eseg_keras.evaluation import ImageScores
 
-# From key in the scores to name.
+# Key in the scores: name in the table.
 _MEANS = {
     "mean_iou": "mean IoU",
     "mean_category_iou": "mean IoU of categories",
@@ -29,7 +29,7 @@ def number_table(first: str, *others: str, title: str | None = None) -> Table:
 
 
 def print_table(table: Table) -> None:
-    """Print a table; at its full width if the output is no terminal."""
+    """Print a table; at its full width if the output is not a terminal."""
     console = Console()
     if not console.is_terminal:
         # A file or a pipe has no width: nothing is cut or wrapped.

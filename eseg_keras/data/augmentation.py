@@ -1,4 +1,4 @@
-"""Random scale, crop, flip and colours of an image with its mask."""
+"""Random changes of an image with its mask: scale, crop, flip, colours."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ from eseg_keras.data.photometric_distortion import PhotometricDistortion
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random scale jitter, padding, crop and horizontal flip, as in the paper; colours on request.
+    """Random scale, crop and horizontal flip, as in the paper, and optional colour distortion.
 
-    An instance is a function of NumPy arrays and a random generator alone.
+    The result depends only on the arguments of the call: NumPy arrays and a random generator.
 
     The image and its mask are scaled by a factor drawn uniformly from `scale`, then cropped at a
-    random place. A scaled image smaller than the crop stands at a random place inside it, and the
-    rest is padded with `fill` and `ignore_label`.
+    random position. A scaled image smaller than the crop is placed at a random position inside it,
+    and the rest is padded with `fill` and `ignore_label`.
 
     Args:
         flip: Whether to flip left and right, half of the time.
         scale: Smallest and largest scale factor, relative to the image's own size.
         fill: Padding values of the image, one per channel. Defaults to its mean.
         ignore_label: Padding value of the mask.
-        photometric_distortion: Random brightness, contrast, saturation and hue of the finished
-            crop: a `PhotometricDistortion`, or True for its defaults. Not in the paper. It needs
-            8-bit RGB images, and does not change where the crop lies.
+        photometric_distortion: Random brightness, contrast, saturation and hue of the crop: a
+            `PhotometricDistortion`, or True for its defaults. Not in the paper. It needs 8-bit
+            RGB images, and does not change the position of the crop.
 
     Example:
 
@@ -78,7 +78,7 @@ class Augmentation:
             The image [*image_size, C] and the mask [*image_size], in the dtypes of the arguments.
         """
         size = scaled(mask.shape, rng.uniform(*self.scale))
-        # A side longer than the crop is cropped somewhere, a shorter one is placed somewhere.
+        # A side longer than the crop is cropped at random, a shorter one is placed at random.
         offset = tuple(
             int(rng.integers(min(0, spare), max(0, spare), endpoint=True))
             for spare in (size[0] - image_size[0], size[1] - image_size[1])
@@ -88,7 +88,7 @@ class Augmentation:
         )
         if self.flip and rng.random() < 0.5:
             image, mask = image[:, ::-1], mask[:, ::-1]
-        # Last, so that the numbers drawn before are the same with and without.
+        # Last, so that the random numbers before it are the same with and without distortion.
         if self.photometric_distortion is not None:
             image = self.photometric_distortion(image, rng)
         return image, mask

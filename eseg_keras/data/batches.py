@@ -1,8 +1,7 @@
-"""Batches of images and masks: the one place that defines what is in them."""
+"""Batches of images and masks."""
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,26 +10,23 @@ from eseg_keras.data.class_weights import PixelWeights
 from eseg_keras.data.epoch_batches import Column, EpochBatches
 from eseg_keras.data.geometry import fit_window
 
-if TYPE_CHECKING:
-    pass
-
-# Pads the images of a batch to the largest: mid-grey, which the network's input scaling takes close
-# to the zeros that its convolutions pad with.
+# Pads images to the largest of their batch. After the network's input scaling, this mid-grey is
+# close to the zeros with which convolutions pad.
 PAD_VALUE = 127
 
 
 class Batches(EpochBatches):
-    """The batches of every epoch, in NumPy alone.
+    """The batches of every epoch, as NumPy arrays.
 
-    A batch is a function of (`seed`, epoch, number of the batch) and of nothing else:
-    `to_tf_dataset`, `to_py_dataset` and `batch` return the same arrays, bit for bit, whatever was
-    read before. So a run resumes in the middle of an epoch, and the shards of several workers
-    together are what one process would see.
+    A batch depends only on (`seed`, epoch, number of the batch): `to_tf_dataset`, `to_py_dataset`
+    and `batch` return the same arrays, bit for bit, in any order of reading. So a run can resume in
+    the middle of an epoch, and the shards of several workers together are the batches of a single
+    process.
 
     Sizes:
 
     - with `augmentation`, every example is cropped to `image_size`;
-    - with `image_size` alone, every example is scaled to fit it whole, its aspect ratio kept, and
+    - with `image_size` alone, every example is scaled to fit into it, keeping its aspect ratio, and
       padded: the image with its mean, the mask with `ignore_label`;
     - with neither, examples keep their own size. Those smaller than the largest of their batch are
       padded at the right and at the bottom: the image with grey, the mask with `ignore_label`.
@@ -38,31 +34,31 @@ class Batches(EpochBatches):
 
     Args:
         read_example: Function of an index in [0, num_examples) that returns the image, uint8 or
-            float32 [H, W, C], and its mask, uint8 [H, W]. It is called from several threads and
-            must not keep what it returned for writing.
+            float32 [H, W, C], and its mask, uint8 [H, W]. It is called from several threads, and
+            must not write to arrays that it has returned.
         num_examples: Number of examples.
         image_size: (height, width) of the batches, or None for each example's own size.
         batch_size: Examples per batch, over all shards.
         augmentation: Random changes of each example; needs `image_size`.
-        shuffle: Whether each epoch has an order of its own.
+        shuffle: Whether to shuffle the examples, in another order each epoch.
         seed: Seed of order and augmentation, 0 or above.
         class_weights: Weight of each class, [num_classes]. With it, batches are (images, masks,
             sample weights).
         ignore_label: Label of the pixels that are ignored.
         drop_remainder: Whether to drop a last, smaller batch.
-        cache: Whether to keep what `read_example` returns in memory (before augmentation).
+        cache: Whether to keep the examples in memory, as read (before augmentation).
         name_example: Function of an index that returns the example's name in messages, such as its
             file. Defaults to `"example 17"`.
         skip_bad_examples: Whether an example that cannot be read (`read_example` raises a
             ValueError or an OSError, or returns something else) is replaced by the next one that
-            can. The log names it once, and `skipped` holds it. Defaults to an error that names it.
+            can. It is logged once, and added to `skipped`. By default it is an error.
         shard: (worker, number of workers), for one worker's part of every batch. The parts together
             are the whole batch; their sizes differ by one example at most.
 
     Attributes:
-        skipped: {name of an example: what is wrong with it}, of those skipped so far.
-        error: The exception that stopped the reading, or None. A `tf.data.Dataset` only passes on
-            its text, inside a longer one.
+        skipped: {name of a skipped example: problem}.
+        error: The exception that stopped the reading, or None. A `tf.data.Dataset` raises an error
+            of its own, which only contains the text of this one.
 
     Raises:
         ValueError: If an argument is out of range, or a shard of a batch would be empty.
@@ -140,7 +136,7 @@ class Batches(EpochBatches):
             self.columns += (Column(np.dtype(np.float32), size),)
 
     def name(self, index: int) -> str:
-        """Return the name of an example in messages, as `name_example` gives it."""
+        """Return the name of an example in messages, from `name_example`."""
         return self._name_example(index)
 
     def _read(self, index):

@@ -1,4 +1,4 @@
-"""Class weights, and the weights of single pixels."""
+"""Class weights, and the pixel weights that they give."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 def balanced_class_weights(class_counts: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Return weights with which every class that occurs counts the same.
+    """Return weights with which all classes that occur have the same total weight.
 
     The weight of a class is `pixels / (classes present * pixels of the class)`: the mean over all
-    counted pixels is 1, so the loss keeps its scale. A class without a pixel gets 0.
+    counted pixels is 1, so the loss keeps its scale. A class without pixels gets 0.
 
     Args:
         class_counts: Pixels of each class, [num_classes].

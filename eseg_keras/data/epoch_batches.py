@@ -1,4 +1,4 @@
-"""What all batches share: their order, unreadable examples, and the ways to take them."""
+"""The base class of all batches: shuffling, unreadable examples, conversion to datasets."""
 
 import functools
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Column(NamedTuple):
-    """One array of an example; `None` in `shape` is a side that differs between examples."""
+    """One array of an example; `None` in `shape` is a size that differs between examples."""
 
     dtype: np.dtype
     shape: tuple[int | None, ...]
@@ -27,7 +27,7 @@ class Column(NamedTuple):
 
 
 class EpochBatches:
-    """The batches of every epoch, each a function of (`seed`, epoch, batch number) alone.
+    """The batches of every epoch; each depends only on (`seed`, epoch, batch number).
 
     A subclass defines the examples: `columns`, `name`, `_read` and `_transform`. See `Batches` for
     the arguments and attributes.
@@ -64,7 +64,7 @@ class EpochBatches:
         self.error: Exception | None = None
         self._lock = threading.Lock()
         self._counters = weakref.WeakSet()
-        # Every batch of an epoch asks for its order.
+        # Cached, because every batch of an epoch needs the order of the examples.
         self._order = functools.lru_cache(maxsize=2)(self._shuffled)
         self._check_shard()
 
@@ -73,11 +73,11 @@ class EpochBatches:
         raise NotImplementedError
 
     def _read(self, index: int) -> tuple:
-        """Read an example; ImageFileError, ValueError and OSError say that it is unusable."""
+        """Read an example; ImageFileError, ValueError or OSError mean that it is unusable."""
         raise NotImplementedError
 
     def _transform(self, rng: np.random.Generator, *example) -> tuple:
-        """Turn what `_read` returned into the arrays of `columns`."""
+        """Turn the result of `_read` into the arrays of `columns`."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -93,15 +93,15 @@ class EpochBatches:
         return np.array_split(whole, num_workers)[worker]
 
     def names(self, epoch: int, batch: int) -> list[str]:
-        """Return the names of the examples of a batch, those of this shard."""
+        """Return the names of the examples of this shard in a batch."""
         return [self.name(int(index)) for index in self.indices(epoch, batch)]
 
     def load(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
-        """Read and augment an example: the arrays of `batch` without their first axis."""
+        """Read and augment an example: the arrays of `batch`, without the batch axis."""
         epoch, index = int(epoch), int(index)
         try:
             example = self._read_usable(index)
-            # [seed, epoch, 0] is the stream of the epoch's order.
+            # [seed, epoch, 0] is the seed of the shuffling, see `_shuffled`.
             rng = np.random.default_rng([self.seed, epoch, 1 + index])
             try:
                 arrays = self._transform(rng, *example)
@@ -120,7 +120,7 @@ class EpochBatches:
             batch: Number of the batch in its epoch, from 0.
 
         Returns:
-            The arrays of its examples of this shard, each with a first axis for the examples.
+            The stacked arrays of the examples of this shard.
 
         Raises:
             ImageFileError: If an example cannot be used; it names the example.
@@ -128,7 +128,7 @@ class EpochBatches:
         return self.join([self.load(epoch, index) for index in self.indices(epoch, batch)])
 
     def join(self, examples: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-        """Stack what `load` returned, padded at the bottom and right to the largest."""
+        """Stack results of `load`, padded at the bottom and right to the largest."""
         batch = []
         for column, arrays in zip(self.columns, zip(*examples, strict=True), strict=True):
             shapes = {array.shape for array in arrays}
@@ -144,14 +144,13 @@ class EpochBatches:
     def to_tf_dataset(self, initial_epoch: int = 0, initial_batch: int = 0) -> "tf.data.Dataset":
         """Return the batches as a `tf.data.Dataset`, read by several threads.
 
-        Iterating again gives the next epoch. An epoch counts once its last batch has been taken, so
-        a look at the first batches (Keras takes one to build some models) changes nothing.
+        Iterating again gives the next epoch, if the last batch of this one was read. So no epoch is
+        skipped if Keras reads a first batch to build a model.
 
         Args:
             initial_epoch: Number of the first epoch.
-            initial_batch: Number of the first batch. Above 0, the dataset is the rest of
-                `initial_epoch` and nothing else, however often it is iterated; the epochs after
-                it take a dataset of their own.
+            initial_batch: Number of the first batch. Above 0, every iteration gives the rest of
+                `initial_epoch`; use another dataset for the epochs after it.
 
         Returns:
             A dataset of known length. `tf.distribute` does not shard it (again).
@@ -169,13 +168,13 @@ class EpochBatches:
     ) -> "keras.utils.PyDataset":
         """Return the batches as a `keras.utils.PyDataset`, which needs no TensorFlow.
 
-        The next epoch begins when `on_epoch_end` is called, as `fit` does, after the last batch was
-        taken. Pass `shuffle=False` to `fit`: Keras would change the order of the batches.
+        The next epoch begins when `fit` calls `on_epoch_end`, if the last batch was read. Pass
+        `shuffle=False` to `fit`: Keras would change the order of the batches.
 
         Args:
             initial_epoch: Number of the first epoch.
             initial_batch: Number of the first batch (see `to_tf_dataset`).
-            workers: Threads that read ahead, each one example. Defaults to one per core.
+            workers: Number of threads that read examples ahead. Defaults to one per core.
 
         Returns:
             A dataset of known length.
@@ -190,11 +189,12 @@ class EpochBatches:
         return PyBatches(self, self._counter(initial_epoch, initial_batch), initial_batch, workers)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set the next epoch of all datasets built from these batches; they then stop counting.
+        """Set the next epoch of all datasets built from these batches; they stop counting epochs.
 
-        Under a `tf.distribute` strategy, TensorFlow reads several batches ahead when Keras looks at
-        the first one, and in an epoch of a few batches that takes the last. A callback corrects
-        it: `LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch))`.
+        Under a `tf.distribute` strategy, TensorFlow reads several batches ahead when Keras reads
+        the first one to build a model. In a short epoch that includes the last batch, and an epoch
+        would be skipped. A callback prevents it:
+        `LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch))`.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -203,11 +203,11 @@ class EpochBatches:
             counter.set(epoch)
 
     def _shuffled(self, epoch):
-        """The examples of an epoch in their order, int64 [num_examples]."""
+        """Indices of the examples of an epoch in their order, int64 [num_examples]."""
         indices = np.arange(self.num_examples)
         if self.shuffle:
-            # The last number keeps this stream apart from those of the examples, [seed, epoch,
-            # 1 + index]: NumPy takes [seed, epoch] and [seed, epoch, 0] for the same seed.
+            # Examples have the seeds [seed, epoch, 1 + index]. To NumPy, [seed, epoch] and [seed,
+            # epoch, 0] are the same seed.
             indices = np.random.default_rng([self.seed, epoch, 0]).permutation(indices)
         return indices
 
@@ -233,11 +233,11 @@ class EpochBatches:
             return self._read(index)
         except ImageFileError:
             raise
-        except (ValueError, OSError) as error:  # Anything else is a fault of the program.
+        except (ValueError, OSError) as error:  # Any other exception is a bug.
             raise ImageFileError(self.name(index), [str(error)]) from error
 
     def _counter(self, initial_epoch, initial_batch):
-        """Count of the epochs of a new dataset."""
+        """Return the epoch counter of a new dataset."""
         check_counts(initial_epoch=(initial_epoch, 0), initial_batch=(initial_batch, 0))
         if initial_batch >= len(self):
             raise ValueError(
@@ -250,11 +250,11 @@ class EpochBatches:
         return counter
 
     def _check_shard(self):
-        """Refuse an epoch without a batch, and a batch without an example for every worker."""
+        """Refuse an epoch without batches, and batches with fewer examples than workers."""
         worker, num_workers = self.shard
         if len(self) == 0:
             raise ValueError(
-                "`drop_remainder` leaves no batch: there are fewer examples than a batch takes. "
+                "`drop_remainder` drops the only batch: num_examples is below batch_size. "
                 f"Received: num_examples={self.num_examples}, batch_size={self.batch_size}"
             )
         if not 0 <= worker < num_workers:
@@ -274,26 +274,26 @@ class EpochBatches:
 
 
 class _EpochCounter:
-    """The epoch that a dataset gives next; the rest of an epoch has no next one."""
+    """Number of the next epoch of a dataset; fixed if the dataset is the rest of one epoch."""
 
     def __init__(self, epoch: int, counts: bool):
         self.epoch = epoch
         self._counts = self._may_be_set = counts
 
     def end(self, epoch: int) -> None:
-        """Note that the last batch of an epoch was taken."""
+        """Count an epoch whose last batch was read."""
         if self._counts:
-            # Two iterators of one epoch that both run to their end still count as one epoch.
+            # If two iterators of the same epoch are read to the end, it is counted once.
             self.epoch = max(self.epoch, epoch + 1)
 
     def set(self, epoch: int) -> None:
-        """Set the next epoch, and stop counting."""
+        """Set the next epoch, and stop counting epochs."""
         if self._may_be_set:
             self.epoch, self._counts = epoch, False
 
 
 def check_counts(**counts: tuple[int, int]) -> None:
-    """Refuse numbers that are not whole or too small: NAME=(value, smallest)."""
+    """Refuse numbers that are too small or not whole: NAME=(value, smallest)."""
     for name, (value, smallest) in counts.items():
         if int(value) != value or value < smallest:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Images with their masks, and how they become batches."""
+"""The base class of images with masks."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from eseg_keras.data.class_weights import balanced_class_weights
 
 
 class Examples:
-    """Images with their masks, read one at a time: the base of every source of them.
+    """Images with their masks, read one at a time: the base class of all sources.
 
     `open_folders`, `load` and `StreetScenes` return such examples. A subclass has `__len__`, `read`
     and `name`, and may be read by several threads.
@@ -59,8 +59,8 @@ class Examples:
 
         Args:
             image_size: (height, width) of the batches: the size of the crops with `augment`, else
-                the size that images are scaled to fit into. Defaults to the size of the images if
-                all have the same, else to each image's own.
+                the size that images are scaled to fit into. By default images keep their size;
+                with `augment`, they must then all have the same one.
             augment: Whether to scale, crop and flip at random, or the `Augmentation` to use.
             class_weights: Weight of each class, [num_classes], or `"balanced"` to compute them from
                 counted masks (see `balanced_class_weights`); batches then hold sample weights.

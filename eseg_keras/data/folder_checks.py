@@ -1,4 +1,4 @@
-"""Checks of a folder of images and masks before training, all files at once."""
+"""Check all files of a folder of images and masks before training."""
 
 import contextlib
 import logging
@@ -17,7 +17,7 @@ from eseg_keras.progress import Progress
 log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 20
-_PROGRESS_FROM = 200  # files; fewer are checked in a moment
+_PROGRESS_FROM = 200  # files: no progress bar for fewer
 
 
 class FolderError(ValueError):
@@ -25,7 +25,7 @@ class FolderError(ValueError):
 
     Attributes:
         problems: {problem and remedy: names of all the files}; the message holds the first 20 names
-            of each.
+            of each problem.
     """
 
     def __init__(self, where: str, problems: Mapping[str, Sequence[str]]):
@@ -53,8 +53,8 @@ def pair_files(
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME.jpg` with `masks/A/NAME{mask_suffix}.png`, whatever the suffixes.
 
-    The two folders may be one, if the names of masks end in `mask_suffix`. FolderError lists the
-    folders that are missing or empty, and the files that have no partner or two.
+    Both may be the same folder, if the names of masks end in `mask_suffix`. FolderError lists
+    missing and empty folders, unpaired files, and duplicates.
     """
     images, masks = Path(images), Path(masks)
     where = str(images) if images == masks else f"{images} and {masks}"
@@ -81,8 +81,8 @@ def pair_files(
     masks_by_key = _by_key(mask_files, masks, mask_suffix)
     named = f"NAME{mask_suffix}.png" if mask_suffix else "the same name"
     problems = {
-        "two images of one name": _doubles(images_by_key),
-        "two masks of one name": _doubles(masks_by_key),
+        "two images with the same name": _doubles(images_by_key),
+        "two masks with the same name": _doubles(masks_by_key),
         f"image without a mask ({named} in {masks})": _missing(images_by_key, masks_by_key),
         f"mask without an image (in {images})": _missing(masks_by_key, images_by_key),
     }
@@ -97,7 +97,7 @@ def pair_files(
 
 
 def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSummary:
-    """Read all files of `FolderExamples`; raise (or log) one FolderError with all that is wrong."""
+    """Read all files of `FolderExamples`; raise (or log) one FolderError with all problems."""
 
     def count(index):
         size, labels, problems = None, None, []

@@ -1,4 +1,4 @@
-"""The examples of a folder of images and one of masks: found, checked, read one at a time."""
+"""Examples from a folder of images and a folder of masks."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FolderExamples(Examples):
-    """The examples of a folder; `batches` makes them the input of training.
+    """The examples of a folder; `batches` returns them as batches for training.
 
     Attributes:
         images: Image files.
@@ -26,7 +26,7 @@ class FolderExamples(Examples):
         read_mask: Function of a mask file that returns uint8 [H, W].
         num_classes: Number of classes.
         long_side: Size that the longer side is resized to, or None.
-        summary: Counts of a check of all files, or None.
+        summary: Label counts and image sizes, if the files were checked, else None.
         max_pixels: Images with more pixels are refused.
     """
 
@@ -77,7 +77,7 @@ class FolderExamples(Examples):
         return str(self.images[index])
 
     def check(self, verbose: bool = True, skip_bad_examples: bool = False) -> FolderSummary:
-        """Read every file once, and raise (or log) one FolderError with all that is wrong."""
+        """Read every file once, and raise (or log) one FolderError with all problems."""
         return check_files(self, verbose, skip_bad_examples)
 
 
@@ -100,35 +100,35 @@ def open_folders(
 ) -> FolderExamples:
     """Pair a folder of images with a folder of masks, and check every file.
 
-    Images (JPEG, PNG, BMP, WebP, TIFF, ...) and masks (PNG, BMP, lossless WebP) pair by name, in
-    subfolders, too. A mask holds class ids as grey values or palette indices, or colours with
+    Images (JPEG, PNG, BMP, WebP, TIFF, ...) and masks (PNG, BMP, lossless WebP) are paired by name,
+    subfolders included. A mask holds class ids as grey values or palette indices, or colours with
     `mask_colors`.
 
-    With two classes, masks that hold nothing but 0 and 255 are black and white: 255 is class 1, not
-    the ignore label. A log line says so; `class_map={255: 1}` or `{255: 255}` overrides it.
+    With two classes, masks that hold only 0 and 255 are black and white: 255 is class 1, not the
+    ignore label. This is logged; `class_map={255: 1}` or `{255: 255}` makes the choice explicit.
 
     Args:
         images: Folder of the images. Their EXIF rotation is applied.
         masks: Folder of the masks.
         class_names: Names of the classes in the order of their ids.
-        num_classes: Number of classes, at most 255, where there are no names.
+        num_classes: Number of classes, at most 255, if there are no names.
         ignore_label: Label of the pixels that are ignored, in the files and in the result.
         class_map: {id in the files: new id}; a new id may be `ignore_label`.
         mask_colors: {(red, green, blue): id}, or the colours in class order. Any other colour is an
             error.
         reduce_zero_label: Whether id 0 means "no label" and classes begin at 1 (see `MaskReader`
             for the order of these three).
-        mask_suffix: What the name of a mask adds to that of its image, such as `"_labelIds"`.
+        mask_suffix: Suffix of a mask's name after the name of its image, such as `"_labelIds"`.
         long_side: Size in pixels that the longer side of image and mask is resized to.
         skip_bad_examples: Whether files that cannot be used are logged, instead of being an error.
-        check: Whether to read every file now. If not, a faulty file is found when it is reached,
-            and black and white masks are not recognised.
+        check: Whether to read every file now. If not, a faulty file is an error only when it is
+            read, and black and white masks are not recognised.
         verbose: Whether the check shows a progress bar if there are many files.
         max_pixels: Images and masks with more pixels are refused before they are decoded. Defaults
             to Pillow's own limit, about 179 million.
 
     Returns:
-        The examples, with a summary of the check; their `batches` method gives `Batches`.
+        The examples, with a summary of the check; their method `batches` returns `Batches`.
 
     Raises:
         FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
@@ -170,7 +170,7 @@ def open_folders(
     summary = examples.check(verbose, skip_bad_examples)
     counts = summary.label_counts
     if class_map is None and num_classes == 2 and ignore_label == 255 and not reduce_zero_label:
-        # Valid labels are 0, 1 and 255 here: without a 1 in the whole folder, 255 is the 1.
+        # The labels are 0, 1 or 255 here. If no mask of the folder has a 1, 255 means class 1.
         if counts[1] == 0 and counts[255] > 0:
             log.warning("The masks in %s are black and white: 255 is read as class 1.", masks)
             examples = replace(examples, read_mask=mask_reader({255: 1}))
@@ -180,16 +180,16 @@ def open_folders(
 
 
 def _number_of_classes(class_names, num_classes, mask_colors):
-    """Number of classes, from the three arguments that may give it."""
+    """Number of classes, from whichever of the three arguments are set."""
     counts = {
         "class_names": None if class_names is None else len(class_names),
         "num_classes": num_classes,
-        # {colour: id} may share or ignore ids: its length says nothing.
+        # In {colour: id}, colours may share an id or be ignored: its length is not the number.
         "mask_colors": len(mask_colors) if isinstance(mask_colors, Sequence) else None,
     }
     given = {name: count for name, count in counts.items() if count is not None}
     if not given:
         raise ValueError("Pass `class_names`, or `num_classes`, so that labels can be checked")
     if len(set(given.values())) > 1:
-        raise ValueError(f"The arguments disagree about the number of classes. Received: {given}")
+        raise ValueError(f"The arguments disagree on the number of classes. Received: {given}")
     return next(iter(given.values()))

@@ -44,19 +44,19 @@ def from_folders(
 ) -> "tf.data.Dataset":
     """Return a `tf.data.Dataset` of a folder of images and a folder of masks.
 
-    The short way to `open_folders(...).batches(...).to_tf_dataset(initial_epoch)`.
+    Short for `open_folders(...).batches(...).to_tf_dataset(initial_epoch)`.
 
     Args:
         images: Folder of the images (JPEG, PNG, BMP, WebP, TIFF, ...).
-        masks: Folder of the masks (PNG, BMP, lossless WebP), which pair with the images by name.
+        masks: Folder of the masks (PNG, BMP, lossless WebP), paired with the images by name.
         class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
             mask_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How the files
             are read and checked; see `open_folders`.
         image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
             examples become batches; see `Examples.batches`.
-        shuffle: Whether each epoch has an order of its own. Defaults to True, for training; with
-            False, examples are in the order of their file names.
-        initial_epoch: Number of the first epoch, of a run that resumes.
+        shuffle: Whether to shuffle the examples, in another order each epoch. Defaults to True, for
+            training; with False, examples are in the order of their file names.
+        initial_epoch: Number of the first epoch, for a run that resumes.
 
     Returns:
         A dataset of (images uint8 [B, H, W, 3], masks uint8 [B, H, W]) batches of known number,

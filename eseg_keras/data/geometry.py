@@ -1,7 +1,8 @@
 """Scaling and cropping an image together with its mask.
 
-Both go through the same window, so they stay aligned: pixel centres lie at half-integers in both;
-the image is interpolated (and averaged where it shrinks), the mask takes the nearest label.
+Image and mask stay aligned: both are resized to the same window, with pixel centres at
+half-integers. The image is interpolated (and averaged where it shrinks), the mask takes the nearest
+label.
 """
 
 import math
@@ -55,7 +56,7 @@ def resize_window(
 def fit_window(
     image: np.ndarray, mask: np.ndarray, window: Size, *, ignore_label: int = 255
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scale an image and its mask to fit a window whole, at the top left, and pad the rest."""
+    """Scale an image and its mask to fit into a window, and pad at the right and bottom."""
     if mask.shape == tuple(window):
         return image, mask
     scale = min(window[0] / mask.shape[0], window[1] / mask.shape[1])
@@ -81,7 +82,7 @@ def scaled(size: Size, scale: float) -> Size:
 
 def _mean(image: np.ndarray) -> np.ndarray:
     """Mean of each channel, float64 [C]."""
-    # Row by row first: a mean over pixels, three numbers at a time, takes NumPy 30 times as long.
+    # Sum over rows first: NumPy's mean over both axes at once takes 30 times as long.
     columns = image.reshape(len(image), -1).sum(axis=0, dtype=np.float64)
     return columns.reshape(-1, image.shape[-1]).sum(axis=0) / (image.shape[0] * image.shape[1])
 
@@ -89,7 +90,7 @@ def _mean(image: np.ndarray) -> np.ndarray:
 def _visible(
     side: int, scaled_side: int, offset: int, window: int
 ) -> tuple[tuple[float, float], slice]:
-    """Interval of a side, in its own pixels, that a window shows, and where in the window."""
+    """Visible interval of a side: in pixels of the image, and in pixels of the window."""
     first, last = max(offset, 0), min(offset + window, scaled_side)
     if first >= last:
         raise ValueError(
@@ -119,7 +120,7 @@ def _resize_image(image: np.ndarray, box: tuple[float, ...], size: Size) -> np.n
         return image
     if image.dtype == np.uint8 and image.shape[-1] == 3:
         return resize(image, np.uint8)
-    # Pillow resizes 1, 3 or 4 channels of 8 bits, or 1 of floats: others go one at a time.
+    # Pillow resizes 1, 3 or 4 channels of 8 bits, or 1 of floats. Others are resized one by one.
     dtype = np.uint8 if image.dtype == np.uint8 else np.float32
     channels = [resize(image[..., channel], dtype) for channel in range(image.shape[-1])]
     return np.stack(channels, axis=-1).astype(image.dtype)

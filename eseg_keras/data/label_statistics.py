@@ -1,4 +1,4 @@
-"""Statistics of masks: the pixels of each class in each image."""
+"""Statistics of masks: the number of pixels of each class in each image."""
 
 import itertools
 import os
@@ -61,7 +61,7 @@ def label_statistics(
 def gather(
     count: Callable[[int], Counted], num_images: int, show_progress: Callable[[Iterable], Iterable]
 ) -> LabelStatistics:
-    """Call `count` for every image, from several threads, and put the results together."""
+    """Call `count` for every image, from several threads, and combine the results."""
     counts = np.zeros((num_images, 256), np.int64)
     sizes, problems = Counter(), defaultdict(list)
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -85,9 +85,9 @@ def gather(
 def representatives(label_counts: np.ndarray, count: int) -> list[int]:
     """Choose at most `count` images, in ascending order, that show as many classes as possible.
 
-    `label_counts` is [images, classes]; an image without any pixel is never chosen. The rarest
-    class comes first, with the image in which it is largest; then the next that no chosen image
-    shows, and so on. The rest is spread over the whole range.
+    `label_counts` is [images, classes]; images without labelled pixels are never chosen. For the
+    rarest class, the image in which its share is largest is chosen; then for the next one that no
+    chosen image shows, and so on. Remaining choices are spread evenly.
 
     >>> representatives(np.array([[9, 0], [9, 0], [9, 0], [8, 1], [7, 2], [9, 0]]), 2)
     [0, 4]
@@ -100,7 +100,7 @@ def representatives(label_counts: np.ndarray, count: int) -> list[int]:
         shown = (label_counts[chosen, label] > 0).any()
         if num_images[label] and not shown and len(chosen) < count:
             chosen.append(int(shares[:, label].argmax()))
-    # Evenly spaced first, then whatever is left.
+    # Evenly spaced images first, then any others.
     spread = usable[np.linspace(0, len(usable) - 1, min(count, len(usable))).astype(int)]
     for index in itertools.chain(spread.tolist(), usable.tolist()):
         if len(chosen) < count and index not in chosen:

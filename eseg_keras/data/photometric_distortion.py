@@ -14,11 +14,11 @@ class PhotometricDistortion:
     the time. Every step ends in integers from 0 to 255. Saturation and hue are those of 8-bit HSV.
 
     Args:
-        brightness: Largest amount that is added or subtracted, 0 to 255.
+        brightness: Largest value that is added or subtracted, 0 to 255.
         contrast: Smallest and largest factor of all values.
         saturation: Smallest and largest factor of the saturation.
-        hue: Largest shift of the hue either way, in degrees, 0 to 180. The usual 18 is in units of
-            2 degrees, those of OpenCV's 8-bit HSV.
+        hue: Largest shift of the hue in either direction, in degrees, 0 to 180. The value 18 of
+            other implementations is 36 degrees: OpenCV's 8-bit hue has units of 2 degrees.
 
     Example:
 
@@ -59,7 +59,7 @@ class PhotometricDistortion:
                 "Photometric distortion needs 8-bit RGB images, uint8 [H, W, 3]. Received: "
                 f"{image.dtype} {list(image.shape)}. Convert the images, or turn it off"
             )
-        # Always the same number of draws.
+        # The number of random numbers is always the same.
         happens = rng.random(5) < 0.5
         add, times, saturate, turn = rng.uniform(
             (-self.brightness, self.contrast[0], self.saturation[0], -self.hue),

@@ -1,4 +1,4 @@
-"""The two files of onnxruntime-web, which runs networks in browsers, that a page needs."""
+"""The two files of onnxruntime-web that the page needs to run a network in the browser."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ _REMEDY = (
 
 
 def read_runtime(source: str | os.PathLike | None = None) -> dict[str, bytes]:
-    """Return the verified files by name, from an npm package, or downloaded by npm and cached."""
+    """Return the files by name, checked: from an npm package, or downloaded by npm and cached."""
     if source is not None:
         return _checked(_read(Path(source)), source)
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
@@ -44,7 +44,7 @@ def read_runtime(source: str | os.PathLike | None = None) -> dict[str, bytes]:
 
 
 def _read(source):
-    """The files in a .tgz file or a folder, as far as they exist."""
+    """Read those of the files that exist in a .tgz file or a folder."""
     if source.is_dir():
         folder = source / "dist" if (source / "dist").is_dir() else source
         paths = [folder / name for name in _SHA256]
@@ -61,7 +61,7 @@ def _read(source):
             }
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise ValueError(
-            f"{source} is no complete .tgz file of onnxruntime-web. {_REMEDY}."
+            f"{source} is not a complete .tgz file of onnxruntime-web. {_REMEDY}."
         ) from error
 
 

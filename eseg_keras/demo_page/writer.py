@@ -23,11 +23,11 @@ from eseg_keras.visualization import default_palette
 
 TITLE = "Semantic segmentation in your browser"
 
-# Pixels of the longer side to choose from, besides the image's own.
+# Choices for the longer side in pixels, besides the image's own.
 _SIZES = (512, 1024)
-# Test scenes, chosen to look different: blue sky, a bus, autumn.
+# Indices of test scenes that look different: blue sky, a bus, autumn.
 _SCENES = (1, 0, 6)
-# Height of a thumbnail: twice that on the page, for screens of high density.
+# Height of a thumbnail: twice its height on the page, for high-density screens.
 _THUMBNAIL = 192
 
 
@@ -43,25 +43,26 @@ def write_demo_page(
     runtime: str | os.PathLike | None = None,
     overwrite: bool = False,
 ) -> Verification:
-    """Write a static page that runs a network inside the browser.
+    """Write a static web page that runs a network in the browser.
 
-    The page labels the pixels of an image that a user drops on it, or of the camera. The network
-    runs in the browser, by onnxruntime-web: any server of files will do, and the page contacts no
-    other. `python -m http.server --directory OUTPUT` serves it at <http://localhost:8000>. Browsers
-    do not load it from a `file:` address, and allow the camera only on localhost or https.
+    The page labels the pixels of an image that a user drops on it, or of camera frames. The network
+    runs in the browser with onnxruntime-web: any static file server can host the page, and it sends
+    no requests to other servers. `python -m http.server --directory OUTPUT` serves it at
+    <http://localhost:8000>. Browsers do not load it from a `file:` address, and allow the camera
+    only on localhost or https.
 
     With the response headers `Cross-Origin-Opener-Policy: same-origin` and
     `Cross-Origin-Embedder-Policy: require-corp` the page uses several threads.
 
     Args:
         model: An `ESeg` model for RGB images.
-        output: Folder to write, some 15 MB and the network. It appears when it is complete.
+        output: Folder to write, about 15 MB and the network. It is written atomically.
         title: Title of the page.
-        long_side: Pixels of the longer side to which images are resized until the user chooses
-            another: that of the training. Defaults to 512, for larger images only.
+        long_side: Longer side in pixels to which images are resized, unless the user chooses
+            another size; use that of the training. By default, images above 512 are resized to 512.
         examples: Image files that the page offers to try. Defaults to synthetic street scenes.
         precision: `"float32"`, or `"int8"` for a quarter of the size and two thirds of the latency,
-            with other labels for some pixels; see `export_onnx`.
+            which changes the labels of some pixels; see `export_onnx`.
         calibration_images: For `"int8"`: uint8 arrays [H, W, 3] of the network's task. Defaults to
             synthetic street scenes.
         runtime: The package onnxruntime-web 1.30.0, as the `.tgz` file that `npm pack` writes or as
@@ -85,10 +86,10 @@ def write_demo_page(
     Reference:
         [ONNX Runtime Web](https://onnxruntime.ai/docs/tutorials/web/)
     """
-    # A link is followed, and "." has a name.
+    # Absolute, with links resolved, so that "." has a name.
     output = Path(output).resolve()
     _check(model, output, long_side, overwrite)
-    # The Python package of the same project holds its licences.
+    # The licences are in the Python package of the same project.
     notices = importlib.resources.files(require("onnxruntime", "export"))
     files = read_runtime(runtime)
     with atomic_directory(output, overwrite) as page:
@@ -98,7 +99,7 @@ def write_demo_page(
         entries = write_examples(page / "examples", examples)
         folder = page / "onnxruntime"
         folder.mkdir()
-        # Many servers send .mjs as a type that browsers refuse to run.
+        # Many servers send .mjs files with a MIME type that browsers refuse to run.
         (folder / Path(SCRIPT).with_suffix(".js")).write_bytes(files[SCRIPT])
         (folder / WASM).write_bytes(files[WASM])
         for name in ("LICENSE", "ThirdPartyNotices.txt"):
@@ -132,7 +133,7 @@ def write_examples(folder: Path, paths: Sequence[str | os.PathLike] | None) -> l
     entries = []
     for number, (name, image) in enumerate(images, 1):
         entry = {kind: f"{folder.name}/{kind}_{number}.jpg" for kind in ("file", "thumbnail")}
-        # Encoded again, without metadata such as the place, which must not be published.
+        # Encoded again to remove metadata such as the location, which must not be published.
         picture = Image.fromarray(image)
         picture.save(folder.parent / entry["file"], quality=92, subsampling=0)
         picture.thumbnail((4 * _THUMBNAIL, _THUMBNAIL))
@@ -144,17 +145,17 @@ def write_examples(folder: Path, paths: Sequence[str | os.PathLike] | None) -> l
 def _check(model, output, long_side, overwrite):
     channels = model.image_shape[-1]
     if channels != 3:
-        raise ValueError(f"The page reads images as RGB; the network takes {channels} channels.")
+        raise ValueError(f"The page needs a network of RGB images. Received: {channels} channels.")
     if None not in (built := tuple(model.image_shape[:2])):
         raise ValueError(
-            f"The page takes images of any size; the network is built for images of {built}. Build "
-            "it without image_shape."
+            f"The page needs a network for images of any size. Received: one for images of {built}."
+            " Build it without image_shape."
         )
     check_image_size("long_side", long_side)
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not (output / "model" / "model.json").is_file():
-        raise ValueError(f"{output} exists and is no demo page. Choose another output.")
+        raise ValueError(f"{output} exists and is not a demo page. Choose another output.")
     if not overwrite:
         raise ValueError(f"{output} is a demo page. Choose another output, or set overwrite=True.")
 
@@ -162,7 +163,7 @@ def _check(model, output, long_side, overwrite):
 def _description(model, title, long_side, examples, num_bytes):
     """The content of `model/model.json`, which the page reads."""
     chosen = long_side or _SIZES[0]
-    # At the size of the training, smaller images are enlarged, as in training.
+    # As in training, smaller images are enlarged to `long_side`.
     sizes = [
         {"longSide": size, "enlarge": size == long_side, "chosen": size == chosen}
         for size in sorted({*_SIZES, chosen})
@@ -170,9 +171,9 @@ def _description(model, title, long_side, examples, num_bytes):
     millions = model.count_params() / 1e6
     return {
         "title": title,
-        "about": f"A neural network of {millions:.1f} million parameters gives every pixel of a "
-        f"photo one of {model.num_classes} classes. It runs on this device: photos are not "
-        "uploaded.",
+        "about": f"A neural network of {millions:.1f} million parameters assigns one of "
+        f"{model.num_classes} classes to every pixel of an image. It runs on this device: images "
+        "are not uploaded.",
         "names": model.class_names or [f"class {label}" for label in range(model.num_classes)],
         "palette": model.palette or default_palette(model.num_classes),
         "sizes": [*sizes, {"longSide": None, "enlarge": False, "chosen": False}],

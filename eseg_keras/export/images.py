@@ -1,4 +1,4 @@
-"""Images that calibrate a quantized network, and images that verify an exported file."""
+"""Images to calibrate quantized networks and to verify exported files."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.image_size import check_image_size
 
-# Ranges settle within tens of images: more cost time and change little.
+# A few dozen images determine the ranges; more take time and change little.
 MOST_IMAGES = 64
 
 
@@ -39,7 +39,7 @@ def prepare_images(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return images for calibration and verification, resized to one size or to `sizes` in turn.
 
-    By default one in four of the calibration images, at most three, is held out to verify with.
+    By default, one in four of the calibration images, at most three, is held out for verification.
     """
     if precision != "int8" and calibration is not None:
         raise ValueError(
@@ -47,8 +47,8 @@ def prepare_images(
         )
     if precision == "int8" and (calibration is None or len(calibration) == 0):
         raise ValueError(
-            "precision='int8' needs calibration_images, which set the ranges of 8-bit values: some "
-            f"tens of uint8 arrays [H, W, {channels}] of the network's task. "
+            "precision='int8' needs calibration_images for the ranges of its values: a few dozen "
+            f"uint8 arrays [H, W, {channels}] of the network's task. "
             f"Received: {calibration!r}"
         )
     images = [] if calibration is None else calibration

@@ -18,7 +18,7 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
 
 
 def require_tensorflow(kind: str):
-    """Import TensorFlow, which writes a kind of file; `ValueError` on another Keras backend."""
+    """Import TensorFlow, which `kind` files need; `ValueError` on another Keras backend."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             f"{kind} files are written by TensorFlow. Received: the Keras backend "
@@ -45,7 +45,7 @@ def in_float32(model: keras.Model) -> keras.Model:
 
 
 def exported_size(model: keras.Model, image_size: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Return the one (height, width) of a file's images, `None` for any; check `image_size`."""
+    """Check `image_size`; return the fixed (height, width) of a file's images, `None` for any."""
     built = tuple(model.image_shape[:2])
     if None not in built:
         if image_size is not None and tuple(image_size) != built:

@@ -10,7 +10,7 @@ from absl import logging as absl_logging
 @contextlib.contextmanager
 def quiet(*names: str) -> Iterator[None]:
     """Let absl's logger and loggers by name (`""`: the root) log errors only."""
-    # TensorFlow sets the level of absl's logger to absl's verbosity now and then.
+    # TensorFlow resets the level of absl's logger to absl's verbosity.
     verbosity = absl_logging.get_verbosity()
     absl_logging.set_verbosity(absl_logging.ERROR)
     loggers = [logging.getLogger(name) for name in names]

@@ -1,4 +1,4 @@
-"""Compare an exported file, in its own runtime, with the network it came from."""
+"""Compare an exported file, run in its own runtime, with the network."""
 
 import dataclasses
 import importlib
@@ -14,7 +14,7 @@ from eseg_keras.files import write_json
 from eseg_keras.machine import installed_version
 from eseg_keras.version import __version__
 
-# With a smaller share of pixels with a clear label, their agreement means nothing.
+# If a smaller share of the pixels has a clear label, their agreement is not meaningful.
 _FEWEST_CLEAR = 0.01
 
 
@@ -26,10 +26,10 @@ class Tolerance:
         difference: Largest difference of logits, as a share of the range of the network's logits
             over all images.
         probability: Largest difference of probabilities.
-        agreement: Smallest share of equal labels, among pixels whose label is clear: rounding may
-            change it where two classes are nearly as likely.
-        margin: A label is clear where its logit leads the next one by more than this share of the
-            range of the logits.
+        agreement: Smallest share of equal labels among the pixels with a clear label. Others are
+            not counted: rounding may change a label if two classes are almost equally likely.
+        margin: A label is clear if its logit exceeds the second largest by more than this share of
+            the range of the logits.
     """
 
     difference: float
@@ -39,15 +39,15 @@ class Tolerance:
 
 
 TOLERANCES = {
-    # The same additions in another order: 1e-6 of the range. The margin is twice the allowed
-    # difference, which therefore cannot change a clear label.
+    # Additions in another order: 1e-6 of the range. The margin is twice the allowed difference,
+    # which therefore cannot change a clear label.
     "float32": Tolerance(difference=1e-3, probability=1e-3, agreement=0.9999, margin=2e-3),
     # Weights, or all values, of 11 significant bits: 5e-4 of the range, probabilities 0.003.
     "float16": Tolerance(difference=5e-3, probability=0.05, agreement=0.999, margin=0.01),
-    # Weights of 8 bits with a scale a channel, activations with a scale a tensor: 0.015 and 0.08.
+    # 8-bit weights with one scale per channel, activations with one per tensor: 0.015 and 0.08.
     "dynamic": Tolerance(difference=0.1, probability=0.5, agreement=0.99, margin=0.05),
-    # All of 8 bits, with ranges from the calibration images: 0.03 and 0.26. A single pixel between
-    # two classes may be far off, so probabilities are judged by their labels.
+    # All values of 8 bits, with ranges from the calibration images: 0.03 and 0.26. Probabilities
+    # are compared by their labels, because single pixels between two classes may differ a lot.
     "int8": Tolerance(difference=0.2, probability=0.9, agreement=0.98, margin=0.05),
 }
 """By precision; the comments hold the differences measured for eseg_lite_s_streets."""
@@ -67,11 +67,12 @@ class Verification:
         threads: Number of threads of the runtime, `None` for its own choice.
         sizes: (height, width) of every image compared.
         largest_difference: Largest difference of logits or probabilities; `None` for labels.
-        relative_difference: For logits, the same as a share of the range of the network's.
-        label_shortfall: How far the network's logit of the file's label is below its largest, at
-            the worst pixel, as a share of the range.
-        label_agreement: Share of all pixels whose labels are equal.
-        clear_label_agreement: Share of the pixels with a clear label whose labels are equal.
+        relative_difference: For logits, `largest_difference` as a share of the range of the
+            network's logits.
+        label_shortfall: Largest difference, over all pixels, between the network's best logit and
+            its logit of the file's label, as a share of the range.
+        label_agreement: Share of equal labels among all pixels.
+        clear_label_agreement: Share of equal labels among the pixels with a clear label.
         clear_pixels: Share of the pixels with a clear label.
         tolerance: The allowed differences.
         versions: Versions of the packages, by name.
@@ -126,7 +127,7 @@ class Verification:
         of_range = self.output_kind == "logits"
         allowed = limit.difference if of_range else limit.probability
         found = self.relative_difference if of_range else self.largest_difference
-        # Written so that a difference of nan is a problem.
+        # The comparison is written so that nan fails.
         if self.output_kind != "labels" and not found <= allowed:
             return (
                 f"{self.output_kind} differ by up to {found:.2g}{' of their range' * of_range} "
@@ -135,8 +136,8 @@ class Verification:
         if self.clear_pixels < _FEWEST_CLEAR:
             share = f"only {self.clear_pixels:.2%} of the pixels have" if self.clear_pixels else ""
             return (
-                f"{share or 'no pixel has'} a clear label that could be compared (a network of "
-                "random weights, perhaps: train it first)"
+                f"{share or 'no pixel has'} a clear label that could be compared (if the network "
+                "has random weights, train it first)"
             )
         if self.clear_label_agreement < limit.agreement:
             return (
@@ -172,7 +173,7 @@ def verify(
         The comparison; its `check()` raises if the file differs too much.
 
     Raises:
-        VerificationError: If `run` returns another shape or dtype, or labels that are no classes.
+        VerificationError: If `run` returns another shape or dtype, or invalid labels.
 
     Example:
 
@@ -191,7 +192,7 @@ def verify(
     differences, low, high, compared, shortfall = [], np.inf, -np.inf, [], 0.0
     for image in images:
         with model.averaged_weights():
-            # Compiled: an eager call would keep all feature maps.
+            # Compiled, because an eager call would keep all feature maps.
             logits = np.asarray(model.predict_on_batch(image[None]))
         answer = np.asarray(run(image[None]))
         _check_answer(answer, logits, output_kind)
@@ -207,7 +208,7 @@ def verify(
     spread = float(high - low)
     agrees = np.concatenate([agreement.ravel() for agreement, _ in compared])
     clear = np.concatenate([lead.ravel() for _, lead in compared]) > tolerance.margin * spread
-    # NumPy's maximum keeps a nan, unlike Python's.
+    # NumPy's maximum propagates nan, Python's does not.
     largest = float(np.max(differences)) if differences else None
     relative = None
     if output_kind == "logits":
@@ -257,5 +258,5 @@ def _lead(logits):
 
 
 def _version(package):
-    # A module may come in packages of other names, such as TensorFlow without a GPU.
+    # The package may have another name than the module, such as tensorflow-cpu.
     return installed_version(package) or importlib.import_module(package).__version__

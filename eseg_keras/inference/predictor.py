@@ -232,7 +232,7 @@ class Predictor:
         seen = self._image_maps.seen_size(size)
         if min(seen) >= SMALLEST_SIDE:
             return None
-        scaled_to = "" if tuple(seen) == tuple(size) else f" and is seen at {seen[0]}x{seen[1]}"
+        scaled_to = "" if tuple(seen) == tuple(size) else f", resized to {seen[0]}x{seen[1]}"
         return (
             f"is {size[0]}x{size[1]} pixels, height by width{scaled_to}; the network needs at "
             f"least {SMALLEST_SIDE}x{SMALLEST_SIDE}. Scale it up or skip it"

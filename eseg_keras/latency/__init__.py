@@ -1,4 +1,4 @@
-"""Latency of networks in every format on this machine, and which one fits a budget."""
+"""Measure the latency of networks in every format, and recommend one for a budget."""
 
 from eseg_keras.latency.formats import FORMATS as FORMATS
 from eseg_keras.latency.measurement import EXTERNAL as EXTERNAL

@@ -1,4 +1,4 @@
-"""Exported files that one measurement leaves for the next."""
+"""A cache of exported files between measurements."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ from eseg_keras.latency.formats import FORMATS
 from eseg_keras.machine import installed_version
 
 _PACKAGE = Path(__file__).parents[1]
-# The code that, with the weights, decides the content of a file.
+# The code that determines the content of a file, together with the weights.
 _SOURCES = (
     "decoders/*.py",
     "encoders/*.py",
@@ -30,7 +30,7 @@ _DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx", "o
 
 @dataclasses.dataclass(frozen=True)
 class CachedFile:
-    """A network in a format of `FORMATS`; the `.key` file beside it shows whether it is current."""
+    """An exported file of a network; the `.key` file beside it shows whether it is current."""
 
     folder: str | Path
     network: str
@@ -44,12 +44,12 @@ class CachedFile:
         return self._path(FORMATS[self.format].suffix)
 
     def is_current(self) -> bool:
-        """Return whether this code and these packages wrote the file, from these weights."""
+        """Return whether the file was written by this code and these packages and weights."""
         key = self._path(".key")
         return self.path.exists() and key.is_file() and key.read_text("utf-8") == self._key()
 
     def write(self, write: Callable[[Path], None]) -> None:
-        """Replace the file by what a function writes to its path."""
+        """Replace the file; `write` is called with its path."""
         self._path(".key").unlink(missing_ok=True)
         if self.path.is_dir():
             shutil.rmtree(self.path)
@@ -68,7 +68,7 @@ class CachedFile:
 
 @functools.cache
 def code_key() -> str:
-    """Return a digest of the code and the packages that decide the content of a file."""
+    """Return a digest of the code and the packages that determine the content of a file."""
     digest = hashlib.sha256()
     for pattern in _SOURCES:
         for source in sorted(_PACKAGE.glob(pattern)):

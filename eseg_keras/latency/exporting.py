@@ -1,4 +1,4 @@
-"""Export the files to time, in a process of its own, whose memory is freed at its end."""
+"""Export the files to measure, in a separate process, which frees its memory at the end."""
 
 import functools
 import multiprocessing
@@ -21,8 +21,8 @@ from eseg_keras.street_scenes import render_scene, scene_images
 def export_missing(
     files: Sequence[CachedFile], preset: str, report: Callable[[str], None]
 ) -> dict[str, str]:
-    """Export the files of a preset that are not current; return the reason by failed format."""
-    # Exporting a large network takes more memory than timing it, and Python keeps that memory.
+    """Export the files of a preset that are not current; return {failed format: reason}."""
+    # Exporting a large network takes more memory than running it, and Python keeps that memory.
     start = functools.partial(
         ProcessPoolExecutor, 1, mp_context=multiprocessing.get_context("spawn")
     )
@@ -35,10 +35,10 @@ def export_missing(
             try:
                 process.submit(_export, file, preset).result()
             except BrokenProcessPool:
-                reasons[file.format] = "Its process was killed: was there too little memory?"
+                reasons[file.format] = "The export was killed: was there too little memory?"
                 process.shutdown()
                 process = start()
-            except Exception as error:  # Exporters have errors of their own.
+            except Exception as error:  # Exporters raise exceptions of their own types.
                 reasons[file.format] = reason_of(error)
     finally:
         process.shutdown()
@@ -53,12 +53,12 @@ def timed_network(preset: str, image_size: tuple[int, int]) -> keras.Model:
 
 
 def timed_image(image_size: tuple[int, int], channels: int = 3) -> np.ndarray:
-    """Draw the image that is timed, uint8 [H, W, channels]."""
+    """Render the image to label, a street scene, uint8 [H, W, channels]."""
     return render_scene(0, "test", image_size)[0][..., np.arange(channels) % 3]
 
 
 def reason_of(error: Exception) -> str:
-    """Return the message of our own errors, and type and first line of others."""
+    """Return the message of an error of this package, or the type and first line of another."""
     if isinstance(error, ImportError | ValueError):
         return str(error)
     lines = str(error).strip().splitlines()
@@ -66,7 +66,7 @@ def reason_of(error: Exception) -> str:
 
 
 def _export(file, preset):
-    """Write a file, labels as output: of trained weights by the verifying exporters."""
+    """Write a file with label maps as output; with trained weights, verify it."""
     from eseg_keras.export.quiet import quiet
 
     model = _network(preset, file.image_size)
@@ -99,7 +99,7 @@ def _export_trained(kind, model, path, image_size, precision):
 
 
 def _export_untrained(kind, model, path, image_size, precision):
-    """Convert as the exporters do, unverified: in 8 bits most labels of random weights change."""
+    """Convert as the exporters do, without verification, which random weights fail in 8 bits."""
     if kind == "saved_model":
         from eseg_keras.export.saved_model.image_codec import MAX_SERVED_PIXELS
         from eseg_keras.export.saved_model.signatures import SERVING_DEFAULT, serving_module
@@ -127,5 +127,5 @@ def _export_untrained(kind, model, path, image_size, precision):
 
 
 def _calibration_images(image_size, channels=3):
-    # Few: labels of a network that is only timed need not be accurate.
+    # Few, because only the latency matters here, not the accuracy.
     return scene_images("train", 4, image_size, channels)

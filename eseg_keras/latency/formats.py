@@ -13,7 +13,7 @@ from eseg_keras.machine import installed_version
 from eseg_keras.optional import require
 
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
-# Modules, each with the extra of eseg-keras that brings it.
+# Modules, each with the extra of eseg-keras that installs it.
 _TFLITE_NEEDS = (_TENSORFLOW, ("ai_edge_litert.interpreter", "export"))
 _ONNX_NEEDS = (_TENSORFLOW, *((name, "export") for name in ("tf2onnx", "onnx", "onnxruntime")))
 # Element types of images, by the names of ONNX Runtime.
@@ -22,7 +22,7 @@ _ONNX_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(fl
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A format: suffix (`None` for the Keras model), runtime packages, needs, precision."""
+    """A format: suffix (`None` for the Keras model), runtime packages, requirements, precision."""
 
     suffix: str | None = None
     runtime: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ FORMATS = {
     "onnx": Format(".onnx", ("onnxruntime",), _ONNX_NEEDS, "float32"),
     "onnx_int8": Format(".onnx", ("onnxruntime",), _ONNX_NEEDS, "int8"),
 }
-"""By name. All take a uint8 image and return its label map."""
+"""Formats by name. All take a uint8 image and return its label map."""
 
 
 def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) -> Callable:
@@ -76,15 +76,15 @@ def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) ->
 
 
 def limit_tensorflow_threads(threads: int) -> None:
-    """Set TensorFlow's number of threads; `ValueError` if it runs already, with another one."""
+    """Set TensorFlow's number of threads; `ValueError` if it was initialized with another one."""
     tf = require(*_TENSORFLOW)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError as error:
         raise ValueError(
-            f"TensorFlow runs already in this process, and not with {threads} threads. Measure in "
-            "a new process."
+            f"TensorFlow was initialized in this process with a number of threads other than "
+            f"{threads}. Measure in a new process."
         ) from error
 
 
@@ -97,21 +97,21 @@ def _saved_model_call(path, image):
         answer = serve(images=tf.constant(image[None]))
         return [values.numpy() for values in answer.values()]
 
-    call.loaded = loaded  # It owns the variables.
+    call.loaded = loaded  # Keeps the variables alive.
     return call
 
 
 def onnx_call(
     path: str | os.PathLike, image: np.ndarray, threads: int
 ) -> Callable[[], list[np.ndarray]]:
-    """Return a function that runs any ONNX file on an image, in the layout and dtype it takes."""
+    """Return a function that runs any ONNX file on an image, in the file's layout and dtype."""
     path = Path(path)
     require("onnxruntime", "export")
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
     try:
         session = onnx_session(path, threads)
-    except Exception as error:  # ONNX Runtime's own errors have no base class.
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class.
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"{path} cannot be loaded by onnxruntime: {lines[0][:300]}") from error
     inputs = session.get_inputs()
@@ -130,7 +130,7 @@ def _as_input(path, entry, image):
             "shape [1, height, width, channels] or [1, channels, height, width]."
         )
     batches = [image[None], image[None].transpose(0, 3, 1, 2)]
-    # Free dimensions have a name, or none; that of the channels must be fixed.
+    # Free dimensions are strings or None. The number of channels must be fixed.
     fitting = [
         batch
         for batch, channels in zip(batches, (entry.shape[3], entry.shape[1]), strict=True)

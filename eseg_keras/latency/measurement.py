@@ -1,4 +1,4 @@
-"""Load networks in every format, time them in turns, and summarise the times."""
+"""Load networks in every format, measure their latency interleaved, and summarise it."""
 
 import dataclasses
 import functools
@@ -19,7 +19,7 @@ from eseg_keras.models import ESeg
 from eseg_keras.presets.catalog import ARCHITECTURES
 
 EXTERNAL = "external"
-"""Format of an ONNX file that another program wrote."""
+"""Name of the format of ONNX files that other programs wrote."""
 
 
 class Variant(NamedTuple):
@@ -39,13 +39,13 @@ class Variant(NamedTuple):
 
 @dataclasses.dataclass
 class Variants:
-    """Variants that are ready to be timed, and those that were skipped.
+    """The loaded variants, and those that were skipped.
 
     Args:
         image_size: (height, width).
-        calls: Function by `Variant`, each of which labels the same image.
-        skipped: The reason by each `Variant` that cannot be timed.
-        facts: By `Variant` the columns `threads` (empty where the runtime chooses), `weights`,
+        calls: {`Variant`: function that labels the image}. The image is the same for all.
+        skipped: {`Variant` that was skipped: reason}.
+        facts: {`Variant`: columns of its row}: `threads` (empty if the runtime chooses), `weights`,
             `runtime` and, after the first call, `output`.
     """
 
@@ -65,10 +65,10 @@ def load_variants(
     wanted: Callable[[Variant], bool] = lambda variant: True,
     report: Callable[[str], None] = lambda text: None,
 ) -> Variants:
-    """Export, unless the cache holds them, and load networks for batches of one image.
+    """Load networks for batches of one image, after exporting those that are not in the cache.
 
-    Variants that cannot be exported or loaded are skipped. Files are exported by a process of
-    their own, so a script calls this below `if __name__ == "__main__":`.
+    Variants that cannot be exported or loaded are skipped. Files are exported in another process,
+    so a script must call this below `if __name__ == "__main__":`.
 
     Args:
         presets: Names or directories of presets. Architectures get random weights.
@@ -78,15 +78,15 @@ def load_variants(
             their own.
         cache_dir: Folder that keeps the exported files.
         against: ONNX files of other networks.
-        wanted: Returns whether to load a variant. Defaults to all.
-        report: Called with the current step, a few words.
+        wanted: Function of a variant that returns whether to load it. Defaults to all.
+        report: Function that is called with a description of the current step.
 
     Returns:
-        The functions, and the reasons of what was skipped.
+        The loaded variants, and the reason for each skipped one.
 
     Raises:
         ValueError: If a preset is unknown or built for another size, two have the same name, or
-            TensorFlow runs already with another number of threads.
+            TensorFlow was initialized with another number of threads.
     """
     names = {preset: network_name(preset) for preset in presets} | {
         path: Path(path).stem for path in against
@@ -96,7 +96,7 @@ def load_variants(
     on_tensorflow = keras.backend.backend() == "tensorflow"
     if on_tensorflow and {"keras", "saved_model"} & set(format_names):
         formats.limit_tensorflow_threads(threads)
-    # All presets first: an unknown one is an error before anything takes time.
+    # All presets first, so that an unknown one is an error before any slow step.
     trained = {
         preset: ESeg.from_preset(preset) for preset in presets if preset not in ARCHITECTURES
     }
@@ -131,24 +131,24 @@ def measure(
     warm_up: int = WARM_UP,
     report: Callable[[str], None] = lambda text: None,
 ) -> Iterator[dict[Variant, float]]:
-    """Time all loaded variants in turns.
+    """Measure the latency of all loaded variants, interleaved.
 
     A variant whose first call fails is skipped.
 
     Args:
         variants: The return value of `load_variants`.
-        rounds: Number of rounds that count.
-        warm_up: Number of rounds before them. Defaults to 3.
-        report: Called with the current step, a few words.
+        rounds: Number of measured rounds.
+        warm_up: Number of rounds before them that are not measured. Defaults to 3.
+        report: Function that is called with a description of the current step.
 
     Yields:
-        Milliseconds by `Variant` for each round.
+        For each round, {`Variant`: milliseconds}.
     """
     for variant, call in list(variants.calls.items()):
         report(f"first call: {variant}")
         try:
             answer = call()
-        except Exception as error:  # Such as too little memory; other variants may work.
+        except Exception as error:  # Such as out of memory; other variants may work.
             del variants.calls[variant]
             variants.skipped[variant] = f"The first call failed: {reason_of(error)}"
             continue
@@ -170,9 +170,9 @@ def result_rows(
     """Summarise measured rounds as rows of a table.
 
     Args:
-        variants: The variants that were timed.
+        variants: The variants that were measured.
         rounds: The rounds that `measure` yielded, at least one.
-        reference: The variant that has the ratio 1.
+        reference: The variant whose ratio is 1.
 
     Returns:
         One dict of columns per variant, in the order in which they were loaded.
@@ -226,7 +226,7 @@ def _load_preset(variants, preset, model, wanted, threads, cache_dir, report):
                 call = functools.partial((model or timed_network(preset, size)).segment, image)
             else:
                 call = formats.load(name, files[name].path, image, threads)
-        except Exception as error:  # Runtimes have errors of their own.
+        except Exception as error:  # Runtimes raise exceptions of their own types.
             variants.skipped[variant] = reason_of(error)
             continue
         chooses_threads = name == "keras" and keras.backend.backend() != "tensorflow"

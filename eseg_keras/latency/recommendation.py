@@ -1,4 +1,4 @@
-"""Which network fits a time budget, by the accuracy that the paper reports."""
+"""Recommend the most accurate network within a latency budget, by the paper's accuracy."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from eseg_keras.presets.catalog import ARCHITECTURES, PRESETS
 PAPER_MEAN_IOU = {
     name: size.paper_mean_iou for name, size in ARCHITECTURES.items() if size.paper_mean_iou
 }
-"""The paper's mean IoU in percent, by architecture. Weights that reach it were not published."""
+"""The paper's mean IoU in percent, by architecture. Its weights were not published."""
 
 
 def paper_mean_iou(preset: str) -> float | None:
@@ -18,7 +18,7 @@ def paper_mean_iou(preset: str) -> float | None:
         preset: Name of a preset.
 
     Returns:
-        Percent, or `None` for sizes that are not the paper's and for directories.
+        Percent, or `None` for architectures that are not the paper's and for directories.
 
     Example:
 
@@ -34,13 +34,13 @@ def paper_mean_iou(preset: str) -> float | None:
 
 @dataclasses.dataclass(frozen=True)
 class Recommendation:
-    """The most accurate network within a budget, and its neighbours.
+    """The most accurate network within a budget, with the next faster and the next slower one.
 
     Args:
         budget_ms: The budget, in milliseconds.
-        best: Row of the recommended network, `None` if nothing fits.
-        faster: Row of the next less accurate network that is faster, `None` without one.
-        slower: Row of the next more accurate network, which does not fit, `None` without one.
+        best: Row of the recommended network, `None` if none is within the budget.
+        faster: Row of the next less accurate network that is faster, or `None`.
+        slower: Row of the next more accurate network, which exceeds the budget, or `None`.
         fastest: The fastest row of all.
     """
 
@@ -55,13 +55,12 @@ class Recommendation:
         budget = f"{self.budget_ms:g} ms"
         if self.best is None:
             return [
-                f"Nothing that was measured stays within {budget}: the fastest is "
-                f"{_words(self.fastest)}. Smaller images take less; so do more threads, where "
-                "there are cores for them."
+                f"No measured network is within {budget}: the fastest is {_words(self.fastest)}. "
+                "Use smaller images, or more threads if there are free cores."
             ]
         found = [f"Recommended within {budget}: {_words(self.best)}."]
         if _is_int8(self.best):
-            found.append("8 bits cost some accuracy: compare its labels on your own images.")
+            found.append("8 bits cost some accuracy: compare the label maps on your own images.")
         if self.faster:
             found.append(f"Next faster network: {_words(self.faster)}.")
         if self.slower:
@@ -70,11 +69,11 @@ class Recommendation:
 
 
 def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
-    """Choose the most accurate network that stays within a budget.
+    """Choose the most accurate network within a budget.
 
-    A row fits where three rounds in four did: by its upper quartile. Networks are compared by the
-    mean IoU that the paper reports; of two that are as accurate, the faster one is chosen. Of the
-    formats that fit, a 32-bit one comes before an 8-bit one, then the fastest.
+    A row is within the budget if its upper quartile is. Networks are compared by the mean IoU that
+    the paper reports; of equally accurate ones, the faster is chosen. Of the formats within the
+    budget, 32-bit ones are preferred to 8-bit ones, then the fastest.
 
     Args:
         rows: The return value of `result_rows`, at least one row.
@@ -85,7 +84,7 @@ def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
 
     Raises:
         ValueError: If the budget is not above 0, or there are several networks and the paper
-            reports no accuracy of one of them.
+            reports no accuracy for one of them.
 
     Example:
 
@@ -104,8 +103,8 @@ def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
     if len(networks) > 1 and None in networks.values():
         unknown = next(name for name, value in networks.items() if value is None)
         raise ValueError(
-            f"There is no published accuracy of {unknown} to compare it by. Expected rows of "
-            "presets by name, or of one network."
+            f"The accuracy of {unknown} is unknown. Expected rows of the paper's presets, or of a "
+            "single network."
         )
 
     def accuracy(row):
@@ -140,7 +139,7 @@ def _fits(row, budget_ms):
 
 
 def _choice(rows, budget_ms):
-    """The row of a network that one would use within the budget, else its fastest."""
+    """The best row of a network within the budget, else its fastest."""
     fitting = [row for row in rows if _fits(row, budget_ms)]
     of_32_bits = [row for row in fitting if not _is_int8(row)]
     return min(of_32_bits or fitting or rows, key=lambda row: row["median_ms"])

@@ -1,4 +1,4 @@
-"""Times of several functions, taken in turns."""
+"""Interleaved timing of several functions."""
 
 import dataclasses
 import time
@@ -18,7 +18,7 @@ class Timing:
         median_ms: Median time, in milliseconds.
         lower_quartile_ms: Lower quartile of the times.
         upper_quartile_ms: Upper quartile of the times.
-        ratio: Median of the ratios to the reference, each taken within a round.
+        ratio: Median of the ratios to the reference in the same round.
         lower_quartile_ratio: Lower quartile of the ratios.
         upper_quartile_ratio: Upper quartile of the ratios.
         rounds: Number of rounds.
@@ -39,18 +39,18 @@ def timed_rounds(
     warm_up: int = WARM_UP,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[dict[Hashable, float]]:
-    """Time every function once per round, so that other load on the machine falls on all of them.
+    """Time every function once per round, so that other load on the machine affects all of them.
 
-    Every other round runs in reverse order: none always follows the same other one.
+    Every other round runs in reverse order, so that none always follows the same other one.
 
     Args:
         functions: Functions by name.
-        rounds: Number of rounds that count.
-        warm_up: Number of rounds before them that do not. Defaults to 3.
-        clock: Returns seconds. Defaults to `time.perf_counter`.
+        rounds: Number of measured rounds.
+        warm_up: Number of rounds before them that are not measured. Defaults to 3.
+        clock: Function that returns seconds. Defaults to `time.perf_counter`.
 
     Yields:
-        Milliseconds by name for each round.
+        For each round, {name: milliseconds}.
 
     Raises:
         ValueError: If `rounds` is below 1 or `warm_up` below 0.
@@ -80,11 +80,11 @@ def timed_rounds(
 def timings(
     rounds: Sequence[Mapping[Hashable, float]], reference: Hashable
 ) -> dict[Hashable, Timing]:
-    """Summarise rounds; ratios are taken within each round, under the same load.
+    """Summarise rounds; ratios are computed within each round, under the same load.
 
     Args:
         rounds: The rounds that `timed_rounds` yielded, at least one.
-        reference: Name of the function that has the ratio 1.
+        reference: Name of the function whose ratio is 1.
 
     Returns:
         `Timing` by name.

@@ -1,4 +1,4 @@
-"""Networks to time without trained weights."""
+"""Networks with random weights that have the latency of trained ones."""
 
 import keras
 import numpy as np
@@ -8,19 +8,20 @@ from eseg_keras.street_scenes import render_scene
 
 # The `boundary_share` of eseg_lite_s_streets on street scenes.
 _BOUNDARY_SHARE = 0.2
-# The top of the pyramid has a single cell for each scene, so there are several; layer by layer,
-# eseg_l keeps 17 KB for each pixel, so they are small.
+# Several scenes, because the top of the pyramid has a single cell per scene. Small ones, because
+# eseg_l needs 17 KB per pixel for the activations of all layers.
 _SCENE_SIZE = (128, 256)
 _NUM_SCENES = 6
 
 
 def untrained_network(preset: str, image: np.ndarray) -> keras.Model:
     """Build an architecture with random weights that takes as long as a trained network."""
-    # Activations of a freshly built deep network vanish, and its label maps are noise or one class.
-    # Exported networks save work where neighbouring cells have the same label, and 8-bit ones need
-    # ranges. So batch normalisation gets the statistics of a few street scenes, blocks add little
-    # to their shortcut, as trained ones do, and the classifier gets the scale and the biases with
-    # which a fifth of the image's cells lies on a boundary.
+    # With initial weights, the activations of a deep network vanish, and its label maps are noise
+    # or a single class. But the latency of exported networks depends on the label map (they skip
+    # work where neighbouring cells have the same label), and 8-bit ones need realistic ranges. So
+    # batch normalisation gets the statistics of a few street scenes, blocks add little to their
+    # shortcut, as in trained networks, and the scale and biases of the classifier are chosen such
+    # that a fifth of the cells is on a boundary.
     keras.utils.set_random_seed(0)
     model = ESeg.from_preset(preset, load_weights=False)
     size = tuple(min(*sides) for sides in zip(image.shape[:2], _SCENE_SIZE, strict=True))
@@ -30,7 +31,7 @@ def untrained_network(preset: str, image: np.ndarray) -> keras.Model:
             layer.gamma.assign(layer.gamma * 0.25)
     model.update_batch_norm([scenes])
     stride = 2**model.min_level
-    # Compiled: an eager call would keep all activations.
+    # Compiled, because an eager call would keep all activations.
     logits = np.asarray(model.predict_on_batch(image[None]))
     logits = logits[:, stride // 2 :: stride, stride // 2 :: stride]
     mean, deviation = logits.mean((0, 1, 2)), logits.std((0, 1, 2)) + 1e-12
@@ -49,7 +50,7 @@ def boundary_share(labels: np.ndarray) -> float:
 
 
 def _biases(cells):
-    """Find biases, larger for earlier classes, that give the wanted share of boundaries."""
+    """Find biases, larger for earlier classes, that give the target share of boundaries."""
     steps = -np.arange(cells.shape[-1], dtype="float32")
     low, high = 0.0, 4.0
     for _ in range(12):

@@ -1,4 +1,4 @@
-"""Which parts of a model train."""
+"""Freezing parts of a model."""
 
 import keras
 

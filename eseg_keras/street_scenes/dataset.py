@@ -22,8 +22,8 @@ DEFAULT_NUM_EXAMPLES = {"train": 2000, "validation": 100, "test": 100}
 class StreetScenes(Examples):
     """Synthetic street scenes, rendered as they are read.
 
-    A scene is a function of the seed, its split and its index, so all epochs and all machines see
-    the same images, and no image of one split is in another.
+    A scene depends only on the seed, the split and the index, so all epochs and all machines see
+    the same images. The splits are disjoint.
 
     Args:
         split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
@@ -87,7 +87,7 @@ def street_scenes(
     drop_remainder: bool = False,
     cache: bool = False,
 ) -> tf.data.Dataset:
-    """Return a `tf.data.Dataset` of street scenes: the short way to `StreetScenes(...).batches`.
+    """Return a `tf.data.Dataset` of street scenes; short for `StreetScenes(...).batches(...)`.
 
     Args:
         split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
@@ -96,10 +96,10 @@ def street_scenes(
         batch_size: Scenes per batch. Defaults to 8.
         augment: Whether to rescale, crop and flip the scenes at random, or the `Augmentation` to
             use. Defaults to False.
-        shuffle: Whether each epoch has an order of its own. Defaults to True for `"train"` and
-            False for the others.
+        shuffle: Whether to shuffle the scenes, in another order each epoch. Defaults to True for
+            `"train"` and False for the others.
         seed: Seed of the scenes, of their order and of the augmentation. Defaults to 0.
-        class_weights: Weight of each class, [8]; batches then hold sample weights, too.
+        class_weights: Weight of each class, [8]; batches then also hold sample weights.
         initial_epoch: Number of the first epoch, for a run that resumes. Defaults to 0.
         drop_remainder: Whether to drop a last, smaller batch. Defaults to False.
         cache: Whether to keep rendered scenes in memory (0.3 MB each at the default size) instead

@@ -11,7 +11,7 @@ PLATES = colors("#c81e23 #ebe8e4 #2355aa #ebc328 #28784b #969696 #e17828 #78553c
 
 
 def _draw_post(stage: Stage, x: float, z: float, half: float, height: float) -> Color:
-    """Draw an upright post, lit from one side, and returns its colour."""
+    """Draw an upright post, lit from one side, and return its colour."""
     rng = stage.rng
     color = scaled(POSTS[rng.integers(len(POSTS))], rng.uniform(0.7, 1.25))
     stage.box((x - half, x + half), (0.0, height), z, color, METAL)
@@ -101,7 +101,7 @@ def _draw_plate(stage: Stage, x: float, y: float, z: float, size: float) -> None
 
 
 def draw_clutter(stage: Stage, x: float, z: float) -> None:
-    """Draw a bin, a box or a bollard: things outside the eight classes, void in the mask."""
+    """Draw a bin, a box or a bollard: objects of no class, which are void in the mask."""
     rng = stage.rng
     color = scaled((rng.uniform(50, 170), rng.uniform(60, 150), rng.uniform(50, 150)), 0.9)
     wide, tall = rng.uniform(0.2, 0.5), rng.uniform(0.6, 1.2)

@@ -1,4 +1,4 @@
-"""Images of street scenes without their masks, to calibrate or verify an exported network."""
+"""Images of street scenes, without masks, to calibrate or verify an exported network."""
 
 import logging
 
@@ -18,7 +18,7 @@ def scene_images(
         split: `"train"`, `"validation"` or `"test"`.
         count: Number of images.
         size: (height, width) in pixels, each at least 32.
-        channels: Number of channels; those beyond RGB repeat it. Defaults to 3.
+        channels: Number of channels; channels after the third repeat RGB. Defaults to 3.
 
     Returns:
         List of uint8 arrays [H, W, channels].
@@ -41,10 +41,10 @@ def calibration_scenes(size: tuple[int, int], channels: int = 3) -> list[np.ndar
         channels: Number of channels. Defaults to 3.
 
     Returns:
-        24 uint8 arrays [H, W, channels] of the training split.
+        List of 24 uint8 arrays [H, W, channels], from the training split.
     """
     _log.warning(
-        "8-bit ranges are taken from synthetic street scenes. Images of the network's task give "
-        "better labels: pass calibration_images."
+        "The 8-bit ranges are calibrated on synthetic street scenes. For better label maps, pass "
+        "images of the network's task as calibration_images."
     )
     return scene_images("train", 24, size, channels)

@@ -1,4 +1,4 @@
-"""The light of a scene: weather, brightness of surfaces by orientation, haze."""
+"""The light of a scene: weather, brightness by orientation of a surface, haze."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ Color = tuple[float, float, float]
 
 
 def colors(codes: str) -> tuple[Color, ...]:
-    """Colours of hexadecimal codes with spaces between them."""
+    """Parse colours from hexadecimal codes, separated by spaces."""
     return tuple(ImageColor.getrgb(code) for code in codes.split())
 
 
@@ -20,13 +20,13 @@ def mix(first: Color, second: Color, amount: float) -> Color:
 
 
 def scaled(color: Color, gain: float) -> Color:
-    """The colour made `gain` times as bright."""
+    """The colour times `gain`."""
     return (color[0] * gain, color[1] * gain, color[2] * gain)
 
 
 @dataclass(frozen=True)
 class Weather:
-    """One kind of day; colours are RGB from 0 to 255."""
+    """One kind of weather; colours are RGB from 0 to 255."""
 
     zenith: tuple[Color, Color]
     """The range of the colour at the top of the sky."""
@@ -34,7 +34,7 @@ class Weather:
     clouds: tuple[Color, Color]
     cloud_cover: tuple[float, float]
     direct: tuple[float, float]
-    """How much brighter surfaces are that face the sun, and how dark shadows are."""
+    """Strength of sunlight: brightness of surfaces that face the sun, darkness of shadows."""
     tint: Color
     """Colour of the light itself, 1 for white."""
     haze: tuple[float, float]
@@ -105,11 +105,11 @@ class Light:
         self.tint = scaled(weather.tint, exposure)
 
     def paint(self, color: Color, z: float, sideways: float | None = None) -> tuple[int, int, int]:
-        """The colour of a surface as the camera sees it.
+        """The colour of a surface in the image, with light and haze.
 
         Args:
             color: RGB from 0 to 255 under white light.
-            z: Distance in metres; far surfaces fade into the horizon's colour.
+            z: Distance in metres; far surfaces fade to the horizon's colour.
             sideways: 1.0 for a surface that faces right, -1.0 for left, 0.0 for one that faces the
                 camera. Defaults to a surface as bright as the ground.
 

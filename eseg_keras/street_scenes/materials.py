@@ -1,4 +1,4 @@
-"""The materials of a street scene: the class each belongs to, and how rough it looks.
+"""The materials of a street scene, with the class and the texture of each.
 
 The renderer paints materials, not classes. A wall and a window are both `building`, but only the
 wall is rough. The mask is a lookup of the material map in `MATERIAL_CLASS`.

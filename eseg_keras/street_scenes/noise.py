@@ -9,8 +9,8 @@ def smooth_noise(
 ) -> np.ndarray:
     """Return a random field, float32 [height, width], that varies over about `cell` rows.
 
-    Its values are normal at the random values that are interpolated; along a row these are
-    `stretch` times as far apart.
+    It interpolates a coarse grid of normally distributed values, whose cells are `stretch` times as
+    wide as high.
     """
     if cell <= 1.0:
         return rng.standard_normal(shape, np.float32)

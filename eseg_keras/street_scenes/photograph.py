@@ -11,8 +11,8 @@ from eseg_keras.street_scenes.stage import SUPERSAMPLING, Stage
 def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     """Turn a finished stage into an image, uint8 [H, W, 3], and its mask, uint8 [H, W].
 
-    Their size is that of the canvas divided by `SUPERSAMPLING`. A pixel whose diagonal corners
-    belong to two classes is void.
+    Their size is that of the canvas divided by `SUPERSAMPLING`. Pixels whose diagonal corners
+    belong to different classes are void.
     """
     rng, light, camera = stage.rng, stage.light, stage.camera
     reduced = stage.image.reduce(SUPERSAMPLING)
@@ -22,13 +22,13 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     mask = MATERIAL_CLASS[material]
     mask[mask != MATERIAL_CLASS[painted[1::2, 1::2]]] = IGNORE_LABEL
 
-    # Texture: one brightness field per scale, as strong as the material is rough.
+    # Texture: one random brightness field per scale, as strong as the material's texture.
     grain = GRAIN * rng.uniform(0.5, 1.5, (len(GRAIN), 1)).astype(np.float32)
-    noise_rng = rng.spawn(1)[0]  # values that depend on the size
+    noise_rng = rng.spawn(1)[0]  # apart: the number of its values depends on the size
     gain = np.ones((height, width), np.float32)
     for scale, cell in enumerate((1.0, height / 64, height / 16)):
         gain += smooth_noise(noise_rng, (height, width), cell) * grain[:, scale][material]
-    # Shadows and haze on the ground, where every row is at one distance.
+    # Shadows and haze on the ground, where each row has a single distance.
     ground = ON_GROUND[material]
     shade = stage.ground_shade().resize((width, height), Image.Resampling.BILINEAR)
     gain *= 1.0 - ground * np.asarray(shade) * np.float32(0.7 / 255)
@@ -45,7 +45,7 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     pixels = np.asarray(reduced)[..., :3] * gain[..., None]
     pixels += fog[..., None] * np.array(light.horizon, np.float32)
 
-    # The camera's exposure goes half the way to a medium brightness, then colour and contrast.
+    # The exposure corrects half of the difference to a medium brightness; then colour and contrast.
     brightness = pixels[::8, ::8].mean()
     exposure = (rng.uniform(95.0, 130.0) / brightness) ** 0.5
     contrast = rng.uniform(0.8, 1.25)
@@ -56,7 +56,7 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     developed = Image.fromarray(pixels.astype(np.uint8))
     blur = rng.uniform(0.0, 0.65) * height / 192
     developed = developed.filter(ImageFilter.BoxBlur(blur * 0.7))
-    # Sensor noise: flat between -strength and strength, in every channel.
+    # Sensor noise: uniform between -strength and strength, in every channel.
     strength = int(rng.integers(2, 10))
     noise = noise_rng.integers(0, 2 * strength + 1, (height, width, 3), np.uint8)
     noisy = np.asarray(developed).astype(np.int16) + noise - np.int16(strength)

@@ -28,21 +28,21 @@ def render_scene(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render one street scene with its mask.
 
-    The result depends on the arguments alone. All sizes of one aspect ratio show the same layout,
-    with other clouds and another grain.
+    The result depends only on the arguments. All sizes of one aspect ratio have the same layout,
+    with different clouds and textures.
 
     Args:
         index: Number of the scene, 0 or above.
-        split: `"train"`, `"validation"` or `"test"`; no scene is in two. Defaults to `"train"`.
+        split: `"train"`, `"validation"` or `"test"`, which are disjoint. Defaults to `"train"`.
         image_size: (height, width) in pixels, each at least 32. Thin objects need a height of about
             128. Defaults to (192, 384).
         seed: Seed of the whole data set, 0 or above. Defaults to 0.
 
     Returns:
         The RGB image, uint8 [H, W, 3], and the mask, uint8 [H, W], with labels 0 to 7 in the order
-        of `CLASS_NAMES` and 255 for void: kerbs, bins, the own car's bonnet, and pixels on the
-        edge of two classes. All paved ground is `road`, hedges are `tree`, lamps and traffic
-        lights belong to their `pole`.
+        of `CLASS_NAMES` and 255 for void: kerbs, bins, the bonnet of the camera's own car, and
+        pixels on the edge between two classes. All paved ground is `road`, hedges are `tree`, lamps
+        and traffic lights are `pole`.
 
     Raises:
         ValueError: If the split is unknown, the size too small, or index or seed negative.
@@ -118,7 +118,7 @@ def _draw_sides(stage: Stage, street: Street) -> None:
             if z > 4.0:
                 draw_tree(stage, wall + outward * rng.uniform(0.5, 4.0), z)
         draw_hedge(stage, wall, near, far)
-    if stage.light.direct > 0.15:  # the houses on the sunny side darken half the street
+    if stage.light.direct > 0.15:  # the houses on the sunny side cast a shadow on half the street
         wall, kerb = (street.left_wall, street.left_kerb)
         if stage.light.sun_side > 0:
             wall, kerb = (street.right_wall, street.right_kerb)
@@ -132,7 +132,7 @@ def _draw_traffic(stage: Stage, street: Street) -> None:
     things = []
 
     def place(draw, x, nearest, farthest, half=(0.3, 0.45)):
-        # Within the view, and not inside one another.
+        # Objects are placed within the view, and do not intersect.
         camera = stage.camera
         room = (stage.width - camera.center if x > 0 else camera.center) * 0.93
         nearest = max(nearest, camera.focal * abs(x) / room)

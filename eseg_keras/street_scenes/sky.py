@@ -17,7 +17,7 @@ def paint_sky(light: Light, shape: tuple[int, int], rng: np.random.Generator) ->
         x = np.linspace(-1.0, 1.0, shape[1], dtype=np.float32)[None, :, None]
         off_sun = (x - np.float32(light.sun_side * 0.8)) ** 2 + (rows[:, None, None] - 0.6) ** 2
         sky = sky + (255.0 - sky) * np.float32(light.sun_ahead) * np.exp(-3.0 * off_sun)
-    # The number of values depends on the size: draw them apart, or the layout would depend on it.
+    # A generator of its own: the number of values depends on the size, the layout must not.
     cloud_rng = rng.spawn(1)[0]
     noise = np.zeros(shape, np.float32)
     size = shape[0] * rng.uniform(0.25, 0.6)
@@ -26,7 +26,7 @@ def paint_sky(light: Light, shape: tuple[int, int], rng: np.random.Generator) ->
     edge = np.float32(1.3 - 2.6 * light.cloud_cover)
     density = np.clip((noise - edge) / np.float32(rng.uniform(0.5, 1.5)), 0.0, 1.0)[..., None]
     density = density * np.float32(rng.uniform(0.6, 1.0))
-    # The thick of a cloud is darker than its rim.
+    # The thick parts of a cloud are darker than its rim.
     clouds = np.array(light.clouds, np.float32) * (1.0 - 0.15 * density * density)
     sky = sky + (clouds - sky) * density * (1.0 - 0.5 * weight)
     tint = np.float32(max(light.tint) ** 0.5)

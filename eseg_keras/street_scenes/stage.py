@@ -47,7 +47,7 @@ class Camera:
 
 
 def rectangle(x: Pair, y: Pair) -> list[Pair]:
-    """Corners of a rectangle; y stands for z on the ground."""
+    """Corners of a rectangle; on the ground, `y` is the range of z."""
     return [(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])]
 
 
@@ -116,7 +116,7 @@ class Stage:
         self.draw.polygon([self.camera.point(*point) for point in points], fill=fill)
 
     def ground(self, points: Sequence[Pair], color: Color, material: int) -> None:
-        """Paint a polygon on the ground, points (x, z); haze comes later, row by row."""
+        """Paint a polygon on the ground, points (x, z); haze is added later, row by row."""
         fill = (*self.light.paint(color, 0.0), material)
         self.draw.polygon([self.camera.point(x, 0.0, z) for x, z in points], fill=fill)
 
@@ -131,6 +131,6 @@ class Stage:
         size = (-(-self.width // SHADE_REDUCTION), -(-self.height // SHADE_REDUCTION))
         shade = Image.new("L", size, 0)
         draw = ImageDraw.Draw(shade)
-        for darkness, corners in sorted(self._shadows):  # where they overlap, the darkest stays
+        for darkness, corners in sorted(self._shadows):  # where they overlap, the darkest counts
             draw.polygon(corners, fill=int(255 * darkness))
         return shade

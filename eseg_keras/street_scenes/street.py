@@ -27,7 +27,7 @@ class Street:
     left_wall: float
     right_wall: float
     end: float
-    """Distance at which the street is closed or fades out."""
+    """Distance at which the street ends or fades out."""
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Street":

@@ -45,7 +45,7 @@ def _paint(rng: np.random.Generator) -> Color:
 
 
 def draw_vehicle(stage: Stage, x: float, z: float) -> None:
-    """Draw a car, van or bus along the street: its front left of the camera, else its back."""
+    """Draw a car, van or bus along the street: from the front if left of the camera, or behind."""
     rng = stage.rng
     shape = (CAR, VAN, BUS)[rng.choice(3, p=(0.72, 0.16, 0.12))]
     high = shape.height * rng.uniform(0.93, 1.1)
@@ -53,7 +53,7 @@ def draw_vehicle(stage: Stage, x: float, z: float) -> None:
     paint = _paint(rng)
     half, roof, waist, far = shape.half, shape.half * shape.roof, shape.waist, z + shape.length
     _draw_shadow(stage, x, half, z, far)
-    if abs(x) > half:  # one flank is in view
+    if abs(x) > half:  # one flank is visible
         side = -1.0 if x > 0 else 1.0
         _draw_flank(stage, shape, x, side, (z, z + snout, far), high, paint)
     for wheel in (x - half + 0.16, x + half - 0.16):

@@ -22,7 +22,7 @@ def warn_if_unit_range(x) -> None:
 
 
 def _first_images(x):
-    """Some images of floats as an array; `None` for integers, and for data that cannot rewind."""
+    """A few float images; `None` for integer images, and for iterators that cannot restart."""
     if isinstance(x, keras.utils.PyDataset):
         x = x[0]
     elif hasattr(x, "element_spec") and hasattr(x, "take"):

@@ -64,7 +64,7 @@ def check_labels(metrics: Iterable[keras.metrics.Metric], phase: str = "training
 
     Args:
         metrics: Metrics such as `model.metrics`, also those inside others.
-        phase: What the metrics counted, for the message. Defaults to `"training"`.
+        phase: Name of the counted data in the error message. Defaults to `"training"`.
 
     Raises:
         ValueError: With the values seen, the number of pixels, and what to do.

@@ -16,7 +16,7 @@ from eseg_keras.files import DamagedFileError, atomic_file
 
 _log = logging.getLogger("eseg_keras")
 
-# If the last one is damaged, the one before it is used.
+# Two, so that a run can resume from the earlier one if the latest is damaged.
 _KEPT = 2
 
 
@@ -44,14 +44,15 @@ def save_checkpoint(
 
     It holds weights, batch normalization statistics, seeds, the optimizer with momentum, averages
     and step count, and in the middle of an epoch the state of the metrics. Under a `tf.distribute`
-    strategy that state cannot be restored exactly: with `metrics=False`, the scores of a resumed
-    epoch are those of its remainder.
+    strategy that state cannot be restored exactly: with `metrics=False` it is not saved, and the
+    training scores of a resumed epoch cover only the rest of the epoch.
     """
     if keras.backend.backend() == "jax":
         # While `fit` runs, the state is not in the variables.
         model.jax_state_sync()
     arrays = _arrays(_variables(model))
-    # The loss of a step is computed before its update: it does not show that the update failed.
+    # The loss of a step is computed before its update, so it may be finite although the weights
+    # no longer are.
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ValueError(
             f"The weights are no longer finite after step {position.step}. Earlier checkpoints are "
@@ -79,14 +80,14 @@ def latest_checkpoint(directory: Path) -> tuple[Position, dict[str, np.ndarray]]
             arrays = read_arrays(path)
             return Position(**json.loads(str(arrays.pop("position")))), arrays
         except (KeyError, ValueError, TypeError) as error:
-            _log.warning("%s cannot be used (%s). The one before it is.", path, error)
+            _log.warning("%s cannot be used (%s). Trying the one before it.", path, error)
     return Position(), {}
 
 
 def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     """Restore a compiled model and its optimizer from the arrays of a checkpoint."""
     if not model.optimizer.built:
-        # The variables of the optimizer, which Keras creates in the first step.
+        # Keras would create the variables of the optimizer only in the first step.
         on_tensorflow = keras.backend.backend() == "tensorflow"
         with model.distribute_strategy.scope() if on_tensorflow else contextlib.nullcontext():
             model.optimizer.build(model.trainable_variables)
@@ -108,10 +109,10 @@ def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 class AddMetrics(keras.callbacks.Callback):
-    """Add the counts of metrics in a checkpoint, from before the run was interrupted.
+    """Restore the metrics of an interrupted epoch: add the counts saved in a checkpoint.
 
-    Every metric of a run is a sum, so that the first batch can be counted before the earlier ones
-    are added; the metrics' variables need not exist before.
+    The counts are added after the first batch, because Keras creates the variables of the metrics
+    in the first step. The order does not matter: every metric of a run is a sum.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
@@ -119,7 +120,7 @@ class AddMetrics(keras.callbacks.Callback):
         self.arrays = {k: v for k, v in arrays.items() if k.startswith("metric/")}
 
     def on_train_batch_end(self, batch, logs=None):
-        """Add, once."""
+        """Add the saved counts after the first batch."""
         if not self.arrays:
             return
         if keras.backend.backend() == "jax":
@@ -141,7 +142,7 @@ def _variables(model):
 
 
 def _metric_variables(model):
-    # By number: the names of metrics' variables are those of layers, counted up in a process.
+    # By number, because the names of the variables contain a counter that is global to the process.
     return {f"metric/{i}": v for i, v in enumerate(model.metrics_variables)}
 
 
@@ -157,7 +158,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read a file of `write_arrays`, in its order; `DamagedFileError` if it is damaged."""
+    """Read the arrays of a file, in the order of writing; raise `DamagedFileError` if damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)

@@ -77,7 +77,7 @@ def training_batches(
 ) -> Batches:
     """Return batches of shuffled, augmented crops: images [B, H, W, 3], uint8 masks [B, H, W].
 
-    Sample weights [B, H, W] are a third part if the experiment has class weights.
+    If the experiment has class weights, batches also hold sample weights [B, H, W].
     """
     augmentation = None
     if experiment.augment:
@@ -103,7 +103,7 @@ def training_batches(
         drop_remainder=distribution.drops_remainder(
             len(examples), experiment.batch_size, experiment.gradient_accumulation_steps
         ),
-        # A scene takes longer to draw than to learn from.
+        # Rendering a scene takes longer than a training step on it.
         cache=experiment.data == "street_scenes",
         name_example=examples.name,
         skip_bad_examples=skip_bad_examples,
@@ -117,9 +117,9 @@ def validation_batches(
     distribution: Distribution = ONE_DEVICE,
     skip_bad_examples: bool = False,
 ) -> Batches:
-    """Return batches of whole images in their order, one image per device.
+    """Return unshuffled batches of whole images, one image per device.
 
-    The last batch is filled up with images without labels, which count nowhere.
+    The last batch is filled up with images without labels, which do not change the scores.
     """
     count, size = len(examples), distribution.num_devices
 

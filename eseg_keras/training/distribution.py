@@ -17,8 +17,8 @@ StrategyName = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
 class Distribution:
     """The devices of a run, which share every batch.
 
-    `strategy` is a `tf.distribute` strategy; `None` with one device and on JAX, which splits arrays
-    below the level of the step. `worker` is the number of this process and of all processes.
+    `strategy` is a `tf.distribute` strategy; `None` with one device, and on JAX, where
+    `keras.distribution` shards the arrays. `worker` is (index, number of processes).
     """
 
     name: str
@@ -42,8 +42,8 @@ class Distribution:
             )
         remainder = num_examples % batch_size
         parts = self.num_devices * gradient_accumulation_steps
-        # JAX splits arrays evenly, a TPU has static shapes, and each of several workers gives its
-        # devices equal parts.
+        # Equal parts are required by JAX, by TPUs (static shapes), and by several workers with
+        # several devices each.
         on_jax = keras.backend.backend() == "jax"
         is_split_twice = 1 < self.worker[1] < self.num_devices
         on_tpus = self.name == "tpu" and self.num_devices > 1
@@ -64,7 +64,7 @@ class Distribution:
             return dataset
         if self.num_devices > self.worker[1]:
             dataset = dataset.rebatch(batches.batch_size // self.num_devices)
-        # Keras would have the strategy split every batch again.
+        # Otherwise Keras would let the strategy split every batch again.
         return self.strategy.distribute_datasets_from_function(lambda _: dataset)
 
 
@@ -72,7 +72,7 @@ ONE_DEVICE = Distribution("one_device")
 
 
 def make_distribution(name: StrategyName = "auto", steps_per_execution: int = 1) -> Distribution:
-    """Choose the devices of a run. Call it before anything else touches the backend.
+    """Choose the devices of a run. Call it before anything else initializes the backend.
 
     Args:
         name: `"one_device"`; `"mirrored"` for all GPUs of this machine; `"multi_worker"` for the
@@ -129,14 +129,14 @@ def _on_tensorflow(name, steps_per_execution):
         return _tpu(tf)
     devices = [d.name for kind in ("GPU", "CPU") for d in tf.config.list_logical_devices(kind)]
     devices = [d for d in devices if "GPU" in d] or devices
-    # Several steps in one call are a loop in the graph, in which the default reduction fails.
+    # With several steps per call the graph has a loop, in which the default reduction fails.
     reduction = tf.distribute.ReductionToOneDevice() if steps_per_execution > 1 else None
     strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
     return Distribution(name, strategy.num_replicas_in_sync, strategy)
 
 
 def _workers():
-    """Addresses of the processes that train, from TF_CONFIG."""
+    """Addresses of the workers, from TF_CONFIG."""
     try:
         cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Experiments: every choice of one training run in one frozen dataclass."""
+"""Experiments: all options of a training run in one frozen dataclass."""
 
 import dataclasses
 import typing
@@ -10,7 +10,7 @@ from eseg_keras.step_options import check_step_options
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """The choices that segmentation and classification share.
+    """The options that segmentation and classification share.
 
     Attributes:
         num_classes: Number of classes; `None` takes it from the class names or class folders.
@@ -27,18 +27,18 @@ class TrainingOptions:
         momentum: Momentum of SGD.
         weight_decay: Coupled (L2) weight decay: adds weight_decay / 2 times the squares of all
             kernels to the loss, as in the paper's code base (see `TrainingModel.compile`).
-        ema_decay: Decay of the average of weights and batch normalization statistics that is
-            validated and kept; `None` keeps the weights themselves.
+        ema_decay: Decay of the moving average of weights and batch normalization statistics, which
+            is validated and saved; `None` for no average.
         global_clipnorm: Largest norm of the gradient, or `None`.
-        gradient_accumulation_steps: Parts of a batch that are computed one after the other, to
-            save memory.
+        gradient_accumulation_steps: Number of parts of a batch that are computed one after the
+            other, to save memory.
         steps_per_execution: Steps in one call of the compiled function.
 
-        val_every: Epochs from one validation to the next; the last epoch is always validated.
-        checkpoint_steps: Steps from one checkpoint to the next within an epoch; `None` saves at
-            the end of each epoch only.
-        keep: Weights written at the end: `"last"`, or `"best"` on the validation images, which
-            then flatters their score.
+        val_every: Epochs between validations; the last epoch is always validated.
+        checkpoint_steps: Steps between checkpoints within an epoch; `None` saves at the end of
+            each epoch only.
+        keep: Weights written at the end: `"last"`, or `"best"` on the validation images, whose
+            score is then optimistic.
         seed: Seed of the initial weights, the order of images and the augmentation.
     """
 
@@ -63,7 +63,7 @@ class TrainingOptions:
     gradient_accumulation_steps: int = 1
     steps_per_execution: int = 1
 
-    # The result.
+    # Validation, checkpoints and the result.
     val_every: int = 1
     checkpoint_steps: int | None = None
     keep: Literal["last", "best"] = "last"
@@ -108,15 +108,15 @@ class TrainingOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment(TrainingOptions):
-    """Every choice of a run that trains a segmentation network.
+    """All options of a run that trains a segmentation network.
 
     Attributes:
         preset: Name of a preset, or a preset directory, to start from.
         load_weights: Whether to start from the preset's weights. Defaults to `True`.
         encoder_weights: File of encoder weights to start from, such as one that the ImageNet
             experiments write; `None` for the preset's.
-        init_from: Source of all weights except those of a classifier for other classes: a preset,
-            a `.keras` file or the model directory of a finished run.
+        init_from: Source of all weights: a preset, a `.keras` file or the model directory of a
+            finished run. With other classes, its classifier is not used.
         freeze: Parts of the model that are not trained, such as `("encoder",)`.
         class_names: One name per class.
         palette: One (red, green, blue) per class, 0..255, for overlays.
@@ -126,10 +126,10 @@ class Experiment(TrainingOptions):
             a data set of `eseg_keras.data.load`.
         train_split, val_split: Splits of the data set; unused for folders and street scenes.
         train_images, train_masks, val_images, val_masks: Folders in the data directory.
-        class_map: From the value in a mask file to the class id.
+        class_map: {value in the mask files: class id}.
         mask_colors: For masks in colour, the (red, green, blue) of each class in the order of ids,
             or a map from colour to id, in which `ignore_label` is an id too.
-        mask_suffix: What a mask's name adds to its image's, such as `"_labels"`.
+        mask_suffix: Suffix of a mask's name after the name of its image, such as `"_labels"`.
         reduce_zero_label: Masks hold 0 for "no class" and 1..num_classes. Defaults to `False`.
         long_side: Longer side in pixels to which images are scaled first; `None` keeps their size.
         train_examples, val_examples: Number of street scenes; unused for the others.
@@ -137,18 +137,18 @@ class Experiment(TrainingOptions):
         image_size: (height, width) in pixels of the training crops and street scenes.
         eval_size: (height, width) that validation images are scaled to fit into; `None` keeps their
             size. TPUs need it where images differ in size.
-        augment: Whether to jitter the scale, crop and flip. Defaults to `True`.
-        scale: Smallest and largest scale of the jitter.
+        augment: Whether to scale, crop and flip at random. Defaults to `True`.
+        scale: Smallest and largest random scale.
         photometric_distortion: Whether to change brightness, contrast, saturation and hue as well.
         class_weights: One loss weight per class, `"balanced"` to compute them, or `None`.
 
-        loss: What is minimized, see `eseg_keras.losses`.
+        loss: Name of the loss, see `eseg_keras.losses`.
         ohem_threshold, ohem_min_kept: Which pixels OHEM keeps, see `OHEMCrossEntropy`.
 
         Further attributes: see `TrainingOptions`.
 
     Raises:
-        ValueError: If a value is impossible, with the value received.
+        ValueError: If a value is invalid; the message contains it.
 
     Example:
 
@@ -233,7 +233,7 @@ class Experiment(TrainingOptions):
             raise ValueError("photometric_distortion needs augment=True. Received: augment=False")
 
     def _set_known_classes(self):
-        """Fill in the classes of a data set, and refuse options for the masks of folders."""
+        """Set the classes of a published data set, and refuse the options for masks in folders."""
         if self.data == "folders":
             return
         if self.data == "street_scenes":
@@ -274,7 +274,7 @@ class Experiment(TrainingOptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassificationExperiment(TrainingOptions):
-    """Every choice of a run that pretrains an encoder by classifying images.
+    """All options of a run that pretrains an encoder by classifying images.
 
     Attributes:
         encoder: Name of an encoder, see `eseg_keras.encoders.encoder_names()`.
@@ -289,7 +289,7 @@ class ClassificationExperiment(TrainingOptions):
         Further attributes: see `TrainingOptions`.
 
     Raises:
-        ValueError: If a value is impossible, with the value received.
+        ValueError: If a value is invalid; the message contains it.
 
     Example:
 

@@ -75,7 +75,7 @@ def load_experiment(name: str) -> Experiment | ClassificationExperiment:
 
 
 class RunNotes(NamedTuple):
-    """The fields at the end of an experiment's docstring, in their order, each one line."""
+    """The fields at the end of an experiment's docstring, in their order, one line each."""
 
     row: str  # Of the paper, such as "Table 4, ESeg-S", or "none: " and why.
     command: str

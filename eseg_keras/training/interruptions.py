@@ -1,4 +1,4 @@
-"""Early ends of training that lose nothing: SIGTERM, and a loss that is not finite."""
+"""Stop training early without losing its state: on SIGTERM, or if the loss is not finite."""
 
 import contextlib
 import math
@@ -22,7 +22,7 @@ class NonFiniteLossError(ValueError):
 
 @contextlib.contextmanager
 def sigterm_flag() -> Iterator[threading.Event]:
-    """Turn SIGTERM, which clusters send before they take a machine away, into an event.
+    """Turn SIGTERM, which clusters send before they preempt a machine, into an event.
 
     Outside of the main thread, where Python handles no signals, the event is never set.
     """
@@ -38,11 +38,11 @@ def sigterm_flag() -> Iterator[threading.Event]:
 
 
 class SaveInEpoch(keras.callbacks.Callback):
-    """Save in the middle of an epoch: every so many steps, and before leaving after SIGTERM.
+    """Save within an epoch: every `every` steps, and after SIGTERM, which then stops the training.
 
-    `save` takes the number of batches of this call of `fit` that are done, `first_step` counts the
-    steps of the run before. The caller of `fit` saves after its last step, with the logs of the
-    epoch. A validation is left without saving: its caller has saved before.
+    `save` takes the number of batches done in this call of `fit`; `first_step` is the number of
+    steps of the run before it. The caller of `fit` saves after the last step, with the logs of the
+    epoch. SIGTERM stops a validation without saving: the state was saved before the validation.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class SaveInEpoch(keras.callbacks.Callback):
             raise Preempted
 
     def on_test_batch_end(self, batch, logs=None):
-        """Leave a validation."""
+        """Stop a validation after SIGTERM."""
         if self.leave.is_set():
             raise Preempted
 
@@ -76,7 +76,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Stop as soon as the loss is infinite or not a number.
 
     `describe` takes the first and last batch of this call of `fit` that may have caused it, and
-    returns the end of the message. Masks with values that are no labels get a message of their own.
+    returns the end of the message. Invalid mask values get a message of their own.
     """
 
     def __init__(self, describe: Callable[[int, int], str]):
@@ -86,7 +86,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Check the loss, the mean over the epoch so far."""
-        # Several steps in one call may be more than remain.
+        # With several steps per call, the last call may count past the end of the epoch.
         last = min(batch, self.params["steps"] - 1)
         if np.isfinite(logs["loss"]):
             self.done = last + 1

@@ -24,7 +24,7 @@ def override(
 
     Args:
         experiment: The experiment to start from.
-        assignments: Strings `"key=value"`; later ones win.
+        assignments: Strings `"key=value"`; of two with the same key, the last one counts.
         keys: The keys that may be changed. Defaults to all.
 
     Returns:
@@ -51,7 +51,7 @@ def override(
             near = difflib.get_close_matches(key, hints, n=3, cutoff=0.4) or sorted(hints)
             raise ValueError(f"An experiment has no '{key}'. Nearest keys: {', '.join(near)}")
         if keys is not None and key not in keys:
-            raise ValueError(f"'{key}' has no effect here. Keys that have: {', '.join(keys)}")
+            raise ValueError(f"'{key}' has no effect here. Keys with an effect: {', '.join(keys)}")
         try:
             changes[key] = _parse(text.strip(), hints[key])
         except ValueError:
@@ -61,7 +61,7 @@ def override(
     if "class_names" in changes and "num_classes" not in changes:
         changes["num_classes"] = None  # Counted again from the new names.
     if "epochs" in changes and "steps" not in changes:
-        changes["steps"] = None  # `steps` would win over the epochs asked for.
+        changes["steps"] = None  # `steps` would take precedence over the new `epochs`.
     return dataclasses.replace(experiment, **changes)
 
 
@@ -69,7 +69,7 @@ def _parse(text, hint):
     """Convert a text to the type of an annotation, or raise `ValueError`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        # None first: "none" is no name.
+        # None comes first: for an optional name, "none" means None.
         for arg in sorted(args, key=lambda arg: arg is not types.NoneType):
             try:
                 return _parse(text, arg)

@@ -6,7 +6,7 @@ import keras
 
 from eseg_keras.progress import Progress
 
-# Seconds from one update of loss and scores to the next: each waits for the device.
+# Seconds between updates of loss and scores, each of which waits for the device.
 _REFRESH = 0.5
 _SCORES = {
     "loss": "loss",
@@ -45,7 +45,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Update the bar."""
-        # Several steps in one call may be more than remain.
+        # With several steps per call, the last call may count past the end of the epoch.
         before, self.done = self.done, min(batch + 1, self.params["steps"])
         self.step += self.done - before
         now = time.monotonic()
@@ -59,7 +59,7 @@ class TrainingProgress(keras.callbacks.Callback):
         )
 
     def on_test_begin(self, logs=None):
-        """Say why the bar does not move."""
+        """Show that a validation is running, in which the bar does not move."""
         self.shown.update(description="validating")
 
     def images_per_second(self) -> float:

@@ -12,7 +12,7 @@ from eseg_keras.training.experiment import Experiment, TrainingOptions
 
 _log = logging.getLogger("eseg_keras")
 
-# The largest share of a run that warms up.
+# Largest share of warm-up in a run.
 _MAX_WARMUP = 0.2
 # The paper trains with 0.08 for 16 images; rates far above that rate per image diverge.
 _PAPER_RATE, _PAPER_BATCH = 0.08, 16
@@ -45,14 +45,14 @@ def _load_any(source):
         model = keras.models.load_model(path)
         if not isinstance(model, ESeg):
             raise ValueError(
-                f"{source} holds no ESeg but a {type(model).__name__}. Start from a file that "
+                f"{source} holds a {type(model).__name__}, not an ESeg. Start from a file that "
                 "`ESeg.save` wrote."
             )
         return model
     if (path / "config.json").is_file() and (path / "log.csv").is_file():
         if (path / "encoder.weights.h5").is_file():
             raise ValueError(
-                f"{source} holds a pretrained encoder and no whole network: pass its file as "
+                f"{source} holds only a pretrained encoder, not a whole network: pass its file as "
                 f"encoder_weights={path / 'encoder.weights.h5'}."
             )
         if not (path / "preset").is_dir():

@@ -37,8 +37,8 @@ from eseg_keras.training.run_files import (
 from eseg_keras.training.tasks import TASKS
 from eseg_keras.training.tensorboard import RunBoard
 
-# Below so many steps, moving statistics of batch normalization remember their initial values: they
-# are re-estimated from about so many training images.
+# In runs of fewer steps, the moving statistics of batch normalization still depend on their initial
+# values. They are then re-estimated from about this many training images.
 _SHORT_RUN = 500
 _STATISTICS_IMAGES = 100
 
@@ -56,9 +56,9 @@ def train(
     run that was never interrupted. After SIGTERM it saves its state first.
 
     Args:
-        experiment: The choices of the run: a segmentation, or a classification that pretrains an
+        experiment: The options of the run: a segmentation, or a classification that pretrains an
             encoder.
-        model_dir: Where the run keeps its files: `config.json` (the experiment, versions of
+        model_dir: Folder for the files of the run: `config.json` (the experiment, versions of
             packages, state of the source), `log.csv` (loss and scores by epoch), `tensorboard/`,
             `checkpoints/` (while training), `best.npz` (the weights of the best validation), and
             at the end `metrics.json` and the result: `preset/`, which `ESeg.from_preset` loads,
@@ -101,16 +101,16 @@ def train(
     num_steps = experiment.steps or experiment.epochs * len(batches)
     if (num_steps % len(batches)) % experiment.steps_per_execution:
         raise ValueError(
-            f"The last epoch has {num_steps % len(batches)} of {len(batches)} steps, no multiple "
-            f"of steps_per_execution={experiment.steps_per_execution}: Keras would train past the "
-            "end. Change steps, or steps_per_execution."
+            f"The last epoch has {num_steps % len(batches)} of {len(batches)} steps, not a "
+            f"multiple of steps_per_execution={experiment.steps_per_execution}: Keras would train "
+            "too many steps. Change steps, or steps_per_execution."
         )
 
     # The model.
     with distribution.scope():
         model = task.compiled_model(num_steps)
 
-    # Everything fits: from here on, files are written.
+    # All arguments are valid: from here on, files are written.
     checkpoints, log = model_dir / "checkpoints", model_dir / "log.csv"
     board = None
     if distribution.writes:
@@ -121,10 +121,10 @@ def train(
     position, arrays = latest_checkpoint(checkpoints)
     if arrays:
         restore(model, arrays)
-    # A row that was written after the last checkpoint stays if its epoch is not repeated.
+    # Drop the rows of epochs that will be repeated.
     rows = read_log(log)[: position.epoch + (position.logs is not None)]
     if position.logs is not None and len(rows) > position.epoch:
-        # The epoch was validated and logged as well.
+        # The epoch was also validated and logged.
         position = Position(position.step, position.epoch + 1)
     score = f"val_{task.score}"
     best = max((float(row[score]) for row in rows if row.get(score)), default=-1.0)
@@ -149,7 +149,7 @@ def train(
     if num_steps < _SHORT_RUN and distribution.name in ("one_device", "mirrored"):
         fresh_statistics = partial(_fresh_statistics, model, batches, experiment.batch_size)
 
-    # The epochs: training, a checkpoint, validation, a row of the log.
+    # Each epoch: training, a checkpoint, validation, a row of the log.
     data = distribution.dataset(batches, position.epoch)
     val_data = distribution.dataset(val_batches)
     progress = TrainingProgress(num_steps, position.step, experiment.batch_size, position.epoch)
@@ -163,12 +163,12 @@ def train(
                 last = min(len(batches), first + num_steps - position.step)
                 batches.begin_epoch(epoch)
                 history = model.fit(
-                    # A resumed epoch is the rest of its batches.
+                    # A resumed epoch has only the rest of its batches.
                     distribution.dataset(batches, epoch, first) if first else data,
                     initial_epoch=epoch,
                     epochs=epoch + 1,
                     steps_per_epoch=last - first,
-                    # The batches have an order already.
+                    # The batches are shuffled already.
                     shuffle=False,
                     verbose=0,
                     callbacks=[
@@ -208,7 +208,7 @@ def train(
                 progress.print_epoch(epoch, logs, speed)
             position = Position(position.step, epoch + 1)
         if not is_validated:
-            # Interrupted between the last validation and the result.
+            # The run was interrupted between its last validation and the result.
             with fresh_statistics():
                 validate(leave_validation)
 
@@ -232,7 +232,7 @@ def train(
 
 @contextlib.contextmanager
 def _fresh_statistics(model, batches, batch_size):
-    """Re-estimate the batch-norm statistics for a while; training resumes from the moving ones."""
+    """Use re-estimated batch-norm statistics inside the context, the moving ones after it."""
     count = min(len(batches), -(-_STATISTICS_IMAGES // batch_size))
     with model.averaged_weights():
         variables = model.non_trainable_variables
@@ -247,7 +247,7 @@ def _fresh_statistics(model, batches, batch_size):
 
 @contextlib.contextmanager
 def _reading_errors(*all_batches):
-    """Raise the error that stopped the reading of an image in place of TensorFlow's."""
+    """If an image cannot be read, raise the original error instead of TensorFlow's."""
     try:
         yield
     except Exception as error:

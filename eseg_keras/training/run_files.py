@@ -1,4 +1,4 @@
-"""What a run keeps in its model directory beside weights: configuration, log, metrics."""
+"""Files of a run other than weights: configuration, log, metrics."""
 
 import dataclasses
 import json
@@ -116,7 +116,7 @@ def write_result(
 ) -> None:
     """Write the result and the metrics, which finish a run, and remove its checkpoints."""
     target = model_dir / name
-    # From a run that was killed before it wrote its metrics.
+    # Left by a run that was killed before it wrote its metrics.
     if target.is_dir():
         shutil.rmtree(target)
     with atomic_file(target) as temporary:
@@ -133,7 +133,7 @@ def read_log(path: Path) -> list[dict]:
 
 
 def write_log(path: Path, rows: Sequence[Mapping]) -> None:
-    """Write the log of a run. Values that an epoch lacks, such as of a validation, are empty."""
+    """Write the log of a run; missing values, such as those of a skipped validation, are empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     write_csv(path, names, ([row.get(name, "") for name in names] for row in rows))
 

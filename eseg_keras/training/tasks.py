@@ -16,7 +16,7 @@ from eseg_keras.training.recipe import compile_model, compile_options, initial_m
 class Segmentation:
     """Train an `ESeg`, and write it as a preset."""
 
-    # The metric whose highest value marks the best weights, and the file or folder of the result.
+    # The metric whose maximum defines the best weights, and the file or folder of the result.
     score = "mean_iou"
     result = "preset"
 
@@ -79,7 +79,7 @@ class Classification:
                 augment=training,
                 shuffle=training,
                 seed=experiment.seed,
-                # Validation images that devices cannot share are not scored.
+                # In validation, a remainder that cannot be divided over the devices is not scored.
                 drop_remainder=distribution.drops_remainder(
                     len(examples),
                     experiment.batch_size,

@@ -23,7 +23,7 @@ _IMAGE_SIZE = 768
 
 
 class RunBoard(keras.callbacks.Callback):
-    """Writes event files for TensorBoard, with its own writer: TensorFlow is not needed.
+    """Writes TensorBoard event files with a writer of its own: TensorFlow is not needed.
 
     Without the package `tensorboard` a log line says how to install it, and nothing is written.
     The first images of `batches`, if any, are shown as input, mask and prediction.
@@ -47,7 +47,7 @@ class RunBoard(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Write the loss and the learning rate from time to time."""
-        # Several steps in one call may be more than remain.
+        # With several steps per call, the last call may count past the end of the epoch.
         before, self.done = self.done, min(batch + 1, self.params["steps"])
         first, last = self.step + before, self.step + self.done
         if first // _EVERY < last // _EVERY:
@@ -103,7 +103,7 @@ class RunBoard(keras.callbacks.Callback):
 
 
 def _panel(image, mask, prediction, palette):
-    """Input, mask and prediction side by side: the fields of an image of TensorBoard."""
+    """Place input, mask and prediction side by side, as the fields of a TensorBoard image."""
     from PIL import Image
 
     image = np.clip(image, 0, 255).astype(np.uint8)

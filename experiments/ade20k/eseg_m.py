@@ -1,19 +1,19 @@
 """ESeg-M on ADE20K, 150 classes at 520x520.
 
-Data: ADEChallengeData2016.zip in DATA/downloads/manual, prepared at the first start (see
+Data: ADEChallengeData2016.zip in DATA/downloads/manual, prepared in the first run (see
 `eseg_keras.data.load`).
 
-Our reading of "the same image size 520x520 for both training and inference" (section 4.1): photos
-are scaled to a longer side of 520; training jitters and crops these to 520x520. So is its
-validation, with shorter sides filled up by pixels that do not count; `eseg evaluate` resizes the
-logits to the labels' own size, as the benchmark scores them.
+Our reading of "the same image size 520x520 for both training and inference" (section 4.1): images
+are scaled to a longer side of 520. Training takes 520x520 crops of them at random scales; its
+validation pads them to 520x520 with ignored pixels. `eseg evaluate` resizes the logits to the own
+size of the masks, as the benchmark does.
 
 Row:      Table 5, ESeg-M
 Command:  eseg train --experiment ade20k/eseg_m --data_dir DATA
               --model_dir runs/ade20k/eseg_m
 Hardware: 8 TPU cores in the paper
 Time:     not run
-Reported: mean IoU 0.460, pixel accuracy 0.813 on the 2,000 validation photos
+Reported: mean IoU 0.460, pixel accuracy 0.813 on the 2,000 validation images
 Score:    not run: needs the data
 """
 
@@ -24,16 +24,16 @@ def get_experiment() -> Experiment:
     """Return the experiment."""
     return Experiment(
         preset="eseg_m",
-        load_weights=True,  # The encoder's, from ImageNet.
+        load_weights=True,  # Encoder weights from ImageNet.
         data="ade20k",
         long_side=520,
         image_size=(520, 520),
         eval_size=(520, 520),
         batch_size=16,
         epochs=300,
-        augment=True,  # Flip, jitter of the scale, crop.
+        augment=True,  # Random scale, crop and flip.
         scale=(0.5, 2.0),
-        photometric_distortion=False,  # The paper names none.
+        photometric_distortion=False,  # Not in the paper.
         loss="ohem",
         ohem_threshold=0.7,  # Ours: the paper gives no numbers.
         ohem_min_kept=1 / 16,  # Ours.

@@ -51,10 +51,10 @@ def get_experiment() -> Experiment:
         image_size=(360, 480),
         batch_size=8,
         epochs=100,
-        augment=True,  # Flip, jitter of the scale, crop.
+        augment=True,  # Random scale, crop and flip.
         scale=(0.5, 2.0),
         photometric_distortion=True,
-        # Thin and rare classes count more: pole, sign, fence, pedestrian, bicyclist.
+        # Higher weights for thin and rare classes: pole, sign, fence, pedestrian, bicyclist.
         class_weights=(1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 2.0, 1.5, 1.0, 1.5, 1.5),
         loss="ohem",
         ohem_threshold=0.7,

@@ -1,19 +1,19 @@
 """ESeg-Lite-S on CamVid, 11 classes at 360x480, from random weights.
 
-Data: 367 training and 101 validation photos of the SegNet split, as
+Data: 367 training and 101 validation images of the SegNet split, as
     DATA/images/{train,val}/NAME.jpg and DATA/annotations/{train,val}/NAME.png
 with label 11 for void.
 
-The paper's recipe at half its batch, so half its learning rate, with colour distortion of ours: the
-photos are few.
+The paper's recipe at half its batch size, and so half its learning rate. The colour distortion is
+ours, because there are few images.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_lite_s --data_dir DATA --model_dir runs/camvid
-Hardware: two CPU cores, other work beside it
+Hardware: two CPU cores, shared with other programs
 Time:     57 minutes
-Reported: none: others score the 233 test photos; from random weights, SegNet has 0.464 there and
+Reported: none: others score the 233 test images; from random weights, SegNet has 0.464 there and
               FC-HarDNet-84 0.677
-Score:    mean IoU 0.551 on the 101 validation photos, pixel accuracy 0.903
+Score:    mean IoU 0.551 on the 101 validation images, pixel accuracy 0.903
 """
 
 from eseg_keras.training import Experiment
@@ -55,7 +55,7 @@ def get_experiment() -> Experiment:
         image_size=(360, 480),
         batch_size=8,
         epochs=50,
-        augment=True,  # Flip, jitter of the scale, crop.
+        augment=True,  # Random scale, crop and flip.
         scale=(0.5, 2.0),
         photometric_distortion=True,
         loss="ohem",

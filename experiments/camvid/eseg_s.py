@@ -1,10 +1,10 @@
 """ESeg-S on CamVid, 11 classes at 360x480, from ImageNet weights.
 
-Data: 367 training and 101 validation photos of the SegNet split, as
+Data: 367 training and 101 validation images of the SegNet split, as
     DATA/images/{train,val}/NAME.jpg and DATA/annotations/{train,val}/NAME.png
 with label 11 for void.
 
-The paper's recipe, with colour distortion of ours: the photos are few.
+The paper's recipe. The colour distortion is ours, because there are few images.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_s --data_dir DATA --model_dir runs/camvid_eseg_s
@@ -21,7 +21,7 @@ def get_experiment() -> Experiment:
     """Return the experiment."""
     return Experiment(
         preset="eseg_s",
-        load_weights=True,  # The encoder's, from ImageNet.
+        load_weights=True,  # Encoder weights from ImageNet.
         class_names=(
             "sky",
             "building",
@@ -53,7 +53,7 @@ def get_experiment() -> Experiment:
         image_size=(360, 480),
         batch_size=16,
         epochs=200,
-        augment=True,  # Flip, jitter of the scale, crop.
+        augment=True,  # Random scale, crop and flip.
         scale=(0.5, 2.0),
         photometric_distortion=True,
         loss="ohem",

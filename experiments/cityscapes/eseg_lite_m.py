@@ -1,10 +1,10 @@
 """ESeg-Lite-M on Cityscapes.
 
-Data: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in DATA/downloads/manual, prepared at
-the first start (see `eseg_keras.data.load`).
+Data: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in DATA/downloads/manual, prepared in
+the first run (see `eseg_keras.data.load`).
 
 The published score needs an encoder pretrained on ImageNet, and no weights are public: train
-`imagenet/eseg_lite_m` first, then add `--set encoder_weights=FILE` with the file that it leaves.
+`imagenet/eseg_lite_m` first, then add `--set encoder_weights=FILE` with the file that it writes.
 
 Our reading: "larger crop size" (section 4.3) is 1024x1024.
 
@@ -13,7 +13,7 @@ Command:  eseg train --experiment cityscapes/eseg_lite_m --data_dir DATA
               --model_dir runs/cityscapes/eseg_lite_m
 Hardware: 8 TPU cores in the paper
 Time:     not run
-Reported: mean IoU 0.786 on the 500 validation photos
+Reported: mean IoU 0.786 on the 500 validation images
 Score:    not run: needs the data
 """
 
@@ -30,9 +30,9 @@ def get_experiment() -> Experiment:
         image_size=(1024, 1024),
         batch_size=16,
         steps=90_000,
-        augment=True,  # Flip, jitter of the scale, crop.
+        augment=True,  # Random scale, crop and flip.
         scale=(0.5, 2.0),
-        photometric_distortion=False,  # The paper names none.
+        photometric_distortion=False,  # Not in the paper.
         loss="ohem",
         ohem_threshold=0.7,  # Ours: the paper gives no numbers.
         ohem_min_kept=1 / 16,  # Ours.

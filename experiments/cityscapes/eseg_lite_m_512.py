@@ -1,20 +1,20 @@
 """ESeg-Lite-M on Cityscapes, at 512x1024.
 
-Data: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in DATA/downloads/manual, prepared at
-the first start (see `eseg_keras.data.load`).
+Data: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in DATA/downloads/manual, prepared in
+the first run (see `eseg_keras.data.load`).
 
 The published score needs an encoder pretrained on ImageNet, and no weights are public: train
-`imagenet/eseg_lite_m` first, then add `--set encoder_weights=FILE` with the file that it leaves.
+`imagenet/eseg_lite_m` first, then add `--set encoder_weights=FILE` with the file that it writes.
 
-Our reading: photos and label maps are halved for training and for the score, as "InputSize
-512x1024" is all that Table 6 says, and the larger crop of section 4.3 is then the whole photo.
+Our reading of "InputSize 512x1024" in Table 6: images and masks are halved for training and for the
+score. The larger crop of section 4.3 is then the whole image.
 
 Row:      Table 6, ESeg-Lite-M at 512x1024
 Command:  eseg train --experiment cityscapes/eseg_lite_m_512 --data_dir DATA
               --model_dir runs/cityscapes/eseg_lite_m_512
 Hardware: 8 TPU cores in the paper
 Time:     not run
-Reported: mean IoU 0.740 on the 500 validation photos
+Reported: mean IoU 0.740 on the 500 validation images
 Score:    not run: needs the data
 """
 
@@ -28,13 +28,13 @@ def get_experiment() -> Experiment:
         load_weights=False,
         encoder_weights=None,  # See above.
         data="cityscapes",
-        long_side=1024,  # Half of the photos' 2048.
+        long_side=1024,  # Half of the images' 2048.
         image_size=(512, 1024),
         batch_size=16,
         steps=90_000,
-        augment=True,  # Flip, jitter of the scale, crop.
+        augment=True,  # Random scale, crop and flip.
         scale=(0.5, 2.0),
-        photometric_distortion=False,  # The paper names none.
+        photometric_distortion=False,  # Not in the paper.
         loss="ohem",
         ohem_threshold=0.7,  # Ours: the paper gives no numbers.
         ohem_min_kept=1 / 16,  # Ours.

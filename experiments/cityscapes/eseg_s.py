@@ -1,14 +1,14 @@
 """ESeg-S on Cityscapes.
 
-Data: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in DATA/downloads/manual, prepared at
-the first start (see `eseg_keras.data.load`).
+Data: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in DATA/downloads/manual, prepared in
+the first run (see `eseg_keras.data.load`).
 
 Row:      Table 4, ESeg-S without extra data
 Command:  eseg train --experiment cityscapes/eseg_s --data_dir DATA
               --model_dir runs/cityscapes/eseg_s
 Hardware: 8 TPU cores in the paper
 Time:     not run
-Reported: mean IoU 0.801 on the 500 validation photos
+Reported: mean IoU 0.801 on the 500 validation images
 Score:    not run: needs the data
 """
 
@@ -19,14 +19,14 @@ def get_experiment() -> Experiment:
     """Return the experiment."""
     return Experiment(
         preset="eseg_s",
-        load_weights=True,  # The encoder's, from ImageNet.
+        load_weights=True,  # Encoder weights from ImageNet.
         data="cityscapes",
         image_size=(512, 1024),
         batch_size=16,
         steps=90_000,
-        augment=True,  # Flip, jitter of the scale, crop.
+        augment=True,  # Random scale, crop and flip.
         scale=(0.5, 2.0),
-        photometric_distortion=False,  # The paper names none.
+        photometric_distortion=False,  # Not in the paper.
         loss="ohem",
         ohem_threshold=0.7,  # Ours: the paper gives no numbers.
         ohem_min_kept=1 / 16,  # Ours.

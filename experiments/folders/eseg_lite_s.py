@@ -1,7 +1,7 @@
-"""ESeg-Lite-S on a folder of your own photos and masks.
+"""ESeg-Lite-S on a folder of your own images and masks.
 
-Data: photos and masks of the same names, with the class id of each pixel as the mask's value and
-255 where there is none:
+Data: images and masks with the same names; the values of a mask are class ids, and 255 for pixels
+without a class:
     DATA/images/train/NAME.jpg   DATA/annotations/train/NAME.png
     DATA/images/val/NAME.jpg     DATA/annotations/val/NAME.png
 
@@ -11,10 +11,10 @@ classes in the command.
 Row:      none: not in the paper
 Command:  eseg train --experiment folders/eseg_lite_s --data_dir DATA
               --model_dir runs/mine --set class_names=background,person
-Hardware: any; two CPU cores do for some hundred photos
+Hardware: any; two CPU cores suffice for a few hundred images
 Time:     not run
-Reported: none: depends on the photos
-Score:    none: depends on the photos
+Reported: none: depends on the images
+Score:    none: depends on the images
 """
 
 from eseg_keras.training import Experiment

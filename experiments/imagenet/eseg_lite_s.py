@@ -1,10 +1,10 @@
-"""The encoder of ESeg-Lite-S on ImageNet, to start Cityscapes and others from.
+"""The encoder of ESeg-Lite-S on ImageNet, for `encoder_weights` of other experiments.
 
-Data: ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DATA/downloads/manual, prepared at the
-first start by tensorflow-datasets (`imagenet2012`). Folders of photos by class,
+Data: ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DATA/downloads/manual, prepared in the
+first run by tensorflow-datasets (`imagenet2012`). Folders of images by class,
 DATA/train/CLASS and DATA/val/CLASS, work with `--set data=class_folders`.
 
-The paper pretrains its encoders and does not say how: the recipe is ours. The run leaves
+The paper pretrains its encoders and does not say how: the recipe is ours. The run writes
 encoder.weights.h5, which `--set encoder_weights=FILE` of another experiment takes.
 
 Row:      none: a step towards Table 6

@@ -1,10 +1,10 @@
-"""ESeg-Lite-S on made street scenes, from random weights: the demo.
+"""ESeg-Lite-S on synthetic street scenes, from random weights: the demo.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment smoke/street_scenes --model_dir runs/demo
 Hardware: two CPU cores
 Time:     2 min 27 s
-Reported: none: the scenes are made here
+Reported: none: the data is synthetic
 Score:    mean IoU 0.708 on the 48 validation scenes
 """
 
@@ -25,6 +25,6 @@ def get_experiment() -> Experiment:
         scale=(0.9, 1.2),
         learning_rate=0.05,
         warmup_steps=30,
-        # The thin classes are few pixels, and a third of the mean IoU.
+        # The thin classes have few pixels, but are a third of the mean IoU.
         class_weights=(1, 1, 1, 1, 1, 2, 2, 1.5),
     )

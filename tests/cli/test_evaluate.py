@@ -185,8 +185,8 @@ def test_mistakes_get_one_sentence(eseg, preset, scenes, tmp_path):
         ([*folders, "--tta", "--scales", 1], "both name the scales"),
         ([*folders, "--overlap", 8], "give window too"),
         ([*folders, "--report", images / "0.png"], "must be a folder"),
-        ([*folders, "--output", images / "0.png" / "a.csv"], "0.png is no folder"),
-        ([*folders, "--report", images / "0.png" / "new" / "a"], "0.png is no folder"),
+        ([*folders, "--output", images / "0.png" / "a.csv"], "0.png is not a folder"),
+        ([*folders, "--report", images / "0.png" / "new" / "a"], "0.png is not a folder"),
         ([*folders, "--min_confidence", 2], "from 0 to 1"),
         ([*folders, "--submission", tmp_path / "new"], "needs a model with the class names of"),
         (

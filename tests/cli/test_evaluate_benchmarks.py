@@ -136,7 +136,7 @@ def test_the_test_split_of_cityscapes_is_only_predicted(
     flags = ["--preset", cityscapes_preset, *CITYSCAPES, "--data_dir", data_dir]
     flags += ["--set", "val_split=test"]
     for outputs, message in [
-        ([], "secret, and there is nothing to score: give --submission"),
+        ([], "secret, so it cannot be scored here: give --submission"),
         (["--submission", tmp_path / "a", "--output", tmp_path / "a.json"], "no scores for"),
         (["--submission", tmp_path / "a", "--report", tmp_path / "b"], "no scores for"),
     ]:
@@ -222,7 +222,7 @@ def test_test_images_of_ade20k_are_a_folder_without_masks(
         (["--preset", ade20k_preset, *flags, "--max_pixels", 100], "ADE_test_00000001.jpg: has"),
         (["--preset", ade20k_preset, *flags, "--set", "class_map=1:0"], "no effect"),
         (["--preset", ade20k_preset, *flags, "--output", tmp_path / "a.csv"], "no scores for"),
-        (["--preset", ade20k_preset, "--images", images], "nothing but a --submission"),
+        (["--preset", ade20k_preset, "--images", images], "only a --submission can be written"),
         (
             ["--preset", ade20k_preset, *flags[:-1], tmp_path / "results"],
             "results exists and is not empty",
@@ -244,7 +244,7 @@ def test_splits_that_do_not_exist(eseg, ade20k_preset, data_dir):
     status, _, err = eseg("evaluate", *flags, "--set", "val_split=test")
     assert status == 2 and "val_split must be one of train, validation" in err
     status, _, err = eseg("evaluate", *flags, "--set", "batch_size=2")
-    assert status == 2 and "Keys that have: val_split, long_side, eval_size" in err
+    assert status == 2 and "Keys with an effect: val_split, long_side, eval_size" in err
 
 
 def test_a_model_of_other_classes(eseg, preset, data_dir, tmp_path):

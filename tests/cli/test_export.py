@@ -120,10 +120,10 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         assert not output.exists()
     (tmp_path / "file.engine").touch()
     for output, flags, message in [
-        (tmp_path / "file.engine" / "net", ["onnx"], "file.engine is no folder"),
-        (tmp_path / "file.engine" / "new" / "net", ["saved_model"], "file.engine is no folder"),
+        (tmp_path / "file.engine" / "net", ["onnx"], "file.engine is not a folder"),
+        (tmp_path / "file.engine" / "new" / "net", ["saved_model"], "file.engine is not a folder"),
         (tmp_path / "file.onnx", ["tensorrt"], "file.engine exists"),
-        (tmp_path / "new.engine", ["tensorrt"], "gets the suffix .engine"),
+        (tmp_path / "new.engine", ["tensorrt"], "the suffix .engine is for the engine"),
     ]:
         status, _, err = eseg("export", *STREETS, "--output", output, "--format", *flags)
         assert status == 2 and message in err and err.count("\n") == 1, err

@@ -181,7 +181,7 @@ def test_every_offending_file_is_reported_at_once(folders):
     assert len(sizes) == 1 and "small.png 40×56 / mask 40×55" in sizes[0]
     (torn,) = [names for problem, names in found.items() if "truncated" in problem]
     assert torn == [str(folders.images / "torn.png"), str(folders.masks / "torn.png")]
-    (lossy,) = [names for problem, names in found.items() if "with loss" in problem]
+    (lossy,) = [names for problem, names in found.items() if "is a lossy" in problem]
     assert lossy == [str(folders.masks / "lossy.jpg")]
     assert len(found) == 4
     message = str(error)

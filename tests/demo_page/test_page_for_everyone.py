@@ -91,7 +91,7 @@ def test_everything_has_a_name_and_changes_are_announced(open_page, photo, wait_
     assert ("button", "Use the camera") in nodes
     assert ("button", "Label map (PNG)") in nodes
     assert any(role == "button" and name.startswith("road ") for role, name in nodes)
-    assert ("button", "Choose a photo") in nodes
+    assert ("button", "Choose an image") in nodes
     [picture] = [node for node in tree if node.get("role", {}).get("value") == "application"]
     assert "road" in picture["description"]["value"]
     live = {
@@ -143,13 +143,13 @@ def test_files_that_are_no_pictures(open_page, tmp_path, photo, wait_for):
     page = open_page()
     (tmp_path / "notes.png").write_text("no picture")
     page.locator("#file").set_input_files(tmp_path / "notes.png")
-    wait_for(page, "#problem", "notes.png cannot be read as a picture")
+    wait_for(page, "#problem", "notes.png cannot be read as an image")
     Image.new("RGB", (20, 300)).save(tmp_path / "narrow.png")
     page.locator("#file").set_input_files(tmp_path / "narrow.png")
     wait_for(page, "#problem", "20 × 300 pixels; the network needs at least 32 × 32")
     Image.new("RGB", (40, 1300)).save(tmp_path / "long.png")
     page.locator("#file").set_input_files(tmp_path / "long.png")
-    wait_for(page, "#problem", "seen at 16 × 512")
+    wait_for(page, "#problem", "resized to 16 × 512")
     # The next good one takes the message away.
     page.locator("#file").set_input_files(photo)
     wait_for(page, "#status", "scene.png:")
@@ -165,7 +165,7 @@ def test_photos_are_dropped(open_page, photo, wait_for):
         document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
     }"""
     page.evaluate(drop, None)
-    wait_for(page, "#problem", "What was dropped is no file")
+    wait_for(page, "#problem", "What was dropped is not a file")
     page.evaluate(drop, content)
     wait_for(page, "#status", "dropped.png:")
 

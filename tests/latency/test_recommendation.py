@@ -83,7 +83,7 @@ def test_a_network_of_ones_own():
     rows = [row("demo", 30), row("demo", 20, "tflite")]
     assert recommend(rows, 50).best == rows[1]
     assert "mean IoU" not in " ".join(recommend(rows, 50).sentences())
-    with pytest.raises(ValueError, match="no published accuracy of demo"):
+    with pytest.raises(ValueError, match="accuracy of demo is unknown"):
         recommend([*rows, ROWS[0]], 50)
 
 

@@ -19,4 +19,4 @@ def test_calibration_scenes_come_with_a_warning(caplog):
         scenes = calibration_scenes((32, 48), 1)
     assert len(scenes) > 10
     assert {scene.shape for scene in scenes} == {(32, 48, 1)}
-    assert "Images of the network's task give better labels" in caplog.text
+    assert "For better label maps, pass images of the network's task" in caplog.text

@@ -157,7 +157,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, caplog, dam
     with caplog.at_level(logging.WARNING, "eseg_keras"):
         position, arrays = latest_checkpoint(tmp_path)
     assert position == Position(4, 1) and arrays
-    assert "step_000000008.npz" in caplog.text and "The one before it is" in caplog.text
+    assert "step_000000008.npz" in caplog.text and "Trying the one before it" in caplog.text
 
     damage(tmp_path / "step_000000004.npz")
     assert latest_checkpoint(tmp_path) == (Position(), {})

@@ -152,7 +152,7 @@ def test_what_no_run_can_start_from_is_one_sentence(saved, tmp_path):
     (tmp_path / "torn.keras").write_bytes(data[: len(data) // 2])
     assert "torn.keras" in message(tmp_path / "torn.keras")
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "dense.keras")
-    assert "holds no ESeg but a Sequential" in message(tmp_path / "dense.keras")
+    assert "holds a Sequential, not an ESeg" in message(tmp_path / "dense.keras")
     assert "nothing" in message(tmp_path / "nothing", FileNotFoundError)
 
     for name, options in {"wide": {"decoder_channels": 16}, "tall": {"max_level": 6}}.items():

@@ -7,17 +7,16 @@ from eseg_keras.data.epoch_batches import Column, EpochBatches
 
 
 class ClassificationBatches(EpochBatches):
-    """The batches of every epoch: images and one label each, in NumPy alone.
+    """The batches of every epoch: images with one label each, as NumPy arrays.
 
-    A batch is a function of (`seed`, epoch, number of the batch) and of nothing else.
+    A batch depends only on (`seed`, epoch, number of the batch).
 
     Args:
         examples: Examples of `class_folders` or `imagenet2012`: `len(examples)`,
             `examples.read(index)` returns an image, uint8 [H, W, 3], and its label,
             `examples.name(index)` its name in messages.
         image_size: (height, width) of the batches.
-        augment: Whether images are random crops, flipped half of the time, instead of the centre
-            of the image.
+        augment: Whether to take random crops, flipped half of the time, instead of central crops.
         batch_size, shuffle, seed, drop_remainder, skip_bad_examples, shard: As those of `Batches`.
 
     Attributes:

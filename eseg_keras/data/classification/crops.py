@@ -1,4 +1,4 @@
-"""The two crops of a classifier: a random part of an image, and its centre."""
+"""Random crops to train a classifier, and central crops to validate it."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 Size = tuple[int, int]
 
-# Random boxes that are tried before the largest possible one is taken.
+# Number of random boxes to try before the fallback, a central box.
 _TRIES = 10
 
 

@@ -83,7 +83,7 @@ def class_folders(directory: str | Path, class_names: Sequence[str] | None = Non
     class_names = tuple(found if class_names is None else class_names)
     if unknown := sorted(set(found) - set(class_names)):
         raise ValueError(
-            f"{directory} holds folders of no class: {', '.join(unknown[:8])}. The classes are "
+            f"{directory} holds unknown class folders: {', '.join(unknown[:8])}. The classes are "
             f"{', '.join(class_names[:8])}{', ...' * (len(class_names) > 8)}"
         )
     images, labels = [], []
@@ -112,7 +112,7 @@ class ImageNetExamples:
     def read(self, index: int) -> tuple[np.ndarray, int]:
         """Return an image, uint8 [H, W, 3] RGB, and its label; ImageFileError names a bad one."""
         record = self._records[index]
-        # Not rotated: published figures are of the pixels as they lie in the files.
+        # EXIF rotation is not applied, as in published evaluations.
         picture = decode(record["image"], text(record["file_name"]))
         return np.array(picture.convert("RGB")), int(record["label"])
 
@@ -124,10 +124,10 @@ class ImageNetExamples:
 def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples:
     """Load ImageNet (ILSVRC 2012), and prepare it the first time.
 
-    Its terms allow research and education, and no download by a program:
+    Its terms allow research and education, but no automatic download:
     `ILSVRC2012_img_train.tar` and `ILSVRC2012_img_val.tar` from image-net.org are expected in
     `data_dir/downloads/manual` or in `data_dir`. The first call, which needs TensorFlow, stores
-    them in `data_dir` in the form of tensorflow-datasets; reading needs no TensorFlow.
+    them in `data_dir` in the format of tensorflow-datasets; reading needs no TensorFlow.
 
     Args:
         data_dir: Data directory of tensorflow-datasets.
@@ -137,7 +137,7 @@ def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples
         The examples.
 
     Raises:
-        ValueError: If there is no such split, or if it was prepared in a form without random
+        ValueError: If there is no such split, or if it was prepared in a format without random
             access.
         FileNotFoundError: If the archives are missing; the message names their place.
         ImportError: If a package is missing.

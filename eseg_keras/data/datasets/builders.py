@@ -15,10 +15,10 @@ from eseg_keras.data.datasets.metadata import Description
 
 
 class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Images and masks of the same names in two folders per split."""
+    """Images and masks with the same names, in two folders per split."""
 
     VERSION = tfds.core.Version("1.0.0")
-    # Without any, tensorflow-datasets passes no `manual_dir`.
+    # Without instructions, tensorflow-datasets passes no `manual_dir`.
     MANUAL_DOWNLOAD_INSTRUCTIONS = "See the error of `eseg_keras.data.load`."
     description: Description
 
@@ -30,8 +30,8 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 {
                     "image_id": tfds.features.Text(),
                     "image": tfds.features.Image(shape=(None, None, 3)),
-                    # The PNG file as bytes. As an image feature, TensorFlow would decode it, and
-                    # where a file has a palette it gives the brightness of the colours.
+                    # The bytes of the PNG file: TensorFlow would decode an image feature, and turn
+                    # palette indices into the brightness of their colours.
                     "segmentation_label": tfds.features.Text(),
                 }
             ),
@@ -68,7 +68,7 @@ class Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
 
     @property
     def description(self) -> Description:
-        """The fine or the coarse annotations."""
+        """The data set with fine or coarse masks, by the name of the configuration."""
         return CITYSCAPES_CONFIGS[self.builder_config.name]
 
     def finds(self, place: Path) -> bool:
@@ -98,7 +98,7 @@ CITYSCAPES_CONFIGS = {
 
 
 def builder_for(published: Description, data_dir: Path) -> tfds.core.DatasetBuilder:
-    """Return the builder of a data set; it reads and prepares nothing yet."""
+    """Return the builder of a data set, without reading or preparing anything."""
     for config, described in CITYSCAPES_CONFIGS.items():
         if described is published:
             return Cityscapes(data_dir=data_dir, config=config)

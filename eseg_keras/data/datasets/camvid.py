@@ -32,7 +32,7 @@ DESCRIPTION = Description(
                 "test": Split(233, "test", "testannot"),
             }
         ),
-        # The same images, in the folders of other data sets.
+        # The same images in a common folder layout, images/ and annotations/.
         Layout(
             {
                 "train": Split(367, "images/train", "annotations/train"),

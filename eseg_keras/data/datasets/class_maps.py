@@ -1,4 +1,4 @@
-"""From the classes of one data set to those of another."""
+"""Maps from the classes of one data set to those of another."""
 
 from fnmatch import fnmatchcase
 
@@ -14,10 +14,10 @@ from eseg_keras.data.datasets.metadata import IGNORE_LABEL, look_up
 # - the sidewalk includes its curb, pedestrian areas and the walkable part of traffic islands;
 # - a traffic sign is a front side, put up by an authority: no backs, frames or advertisements;
 # - soil and sand are terrain; a group of persons is labelled as person;
-# - parking, rail track, bridge, tunnel, guard rail, pole group, caravan, trailer: ignored there,
-#   and so here. So is what Cityscapes has no label for (water, snow, mountain, street furniture),
-#   and what is not one of its classes for certain (a street light may be part of its pole, a group
-#   of vehicles may hold any of them).
+# - ignored are labels that Cityscapes ignores (parking, rail track, bridge, tunnel, guard rail,
+#   pole group, caravan, trailer), that it does not have (water, snow, mountain, street furniture),
+#   and that are ambiguous (a street light may be part of its pole, a group of vehicles may hold
+#   any of them).
 _MAPILLARY_NAMES = {
     "road": (
         "construction--flat--road",

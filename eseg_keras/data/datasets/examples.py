@@ -13,7 +13,7 @@ from eseg_keras.data.images.image_reader import ImageFileError, decode
 
 
 class DatasetExamples(Examples):
-    """The examples of one split; `batches` makes them the input of training.
+    """The examples of one split; `batches` returns them as batches for training.
 
     `read` needs no TensorFlow, and may be called from many threads at once. The stored records hold
     `"image_id"` and, as bytes of image files, `"segmentation_label"` and `"image"` or

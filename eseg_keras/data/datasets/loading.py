@@ -29,21 +29,20 @@ def load(name: str, split: str, data_dir: str | Path) -> DatasetExamples:
     | name | splits | images | classes |
     |---|---|---|---|
     | `"cityscapes"` | train, validation, test | 2,975, 500, 1,525 | 19 |
-    | `"cityscapes"` | train_extra (coarse annotations) | 19,998 | 19 |
+    | `"cityscapes"` | train_extra (coarse masks) | 19,998 | 19 |
     | `"ade20k"` | train, validation | 20,210, 2,000 | 150 |
     | `"mapillary_vistas"` (v1.2) | train, validation | 18,000, 2,000 | 65 |
     | `"mapillary_vistas_v2"` (v2.0) | train, validation | 18,000, 2,000 | 123 |
     | `"camvid"` | train, validation, test | 367, 101, 233 | 11 |
 
-    Their terms allow no download by a program. The archives, or the folders they unpack to, are
+    Their terms allow no automatic download. The archives, or the folders they unpack to, are
     expected in `data_dir/downloads/manual`, in `data_dir`, or in a folder of the data set's name
-    in either; an error names what is missing. The first call stores all splits in `data_dir`, in
-    the form of tensorflow-datasets, with the image files as they are, in a folder that is renamed
-    at the end: nothing half-written is ever read. After that the archives are not needed.
+    in either; an error names the missing ones. The first call stores all splits in `data_dir`, in
+    the format of tensorflow-datasets, with unchanged image files. The folder is renamed at the end,
+    so an incomplete one is never read. After that the archives are not needed.
 
-    Cityscapes is prepared by the builder of tensorflow-datasets, which needs TensorFlow. Everything
-    else, and reading, does not. The annotations of its test split are dummies: the true ones are
-    secret.
+    Only the preparation of Cityscapes, by the builder of tensorflow-datasets, needs TensorFlow. The
+    masks of its test split are dummies: the true ones are secret.
 
     Args:
         name: Name of the data set.
@@ -54,7 +53,7 @@ def load(name: str, split: str, data_dir: str | Path) -> DatasetExamples:
         The examples; `load(...).batches(image_size=(512, 1024), augment=True)` are `Batches`.
 
     Raises:
-        ValueError: If there is no such data set or split, or if it was prepared in a form without
+        ValueError: If there is no such data set or split, or if it was prepared in a format without
             random access.
         FileNotFoundError: If its archives are missing; the message names them and their place.
         ImportError: If a package is missing.
@@ -92,7 +91,7 @@ def load(name: str, split: str, data_dir: str | Path) -> DatasetExamples:
             f"{', '.join(builder.info.splits)}. Remove it to prepare {name} again, from all files"
         )
     check_random_access(builder)
-    # Images stay files here, and are decoded one by one as they are read.
+    # Without decoding: `DatasetExamples` decodes the bytes of the image files as it reads them.
     as_files = {
         key: tfds.decode.SkipDecoding()
         for key, feature in builder.info.features.items()

@@ -1,7 +1,8 @@
 """Mapillary Vistas: streets of the whole world, v1.2 with 65 classes and v2.0 with 123.
 
-The last label of each, `void--unlabeled`, is ignored; other texts count it as the 66th or 124th
-class. Class ids are the label ids of the files. The archive of v2.0 holds the labels of v1.2 too.
+The last label of each, `void--unlabeled`, is ignored; some publications count it as the 66th or
+124th class. Class ids are the label ids of the files. The archive of v2.0 also holds the labels of
+v1.2.
 
 Eight labels of v2.0 (the four ambiguous ones, the three groups and `void--unlabeled`) are marked
 `"evaluate": false` in the archive. All but the last are classes here; the benchmark's own score
@@ -194,7 +195,7 @@ def _description(
         if found != expected:
             differences = sorted(set(found) ^ set(expected)) or "another order"
             raise ValueError(
-                f"{config} lists other labels than Mapillary Vistas {version} has: expected "
+                f"{config} does not list the labels of Mapillary Vistas {version}: expected "
                 f"{len(expected)}, found {len(found)}, differing in {differences}"
             )
 

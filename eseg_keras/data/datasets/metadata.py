@@ -1,4 +1,4 @@
-"""A data set before any of its files is there: its classes, its layout, where to download it."""
+"""Description of a data set: its classes, its file layout, where to download it."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -77,10 +77,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the files of a data set lie, in its archive or in the unpacked folder.
+    """The folders of a data set, in its archive or unpacked.
 
-    The mask of `IMAGES/NAME.jpg` is `LABELS/NAME.png`. `root` is a pattern of the name of the
-    folder that holds all the splits; `"*"` for any or none. The outermost folder of a zip archive
+    The mask of `IMAGES/NAME.jpg` is `LABELS/NAME.png`. `root` is a pattern for the name of the
+    folder that holds all splits; `"*"` for any or none. The outermost folder of a zip archive
     has the archive's file name.
     """
 
@@ -93,14 +93,14 @@ class Description:
     """A data set that must be downloaded by hand.
 
     Attributes:
-        name: Its name for `load`, and of its folder in the data directory.
-        title: Its name for people.
+        name: Its name in `load`, and the name of its folder in the data directory.
+        title: Its name in messages.
         classes: Its classes.
-        layouts: The layouts it is published in. The first that is found is read.
+        layouts: The layouts it is published in. The first one found is read.
         archives: Names of the files to download, for messages.
-        homepage: Where they are.
+        homepage: Address of the download page.
         license: Terms of use, in a sentence.
-        check: Function of the folder with the files that refuses those of another version.
+        check: Function of the folder with the files that raises an error for another version.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""The one reader of images, the one reader of masks and the one walker of folders."""
+"""Reading images, reading masks, and finding images in folders."""

@@ -1,4 +1,4 @@
-"""The one reader of images, and the error for files that cannot be read."""
+"""Reading an image, and the error for files that cannot be read."""
 
 import contextlib
 import io
@@ -28,8 +28,8 @@ class ImageFileError(ValueError):
 
     Attributes:
         path: The file.
-        problems: What is wrong with it, one sentence each, without the file's name: files with
-            the same problem are reported together.
+        problems: Its problems, one sentence each, without the file's name, so that files with the
+            same problem can be reported together.
     """
 
     def __init__(self, path: str | Path, problems: Sequence[str]):
@@ -48,11 +48,11 @@ def read_image(
 
     Args:
         image: Path of an image file, the bytes of one, a Pillow image, or an array [H, W],
-            [H, W, 1] (grey), [H, W, 3] or [H, W, 4] of 8-bit, 16-bit or float values; floats are of
-            0..255. For a network of other than 3 channels, [H, W, num_channels].
+            [H, W, 1] (grey), [H, W, 3] or [H, W, 4] of 8-bit, 16-bit or float values; floats are
+            from 0 to 255. If `num_channels` is not 3, [H, W, num_channels].
         num_channels: Channels of the result. Defaults to 3, for RGB.
         max_pixels: Files with more pixels are refused before they are decoded: a file of a few
-            kilobytes may hold more than the memory does. Defaults to Pillow's own limit.
+            kilobytes may decode to more than fits in memory. Defaults to Pillow's own limit.
         name: Name of bytes in messages. Defaults to `"image"`.
 
     Returns:
@@ -91,7 +91,7 @@ def read_image(
 def decode(
     content: str | Path | bytes, name: str | Path, max_pixels: int = MAX_PIXELS
 ) -> "Image.Image":
-    """Decode an image file (its path or bytes), in the mode of the file and not rotated."""
+    """Decode an image file (its path or bytes), in the file's own mode, without EXIF rotation."""
     from PIL import Image
 
     try:
@@ -102,14 +102,14 @@ def decode(
         picture.load()
     except (ImageFileError, MemoryError):
         raise
-    except Exception as error:  # Pillow lets many kinds through for damaged files.
+    except Exception as error:  # Pillow raises exceptions of many types for damaged files.
         raise ImageFileError(name, [UNREADABLE]) from error
     return picture
 
 
 @contextlib.contextmanager
 def no_pillow_limit() -> Iterator[None]:
-    """Lift the limit of Pillow, one number for all threads, while files are opened."""
+    """Lift Pillow's limit of pixels, which is global to all threads, while files are opened."""
     from PIL import Image
 
     with _pillow_limit:
@@ -121,7 +121,7 @@ def no_pillow_limit() -> Iterator[None]:
 
 
 def _check_header(name, picture, max_pixels):
-    """Refuse a picture with too many pixels or several frames, before it is decoded."""
+    """Refuse an image with too many pixels or several frames, before it is decoded."""
     width, height = picture.size
     if width * height > max_pixels:
         problem = (
@@ -129,10 +129,10 @@ def _check_header(name, picture, max_pixels):
             f"{max_pixels:,}: if that is intended, raise max_pixels"
         )
         raise ImageFileError(name, [problem])
-    # A JPEG of several frames (MPO) holds previews or the other eye beside its first one.
+    # The further frames of a JPEG (MPO) are previews or the second image of a stereo pair.
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format in _MULTI_FRAME_FORMATS:
-        problem = f"holds {frames} frames or pages: save the one you mean as a file of its own"
+        problem = f"holds {frames} frames or pages: save the one to use as a file of its own"
         raise ImageFileError(name, [problem])
 
 
@@ -140,10 +140,10 @@ def upright(picture: "Image.Image") -> "Image.Image":
     """Return a Pillow image with the rotation in its EXIF tags applied."""
     from PIL import ExifTags, ImageOps
 
-    # `exif_transpose` would copy a large picture that is upright already.
+    # `exif_transpose` would copy a large image even if it is upright already.
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # Damaged tags; the pixels are whole.
+    except Exception:  # The tags are damaged, the pixels are not.
         return picture
     if orientation != 1:
         picture = ImageOps.exif_transpose(picture)
@@ -160,7 +160,7 @@ def _rgb_pixels(picture):
         return _checked_array(np.asarray(picture))
     if picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
-    # Band by band: at once, Pillow would hold two more copies of a large picture.
+    # In bands of rows: converted as a whole, Pillow would hold two more copies of a large image.
     pixels = np.empty((picture.height, picture.width, 3), np.uint8)
     for top in range(0, picture.height, _BAND):
         bottom = min(top + _BAND, picture.height)
@@ -189,10 +189,10 @@ def _checked_array(image, num_channels=3):
         raise ValueError(f"Expected an image of numbers. Received an array of {image.dtype}.")
     low, high = image.min(), image.max()
     if not (low >= 0 and high <= 255):
-        raise ValueError(f"Expected pixel values of 0 to 255. Received: {low} to {high}.")
+        raise ValueError(f"Expected pixel values from 0 to 255. Received: {low} to {high}.")
     if np.issubdtype(image.dtype, np.floating) and 0 < high <= 1:
         raise ValueError(
-            f"Expected pixel values of 0 to 255. Received floats of {low} to {high}: multiply by "
-            "255 if they are of 0 to 1."
+            f"Expected pixel values from 0 to 255. Received floats from {low} to {high}: multiply "
+            "by 255 if they are from 0 to 1."
         )
     return np.round(image).astype(np.uint8)

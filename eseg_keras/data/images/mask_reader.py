@@ -1,4 +1,4 @@
-"""The one reader of masks."""
+"""Reading a mask."""
 
 import io
 import struct
@@ -41,7 +41,8 @@ class MaskReader:
     Args:
         num_classes: Number of classes, 1 to 255.
         mask_colors: {(red, green, blue): id}, or the colours in class order.
-        class_map: {id in the file: new id}. The others stay. A new id may be `ignore_label`.
+        class_map: {id in the file: new id}. Other ids do not change. A new id may be
+            `ignore_label`.
         reduce_zero_label: Whether id 0 means "no label" and the classes begin at 1, as in ADE20K.
         ignore_label: Label, 0 to 255, of the pixels that are ignored.
         max_pixels: Files with more pixels are refused before they are decoded.
@@ -82,7 +83,7 @@ class MaskReader:
         new_labels = _label_table(self.class_map, reduce_zero_label, ignore_label)
         is_label = np.zeros(65536, bool)
         is_label[[*range(num_classes), ignore_label]] = True
-        # Both by the id in the file.
+        # Both tables are indexed by the id in the file.
         self._is_allowed = is_label[new_labels]
         self._new_labels = new_labels.astype(np.uint8)
         for old, new in self.class_map.items():
@@ -96,7 +97,7 @@ class MaskReader:
     def __call__(self, path: str | Path) -> np.ndarray:
         """Read a PNG, BMP or lossless WebP file: uint8 [H, W] of class ids and `ignore_label`.
 
-        ImageFileError says that it cannot be read, or holds other labels or colours.
+        ImageFileError is raised if it cannot be read, or holds other labels or colours.
         """
         if self._color_ids is None:
             ids = read_ids(path, self.max_pixels)
@@ -117,7 +118,7 @@ class MaskReader:
         if len(unknown) > _MOST_NAMED:
             problems = [
                 f"has more than {_MOST_NAMED} colours that `mask_colors` does not name: was it "
-                "smoothed, or saved with loss?"
+                "smoothed, or saved with lossy compression?"
             ]
         else:
             for code in unknown:
@@ -131,12 +132,12 @@ class MaskReader:
         return ids
 
     def _stray_labels(self, ids):
-        """Problem and remedy of each id that is no class."""
+        """Problem and remedy for each id that is not a class."""
         wanted = f"the {self.num_classes} classes, 0 to {self.num_classes - 1}"
         if self.reduce_zero_label:
             wanted = f"the {self.num_classes} classes, 1 to {self.num_classes}, and 0"
         if len(ids) > _MOST_NAMED:
-            return [f"has more than {_MOST_NAMED} labels outside {wanted}: is it a map of classes?"]
+            return [f"has more than {_MOST_NAMED} labels outside {wanted}: is it a mask?"]
         problems = []
         for label in ids:
             remedy = f"pass class_map={{{label}: {self.ignore_label}}} to ignore it"
@@ -188,7 +189,7 @@ def _color_table(mask_colors):
 
 
 def is_lossless_webp(content: bytes) -> bool:
-    """Tell from a WebP file's chunks (`VP8L`, not `VP8 `) whether it keeps every pixel.
+    """Return whether a WebP file is lossless: its chunk is `VP8L`, not `VP8 `.
 
     Reference:
         [WebP container](https://developers.google.com/speed/webp/docs/riff_container)
@@ -203,7 +204,7 @@ def is_lossless_webp(content: bytes) -> bool:
 
 
 def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
-    """The decoded and upright picture, and the first bytes of its file."""
+    """The decoded image, with EXIF rotation applied, and the first bytes of its file."""
     from PIL import Image
 
     try:
@@ -222,8 +223,8 @@ def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
     lossy_webp = picture.format == "WEBP" and not is_lossless_webp(content)
     if picture.format == "JPEG" or lossy_webp:
         problem = (
-            f"is a {picture.format} saved with loss, which changes labels at every edge: save "
-            "masks as PNG, from the original"
+            f"is a lossy {picture.format}, whose compression changes labels at edges: save masks "
+            "as PNG, from the original"
         )
         raise ImageFileError(path, [problem])
     turned = upright(picture)

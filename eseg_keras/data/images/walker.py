@@ -1,4 +1,4 @@
-"""Finding the images of a folder: one rule for every command."""
+"""Finding the images of a folder."""
 
 import logging
 import os
@@ -27,22 +27,22 @@ def find_images(
 ) -> list[Path]:
     """List the images of a folder, sorted.
 
-    Hidden files and folders are ignored, and `exclude`, a subfolder such as that of the outputs.
-    Links are followed; a folder that is reached twice is read once, so that circles of links end.
-    Other files are skipped, and the log counts them by suffix. Raises FileNotFoundError if there is
-    no such folder, and ValueError, without the folder's name, if there is no `kind` in it.
+    Hidden files and folders are ignored, and so is `exclude`, a subfolder such as that of the
+    outputs. Links are followed; a folder that is reached twice is read once, so that cycles of
+    links end. Other files are skipped and counted by suffix in the log. Raises FileNotFoundError if
+    there is no such folder, and ValueError, without the folder's name, if there is no `kind` in it.
     """
     folder = Path(folder)
     excluded = None if exclude is None else os.path.realpath(exclude)
     seen = set()
     found, skipped = [], Counter()
-    # Folders before links to folders: one that is reached both ways keeps its own name.
+    # Folders come before links to folders, so that one reached both ways is listed by its own name.
     folders, links = deque([folder]), deque()
     while folders or links:
         current = folders.popleft() if folders else links.popleft()
         place = os.path.realpath(current)
         if place in seen:
-            skipped["link to a folder read already"] += 1
+            skipped["link to a folder that is read already"] += 1
             continue
         seen.add(place)
         for path in sorted(current.iterdir()):
@@ -52,7 +52,7 @@ def find_images(
                 if recursive and os.path.realpath(path) != excluded:
                     (links if path.is_symlink() else folders).append(path)
             elif not path.exists():
-                skipped["link to nothing"] += 1
+                skipped["broken link"] += 1
             elif path.suffix.lower() in suffixes:
                 found.append(path)
             else:

@@ -25,8 +25,8 @@ class ServedPrediction:
 
     Attributes:
         label_map: uint8 [H, W] of class ids.
-        class_names: One name per class, from the signature `"encoded"` if the model has names.
-        palette: One (red, green, blue) per class, likewise.
+        class_names: One name per class; only from the signature `"encoded"`, if there are names.
+        palette: One (red, green, blue) per class; only from `"encoded"`.
         scores: float32 [H, W, num_classes], from the signatures `"logits"` and `"probabilities"`.
     """
 
@@ -43,20 +43,20 @@ class Client:
     TensorFlow. Several threads may use one client.
 
     Args:
-        address: `"host:port"`, or a URL, such as `"https://host/prefix"` (for gRPC without prefix).
+        address: `"host:port"`, or a URL such as `"https://host/prefix"` (gRPC takes no prefix).
             TF Serving's ports are 8501 for REST and 8500 for gRPC. For https with your own
             certificate authority, set the environment variable `SSL_CERT_FILE` for REST, or
             `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` for gRPC.
         model: Name of the model on the server.
         protocol: `"rest"` or `"grpc"`.
-        signature: `"encoded"` sends image files and receives PNG files, kilobytes each way. The
-            others, `"serving_default"`, `"logits"` and `"probabilities"`, send and receive numbers
-            for every pixel: choose gRPC for those.
+        signature: `"encoded"` sends image files and receives PNG files, which are small. The
+            others, `"serving_default"`, `"logits"` and `"probabilities"`, send and receive arrays:
+            use gRPC for those.
         version: Version of the model. Defaults to the server's choice.
         timeout: Seconds to wait for the server. Defaults to 60.
         jpeg_quality: Quality, 1 to 100, of the JPEG files in which images are sent. By default they
-            are sent as PNG, without loss. JPEG and PNG files are sent as they are.
-        headers: Further headers of every request, such as an authorization.
+            are sent as PNG, which is lossless. JPEG and PNG files are sent unchanged.
+        headers: Additional headers of every request, such as an authorization.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -117,12 +117,12 @@ class Client:
             ConnectionError: If there is no server.
             TimeoutError: If the answer takes longer than `timeout`.
             ServingError: If the server refuses the request; the message is the server's.
-            ValueError: If it is no image.
+            ValueError: If `image` is not an image.
         """
         return self.predict([image])[0]
 
     def predict(self, images: Iterable[Any]) -> list[ServedPrediction]:
-        """Label the pixels of several images by one request; see `__call__`.
+        """Label the pixels of several images in one request; see `__call__`.
 
         Args:
             images: The images, of any sizes for `"encoded"`, and of one size otherwise.
@@ -150,7 +150,7 @@ class Client:
         return predictions
 
     def close(self) -> None:
-        """Close the connection, which gRPC keeps."""
+        """Close the connection, which gRPC keeps open."""
         self._transport.close()
 
     def __enter__(self) -> "Client":
@@ -160,7 +160,7 @@ class Client:
         self.close()
 
     def _file(self, image):
-        """The bytes of an image file that the server decodes to the pixels of an image."""
+        """Encode an image as a file that the server decodes to the same pixels."""
         if isinstance(image, str | Path):
             content = _read(image)
             if content.startswith(_JPEG) or _is_upright_png(content):
@@ -177,7 +177,7 @@ class Client:
             pixels = read_image(image)
         file = io.BytesIO()
         if self._jpeg_quality is None:
-            # Pillow's least effort: about a tenth larger than its default, and faster.
+            # Pillow's fastest compression; files are about a tenth larger than by default.
             Image.fromarray(pixels).save(file, "PNG", compress_level=1)
         else:
             Image.fromarray(pixels).save(file, "JPEG", quality=self._jpeg_quality)
@@ -208,12 +208,12 @@ def _read(path):
 
 
 def _is_upright_png(content):
-    """Whether a file is a PNG without EXIF rotation: servers apply that of JPEG files only."""
+    """Whether a file is a PNG without EXIF rotation, which servers apply to JPEG files only."""
     if not content.startswith(_PNG):
         return False
     try:
         return Image.open(io.BytesIO(content)).getexif().get(ExifTags.Base.Orientation, 1) == 1
-    except Exception:  # Of a damaged file; `read_image` says so.
+    except Exception:  # The file is damaged; `read_image` raises the error.
         return False
 
 
@@ -226,7 +226,7 @@ def _stack(images):
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(
-            f"Images of several shapes, {sorted(shapes)}, do not fit into one request: send one at "
+            f"The images of a request must have one shape. Received: {sorted(shapes)}. Send one at "
             'a time, or use signature="encoded".'
         )
     return np.stack(arrays)

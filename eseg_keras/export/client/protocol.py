@@ -1,8 +1,8 @@
-"""The messages of TF Serving that a prediction needs.
+"""The protobuf messages of TF Serving for predictions.
 
-`tensorflow-serving-api` holds them all, but imports TensorFlow: seconds and half a gigabyte for a
-client that only sends images. Field numbers are TF Serving's, so the bytes are the same. The
-messages have a descriptor pool of their own, so both can be imported.
+The package `tensorflow-serving-api` has them too, but imports TensorFlow, which takes seconds and
+half a gigabyte. Field numbers are TF Serving's, so the bytes are the same. The messages have a
+descriptor pool of their own, so that both can be imported.
 """
 
 import functools
@@ -13,11 +13,11 @@ import numpy as np
 from eseg_keras.optional import require
 
 # Message: {field: (number, type)}. A type with a dot is a message, "[...]" is repeated, and
-# "{...}" is a map from strings. Names never appear in the bytes.
+# "{...}" is a map from strings. Field names are not part of the bytes.
 _MESSAGES = {
     "Dim": {"size": (1, "int64")},
     "TensorShape": {"dim": (2, "[.Dim]"), "unknown_rank": (3, "bool")},
-    # TF Serving answers with one list for each type, and takes the shorter `tensor_content` too.
+    # TF Serving responds with one list for each type. It also accepts the shorter `tensor_content`.
     "Tensor": {
         "dtype": (1, "int32"),
         "tensor_shape": (2, ".TensorShape"),
@@ -113,7 +113,7 @@ def _array(name, tensor):
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
-    # TensorFlow drops the repetitions at the end of such a list.
+    # TensorFlow drops repeated values at the end of such a list.
     values = np.array(tensor.float_val if dtype == "float32" else tensor.int_val, dtype)
     missing = int(np.prod(shape)) - len(values)
     return np.pad(values, (0, missing), "edge" if len(values) else "constant").reshape(shape)

@@ -1,4 +1,4 @@
-"""One request to TF Serving and its answer, over REST and over gRPC."""
+"""One request to TF Serving and its response, over REST or gRPC."""
 
 import base64
 import dataclasses
@@ -15,17 +15,17 @@ import numpy as np
 
 from eseg_keras.optional import require
 
-# The message of a check inside the SavedModel, within TensorFlow's error.
+# Extracts the message of an assertion in the SavedModel from TensorFlow's error.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\]", re.DOTALL)
 
 
 class ServingError(ValueError):
-    """A server returned an error, or an answer that makes no sense."""
+    """A server returned an error, or an invalid response."""
 
 
 @dataclasses.dataclass
 class _Transport:
-    """Where requests go; `predict` sends {name: array or list of bytes} and returns the same."""
+    """Base class; `predict` sends {name: array or list of bytes} and returns such a dict."""
 
     address: str
     model: str
@@ -60,18 +60,19 @@ class RestTransport(_Transport):
         except urllib.error.HTTPError as error:
             raise ServingError(f"{self.url}: {_http_reason(error)}") from error
         except (OSError, http.client.HTTPException) as error:
-            # urllib wraps only some of the errors of a socket.
+            # urllib wraps only some of the errors of sockets.
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
                 raise TimeoutError(_too_slow(self.url, self.timeout)) from error
             raise ConnectionError(_no_server(self.url, reason, 8501, "SSL_CERT_FILE")) from error
         except (ValueError, KeyError, TypeError) as error:
             raise ServingError(
-                f"{self.url} is no TF Serving: its answer is not of :predict."
+                f"{self.url} is not TF Serving: its response is not one of :predict. Check the "
+                "address."
             ) from error
 
     def close(self) -> None:
-        """Do nothing: every request has a connection of its own."""
+        """Do nothing: every request opens and closes its own connection."""
 
 
 @dataclasses.dataclass

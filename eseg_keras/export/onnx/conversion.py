@@ -1,4 +1,4 @@
-"""From a Keras network to an ONNX graph, and from an ONNX file to its outputs."""
+"""Convert a Keras network to ONNX, and run ONNX files."""
 
 import json
 import os
@@ -45,14 +45,14 @@ def convert_to_onnx(served: keras.Model, model: keras.Model, batch: int | None, 
 
 
 def onnx_session(path: str | os.PathLike, threads: int | None = None):
-    """Load an ONNX file with ONNX Runtime on the CPU; by default it chooses the threads."""
+    """Load an ONNX file with ONNX Runtime on the CPU; by default, it chooses the threads."""
     onnxruntime = require("onnxruntime", "export")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # Errors only.
     if threads is not None:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Threads that spin after a run would take time from whatever runs next.
+        # Threads that keep spinning after a run would slow down whatever runs next.
         options.add_session_config_entry("session.force_spinning_stop", "1")
     providers = ["CPUExecutionProvider"]
     return onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
@@ -91,5 +91,5 @@ def read_onnx_classes(path: str | os.PathLike) -> dict:
     found = {entry.key: entry.value for entry in model.metadata_props}
     keys = ("num_classes", "class_names", "palette", "ignore_label")
     if missing := [key for key in keys if key not in found]:
-        raise ValueError(f"{path} holds no {missing[0]}: eseg_keras did not write it.")
+        raise ValueError(f"{path} holds no {missing[0]}. Expected a file written by export_onnx.")
     return {key: json.loads(found[key]) for key in keys}

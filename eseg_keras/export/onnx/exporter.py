@@ -16,7 +16,7 @@ from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
 
 PRECISIONS = ("float32", "int8")
-# For networks of any size: one that strides divide, and one that none does.
+# To verify files for images of any size: a size that all strides divide, and one that none does.
 _SIZES = ((192, 384), (97, 131)) * 2
 
 
@@ -48,15 +48,15 @@ def export_onnx(
         image_size: (height, width) of the images. Defaults to that of the network if it has one,
             else any from 32 up.
         precision: `"float32"`, or `"int8"` for convolutions in 8 bits, written as pairs of
-            QuantizeLinear and DequantizeLinear with one scale per filter. `"int8"` halves the
-            latency of the Lite networks or better; networks of depthwise convolutions gain a third
-            at most, and TFLite's 8 bits are faster there.
-        calibration_images: Required for `"int8"`: some tens of uint8 arrays [H, W, C] of the
+            QuantizeLinear and DequantizeLinear with one scale per filter. `"int8"` at least halves
+            the latency of the Lite networks. It saves networks of depthwise convolutions a third at
+            most: TFLite's int8 is faster for them.
+        calibration_images: Required for `"int8"`: a few dozen uint8 arrays [H, W, C] of the
             network's task, of any size. They are resized to `image_size`.
         verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
             trained on, for the comparison. They are resized to `image_size`, or to several sizes
-            in turn. Defaults to one in four of `calibration_images`, at most three, which then do
-            not calibrate; required without those.
+            in turn. By default, one in four of `calibration_images`, at most three, is held out
+            for the verification; required without `calibration_images`.
         opset: Version of ONNX's operators, 13 to 18. Defaults to 17.
 
     Returns:

@@ -10,10 +10,10 @@ import numpy as np
 from eseg_keras.export.quiet import quiet
 from eseg_keras.optional import require
 
-# These stay in 8 bits between two convolutions in 8 bits. Sigmoid and Mul are SiLU and
-# squeeze-and-excitation: in floats, with the conversions, they took longer than all else.
+# Operators that are quantized between 8-bit convolutions. Sigmoid and Mul are SiLU and
+# squeeze-and-excitation: in float they, and the conversions, took longer than everything else.
 _OPERATORS = ["Conv", "Relu", "Clip", "Add", "Sigmoid", "Mul"]
-# Products of 8-bit matrices compute this many filters at a time: with fewer, floats are faster.
+# Products of 8-bit matrices compute this many filters at once: with fewer, float is faster.
 _FEWEST_FILTERS = 32
 
 
@@ -54,14 +54,14 @@ def quantize_onnx(model, images: Sequence[np.ndarray]):
 
 def _save_ranges(model, reader, output):
     """Write minimum and maximum of each feature map that may become 8 bits."""
-    # ONNX Runtime's own session for this computes them after the whole network, and so keeps every
-    # feature map: 4 GB for eseg_m at 512x1024, where this takes 0.7 GB and a third of the time.
+    # ONNX Runtime's own calibration computes them after the whole network, and so keeps all feature
+    # maps in memory: 4 GB for eseg_m at 512x1024. This takes 0.7 GB and a third of the time.
     onnx = require("onnx", "export")
     onnxruntime = require("onnxruntime", "export")
     calibrate = require("onnxruntime.quantization.calibrate", "export")
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # In the order of the file, where the range of a feature map comes right after it.
+    # Run in the order of the file, where the range of a feature map comes right after it.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     with tempfile.TemporaryDirectory() as folder:
         path, augmented = Path(folder) / "float.onnx", str(Path(folder) / "augmented.onnx")
@@ -75,9 +75,9 @@ def _save_ranges(model, reader, output):
 
 def _kept_in_float(graph):
     """Names of the nodes that stay in float."""
-    # The first convolution: its rounding errors pass through all others. The head: it is a small
-    # part of the work, and rounded logits change labels. Convolutions of few filters. Sums with
-    # pooled levels: quantized, they would have the pooling quantized too, which is slow in ONNX
+    # The first convolution, because its rounding errors pass through all others. The head, because
+    # it is a small part of the work, and rounded logits change labels. Convolutions of few filters.
+    # Sums with pooled levels, because the pooling would be quantized as well, which is slow in ONNX
     # Runtime.
     filters = {
         tensor.name: tensor.dims[0]
@@ -88,8 +88,8 @@ def _kept_in_float(graph):
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     kept = [convolutions[0].name]
     for node in graph.node:
-        # Keras gives the parts of a network these names, and numbers repeated ones. tf2onnx gives
-        # depthwise convolutions with folded batch normalisation others.
+        # Keras gives the parts of a network these names, and numbers repeated ones. tf2onnx renames
+        # depthwise convolutions with folded batch normalisation.
         if node.op_type == "Conv":
             is_head = re.search(r"(^|/)head(_\d+)?/", node.name)
             is_kept = is_head or filters.get(node.input[1], _FEWEST_FILTERS) < _FEWEST_FILTERS

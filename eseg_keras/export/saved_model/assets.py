@@ -29,14 +29,14 @@ def choose_version(directory: Path, version: int | None) -> int:
     found = sorted(path.name for path in directory.glob("[!.]*"))
     if others := [name for name in found if not name.isdecimal()]:
         raise ValueError(
-            f"{directory} holds {others[0]!r}, which is no version of a model. Expected a new "
+            f"{directory} holds {others[0]!r}, which is not a version of a model. Expected a new "
             "directory, or one of versions: 1, 2, ..."
         )
     versions = [int(name) for name in found]
     if version in versions:
         raise ValueError(
-            f"{directory} holds version {version} already, and servers may be reading it. The next "
-            f"free one is {max(versions) + 1}, the default."
+            f"{directory} holds version {version} already, and servers may be reading it. Use "
+            f"version {max(versions) + 1}, the default."
         )
     return max(versions, default=0) + 1 if version is None else version
 
@@ -44,7 +44,7 @@ def choose_version(directory: Path, version: int | None) -> int:
 def write_warmup(
     directory: Path, name: str, signatures: Mapping[str, str], image: np.ndarray
 ) -> None:
-    """Write one request per signature, {name: dtype of images, or "bytes"}, for a new server.
+    """Write one warm-up request per signature, {name: dtype of images, or "bytes"}.
 
     Reference:
         [SavedModel warm-up](https://www.tensorflow.org/tfx/serving/saved_model_warmup)
@@ -64,22 +64,22 @@ def write_warmup(
 
 
 def write_models_config(folder: Path) -> Path:
-    """Write a models.config with every model of a folder, which the container has at `/models`.
+    """Write a models.config with every model of a folder, which is `/models` in the container.
 
-    A models.config that eseg_keras did not write stays as it is.
+    A models.config that eseg_keras did not write is not changed.
 
     Reference:
         [Serving several models](https://www.tensorflow.org/tfx/serving/serving_config)
     """
     path = folder / "models.config"
-    # Other directories, such as unfinished ones, are no versions to TF Serving.
+    # TF Serving ignores directories whose name is not a number, such as temporary ones.
     versions = [file.parent for file in folder.glob("*/*/saved_model.pb")]
     names = sorted({version.parent.name for version in versions if version.name.isdecimal()})
     entries = "".join(_entry(name) for name in names)
     content = f"{_WRITTEN_BY}\nmodel_config_list {{\n{entries}}}\n"
     if path.exists() and not path.read_text("utf-8").startswith(_WRITTEN_BY):
         _log.warning(
-            "%s was not written by eseg_keras and stays as it is. Models here:\n%s", path, entries
+            "%s was not written by eseg_keras and is not changed. Models here:\n%s", path, entries
         )
         return path
     write_text(path, content)
@@ -94,7 +94,7 @@ def _entry(name):
 
 
 def encode_image(image: np.ndarray, kind: str) -> bytes:
-    """Return an image, uint8 [H, W, 3], as the content of a file, `"PNG"` or `"JPEG"`."""
+    """Encode an image, uint8 [H, W, 3], as a `"PNG"` or `"JPEG"` file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, kind)
     return file.getvalue()

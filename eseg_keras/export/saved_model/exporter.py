@@ -38,7 +38,7 @@ from eseg_keras.export.verification import (
 from eseg_keras.files import atomic_directory
 
 _WARMUP_SIZE = (96, 160)
-# For networks of any size: one that strides divide, and one that none does.
+# To verify files for images of any size: a size that all strides divide, and one that none does.
 _CHECKED_SIZE, _ODD_SIZE = (192, 384), (135, 201)
 
 # Both are computed from the same logits.
@@ -72,26 +72,27 @@ def export_saved_model(
       as grey PNG files with the classes as metadata, and `height` and `width`, int32 [N]. Only for
       networks of 3 channels.
 
-    An empty batch, or a file that cannot be decoded, is an error of its request alone.
+    An empty batch, or a file that cannot be decoded, fails only its own request.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports are
             float32.
-        output: Directory of the model; its name becomes the model's on the server. It is new, or
-            holds earlier versions, which stay.
+        output: Directory of the model, named as the model on the server. It is new, or holds
+            earlier versions, which are kept.
         output_kind: Output of `serving_default`: `"labels"`, `"logits"` or `"probabilities"`.
         input_dtype: dtype of `images`, `"uint8"` or `"float32"`, of 0..255 either way.
         verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
             trained on, for the comparison and the warm-up. They are resized.
-        image_size: (height, width) of `images`. Defaults to that of the network if it has one,
-            which then holds for files as well, else any.
+        image_size: (height, width) of `images`. Defaults to that of the network if it has one, else
+            any. The size of the network is also that of the files.
         version: Number of the version. Defaults to the one after the highest that exists.
-        max_pixels: Files with more pixels are refused by `encoded` before they are decoded: the
-            server needs memory for each (eseg_lite_s 57 bytes). Defaults to 2^24, 16.8 million.
+        max_pixels: Files with more pixels are refused by `encoded` before they are decoded, to
+            limit the memory of the server (eseg_lite_s needs 57 bytes per pixel). Defaults to 2^24,
+            16.8 million.
 
     Returns:
-        The comparison of `serving_default` with the model; its differences are those of `logits`
-        if its output is labels. The other signatures were compared as well.
+        The comparison of `serving_default` with the model. If its output is labels, the differences
+        are those of `logits`. The other signatures are compared as well.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -122,7 +123,7 @@ def export_saved_model(
             f"max_pixels must be a whole number from {height * width}, the {height}x{width} of the "
             f"images that verify the file. Received: {max_pixels!r}"
         )
-    # At least two of one size, and one of another if the network takes any.
+    # At least two images of one size, and one of another if the network takes any size.
     sizes = [image_size or _CHECKED_SIZE] * 2
     channels = model.image_shape[-1]
     images = resize_verification_images(verification_images, sizes, channels)
@@ -138,7 +139,7 @@ def export_saved_model(
             classes = Path(assets) / "classes.json"
             classes.write_text(classes_json(model), "utf-8")
             module.classes = tf.saved_model.Asset(str(classes))
-            # No gradients: tracing those of SiLU would take most of the time.
+            # Without gradients, because tracing those of SiLU would take most of the time.
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             with quiet("tensorflow"):
                 tf.saved_model.save(module, str(directory), signatures=functions, options=options)
@@ -154,7 +155,7 @@ def export_saved_model(
 
 
 def _compare(tf, signatures, model, output_kind, input_dtype, images):
-    """Compare every signature, as TensorFlow loads it from the files, with the model."""
+    """Compare every signature, as loaded from the files by TensorFlow, with the model."""
     options = {"tolerance": TOLERANCES["float32"], "package": "tensorflow"}
     last = images[-1]
 

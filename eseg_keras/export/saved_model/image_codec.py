@@ -1,4 +1,4 @@
-"""JPEG and PNG files to images, and label maps to PNG files, inside a TensorFlow graph."""
+"""Decode JPEG and PNG files and encode label maps as PNG files, inside a TensorFlow graph."""
 
 import json
 import struct
@@ -13,7 +13,7 @@ MAX_SERVED_PIXELS = 1 << 24
 CLASSES_KEYWORD = "eseg-classes"
 """Keyword of the text chunk of a label PNG that holds the classes, as JSON."""
 
-# The first bytes of a file hold the orientation, and the size of a PNG.
+# Number of bytes at the start of a file that hold the EXIF orientation, and the size of a PNG.
 _HEAD = 1 << 16
 _PNG = b"\x89PNG\r\n\x1a\n"
 _IHDR_END = 33
@@ -22,9 +22,9 @@ _IHDR_END = 33
 def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     """Decode a JPEG or PNG file to the pixels of `read_image`, uint8 [H, W, 3], in a graph.
 
-    `content` is a scalar string tensor, and `position`, its index in the request, appears in the
-    messages. Running the operations fails with `InvalidArgumentError` for other files, damaged
-    ones, and those of more than `max_pixels`: a few kilobytes may decode to gigabytes.
+    `content` is a scalar string tensor; `position`, its index in the request, is used in messages.
+    Running the operations fails with `InvalidArgumentError` for other files, damaged ones, and
+    those of more than `max_pixels`: a few kilobytes may decode to gigabytes.
     """
     tf = require("tensorflow", "tensorflow-cpu")
     head = tf.io.decode_raw(tf.strings.substr(content, 0, _HEAD), tf.uint8)
@@ -43,7 +43,7 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
                 lambda: tf.stack([_big_endian(tf, head, 20), _big_endian(tf, head, 16)]),
             )
         )
-    # PNG sizes have 32 bits each: their product would not fit into an integer.
+    # Height and width of a PNG have 32 bits each: their product could overflow.
     pixels = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
     sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
     message = [name, " is of ", *sizes, f" pixels, more than {max_pixels} in all"]
@@ -74,13 +74,13 @@ def classes_chunk(
         [PNG specification](https://www.w3.org/TR/png-3/#11iTXt)
     """
     text = json.dumps({"class_names": class_names, "palette": palette}, ensure_ascii=False)
-    # Keyword, compressed, by zlib, no language, no translated keyword.
+    # Keyword, then: compressed, with zlib, no language, no translated keyword.
     body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), zlib.compress(text.encode(), 9))
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def _decode_jpeg(tf, content, head):
-    # The default is faster, but differs from Pillow and most viewers.
+    # The default method is faster, but differs from Pillow and most viewers.
     image = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
     return _rotated(tf, image, _orientation(tf, head))
 
@@ -90,16 +90,16 @@ def _decode_png(tf, content, head):
         grey = tf.io.decode_png(content, channels=3, dtype=tf.uint16)
         return tf.cast(tf.round(tf.cast(grey, tf.float32) / 257), tf.uint8)
 
-    # Bit depth and colour type: 16-bit grey would lose its lower byte.
+    # Bit depth and colour type of 16-bit grey, whose lower byte would be lost.
     is_deep_grey = (head[24] == 16) & (head[25] == 0)
     return tf.cond(is_deep_grey, scaled, lambda: tf.io.decode_png(content, channels=3))
 
 
 def _orientation(tf, head):
-    """EXIF orientation, 1 to 8, of a JPEG by its first bytes; 1 if there is none."""
+    """EXIF orientation, 1 to 8, of a JPEG from its first bytes; 1 if there is none."""
     marker = b"Exif\0\0"
     size = tf.size(head)
-    # Positions are clipped to the array: damaged tags lead to no error.
+    # Positions are clipped to the array, so that damaged tags are not an error.
     found = tf.reduce_all(
         tf.stack([head[i : size - len(marker) + i + 1] == byte for i, byte in enumerate(marker)]),
         axis=0,
@@ -140,5 +140,5 @@ def _big_endian(tf, values, start):
 
 
 def _after(tf, assertion):
-    # Eagerly, an assertion is `None` and has been checked.
+    # In eager mode, the assertion is `None` and has been checked already.
     return tf.control_dependencies([] if assertion is None else [assertion])

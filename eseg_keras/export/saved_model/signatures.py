@@ -24,7 +24,7 @@ def serving_module(
     tf = require("tensorflow", "tensorflow-cpu")
     calls, variables = {}, {}
     for name in ("labels", "logits"):
-        # Of the model's own size, mostly any: one network for all signatures.
+        # Built for the model's own image size, usually any: one network for all signatures.
         network = serving_model(model, name, input_dtype, model.image_shape[:2])
         calls[name] = _without_keras(tf, network, variables)
     calls["probabilities"] = lambda images: tf.nn.softmax(calls["logits"](images))
@@ -51,7 +51,7 @@ def serving_module(
 
 
 def _without_keras(tf, network, variables):
-    """A network as a `tf.function` of TensorFlow variables; networks share equal ones."""
+    """Turn a network into a `tf.function`; equal variables of several networks are shared."""
 
     def shared(variable):
         value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
@@ -68,14 +68,14 @@ def _without_keras(tf, network, variables):
         other_weights = [tf.convert_to_tensor(variable) for variable in others]
         return network.stateless_call(weights, other_weights, images, training=False)[0]
 
-    # Traced once for all signatures.
+    # Traced once, for all signatures.
     spec = tf.TensorSpec(network.input.shape, network.input.dtype)
     return tf.function(call, input_signature=[spec], autograph=False)
 
 
 def _of_images(tf, call, name, spec):
     def serve(images):
-        # Servers check the dtype of a request, not its shape, and convolutions may crash the
+        # TF Serving checks the dtype of a request but not its shape, and convolutions may crash the
         # process on an image of another rank.
         images = tf.ensure_shape(images, spec.shape)
         with _not_empty(tf, images):
@@ -96,14 +96,14 @@ def _of_files(tf, label, classes, max_pixels):
         image_bytes = tf.ensure_shape(image_bytes, (None,))
         with _not_empty(tf, image_bytes):
             positions = tf.range(tf.size(image_bytes))
-        # One at a time: the network uses all cores, and needs the memory of one image only.
+        # One at a time: the network uses all cores anyway, and needs the memory of one image only.
         files, heights, widths = tf.map_fn(
             serve_one,
             (image_bytes, positions),
             fn_output_signature=(tf.string, tf.int32, tf.int32),
             parallel_iterations=1,
         )
-        # TF Serving sends and takes strings in base64 under names that end in `_bytes`.
+        # TF Serving encodes strings in base64 if the name of the tensor ends in `_bytes`.
         return {"png_bytes": files, "height": heights, "width": widths}
 
     spec = tf.TensorSpec((None,), tf.string, name="image_bytes")

@@ -1,1 +1,1 @@
-"""The network as it is served, with some layers replaced by faster ones."""
+"""The exported network, with some layers replaced by faster ones."""

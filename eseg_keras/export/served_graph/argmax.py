@@ -1,4 +1,4 @@
-"""The label of every pixel, from logits of coarse cells."""
+"""Upsampling and argmax of logits in one layer."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,11 @@ from eseg_keras.layers.resize import resize
 
 
 class CellArgmax(keras.layers.Layer):
-    """Upsample logits bilinearly and take the argmax, but interpolate only where it matters.
+    """Upsample logits bilinearly and take the argmax, but interpolate only near boundaries.
 
-    A pixel between the centres of four cells has a weighted mean of their logits. Where the four
-    have the same best class, so has the pixel; only elsewhere logits are interpolated. Sizes that
-    `stride` does not divide, or a `stride` of `None`, are upsampled in full by `resize`.
+    The logits of a pixel are a weighted mean of those of the four nearest cells. If the four cells
+    have the same best class, so has the pixel; only the other pixels are interpolated. If `stride`
+    is `None` or does not divide the image size, all logits are upsampled by `resize`.
 
     Takes logits [B, h, w, num_classes] of at most 256 classes and images [B, H, W, ...], whose size
     is used; returns uint8 labels [B, H, W], the first of equally good classes.
@@ -28,7 +28,7 @@ class CellArgmax(keras.layers.Layer):
     def call(self, cells, images):
         """Return the labels."""
         if self.stride is None or keras.backend.backend() != "tensorflow":
-            # JAX would have to know at compile time how many cells differ.
+            # On JAX, the number of cells that differ would have to be known at compile time.
             return self._in_full(cells, images)
         import tensorflow as tf
 
@@ -56,7 +56,7 @@ def _argmax(logits):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # Keras' own distinguishes -0.0 from 0.0 in another pass over all logits.
+        # Keras' argmax takes another pass over all logits, to distinguish -0.0 from 0.0.
         return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
     return ops.cast(ops.argmax(logits, axis=-1), "uint8")
 
@@ -73,7 +73,7 @@ def _short_cut(cells, stride):
     best = _argmax(logits)
     corners = [best[:, :-1, :-1], best[:, :-1, 1:], best[:, 1:, :-1], best[:, 1:, 1:]]
     agree = (corners[0] == corners[1]) & (corners[0] == corners[2]) & (corners[0] == corners[3])
-    # The maximum is the fastest broadcast.
+    # `maximum` is the fastest operation for this broadcast.
     blocks = tf.maximum(tf.reshape(corners[0], (-1, 1)), tf.zeros((1, stride**2), tf.uint8))
 
     differing = tf.where(tf.reshape(~agree, [-1]))
@@ -84,7 +84,7 @@ def _short_cut(cells, stride):
     first = index + row + image * (width + 2)
     flat = tf.reshape(logits, (-1, cells.shape[-1]))
     four = tf.stack([tf.gather(flat, first + step) for step in (0, 1, width + 2, width + 3)])
-    # One product [pixels, 4] x [4, blocks * classes].
+    # One matrix product, [pixels, 4] x [4, blocks * classes].
     mixed = tf.matmul(_corner_weights(stride), tf.reshape(four, (4, -1)))
     mixed = tf.reshape(mixed, (stride**2, -1, cells.shape[-1]))
     labels = tf.transpose(_argmax(mixed))

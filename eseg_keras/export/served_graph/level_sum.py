@@ -1,4 +1,4 @@
-"""Bilinear resizing, and sums of upsampled pyramid levels, by matrix products."""
+"""Bilinear resizing and sums of upsampled pyramid levels as matrix products."""
 
 import keras
 import numpy as np
@@ -72,10 +72,10 @@ def bilinear_matrix(size: int, size_in: int):
 
 
 def resize_by_products(x, size):
-    """Resize [B, h, w, C] bilinearly, by matrix products if a fixed ratio is no whole number.
+    """Resize [B, h, w, C] bilinearly, by matrix products if the fixed ratio is not an integer.
 
-    ONNX converters write the ratio of fixed sizes, and the size that a runtime computes from one
-    that is no whole number may be a pixel short.
+    For fixed sizes, ONNX converters write the ratio. If it is not an integer, a runtime that
+    computes the size from it may be off by one pixel.
     """
     (height, width), (height_in, width_in) = size, _sizes(x)
     is_fixed = all(isinstance(n, int) for n in (height, width, height_in, width_in))

@@ -1,4 +1,4 @@
-"""The network as it is served, with pre- and post-processing: images in, label maps out."""
+"""The exported network, with pre- and post-processing: images in, label maps out."""
 
 import keras
 from keras import ops
@@ -24,7 +24,7 @@ def serving_model(
 ) -> keras.Model:
     """Build the network that is exported: folded, with pre- and post-processing.
 
-    Its outputs are the model's, to rounding, computed by faster layers.
+    Up to rounding, its outputs are the model's; some layers are replaced by faster ones.
 
     Args:
         model: An `ESeg` model. Its averaged weights are used if it has any.
@@ -32,10 +32,10 @@ def serving_model(
             [B, H, W, num_classes], or `"probabilities"`, their softmax.
         input_dtype: `"uint8"` or `"float32"`, of 0..255 either way.
         image_size: (height, width) of the images; `None` for any.
-        channels_first: Compute sums over levels and the like in [B, C, H, W], the layout of
-            convolutions in ONNX Runtime. Defaults to `False`.
-        short_cut: For labels: interpolate only logits that matter, a number that depends on the
-            image. Defaults to `True`; GPUs are faster without.
+        channels_first: Compute replaced layers, such as sums over levels, in [B, C, H, W], the
+            layout of convolutions in ONNX Runtime. Defaults to `False`.
+        short_cut: For labels: interpolate logits only near boundaries (see `CellArgmax`), a number
+            of pixels that depends on the image. Defaults to `True`; GPUs are faster without it.
 
     Returns:
         A functional Keras model without batch normalisation, of one input, `"images"`, and one

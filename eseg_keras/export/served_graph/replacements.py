@@ -1,4 +1,4 @@
-"""Layers that replace slower ones of the same function."""
+"""Layers that replace slower ones and compute the same."""
 
 import functools
 import operator
@@ -12,8 +12,8 @@ from eseg_keras.layers import NearestUpsampling
 class CenterImages(keras.layers.Layer):
     """Cast images [B, H, W, C] to float32 and subtract one constant per channel.
 
-    The scale of `ImageScaling` can move into the convolution that follows; its offset cannot move
-    into the bias, because zeros that pad a scaled image stand for the mean colour, not for black.
+    The scale of `ImageScaling` can be folded into the next convolution. Its offset cannot be folded
+    into the bias, because the convolution pads the scaled image with zeros, the mean colour.
     """
 
     def __init__(self, means: list[float], channels_first: bool = False, **kwargs):
@@ -26,7 +26,7 @@ class CenterImages(keras.layers.Layer):
         means = ops.convert_to_tensor(self.means, "float32")
         if not self.channels_first:
             return ops.cast(images, "float32") - means
-        # Transposed as bytes, not floats; converters remove the transpose at the end.
+        # Transpose the bytes, not the floats; converters remove the transpose at the end.
         images = ops.cast(ops.transpose(images, (0, 3, 1, 2)), "float32")
         return ops.transpose(images - means[:, None, None], (0, 2, 3, 1))
 
@@ -36,7 +36,7 @@ class CenterImages(keras.layers.Layer):
 
 
 class ScaledSum(keras.layers.Layer):
-    """Sum a list of feature maps [B, H, W, C], each times a constant; none is multiplied by 1."""
+    """Sum a list of feature maps [B, H, W, C], each times a constant; factors of 1 are skipped."""
 
     def __init__(self, scalars: list[float], **kwargs):
         super().__init__(**kwargs)
@@ -44,7 +44,7 @@ class ScaledSum(keras.layers.Layer):
 
     def call(self, inputs):
         """Return the weighted sum of the inputs."""
-        # A chain of additions: converters to int8 keep an n-ary addition in float.
+        # A chain of binary additions, because int8 converters keep an n-ary addition in float.
         return functools.reduce(operator.add, map(_times, inputs, self.scalars))
 
     def compute_output_spec(self, inputs):
@@ -55,8 +55,8 @@ class ScaledSum(keras.layers.Layer):
 class NearestResize(NearestUpsampling):
     """Scale a feature map, then upsample it to a finer level's size by one nearest resize.
 
-    The layer it replaces doubles by repetition and crops, which has gradients under XLA. A resize
-    that rounds `i * h / H` down gives the same cells, for H of 2h and of 2h - 1.
+    The layer it replaces repeats pixels and crops, which has gradients under XLA. A resize that
+    rounds `i * h / H` down gives the same result, for H = 2h and H = 2h - 1.
     """
 
     def __init__(self, scalar: float, **kwargs):
@@ -72,7 +72,7 @@ class NearestResize(NearestUpsampling):
 
         size = wanted = ops.shape(like)[1:3]
         if all(isinstance(n, int) for n in (*size, *x.shape[1:3])):
-            # ONNX files hold the ratio of fixed sizes: better 2 than 5 / 3.
+            # For fixed sizes, ONNX files hold the ratio: 2 is exact, 5 / 3 is not.
             size = (2 * x.shape[1], 2 * x.shape[2])
         x = tf.raw_ops.ResizeNearestNeighbor(
             images=x, size=size, align_corners=False, half_pixel_centers=False

@@ -1,4 +1,4 @@
-"""Replace slow layers of a folded network by faster ones of the same function."""
+"""Replace slow layers of a folded network by faster ones that compute the same."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from eseg_keras.export.served_graph.level_sum import LevelSum
 from eseg_keras.export.served_graph.replacements import CenterImages, NearestResize, ScaledSum
 from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
 
-# A scalar this much smaller than another stays: dividing by it would cost precision.
+# A scalar this much smaller than another is not moved: dividing by it would lose precision.
 _SMALLEST_RATIO = 1e-3
 
 
@@ -17,9 +17,9 @@ def faster_network(
 ) -> keras.Model:
     """Replace layers of a part of `ESeg.fold()`, which must not be used afterwards.
 
-    - The scale of `ImageScaling` moves into the convolution that follows.
-    - Of the scalars of a fusion, the first moves into the depthwise convolution that follows, and
-      those of upsampled inputs to before the upsampling.
+    - The scale of `ImageScaling` is folded into the next convolution.
+    - The first scalar of a fusion is folded into the next depthwise convolution. The scalars of
+      upsampled inputs are applied before the upsampling.
     - Nearest upsampling and cropping become one resize.
     - Levels that are resized and summed become a `LevelSum`.
 
@@ -38,13 +38,13 @@ def faster_network(
 
 
 def only_scales_images(encoder: keras.Model) -> bool:
-    """Return whether only `ImageScaling`, which takes any dtype, consumes an encoder's images."""
+    """Return whether an encoder's images are used by `ImageScaling` only, which takes any dtype."""
     entered = _consumers(encoder)[id(encoder.input._keras_history.operation)]
     return all(isinstance(operation, ImageScaling) for operation in entered)
 
 
 class _Rewriting:
-    """The replacement of each layer."""
+    """Plans and applies the replacement of each layer."""
 
     def __init__(self, channels_first):
         self.channels_first = channels_first
@@ -107,14 +107,14 @@ class _Rewriting:
 
 
 def _is_alone(following, kind):
-    """Whether one layer of exactly this class follows, and follows nothing else."""
+    """Whether exactly one layer follows, of exactly this class and called only once."""
     return len(following) == 1 and (
         type(following[0]) is kind and len(following[0]._inbound_nodes) == 1
     )
 
 
 def _consumers(model):
-    """The operations that consume each operation's result, by its id; `None` for an output."""
+    """{id of an operation: the operations that use its result, `None` for an output}."""
     consumers = {}
     for tensor in model.outputs:
         consumers.setdefault(id(tensor._keras_history.operation), []).append(None)

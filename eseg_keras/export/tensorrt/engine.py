@@ -1,4 +1,4 @@
-"""Engines of TensorRT and TensorRT for RTX: built from ONNX files, run if there is a GPU."""
+"""Build engines of TensorRT and TensorRT for RTX from ONNX files, and run them on a GPU."""
 
 import functools
 import importlib
@@ -13,7 +13,7 @@ LIBRARIES = ("tensorrt", "tensorrt_rtx")
 
 
 def installed_tensorrt() -> ModuleType | None:
-    """Import the installed one of `LIBRARIES`, or return `None`."""
+    """Import whichever of `LIBRARIES` is installed, or return `None`."""
     for name in LIBRARIES:
         if importlib.util.find_spec(name) is not None:
             return importlib.import_module(name)
@@ -61,7 +61,7 @@ class EngineRunner:
     def __init__(self, trt: ModuleType, cuda: ModuleType, engine: bytes):
         self._cuda = cuda
         self._logger = _logger(trt)
-        # Kept: an engine must not outlive its runtime.
+        # Keep a reference: an engine must not outlive its runtime.
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
@@ -117,7 +117,7 @@ class EngineRunner:
 
 @functools.cache
 def _logger(trt):
-    """The only logger of the process: TensorRT keeps the first, and its own prints to stdout."""
+    """The logger of the process: TensorRT keeps the first one, and its default prints to stdout."""
     severity = trt.ILogger.Severity
 
     class Errors(trt.ILogger):
@@ -136,7 +136,7 @@ def _logger(trt):
 
 
 def _value(answer):
-    """The value that a CUDA function returned beside its error code."""
+    """Check the error code of a CUDA function and return its value."""
     error, *values = answer
     if int(error):
         raise RuntimeError(f"The GPU returned an error: {error}")

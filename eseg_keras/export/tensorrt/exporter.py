@@ -1,4 +1,4 @@
-"""Files and engines for TensorRT on NVIDIA GPUs, for one image of one size."""
+"""Files and engines for TensorRT on NVIDIA GPUs, for one image of a fixed size."""
 
 import logging
 import os
@@ -45,15 +45,15 @@ def export_tensorrt(
 ) -> Verification:
     """Write a model as an ONNX file for TensorRT, and the command that builds and times an engine.
 
-    The file takes one image of one size, the protocol of the paper's latencies, and uses only
-    operators that TensorRT supports. Its precision is part of it, for TensorRT's strongly typed
-    networks. It is verified in ONNX Runtime. `OUTPUT.trtexec.json` holds the command, whose
-    `Throughput` is frames per second.
+    The file takes one image of a fixed size, as for the paper's latencies, and uses only operators
+    that TensorRT supports. It fixes the precision, as TensorRT's strongly typed networks require.
+    It is verified in ONNX Runtime. `OUTPUT.trtexec.json` holds the command, whose `Throughput` is
+    frames per second.
 
-    If TensorRT or TensorRT for RTX is installed, the engine is built as well, for this version of
-    it: the file's name with the suffix `.engine`. TensorRT builds it for this GPU, TensorRT for RTX
-    for any from Ampere on, and without a GPU as well. With a GPU, the engine is compared with the
-    model and timed: `NAME.engine.json`.
+    If TensorRT or TensorRT for RTX is installed, the engine is built as well, for the installed
+    version: `NAME.engine`. TensorRT builds it for the GPU of this machine; TensorRT for RTX for any
+    GPU from Ampere on, and needs no GPU to build it. If there is a GPU, the engine is compared with
+    the model and timed: `NAME.engine.json`.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
@@ -101,14 +101,14 @@ def export_tensorrt(
     output = Path(output)
     if output.suffix == ".engine":
         raise ValueError(
-            "output is the ONNX file; the engine beside it gets the suffix .engine. Expected such "
-            f"as {output.with_suffix('.onnx')}. Received: {output}"
+            "output is the ONNX file; the suffix .engine is for the engine beside it. Expected a "
+            f"name such as {output.with_suffix('.onnx')}. Received: {output}"
         )
     onnx = require("onnx", "export")
     trt = installed_tensorrt()
-    # Required now, and not after minutes.
+    # Imported now, so that a missing package is an error before the slow steps.
     cuda = trt and require("cuda.bindings.runtime", trt.__name__.replace("_", "-"))
-    # On a GPU, upsampling all logits is faster than finding those that matter.
+    # On a GPU, upsampling all logits is faster than selecting those near boundaries.
     served = serving_model(
         model, output_kind, input_dtype, image_size, channels_first=True, short_cut=False
     )
@@ -136,7 +136,7 @@ def export_tensorrt(
         command = trtexec_command(output.name, precision)
         content = {"command": shlex.join(command), "frames_per_second": "Throughput, in qps"}
         write_json(output.with_name(f"{output.name}.trtexec.json"), content)
-    _log.warning("TensorRT's own tool builds and times an engine by: %s", shlex.join(command))
+    _log.warning("To build and time an engine with TensorRT's own tool: %s", shlex.join(command))
     return verification
 
 
@@ -182,7 +182,7 @@ def _write_engine(trt, cuda, onnx_file, output, precision, compare):
     path = output.with_suffix(".engine")
     report = {"built_by": title(trt), "precision": precision, "gpu": gpu}
     if gpu is None:
-        _log.warning("%s was built by %s. It was not run: no GPU.", path.name, title(trt))
+        _log.warning("%s was built by %s, and not run: there is no GPU.", path.name, title(trt))
     else:
         with EngineRunner(trt, cuda, engine) as runner:
             report["verification"] = compare(runner, trt.__name__).as_dict()
@@ -191,7 +191,7 @@ def _write_engine(trt, cuda, onnx_file, output, precision, compare):
         report |= {"median_ms": 1000 * seconds, "frames_per_second": 1 / seconds}
         _log.warning(
             "%s was built by %s, agrees with the network, and takes %.2f ms per image on %s: %.0f "
-            "frames a second.",
+            "frames per second.",
             *(path.name, title(trt), 1000 * seconds, gpu, 1 / seconds),
         )
     with atomic_file(path) as temporary:

@@ -1,8 +1,8 @@
-"""The operators that TensorRT's ONNX parser supports, as published."""
+"""The operators that TensorRT's ONNX parser supports, from its documentation."""
 
 from eseg_keras.optional import require
 
-# Those of TensorRT 10.15 with floats that a segmentation network may have.
+# Operators on floats in TensorRT 10.15 that a segmentation network may have.
 # "UINT8 is only supported as network input or output tensor types."
 SOURCE = "https://github.com/onnx/onnx-tensorrt/blob/main/docs/operators.md"
 SUPPORTED = frozenset(
@@ -19,7 +19,7 @@ SUPPORTED = frozenset(
     ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Upsample Where Xor
     """.split()
 )
-# By attribute of Resize, the supported values, ONNX's default first. Every nearest_mode is.
+# {attribute of Resize: supported values, ONNX's default first}. Every nearest_mode is supported.
 RESIZE = {
     "mode": ("nearest", "linear"),
     "coordinate_transformation_mode": (
@@ -31,7 +31,7 @@ OPSETS = range(9, 25)
 
 
 def check_tensorrt_operators(model) -> None:
-    """Raise `ValueError`, with every reason, for an `onnx.ModelProto` that TensorRT refuses."""
+    """Raise `ValueError`, with all reasons, for an `onnx.ModelProto` that TensorRT refuses."""
     onnx = require("onnx", "export")
     problems = []
     for entry in model.opset_import:

@@ -1,4 +1,4 @@
-"""From a Keras network to the bytes of a TFLite file."""
+"""Convert a Keras network to TFLite."""
 
 import re
 import tempfile
@@ -20,13 +20,13 @@ def convert(
     precision: str,
     images: Sequence[np.ndarray] = (),
 ) -> bytes:
-    """Return a model as the bytes of a TFLite file, unverified; `images` calibrate `"int8"`."""
+    """Return the bytes of a TFLite file, without verification; `images` calibrate `"int8"`."""
     tf = require("tensorflow", "tensorflow-cpu")
     is_int8 = precision == "int8"
     size = image_size or (None, None)
     if is_int8:
         # The converter adds the conversion from uint8 itself. The faster sums over levels would
-        # compute positions in 8 bits, too few for hundreds of rows.
+        # compute positions in 8 bits, which is not enough for hundreds of rows.
         dtype, network = "float32", model.fold()
     else:
         dtype, network = input_dtype, serving_model(model, "logits", input_dtype, size)
@@ -36,7 +36,7 @@ def convert(
         if output_kind == "probabilities":
             answer = tf.nn.softmax(answer)
         elif output_kind == "labels":
-            # Keras' own argmax distinguishes -0.0 from 0.0 by an operator that TFLite lacks.
+            # Keras' argmax distinguishes -0.0 from 0.0 with an operator that TFLite lacks.
             answer = tf.cast(tf.argmax(answer, axis=-1, output_type=tf.int32), tf.uint8)
         return {output_kind: answer}
 
@@ -65,8 +65,8 @@ def convert(
         except Exception as error:
             if missing := re.search(r"TF Select ops: (.+)", str(error)):
                 raise ValueError(
-                    f"TFLite lacks operators of this network: {missing[1]}. Use layers of other "
-                    "operators, or another format."
+                    f"TFLite lacks operators of this network: {missing[1]}. Use other layers, or "
+                    "another format."
                 ) from error
             raise
 
@@ -75,6 +75,6 @@ def _batches(images):
     for index, image in enumerate(images):
         image = image.astype("float32")
         if index == 0:
-            # With both ends of the range, the input's 8-bit values are those of the image.
+            # Both ends of the range, so that the quantized input equals the uint8 image.
             image[0, 0], image[-1, -1] = 0, 255
         yield [image[None]]

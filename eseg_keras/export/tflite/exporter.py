@@ -1,4 +1,4 @@
-"""TFLite files: for phones, boards and anything else that runs LiteRT."""
+"""TFLite files for LiteRT on phones and boards."""
 
 import json
 import os
@@ -25,15 +25,15 @@ from eseg_keras.standard_error import hidden_standard_error
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 _REMEDIES = {
-    "dynamic": "Nothing was written: try precision float16 where 8-bit weights are too coarse.",
+    "dynamic": "Nothing was written: try precision float16 if 8-bit weights are too coarse.",
     "int8": "Nothing was written: try calibration_images of its task, or precision dynamic or "
-    "float16 where 8 bits are too few.",
+    "float16 if 8 bits are too coarse.",
 }
-# For networks of any size: two that strides divide, and one that none does.
+# To verify files for images of any size: two sizes that all strides divide, and one that none does.
 _SIZES = ((192, 384), (384, 768), (97, 131))
 _CLASSES = "classes.json"
 _LABELS = "labels.txt"
-# Equal exports are equal files.
+# A fixed date, so that equal exports are equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -61,17 +61,17 @@ def export_tflite(
         output_kind: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             [1, H, W, num_classes].
         input_dtype: dtype of the image, `"uint8"` or `"float32"`, of 0..255 either way.
-        image_size: (height, width) of the image, which is faster than any size. Defaults to that
-            of the network if it has one, else any from 32 up, set by `resize_tensor_input`.
+        image_size: (height, width) of the image; a fixed size is faster. Defaults to that of the
+            network if it has one, else any from 32 up, set by `resize_tensor_input`.
         precision: `"float32"`; `"float16"`, for weights of half the size; `"dynamic"`, for 8-bit
             weights, and 8-bit activations in most convolutions; or `"int8"`, for 8 bits throughout:
             images are uint8, and so are logits and probabilities, with scale and zero point.
-        calibration_images: Required for `"int8"`: some tens of uint8 arrays [H, W, C] of the
+        calibration_images: Required for `"int8"`: a few dozen uint8 arrays [H, W, C] of the
             network's task, of any size. They are resized to `image_size`.
         verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
             trained on, for the comparison. They are resized to `image_size`, or to several sizes
-            in turn. Defaults to one in four of `calibration_images`, at most three, which then do
-            not calibrate; required without those.
+            in turn. By default, one in four of `calibration_images`, at most three, is held out
+            for the verification; required without `calibration_images`.
 
     Returns:
         The comparison with the model.
@@ -143,7 +143,7 @@ def litert_runner(
         nonlocal shape
         if shape != images.shape:
             interpreter.resize_tensor_input(source["index"], images.shape)
-            with hidden_standard_error():  # LiteRT names its XNNPACK delegate there.
+            with hidden_standard_error():  # LiteRT writes a line about its XNNPACK delegate.
                 interpreter.allocate_tensors()
             shape = images.shape
         interpreter.set_tensor(source["index"], images.astype(source["dtype"]))

@@ -150,7 +150,7 @@ def test_classifier_trains_on_them():
     [
         ({"batch_size": 0}, "batch_size=0"),
         ({"seed": -1}, "seed=-1"),
-        ({"batch_size": 12, "drop_remainder": True}, "leaves no batch"),
+        ({"batch_size": 12, "drop_remainder": True}, "drops the only batch"),
         ({"shard": (2, 2)}, "shard=.2, 2."),
     ],
 )

@@ -143,10 +143,10 @@ def test_every_kind_of_source_is_read_alike(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([0.0, 0.5, 1.0], "floats of 0.0 to 1.0: multiply by 255"),
-        ([-1.0, 0.0, 9.0], "pixel values of 0 to 255"),
-        ([0.0, np.nan, 9.0], "pixel values of 0 to 255"),
-        ([0.0, 70.0, 256.0], "pixel values of 0 to 255"),
+        ([0.0, 0.5, 1.0], "floats from 0.0 to 1.0: multiply by 255"),
+        ([-1.0, 0.0, 9.0], "pixel values from 0 to 255"),
+        ([0.0, np.nan, 9.0], "pixel values from 0 to 255"),
+        ([0.0, 70.0, 256.0], "pixel values from 0 to 255"),
     ],
 )
 def test_files_of_floats_are_checked_like_arrays(tmp_path, values, message):

@@ -33,7 +33,7 @@ def test_links_are_followed_and_circles_end(make, caplog):
     (root / "data" / "file.png").symlink_to(root / "store" / "b.png")
     (root / "data" / "nothing.png").symlink_to(root / "gone.png")
     assert names(root / "data") == ["a.png", "file.png", "linked/b.png", "linked/deep/c.png"]
-    assert "1 link to a folder read already, 1 link to nothing" in caplog.text
+    assert "1 broken link, 1 link to a folder that is read already" in caplog.text
 
 
 def test_a_folder_keeps_its_own_name_beside_a_link_to_it(make):

@@ -190,5 +190,5 @@ def test_bad_arguments(streets, tmp_path, options, message):
 def test_a_file_of_another_program(tmp_path):
     graph = onnx.helper.make_graph([], "empty", [], [])
     onnx.save(onnx.helper.make_model(graph), tmp_path / "a.onnx")
-    with pytest.raises(ValueError, match="did not write it"):
+    with pytest.raises(ValueError, match="written by export_onnx"):
         read_onnx_classes(tmp_path / "a.onnx")

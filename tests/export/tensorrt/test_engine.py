@@ -213,7 +213,7 @@ def test_an_engine_is_run_compared_and_timed(streets, tmp_path, gpu, caplog, opt
     assert verification["passed"] and verification["runtime"] == "tensorrt 11.0"
     assert verification["output_kind"] == options.get("output_kind", "labels")
     assert report["frames_per_second"] == pytest.approx(1000 / report["median_ms"])
-    assert f"{report['frames_per_second']:.0f} frames a second" in caplog.text
+    assert f"{report['frames_per_second']:.0f} frames per second" in caplog.text
     assert (tmp_path / "a.engine").read_bytes() == (tmp_path / "a.onnx").read_bytes()
     assert not gpu.cuda.memory and not gpu.cuda.streams
 

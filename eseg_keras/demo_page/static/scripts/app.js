@@ -15,7 +15,7 @@ const opacity = byId("opacity");
 let model, network, loading, view, legend;
 let size; // { longSide, enlarge }
 let current; // The last result.
-let latest = 0; // Number of the last task: what an earlier one brings comes too late.
+let latest = 0; // Number of the latest task; results of earlier ones are dropped.
 let camera = null;
 
 function tell(sentence) {
@@ -42,7 +42,7 @@ function startNetwork() {
   });
   loading.then(({ threads }) => {
     byId("threads").textContent = threads;
-    if (!current && problem.hidden) tell("Ready. Choose a photo, an example or the camera.");
+    if (!current && problem.hidden) tell("Ready. Choose an image, an example or the camera.");
   }, complain).finally(() => (progress.hidden = true));
 }
 
@@ -128,7 +128,7 @@ function toggleCamera() {
         if (camera !== opened) break;
         show(makeResult("camera", bitmap, answer), true);
       }
-      if (camera === opened) throw new Error("The camera has gone. Connect it, and try again.");
+      if (camera === opened) throw new Error("The camera was disconnected. Connect it, and try again.");
     } finally {
       if (camera === opened) stopCamera();
     }
@@ -174,7 +174,7 @@ function connect() {
     document.body.classList.remove("dragging");
     const [file] = event.dataTransfer.files;
     if (file) openFile(file);
-    else complain(new Error("What was dropped is no file. Save the picture first, and drop that."));
+    else complain(new Error("What was dropped is not a file. Save the image first, and drop the file."));
   });
 
   const setOpacity = () => {

@@ -1,4 +1,4 @@
-// What the page offers to choose from: working sizes and examples.
+// The choices of the page: working sizes and examples.
 
 const byId = (id) => document.getElementById(id);
 
@@ -19,7 +19,7 @@ export function addSizes(sizes, onChange) {
   return sizes.find(({ chosen }) => chosen);
 }
 
-/** Adds a button with a picture for each example. */
+/** Adds a button with a thumbnail for each example. */
 export function addExamples(examples, onChoice) {
   byId("examples-section").hidden = !examples.length;
   for (const example of examples) {

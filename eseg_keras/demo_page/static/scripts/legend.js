@@ -52,8 +52,8 @@ export function makeLegend({ names, palette }, onChoice) {
     arrange();
   });
 
-  // Classes that the picture lacks are hidden where there are many: a list of 150 hides the five
-  // that matter. A chosen one stays, so that it can be unchosen.
+  // With many classes, those that are not in the image are hidden: in a list of 150, the few that
+  // are would be hard to find. Chosen ones are shown, so that they can be unchosen.
   function arrange() {
     const isAbsent = (label) => counts && !counts[label] && !chosen.has(label);
     const absent = names.filter((_, label) => isAbsent(label)).length;
@@ -61,8 +61,8 @@ export function makeLegend({ names, palette }, onChoice) {
     entries.forEach(({ item }, label) => (item.hidden = folds && !absentShown && isAbsent(label)));
     showAbsent.hidden = !folds;
     showAbsent.setAttribute("aria-expanded", String(absentShown));
-    showAbsent.textContent = absentShown ? "Hide the classes that are not in the picture"
-      : `Show ${absent} ${absent === 1 ? "class" : "classes"} that are not in the picture`;
+    showAbsent.textContent = absentShown ? "Hide the classes that are not in the image"
+      : `Show ${absent} ${absent === 1 ? "class" : "classes"} not in the image`;
   }
 
   // Entries keep their places while a camera runs, or they would jump under the pointer.

@@ -20,7 +20,7 @@ async function ownCopy(sent) {
 
 /**
  * Makes { load, decode, segment, stop }. The first three return promises, which fail with an Error
- * that is a sentence; if its `isBroken` is true, another network must be made.
+ * whose message is a sentence; if its `isBroken` is true, another network must be created.
  */
 export function makeNetwork() {
   const waiting = new Map();

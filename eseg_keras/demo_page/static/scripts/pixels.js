@@ -9,14 +9,14 @@ export async function decode(file) {
   try {
     bitmap = await createImageBitmap(file, AS_STORED);
   } catch {
-    throw new Error(`${file.name || "The file"} cannot be read as a picture by this browser. Use a `
-      + "JPEG, PNG or WebP file that is whole.");
+    throw new Error(`${file.name || "The file"} cannot be read as an image by this browser. Use an `
+      + "undamaged JPEG, PNG or WebP file.");
   }
   if (file.type === "image/jpeg") return bitmap;
   const { width, height } = bitmap;
   const pixels = rgba(bitmap);
   if (isOpaque(pixels)) return bitmap;
-  // A 2D canvas multiplies colours by their transparency, and loses fully transparent ones.
+  // A 2D canvas multiplies colours by their opacity, and loses those of fully transparent pixels.
   const colors = withoutTransparency(bitmap) ?? pixels;
   for (let at = 3; at < colors.length; at += 4) colors[at] = 255;
   return createImageBitmap(new ImageData(colors, width, height));
@@ -47,7 +47,7 @@ function rgba(bitmap) {
     context.drawImage(bitmap, 0, 0);
     return context.getImageData(0, 0, width, height).data;
   } catch {
-    throw new Error(`The picture of ${width} × ${height} pixels is too large for this browser. `
+    throw new Error(`The image of ${width} × ${height} pixels is too large for this browser. `
       + "Choose a smaller one.");
   }
 }

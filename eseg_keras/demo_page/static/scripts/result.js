@@ -9,7 +9,7 @@ export function makeResult(name, bitmap, answer) {
   return { name, bitmap, counts, ...answer };
 }
 
-/** The class at a place of the picture, x and y from 0 to 1. */
+/** The class at a position in the image, x and y from 0 to 1. */
 export function labelAt({ labels, width, height }, x, y) {
   const column = Math.min(Math.floor(x * width), width - 1);
   return labels[Math.min(Math.floor(y * height), height - 1) * width + column];
@@ -20,7 +20,7 @@ export function summary({ counts, labels }, names) {
   const order = names.map((_, label) => label).filter((label) => counts[label]);
   order.sort((a, b) => counts[b] - counts[a]);
   const parts = order.slice(0, 5).map((label) => `${names[label]} ${share(counts[label], labels)}`);
-  return `${order.length} ${order.length === 1 ? "class" : "classes"} in the picture. `
+  return `${order.length} ${order.length === 1 ? "class" : "classes"} in the image. `
     + `${order.length > 5 ? "The largest: " : ""}${parts.join(", ")}.`;
 }
 
@@ -31,7 +31,7 @@ export function share(count, labels) {
   return `${percent.toFixed(percent < 10 && count ? 1 : 0)} %`;
 }
 
-/** The label map as a PNG file of the picture's own size, nearest labels where the sizes differ. */
+/** The label map as a PNG file of the image's own size, with nearest labels if the sizes differ. */
 export function labelFile(result, palette) {
   const { width, height } = result.bitmap;
   if (width === result.width && height === result.height) {
@@ -47,7 +47,7 @@ export function labelFile(result, palette) {
   return palettePng(labels, width, height, palette);
 }
 
-/** The picture with the canvas of colours over it, as a PNG file of the picture's own size. */
+/** The image with the canvas of colours over it, as a PNG file of the image's own size. */
 export function overlayFile({ bitmap }, colors, opacity) {
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d");

@@ -1,4 +1,4 @@
-// The picture with the classes' colours over it, and the class under the pointer or the cross.
+// The image with the classes' colours over it, and the class under the pointer or the cross.
 
 import { labelAt, summary } from "./result.js";
 
@@ -16,7 +16,7 @@ export function makeView({ names, palette }) {
   const at = { x: 0.5, y: 0.5 };
   let result;
 
-  // What covers the other classes: dark behind bright colours and light behind dark ones.
+  // The veil over the other classes: dark behind bright colours and light behind dark ones.
   function veil(chosen) {
     const brightness = [...chosen].map((label) => {
       const [red, green, blue] = palette[label];
@@ -56,14 +56,14 @@ export function makeView({ names, palette }) {
     paint(chosen);
     const words = summary(result, names);
     byId("summary").textContent = words;
-    picture.setAttribute("aria-label", `Segmented picture ${result.name}`);
+    picture.setAttribute("aria-label", `Segmented image ${result.name}`);
     picture.hidden = false;
     byId("invitation").hidden = true;
     byId("stage").classList.remove("empty");
     if (!cross.hidden || !tip.hidden) point();
   }
 
-  // Names the class at `at`, beside that place.
+  // Shows the name of the class at `at`, beside that position.
   function point() {
     const name = names[labelAt(result, at.x, at.y)];
     tip.textContent = name;

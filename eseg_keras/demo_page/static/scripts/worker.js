@@ -66,8 +66,8 @@ async function segment({ bitmap, longSide, enlarge }) {
   const seen = scale < 1 || enlarge
     ? [width, height].map((side) => Math.max(1, Math.floor(side * scale + 0.5))) : [width, height];
   if (Math.min(...seen) < SMALLEST_SIDE) {
-    throw new Error(`The picture is ${width} × ${height} pixels`
-      + (scale < 1 ? `, seen at ${seen.join(" × ")}` : "")
+    throw new Error(`The image is ${width} × ${height} pixels`
+      + (scale < 1 ? `, resized to ${seen.join(" × ")}` : "")
       + `; the network needs at least ${SMALLEST_SIDE} × ${SMALLEST_SIDE}. `
       + (scale < 1 ? "Choose a larger working size." : "Choose a larger one."));
   }
