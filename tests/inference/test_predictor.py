@@ -133,7 +133,7 @@ def test_a_fixed_size_sees_the_whole_image_and_its_filling_is_cut_off(
     shown = np.asarray(Image.fromarray(image).resize(seen[::-1], Image.Resampling.BILINEAR))
     expected = softmax(bilinear(pixel_logits(shown), size))
     if min(seen) < 32:
-        with pytest.raises(ValueError, match="is seen at"):
+        with pytest.raises(ValueError, match="resized to"):
             Predictor(pixelwise, image_size=(64, 64))(image)
         return
     prediction = Predictor(pixelwise, image_size=(64, 64), maps=["probabilities"])(image)
