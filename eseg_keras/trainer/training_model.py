@@ -295,6 +295,11 @@ class TrainingModel(keras.Model):
         Raises:
             ValueError: If masks have values that are neither classes nor ignored.
         """
+        if not self.trainable_variables:
+            raise ValueError(
+                "There is nothing to train: all parts of the model are frozen. Call "
+                "`model.unfreeze()`, or set `trainable = True`, and compile again."
+            )
         if self._average is not None and not self._average.num_updates:
             # Weights may have been loaded since `compile`.
             self._average.restart()

@@ -33,6 +33,11 @@ def initial_model(experiment: Experiment) -> ESeg:
     if experiment.init_from is not None:
         model.copy_weights(_load_any(experiment.init_from))
     model.freeze(*experiment.freeze)
+    if not model.trainable_variables:
+        raise ValueError(
+            f"There is nothing to train: freeze={experiment.freeze} freezes every part. Leave at "
+            "least one of encoder, decoder and head trainable."
+        )
     return model
 
 

@@ -114,7 +114,7 @@ def train(
     checkpoints, log = model_dir / "checkpoints", model_dir / "log.csv"
     board = None
     if distribution.writes:
-        write_config(model_dir, experiment, data_dir)
+        write_config(model_dir, experiment, data_dir, task.experiment)
         board = RunBoard(model_dir / "tensorboard", task.shown_batches)
 
     # The state of an interrupted run.

@@ -20,14 +20,27 @@ _PACKAGES = (
 AnyExperiment = Experiment | ClassificationExperiment
 
 
-def write_config(model_dir: Path, experiment: AnyExperiment, data_dir: str | Path | None) -> None:
-    """Write `config.json`, unless it exists: experiment, data directory, versions, machine."""
+def write_config(
+    model_dir: Path,
+    experiment: AnyExperiment,
+    data_dir: str | Path | None,
+    completed: AnyExperiment | None = None,
+) -> None:
+    """Write `config.json`, unless it exists: experiment, data directory, versions, machine.
+
+    `completed` is the experiment with the values that were found in the data.
+    """
     if (model_dir / "config.json").is_file():
         return
     config = {
         "task": experiment.task,
         "experiment": _values(experiment),
         "data_dir": _absolute(data_dir),
+        "found": {
+            name: value
+            for name, value in _values(completed or experiment).items()
+            if value != _values(experiment)[name]
+        },
         "provenance": provenance(),
     }
     write_json(model_dir / "config.json", config)
@@ -41,7 +54,9 @@ def read_config(model_dir: str | Path) -> tuple[AnyExperiment, str | None]:
     config = _read_config_file(path)
     is_classifier = config["task"] == "classification"
     kind = ClassificationExperiment if is_classifier else Experiment
-    values = {key: _from_json(value) for key, value in config["experiment"].items()}
+    # What was found in the data holds for all images that the run's network sees.
+    values = {**config["experiment"], **config["found"]}
+    values = {key: _from_json(value) for key, value in values.items()}
     known = {field.name for field in dataclasses.fields(kind)}
     if unknown := sorted(set(values) - known):
         raise ValueError(f"{path} is of another version of the package: it has {unknown[0]}.")
@@ -51,8 +66,8 @@ def read_config(model_dir: str | Path) -> tuple[AnyExperiment, str | None]:
 def _read_config_file(path):
     remedy = "Restore it, or remove the run's directory and train again."
     config = read_json(path, remedy, {"experiment": dict, "data_dir": (str, type(None))})
-    # Runs of version 0.1 have no task.
-    return {"task": "segmentation", **config}
+    # Runs of version 0.1 have neither.
+    return {"task": "segmentation", "found": {}, **config}
 
 
 def _absolute(data_dir):
@@ -92,7 +107,8 @@ def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | P
     changed = [
         f"{name} ({there.get(name)} there, {value} here)"
         for name, value in here.items()
-        if there.get(name) != value
+        if value != there.get(name)
+        and not (name in config["found"] and value == config["found"][name])
     ]
     if changed:
         raise ValueError(

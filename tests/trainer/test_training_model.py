@@ -6,6 +6,7 @@ import pytest
 
 from eseg_keras import ESeg
 from eseg_keras.losses import CrossEntropy
+from eseg_keras.trainer import TrainingModel
 
 SIZE = (33, 48)
 
@@ -248,3 +249,17 @@ def test_masks_with_other_values_are_reported_with_them():
     for action in (model.fit, model.evaluate):
         with pytest.raises(ValueError, match=r"77 \(10 pixels\)"):
             action(images, masks, batch_size=4, verbose=0)
+
+
+def test_a_model_that_is_all_frozen_says_so_before_it_reads_anything():
+    images = keras.Input((4, 4, 3))
+    model = TrainingModel(images, keras.layers.Conv2D(2, 1)(images))
+    model.trainable = False
+    model.compile("sgd", "mse")
+
+    def unread():
+        raise AssertionError("read")
+        yield
+
+    with pytest.raises(ValueError, match="nothing to train.*unfreeze"):
+        model.fit(unread(), verbose=0)

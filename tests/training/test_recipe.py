@@ -174,3 +174,11 @@ def test_a_model_is_compiled_as_the_experiment_says(saved):
     assert float(model.optimizer.learning_rate) == pytest.approx(0.08)
     assert isinstance(model.loss, losses.Dice) and model.loss.ignore_label == 7
     assert scores.num_classes == 3 and scores.ignore_label == 7
+
+
+def test_freezing_everything_is_refused():
+    experiment = Experiment(
+        num_classes=3, load_weights=False, freeze=("encoder", "decoder", "head")
+    )
+    with pytest.raises(ValueError, match="nothing to train: freeze="):
+        initial_model(experiment)

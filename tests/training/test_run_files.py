@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import keras
@@ -100,3 +101,14 @@ def test_epochs_without_a_validation_leave_its_columns_empty(tmp_path):
     write_log(path, rows)
     assert path.read_text().split() == ["epoch,loss,val_mean_iou", "0,2.5,", "1,0.1,0.25"]
     assert [row["val_mean_iou"] for row in read_log(path)] == ["", "0.25"]
+
+
+def test_values_found_in_the_data_hold_for_the_run_and_its_resumption(tmp_path):
+    experiment = Experiment(num_classes=2)
+    found = dataclasses.replace(experiment, class_map={255: 1})
+    write_config(tmp_path, experiment, None, found)
+    assert read_config(tmp_path) == (found, None)
+    for same in (experiment, found):
+        check_same_run(tmp_path, same, None)
+    with pytest.raises(ValueError, match="class_map"):
+        check_same_run(tmp_path, dataclasses.replace(experiment, class_map={255: 255}), None)

@@ -106,7 +106,9 @@ class MaskReader:
         # `take` is faster than an index.
         is_allowed = np.take(self._is_allowed, ids)
         if not is_allowed.all():
-            raise ImageFileError(path, self._stray_labels(np.unique(ids[~is_allowed]).tolist()))
+            stray = np.unique(ids[~is_allowed]).tolist()
+            problems = [_smoothed(ids)] if len(stray) > _MOST_NAMED else []
+            raise ImageFileError(path, list(filter(None, problems)) or self._stray_labels(stray))
         return np.take(self._new_labels, ids)
 
     def _ids_of_colors(self, path):
@@ -148,6 +150,34 @@ class MaskReader:
                 remedy += ", or class_map={255: 1} if the masks are black and white"
             problems.append(f"has the label {label}, outside {wanted}: {remedy}")
         return problems
+
+
+def _smoothed(ids):
+    """The problem of a black and white mask with smoothed edges, or None."""
+    between = ((ids > 0) & (ids < 255)).mean()
+    if ids.max() > 255 or between > 0.5 or not ((ids == 0).any() and (ids == 255).any()):
+        return None
+    return (
+        f"looks like a smoothed black and white mask: {between:.1%} of its pixels are between 0 "
+        "and 255. Export it without anti-aliasing or resizing, or set pixels from 128 up to 255 "
+        "and the others to 0"
+    )
+
+
+def _check_alpha(path, pixels):
+    """Refuse a mask [H, W, C] whose last channel, alpha, tells pixels of one value apart."""
+    alpha = pixels[..., -1].astype(np.int64)
+    if (alpha == alpha.flat[0]).all():
+        return
+    values = np.zeros(alpha.shape, np.int64)
+    for channel in range(pixels.shape[-1] - 1):
+        values = values << 8 | pixels[..., channel]
+    if len(np.unique(values << 8 | alpha)) > len(np.unique(values)):
+        problem = (
+            f"has labels in its alpha channel: {(alpha > 127).mean():.1%} of its pixels are "
+            "opaque, the others transparent. Save the alpha channel as a grey image of class ids"
+        )
+        raise ImageFileError(path, [problem])
 
 
 def _label_table(class_map, reduce_zero_label, ignore_label):
@@ -239,6 +269,8 @@ def read_colors(path, max_pixels):
         raise ImageFileError(path, ["is 16-bit grey, and `mask_colors` needs colours of 8 bits"])
     if picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
+    if picture.mode in ("LA", "RGBA"):
+        _check_alpha(path, np.asarray(picture))
     return np.asarray(picture.convert("RGB"))
 
 
@@ -247,6 +279,8 @@ def read_ids(path, max_pixels):
     picture, head = _open(path, max_pixels)
     bits, color_type = (head[24], head[25]) if picture.format == "PNG" else (8, None)
     pixels = np.asarray(picture)
+    if picture.mode in ("LA", "PA", "RGBA") and bits == 8:
+        _check_alpha(path, pixels)
     if picture.mode in ("1", "L", "P", "LA", "PA") and bits != 16:
         ids = (pixels if pixels.ndim == 2 else pixels[..., 0]).astype(np.uint8)
         if color_type == 0 and bits in (2, 4):

@@ -48,7 +48,12 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
     message = [name, " is of ", *sizes, f" pixels, more than {max_pixels} in all"]
     not_too_large = tf.debugging.Assert(pixels <= max_pixels, [tf.strings.join(message)])
-    with _after(tf, not_too_large):
+    # A header may claim any size, and the decoder fills what is missing. Every block of 64 pixels
+    # takes at least a bit.
+    bits = 8 * tf.cast(tf.strings.length(content), tf.float64)
+    message = [name, " is truncated: too few bytes for ", *sizes, " pixels"]
+    complete = tf.debugging.Assert(~is_jpeg | (pixels <= 64 * bits), [tf.strings.join(message)])
+    with _after(tf, not_too_large), _after(tf, complete):
         image = tf.cond(
             is_jpeg,
             lambda: _decode_jpeg(tf, content, head),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from eseg_keras.data import ImageFileError, MaskReader, read_image
 
@@ -200,6 +200,33 @@ def test_a_photo_in_place_of_a_mask(tmp_path):
     with pytest.raises(ImageFileError, match="more than 8 labels") as caught:
         MaskReader(11)(path)
     assert len(caught.value.problems) == 1
+
+
+def test_a_smoothed_black_and_white_mask_is_told_as_that(tmp_path):
+    disc = Image.new("L", (64, 64))
+    ImageDraw.Draw(disc).ellipse((10, 10, 50, 50), fill=255)
+    disc.resize((40, 40), Image.Resampling.BICUBIC).save(tmp_path / "mask.png")
+    with pytest.raises(ImageFileError, match="smoothed black and white mask: .*%.*128 up to 255"):
+        MaskReader(2)(tmp_path / "mask.png")
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize("options", [{}, {"mask_colors": COLORS}])
+def test_labels_in_the_alpha_channel_are_refused(tmp_path, mode, options):
+    alpha = np.zeros((10, 10), np.uint8)
+    alpha[:3, :4] = 255
+    mask = Image.new("L", (10, 10)).convert(mode)
+    mask.putalpha(Image.fromarray(alpha))
+    mask.save(tmp_path / "mask.png")
+    with pytest.raises(ImageFileError, match="alpha channel: 12.0% of its pixels are opaque"):
+        MaskReader(2 if not options else 5, **options)(tmp_path / "mask.png")
+
+
+def test_an_alpha_channel_that_repeats_the_colours_is_ignored(tmp_path):
+    colors = colored(IDS)
+    alpha = np.where(IDS == 0, 0, 255).astype(np.uint8)
+    path = save(tmp_path / "mask.png", np.dstack([colors, alpha]))
+    np.testing.assert_array_equal(MaskReader(5, mask_colors=COLOR_IDS)(path), IDS)
 
 
 def test_every_unknown_color_is_named(tmp_path):

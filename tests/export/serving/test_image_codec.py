@@ -145,6 +145,25 @@ def test_a_bomb_costs_nothing(decode):
         decode(content + struct.pack(">I", zlib.crc32(b"IHDR" + header)))
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_header_that_promises_more_than_the_file_has(file_of, progressive):
+    content = bytearray(file_of(picture("RGB", 16, 16), "JPEG", progressive=progressive))
+    start = content.index(b"\xff\xc2" if progressive else b"\xff\xc0")
+    content[start + 5 : start + 9] = struct.pack(">HH", 4000, 4000)
+    message = "Image 0 of the request is truncated: too few bytes for 4000x4000 pixels"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        decode_image(tf.constant(bytes(content)), 0)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_the_smallest_files_are_not_refused(file_of, progressive):
+    """One colour, the lowest quality: nothing takes fewer bytes."""
+    image = Image.new("RGB", (4096, 4096), (90, 90, 90))
+    options = {"quality": 1, "optimize": True, "progressive": progressive, "subsampling": 2}
+    decoded = decode_image(tf.constant(file_of(image, "JPEG", **options)), 0)
+    assert decoded.shape == (4096, 4096, 3)
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff", b"GIF89a" * 9, b"\x89PNG\r\n\x1a\n", b"\0" * 99])
 def test_other_files(content, decode):
     with pytest.raises(tf.errors.InvalidArgumentError, match="3 of the request is neither a JPEG"):

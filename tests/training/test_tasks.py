@@ -1,0 +1,56 @@
+"""What the masks of a run decide before it starts."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eseg_keras.training import Experiment
+from eseg_keras.training.distribution import ONE_DEVICE
+from eseg_keras.training.tasks import Segmentation
+
+OPTIONS = {"image_size": (32, 32), "batch_size": 1, "preset": "eseg_lite_s"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Function of the values of the training and validation masks that returns the data folder."""
+
+    def write(train, val):
+        for split, values in (("train", train), ("val", val)):
+            for kind in ("images", "annotations"):
+                (tmp_path / kind / split).mkdir(parents=True)
+            mask = np.resize(np.array(values, "uint8"), (32, 32))
+            Image.fromarray(mask).save(tmp_path / "annotations" / split / "a.png")
+            Image.fromarray(mask).convert("RGB").save(tmp_path / "images" / split / "a.png")
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "labels", "class_map"),
+    [
+        ([0, 1, 255], [0, 255], {0, 255}, {255: 255}),
+        ([0, 255], [0, 255], {0, 1}, {255: 1}),
+        ([0, 1], [0, 255], {0, 255}, {255: 255}),
+    ],
+)
+def test_the_training_masks_decide_whether_255_is_a_class(write, train, val, labels, class_map):
+    experiment = Experiment(num_classes=2, **OPTIONS)
+    task = Segmentation(experiment, write(train, val), ONE_DEVICE, False)
+    assert set(np.unique(task.val_batches.batch(0, 0)[1])) == labels
+    assert task.experiment.class_map == class_map
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "train", "message"),
+    [
+        (1, [0, 255], r"one class \(class 0\).*class_names=background,object"),
+        (3, [2, 255], r"one class \(class 2\)"),
+        (3, [255], "none at all"),
+    ],
+)
+def test_masks_that_teach_nothing_are_refused(write, num_classes, train, message):
+    experiment = Experiment(num_classes=num_classes, **OPTIONS)
+    with pytest.raises(ValueError, match=message):
+        Segmentation(experiment, write(train, [0, 1]), ONE_DEVICE, False)
