@@ -6,7 +6,7 @@ from pathlib import Path
 from eseg_keras.cli.flags import add_examples_arguments, check_segmentation
 
 # The keys of `--set` by the kind of images.
-READING = ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label")
+READING = ("class_map", "mask_colors", "mask_suffix", "image_suffix", "reduce_zero_label")
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
 SCENES = ("train_examples", "val_examples", "image_size", "seed")

@@ -18,7 +18,7 @@ from eseg_keras.cli.flags import (
 # The keys of `--set` by the kind of images: how images are read and scaled, not how they are
 # trained on.
 SEEN = ("long_side", "eval_size")
-READING = ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label", *SEEN)
+READING = ("class_map", "mask_colors", "mask_suffix", "image_suffix", "reduce_zero_label", *SEEN)
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
 DATA_SETS = ("val_split", *SEEN)
 SCENES = ("val_examples", "image_size", "seed", "eval_size")

@@ -1,7 +1,10 @@
 """Check all files of a folder of images and masks before training."""
 
 import contextlib
+import difflib
 import logging
+import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -49,12 +52,14 @@ class FolderSummary:
 
 
 def pair_files(
-    images: str | Path, masks: str | Path, mask_suffix: str = ""
+    images: str | Path, masks: str | Path, mask_suffix: str = "", image_suffix: str = ""
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Pair `images/A/NAME.jpg` with `masks/A/NAME{mask_suffix}.png`, whatever the suffixes.
+    """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
-    Both may be the same folder, if the names of masks end in `mask_suffix`. FolderError lists
-    missing and empty folders, unpaired files, and duplicates.
+    The suffixes of the files are ignored. Without both arguments, names that do not pair are
+    compared without what all images, and all masks, have in common at both ends. Both may be the
+    same folder, if the names of masks end in `mask_suffix`. FolderError lists missing and empty
+    folders, duplicates, and unpaired files with the nearest name.
     """
     images, masks = Path(images), Path(masks)
     where = str(images) if images == masks else f"{images} and {masks}"
@@ -77,8 +82,14 @@ def pair_files(
         missing = "images" if mask_files else "masks"
         problem = f"no {missing} inside; masks are called NAME{mask_suffix}.png"
         raise FolderError(where, {problem: [str(images)]})
-    images_by_key = _by_key(image_files, images, "")
+    images_by_key = _by_key(image_files, images, image_suffix)
     masks_by_key = _by_key(mask_files, masks, mask_suffix)
+    if set(images_by_key) != set(masks_by_key) and not (image_suffix or mask_suffix):
+        cores = _cores(images_by_key), _cores(masks_by_key)
+        if None not in cores and set(cores[0]) == set(cores[1]):
+            images_by_key, masks_by_key = cores
+            (image,), (mask,) = (next(iter(sorted(core.items())))[1] for core in cores)
+            log.warning("%s: pairs are like %s and %s", where, image.name, mask.name)
     named = f"NAME{mask_suffix}.png" if mask_suffix else "the same name"
     problems = {
         "two images with the same name": _doubles(images_by_key),
@@ -138,10 +149,26 @@ def _by_key(files, folder, suffix):
     """{name relative to the folder, without suffixes: files}."""
     keyed = defaultdict(list)
     for path in files:
-        key = path.relative_to(folder).with_suffix("")
-        if key.name.endswith(suffix):
-            keyed[key.with_name(key.name.removesuffix(suffix)).as_posix()].append(path)
+        key = path.relative_to(folder).with_suffix("").as_posix()
+        if key.endswith(suffix):
+            # macOS stores letters and their accents separately.
+            keyed[unicodedata.normalize("NFC", key.removesuffix(suffix))].append(path)
     return keyed
+
+
+def _cores(keyed):
+    """The files by their names without common beginning and end; None if these are not unique."""
+    names = {key: key.rpartition("/")[::2] for key in keyed}
+    stems = [stem for _, stem in names.values()]
+    if len(stems) < 2:
+        return None
+    start = len(os.path.commonprefix(stems))
+    end = len(os.path.commonprefix([stem[start:][::-1] for stem in stems]))
+    cores = defaultdict(list)
+    for key, (parent, stem) in names.items():
+        cores[f"{parent}/{stem[start : len(stem) - end]}"] += keyed[key]
+    is_unique = all(len(paths) == 1 for paths in cores.values())
+    return cores if is_unique and len(cores) == len(keyed) else None
 
 
 def _doubles(keyed):
@@ -149,4 +176,14 @@ def _doubles(keyed):
 
 
 def _missing(keyed, others):
-    return [str(paths[0]) for key, paths in keyed.items() if key not in others]
+    """The files without a partner, the first ones with the nearest name that has none either."""
+    alone = [key for key in keyed if key not in others]
+    free = {key.casefold(): paths[0] for key, paths in others.items() if key not in keyed}
+    named = []
+    for key in alone:
+        near = []
+        if len(named) < _NAMES_SHOWN:
+            near = difflib.get_close_matches(key.casefold(), list(free)[:1000], n=1)
+        hint = f" (nearest: {free[near[0]].name})" if near else ""
+        named.append(f"{keyed[key][0]}{hint}")
+    return named

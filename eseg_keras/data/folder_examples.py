@@ -92,6 +92,7 @@ def open_folders(
     mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
     reduce_zero_label: bool = False,
     mask_suffix: str = "",
+    image_suffix: str = "",
     long_side: int | None = None,
     skip_bad_examples: bool = False,
     check: bool = True,
@@ -118,7 +119,10 @@ def open_folders(
             error.
         reduce_zero_label: Whether id 0 means "no label" and classes begin at 1 (see `MaskReader`
             for the order of these three).
-        mask_suffix: Suffix of a mask's name after the name of its image, such as `"_labelIds"`.
+        mask_suffix: What follows the common part of the names in those of masks, such as
+            `"_gtFine_labelIds"`. Without it and `image_suffix`, names that differ are compared
+            without what all images, and all masks, have in common at both ends.
+        image_suffix: The same for images, such as `"_leftImg8bit"`.
         long_side: Size in pixels that the longer side of image and mask is resized to.
         skip_bad_examples: Whether files that cannot be used are logged, instead of being an error.
         check: Whether to read every file now. If not, a faulty file is an error only when it is
@@ -161,7 +165,7 @@ def open_folders(
             max_pixels=max_pixels,
         )
 
-    pairs = pair_files(images, masks, mask_suffix)
+    pairs = pair_files(images, masks, mask_suffix, image_suffix)
     examples = FolderExamples(
         *pairs, mask_reader(class_map), num_classes, long_side, max_pixels=max_pixels
     )

@@ -32,6 +32,7 @@ def from_folders(
     mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
     reduce_zero_label: bool = False,
     mask_suffix: str = "",
+    image_suffix: str = "",
     long_side: int | None = None,
     drop_remainder: bool = False,
     cache: bool = False,
@@ -50,8 +51,8 @@ def from_folders(
         images: Folder of the images (JPEG, PNG, BMP, WebP, TIFF, ...).
         masks: Folder of the masks (PNG, BMP, lossless WebP), paired with the images by name.
         class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
-            mask_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How the files
-            are read and checked; see `open_folders`.
+            mask_suffix, image_suffix, long_side, skip_bad_examples, check, verbose, max_pixels: How
+            the files are read and checked; see `open_folders`.
         image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
             examples become batches; see `Examples.batches`.
         shuffle: Whether to shuffle the examples, in another order each epoch. Defaults to True, for
@@ -90,6 +91,7 @@ def from_folders(
         mask_colors=mask_colors,
         reduce_zero_label=reduce_zero_label,
         mask_suffix=mask_suffix,
+        image_suffix=image_suffix,
         long_side=long_side,
         skip_bad_examples=skip_bad_examples,
         check=check,

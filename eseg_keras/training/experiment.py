@@ -129,7 +129,8 @@ class Experiment(TrainingOptions):
         class_map: {value in the mask files: class id}.
         mask_colors: For masks in colour, the (red, green, blue) of each class in the order of ids,
             or a map from colour to id, in which `ignore_label` is an id too.
-        mask_suffix: Suffix of a mask's name after the name of its image, such as `"_labels"`.
+        mask_suffix, image_suffix: What follows the common part of the names of masks and images,
+            such as `"_labels"`.
         reduce_zero_label: Masks hold 0 for "no class" and 1..num_classes. Defaults to `False`.
         long_side: Longer side in pixels to which images are scaled first; `None` keeps their size.
         train_examples, val_examples: Number of street scenes; unused for the others.
@@ -180,6 +181,7 @@ class Experiment(TrainingOptions):
     class_map: dict[int, int] | None = None
     mask_colors: dict[tuple[int, int, int], int] | tuple[tuple[int, int, int], ...] | None = None
     mask_suffix: str = ""
+    image_suffix: str = ""
     reduce_zero_label: bool = False
     long_side: int | None = None
     train_examples: int = 512
@@ -264,7 +266,13 @@ class Experiment(TrainingOptions):
             object.__setattr__(self, name, value)
         if self.class_weights == "balanced":
             raise ValueError("class_weights='balanced' needs data='folders'; give numbers instead.")
-        for name in ("class_map", "mask_colors", "mask_suffix", "reduce_zero_label"):
+        for name in (
+            "class_map",
+            "mask_colors",
+            "mask_suffix",
+            "image_suffix",
+            "reduce_zero_label",
+        ):
             if getattr(self, name):
                 raise ValueError(
                     f"{name} is for data='folders': the masks of {self.data} are known. "

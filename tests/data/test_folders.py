@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -189,6 +191,59 @@ def test_every_offending_file_is_reported_at_once(folders):
     assert "void 19.png, and 10 more" in message and "void 20.png" not in message
     assert "2 files: cannot be read" in message and "1 file: image and mask differ" in message
     assert "fine" not in message
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("a/{}_leftImg8bit", "a/{}_gtFine_labelIds"),
+        ("{:03}_image", "{:03}_annotation"),
+        ("img_{}", "mask_{}"),
+        ("IMG_{}", "img_{}"),
+    ],
+)
+def test_names_that_differ_the_same_way_pair(folders, caplog, image, mask):
+    for index in (8, 9, 10, 11):
+        folders.add_photo(f"{image.format(index)}.JPG.png", photo(index))
+        folders.add_mask(f"{mask.format(index)}.JPG.png", labels(index))
+    opened = open_folders(folders.images, folders.masks, num_classes=3)
+    assert len(opened) == 4 and "pairs are like" in caplog.text
+    for index in range(4):
+        number = int(re.search(r"\d+", opened.images[index].name)[0])
+        np.testing.assert_array_equal(opened.read(index)[1], labels(number))
+
+
+def test_both_suffixes(folders):
+    for index in range(2):
+        folders.add_photo(f"{index}_leftImg8bit.png", photo(index))
+        folders.add_mask(f"{index}_gtFine_labelIds.png", labels(index))
+        folders.add_mask(f"{index}_gtFine_color.png", photo(index))
+    options = {"mask_suffix": "_gtFine_labelIds", "image_suffix": "_leftImg8bit"}
+    assert len(examples(folders.dataset(**options))) == 2
+
+
+@pytest.mark.parametrize("masks", [("b1", "b2", "b3"), ("a1", "a3"), ("a11", "a1")])
+def test_names_that_do_not_correspond_are_not_guessed(folders, masks):
+    for name in ("a1", "a2"):
+        folders.add_photo(f"{name}.png", photo(0))
+    for name in masks:
+        folders.add_mask(f"{name}.png", labels(0))
+    assert "image without a mask" in str(folders.problems())
+
+
+def test_the_nearest_name_is_given(folders):
+    folders.add("fine")
+    folders.add_photo("IMG_1.jpg", photo(0))
+    folders.add_mask("img_1.png", labels(0))
+    images, masks = folders.problems().problems.values()
+    assert images[0].endswith("IMG_1.jpg (nearest: img_1.png)")
+    assert masks[0].endswith("img_1.png (nearest: IMG_1.jpg)")
+
+
+def test_accents_stored_in_two_ways_pair(folders):
+    folders.add_photo("caf\u00e9.png", photo(0))
+    folders.add_mask("cafe\u0301.png", labels(0))
+    assert len(examples(folders.dataset())) == 1
 
 
 def test_files_without_a_partner_are_reported_both_ways(folders):
