@@ -91,6 +91,8 @@ def pair_files(
             (image,), (mask,) = (next(iter(sorted(core.items())))[1] for core in cores)
             log.warning("%s: pairs are like %s and %s", where, image.name, mask.name)
     named = f"NAME{mask_suffix}.png" if mask_suffix else "the same name"
+    if not (image_suffix or mask_suffix):
+        named += ", or names that end in mask_suffix and image_suffix,"
     problems = {
         "two images with the same name": _doubles(images_by_key),
         "two masks with the same name": _doubles(masks_by_key),
