@@ -204,13 +204,15 @@ def train(model, steps=2):
 @pytest.mark.parametrize("part", ["encoder", "decoder", "head", "batch_norm"])
 def test_freeze_really_freezes(part, compiled_first, tmp_path):
     model = tiny()
+    # Only a step that was compiled before can hold on to the old variables.
+    eager = not (compiled_first and part == "encoder")
     if compiled_first:
-        model.compile()
+        model.compile(run_eagerly=eager)
         train(model)
         model.freeze(part)
     else:
         model.freeze(part)
-        model.compile()
+        model.compile(run_eagerly=eager)
     model.save(tmp_path / "model.keras")
     for trained in (model, keras.models.load_model(tmp_path / "model.keras")):
         if part == "batch_norm":
