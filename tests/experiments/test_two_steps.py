@@ -23,9 +23,18 @@ SMALL = [
     "train_examples=4",
     "val_examples=2",
 ]
-# What an experiment adds to its preset is tested on the smallest one: the networks themselves are
-# trained in tests/models/test_every_preset.py.
-SMALLEST = "eseg_lite_s"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small preset in place of an experiment's own.
+
+    The presets themselves are trained in tests/models/test_every_preset.py.
+    """
+    directory = tmp_path_factory.mktemp("presets") / "small"
+    options = {"max_level": 5, "decoder_channels": 8, "decoder_repeats": 1}
+    ESeg("fused_efficientnet_s", num_classes=2, min_level=3, **options).save_to_preset(directory)
+    return directory
 
 
 @pytest.fixture
@@ -43,9 +52,9 @@ def eagerly():
 @pytest.mark.parametrize(
     "name", [name for name in experiment_names() if not name.startswith("imagenet/")]
 )
-def test_two_steps(tmp_path, tiny_data, eagerly, name):
+def test_two_steps(tmp_path, tiny_data, eagerly, small, name):
     assert load_experiment(name).preset in ESeg.presets
-    experiment = override(load_experiment(name), [*SMALL, f"preset={SMALLEST}"])
+    experiment = override(load_experiment(name), [*SMALL, f"preset={small}"])
     metrics = train(experiment, tmp_path / "run", tiny_data(name))
     assert metrics["steps"] == 2
     assert metrics["num_images"] == 2
