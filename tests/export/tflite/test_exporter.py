@@ -204,7 +204,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(streets, tmp_path,
         ),
         (streets, {"precision": "int8"}, "needs calibration_images"),
         (streets, {"verification_images": []}, "on verification_images"),
-        (streets, {"image_size": (16, 64)}, r"at least \(32, 32\)"),
+        (streets, {"image_size": (16, 64)}, "image_size must be at least 32 pixels"),
         (fixed, {"image_size": (64, 64)}, r"built for images of \(64, 96\)"),
     ]:
         with pytest.raises(ValueError, match=message):
