@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from eseg_keras.image_size import check_image_size
 from eseg_keras.street_scenes.furniture import (
     draw_clutter,
     draw_lamp_post,
@@ -19,8 +20,6 @@ from eseg_keras.street_scenes.trees import draw_hedge, draw_tree
 from eseg_keras.street_scenes.vehicles import draw_crossing_car, draw_vehicle
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
-SMALLEST = 32
-"""Smallest height and width in pixels."""
 
 
 def render_scene(
@@ -55,11 +54,7 @@ def render_scene(
     ((96, 192, 3), (96, 192))
     """
     check_split(split)
-    if min(image_size) < SMALLEST:
-        raise ValueError(
-            f"`image_size` must be (height, width), each at least {SMALLEST}. "
-            f"Received: image_size={image_size}"
-        )
+    check_image_size("image_size", image_size)
     if index < 0 or seed < 0:
         raise ValueError(
             f"`index` and `seed` must be 0 or above. Received: index={index}, seed={seed}"
