@@ -66,7 +66,7 @@ def test_values(assignment, expected):
         ("class_map=a:b", "class_map must be pairs"),
         (
             "data=folder",
-            "data must be folders or street_scenes or cityscapes .*Received: data=folder",
+            "data must be one of folders, street_scenes, .*camvid.*Received: data='folder'",
         ),
         ("keep=worst", "keep must be last or best"),
         ("class_weights=heavy", "class_weights must be a list.*or balanced or none"),
