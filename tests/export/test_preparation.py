@@ -33,7 +33,7 @@ def no_tensorrt(monkeypatch):
 @pytest.fixture(scope="module")
 def fixed():
     """A network for images of 64x96; the offsets of its classifier make labels clear."""
-    model = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, image_shape=(64, 96, 3))
+    model = ESeg("fused_efficientnet_s", num_classes=2, **SMALL, image_shape=(64, 96, 3))
     model.head.get_layer("classifier").bias.assign([0.0, 1.0])
     return model
 
@@ -47,7 +47,8 @@ def test_a_network_of_one_size(fixed, tmp_path, export):
     assert verification.passed and set(verification.sizes) == {(64, 96)}
 
 
-OPTIONS = {"num_classes": 3, "min_level": 3, "class_names": ("a", "b", "c"), "ignore_label": 7}
+SMALL = {"min_level": 3, "max_level": 5, "decoder_channels": 8, "decoder_repeats": 1}
+OPTIONS = {"num_classes": 3, **SMALL, "class_names": ("a", "b", "c"), "ignore_label": 7}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_weights_of_any_policy_compute_in_float32(expected, policy, own_encoder)
 
 
 def test_averaged_weights_are_exported():
-    model = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, dtype="mixed_bfloat16")
+    model = ESeg("fused_efficientnet_s", num_classes=2, **SMALL, dtype="mixed_bfloat16")
     images, masks = np.zeros((2, 64, 64, 3), "uint8"), np.ones((2, 64, 64), "uint8")
     model.compile(optimizer=keras.optimizers.SGD(1.0), ema_decay=0.5, run_eagerly=True)
     model.fit(images, masks, batch_size=1, verbose=0)
@@ -94,7 +95,7 @@ def test_averaged_weights_are_exported():
 
 @pytest.fixture(scope="module")
 def mixed():
-    return ESeg("fused_efficientnet_s", num_classes=2, min_level=3, dtype="mixed_bfloat16")
+    return ESeg("fused_efficientnet_s", num_classes=2, **SMALL, dtype="mixed_bfloat16")
 
 
 @pytest.mark.parametrize("export", [*EXPORTERS, export_saved_model])

@@ -49,7 +49,9 @@ def test_nothing_fits():
     assert (found.best, found.faster, found.slower) == (None, None, None)
     (sentence,) = found.sentences()
     assert (
-        "Nothing" in sentence and "9.9 ms" in sentence and "eseg_lite_s as onnx, 10.0" in sentence
+        "No measured network" in sentence
+        and "9.9 ms" in sentence
+        and "eseg_lite_s as onnx, 10.0" in sentence
     )
 
 

@@ -259,7 +259,12 @@ def test_freeze_keeps_unregistered_losses_and_metrics():
         return keras.ops.mean(keras.ops.square(y_pred))
 
     model = tiny()
-    model.compile(optimizer=keras.optimizers.SGD(0.3, momentum=0.5), loss=my_loss, metrics=[])
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.3, momentum=0.5),
+        loss=my_loss,
+        metrics=[],
+        run_eagerly=True,
+    )
     train(model)
     model.freeze("encoder")
     assert model.loss is my_loss and model.optimizer.momentum == 0.5
@@ -296,6 +301,7 @@ def test_segment_does_not_become_part_of_the_model(tmp_path):
 def test_compile_defaults():
     model = tiny(ignore_label=200)
     model.compile()
+    model.run_eagerly = True
     assert model.optimizer.momentum == 0.9
     assert model.loss.ignore_label == 200
     logs = model.train_on_batch(images(), np.full((1, 64, 96, 1), 200, "int32"), return_dict=True)

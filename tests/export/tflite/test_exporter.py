@@ -186,7 +186,15 @@ def test_float32_of_other_networks(small_model, tmp_path, preset):
 
 def test_bad_arguments_are_refused_before_anything_is_written(streets, tmp_path, calibration):
     path = tmp_path / "streets.tflite"
-    fixed = ESeg("fused_efficientnet_s", num_classes=2, min_level=3, image_shape=(64, 96, 3))
+    fixed = ESeg(
+        "fused_efficientnet_s",
+        num_classes=2,
+        min_level=3,
+        max_level=5,
+        decoder_channels=8,
+        decoder_repeats=1,
+        image_shape=(64, 96, 3),
+    )
     for model, options, message in [
         (streets, {"precision": "int4"}, "precision must be one of float32, float16, dynamic"),
         (streets, {"output_kind": "masks"}, "output_kind must be one of labels"),
