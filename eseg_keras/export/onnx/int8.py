@@ -85,16 +85,19 @@ def _kept_in_float(graph):
         if len(tensor.dims) == 4 and tensor.dims[2] * tensor.dims[3] > 1
     }
     pooled = {node.output[0] for node in graph.node if node.op_type == "AveragePool"}
+    clipped = {node.input[0] for node in graph.node if node.op_type in ("Clip", "Relu")}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     kept = [convolutions[0].name]
     for node in graph.node:
-        # Keras gives the parts of a network these names, and numbers repeated ones. tf2onnx renames
-        # depthwise convolutions with folded batch normalisation.
+        # Keras gives the parts of a network these names, and numbers repeated ones. tf2onnx gives
+        # other names to depthwise convolutions with folded batch normalisation: 8 bits suit those
+        # whose output is clipped, and not those before a SiLU.
+        is_body = re.search(r"(^|/)(encoder|decoder)(_\d+)?/", node.name)
         if node.op_type == "Conv":
             is_head = re.search(r"(^|/)head(_\d+)?/", node.name)
-            is_kept = is_head or filters.get(node.input[1], _FEWEST_FILTERS) < _FEWEST_FILTERS
+            is_narrow = filters.get(node.input[1], _FEWEST_FILTERS) < _FEWEST_FILTERS
+            is_kept = is_head or is_narrow or not (is_body or node.output[0] in clipped)
         else:
-            is_body = re.search(r"(^|/)(encoder|decoder)(_\d+)?/", node.name)
             is_kept = not is_body or pooled & set(node.input)
         if is_kept:
             kept.append(node.name)
