@@ -82,7 +82,7 @@ def _thin(preset):
 def _thin_encoder(name):
     if name in FUSED_EFFICIENTNETS:
         width, depth = FUSED_EFFICIENTNETS[name]
-        return fused_efficientnet(width / 2, min(depth, 0.6), ANY_SIZE)
+        return fused_efficientnet(width / 2, depth, ANY_SIZE)
     if name in EFFICIENTNET_LITES:
         # Thin ones of random weights multiply rounding differences a hundredfold; trained weights
         # are available.
