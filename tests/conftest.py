@@ -23,6 +23,17 @@ def clear_keras():
     gc.collect()
 
 
+@pytest.fixture(scope="session")
+def small_eseg():
+    """Build a network that is small and quick to build: three levels, eight channels."""
+    from eseg_keras import ESeg
+
+    small = {"min_level": 3, "max_level": 5, "decoder_channels": 8, "decoder_repeats": 1}
+    return lambda **arguments: ESeg(
+        "fused_efficientnet_s", **{"num_classes": 2, **small, **arguments}
+    )
+
+
 class Terminal:
     """A terminal that is read all the while: a full one would stop whoever writes to it."""
 

@@ -1,4 +1,4 @@
-"""The images of an evaluation that scored lowest, kept small."""
+"""Downscaled copies of the images with the lowest scores."""
 
 import dataclasses
 from typing import TYPE_CHECKING

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eseg_keras import ESeg
 from eseg_keras.demo_page import browser_runtime, write_demo_page, writer
 from eseg_keras.demo_page.browser_runtime import SCRIPT, WASM, read_runtime
 from eseg_keras.demo_page.writer import write_examples
@@ -16,15 +15,8 @@ STATIC = resources.files("eseg_keras.demo_page") / "static"
 
 
 @pytest.fixture(scope="module")
-def untrained():
-    return ESeg(
-        "fused_efficientnet_s",
-        num_classes=2,
-        min_level=3,
-        max_level=5,
-        decoder_channels=8,
-        decoder_repeats=1,
-    )
+def untrained(small_eseg):
+    return small_eseg()
 
 
 def write_package(folder, content=b"other"):
@@ -156,29 +148,13 @@ def test_the_folder_may_be_here_or_a_link(untrained, tmp_path, monkeypatch):
     assert outputs == [tmp_path / "page"] * 2
 
 
-def test_arguments_are_checked_first(untrained, tmp_path):
+def test_arguments_are_checked_first(untrained, small_eseg, tmp_path):
     with pytest.raises(ValueError, match="long_side must be at least 32"):
         write_demo_page(untrained, tmp_path / "page", long_side=8)
-    deep = ESeg(
-        "fused_efficientnet_s",
-        num_classes=2,
-        min_level=3,
-        max_level=5,
-        decoder_channels=8,
-        decoder_repeats=1,
-        image_shape=(None, None, 4),
-    )
+    deep = small_eseg(image_shape=(None, None, 4))
     with pytest.raises(ValueError, match="Received: 4 channels"):
         write_demo_page(deep, tmp_path / "page")
-    fixed = ESeg(
-        "fused_efficientnet_s",
-        num_classes=2,
-        min_level=3,
-        max_level=5,
-        decoder_channels=8,
-        decoder_repeats=1,
-        image_shape=(64, 96, 3),
-    )
+    fixed = small_eseg(image_shape=(64, 96, 3))
     with pytest.raises(ValueError, match=r"Received: one for images of \(64, 96\)"):
         write_demo_page(fixed, tmp_path / "page")
     assert list(tmp_path.iterdir()) == []

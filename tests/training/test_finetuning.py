@@ -55,16 +55,9 @@ def folders(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def preset(tmp_path_factory):
+def preset(tmp_path_factory, small_eseg):
     directory = tmp_path_factory.mktemp("preset") / "small"
-    model = ESeg(
-        "fused_efficientnet_s",
-        num_classes=2,
-        min_level=3,
-        max_level=5,
-        decoder_channels=8,
-        decoder_repeats=1,
-    )
+    model = small_eseg()
     model.save_to_preset(directory)
     return str(directory)
 

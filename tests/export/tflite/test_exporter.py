@@ -184,17 +184,11 @@ def test_float32_of_other_networks(small_model, tmp_path, preset):
     np.testing.assert_allclose(answer(path, image), logits, rtol=0, atol=1e-4 * np.ptp(logits))
 
 
-def test_bad_arguments_are_refused_before_anything_is_written(streets, tmp_path, calibration):
+def test_bad_arguments_are_refused_before_anything_is_written(
+    streets, small_eseg, tmp_path, calibration
+):
     path = tmp_path / "streets.tflite"
-    fixed = ESeg(
-        "fused_efficientnet_s",
-        num_classes=2,
-        min_level=3,
-        max_level=5,
-        decoder_channels=8,
-        decoder_repeats=1,
-        image_shape=(64, 96, 3),
-    )
+    fixed = small_eseg(image_shape=(64, 96, 3))
     for model, options, message in [
         (streets, {"precision": "int4"}, "precision must be one of float32, float16, dynamic"),
         (streets, {"output_kind": "masks"}, "output_kind must be one of labels"),
