@@ -4,7 +4,7 @@ import dataclasses
 import typing
 from typing import Literal
 
-from eseg_keras.image_size import check_image_size
+from eseg_keras.image_size import check_image_range, check_image_size
 from eseg_keras.step_options import check_step_options
 
 
@@ -132,6 +132,8 @@ class Experiment(TrainingOptions):
         mask_suffix, image_suffix: What follows the common part of the names of masks and images,
             such as `"_labels"`.
         reduce_zero_label: Masks hold 0 for "no class" and 1..num_classes. Defaults to `False`.
+        image_range: (lowest, highest) value of the images in folders, such as (0, 1) for TIFF files
+            of floats; `None` for 0..255, and 0..65535 in images of 16 bits.
         long_side: Longer side in pixels to which images are scaled first; `None` keeps their size.
         train_examples, val_examples: Number of street scenes; unused for the others.
 
@@ -183,6 +185,7 @@ class Experiment(TrainingOptions):
     mask_suffix: str = ""
     image_suffix: str = ""
     reduce_zero_label: bool = False
+    image_range: tuple[float, float] | None = None
     long_side: int | None = None
     train_examples: int = 512
     val_examples: int = 64
@@ -205,6 +208,8 @@ class Experiment(TrainingOptions):
         if self.num_classes is None and self.class_names is not None:
             object.__setattr__(self, "num_classes", len(self.class_names))
         self._check_at_least(1, "num_classes", "train_examples", "val_examples")
+        if self.image_range is not None:
+            check_image_range(self.image_range)
         check_image_size("long_side", self.long_side)
         check_image_size("eval_size", self.eval_size)
         if self.class_names is not None and self.num_classes != len(self.class_names):
@@ -272,10 +277,11 @@ class Experiment(TrainingOptions):
             "mask_suffix",
             "image_suffix",
             "reduce_zero_label",
+            "image_range",
         ):
             if getattr(self, name):
                 raise ValueError(
-                    f"{name} is for data='folders': the masks of {self.data} are known. "
+                    f"{name} is for data='folders': the files of {self.data} are known. "
                     f"Received: {name}={getattr(self, name)}"
                 )
 

@@ -257,7 +257,10 @@ def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
             "as PNG, from the original"
         )
         raise ImageFileError(path, [problem])
-    turned = upright(picture)
+    try:
+        turned = upright(picture)
+    except ValueError as error:
+        raise ImageFileError(path, [str(error)]) from error
     turned.format = picture.format
     return turned, content[:64]
 

@@ -10,6 +10,15 @@ from eseg_keras.optional import require
 MAX_SERVED_PIXELS = 1 << 24
 """Default limit of the pixels of a file that a server decodes, 16.8 million."""
 
+MAX_SERVED_FILES = 256
+"""Limit of the files of one request."""
+
+REQUEST_FACTOR = 8
+"""The files of one request may have this many times the pixels that one of them may have."""
+
+MAX_SCANS = 100
+"""Limit of the scans of a JPEG file; encoders write about ten."""
+
 CLASSES_KEYWORD = "eseg-classes"
 """Keyword of the text chunk of a label PNG that holds the classes, as JSON."""
 
@@ -27,6 +36,39 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     those of more than `max_pixels`: a few kilobytes may decode to gigabytes.
     """
     tf = require("tensorflow", "tensorflow-cpu")
+    name, head, is_jpeg, height, width = _header(tf, content, position)
+    # Height and width of a PNG have 32 bits each: their product could overflow.
+    pixels = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
+    sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
+    message = [name, " is of ", *sizes, f" pixels, more than {max_pixels} in all"]
+    not_too_large = tf.debugging.Assert(pixels <= max_pixels, [tf.strings.join(message)])
+    # A header may claim any size, and the decoder fills what is missing. Every block of 64 pixels
+    # takes at least a bit.
+    bits = 8 * tf.cast(tf.strings.length(content), tf.float64)
+    message = [name, " is truncated: too few bytes for ", *sizes, " pixels"]
+    complete = tf.debugging.Assert(~is_jpeg | (pixels <= 64 * bits), [tf.strings.join(message)])
+    # Each scan of a progressive file visits all blocks, and may take no more than a few bytes.
+    scans = tf.cond(is_jpeg, lambda: _count_scans(tf, content), lambda: 0)
+    message = [name, f" is a JPEG file of more than {MAX_SCANS} scans"]
+    few_scans = tf.debugging.Assert(scans <= MAX_SCANS, [tf.strings.join(message)])
+    with _after(tf, not_too_large), _after(tf, complete), _after(tf, few_scans):
+        image = tf.cond(
+            is_jpeg,
+            lambda: _decode_jpeg(tf, content, head),
+            lambda: _decode_png(tf, content, head),
+        )
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def count_pixels(content, position):
+    """Read the number of pixels, float64, from the header of a file, in a graph."""
+    tf = require("tensorflow", "tensorflow-cpu")
+    _, _, _, height, width = _header(tf, content, position)
+    return tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
+
+
+def _header(tf, content, position):
+    """The name of a file in messages, its first bytes, whether it is a JPEG, height and width."""
     head = tf.io.decode_raw(tf.strings.substr(content, 0, _HEAD), tf.uint8)
     head = tf.cast(tf.pad(head, [[0, _IHDR_END]]), tf.int32)
     is_jpeg = _starts_with(tf, head, b"\xff\xd8\xff")
@@ -43,23 +85,7 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
                 lambda: tf.stack([_big_endian(tf, head, 20), _big_endian(tf, head, 16)]),
             )
         )
-    # Height and width of a PNG have 32 bits each: their product could overflow.
-    pixels = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
-    sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
-    message = [name, " is of ", *sizes, f" pixels, more than {max_pixels} in all"]
-    not_too_large = tf.debugging.Assert(pixels <= max_pixels, [tf.strings.join(message)])
-    # A header may claim any size, and the decoder fills what is missing. Every block of 64 pixels
-    # takes at least a bit.
-    bits = 8 * tf.cast(tf.strings.length(content), tf.float64)
-    message = [name, " is truncated: too few bytes for ", *sizes, " pixels"]
-    complete = tf.debugging.Assert(~is_jpeg | (pixels <= 64 * bits), [tf.strings.join(message)])
-    with _after(tf, not_too_large), _after(tf, complete):
-        image = tf.cond(
-            is_jpeg,
-            lambda: _decode_jpeg(tf, content, head),
-            lambda: _decode_png(tf, content, head),
-        )
-    return tf.ensure_shape(image, (None, None, 3))
+    return name, head, is_jpeg, height, width
 
 
 def encode_label_map(label_map, classes: bytes):
@@ -82,6 +108,12 @@ def classes_chunk(
     # Keyword, then: compressed, with zlib, no language, no translated keyword.
     body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), zlib.compress(text.encode(), 9))
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def _count_scans(tf, content):
+    """Markers of the start of a scan; compressed data holds none."""
+    data = tf.io.decode_raw(content, tf.uint8)
+    return tf.math.count_nonzero((data[:-1] == 0xFF) & (data[1:] == 0xDA), dtype=tf.int32)
 
 
 def _decode_jpeg(tf, content, head):
