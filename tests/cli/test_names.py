@@ -13,13 +13,14 @@ from PIL import Image
 from eseg_keras.street_scenes import render_scene
 
 NAMES = ("[/]", "[red]car :smile: $x$", "<b>&\"'", "wörd\n\udcff", "=1+1,;", "a" * 300, "木", "x")
-FILES = (b"[bold].png", b"caf\xe9 <i>.png", b"[/].png", b"a,b;c:smile:.png")
+# With the folder of the second, its path has a closing tag.
+FILES = (b"[bold].png", b"x[/bold].png", b"caf\xe9 <i>.png", b"a,b;c:smile:.png")
 
 
 @pytest.fixture(scope="module")
 def named(tmp_path_factory, small_eseg):
     """A preset whose classes have difficult names."""
-    directory = tmp_path_factory.mktemp("presets") / "named [/]"
+    directory = tmp_path_factory.mktemp("presets") / "named [red"
     model = small_eseg(num_classes=len(NAMES), class_names=NAMES)
     model.save_to_preset(directory)
     return directory
@@ -28,9 +29,9 @@ def named(tmp_path_factory, small_eseg):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Images and masks of difficult names, in images/ and masks/."""
-    folder = tmp_path_factory.mktemp("data [/]")
+    folder = tmp_path_factory.mktemp("data") / "[red]"
     for kind in ("images", "masks"):
-        (folder / kind).mkdir()
+        (folder / kind / "x[").mkdir(parents=True)
     for index, name in enumerate(map(os.fsdecode, FILES)):
         image, mask = render_scene(index, "train", (64, 96))
         Image.fromarray(image).save(folder / "images" / name)
@@ -38,6 +39,7 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.filterwarnings("ignore:Glyph")
 def test_evaluation(eseg, tmp_path, named, data):
     pytest.importorskip("matplotlib")
     for suffix in ("csv", "json"):
@@ -46,7 +48,15 @@ def test_evaluation(eseg, tmp_path, named, data):
             "--output", tmp_path / f"scores.{suffix}", "--report", tmp_path / "report",
         )  # fmt: skip
         assert status == 0, err
-    for name in ("[/]", "[red]car :smile: $x$", "<b>&\"'", "=1+1,;", "木", "[bold].png", "[/].png"):
+    for name in (
+        "[/]",
+        "[red]car :smile: $x$",
+        "<b>&\"'",
+        "=1+1,;",
+        "木",
+        "[bold].png",
+        "x[/bold].png",
+    ):
         assert name in out
     assert set(json.loads((tmp_path / "scores.json").read_text())["per_class_iou"]) == set(NAMES)
     with open(tmp_path / "scores.csv", encoding="utf-8", newline="") as file:
@@ -60,14 +70,15 @@ def test_evaluation(eseg, tmp_path, named, data):
 
 
 def test_prediction(eseg, tmp_path, named, data):
-    (tmp_path / os.fsdecode(b"\xff[/].png")).write_text("no image")
-    command = ("predict", data / "images", tmp_path / os.fsdecode(b"\xff[/].png"))
+    (tmp_path / os.fsdecode(b"\xff[i].png")).write_text("no image")
+    command = ("predict", data / "images", tmp_path / os.fsdecode(b"\xff[i].png"), "--recursive")
     options = ("--preset", named, "--output", tmp_path / "out")
     for count in (4, 0):
         status, out, err = eseg(*command, *options)
-        assert status == 2 and "[/].png: cannot be read" in err
+        assert status == 2 and "\\udcff[i].png: cannot be read" in err
         assert ("4 files predicted" in out) == bool(count)
-    written = {os.fsencode(path.name) for path in (tmp_path / "out" / "labels").iterdir()}
+    labels = tmp_path / "out" / "labels"
+    written = {os.fsencode(path.relative_to(labels)) for path in labels.rglob("*.png")}
     assert written == set(FILES)
 
 
@@ -83,25 +94,25 @@ def test_data_check(eseg, tmp_path, data):
     # Problems are printed with the names of the files.
     status, out, err = eseg("data-check", *folders, "num_classes=2", "--output", tmp_path / "two")
     assert status == 2 and "[bold].png" in out + err
-    assert "[/].png" in json.dumps(json.loads((tmp_path / "two" / "summary.json").read_text()))
+    assert "x[/bold].png" in (tmp_path / "two" / "summary.json").read_text()
 
 
 def test_summary(eseg, named):
     status, out, _ = eseg("summary", named, "--image_size", 64, 96)
-    assert status == 0 and "named [/]" in out
+    assert status == 0 and "named [red" in out
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
 def test_any_encoding_of_the_terminal(tmp_path, encoding):
-    name = tmp_path / os.fsdecode(b"caf\xe9 \xe6\x9c\xa8.png")
+    name = os.fsdecode(b"caf\xe9 \xe6\x9c\xa8")
     done = subprocess.run(
-        [sys.executable, "-m", "eseg_keras.cli.main", "predict", name, "--preset", "eseg_lite_s",
-         "--output", tmp_path / "out"],
+        [sys.executable, "-m", "eseg_keras.cli.main", "train", "--experiment", name, "--model_dir",
+         tmp_path / "run"],
         capture_output=True,
         env={**os.environ, "PYTHONIOENCODING": encoding},
     )  # fmt: skip
     assert done.returncode == 2 and b"Traceback" not in done.stderr
-    assert b"caf\\udce9" in done.stderr and b"There is no file or folder" in done.stderr
+    assert b"There is no experiment 'caf\\udce9" in done.stderr
 
 
 def test_legends(named):

@@ -113,22 +113,29 @@ def test_log(tmp_path, content):
         read_log(tmp_path / "log.csv")
 
 
-@pytest.mark.parametrize("name", ["predictions.json", "files.jsonl"])
-@pytest.mark.parametrize("content", DAMAGES.values(), ids=DAMAGES)
-def test_predictions(eseg, tmp_path, preset, name, content):
+# Further damages of these two: tests/packaging/test_files.py.
+@pytest.mark.parametrize("kind", ["no field", "a directory"])
+def test_settings_of_predictions(eseg, tmp_path, preset, kind):
     Image.new("RGB", (40, 36)).save(tmp_path / "a.png")
-    output = tmp_path / "out"
-    command = ("predict", tmp_path / "a.png", "--preset", preset, "--output", output)
-    if name == "files.jsonl":
-        (tmp_path / "out").mkdir()
-        # A damaged line is another image that is predicted again.
-        assert eseg(*command, "--no-overlay")[0] == 0
-    damage(output / name, content)
-    outcome = eseg(*command, "--no-overlay")
-    if name == "files.jsonl" and content is not None:
-        assert outcome[0] == 0 and "1 file predicted" in outcome[1]
-    else:
-        check_refused(outcome, output / name)
+    path = tmp_path / "out" / "predictions.json"
+    damage(path, DAMAGES[kind])
+    check_refused(
+        eseg("predict", tmp_path / "a.png", "--preset", preset, "--output", path.parent), path
+    )
+
+
+def test_the_list_of_predicted_files(eseg, tmp_path, preset):
+    Image.new("RGB", (40, 36)).save(tmp_path / "a.png")
+    path = tmp_path / "out" / "files.jsonl"
+    command = ("predict", tmp_path / "a.png", "--preset", preset, "--output", path.parent)
+    damage(path, None)
+    check_refused(eseg(*command, "--no-overlay"), path)
+    path.rmdir()
+    assert eseg(*command, "--no-overlay")[0] == 0
+    # A damaged line is another image that is predicted again.
+    damage(path, DAMAGES["nul"])
+    status, out, _ = eseg(*command, "--no-overlay")
+    assert status == 0 and "1 file predicted" in out
 
 
 @pytest.mark.parametrize(

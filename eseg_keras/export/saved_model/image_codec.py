@@ -16,7 +16,7 @@ MAX_SERVED_FILES = 256
 REQUEST_FACTOR = 8
 """The files of one request may have this many times the pixels that one of them may have."""
 
-MAX_SCANS = 100
+MAX_SCANS = 50
 """Limit of the scans of a JPEG file; encoders write about ten."""
 
 CLASSES_KEYWORD = "eseg-classes"
@@ -26,6 +26,9 @@ CLASSES_KEYWORD = "eseg-classes"
 _HEAD = 1 << 16
 _PNG = b"\x89PNG\r\n\x1a\n"
 _IHDR_END = 33
+# Compressed data of a PNG: 8 bytes for the deepest pixels, a byte for each row, and some more.
+_MOST_BYTES = 9
+_PACKED_SLACK = 1 << 16
 
 
 def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
@@ -51,7 +54,18 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     scans = tf.cond(is_jpeg, lambda: _count_scans(tf, content), lambda: 0)
     message = [name, f" is a JPEG file of more than {MAX_SCANS} scans"]
     few_scans = tf.debugging.Assert(scans <= MAX_SCANS, [tf.strings.join(message)])
-    with _after(tf, not_too_large), _after(tf, complete), _after(tf, few_scans):
+    # What follows the last pixel in the compressed data of a PNG is unpacked as well.
+    packed = tf.cond(is_jpeg, lambda: tf.constant(0.0, tf.float64), lambda: _packed(tf, content))
+    message = [name, " is a PNG file of more data than ", *sizes, " pixels have"]
+    no_bomb = tf.debugging.Assert(
+        packed <= _MOST_BYTES * pixels + _PACKED_SLACK, [tf.strings.join(message)]
+    )
+    with (
+        _after(tf, not_too_large),
+        _after(tf, complete),
+        _after(tf, few_scans),
+        _after(tf, no_bomb),
+    ):
         image = tf.cond(
             is_jpeg,
             lambda: _decode_jpeg(tf, content, head),
@@ -116,6 +130,18 @@ def _count_scans(tf, content):
     return tf.math.count_nonzero((data[:-1] == 0xFF) & (data[1:] == 0xDA), dtype=tf.int32)
 
 
+def _packed(tf, content):
+    """Bytes, float64, from the first to the last chunk of compressed data of a PNG."""
+    data = tf.io.decode_raw(content, tf.uint8)
+    is_start = tf.ones_like(data[3:], tf.bool)
+    for offset, byte in enumerate(b"IDAT"):
+        is_start &= data[offset : tf.size(data) - 3 + offset] == byte
+    starts = tf.concat([tf.where(is_start)[:, 0], [4]], axis=0)  # Four bytes after a length.
+    first, last = tf.reduce_min(starts[:-1]), tf.reduce_max(starts)
+    end = tf.minimum(last + _big_endian(tf, data, last - 4), tf.size(data, tf.int64))
+    return tf.cast(tf.maximum(end - first, 0), tf.float64)
+
+
 def _decode_jpeg(tf, content, head):
     # The default method is faster, but differs from Pillow and most viewers.
     image = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
@@ -124,8 +150,8 @@ def _decode_jpeg(tf, content, head):
 
 def _decode_png(tf, content, head):
     def scaled():
-        grey = tf.io.decode_png(content, channels=3, dtype=tf.uint16)
-        return tf.cast(tf.round(tf.cast(grey, tf.float32) / 257), tf.uint8)
+        grey = tf.io.decode_png(content, channels=1, dtype=tf.uint16)
+        return tf.repeat(tf.cast(tf.round(tf.cast(grey, tf.float32) / 257), tf.uint8), 3, axis=-1)
 
     # Bit depth and colour type of 16-bit grey, whose lower byte would be lost.
     is_deep_grey = (head[24] == 16) & (head[25] == 0)

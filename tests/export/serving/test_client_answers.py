@@ -24,7 +24,7 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(self, answer, pause=0.0):
         self.answer, self.pause = answer, pause
         super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
     def address(self):
@@ -131,7 +131,7 @@ def test_answers_of_files_that_do_not_fit(ask, answer):
         ("serving_default", LABELS),
         ("serving_default", np.stack([LABELS] * 2)),
         ("serving_default", LABELS[None] + 255.0),
-        ("serving_default", LABELS[None] * 300),
+        ("serving_default", LABELS[None].astype(int) * 300),
         ("serving_default", LABELS[None].astype(int) * -1),
         ("serving_default", np.full((1, 40, 48), "a")),
         ("serving_default", np.full((1, 40, 48), 2.0**70)),
