@@ -46,7 +46,7 @@ def to_pixel_values(
             )
         return image / np.float32(257)
     if not (low >= 0 and high <= 255):
-        remedy = f"{declare}(0, 4095)" if low < high < np.inf else "repair the image"
+        remedy = f"{declare}(0, 4095)" if -np.inf < low <= high < np.inf else "repair the image"
         raise ValueError(f"Expected pixel values from 0 to 255. {received}: {remedy}.")
     if np.issubdtype(image.dtype, np.floating) and 0 < high <= 1:
         remedy = f"multiply by 255, or {declare}(0, 1)"

@@ -10,6 +10,7 @@ from keras import ops
 from PIL import Image
 
 from eseg_keras.inference import TEST_TIME_SCALES, Predictor, input_files
+from eseg_keras.inference.image_maps import ImageMaps
 from eseg_keras.street_scenes import render_scene
 from eseg_keras.trainer import TrainingModel
 
@@ -334,22 +335,24 @@ def test_a_declared_range(plain, network, scene, tmp_path):
     ],
     ids=["Python", "TensorFlow", "PyTorch", "JAX"],
 )
-def test_an_image_without_memory_does_not_stop_the_others(pixelwise, noise, error, batch_size):
+def test_an_image_without_memory_does_not_stop_the_others(
+    pixelwise, noise, error, batch_size, monkeypatch
+):
     predictor = Predictor(pixelwise, batch_size=batch_size)
-    right = predictor._image_maps
+    right = ImageMaps.__call__
 
-    def limited(images):
+    def limited(self, images):
         if len(images) > 1 or len(images[0]) > 50:
             raise error
-        return right(images)
+        return right(self, images)
 
-    predictor._image_maps = limited
+    monkeypatch.setattr(ImageMaps, "__call__", limited)
     failed = []
     images = [noise(40, 40), noise(40, 40, 1), noise(60, 40), noise(40, 40)]
     found = list(predictor.predict(images, on_error=lambda name, error: failed.append(str(error))))
     assert [p.name for p in found] == ["image 0", "image 1", "image 3"]
     assert len(failed) == 1 and failed[0].startswith("image 2: needs more memory than there is")
-    predictor._image_maps = lambda images: [][0]
+    monkeypatch.setattr(ImageMaps, "__call__", lambda self, images: [][0])
     with pytest.raises(IndexError):
         predictor(images[0])
 
@@ -431,8 +434,8 @@ def test_too_many_pixels_are_refused_before_decoding(plain, network, tmp_path):
         (np.zeros((40, 40, 2), "uint8"), "C = 1, 3, 4"),
         (np.zeros((40,), "uint8"), r"\[40\]"),
         (np.full((40, 40, 3), 0.5), "multiply by 255"),
-        (np.full((40, 40, 3), 300), "0 to 255. Received: 300"),
-        (np.full((40, 40, 3), np.nan), "Received: nan"),
+        (np.full((40, 40, 3), 300), "0 to 255. Received: int64 from 300 to 300: declare"),
+        (np.full((40, 40, 3), np.nan), "from nan to nan: repair"),
         (np.full((40, 40), "a"), "numbers"),
         (3, "Received: int"),
         ("nowhere.png", "^nowhere.png: there is no such file or folder$"),

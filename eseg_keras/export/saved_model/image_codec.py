@@ -119,8 +119,10 @@ def classes_chunk(
         [PNG specification](https://www.w3.org/TR/png-3/#11iTXt)
     """
     text = json.dumps({"class_names": class_names, "palette": palette}, ensure_ascii=False)
+    # What is no UTF-8 in a name becomes an escape of JSON.
+    content = zlib.compress(text.encode(errors="backslashreplace"), 9)
     # Keyword, then: compressed, with zlib, no language, no translated keyword.
-    body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), zlib.compress(text.encode(), 9))
+    body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), content)
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 

@@ -219,7 +219,7 @@ def test_other_files(content, decode):
         decode(content)
 
 
-@pytest.mark.parametrize("names", [None, ("road", "ciel – été", "木")])
+@pytest.mark.parametrize("names", [None, ("road", "ciel – été", "木\n\udce9")])
 def test_label_maps_hold_their_classes(names):
     label_map = np.random.default_rng(0).integers(0, 256, (13, 9), np.uint8)
     palette = None if names is None else ((0, 0, 0), (1, 2, 3), (255, 0, 7))
