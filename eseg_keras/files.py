@@ -152,7 +152,8 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary directory that is renamed to `path` at the end.
 
-    Unless `overwrite` is true, raise `FileExistsError` if the directory holds anything.
+    Unless `overwrite` is true, raise `FileExistsError` if the directory holds anything. Another
+    process that writes the same directory gets a `FileInUseError`.
     """
     path = Path(path).resolve()
     if not overwrite:
@@ -160,7 +161,8 @@ def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterat
     is_empty = path.is_dir() and not any(path.iterdir())
     # An empty directory may be the working directory or a mount point, so it is not replaced: the
     # files are moved into it.
-    with _temporary(path, path if is_empty else path.parent) as temporary:
+    folder = path if is_empty else path.parent
+    with locked(folder, path.name), _temporary(path, folder) as temporary:
         temporary.mkdir()
         yield temporary
         _flush(temporary)
@@ -311,8 +313,11 @@ def _remove_left_overs(folder, own):
     day after the last change.
     """
     for name in os.listdir(folder):
-        if match := _LEFT_OVER.fullmatch(name):
-            path, host, process = Path(folder, name), match[1], int(match[2])
+        path = Path(folder, name)
+        if name.startswith(_LOCK):
+            _remove_unless_locked(path)
+        elif match := _LEFT_OVER.fullmatch(name):
+            host, process = match[1], int(match[2])
             with contextlib.suppress(OSError):
                 if host != _host():
                     is_old = time.time() - path.stat().st_mtime > _DAY
@@ -320,6 +325,13 @@ def _remove_left_overs(folder, own):
                     is_old = process == own or not _is_running(process)
                 if is_old:
                     _remove(path)
+
+
+def _remove_unless_locked(path):
+    if fcntl is not None:  # Windows removes no open file.
+        with contextlib.suppress(OSError), path.open("r+") as file:
+            _lock(file.fileno())
+            path.unlink()
 
 
 def _is_running(process):

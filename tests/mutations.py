@@ -348,6 +348,41 @@ FAULTS = {
         "if -1 <= low < high <= 1:",
         "tests/trainer/test_image_range.py::test_range",
     ),
+    "files/locked_by_several": Fault(
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        "tests/packaging/test_files.py::test_the_second_process_says_who_holds_the_lock",
+    ),
+    "files/left_overs_of_the_same_number": Fault(
+        "is_old = process == own or not _is_running(process)",
+        "is_old = not _is_running(process)",
+        "tests/packaging/test_files.py::test_left_overs_of_dead_processes_are_removed",
+    ),
+    "images/floats_of_0_to_1": Fault(
+        "np.floating) and 0 < high <= 1:",
+        "np.floating) and 0 < high < 0:",
+        "tests/data/images/test_image_reader.py::test_files_of_floats_are_checked_like_arrays",
+    ),
+    "export/client_size": Fault(
+        "(sizes and picture.size[::-1] not in sizes)",
+        "(sizes and picture.size[::-1] is None)",
+        "tests/export/serving/test_client_answers.py::test_answers_of_files_that_do_not_fit",
+    ),
+    "export/jpeg_scans": Fault(
+        "tf.debugging.Assert(scans <= MAX_SCANS,",
+        "tf.debugging.Assert(scans >= 0,",
+        "tests/export/serving/test_image_codec.py::test_scans_are_counted",
+    ),
+    "export/png_bomb": Fault(
+        "packed <= _MOST_BYTES * pixels + _PACKED_SLACK",
+        "packed >= 0",
+        "tests/export/serving/test_image_codec.py::test_a_png_costs_no_more_than_its_pixels",
+    ),
+    "presets/decoder_size": Fault(
+        "if least > _MOST_PARAMETERS:",
+        "if least < 0:",
+        "tests/presets/test_config_files.py::test_sizes_are_refused_before_anything_is_built",
+    ),
     "presets/weights_not_finite": Fault(
         "if not np.isfinite(array).all():",
         "if np.isinf(array).any():",

@@ -121,8 +121,8 @@ def test_left_overs_of_dead_processes_are_removed(tmp_path):
         "    file.write_text('half'); (directory / 'half').touch(); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    assert len(names(tmp_path)) == 2
-    host = names(tmp_path)[0].split(".")[2]
+    _, temporary, _ = names(tmp_path)  # After a lock.
+    host = temporary.split(".")[2]
     alive = f".eseg_tmp.{host}.{os.getppid()}.a"
     # A container that is started again has the same number.
     before = f".eseg_tmp.{host}.{os.getpid()}.a"
@@ -130,10 +130,10 @@ def test_left_overs_of_dead_processes_are_removed(tmp_path):
     for name in (alive, before, recent, old):
         (tmp_path / name).touch()
     os.utime(tmp_path / old, (1, 1))
-    with atomic_file(tmp_path / "b") as temporary:
+    with locked(tmp_path, "held"), atomic_file(tmp_path / "b") as temporary:
         temporary.touch()
         write_json(tmp_path / "c.json", 1)
-        assert temporary.exists()
+        assert temporary.exists() and (tmp_path / ".eseg_lock.held").exists()
     assert names(tmp_path) == sorted([alive, recent]) + ["b", "c.json"]
 
 

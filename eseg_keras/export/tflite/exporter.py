@@ -23,7 +23,6 @@ from eseg_keras.export.verification import TOLERANCES, Verification, verify
 from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
 from eseg_keras.standard_error import hidden_standard_error
-from eseg_keras.visualization.texts import printable
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 _REMEDIES = {
@@ -188,5 +187,7 @@ def _append_classes(path, model):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(zipfile.ZipInfo(_CLASSES, _DATE), content)
         if names:
-            lines = "\n".join(map(printable, names)) + "\n"
-            archive.writestr(zipfile.ZipInfo(_LABELS, _DATE), lines)
+            lines = "".join(" ".join(name.splitlines()) + "\n" for name in names)
+            archive.writestr(
+                zipfile.ZipInfo(_LABELS, _DATE), lines.encode(errors="backslashreplace")
+            )
