@@ -178,7 +178,8 @@ def _read(response, deadline):
 
 def _http_reason(error, deadline):
     try:
-        return _reason(json.loads(_read(error, deadline))["error"])
+        with error:  # The connection.
+            return _reason(json.loads(_read(error, deadline))["error"])
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, RecursionError):
         return f"HTTP status {error.code} {error.reason}. Is it TF Serving's REST port?"
 
