@@ -20,11 +20,17 @@ def at_least(least: float, kind: type = int) -> Callable[[str], float]:
     return parse
 
 
-def add_weights_arguments(parser) -> None:
-    """Add `--preset` and `--model_dir`, one of which is required."""
+def add_weights_arguments(parser, exported: bool = False) -> None:
+    """Add `--preset` and `--model_dir`, perhaps `--exported`, one of which is required."""
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
     group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    if exported:
+        group.add_argument(
+            "--exported",
+            metavar="FILE",
+            help="file of eseg export: .onnx, .tflite or the directory of a SavedModel",
+        )
 
 
 def run_preset(model_dir: str) -> str:
@@ -114,9 +120,9 @@ def read_calibration(args) -> dict:
     return {"calibration_images": read_calibration_images(args.calibration_images)}
 
 
-def add_predictor_arguments(parser) -> None:
+def add_predictor_arguments(parser, exported: bool = False) -> None:
     """Add the flags of a model and of its `Predictor`; by default, one pass over whole images."""
-    add_weights_arguments(parser)
+    add_weights_arguments(parser, exported)
     parser.add_argument(
         "--long_side",
         type=int,

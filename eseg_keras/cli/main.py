@@ -24,6 +24,7 @@ COMMANDS = {
         "finetune",
         "train",
         "experiments",
+        "compare",
         "evaluate",
         "predict",
         "export",

@@ -14,7 +14,12 @@ from eseg_keras.trainer import TrainingModel
 from eseg_keras.training.data import open_examples, training_batches, validation_batches
 from eseg_keras.training.distribution import Distribution
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
-from eseg_keras.training.recipe import compile_model, compile_options, initial_model
+from eseg_keras.training.recipe import (
+    compile_model,
+    compile_options,
+    complete,
+    initial_model,
+)
 
 
 class Segmentation:
@@ -35,6 +40,7 @@ class Segmentation:
         if isinstance(examples, FolderExamples):
             _check_classes(examples, experiment.class_names)
             experiment = _with_class_map(experiment, examples)
+        experiment = complete(experiment, len(examples))
         self.experiment = self._experiment = experiment
         self._val_examples = open_examples(experiment, "validation", data_dir, skip_bad_examples)
         self.batches = training_batches(experiment, examples, distribution, skip_bad_examples)
