@@ -27,6 +27,7 @@ COMMANDS = {
         "compare",
         "evaluate",
         "predict",
+        "pseudo-label",
         "export",
         "demo-page",
         "benchmark",

@@ -135,6 +135,9 @@ class Experiment(TrainingOptions):
             a data set of `eseg_keras.data.load`.
         train_split, val_split: Splits of the data set; unused for folders and street scenes.
         train_images, train_masks, val_images, val_masks: Folders in the data directory.
+        pseudo_images, pseudo_masks: Folders of further training images and their masks by a
+            teacher, see `pseudo_label`; in the data directory, or absolute. They are half of each
+            batch.
         class_map: {value in the mask files: class id}.
         mask_colors: For masks in colour, the (red, green, blue) of each class in the order of ids,
             or a map from colour to id, in which `ignore_label` is an id too.
@@ -198,6 +201,8 @@ class Experiment(TrainingOptions):
     train_masks: str = "annotations/train"
     val_images: str = "images/val"
     val_masks: str = "annotations/val"
+    pseudo_images: str | None = None
+    pseudo_masks: str | None = None
     class_map: dict[int, int] | None = None
     mask_colors: dict[tuple[int, int, int], int] | tuple[tuple[int, int, int], ...] | None = None
     mask_suffix: str = ""
@@ -247,6 +252,11 @@ class Experiment(TrainingOptions):
             raise ValueError(
                 f"class_weights must hold {self.num_classes} numbers, one per class. "
                 f"Received: {len(weights)}"
+            )
+        if (self.pseudo_images is None) != (self.pseudo_masks is None):
+            raise ValueError(
+                "pseudo_images and pseudo_masks go together. Received: "
+                f"pseudo_images={self.pseudo_images}, pseudo_masks={self.pseudo_masks}"
             )
         self._check("ohem_threshold", lambda share: 0 < share <= 1, "above 0 and at most 1")
         self._check("distillation", lambda share: 0 < share <= 1, "above 0 and at most 1")

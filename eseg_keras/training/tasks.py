@@ -11,7 +11,12 @@ from eseg_keras.evaluation import evaluation_of
 from eseg_keras.models import Classifier
 from eseg_keras.models.classifier import LabelCrossEntropy
 from eseg_keras.trainer import TrainingModel
-from eseg_keras.training.data import open_examples, training_batches, validation_batches
+from eseg_keras.training.data import (
+    open_examples,
+    open_pseudo_labelled,
+    training_batches,
+    validation_batches,
+)
 from eseg_keras.training.distribution import Distribution
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
 from eseg_keras.training.recipe import (
@@ -43,7 +48,13 @@ class Segmentation:
         experiment = complete(experiment, len(examples))
         self.experiment = self._experiment = experiment
         self._val_examples = open_examples(experiment, "validation", data_dir, skip_bad_examples)
-        self.batches = training_batches(experiment, examples, distribution, skip_bad_examples)
+        self.batches = training_batches(
+            experiment,
+            examples,
+            distribution,
+            skip_bad_examples,
+            open_pseudo_labelled(experiment, data_dir),
+        )
         self.val_batches = validation_batches(
             experiment, self._val_examples, distribution, skip_bad_examples
         )
