@@ -83,6 +83,7 @@ EXTRAS = {
         "build>=1.2",
         # The official scores of Cityscapes, to compare ours with.
         "cityscapesscripts>=2.3",
+        "huggingface_hub>=0.34",
         "hypothesis>=6.100",
         # Another runtime that loads SavedModels.
         "openvino>=2025.0",

@@ -131,7 +131,7 @@ def train(
         write_config(model_dir, given, data_dir, found)
         board = RunBoard(model_dir / "tensorboard", task.shown_batches)
         callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
-    of_user = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
+    user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
 
     # The state of an interrupted run.
     position, arrays = latest_checkpoint(checkpoints)
@@ -174,7 +174,7 @@ def train(
         if found and distribution.writes:
             values = ", ".join(f"{name}={value}" for name, value in found.items())
             progress.shown.print(f"Chosen by the training images: {values}")
-        of_user.begin_run()
+        user_callbacks.begin_run()
         # The state before a validation is saved already.
         leave_validation = SaveInEpoch(lambda done: None, None, leave, 0)
         while position.step < num_steps or position.logs is not None:
@@ -197,7 +197,7 @@ def train(
                         StopOnNonFiniteLoss(partial(_cause, batches, position, checkpoints)),
                         progress,
                         *([] if board is None else [board]),
-                        of_user,
+                        user_callbacks,
                         SaveInEpoch(
                             partial(save, position),
                             experiment.checkpoint_steps,
@@ -232,10 +232,10 @@ def train(
                 write_log(log, rows)
                 progress.print_epoch(epoch, logs, speed)
             position = Position(position.step, epoch + 1)
-            of_user.end_epoch(epoch, logs)
+            user_callbacks.end_epoch(epoch, logs)
             if is_stopped or model.stop_training:
                 break
-        of_user.end_run()
+        user_callbacks.end_run()
         if not is_validated:
             # The run was interrupted between its last validation and the result, or was stopped.
             with fresh_statistics():
