@@ -95,6 +95,7 @@ def write_scores(name: str, rows: list[tuple]) -> None:
 
 
 def main():
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path, help="folder of the finished run")
     parser.add_argument("name", help="name of the preset")
