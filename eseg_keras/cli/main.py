@@ -2,7 +2,9 @@
 """The command `eseg`: runs the subcommand and prints errors as one sentence."""
 
 import argparse
+import contextlib
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -100,7 +102,8 @@ def _run(args):
     elif "tensorflow" not in sys.modules:
         quiet_tensorflow()
     try:
-        return args.run(args)
+        with _skipped_files_at_the_end():
+            return args.run(args)
     except _Terminated:
         print(f"eseg {args.command}: stopped by SIGTERM", file=sys.stderr)
         return 128 + signal.SIGTERM
@@ -112,6 +115,24 @@ def _run(args):
             raise
         print(f"eseg {args.command}: {error}", file=sys.stderr)
         return 2
+
+
+@contextlib.contextmanager
+def _skipped_files_at_the_end():
+    """Print what was skipped in folders at the end of a command, each message once."""
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    log = logging.getLogger("eseg_keras.data.images.walker")
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = True
+        for message in dict.fromkeys(messages):
+            print(message, file=sys.stderr)
 
 
 def quiet_tensorflow() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from eseg_keras.data.images.image_reader import ImageFileError, read_image
+from eseg_keras.data.images.mask_reader import count_ids, palette_of
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.data.label_statistics import Counted, gather
 from eseg_keras.progress import Progress
@@ -52,14 +53,18 @@ class FolderSummary:
 
 
 def pair_files(
-    images: str | Path, masks: str | Path, mask_suffix: str = "", image_suffix: str = ""
+    images: str | Path,
+    masks: str | Path,
+    mask_suffix: str = "",
+    image_suffix: str = "",
+    kind: str = "image",
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
     The suffixes of the files are ignored. Without both arguments, names that do not pair are
     compared without what all images, and all masks, have in common at both ends. Both may be the
     same folder, if the names of masks end in `mask_suffix`. FolderError lists missing and empty
-    folders, duplicates, and unpaired files with the nearest name.
+    folders, duplicates, and unpaired files with the nearest name; it calls the images `kind`.
     """
     images, masks = Path(images), Path(masks)
     where = str(images) if images == masks else f"{images} and {masks}"
@@ -79,7 +84,7 @@ def pair_files(
         mask_files = [path for path in image_files if path.stem.endswith(mask_suffix)]
         image_files = sorted(set(image_files) - set(mask_files))
     if not (image_files and mask_files):
-        missing = "images" if mask_files else "masks"
+        missing = f"{kind}s" if mask_files else "masks"
         problem = f"no {missing} inside; masks are called NAME{mask_suffix}.png"
         raise FolderError(where, {problem: [str(images)]})
     images_by_key = _by_key(image_files, images, image_suffix)
@@ -93,11 +98,12 @@ def pair_files(
     named = f"NAME{mask_suffix}.png" if mask_suffix else "the same name"
     if not (image_suffix or mask_suffix):
         named += ", or names that end in mask_suffix and image_suffix,"
+    article = "an" if kind == "image" else "a"
     problems = {
-        "two images with the same name": _doubles(images_by_key),
+        f"two {kind}s with the same name": _doubles(images_by_key),
         "two masks with the same name": _doubles(masks_by_key),
-        f"image without a mask ({named} in {masks})": _missing(images_by_key, masks_by_key),
-        f"mask without an image (in {images})": _missing(masks_by_key, images_by_key),
+        f"{kind} without a mask ({named} in {masks})": _missing(images_by_key, masks_by_key),
+        f"mask without {article} {kind} (in {images})": _missing(masks_by_key, images_by_key),
     }
     problems = {problem: names for problem, names in problems.items() if names}
     if problems:
@@ -112,8 +118,11 @@ def pair_files(
 def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSummary:
     """Read all files of `FolderExamples`; raise (or log) one FolderError with all problems."""
 
+    palettes = {}
+
     def count(index):
         size, labels, problems = None, None, []
+        palettes[index] = palette_of(examples.masks[index])
         try:
             size = read_image(examples.images[index], max_pixels=examples.max_pixels).shape[:2]
         except ImageFileError as error:
@@ -139,12 +148,39 @@ def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSumma
     shown = verbose and total > _PROGRESS_FROM
     with Progress("Checking", total) if shown else contextlib.nullcontext() as progress:
         found = gather(count, total, progress.track if shown else iter)
-    if found.problems:
-        error = FolderError(f"Some of the {total} images and their masks", found.problems)
+    problems = dict(found.problems)
+    if not examples.read_mask.reads_colors:
+        problems |= _differing_palettes(examples.masks, palettes)
+    if problems:
+        error = FolderError(f"Some of the {total} images and their masks", problems)
         if not skip_bad_examples:
             raise error
         log.warning("%s", error)
     return FolderSummary(found.label_counts.sum(axis=0), frozenset(found.image_sizes))
+
+
+def _differing_palettes(masks, palettes):
+    """The problem of masks in which an index has another colour than in the others, if any."""
+    if len(set(palettes.values()) - {None}) < 2:
+        return {}
+    # Only the used entries of a palette count.
+    seen, files, problem = {}, [], ""
+    for number in sorted(number for number, palette in palettes.items() if palette is not None):
+        mask, palette = masks[number], palettes[number]
+        with contextlib.suppress(ImageFileError):  # Reported already.
+            colors = {
+                index: tuple((palette + bytes(768))[3 * index :][:3]) for index in count_ids(mask)
+            }
+            for index, color in colors.items():
+                first, at = seen.setdefault(index, (color, mask))
+                if first != color:
+                    files.append(str(mask))
+                    problem = problem or (
+                        f"palettes differ: index {index} is {first} in {at} and {color} in {mask}. "
+                        "Indices are read as class ids: save all masks with one palette or, if the "
+                        "colours are the classes, pass mask_colors={(red, green, blue): id, ...}"
+                    )
+    return {problem: tuple(dict.fromkeys(files))} if problem else {}
 
 
 def _by_key(files, folder, suffix):
