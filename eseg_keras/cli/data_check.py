@@ -1,5 +1,6 @@
 """`eseg data-check`."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -112,10 +113,25 @@ def _open(experiment, split, data_dir):
     import logging
 
     from eseg_keras.data.folder_checks import FolderError
-    from eseg_keras.training.data import open_examples
+    from eseg_keras.training.data import (
+        check_classes,
+        is_255_open,
+        open_examples,
+        with_class_map,
+    )
 
+    if split == "validation" and experiment.data == "folders" and is_255_open(experiment):
+        # As in training, the training masks decide, if there are any.
+        with contextlib.suppress(FolderError):
+            experiment = with_class_map(experiment, open_examples(experiment, "train", data_dir))
     try:
-        return open_examples(experiment, split, data_dir), {}
+        examples = open_examples(experiment, split, data_dir)
+        if split == "train" and experiment.data == "folders":
+            try:
+                check_classes(examples, experiment.class_names)
+            except ValueError as error:
+                return examples, {str(error): [experiment.train_masks]}
+        return examples, {}
     except FolderError as error:
         problems = error.problems
     # The problems are printed below: do not log them as well.

@@ -2,6 +2,7 @@
 """The command `eseg`: runs the subcommand and prints errors as one sentence."""
 
 import argparse
+import collections
 import contextlib
 import importlib
 import logging
@@ -37,6 +38,7 @@ COMMANDS = {
         "scenes",
     )
 }
+_FOLDERS_SHOWN = 4  # whose skipped files are listed each
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
@@ -119,10 +121,10 @@ def _run(args):
 
 @contextlib.contextmanager
 def _skipped_files_at_the_end():
-    """Print what was skipped in folders at the end of a command, each message once."""
-    messages = []
+    """Print what was skipped in folders at the end of a command; of many folders, the sum."""
+    by_folder = {}
     handler = logging.Handler()
-    handler.emit = lambda record: messages.append(record.getMessage())
+    handler.emit = lambda record: by_folder.update([record.skipped])
     log = logging.getLogger("eseg_keras.data.images.walker")
     log.addHandler(handler)
     log.propagate = False
@@ -131,8 +133,14 @@ def _skipped_files_at_the_end():
     finally:
         log.removeHandler(handler)
         log.propagate = True
-        for message in dict.fromkeys(messages):
-            print(message, file=sys.stderr)
+        if by_folder:
+            from eseg_keras.data.images.walker import in_words
+
+            if len(by_folder) > _FOLDERS_SHOWN:
+                total = sum(map(collections.Counter, by_folder.values()), collections.Counter())
+                by_folder = {f"{len(by_folder)} folders": total}
+            for folder, skipped in by_folder.items():
+                print(f"{folder}: skipped {in_words(skipped)}", file=sys.stderr)
 
 
 def quiet_tensorflow() -> None:

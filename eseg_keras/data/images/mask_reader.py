@@ -175,13 +175,16 @@ class MaskReader:
 
 def _smoothed(ids):
     """The problem of a black and white mask with smoothed edges, or None."""
-    between = ((ids > 0) & (ids < 255)).mean()
-    if ids.max() > 255 or between > 0.5 or not ((ids == 0).any() and (ids == 255).any()):
+    if (
+        ids.max() > 255
+        or ((ids > 0) & (ids < 255)).mean() > 0.5
+        or not ((ids == 0).any() and (ids == 255).any())
+    ):
         return None
     return (
-        f"looks like a smoothed black and white mask: {between:.1%} of its pixels are between 0 "
-        "and 255. Export it without anti-aliasing or resizing, or set pixels from 128 up to 255 "
-        "and the others to 0"
+        "looks like a smoothed black and white mask: some of its pixels are between 0 and 255. "
+        "Export it without anti-aliasing or resizing, or set pixels from 128 up to 255 and the "
+        "others to 0"
     )
 
 
@@ -195,8 +198,8 @@ def _check_alpha(path, pixels):
         values = values << 8 | pixels[..., channel]
     if len(np.unique(values << 8 | alpha)) > len(np.unique(values)):
         problem = (
-            f"has labels in its alpha channel: {(alpha > 127).mean():.1%} of its pixels are "
-            "opaque, the others transparent. Save the alpha channel as a grey image of class ids"
+            "has labels in its alpha channel: pixels of one colour are opaque and transparent. "
+            "Save the alpha channel as a grey image of class ids"
         )
         raise ImageFileError(path, [problem])
 

@@ -206,7 +206,7 @@ def test_a_smoothed_black_and_white_mask_is_told_as_that(tmp_path):
     disc = Image.new("L", (64, 64))
     ImageDraw.Draw(disc).ellipse((10, 10, 50, 50), fill=255)
     disc.resize((40, 40), Image.Resampling.BICUBIC).save(tmp_path / "mask.png")
-    with pytest.raises(ImageFileError, match="smoothed black and white mask: .*%.*128 up to 255"):
+    with pytest.raises(ImageFileError, match="smoothed black and white mask: .*128 up to 255"):
         MaskReader(2)(tmp_path / "mask.png")
 
 
@@ -218,7 +218,7 @@ def test_labels_in_the_alpha_channel_are_refused(tmp_path, mode, options):
     mask = Image.new("L", (10, 10)).convert(mode)
     mask.putalpha(Image.fromarray(alpha))
     mask.save(tmp_path / "mask.png")
-    with pytest.raises(ImageFileError, match="alpha channel: 12.0% of its pixels are opaque"):
+    with pytest.raises(ImageFileError, match="alpha channel: pixels of one colour are opaque and"):
         MaskReader(2 if not options else 5, **options)(tmp_path / "mask.png")
 
 
