@@ -21,6 +21,7 @@ from eseg_keras.progress import Progress
 log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 20
+_NAMES_COMPARED = 1000
 _PROGRESS_FROM = 200  # files: no progress bar for fewer
 
 
@@ -91,8 +92,10 @@ def pair_files(
     masks_by_key = _by_key(mask_files, masks, mask_suffix)
     if set(images_by_key) != set(masks_by_key) and not (image_suffix or mask_suffix):
         cores = _cores(images_by_key), _cores(masks_by_key)
-        if None not in cores and set(cores[0]) == set(cores[1]):
+        same = len(images_by_key.keys() & masks_by_key.keys())
+        if None not in cores and len(cores[0].keys() & cores[1].keys()) > same:
             images_by_key, masks_by_key = cores
+        if set(images_by_key) == set(masks_by_key):
             (image,), (mask,) = (next(iter(sorted(core.items())))[1] for core in cores)
             log.warning("%s: pairs are like %s and %s", where, image.name, mask.name)
     named = f"NAME{mask_suffix}.png" if mask_suffix else "the same name"
@@ -102,8 +105,10 @@ def pair_files(
     problems = {
         f"two {kind}s with the same name": _doubles(images_by_key),
         "two masks with the same name": _doubles(masks_by_key),
-        f"{kind} without a mask ({named} in {masks})": _missing(images_by_key, masks_by_key),
-        f"mask without {article} {kind} (in {images})": _missing(masks_by_key, images_by_key),
+        f"{kind} without a mask ({named} in {masks})": _missing(images_by_key, masks_by_key, masks),
+        f"mask without {article} {kind} (in {images})": _missing(
+            masks_by_key, images_by_key, images
+        ),
     }
     problems = {problem: names for problem, names in problems.items() if names}
     if problems:
@@ -200,8 +205,9 @@ def _cores(keyed):
     stems = [stem for _, stem in names.values()]
     if len(stems) < 2:
         return None
-    start = len(os.path.commonprefix(stems))
-    end = len(os.path.commonprefix([stem[start:][::-1] for stem in stems]))
+    start = _whole_words(stems, len(os.path.commonprefix(stems)))
+    backwards = [stem[start:][::-1] for stem in stems]
+    end = _whole_words(backwards, len(os.path.commonprefix(backwards)))
     cores = defaultdict(list)
     for key, (parent, stem) in names.items():
         cores[f"{parent}/{stem[start : len(stem) - end]}"] += keyed[key]
@@ -209,19 +215,36 @@ def _cores(keyed):
     return cores if is_unique and len(cores) == len(keyed) else None
 
 
+def _whole_words(names, length):
+    """The longest common beginning up to `length` that cuts no number or word of any name."""
+    kinds = (str.isdigit, str.islower, str.isupper)
+
+    def cuts(name):
+        return any(kind(name[length - 1]) and kind(name[length]) for kind in kinds)
+
+    while length and any(cuts(name) for name in names if length < len(name)):
+        length -= 1
+    return length
+
+
 def _doubles(keyed):
     return [" and ".join(map(str, paths)) for paths in keyed.values() if len(paths) > 1]
 
 
-def _missing(keyed, others):
-    """The files without a partner, the first ones with the nearest name that has none either."""
+def _missing(keyed, others, folder):
+    """The files without a partner, the first ones with the nearest name in `folder` without one."""
     alone = [key for key in keyed if key not in others]
     free = {key.casefold(): paths[0] for key, paths in others.items() if key not in keyed}
+    # The same name in another folder is nearer than any other.
+    by_stem = {key.rpartition("/")[2]: key for key in free}
     named = []
     for key in alone:
         near = []
         if len(named) < _NAMES_SHOWN:
-            near = difflib.get_close_matches(key.casefold(), list(free)[:1000], n=1)
-        hint = f" (nearest: {free[near[0]].name})" if near else ""
+            name = key.casefold()
+            moved = by_stem.get(name.rpartition("/")[2])
+            some = list(free)[:_NAMES_COMPARED]
+            near = [moved] if moved else difflib.get_close_matches(name, some, n=1, cutoff=0.4)
+        hint = f" (nearest: {free[near[0]].relative_to(folder)})" if near else ""
         named.append(f"{keyed[key][0]}{hint}")
     return named
