@@ -16,7 +16,13 @@ from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
 from eseg_keras.data.images.mask_reader import Color, MaskReader, read_ids
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.evaluation.pixel_table import count_pixels
-from eseg_keras.evaluation.rules import Rules, check_rules, evaluation_of_matrix, image_scores
+from eseg_keras.evaluation.rules import (
+    NUM_CLASSES,
+    Rules,
+    check_rules,
+    evaluation_of_matrix,
+    image_scores,
+)
 from eseg_keras.evaluation.scores import Evaluation, ImageScores
 from eseg_keras.inference.prediction import Prediction
 from eseg_keras.inference.threads import map_ahead
@@ -116,7 +122,7 @@ def evaluate_files(
         )
         palette = default_palette(num_classes)
     else:
-        check_rules(rules, num_classes)
+        check_rules(rules, num_classes or NUM_CLASSES.get(rules, 0))
         given = reading | {"class_names": class_names, "num_classes": num_classes}
         given |= {"mask_suffix": mask_suffix, "prediction_suffix": prediction_suffix}
         if changed := [name for name, value in given.items() if value]:
@@ -193,7 +199,8 @@ def _benchmark_pairs(predictions, masks, rules):
     """[(prediction, mask)] in the order of the names of the masks."""
     found = [
         _by_name(predictions, _PREDICTION_NAMES[rules]),
-        _by_name(masks, _MASK_NAMES[rules]),
+        # Other files are part of the published folders.
+        _by_name(masks, _MASK_NAMES[rules], log_skipped=False),
     ]
     by_name, masks_by_name = found
     missing = [str(paths[0]) for name, paths in masks_by_name.items() if name not in by_name]
@@ -215,10 +222,10 @@ def _benchmark_pairs(predictions, masks, rules):
     return [(by_name[name][0], masks_by_name[name][0]) for name in sorted(masks_by_name)]
 
 
-def _by_name(folder, pattern):
+def _by_name(folder, pattern, log_skipped=True):
     """{what a pattern finds in the name: files}."""
     try:
-        paths = find_images(folder, suffixes=frozenset({".png"}))
+        paths = find_images(folder, suffixes=frozenset({".png"}), log_skipped=log_skipped)
     except (OSError, ValueError) as error:
         raise FolderError(str(folder), {str(error): [str(folder)]}) from error
     found = defaultdict(list)

@@ -123,7 +123,7 @@ def test_faults_are_named(tmp_path, cityscapes_files):
         evaluate_files(results, masks, rules="cityscapes")
     missing, several = sorted(error.value.problems.items())
     assert "bochum_000001" in missing[1][0] and missing[0].startswith("mask without a prediction")
-    assert "_again.png and " in several[1][0]
+    assert "_pred.png and " in several[1][0]
     with pytest.raises(FolderError, match="prediction without a mask"):
         evaluate_files(results, masks, num_classes=2)
     save(tmp_path / "one" / "a.png", np.zeros(SIZE))
