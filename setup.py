@@ -60,6 +60,9 @@ EXTRAS = {
     "tensorrt": TENSORRT,
     "tensorrt-rtx": TENSORRT_RTX,
     "imagenet": IMAGENET,
+    # Experiment trackers.
+    "wandb": ["wandb>=0.19"],
+    "mlflow": ["mlflow-skinny>=3"],
     "hub": ["huggingface_hub>=0.34"],
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
@@ -73,6 +76,10 @@ EXTRAS = {
         *SERVING,
         MATPLOTLIB,
         VIDEO,
+        # Users' augmentations, and trackers of experiments.
+        "albumentations>=2.0",
+        "mlflow-skinny>=3",
+        "wandb>=0.19",
         "build>=1.2",
         # The official scores of Cityscapes, to compare ours with.
         "cityscapesscripts>=2.3",

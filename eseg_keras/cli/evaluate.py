@@ -33,6 +33,7 @@ EXAMPLE = [
     "eseg evaluate --model_dir runs/demo --report runs/demo/report",
     "eseg evaluate --preset runs/mine/preset --images images/val --masks masks/val \\",
     "    --set class_map=11:255 --output scores.json",
+    "eseg evaluate --exported mine.tflite --images images/val --masks masks/val",
     "eseg evaluate --model_dir runs/cityscapes/eseg_s --set val_split=test --submission results",
     "eseg evaluate --predictions results --masks gtFine/val --rules cityscapes",
 ]
@@ -74,15 +75,15 @@ def add_arguments(parser) -> None:
         help="new folder for the label maps that the servers of Cityscapes and ADE20K take; with "
         "--images alone, or the test split of Cityscapes, nothing is scored",
     )
-    add_predictor_arguments(parser, required=False)
+    add_predictor_arguments(parser, exported=True, required=False)
 
 
 def run(args) -> int:
     """Evaluate, print the scores and write them."""
     if args.predictions:
         return _score_files(args)
-    if not (args.preset or args.model_dir):
-        raise ValueError("Which model? Give --preset or --model_dir, or --predictions.")
+    if not (args.preset or args.model_dir or args.exported):
+        raise ValueError("Which model? Give --preset, --model_dir, --exported or --predictions.")
     for flag in ("rules", "prediction_ids"):
         if getattr(args, flag):
             raise ValueError(f"--{flag} is for --predictions. Omit it.")
@@ -92,7 +93,7 @@ def run(args) -> int:
     has_labels = not is_secret and bool(args.masks or not args.images)
     _check_outputs(args, has_labels)
     images = None if has_labels or is_secret else _images(args.images)
-    model = load_model(args)
+    model = _load_exported(args) if args.exported else load_model(args)
     if args.images:
         experiment = dataclasses.replace(
             experiment,
@@ -107,11 +108,16 @@ def run(args) -> int:
         )
     # Street scenes are rendered at the requested size: training does not scale them.
     long_side = None if experiment.data == "street_scenes" else experiment.long_side
-    predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.eval_size)
+    sizes = {"long_side": long_side, "image_size": experiment.eval_size}
+    if args.exported:
+        predictor = model
+        _check_own_size(args, **sizes)
+    else:
+        predictor = make_predictor(args, model, **sizes)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
     if images:
         examples, names = None, list(map(str, images))
-        predictions = predictor.predict(images)
+        predictions = map(predictor, images) if args.exported else predictor.predict(images)
     else:
         from eseg_keras.evaluation.scoring import predictions_and_masks
         from eseg_keras.training.data import open_examples
@@ -141,6 +147,30 @@ def run(args) -> int:
     if is_secret:
         print("Nothing was scored: the labels of the test split are secret.")
     return 0
+
+
+def _load_exported(args):
+    """The predictor of `--exported`, which does what its file does and nothing else."""
+    flags = ("long_side", "scales", "flip", "tta", "window", "overlap", "min_confidence")
+    for flag in flags:
+        if getattr(args, flag):
+            raise ValueError(
+                f"--{flag} is for networks in Keras: what {args.exported} does is fixed. Omit it."
+            )
+
+    from eseg_keras.export import ExportedPredictor
+
+    return ExportedPredictor(args.exported)
+
+
+def _check_own_size(args, **sizes):
+    """Refuse an experiment that scales its images: an exported file sees them as they are."""
+    for name, size in sizes.items():
+        if size is not None:
+            raise ValueError(
+                f"The experiment scales images to {name}={size}, and {args.exported} takes them as "
+                f"they are. To score it so: --set {name}=none"
+            )
 
 
 def _experiment(args):
@@ -235,9 +265,9 @@ def _evaluate(args, benchmark, predictor, examples, submission):
 
         evaluation = evaluate(predictor, examples, rules=benchmark or "default", on_image=on_image)
     details = {
-        "Model": args.preset or args.model_dir,
+        "Model": args.preset or args.model_dir or args.exported,
         "Images": args.images or args.experiment or f"those of {args.model_dir}",
-        "Input size": _describe_view(predictor),
+        "Input size": "their own size" if args.exported else _describe_view(predictor),
     }
     _print_and_write(args, evaluation, worst, details)
 

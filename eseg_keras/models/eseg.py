@@ -33,6 +33,16 @@ _log = logging.getLogger("eseg_keras")
 class ESeg(TrainingModel):
     """Semantic segmentation network of "Revisiting Multi-Scale Feature Fusion".
 
+    Most users start from a preset, with their own number of classes:
+
+        model = ESeg.from_preset("eseg_edge_s", num_classes=3)
+        model.compile()
+        model.fit(dataset)  # Batches (images, masks), see `eseg_keras.data.from_folders`.
+        label_map = model.segment(image)
+        model.save_to_preset("my_preset")
+
+    `ESeg.presets` lists the presets. The constructor is for networks of other sizes.
+
     An encoder gives features up to P5, average pooling adds P6 to P9, a BiFPN fuses them, every
     level is upsampled to the lowest and summed with learnable softmax weights, and a light head
     classifies every cell; the logits are upsampled bilinearly to the image's size. The model is a

@@ -13,6 +13,7 @@ from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
 from eseg_keras.data.images.image_reader import MAX_PIXELS
+from eseg_keras.data.mixed_batches import MixedBatches
 from eseg_keras.street_scenes import StreetScenes
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
@@ -99,13 +100,33 @@ def is_255_open(experiment: Experiment) -> bool:
     )
 
 
+def open_pseudo_labelled(
+    experiment: Experiment, data_dir: str | Path | None = None
+) -> Examples | None:
+    """Find the images with masks by a teacher, whose values are class ids; `None` without them."""
+    if experiment.pseudo_images is None:
+        return None
+    return open_folders(
+        Path(data_dir or ".", experiment.pseudo_images),
+        Path(data_dir or ".", experiment.pseudo_masks),
+        num_classes=experiment.num_classes,
+        ignore_label=experiment.ignore_label,
+        long_side=experiment.long_side,
+        # A teacher need not find every class.
+        check=False,
+    )
+
+
 def training_batches(
     experiment: Experiment,
     examples: Examples,
     distribution: Distribution = ONE_DEVICE,
     skip_bad_examples: bool = False,
+    pseudo_labelled: Examples | None = None,
 ) -> Batches:
     """Return batches of shuffled, augmented crops: images [B, H, W, 3], uint8 masks [B, H, W].
+
+    With `pseudo_labelled` examples, these are half of each batch.
 
     If the experiment has class weights, batches also hold sample weights [B, H, W].
     """
@@ -120,24 +141,30 @@ def training_batches(
     if class_weights == "balanced":
         counts = examples.summary.label_counts
         class_weights = balanced_class_weights(counts[: experiment.num_classes])
+    options = {
+        "image_size": experiment.image_size,
+        "batch_size": experiment.batch_size,
+        "augmentation": augmentation,
+        "seed": experiment.seed,
+        "class_weights": class_weights,
+        "ignore_label": experiment.ignore_label,
+        # Rendering a scene takes longer than a training step on it.
+        "cache": experiment.data == "street_scenes",
+        "skip_bad_examples": skip_bad_examples,
+        "shard": distribution.worker,
+    }
+    drop_remainder = distribution.drops_remainder(
+        len(examples), experiment.batch_size, experiment.gradient_accumulation_steps
+    )
+    if pseudo_labelled is not None:
+        return MixedBatches(examples, pseudo_labelled, **options)
     return Batches(
         examples.read,
         len(examples),
-        image_size=experiment.image_size,
-        batch_size=experiment.batch_size,
-        augmentation=augmentation,
         shuffle=True,
-        seed=experiment.seed,
-        class_weights=class_weights,
-        ignore_label=experiment.ignore_label,
-        drop_remainder=distribution.drops_remainder(
-            len(examples), experiment.batch_size, experiment.gradient_accumulation_steps
-        ),
-        # Rendering a scene takes longer than a training step on it.
-        cache=experiment.data == "street_scenes",
+        drop_remainder=drop_remainder,
         name_example=examples.name,
-        skip_bad_examples=skip_bad_examples,
-        shard=distribution.worker,
+        **options,
     )
 
 

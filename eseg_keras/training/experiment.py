@@ -27,11 +27,13 @@ class TrainingOptions:
         steps: Steps of training, in place of `epochs`.
 
         label_smoothing: Share of the target spread over all classes; for the cross-entropy.
+        optimizer: `"sgd"` with momentum, as in the paper, or `"adamw"`.
         learning_rate: Peak learning rate, decayed to zero by a cosine.
         warmup_steps: Steps of linear warm-up from zero.
-        momentum: Momentum of SGD.
-        weight_decay: Coupled (L2) weight decay: adds weight_decay / 2 times the squares of all
-            kernels to the loss, as in the paper's code base (see `TrainingModel.compile`).
+        momentum: Momentum of SGD; of AdamW, the decay of its first moment.
+        weight_decay: With SGD, coupled (L2): adds weight_decay / 2 times the squares of all
+            kernels to the loss, as in the paper's code base (see `TrainingModel.compile`). With
+            AdamW, decoupled, of all kernels.
         ema_decay: Decay of the moving average of weights and batch normalization statistics, which
             is validated and saved; `None` for no average.
         global_clipnorm: Largest norm of the gradient, or `None`.
@@ -59,6 +61,7 @@ class TrainingOptions:
 
     # The loss and the optimizer.
     label_smoothing: float = 0.0
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 0.08
     warmup_steps: int = 0
     momentum: float = 0.9
@@ -74,6 +77,9 @@ class TrainingOptions:
     keep: Literal["last", "best"] = "last"
     seed: int = 0
 
+    # Attributes that may be "auto".
+    automatic = ()
+
     def __post_init__(self):
         for name, hint in typing.get_type_hints(type(self)).items():
             if typing.get_origin(hint) is Literal:
@@ -88,15 +94,18 @@ class TrainingOptions:
         self._check("learning_rate", lambda rate: rate > 0, "positive")
         check_step_options(
             weight_decay=self.weight_decay,
-            ema_decay=self.ema_decay,
+            ema_decay=None if self._is_auto("ema_decay") else self.ema_decay,
             global_clipnorm=self.global_clipnorm,
             gradient_accumulation_steps=self.gradient_accumulation_steps,
-            batch_size=self.batch_size,
+            batch_size=None if self._is_auto("batch_size") else self.batch_size,
         )
+
+    def _is_auto(self, name):
+        return name in self.automatic and getattr(self, name) == "auto"
 
     def _check(self, name, is_right, expected):
         value = getattr(self, name)
-        if value is not None and not is_right(value):
+        if value is not None and not self._is_auto(name) and not is_right(value):
             raise ValueError(f"{name} must be {expected}. Received: {name}={shorten(repr(value))}")
 
     def _check_choice(self, name, choices):
@@ -131,6 +140,9 @@ class Experiment(TrainingOptions):
             a data set of `eseg_keras.data.load`.
         train_split, val_split: Splits of the data set; unused for folders and street scenes.
         train_images, train_masks, val_images, val_masks: Folders in the data directory.
+        pseudo_images, pseudo_masks: Folders of further training images and their masks by a
+            teacher, see `pseudo_label`; in the data directory, or absolute. They are half of each
+            batch.
         class_map: {value in the mask files: class id}.
         mask_colors: For masks in colour, the (red, green, blue) of each class in the order of ids,
             or a map from colour to id, in which `ignore_label` is an id too.
@@ -149,7 +161,14 @@ class Experiment(TrainingOptions):
         class_weights: One loss weight per class, `"balanced"` to compute them, or `None`.
 
         loss: Name of the loss, see `eseg_keras.losses`.
+        teacher: Network whose probabilities the model also learns, as of `init_from`; its classes
+            are the same. Defaults to `None`.
+        distillation: Share of the loss that comes from the teacher.
         ohem_threshold, ohem_min_kept: Which pixels OHEM keeps, see `OHEMCrossEntropy`.
+
+        batch_size, epochs, learning_rate, warmup_steps, ema_decay, val_every,
+            photometric_distortion: `"auto"` chooses them by the number of training images when the
+            run starts, see `complete`.
 
         Further attributes: see `TrainingOptions`.
 
@@ -164,6 +183,10 @@ class Experiment(TrainingOptions):
     """
 
     task = "segmentation"
+    automatic = (
+        "batch_size", "epochs", "learning_rate", "warmup_steps", "ema_decay", "val_every",
+        "photometric_distortion",
+    )  # fmt: skip
 
     # The network.
     preset: str = "eseg_lite_s"
@@ -183,6 +206,8 @@ class Experiment(TrainingOptions):
     train_masks: str = "annotations/train"
     val_images: str = "images/val"
     val_masks: str = "annotations/val"
+    pseudo_images: str | None = None
+    pseudo_masks: str | None = None
     class_map: dict[int, int] | None = None
     mask_colors: dict[tuple[int, int, int], int] | tuple[tuple[int, int, int], ...] | None = None
     mask_suffix: str = ""
@@ -193,16 +218,26 @@ class Experiment(TrainingOptions):
     val_examples: int = 64
 
     # The input pipeline.
+    batch_size: int | Literal["auto"] = 8
+    epochs: int | Literal["auto"] = 10
     eval_size: tuple[int, int] | None = None
     augment: bool = True
     scale: tuple[float, float] = (0.5, 2.0)
-    photometric_distortion: bool = False
+    photometric_distortion: bool | Literal["auto"] = False
     class_weights: tuple[float, ...] | Literal["balanced"] | None = None
 
     # The loss.
     loss: Literal["cross_entropy", "ohem", "dice", "lovasz_softmax", "focal"] = "cross_entropy"
     ohem_threshold: float = 0.7
     ohem_min_kept: float = 1 / 16
+    teacher: str | None = None
+    distillation: float = 0.5
+
+    # The optimizer, validation.
+    learning_rate: float | Literal["auto"] = 0.08
+    warmup_steps: int | Literal["auto"] = 0
+    ema_decay: float | Literal["auto"] | None = None
+    val_every: int | Literal["auto"] = 1
 
     def __post_init__(self):
         super().__post_init__()
@@ -230,7 +265,13 @@ class Experiment(TrainingOptions):
                 f"class_weights must hold {self.num_classes} numbers, one per class. "
                 f"Received: {len(weights)}"
             )
+        if (self.pseudo_images is None) != (self.pseudo_masks is None):
+            raise ValueError(
+                "pseudo_images and pseudo_masks go together. Received: "
+                f"pseudo_images={self.pseudo_images}, pseudo_masks={self.pseudo_masks}"
+            )
         self._check("ohem_threshold", lambda share: 0 < share <= 1, "above 0 and at most 1")
+        self._check("distillation", lambda share: 0 < share <= 1, "above 0 and at most 1")
         self._check("ohem_min_kept", lambda share: 0 <= share <= 1, "from 0 to 1")
         self._check("scale", lambda s: 0 < s[0] <= s[1], "(smallest, largest), both positive")
         if self.label_smoothing and self.loss != "cross_entropy":
@@ -243,7 +284,7 @@ class Experiment(TrainingOptions):
                 f"loss={self.loss!r} scores regions and takes no class_weights. "
                 f"Received: class_weights={shorten(str(weights))}"
             )
-        if self.photometric_distortion and not self.augment:
+        if self.photometric_distortion is True and not self.augment:
             raise ValueError("photometric_distortion needs augment=True. Received: augment=False")
 
     def _set_known_classes(self):

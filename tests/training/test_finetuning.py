@@ -11,7 +11,9 @@ from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, render_scene
 from eseg_keras.training import Experiment, finetune, load_experiment
 from eseg_keras.training.finetuning import Seconds, fit_into, list_files
 
-LARGE = Experiment(num_classes=2, image_size=(384, 512), batch_size=8)
+LARGE = Experiment(
+    num_classes=2, image_size=(384, 512), **dict.fromkeys(Experiment.automatic, "auto")
+)
 
 
 @pytest.mark.parametrize("num_train", [2, 30, 300, 100_000])
@@ -19,7 +21,8 @@ LARGE = Experiment(num_classes=2, image_size=(384, 512), batch_size=8)
 def test_the_run_fits_into_its_time(num_train, budget):
     seconds = Seconds(step=1.5, validation=0.05)
     found = fit_into(LARGE, num_train, max(1, num_train // 5), seconds, budget)
-    steps = math.ceil(num_train / 8)
+    assert found.batch_size == min(num_train, 8 if num_train < 2000 else 16)
+    steps = math.ceil(num_train / found.batch_size)
     area = math.prod(found.image_size) / math.prod(LARGE.image_size)
     training = found.epochs * steps * seconds.step * area
     # More than one epoch is chosen only if all of them fit.

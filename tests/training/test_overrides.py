@@ -50,7 +50,7 @@ def test_values(assignment, expected):
     [
         ("epoch=3", "no 'epoch'. Nearest keys: epochs"),
         ("epochs", "Expected key=value"),
-        ("epochs=3.5", "epochs must be an integer. Received: epochs=3.5"),
+        ("epochs=3.5", "epochs must be an integer or auto. Received: epochs=3.5"),
         ("epochs=many", "epochs must be an integer"),
         ("epochs=none", "epochs must be an integer"),
         ("epochs=0", "epochs must be at least 1"),
