@@ -1,18 +1,26 @@
 """How the masks of a folder are coded, found out from the masks themselves."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-
-from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
-from eseg_keras.data.images.mask_reader import Color, read_colors, read_ids
+from eseg_keras.data.images.image_reader import ImageFileError
+from eseg_keras.data.images.mask_reader import Color, count_colors, count_ids
 
 # More values than this in all masks: they were smoothed, or are no maps of classes.
 _MOST_CLASSES = 100
+
+
+class ValueCount(NamedTuple):
+    """An id or a colour, its pixels in all masks, and the number of masks that hold it."""
+
+    value: int | Color
+    pixels: int
+    masks: int
 
 
 @dataclass(frozen=True)
@@ -35,38 +43,39 @@ class MaskCoding:
 def find_mask_coding(masks: Sequence[Path]) -> MaskCoding:
     """Find out how masks are coded: ids, ids with gaps, black and white, or colours.
 
-    255 is the ignore label of ids, except in black and white masks, where it is class 1.
+        255 is the ignore label of ids, except in black and white masks, where it is class 1.
 
-    Args:
-        masks: The mask files, all of which are read.
+        Args:
+            masks: The mask files, all of which are read.
 
-    Returns:
-        The coding.
+        Returns:
+            The coding.
 
-    Raises:
-        ValueError: If the masks have more values than classes are likely, or only one class.
-        ImageFileError: If a mask cannot be read.
+        Raises:
+            ValueError: If the masks have more values than classes are likely, or only one class.
+            ImageFileError: If a mask cannot be read.
 
-    Example:
+        Example:
 
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from PIL import Image
-    >>> from eseg_keras.data.mask_coding import find_mask_coding
-    >>> path = Path(tempfile.mkdtemp(), "mask.png")
-    >>> mask = Image.new("L", (4, 4))
-    >>> mask.putpixel((0, 0), 255)
-    >>> mask.save(path)
-    >>> find_mask_coding([path]).class_map
-    {255: 1}
+        >>> import tempfile
+        >>> from pathlib import Path
+    from typing import NamedTuple
+        >>> from PIL import Image
+        >>> from eseg_keras.data.mask_coding import find_mask_coding
+        >>> path = Path(tempfile.mkdtemp(), "mask.png")
+        >>> mask = Image.new("L", (4, 4))
+        >>> mask.putpixel((0, 0), 255)
+        >>> mask.save(path)
+        >>> find_mask_coding([path]).class_map
+        {255: 1}
     """
     with ThreadPoolExecutor() as pool:
         try:
-            values = sum(pool.map(_ids, masks), Counter())
+            values = sum(pool.map(count_ids, masks), Counter())
         except ImageFileError as error:
             if not any("colour mask" in problem for problem in error.problems):
                 raise
-            values = sum(pool.map(_colors, masks), Counter())
+            values = sum(pool.map(count_colors, masks), Counter())
     if len(values) > _MOST_CLASSES:
         raise ValueError(
             f"The masks have {len(values)} different values, expected at most {_MOST_CLASSES} "
@@ -96,17 +105,24 @@ def find_mask_coding(masks: Sequence[Path]) -> MaskCoding:
     return coding
 
 
-def _ids(path):
-    counts = np.bincount(read_ids(path, MAX_PIXELS).ravel())
-    return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
+def count_values(
+    masks: Sequence[Path], as_colors: bool, show_progress: Callable[[Iterable], Iterable] = iter
+) -> list[ValueCount]:
+    """Count the ids in mask files, the most frequent first, whether or not they are classes.
 
+    Colours are counted with `as_colors`, and of masks that hold no ids. Files that cannot be read
+    are skipped: `open_folders` names them.
+    """
 
-def _colors(path):
-    red, green, blue = np.moveaxis(read_colors(path, MAX_PIXELS).astype(np.int32), -1, 0)
-    codes, counts = np.unique((red << 16) | (green << 8) | blue, return_counts=True)
-    return Counter(
-        {
-            (c >> 16, c >> 8 & 255, c & 255): n
-            for c, n in zip(codes.tolist(), counts.tolist(), strict=True)
-        }
-    )
+    def count(path):
+        for counted in (count_ids, count_colors)[as_colors:]:
+            with contextlib.suppress(ImageFileError):
+                return counted(path)
+        return Counter()
+
+    pixels, files = Counter(), Counter()
+    with ThreadPoolExecutor() as pool:
+        for counts in show_progress(pool.map(count, masks)):
+            pixels.update(counts)
+            files.update(counts.keys())
+    return [ValueCount(value, number, files[value]) for value, number in pixels.most_common()]

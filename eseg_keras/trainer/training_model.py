@@ -85,6 +85,7 @@ class TrainingModel(keras.Model):
                 f"gradient_accumulation_steps={gradient_accumulation_steps} on PyTorch. "
                 "Lower the batch size instead."
             )
+        self._check_scope(must_be_inside=True)
         if teacher is not None:
             _check_teacher(teacher, self, distillation)
         optimizer = keras.optimizers.get(optimizer)
@@ -130,6 +131,24 @@ class TrainingModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
+
+    def _check_scope(self, must_be_inside=False):
+        """Refuse the scope of a `tf.distribute` strategy that the model was not built in."""
+        if keras.backend.backend() != "tensorflow":
+            return
+        import tensorflow as tf
+
+        strategy = tf.distribute.get_strategy() if tf.distribute.has_strategy() else None
+        if strategy is not None and strategy is not self._distribute_strategy:
+            raise ValueError(
+                "The model was built outside of this strategy's scope, so that its weights are not "
+                "on every replica. Build and compile it inside `with strategy.scope():`."
+            )
+        if must_be_inside and strategy is not self._distribute_strategy:
+            raise ValueError(
+                "The model was built in a strategy's scope and is compiled outside of it. Compile "
+                "it inside `with strategy.scope():` too."
+            )
 
     # === The loss of a step ===
 
@@ -326,6 +345,7 @@ class TrainingModel(keras.Model):
                 "There is nothing to train: all parts of the model are frozen. Call "
                 "`model.unfreeze()`, or set `trainable = True`, and compile again."
             )
+        self._check_scope()
         if self._average is not None and not self._average.num_updates:
             # Weights may have been loaded since `compile`.
             self._average.restart()
@@ -340,6 +360,7 @@ class TrainingModel(keras.Model):
         Raises:
             ValueError: If masks have values that are neither classes nor ignored.
         """
+        self._check_scope()
         with self.averaged_weights():
             return super().evaluate(*args, callbacks=_with_label_check(callbacks), **kwargs)
 

@@ -1,12 +1,13 @@
 """The images of an experiment."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from eseg_keras.data import Augmentation, Examples, balanced_class_weights
+from eseg_keras.data import Augmentation, Examples, FolderExamples, balanced_class_weights
 from eseg_keras.data.batches import Batches
 from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_examples import open_folders
@@ -67,6 +68,35 @@ def open_examples(
         skip_bad_examples=skip_bad_examples,
         max_pixels=max_pixels,
         **{name: getattr(experiment, name) for name in names},
+    )
+
+
+def check_classes(examples: FolderExamples, class_names: Sequence[str] | None) -> None:
+    """Refuse training masks from which nothing can be learnt."""
+    present = np.flatnonzero(examples.class_counts)
+    if len(present) < 2:
+        found = ", ".join(str(class_names[k] if class_names else f"class {k}") for k in present)
+        raise ValueError(
+            f"All labelled pixels of the training masks are of one class ({found or 'none at all'})"
+            ": there is nothing to learn. Expected masks with at least two classes. For black and "
+            "white masks, name two, such as class_names=background,object."
+        )
+
+
+def with_class_map(experiment: Experiment, examples: FolderExamples) -> Experiment:
+    """Decide whether 255 is a class, by the training masks, for all images of a run."""
+    if not is_255_open(experiment):
+        return experiment
+    return dataclasses.replace(experiment, class_map=examples.read_mask.class_map or {255: 255})
+
+
+def is_255_open(experiment: Experiment) -> bool:
+    """Return whether the masks decide if 255 is a class or ignored."""
+    return (
+        (experiment.num_classes, experiment.ignore_label) == (2, 255)
+        and experiment.class_map is None
+        and experiment.mask_colors is None
+        and not experiment.reduce_zero_label
     )
 
 

@@ -8,6 +8,11 @@ from eseg_keras.image_size import check_image_size
 from eseg_keras.step_options import check_step_options
 
 
+def shorten(text: str) -> str:
+    """Return at most 80 characters of a text, for messages."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """The options that segmentation and classification share.
@@ -101,7 +106,7 @@ class TrainingOptions:
     def _check(self, name, is_right, expected):
         value = getattr(self, name)
         if value is not None and not self._is_auto(name) and not is_right(value):
-            raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")
+            raise ValueError(f"{name} must be {expected}. Received: {name}={shorten(repr(value))}")
 
     def _check_choice(self, name, choices):
         self._check(name, lambda value: value in choices, f"one of {', '.join(choices)}")
@@ -241,6 +246,13 @@ class Experiment(TrainingOptions):
             object.__setattr__(self, "num_classes", len(self.class_names))
         self._check_at_least(1, "num_classes", "train_examples", "val_examples")
         check_image_size("long_side", self.long_side)
+        differ = "names that differ: scores and files are by name"
+        self._check("class_names", lambda names: len(set(names)) == len(names), differ)
+        self._check(
+            "freeze",
+            lambda parts: not {"encoder", "decoder", "head"} <= set(parts),
+            "parts that leave something to train",
+        )
         check_image_size("eval_size", self.eval_size)
         if self.class_names is not None and self.num_classes != len(self.class_names):
             raise ValueError(
@@ -270,7 +282,7 @@ class Experiment(TrainingOptions):
         if weights is not None and self.loss in ("dice", "lovasz_softmax"):
             raise ValueError(
                 f"loss={self.loss!r} scores regions and takes no class_weights. "
-                f"Received: class_weights={weights}"
+                f"Received: class_weights={shorten(str(weights))}"
             )
         if self.photometric_distortion is True and not self.augment:
             raise ValueError("photometric_distortion needs augment=True. Received: augment=False")
@@ -302,7 +314,7 @@ class Experiment(TrainingOptions):
             if getattr(self, name) not in (None, value):
                 raise ValueError(
                     f"The {name} of {self.data} cannot be changed. "
-                    f"Received: {name}={getattr(self, name)}"
+                    f"Received: {name}={shorten(str(getattr(self, name)))}"
                 )
             object.__setattr__(self, name, value)
         if self.class_weights == "balanced":
@@ -317,7 +329,7 @@ class Experiment(TrainingOptions):
             if getattr(self, name):
                 raise ValueError(
                     f"{name} is for data='folders': the masks of {self.data} are known. "
-                    f"Received: {name}={getattr(self, name)}"
+                    f"Received: {name}={shorten(str(getattr(self, name)))}"
                 )
 
 

@@ -124,6 +124,14 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         (tmp_path / "file.engine" / "new" / "net", ["saved_model"], "file.engine is not a folder"),
         (tmp_path / "file.onnx", ["tensorrt"], "file.engine exists"),
         (tmp_path / "new.engine", ["tensorrt"], "the suffix .engine is for the engine"),
+        (
+            tmp_path / "new.tflite",
+            ["onnx"],
+            "ends in .tflite, which is not a file of --format onnx",
+        ),
+        (tmp_path / "new.ONNX", ["tflite"], "ends in .ONNX, which is not a file of --format tfl"),
+        (tmp_path / "new.onnx", ["saved_model"], "which is not a file of --format saved_model"),
+        (tmp_path / "new.keras", ["onnx"], "which is not a file of --format onnx"),
     ]:
         status, _, err = eseg("export", *STREETS, "--output", output, "--format", *flags)
         assert status == 2 and message in err and err.count("\n") == 1, err

@@ -265,6 +265,32 @@ def test_a_model_that_is_all_frozen_says_so_before_it_reads_anything():
         model.fit(unread(), verbose=0)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+def test_a_model_of_another_scope_is_refused():
+    import tensorflow as tf
+
+    def model_of():
+        images = keras.Input((4, 4, 3))
+        return TrainingModel(images, keras.layers.Conv2D(2, 1)(images))
+
+    x, y = np.zeros((2, 4, 4, 3)), np.zeros((2, 4, 4, 2))
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    outside = model_of()
+    outside.compile("sgd", "mse")
+    with strategy.scope():
+        for action in (outside.fit, outside.evaluate):
+            with pytest.raises(ValueError, match="built outside of this strategy's scope"):
+                action(x, y, verbose=0)
+        with pytest.raises(ValueError, match="built outside of this strategy's scope"):
+            outside.compile("sgd", "mse")
+        inside = model_of()
+    with pytest.raises(ValueError, match="compiled outside of it"):
+        inside.compile("sgd", "mse")
+    with strategy.scope():
+        inside.compile("sgd", "mse")
+    inside.fit(x, y, verbose=0)
+
+
 @pytest.mark.parametrize("share", [0.25, 1.0])
 def test_the_loss_of_a_teacher_is_the_cross_entropy_with_its_probabilities(share):
     images, masks = examples()

@@ -77,6 +77,15 @@ def test_refusals(assignment, message):
         override(BASE, [assignment])
 
 
+@pytest.mark.parametrize("start", ["", "epochs=", "loss=", "class_weights=", "class_map="])
+def test_long_values_are_cut(start):
+    with pytest.raises(ValueError) as error:
+        override(BASE, [start + "x" * 5000])
+    assert "xxx..." in str(error.value) and "x" * 81 not in str(error.value)
+    with pytest.raises(ValueError, match="no 'xxx.*xxx...'"):
+        override(BASE, ["x" * 5000 + "=3"])
+
+
 def test_keys_may_be_limited():
     assert override(BASE, ["epochs=3"], ("epochs", "seed")).epochs == 3
     with pytest.raises(ValueError, match="'momentum' has no effect here.*: epochs, seed$"):
