@@ -23,7 +23,7 @@ class Progress:
     """
 
     def __init__(self, description: str, total: int | None = None, done: int = 0):
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         self.bar = RichProgress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -62,7 +62,7 @@ class Progress:
 
     def print(self, *parts: str) -> None:
         """Print a line above the bar, without wrapping and markup."""
-        self.console.print("  ".join(parts), highlight=False, markup=False, soft_wrap=True)
+        self.console.print("  ".join(parts), soft_wrap=True)
 
     def track(self, results: Iterable[Result]) -> Iterator[Result]:
         """Yield the elements of an iterable, and count them."""

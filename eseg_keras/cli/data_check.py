@@ -4,10 +4,17 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from eseg_keras.cli.flags import add_examples_arguments, check_segmentation
+from eseg_keras.cli.flags import add_examples_arguments, check_parent, check_segmentation
 
 # The keys of `--set` by the kind of images.
-READING = ("class_map", "mask_colors", "mask_suffix", "image_suffix", "reduce_zero_label")
+READING = (
+    "class_map",
+    "mask_colors",
+    "mask_suffix",
+    "image_suffix",
+    "reduce_zero_label",
+    "image_range",
+)
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
 SCENES = ("train_examples", "val_examples", "image_size", "seed")
@@ -44,6 +51,8 @@ def run(args) -> int:
     """Count, print and write the statistics; 2 if there are problems."""
     experiment, data_dir = _experiment(args)
     split = args.split or "train"
+    if args.output:
+        check_parent(args.output)
 
     from eseg_keras.data import FolderExamples
     from eseg_keras.data.folder_checks import FolderError
@@ -235,17 +244,13 @@ def _summary(experiment, statistics, problems):
 
 
 def _print(summary, values):
-    from rich.text import Text
-
     from eseg_keras.cli.tables import number_table, print_table
 
     title = f"{summary['images']} images{_sizes(summary['sizes'])}"
     table = number_table("class", "pixels %", "images", "balanced weight", title=title)
     for row in summary["classes"]:
         weight = f"{row['weight']:.3g}" if row["images"] else ""
-        # `Text`, so that square brackets in a name are not parsed as markup.
-        name = Text(row["class"])
-        table.add_row(name, f"{100 * row['share']:.3f}", str(row["images"]), weight)
+        table.add_row(row["class"], f"{100 * row['share']:.3f}", str(row["images"]), weight)
     print_table(table)
     _print_values(values)
     print(f"Ignored: {100 * summary['ignored_share']:.2f} % of all pixels")

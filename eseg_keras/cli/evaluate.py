@@ -19,7 +19,15 @@ from eseg_keras.cli.flags import (
 # The keys of `--set` by the kind of images: how images are read and scaled, not how they are
 # trained on.
 SEEN = ("long_side", "eval_size")
-READING = ("class_map", "mask_colors", "mask_suffix", "image_suffix", "reduce_zero_label", *SEEN)
+READING = (
+    "class_map",
+    "mask_colors",
+    "mask_suffix",
+    "image_suffix",
+    "reduce_zero_label",
+    "image_range",
+    *SEEN,
+)
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
 DATA_SETS = ("val_split", *SEEN)
 SCENES = ("val_examples", "image_size", "seed", "eval_size")
@@ -113,7 +121,9 @@ def run(args) -> int:
         predictor = model
         _check_own_size(args, **sizes)
     else:
-        predictor = make_predictor(args, model, **sizes)
+        # `open_examples` reads the images otherwise.
+        options = {"image_range": experiment.image_range} if images else {}
+        predictor = make_predictor(args, model, **sizes, **options)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
     if images:
         examples, names = None, list(map(str, images))
@@ -197,7 +207,7 @@ def _experiment(args):
             val_masks=str(Path(args.masks or experiment.val_masks).resolve()),
         )
         data_dir = "."
-        keys = READING if args.masks else SEEN
+        keys = READING if args.masks else ("image_range", *SEEN)
         return override(experiment, args.set, keys), data_dir
     if args.experiment:
         experiment = check_segmentation(load_experiment(args.experiment), args.experiment)

@@ -5,6 +5,7 @@ import argparse
 import collections
 import contextlib
 import importlib
+import io
 import logging
 import os
 import signal
@@ -62,7 +63,15 @@ def main() -> None:
     The exit status is 0, 2 after a mistake in the input, 130 after Ctrl-C and 143 after SIGTERM.
     """
     signal.signal(signal.SIGTERM, _stop)
+    _escape_names()
     app.run(_run, flags_parser=_parse)
+
+
+def _escape_names():
+    """Print letters of file and class names that the terminal's encoding lacks as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Terminated(BaseException):

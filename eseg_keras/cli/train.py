@@ -2,7 +2,7 @@
 
 import signal
 
-from eseg_keras.cli.flags import add_set_argument
+from eseg_keras.cli.flags import add_set_argument, check_parent
 
 HELP = "train an experiment, or resume a run"
 EXAMPLE = [
@@ -73,8 +73,10 @@ def run(args) -> int:
     else:
         experiment, run_data_dir = read_config(args.model_dir)
         data_dir = data_dir or run_data_dir
-    # Names and values are checked before TensorFlow is imported.
+    # Names, values and the folder are checked before TensorFlow is imported.
     experiment = override(experiment, [*args.set, *flags])
+    if not is_finished(args.model_dir):
+        check_parent(args.model_dir)
 
     from eseg_keras.training.interruptions import Preempted
     from eseg_keras.training.run import train

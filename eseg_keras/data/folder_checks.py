@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.data.images.image_reader import ImageFileError, read_image
+from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.data.images.mask_reader import count_ids, palette_of
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.data.label_statistics import Counted, gather
@@ -129,7 +129,7 @@ def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSumma
         size, labels, problems = None, None, []
         palettes[index] = palette_of(examples.masks[index])
         try:
-            size = read_image(examples.images[index], max_pixels=examples.max_pixels).shape[:2]
+            size = examples.read_image(index).shape[:2]
         except ImageFileError as error:
             problems += [(problem, error.path) for problem in error.problems]
         try:

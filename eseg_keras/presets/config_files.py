@@ -61,7 +61,7 @@ _PREPROCESSOR_FIELDS = {
     "palette": (
         lambda v: v is None or _is_list(v, _is_color), "null or a list of [r, g, b] of 0..255"
     ),
-    "ignore_label": (lambda v: isinstance(v, int) and v is not True, "a whole number"),
+    "ignore_label": _whole(-255, 255),
 }  # fmt: skip
 _CONSTRUCTOR_LABELS = ("class_names", "palette", "ignore_label")
 

@@ -8,7 +8,7 @@ from keras import ops
 from eseg_keras.losses.mask_loss import MaskLoss
 from eseg_keras.replicas import num_replicas
 from eseg_keras.step_options import check_step_options
-from eseg_keras.trainer.image_range import warn_if_unit_range
+from eseg_keras.trainer.image_range import check_first_images
 from eseg_keras.trainer.label_check import LabelCheck
 from eseg_keras.trainer.weight_average import WeightAverage
 
@@ -338,7 +338,8 @@ class TrainingModel(keras.Model):
         values that are no labels raise (`LabelCheck`); images of 0..1 are logged as a warning.
 
         Raises:
-            ValueError: If masks have values that are neither classes nor ignored.
+            ValueError: If masks have values that are neither classes nor ignored, or the first
+                images values that are not finite.
         """
         if not self.trainable_variables:
             raise ValueError(
@@ -351,7 +352,7 @@ class TrainingModel(keras.Model):
             self._average.restart()
         if not self._has_checked_images:
             self._has_checked_images = True
-            warn_if_unit_range(x)
+            check_first_images(x)
         return super().fit(x, *args, callbacks=_with_label_check(callbacks), **kwargs)
 
     def evaluate(self, *args, callbacks=None, **kwargs):

@@ -60,7 +60,7 @@ def open_examples(
         )
     names = (
         "class_names", "num_classes", "ignore_label", "class_map", "mask_colors", "mask_suffix",
-        "image_suffix", "reduce_zero_label", "long_side",
+        "image_suffix", "reduce_zero_label", "long_side", "image_range",
     )  # fmt: skip
     return open_folders(
         Path(data_dir, getattr(experiment, f"{prefix}_images")),

@@ -4,7 +4,7 @@ import dataclasses
 import typing
 from typing import Literal
 
-from eseg_keras.image_size import check_image_size
+from eseg_keras.image_size import check_image_range, check_image_size
 from eseg_keras.step_options import check_step_options
 
 
@@ -149,6 +149,8 @@ class Experiment(TrainingOptions):
         mask_suffix, image_suffix: What follows the common part of the names of masks and images,
             such as `"_labels"`.
         reduce_zero_label: Masks hold 0 for "no class" and 1..num_classes. Defaults to `False`.
+        image_range: (lowest, highest) value of the images in folders, such as (0, 1) for TIFF files
+            of floats; `None` for 0..255, and 0..65535 in images of 16 bits.
         long_side: Longer side in pixels to which images are scaled first; `None` keeps their size.
         train_examples, val_examples: Number of street scenes; unused for the others.
 
@@ -213,6 +215,7 @@ class Experiment(TrainingOptions):
     mask_suffix: str = ""
     image_suffix: str = ""
     reduce_zero_label: bool = False
+    image_range: tuple[float, float] | None = None
     long_side: int | None = None
     train_examples: int = 512
     val_examples: int = 64
@@ -245,6 +248,8 @@ class Experiment(TrainingOptions):
         if self.num_classes is None and self.class_names is not None:
             object.__setattr__(self, "num_classes", len(self.class_names))
         self._check_at_least(1, "num_classes", "train_examples", "val_examples")
+        if self.image_range is not None:
+            check_image_range(self.image_range)
         check_image_size("long_side", self.long_side)
         differ = "names that differ: scores and files are by name"
         self._check("class_names", lambda names: len(set(names)) == len(names), differ)
@@ -325,10 +330,11 @@ class Experiment(TrainingOptions):
             "mask_suffix",
             "image_suffix",
             "reduce_zero_label",
+            "image_range",
         ):
             if getattr(self, name):
                 raise ValueError(
-                    f"{name} is for data='folders': the masks of {self.data} are known. "
+                    f"{name} is for data='folders': the files of {self.data} are known. "
                     f"Received: {name}={shorten(str(getattr(self, name)))}"
                 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from eseg_keras import losses
+from eseg_keras.encoders.builder import check_finite
 from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models import ESeg
 from eseg_keras.training.experiment import Experiment, TrainingOptions
@@ -111,6 +112,7 @@ def _load_any(source):
                 f"{source} holds a {type(model).__name__}, not an ESeg. Start from a file that "
                 "`ESeg.save` wrote."
             )
+        check_finite(model, path)
         return model
     if (path / "config.json").is_file() and (path / "log.csv").is_file():
         if (path / "encoder.weights.h5").is_file():

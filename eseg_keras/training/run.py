@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from eseg_keras.files import DamagedFileError, locked
 from eseg_keras.training.callbacks import RunCallbacks
 from eseg_keras.training.checkpoints import (
     AddMetrics,
@@ -46,6 +47,7 @@ from eseg_keras.training.trackers import Tracker, make_tracker
 # values. They are then re-estimated from about this many training images.
 _SHORT_RUN = 500
 _STATISTICS_IMAGES = 100
+_BEST_REMEDY = "Remove the run's directory and train again, or keep the last weights: keep=last."
 
 
 def train(
@@ -88,6 +90,7 @@ def train(
     Raises:
         ValueError: If the data does not fit the experiment, `model_dir` holds a run of another
             experiment or other data, or the loss is not finite.
+        FileInUseError: If another process trains in `model_dir`; it says which.
         Preempted: After SIGTERM, once the state is saved.
 
     Example:
@@ -103,8 +106,14 @@ def train(
     model_dir = Path(model_dir)
     check_same_run(model_dir, experiment, data_dir)
     if is_finished(model_dir):
-        return read_metrics(model_dir)
+        return read_metrics(model_dir, experiment.task)
     distribution = make_distribution(strategy, experiment.steps_per_execution)
+    with locked(model_dir) if distribution.writes else contextlib.nullcontext():
+        options = (skip_bad_examples, callbacks, tracker)
+        return _train(experiment, model_dir, data_dir, distribution, *options)
+
+
+def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, callbacks, tracker):
     keras.utils.set_random_seed(experiment.seed)
 
     # The data.
@@ -314,5 +323,8 @@ def _write_weights(path, model):
 
 def _read_weights(path, model):
     # A dictionary keeps the order in which it was written.
-    for weight, array in zip(model.weights, read_arrays(path).values(), strict=True):
+    arrays = list(read_arrays(path).values())
+    if [array.shape for array in arrays] != [tuple(weight.shape) for weight in model.weights]:
+        raise DamagedFileError(f"{path} is damaged: it is of another network. {_BEST_REMEDY}")
+    for weight, array in zip(model.weights, arrays, strict=True):
         weight.assign(array)

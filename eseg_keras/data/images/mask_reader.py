@@ -301,7 +301,10 @@ def decode_mask(
             "as PNG, from the original"
         )
         raise ImageFileError(name, [problem])
-    turned = upright(picture)
+    try:
+        turned = upright(picture)
+    except ValueError as error:
+        raise ImageFileError(name, [str(error)]) from error
     turned.format = picture.format
     return turned, content
 

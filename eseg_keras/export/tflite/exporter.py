@@ -14,6 +14,7 @@ from eseg_keras.export.preparation import (
     classes_json,
     exported_size,
     in_float32,
+    one_writer,
     require_tensorflow,
 )
 from eseg_keras.export.served_graph.network import check_kinds
@@ -38,6 +39,7 @@ _LABELS = "labels.txt"
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
+@one_writer
 def export_tflite(
     model: keras.Model,
     output: str | os.PathLike,
@@ -79,6 +81,7 @@ def export_tflite(
 
     Raises:
         ValueError: If an argument is invalid, or TFLite lacks an operator.
+        FileInUseError: If another process writes the same output.
         VerificationError: If the outputs of the file differ from the model's. Nothing is written
             then.
 

@@ -136,6 +136,21 @@ def test_bad_requests_are_errors_of_their_own(exported, run_c_api, scene, file_o
         assert after["png_bytes"] == first["png_bytes"]
 
 
+def test_requests_have_limits(exported, signatures, scene, file_of):
+    encoded = signatures.by_name["encoded"]
+    small = file_of(scene(0, 32, 32), "PNG")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="holds more than 256 images"):
+        encoded(image_bytes=tf.constant([small] * 257))
+    # Each may be that large, and all are counted before the first is decoded: these cannot be.
+    side = 1 << 10
+    large = file_of(np.zeros((3 * side, side, 3), np.uint8), "PNG")[:200]
+    assert 3 * side**2 == exported.max_pixels
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 25165824 pixels together"):
+        encoded(image_bytes=tf.constant([large] * 9))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid PNG"):
+        encoded(image_bytes=tf.constant([large] * 8))
+
+
 def test_saved_model_cli(exported, scene, streets, tmp_path):
     image = scene(3, 64, 96)
     np.save(tmp_path / "image.npy", image[None])
