@@ -112,7 +112,12 @@ def build_encoder(
         encoder = _efficientnet_lite(name, image_shape, weights)
     else:
         encoder = _application_encoder(name, image_shape, weights)
-    return encoder if output_stride == 32 else dilate(encoder, output_stride)
+    if output_stride == 32:
+        return encoder
+    dilated = dilate(encoder, output_stride)
+    if weights is not None:
+        dilated.set_weights(encoder.get_weights())
+    return dilated
 
 
 def _application_encoder(name, image_shape, weights):
