@@ -32,14 +32,21 @@ def run(args) -> int:
         steps, epochs = experiment.steps, experiment.epochs
         table.add_row(
             name,
-            experiment.preset if experiment.task == "segmentation" else "encoder",
+            _network(experiment),
             f"{epochs:,} epochs" if steps is None else f"{steps:,} steps",
             _percent(notes.reported_mean_iou, "-"),
             _percent(notes.mean_iou, notes.score.partition(":")[0].replace("none", "-")),
         )
     print_table(table)
+    print("* Of another network, such as another decoder: the file says which.")
     print(f"The docstring of each file has its command, hardware and time: {experiments_dir()}")
     return 0
+
+
+def _network(experiment):
+    if experiment.task != "segmentation":
+        return "encoder"
+    return experiment.preset + "*" * bool(experiment.network_arguments())
 
 
 def _percent(share, otherwise):
