@@ -24,6 +24,7 @@ COMMANDS = {
         "finetune",
         "train",
         "experiments",
+        "reproduce",
         "evaluate",
         "predict",
         "export",
