@@ -48,6 +48,9 @@ LOSSES = "tests/losses"
 METRICS = "tests/metrics/test_metrics.py"
 TRAINER = "tests/trainer/test_training_model.py"
 PRESETS = "tests/presets/test_presets.py"
+CONTROLS = "tests/decoders/test_controls.py"
+RECIPE = "tests/training/test_recipe.py"
+REPRODUCE = "tests/cli/test_reproduce.py"
 
 FAULTS = {
     # === Models ===
@@ -68,6 +71,16 @@ FAULTS = {
         "metrics = [SegmentationScores(self.num_classes, ignore_label=self.ignore_label)]",
         "metrics = [SegmentationScores(self.num_classes)]",
         f"{ESEG}::test_compile_defaults",
+    ),
+    "models/classes_by_place": Fault(
+        "array[..., to] = values[..., of]",
+        "array[..., to] = values[..., to]",
+        f"{RECIPE}::test_classes_move_by_name",
+    ),
+    "models/zeros_between_batches": Fault(
+        "-(-size // rate) * rate",
+        "size // rate * rate",
+        f"{REPRODUCE}::test_counts_equal_the_golden_ones[controls/b1_deeplab_os32]",
     ),
     "models/folded_bias_sign": Fault(
         "return [kernel, beta + (bias - numpy(norm.moving_mean)) * factor]",
@@ -158,6 +171,24 @@ FAULTS = {
         'WeightedFusion("fast", name=f"{name}_fusion")',
         'WeightedFusion("softmax", name=f"{name}_fusion")',
         BIFPN,
+    ),
+    "decoders/fpn_without_its_level": Fault(
+        'WeightedFusion("sum", name=f"{name}_{level}_sum")([features[level], up])',
+        'WeightedFusion("sum", name=f"{name}_{level}_sum")([up, up])',
+        f"{CONTROLS}::test_fpn_equals_numpy_at_odd_sizes",
+    ),
+    "decoders/aspp_rates": Fault(
+        "RATES = (6, 12, 18)", "RATES = (6, 12, 24)", f"{CONTROLS}::test_deeplabv3plus_equals_numpy"
+    ),
+    "decoders/low_level_channels": Fault(
+        "LOW_LEVEL_CHANNELS = 48",
+        "LOW_LEVEL_CHANNELS = 64",
+        f"{REPRODUCE}::test_counts_equal_the_golden_ones[controls/b1_deeplab_os32]",
+    ),
+    "decoders/average_for_maximum": Fault(
+        'layers.MaxPooling2D(3, 2, "same", name=f"{node}_down")',
+        'layers.AveragePooling2D(3, 2, "same", name=f"{node}_down")',
+        "tests/decoders/test_bifpn_automl.py::test_equals_numpy",
     ),
     "decoders/levels_of_one_size": Fault(
         'features[f"P{level}"] = pool(features[f"P{level - 1}"])',
@@ -407,6 +438,14 @@ FAULTS = {
         "tests/data/test_class_weights.py",
     ),
     # === Training ===
+    "data/last_scale_is_missing": Fault(
+        "int(rng.integers(0, steps, endpoint=True))",
+        "int(rng.integers(0, steps))",
+        "tests/data/test_augmentation.py::test_steps_reach_both_ends",
+    ),
+    "training/ohem_of_images_only": Fault(
+        "experiment.ohem_min_kept_pixels,", "None,", f"{RECIPE}::test_every_loss_has_its_arguments"
+    ),
     "training/cosine_ends_too_late": Fault(
         "num_steps - warmup_steps,",
         "num_steps,",

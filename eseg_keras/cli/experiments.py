@@ -31,12 +31,13 @@ def run(args) -> int:
         experiment, notes = load_experiment(name), read_run_notes(name)
         table.add_row(
             name,
-            experiment.preset if experiment.task == "segmentation" else "encoder",
+            _network(experiment),
             _length(experiment),
             _percent(notes.reported_mean_iou, "-"),
             _percent(notes.mean_iou, notes.score.partition(":")[0].replace("none", "-")),
         )
     print_table(table)
+    print("* Of another network, such as another decoder: the file says which.")
     print(f"The docstring of each file has its command, hardware and time: {experiments_dir()}")
     return 0
 
@@ -45,6 +46,12 @@ def _length(experiment):
     if experiment.steps is not None:
         return f"{experiment.steps:,} steps"
     return "auto" if experiment.epochs == "auto" else f"{experiment.epochs:,} epochs"
+
+
+def _network(experiment):
+    if experiment.task != "segmentation":
+        return "encoder"
+    return experiment.preset + "*" * bool(experiment.network_arguments())
 
 
 def _percent(share, otherwise):

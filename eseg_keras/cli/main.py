@@ -29,6 +29,7 @@ COMMANDS = {
         "train",
         "experiments",
         "compare",
+        "reproduce",
         "evaluate",
         "predict",
         "pseudo-label",

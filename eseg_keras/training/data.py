@@ -134,6 +134,9 @@ def training_batches(
     if experiment.augment:
         augmentation = Augmentation(
             scale=experiment.scale,
+            scale_step=experiment.scale_step,
+            fill=experiment.pad_color,
+            place_at_random=experiment.place_at_random,
             photometric_distortion=experiment.photometric_distortion,
             ignore_label=experiment.ignore_label,
         )

@@ -130,8 +130,14 @@ class Experiment(TrainingOptions):
         encoder_weights: File of encoder weights to start from, such as one that the ImageNet
             experiments write; `None` for the preset's.
         init_from: Source of all weights: a preset, a `.keras` file or the model directory of a
-            finished run. With other classes, its classifier is not used.
+            finished run. Of other classes, those of the same names are used.
         freeze: Parts of the model that are not trained, such as `("encoder",)`.
+        encoder, decoder, min_level, max_level, decoder_channels, decoder_repeats, output_stride,
+            fusion: Arguments of `ESeg` in place of the preset's; `None` keeps it. They need a
+            preset without trained weights, such as `"eseg_s"`, or `load_weights=False`.
+        stochastic_depth: Whether encoders of keras.applications drop blocks at random in training.
+        batch_norm_momentum: Momentum of all batch normalization statistics; `None` for the
+            network's own, 0.97, in encoders of keras.applications 0.99.
         class_names: One name per class.
         palette: One (red, green, blue) per class, 0..255, for overlays.
         ignore_label: Mask value of pixels without a class. Defaults to 255.
@@ -159,6 +165,10 @@ class Experiment(TrainingOptions):
             size. TPUs need it where images differ in size.
         augment: Whether to scale, crop and flip at random. Defaults to `True`.
         scale: Smallest and largest random scale.
+        scale_step: Distance of the random scales from one to the next, such as 0.1; `None` for
+            all numbers between.
+        pad_color: (red, green, blue) around images smaller than the crop; `None` for their mean.
+        place_at_random: Whether those images have a random place in the crop, or the top left.
         photometric_distortion: Whether to change brightness, contrast, saturation and hue as well.
         class_weights: One loss weight per class, `"balanced"` to compute them, or `None`.
 
@@ -166,7 +176,9 @@ class Experiment(TrainingOptions):
         teacher: Network whose probabilities the model also learns, as of `init_from`; its classes
             are the same. Defaults to `None`.
         distillation: Share of the loss that comes from the teacher.
-        ohem_threshold, ohem_min_kept: Which pixels OHEM keeps, see `OHEMCrossEntropy`.
+        ohem_threshold, ohem_min_kept, ohem_min_kept_pixels: Which pixels OHEM keeps, see
+            `OHEMCrossEntropy`. HRNet's rule, which the paper refers to, is 0.9 with 131,072 pixels
+            of a replica's batch.
 
         batch_size, epochs, learning_rate, warmup_steps, ema_decay, val_every,
             photometric_distortion: `"auto"` chooses them by the number of training images when the
@@ -196,6 +208,16 @@ class Experiment(TrainingOptions):
     encoder_weights: str | None = None
     init_from: str | None = None
     freeze: tuple[str, ...] = ()
+    encoder: str | None = None
+    decoder: str | None = None
+    min_level: int | None = None
+    max_level: int | None = None
+    decoder_channels: int | None = None
+    decoder_repeats: int | None = None
+    output_stride: int | None = None
+    fusion: str | None = None
+    stochastic_depth: bool = True
+    batch_norm_momentum: float | None = None
     class_names: tuple[str, ...] | None = None
     palette: tuple[tuple[int, int, int], ...] | None = None
     ignore_label: int = 255
@@ -226,6 +248,9 @@ class Experiment(TrainingOptions):
     eval_size: tuple[int, int] | None = None
     augment: bool = True
     scale: tuple[float, float] = (0.5, 2.0)
+    scale_step: float | None = None
+    pad_color: tuple[int, int, int] | None = None
+    place_at_random: bool = True
     photometric_distortion: bool | Literal["auto"] = False
     class_weights: tuple[float, ...] | Literal["balanced"] | None = None
 
@@ -233,6 +258,7 @@ class Experiment(TrainingOptions):
     loss: Literal["cross_entropy", "ohem", "dice", "lovasz_softmax", "focal"] = "cross_entropy"
     ohem_threshold: float = 0.7
     ohem_min_kept: float = 1 / 16
+    ohem_min_kept_pixels: int | None = None
     teacher: str | None = None
     distillation: float = 0.5
 
@@ -278,6 +304,10 @@ class Experiment(TrainingOptions):
         self._check("ohem_threshold", lambda share: 0 < share <= 1, "above 0 and at most 1")
         self._check("distillation", lambda share: 0 < share <= 1, "above 0 and at most 1")
         self._check("ohem_min_kept", lambda share: 0 <= share <= 1, "from 0 to 1")
+        self._check_at_least(1, "ohem_min_kept_pixels")
+        self._check_share("batch_norm_momentum")
+        self._check("scale_step", lambda step: step > 0, "positive, or None")
+        self._check("pad_color", lambda c: all(0 <= v <= 255 for v in c), "of 0..255, or None")
         self._check("scale", lambda s: 0 < s[0] <= s[1], "(smallest, largest), both positive")
         if self.label_smoothing and self.loss != "cross_entropy":
             raise ValueError(
@@ -291,6 +321,15 @@ class Experiment(TrainingOptions):
             )
         if self.photometric_distortion is True and not self.augment:
             raise ValueError("photometric_distortion needs augment=True. Received: augment=False")
+
+    def network_arguments(self) -> dict:
+        """Return the arguments of `ESeg` that take the place of the preset's."""
+        names = (
+            "encoder", "decoder", "min_level", "max_level", "decoder_channels", "decoder_repeats",
+            "output_stride", "fusion",
+        )  # fmt: skip
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
     def _set_known_classes(self):
         """Set the classes of a published data set, and refuse the options for masks in folders."""

@@ -1,6 +1,7 @@
 """The files of experiments: their names, loading them, and the notes in their docstrings."""
 
 import ast
+import dataclasses
 import difflib
 import importlib.util
 import re
@@ -80,6 +81,32 @@ def load_experiment(name: str) -> Experiment | ClassificationExperiment:
             f"ClassificationExperiment. Received: {type(experiment).__name__}"
         )
     return experiment
+
+
+def derive_experiment(name: str, **changes) -> Experiment:
+    """Load a segmentation experiment and change some of its values.
+
+    Args:
+        name: As for `load_experiment`.
+        **changes: New values of attributes of `Experiment`.
+
+    Returns:
+        The changed experiment.
+
+    Raises:
+        ValueError: If there is no such experiment, or it refuses a value.
+        TypeError: If an experiment has no such attribute.
+
+    Example:
+
+    >>> from eseg_keras.training import derive_experiment
+    >>> derive_experiment("cityscapes/eseg_s", max_level=5).batch_size
+    16
+    """
+    experiment = load_experiment(name)
+    if not isinstance(experiment, Experiment):
+        raise ValueError(f"'{name}' is no experiment of segmentation: it pretrains an encoder.")
+    return dataclasses.replace(experiment, **changes)
 
 
 class RunNotes(NamedTuple):

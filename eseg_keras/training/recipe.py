@@ -81,6 +81,7 @@ def complete(experiment: Experiment, num_images: int) -> Experiment:
 def initial_model(experiment: Experiment) -> ESeg:
     """Build the model of an experiment with its initial weights and frozen parts."""
     options = {"num_classes": experiment.num_classes, "ignore_label": experiment.ignore_label}
+    options |= experiment.network_arguments()
     for name in ("class_names", "palette", "encoder_weights"):
         if getattr(experiment, name) is not None:
             options[name] = getattr(experiment, name)
@@ -91,6 +92,7 @@ def initial_model(experiment: Experiment) -> ESeg:
     model = ESeg.from_preset(experiment.preset, load_weights=load_weights, **options)
     if experiment.init_from is not None:
         model.copy_weights(_load_any(experiment.init_from))
+    _set_regularization(model, experiment)
     model.freeze(*experiment.freeze)
     if not model.trainable_variables:
         raise ValueError(
@@ -98,6 +100,16 @@ def initial_model(experiment: Experiment) -> ESeg:
             "least one of encoder, decoder and head trainable."
         )
     return model
+
+
+def _set_regularization(model, experiment):
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            if experiment.batch_norm_momentum is not None:
+                layer.momentum = experiment.batch_norm_momentum
+        # All that encoders drop are the blocks of stochastic depth.
+        elif isinstance(layer, keras.layers.Dropout) and not experiment.stochastic_depth:
+            layer.rate = 0.0
 
 
 def _load_any(source):
@@ -172,7 +184,10 @@ def make_loss(experiment: Experiment) -> keras.losses.Loss:
         return losses.CrossEntropy(label_smoothing=experiment.label_smoothing, **common)
     if experiment.loss == "ohem":
         return losses.OHEMCrossEntropy(
-            experiment.ohem_threshold, experiment.ohem_min_kept, **common
+            experiment.ohem_threshold,
+            experiment.ohem_min_kept,
+            experiment.ohem_min_kept_pixels,
+            **common,
         )
     kinds = {"dice": losses.Dice, "lovasz_softmax": losses.LovaszSoftmax, "focal": losses.Focal}
     return kinds[experiment.loss](**common)

@@ -211,3 +211,33 @@ def test_a_transform_of_albumentations():
     )
     np.testing.assert_array_equal(first[0], second[0])
     assert (first[0] != other[0]).any() and set(np.unique(first[1])) <= {1, 255}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scales_in_steps_are_of_the_grid(seed):
+    # An image of one row of blocks: its width in the crop tells the scale.
+    image, mask = np.zeros((10, 100, 3), np.uint8), np.zeros((10, 100), np.uint8)
+    augmentation = Augmentation(flip=False, scale=(0.5, 2.0), scale_step=0.1, place_at_random=False)
+    _, mask = augmentation(image, mask, (40, 400), np.random.default_rng(seed))
+    width = int((mask[0] == 0).sum())
+    assert width in range(50, 201, 10)
+
+
+def test_steps_reach_both_ends():
+    augmentation = Augmentation(scale=(0.5, 2.0), scale_step=0.1)
+    rng = np.random.default_rng(0)
+    scales = {round(augmentation._draw_scale(rng), 6) for _ in range(400)}
+    assert scales == {round(0.5 + 0.1 * step, 6) for step in range(16)}
+
+
+def test_small_images_at_the_top_left_in_black():
+    image, mask = np.full((8, 8, 3), 200, np.uint8), np.zeros((8, 8), np.uint8)
+    augmentation = Augmentation(scale=(1, 1), fill=(0, 0, 0), place_at_random=False)
+    image, mask = augmentation(image, mask, (16, 24), np.random.default_rng(0))
+    assert (image[:8, :8] == 200).all() and not image[8:].any() and not image[:, 8:].any()
+    assert (mask[:8, :8] == 0).all() and (mask[8:] == 255).all() and (mask[:, 8:] == 255).all()
+
+
+def test_steps_have_a_size():
+    with pytest.raises(ValueError, match="scale_step=0"):
+        Augmentation(scale_step=0)

@@ -22,6 +22,12 @@ SMALL = [
     "warmup_steps=1",
     "train_examples=4",
     "val_examples=2",
+    # Of the network, only the kind of the decoder remains.
+    "encoder=none",
+    "init_from=none",
+    "max_level=5",
+    "decoder_channels=8",
+    "decoder_repeats=1",
 ]
 
 

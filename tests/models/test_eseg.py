@@ -330,6 +330,12 @@ def test_compile_without_arguments_is_what_its_docstring_says_and_learns():
     assert losses[-1] < 0.2 * losses[0]
 
 
+def test_profile_changes_presets_alone():
+    assert profile("eseg_lite_s", (64, 64), num_classes=3, max_level=5).trainable_params > 0
+    with pytest.raises(ValueError, match="given by name"):
+        profile(tiny(), (64, 64), num_classes=3)
+
+
 def test_profile_needs_a_size_for_custom_encoders():
     with pytest.raises(ValueError, match="custom encoder"):
         profile(tiny(), (64, 64))

@@ -1,11 +1,16 @@
 """How a run starts, and what it minimises and how fast."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from eseg_keras import ESeg, losses
-from eseg_keras.training import Experiment
+from eseg_keras.data import Augmentation
+from eseg_keras.data.datasets import DATASETS
+from eseg_keras.training import Experiment, override
+from eseg_keras.training.data import open_examples, training_batches
 from eseg_keras.training.recipe import (
     compile_model,
     compile_options,
@@ -49,6 +54,10 @@ def test_a_warm_up_takes_a_fifth_of_the_run_at_most(caplog, num_steps, expected)
         (
             {"loss": "ohem", "ohem_threshold": 0.6, "ohem_min_kept": 0.25},
             losses.OHEMCrossEntropy(0.6, 0.25, ignore_label=9),
+        ),
+        (
+            {"loss": "ohem", "ohem_threshold": 0.9, "ohem_min_kept_pixels": 131_072},
+            losses.OHEMCrossEntropy(0.9, min_kept_pixels=131_072, ignore_label=9),
         ),
         ({"loss": "dice"}, losses.Dice(ignore_label=9)),
         ({"loss": "lovasz_softmax"}, losses.LovaszSoftmax(ignore_label=9)),
@@ -255,3 +264,109 @@ def test_adamw_decays_kernels_alone():
         np.testing.assert_allclose(variable, factor * before[variable.path], rtol=1e-6)
     assert sum(path.endswith("kernel") for path in before) == 2
     assert optimizer.beta_1 == 0.75
+
+
+def test_an_experiment_reaches_every_part_of_the_network():
+    base = Experiment(preset="eseg_s", load_weights=False, num_classes=3)
+    changes = {
+        "encoder": "mobilenet_v2",
+        "decoder": "deeplabv3plus",
+        "min_level": 3,
+        "max_level": 4,
+        "decoder_channels": 16,
+        "decoder_repeats": 2,
+        "output_stride": 16,
+        "fusion": "sum",
+    }
+    config = initial_model(dataclasses.replace(base, **changes)).get_config()
+    assert {name: config[name] for name in changes} == changes
+    # From the command line, too.
+    texts = [f"{name}={value}" for name, value in changes.items()]
+    assert override(base, texts) == dataclasses.replace(base, **changes)
+
+
+def test_another_network_has_no_use_for_trained_weights(saved):
+    _, path = saved
+    experiment = Experiment(preset=str(path / "preset"), num_classes=3, decoder="fpn")
+    with pytest.raises(ValueError, match=r"\['decoder'\] would change the network"):
+        initial_model(experiment)
+
+
+@pytest.mark.parametrize("momentum, depth", [(None, True), (0.99, False)])
+def test_momentum_and_stochastic_depth(momentum, depth):
+    experiment = Experiment(
+        encoder="efficientnet_b0", preset="eseg_s", load_weights=False, num_classes=2, max_level=6,
+        decoder_channels=8, decoder_repeats=1, batch_norm_momentum=momentum, stochastic_depth=depth,
+    )  # fmt: skip
+    layers = list(initial_model(experiment)._flatten_layers())
+    norms = [x.momentum for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+    rates = [x.rate for x in layers if isinstance(x, keras.layers.Dropout)]
+    assert set(norms) == ({0.97, 0.99} if momentum is None else {0.99})
+    # The rate grows to 0.2 over the 16 blocks, 9 of which have a shortcut.
+    assert len(rates) == 9
+    assert max(rates) == pytest.approx(0.2 * 14 / 16 if depth else 0.0)
+
+
+def test_augmentation_has_its_options():
+    experiment = Experiment(
+        data="street_scenes", train_examples=1, val_examples=1, scale=(0.5, 1.5), scale_step=0.5,
+        pad_color=(1, 2, 3), place_at_random=False,
+    )  # fmt: skip
+    examples = open_examples(experiment, "train")
+    augmentation = training_batches(experiment, examples).augmentation
+    assert augmentation == Augmentation(
+        scale=(0.5, 1.5), scale_step=0.5, fill=(1, 2, 3), place_at_random=False
+    )
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"ohem_min_kept_pixels": 0}, "ohem_min_kept_pixels must be at least 1"),
+        ({"batch_norm_momentum": 1.0}, "batch_norm_momentum must be from 0 to below 1"),
+        ({"scale_step": 0.0}, "scale_step must be positive"),
+        ({"pad_color": (0, 0, 256)}, "pad_color must be of 0..255"),
+    ],
+)
+def test_options_out_of_range(values, message):
+    with pytest.raises(ValueError, match=message):
+        Experiment(num_classes=2, **values)
+
+
+def test_classes_move_by_name():
+    """From the classes of Mapillary Vistas to those of Cityscapes."""
+    source, target = (
+        DATASETS[name]["train"].classes for name in ("mapillary_vistas", "cityscapes")
+    )
+    models = [
+        small_model(len(classes.class_names), class_names=classes.class_names)
+        for classes in (source, target)
+    ]
+    before = models[1].head.get_layer("classifier").get_weights()
+    models[0].head.get_layer("classifier").bias.assign(np.arange(65.0))
+    models[1].copy_weights(models[0])
+    assert all(name.startswith("classifier/") for name in differing(*models))
+    (old_kernel, _), (kernel, bias) = (
+        before,
+        models[1].head.get_layer("classifier").get_weights(),
+    )
+    theirs = models[0].head.get_layer("classifier").get_weights()[0]
+    kept = set()
+    for index, name in enumerate(target.class_names):
+        titled = name.title()
+        if titled in source.class_names:
+            place = source.class_names.index(titled)
+            assert bias[index] == place
+            np.testing.assert_array_equal(kernel[..., index], theirs[..., place])
+        else:
+            kept.add(name)
+            assert bias[index] == 0
+            np.testing.assert_array_equal(kernel[..., index], old_kernel[..., index])
+    assert kept == {"traffic sign", "rider", "train"}
+
+
+def test_as_many_classes_in_another_order_move_by_name():
+    models = [small_model(class_names=names) for names in (("a", "b", "c"), ("C", "a", "d"))]
+    models[0].head.get_layer("classifier").bias.assign([1.0, 2.0, 3.0])
+    models[1].copy_weights(models[0])
+    np.testing.assert_array_equal(models[1].head.get_layer("classifier").bias, [3, 1, 0])
