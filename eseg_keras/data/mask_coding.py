@@ -32,13 +32,15 @@ class MaskCoding:
     description: str
 
 
-def find_mask_coding(masks: Sequence[Path]) -> MaskCoding:
+def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> MaskCoding:
     """Find out how masks are coded: ids, ids with gaps, black and white, or colours.
 
     255 is the ignore label of ids, except in black and white masks, where it is class 1.
 
     Args:
         masks: The mask files, all of which are read.
+        num_classes: Number of classes, if known: ids below it are classes, also if some ids never
+            occur.
 
     Returns:
         The coding.
@@ -81,7 +83,11 @@ def find_mask_coding(masks: Sequence[Path]) -> MaskCoding:
     else:
         ids = [key for key in keys if key != 255]
         ignored = "; 255 is ignored" if 255 in values else ""
-        if ids == list(range(len(ids))):
+        if len(ids) > 1 and ids[-1] < (num_classes or 0) > len(ids):
+            absent = sorted({*range(num_classes)} - {*ids})
+            found = f"class ids 0 to {num_classes - 1}; none has {', '.join(map(str, absent))}"
+            coding = MaskCoding(num_classes, None, None, found + ignored)
+        elif ids == list(range(len(ids))):
             found = f"class ids 0 to {len(ids) - 1}"
             coding = MaskCoding(len(ids), None, None, found + ignored)
         else:

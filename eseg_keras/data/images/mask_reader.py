@@ -274,6 +274,15 @@ def read_colors(path, max_pixels):
     return np.asarray(picture.convert("RGB"))
 
 
+def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
+    """The colours of the classes in a palette file; `None` without one, or if it is grey."""
+    picture, _ = _open(path, MAX_PIXELS)
+    colors = np.array(picture.getpalette("RGB") or [], int).reshape(-1, 3)[:num_classes]
+    if len(colors) < num_classes or (colors == colors[:, :1]).all():
+        return None
+    return tuple(map(tuple, colors.tolist()))
+
+
 def read_ids(path, max_pixels):
     """Unsigned ids [H, W] of a mask whose pixel values or palette indices are the classes."""
     picture, head = _open(path, max_pixels)
