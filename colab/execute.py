@@ -52,6 +52,8 @@ def execute(name: str, folder: Path, parameters: str = "") -> nbformat.NotebookN
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.metadata.pop("execution", None)
         cell.execution_count = count
+        # Messages of TensorFlow about the machine.
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count

@@ -26,7 +26,7 @@ if importlib.util.find_spec("eseg_keras") is None:
 
 # %% tags=["parameters"]
 PRESET = "eseg_lite_s_streets"  # Or the folder `preset` of a run.
-IMAGE_SIZE = (256, 512)
+IMAGE_SIZE = (192, 384)
 
 # %% [markdown]
 # ## ONNX: servers, desktops, browsers
@@ -58,7 +58,7 @@ eseg_keras.visualization.label_grid(
     [label_maps[0]],
     class_names=classes["class_names"],
     palette=classes["palette"],
-    cell_size=400,
+    cell_size=300,
 )
 
 # %% [markdown]
@@ -91,6 +91,7 @@ print(f"{(on_phone == label_maps[0]).mean():.3%} of the pixels as in ONNX Runtim
 # %%
 import io
 
+import numpy as np
 import tensorflow as tf
 from PIL import Image
 
@@ -99,8 +100,8 @@ Image.fromarray(image).save(content, format="JPEG", quality=95)
 served = tf.saved_model.load("served/streets/1").signatures["encoded"]
 answer = served(image_bytes=tf.constant([content.getvalue()]))
 label_map = Image.open(io.BytesIO(answer["png_bytes"].numpy()[0]))
-print(label_map.size, label_map.mode, f"{len(answer['png_bytes'].numpy()[0])} bytes")
-label_map
+print(label_map.size, f"{len(answer['png_bytes'].numpy()[0])} bytes")
+eseg_keras.visualization.label_image(np.asarray(label_map), classes["palette"])
 
 # %% [markdown]
 # TF Serving serves that folder. Where Docker is installed:

@@ -28,7 +28,7 @@ if importlib.util.find_spec("eseg_keras") is None:
 # %% tags=["parameters"]
 SOURCE = "example"  # A folder of yours; "example" writes a small one.
 FORMAT = "labelme"  # labelme, coco, voc, cvat, roboflow or cityscapes-polygons.
-MINUTES = 3
+MINUTES = 5
 NUM_EXAMPLES = 40  # Images of the example.
 IMAGE_SIZE = (160, 256)
 PRESET = "eseg_edge_s"
@@ -84,8 +84,10 @@ def draw_example(index):
 
 def run_lengths(pixels):
     """Lengths of the runs of zeros and ones, column by column, as COCO counts them."""
-    flat = np.concatenate([[0], pixels.ravel(order="F"), [2]])
-    return np.diff(np.flatnonzero(np.diff(flat, prepend=2))).tolist()
+    flat = pixels.ravel(order="F")
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    runs = np.diff([0, *edges, flat.size]).tolist()
+    return [0, *runs] if flat[0] else runs
 
 
 def write_examples():

@@ -26,7 +26,7 @@ if importlib.util.find_spec("eseg_keras") is None:
 # %% tags=["parameters"]
 PRESET = "eseg_lite_s_streets"  # Any trained preset: a name of `eseg presets`, or a folder.
 IMAGE = None  # Path of an image of yours; None: a synthetic street scene.
-IMAGE_SIZE = (512, 1024)  # (height, width) of the synthetic scene.
+IMAGE_SIZE = (192, 384)  # (height, width) of the synthetic scene, as in the training of PRESET.
 
 # %%
 import eseg_keras
@@ -55,7 +55,7 @@ label_grid(
     [prediction.label_map],
     class_names=prediction.class_names,
     palette=prediction.palette,
-    cell_size=400,
+    cell_size=300,
 )
 
 # %% [markdown]

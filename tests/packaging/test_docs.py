@@ -56,9 +56,7 @@ def public_names():
             yield module_name, set(names)
 
 
-@pytest.mark.parametrize(
-    ("module", "names"), public_names(), ids=lambda v: v if str(v) == v else ""
-)
+@pytest.mark.parametrize(("module", "names"), list(public_names()))
 def test_the_reference_has_every_public_name(module, names):
     page = (ROOT / "docs" / "api" / f"{module}.md").read_text("utf-8")
     assert set(re.findall(rf"^::: eseg_keras\.{module}\.(\w+)$", page, re.M)) == names

@@ -57,7 +57,14 @@ def test_all_is_enough_for_every_command(metadata):
     asked = set()
     for path in (ROOT / "eseg_keras").rglob("*.py"):
         asked |= set(re.findall(r'require\(\s*"[\w.]+",\s*(?:extra=)?"([\w-]+)"', path.read_text()))
-    for extra in asked - {"tensorflow", "tensorflow-cpu", "tensorrt", "tensorrt-rtx", "jax", "torch"}:
+    for extra in asked - {
+        "tensorflow",
+        "tensorflow-cpu",
+        "tensorrt",
+        "tensorrt-rtx",
+        "jax",
+        "torch",
+    }:
         assert requirements(metadata, extra) <= requirements(metadata, "all"), extra
     assert not {"tensorflow", "tensorflow-cpu"} & requirements(metadata, "all")
 
