@@ -30,7 +30,7 @@ class Annotated:
     """An annotated image.
 
     Attributes:
-        image: The file, or its content.
+        image: The file, or a function that returns its content.
         name: Path of the image in the output, with `/` and suffix.
         file: The annotation file, for messages.
         size: (height, width) that the annotations refer to.
@@ -38,7 +38,7 @@ class Annotated:
         split: `"train"`, `"val"`, `"test"`, or `None` if the source has no splits.
     """
 
-    image: Path | bytes
+    image: Path | Callable[[], bytes]
     name: str
     file: Path
     size: Size
@@ -70,6 +70,7 @@ class Annotations:
         self.skipped = Counter()
         self._roots = [folder for folder in (images, self.folder) if folder is not None]
         self._files = self._list_files()
+        self._unused = set(self._files)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
         for path in self._files:
@@ -95,7 +96,7 @@ class Annotations:
         size: Size,
         regions: Callable[[], Iterable[Region]],
         split: str | None = None,
-        content: Callable[[], bytes | None] = lambda: None,
+        embedded: tuple[Callable[[], bytes], str] | None = None,
     ) -> None:
         """Add an image and its annotations.
 
@@ -104,22 +105,29 @@ class Annotations:
             image: Name of the image in it, perhaps with folders of another machine; or the path of
                 the image, without suffix.
             size, regions, split: See `Annotated`.
-            content: Returns the image itself, or `None`; called if there is no such file.
+            embedded: A function that returns the image itself, and its suffix, for images
+                without a file.
         """
         found = self._beside(image) if isinstance(image, Path) else self._named(image, file.parent)
         if len(found) == 1:
+            self._unused.discard(found[0])
             self.examples.append(Annotated(*self._files[found[0]], file, size, regions, split))
         elif found:
             problem = "several images have this name: keep one of them"
             self.problems[problem].append(f"{image} of {file}")
-        elif (embedded := content()) is not None:
-            suffix = ".png" if embedded.startswith(b"\x89PNG") else ".jpg"
+        elif embedded is not None:
+            content, suffix = embedded
             name = PurePosixPath(str(image).replace("\\", "/")).with_suffix(suffix).name
-            self.examples.append(Annotated(embedded, name, file, size, regions, split))
+            self.examples.append(Annotated(content, name, file, size, regions, split))
         else:
             where = " and ".join(map(str, self._roots))
             problem = f"the image is not below {where}: give its folder with --images"
             self.problems[problem].append(f"{image} of {file}")
+
+    def skip_unused_images(self) -> None:
+        """Count the image files that no annotation names."""
+        if self._unused:
+            self.skipped["images without annotations"] = len(self._unused)
 
     def _list_files(self):
         """{path: (path, path below its root)} of all image files."""

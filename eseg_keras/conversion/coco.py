@@ -54,6 +54,7 @@ def read_files(found: Annotations, paths: Iterable[Path], drop_supercategories=F
                 found.add_class(category["name"], _color(category))
     for path, content in contents.items():
         _read_images(found, path, content)
+    found.skip_unused_images()
 
 
 def _check_categories(content, path):

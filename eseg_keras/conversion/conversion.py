@@ -19,8 +19,10 @@ from eseg_keras.conversion.annotations import BACKGROUND, Annotated, Annotations
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL
 from eseg_keras.data.folder_checks import FolderError
 from eseg_keras.data.images.image_reader import (
+    MAX_PIXELS,
     UNREADABLE,
     ImageFileError,
+    check_header,
     no_pillow_limit,
     upright,
 )
@@ -152,17 +154,18 @@ def convert(
     def write(index):
         example = found.examples[index]
         try:
-            mask = _draw(example, labels, unlabelled)
+            content = example.image if isinstance(example.image, Path) else example.image()
+            mask = _draw(example, content, labels, unlabelled)
         except ImageFileError as error:
             return Counted(problems=[(problem, error.path) for problem in error.problems])
         path = Path(staging, splits[index], paths[index])
         image_path, mask_path = folder / _IMAGES / path, folder / _MASKS / path.with_suffix(".png")
         for target in (image_path, mask_path):
             target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(example.image, bytes):
-            image_path.write_bytes(example.image)
+        if isinstance(content, bytes):
+            image_path.write_bytes(content)
         else:
-            shutil.copyfile(example.image, image_path)
+            shutil.copyfile(content, image_path)
         label_image(mask, palette).save(mask_path)
         return Counted(np.bincount(mask.ravel(), minlength=256), mask.shape)
 
@@ -246,9 +249,11 @@ def _output_paths(found: Annotations) -> tuple[list[str], list[Path]]:
     return splits, paths
 
 
-def _draw(example: Annotated, labels: Mapping[str, int], unlabelled: int) -> np.ndarray:
+def _draw(
+    example: Annotated, image: Path | bytes, labels: Mapping[str, int], unlabelled: int
+) -> np.ndarray:
     """The mask of an image as it is seen, uint8 [H, W]; ImageFileError if it cannot be drawn."""
-    size, orientation = _size_and_orientation(example.image, example.name)
+    size, orientation = _size_and_orientation(image, example.name)
     seen_size = size[::-1] if orientation >= _FIRST_TURNED else size
     if example.size not in (size, seen_size):
         problem = (
@@ -278,7 +283,10 @@ def _size_and_orientation(image: Path | bytes, name: str):
         with no_pillow_limit():
             picture = Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
         with picture:
+            check_header(name, picture, MAX_PIXELS)
             return picture.size[::-1], picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except ImageFileError:
+        raise
     except Exception as error:  # Pillow raises exceptions of many types for damaged files.
         raise ImageFileError(name, [UNREADABLE]) from error
 

@@ -55,6 +55,7 @@ def read(found: Annotations) -> None:
     for path, root in roots.items():
         for image in root.iterfind("image"):
             _read_image(found, path, image)
+    found.skip_unused_images()
 
 
 def _read_image(found, path, image):

@@ -23,11 +23,12 @@ from eseg_keras.conversion.annotations import (
     check_points,
     split_of,
 )
-from eseg_keras.data.images.image_reader import decode
+from eseg_keras.data.images.image_reader import ImageFileError, decode
 from eseg_keras.files import read_json
 
 IGNORE = "__ignore__"
 
+_PNG = "iVBOR"  # The beginning of a PNG file in base64.
 _LINE_WIDTH, _POINT_RADIUS = 10, 5
 # Number of points of each type of shape; polygons and linestrips have any number from these on.
 _NUM_POINTS = {
@@ -44,27 +45,31 @@ def read(found: Annotations) -> None:
         for name in labels.read_text("utf-8").splitlines():
             if name.strip() and name.strip() != IGNORE:
                 found.add_class(name.strip())
-    contents = {}
+    files = {}
     for path in annotation_files(found.source, "*.json"):
         content = read_json(path, _REMEDY)
         if isinstance(content.get("shapes"), list) and "imagePath" in content:
-            contents[path] = content
+            # Of the image inside, which may have megabytes, the beginning tells the format.
+            head = str(content.pop("imageData", None) or "")[:8]
+            files[path] = content, head
         else:
             found.skipped["JSON files that are not LabelMe's"] += 1
-    names = {str(shape.get("label")) for c in contents.values() for shape in _shapes(c)}
+    names = {str(shape.get("label")) for c, _ in files.values() for shape in _shapes(c)}
     for name in sorted(names - {IGNORE}):
         found.add_class(name)
-    for path, content in contents.items():
+    for path, (content, head) in files.items():
         size = tuple(check_number(content.get(k), path, k) for k in ("imageHeight", "imageWidth"))
         shapes = [s for shape in _shapes(content) if (s := _checked(shape, path, found))]
+        suffix = ".png" if head.startswith(_PNG) else ".jpg"
         found.add(
             path,
             str(content["imagePath"]),
             size,
             functools.partial(_regions, shapes, size),
             split_of(*path.relative_to(found.folder).parts[:-1]),
-            content=functools.partial(_embedded_image, content, path),
+            (functools.partial(_embedded_image, path), suffix) if head else None,
         )
+    found.skip_unused_images()
 
 
 def _shapes(content):
@@ -132,16 +137,13 @@ def _placed(mask, points, size):
     return pixels
 
 
-def _embedded_image(content: dict, path: Path) -> bytes | None:
-    if not content.get("imageData"):
-        return None
-    image = _decode_base64(content["imageData"], path)
-    decode(image, f"the image in {path}")
-    return image
+def _embedded_image(path: Path) -> bytes:
+    return _decode_base64(read_json(path, _REMEDY)["imageData"], path)
 
 
 def _decode_base64(text, path) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error) as error:
-        raise ValueError(f"{path}: its embedded image cannot be decoded. {_REMEDY}") from error
+        problem = f"has an image or a mask inside that cannot be decoded. {_REMEDY}"
+        raise ImageFileError(path, [problem]) from error

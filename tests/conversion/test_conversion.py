@@ -143,6 +143,13 @@ def test_a_damaged_image(write, converted):
         converted("labelme")
 
 
+def test_an_image_of_too_many_pixels_is_refused_by_its_header(write, converted, monkeypatch):
+    monkeypatch.setattr("eseg_keras.conversion.conversion.MAX_PIXELS", 100)
+    add(write, "a", "cat")
+    with pytest.raises(ValueError, match="has 2,400 pixels"):
+        converted("labelme")
+
+
 def test_more_classes_than_a_mask_holds(write, converted):
     add(write, "a", *(f"class {n}" for n in range(255)))
     with pytest.raises(ValueError, match="has 256 classes, expected 1 to 254"):

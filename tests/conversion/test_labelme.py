@@ -45,6 +45,12 @@ def test_the_image_may_be_inside_of_the_file(write, converted, tmp_path):
     assert Image.open(tmp_path / "data" / "images" / "a.png").getpixel((0, 0)) == (9, 8, 7)
 
 
+def test_a_damaged_image_inside_of_the_file(write, converted):
+    write("a.json", file_of([rectangle("cat", 0, 0, 9, 9)], imageData="no base64"))
+    with pytest.raises(ValueError, match="1 file: has an image or a mask inside that cannot be"):
+        converted("labelme")
+
+
 def test_paths_of_another_machine(write, converted):
     write("photos/one/a.jpg", Image.new("RGB", (60, 40)))
     write("photos/two/a.jpg", Image.new("RGB", (60, 40)))
@@ -79,7 +85,7 @@ def test_labels_file_orders_the_classes(write, converted):
         ),
         (
             {"shapes": [{"label": "a", "shape_type": "mask", "points": [[0, 0]] * 2, "mask": "?"}]},
-            "a.json: its embedded image cannot be decoded",
+            "a.json: has an image or a mask inside that cannot be decoded",
         ),
     ],
 )
@@ -103,5 +109,10 @@ def test_what_has_no_area_is_counted(write, converted):
     line = {"label": "cat", "shape_type": "polygon", "points": [[0, 0], [9, 9]]}
     write("a.json", file_of([line, rectangle("cat", 0, 0, 9, 9)]))
     write("other.json", {"version": 1})
+    write("b.jpg", Image.new("RGB", (60, 40)))
     done, _ = converted("labelme")
-    assert done.skipped == {"JSON files that are not LabelMe's": 1, "polygons of 2 points": 1}
+    assert done.skipped == {
+        "JSON files that are not LabelMe's": 1,
+        "polygons of 2 points": 1,
+        "images without annotations": 1,
+    }

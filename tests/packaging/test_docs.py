@@ -1,5 +1,6 @@
 """README, docs and site: links, commands, code, and a complete reference of the API."""
 
+import ast
 import importlib
 import importlib.util
 import inspect
@@ -106,6 +107,22 @@ def test_every_extra_that_a_page_installs_exists():
         for names in re.findall(r"eseg-keras\[([\w,-]+)\]", page.read_text("utf-8")):
             asked |= set(names.split(","))
     assert asked and asked <= {*offered, "all"}
+
+
+def test_the_errors_of_the_troubleshooting_page_exist():
+    """Numbers aside, every quoted message is in a text of the package."""
+    texts = [
+        node.value
+        for path in (ROOT / "eseg_keras").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    page = (ROOT / "docs" / "guides" / "troubleshooting.md").read_text("utf-8")
+    quoted = re.findall(r'\*\*"(.+?)"\*\*', page)
+    assert len(quoted) > 8
+    for message in quoted:
+        for part in re.split(r"\d+|\bnan\b", message):
+            assert any(part.strip(" ,") in text for text in texts), message
 
 
 @pytest.fixture(scope="module")
