@@ -36,7 +36,7 @@ PYTEST_FLAGS := -n $(TEST_WORKERS) --dist worksteal --durations=20
 BACKENDS_PYTEST := $(ONE_THREAD) $(BACKENDS)/bin/python -m pytest $(PYTEST_FLAGS)
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-.PHONY: help env backends demo test test-slow test-backends lint format bazel-check \
+.PHONY: help env backends demo docs notebooks test test-slow test-backends lint format bazel-check \
 	bazel-format clean typecheck
 
 help:
@@ -44,6 +44,8 @@ help:
 	@echo "make test         lint, then the fast tests"
 	@echo "make test-slow    the slow tests, the other Keras backends, the BUILD files"
 	@echo "make lint         ruff check and format check;  make format  applies them"
+	@echo "make docs         the site of docs/, in build/docs"
+	@echo "make notebooks    execute colab/*.py and write the notebooks (a quarter of an hour)"
 	@echo "make env          the environment of the above, in $(VENV)"
 
 env: $(ENV_STAMP)
@@ -83,6 +85,13 @@ demo: $(DEMO_STAMP)
 	@echo "Preset directory:        $(DEMO_DIR)/preset"
 	@echo "Load it with:            eseg_keras.ESeg.from_preset(\"$(DEMO_DIR)/preset\")"
 
+# Warnings, such as a link to nowhere, are errors.
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+notebooks: env
+	$(BIN)/python colab/execute.py
+
 test: env lint
 	$(PYTEST) -m "not slow"
 
@@ -99,7 +108,7 @@ lint: env typecheck
 
 # The public API as its users meet it: the blocks of README and docs, and the experiments.
 typecheck: env $(PYRIGHT_STAMP)
-	$(BIN)/python tests/code_blocks.py build/typecheck README.md docs/*.md
+	$(BIN)/python tests/code_blocks.py build/typecheck README.md docs/*.md docs/guides/*.md
 	.node/node_modules/.bin/pyright --pythonpath $(BIN)/python build/typecheck experiments
 
 format: env

@@ -8,6 +8,7 @@ from eseg_keras.version import __version__
 
 if TYPE_CHECKING:
     from eseg_keras import (
+        conversion,
         data,
         decoders,
         encoders,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ESeg",
     "__version__",
+    "conversion",
     "data",
     "decoders",
     "encoders",

@@ -36,6 +36,7 @@ COMMANDS = {
         "export",
         "demo-page",
         "benchmark",
+        "convert",
         "data-check",
         "summary",
         "presets",

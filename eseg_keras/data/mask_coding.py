@@ -40,34 +40,35 @@ class MaskCoding:
     description: str
 
 
-def find_mask_coding(masks: Sequence[Path]) -> MaskCoding:
+def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> MaskCoding:
     """Find out how masks are coded: ids, ids with gaps, black and white, or colours.
 
-        255 is the ignore label of ids, except in black and white masks, where it is class 1.
+    255 is the ignore label of ids, except in black and white masks, where it is class 1.
 
-        Args:
-            masks: The mask files, all of which are read.
+    Args:
+        masks: The mask files, all of which are read.
+        num_classes: Number of classes, if known: ids below it are classes, also if some ids never
+            occur.
 
-        Returns:
-            The coding.
+    Returns:
+        The coding.
 
-        Raises:
-            ValueError: If the masks have more values than classes are likely, or only one class.
-            ImageFileError: If a mask cannot be read.
+    Raises:
+        ValueError: If the masks have more values than classes are likely, or only one class.
+        ImageFileError: If a mask cannot be read.
 
-        Example:
+    Example:
 
-        >>> import tempfile
-        >>> from pathlib import Path
-    from typing import NamedTuple
-        >>> from PIL import Image
-        >>> from eseg_keras.data.mask_coding import find_mask_coding
-        >>> path = Path(tempfile.mkdtemp(), "mask.png")
-        >>> mask = Image.new("L", (4, 4))
-        >>> mask.putpixel((0, 0), 255)
-        >>> mask.save(path)
-        >>> find_mask_coding([path]).class_map
-        {255: 1}
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from eseg_keras.data.mask_coding import find_mask_coding
+    >>> path = Path(tempfile.mkdtemp(), "mask.png")
+    >>> mask = Image.new("L", (4, 4))
+    >>> mask.putpixel((0, 0), 255)
+    >>> mask.save(path)
+    >>> find_mask_coding([path]).class_map
+    {255: 1}
     """
     with ThreadPoolExecutor() as pool:
         try:
@@ -90,7 +91,12 @@ def find_mask_coding(masks: Sequence[Path]) -> MaskCoding:
     else:
         ids = [key for key in keys if key != 255]
         ignored = "; 255 is ignored" if 255 in values else ""
-        if ids == list(range(len(ids))):
+        is_known = num_classes is not None and len(ids) > 1 and ids[-1] < num_classes
+        if is_known and len(ids) < num_classes:
+            absent = sorted({*range(num_classes)} - {*ids})
+            found = f"class ids 0 to {num_classes - 1}; none has {', '.join(map(str, absent))}"
+            coding = MaskCoding(num_classes, None, None, found + ignored)
+        elif ids == list(range(len(ids))):
             found = f"class ids 0 to {len(ids) - 1}"
             coding = MaskCoding(len(ids), None, None, found + ignored)
         else:

@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
+from eseg_keras.files import write_text
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
 
 _FIELD = re.compile(r"^(\w+): +(\S.*(?:\n +\S.*)*)$", re.MULTILINE)
@@ -107,6 +108,22 @@ def derive_experiment(name: str, **changes) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise ValueError(f"'{name}' is no experiment of segmentation: it pretrains an encoder.")
     return dataclasses.replace(experiment, **changes)
+
+
+def write_experiment(path: Path, experiment: Experiment, docstring: str) -> None:
+    """Write a file that `load_experiment` reads: the fields that differ from their defaults."""
+    changed = {
+        field.name: getattr(experiment, field.name)
+        for field in dataclasses.fields(experiment)
+        if getattr(experiment, field.name) != field.default
+    }
+    lines = "".join(f"        {name}={value!r},\n" for name, value in changed.items())
+    write_text(
+        path,
+        f'"""{docstring}"""\n\n'
+        "from eseg_keras.training import Experiment\n\n\n"
+        f"def get_experiment() -> Experiment:\n    return Experiment(\n{lines}    )\n",
+    )
 
 
 class RunNotes(NamedTuple):

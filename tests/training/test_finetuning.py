@@ -10,6 +10,7 @@ from eseg_keras import ESeg
 from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, render_scene
 from eseg_keras.training import Experiment, finetune, load_experiment
 from eseg_keras.training.finetuning import Seconds, fit_into, list_files
+from eseg_keras.visualization import label_image
 
 LARGE = Experiment(
     num_classes=2, image_size=(384, 512), **dict.fromkeys(Experiment.automatic, "auto")
@@ -90,6 +91,34 @@ def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch):
     again = finetune(*arguments, minutes=1000, say=said.append)
     assert again.mean_iou == evaluation.mean_iou
     assert any("Resuming with the settings" in sentence for sentence in said)
+
+
+def test_palette_and_split_of_the_folders_are_kept(folders, preset, tmp_path, monkeypatch):
+    """As `eseg convert` writes them: palette PNGs, `train` and `val`, a class that never occurs."""
+
+    class Chosen(Exception):
+        pass
+
+    def stop(experiment, data_dir):
+        raise Chosen(experiment)
+
+    monkeypatch.setattr("eseg_keras.training.finetuning._measure", stop)
+    for split, index in (("train", 0), ("train", 1), ("train", 2), ("val", 3), ("test", 4)):
+        image, mask = render_scene(index, "train", (64, 96))
+        for kind in ("images", "masks"):
+            (tmp_path / kind / split).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "images" / split / f"{index}.png")
+        label_image(mask, PALETTE).save(tmp_path / "masks" / split / f"{index}.png")
+    names, said = (*CLASS_NAMES, "unicorn"), []
+    with pytest.raises(Chosen) as chosen:
+        finetune(
+            *(tmp_path / kind for kind in ("images", "masks")), tmp_path / "mine",
+            preset=preset, class_names=names, say=said.append,
+        )  # fmt: skip
+    experiment = chosen.value.args[0]
+    assert experiment.class_names == names
+    assert experiment.palette[: len(PALETTE)] == PALETTE
+    assert said[1] == "3 images train, 1 validate."
 
 
 @pytest.mark.parametrize(

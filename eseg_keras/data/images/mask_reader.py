@@ -357,6 +357,14 @@ def palette_of(path: str | Path) -> bytes | None:
         return None
 
 
+def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
+    """Return the colours of the classes in a palette file; None without one, or if it is grey."""
+    colors = np.frombuffer(palette_of(path) or b"", np.uint8).reshape(-1, 3)[:num_classes]
+    if len(colors) < num_classes or (colors == colors[:, :1]).all():
+        return None
+    return tuple(map(tuple, colors.tolist()))
+
+
 def read_ids(path, max_pixels):
     """Unsigned ids [H, W] of a mask whose pixel values or palette indices are the classes."""
     picture, content = decode_mask(path, path, max_pixels)
