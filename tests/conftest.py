@@ -36,6 +36,19 @@ def small_eseg():
     )
 
 
+@pytest.fixture
+def eagerly():
+    """Without graphs: for a few steps, making one takes several times as long as they do.
+
+    What is compiled is tested with the models, the predictor and slow tests of training.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 class Terminal:
     """A terminal that is read all the while: a full one would stop whoever writes to it."""
 
