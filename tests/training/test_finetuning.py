@@ -62,7 +62,7 @@ def preset(tmp_path_factory, small_eseg):
     return str(directory)
 
 
-def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch):
+def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch, eagerly):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr("eseg_keras.training.finetuning._MOST_EPOCHS", 2)
     output, said = tmp_path / "mine", []
