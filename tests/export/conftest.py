@@ -33,7 +33,8 @@ def tiny_model():
 def small_model():
     """Make any preset with all its kinds of layers, but few and thin ones, and untrained.
 
-    `small_model("eseg_m")` has five classes; every batch normalisation has the statistics of a few
+    Presets of one kind of encoder differ in depth and width: the deepest of each kind stands for
+    the others. `small_model("eseg_m")` has five classes; every batch normalisation has the statistics of a few
     street scenes, without which the values of deep networks fade to nothing.
     """
     models = {}

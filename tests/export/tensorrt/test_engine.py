@@ -61,10 +61,8 @@ def test_an_engine_is_built_without_a_gpu(streets, tmp_path, rtx, caplog):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "preset", ["eseg_edge_s", "eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l"]
-)
-def test_an_engine_of_every_preset(small_model, tmp_path, rtx, preset):
+@pytest.mark.parametrize("preset", ["eseg_edge_s", "eseg_lite_l", "eseg_l"])
+def test_an_engine_of_every_structure(small_model, tmp_path, rtx, preset):
     model = small_model(preset)
     verification = export_tensorrt(
         model, tmp_path / "a.onnx", output_kind="logits", image_size=SIZE, precision="fp16"
