@@ -15,6 +15,9 @@ from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, scene_images
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
 
+# Few images of many sizes, and a graph for each takes longer than they do.
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def enlarged(logits, size):
     """Bilinear samples at the centres of the pixels, along one axis after the other."""

@@ -66,12 +66,12 @@ def preset(tmp_path_factory, small_eseg):
     return str(directory)
 
 
-def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch):
+def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch, eagerly):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr("eseg_keras.training.finetuning._MOST_EPOCHS", 2)
     output, said = tmp_path / "mine", []
     arguments = (folders / "images", folders / "masks", output)
-    evaluation = finetune(*arguments, preset=preset, minutes=5, say=said.append)
+    evaluation = finetune(*arguments, preset=preset, minutes=30, say=said.append)
     assert evaluation.num_images == 2 and 0 <= evaluation.mean_iou <= 1
     assert "10 images with masks" in said[0] and "colours" in said[0]
     assert said[1] == "8 images train, 2 validate."
