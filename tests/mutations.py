@@ -432,6 +432,26 @@ FAULTS = {
         "np.random.default_rng([self.seed, 0, 0])",
         "tests/data/test_batches.py::test_every_epoch_has_an_order_and_an_augmentation_of_its_own",
     ),
+    "data/unpacked_in_another_order": Fault(
+        "sorted(pairs, key=lambda pair: self.description.order(split, pair.name))",
+        "sorted(pairs, key=lambda pair: pair.name)",
+        "tests/data/datasets/test_unpacked.py::test_the_same_batches_in_place_as_from_a_copy",
+    ),
+    "data/palettes_may_differ": Fault(
+        "if first != color:",
+        "if first is None:",
+        "tests/data/test_folders.py::test_palettes_that_differ",
+    ),
+    "data/numbers_are_cut": Fault(
+        "while length and any(cuts(name)",
+        "while not length and any(cuts(name)",
+        "tests/data/test_folders.py::test_words_and_numbers_are_not_cut",
+    ),
+    "evaluation/ids_of_a_server_are_classes": Fault(
+        'as_masks = prediction_ids == "masks" or (',
+        'as_masks = prediction_ids == "masks" and (',
+        "tests/evaluation/test_label_map_files.py",
+    ),
     "data/absent_classes_weigh": Fault(
         "weights[present] = counts.sum() / (present.sum() * counts[present])",
         "weights[present] = counts.sum() / (counts.size * counts[present])",

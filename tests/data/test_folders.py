@@ -231,6 +231,33 @@ def test_names_that_do_not_correspond_are_not_guessed(folders, masks):
     assert re.search("(mask|image) without an? (mask|image)", str(folders.problems()))
 
 
+@pytest.mark.parametrize(
+    "images, masks", [(("10", "11"), ("20", "21")), (("cat", "car"), ("bat", "bar"))]
+)
+def test_words_and_numbers_are_not_cut(folders, images, masks):
+    for image, mask in zip(images, masks, strict=True):
+        folders.add_photo(f"{image}.png", photo(0))
+        folders.add_mask(f"{mask}.png", labels(0))
+    assert len(next(iter(folders.problems().problems.values()))) == 2
+
+
+def test_one_missing_partner_is_named_where_names_differ(folders):
+    for index in range(3):
+        folders.add_photo(f"{index}_image.png", photo(0))
+        if index != 1:
+            folders.add_mask(f"{index}_label.png", labels(0))
+    assert folders.problems().problems.popitem()[1] == (str(folders.images / "1_image.png"),)
+
+
+def test_the_nearest_name_is_found_in_another_folder(folders):
+    folders.add("fine")
+    folders.add_photo("a/b/1.png", photo(0))
+    folders.add_mask("1.png", labels(0))
+    images, masks = folders.problems().problems.values()
+    assert images[0].endswith("b/1.png (nearest: 1.png)")
+    assert masks[0].endswith("1.png (nearest: a/b/1.png)")
+
+
 def test_the_nearest_name_is_given(folders):
     folders.add("fine")
     folders.add_photo("IMG_1.jpg", photo(0))
