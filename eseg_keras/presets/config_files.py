@@ -97,7 +97,7 @@ def _check_fields(path, content, fields, required=()):
         holds, expected = fields[name]
         if not holds(value):
             raise PresetError(
-                f"{path} does not fit: {name} must be {expected}, found {value!r}. Copy or "
+                f"{path} does not fit: {name} must be {expected}, found {value!r:.80}. Copy or "
                 "download the preset again. Presets contain no code; models with your own encoder "
                 "are saved as .keras files."
             )

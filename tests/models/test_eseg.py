@@ -292,9 +292,22 @@ def test_segment_is_the_argmax():
     np.testing.assert_array_equal(labels, np.argmax(model(batch), axis=-1))
     np.testing.assert_array_equal(model.segment(batch[1]), labels[1])
     np.testing.assert_array_equal(model.segment(batch[1].astype("float32")), labels[1])
-    for wrong in (batch[0, :, :, 0], batch[:, :20], batch[..., :2]):
+    for wrong in (batch[0, :, :, 0], batch[:, :20], batch[..., :2], batch[:0]):
         with pytest.raises(ValueError, match="Received an array of shape"):
             model.segment(wrong)
+
+
+def test_segment_refuses_other_ranges_unless_they_are_declared():
+    model = tiny()
+    image = images((45, 61))[0]
+    labels = model.segment(image)
+    np.testing.assert_array_equal(model.segment(image / 255, image_range=(0, 1)), labels)
+    np.testing.assert_array_equal(model.segment(image.astype("uint16") * 257), labels)
+    for wrong in (image / 255, image - 1.0, image * 2.0, image + np.nan, image.astype("uint16")):
+        with pytest.raises(ValueError, match="pixel values from 0 to"):
+            model.segment(wrong)
+    with pytest.raises(ValueError, match=r"in image_range=\(0, 100\)"):
+        model.segment(image, image_range=(0, 100))
 
 
 def test_segment_does_not_become_part_of_the_model(tmp_path):
