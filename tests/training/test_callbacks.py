@@ -2,7 +2,6 @@
 
 import keras
 import pytest
-import tensorflow as tf
 
 from eseg_keras.training import Experiment, train
 
@@ -51,15 +50,7 @@ def experiment(tmp_path, small_eseg):
     )
 
 
-@pytest.fixture(autouse=True)
-def eagerly():
-    """A few steps take less time than compiling them."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not apply to tf.data functions:UserWarning")
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def test_they_are_called_as_by_one_fit_and_early_stopping_ends_it(experiment, tmp_path):
