@@ -124,8 +124,8 @@ EXTRAS["all"] = sorted(
     {
         requirement
         for extra in (
-            "completion", "convert", "data", "export", "hub", "imagenet", "serving", "tensorboard",
-            "video", "visualization",
+            "completion", "convert", "data", "export", "hub", "imagenet", "mlflow", "serving",
+            "tensorboard", "video", "visualization", "wandb",
         )
         for requirement in EXTRAS[extra]
     }

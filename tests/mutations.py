@@ -477,8 +477,8 @@ FAULTS = {
         "tests/training/test_recipe.py::test_a_warm_up_takes_a_fifth_of_the_run_at_most",
     ),
     "training/other_data_is_resumed": Fault(
-        '**_values(experiment), "data_dir": _absolute(data_dir)}',
-        "**_values(experiment)}",
+        '**config_values(experiment), "data_dir": _absolute(data_dir)}',
+        "**config_values(experiment)}",
         "tests/training/test_run_files.py::test_other_data_is_refused_and_both_are_named",
     ),
     "training/validation_changes_the_training": Fault(

@@ -309,7 +309,7 @@ def decode_mask(
     return turned, content
 
 
-def _read_colors(path, max_pixels):
+def read_colors(path, max_pixels):
     """uint8 [H, W, 3] of a mask whose colours are the classes."""
     picture, _ = decode_mask(path, path, max_pixels)
     if picture.mode.startswith("I"):
@@ -336,7 +336,7 @@ def count_colors(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[Colo
 
 def _color_codes(path, max_pixels):
     """int32 [H, W], red << 16 | green << 8 | blue."""
-    red, green, blue = np.moveaxis(_read_colors(path, max_pixels).astype(np.int32), -1, 0)
+    red, green, blue = np.moveaxis(read_colors(path, max_pixels).astype(np.int32), -1, 0)
     return (red << 16) | (green << 8) | blue
 
 
