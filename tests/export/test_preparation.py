@@ -15,6 +15,7 @@ from eseg_keras.export import (
     export_tflite,
 )
 from eseg_keras.export.preparation import classes_json, in_float32
+from eseg_keras.files import FileInUseError, locked
 from eseg_keras.street_scenes import scene_images
 
 pytest.importorskip("onnx")
@@ -28,6 +29,14 @@ IMAGES = scene_images("test", 3, (64, 96))
 def no_tensorrt(monkeypatch):
     """The ONNX file alone, and no engine beside it."""
     monkeypatch.setattr("eseg_keras.export.tensorrt.exporter.installed_tensorrt", lambda: None)
+
+
+@pytest.mark.parametrize("export", [*EXPORTERS, export_saved_model])
+def test_a_second_process_is_refused(export, tmp_path):
+    output = tmp_path / "new" / "net"
+    with locked(output.parent, "net"), pytest.raises(FileInUseError, match="new/net is in use by"):
+        export(None, output, verification_images=IMAGES)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")

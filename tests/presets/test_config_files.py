@@ -103,7 +103,7 @@ def test_parameters_are_counted_before_anything_is_built(directory, monkeypatch)
         ESeg.from_preset(directory)
     # A count that was adapted does not fit the bytes of the weights.
     edit(directory / "metadata.json", lambda content: content.update(parameter_count=40_000_000))
-    with pytest.raises(PresetError, match=r"=40000000 and weights of \d{6} bytes"):
+    with pytest.raises(PresetError, match=r"=40000000 and weights of \d+ bytes"):
         ESeg.from_preset(directory)
     edit(directory / "metadata.json", lambda content: content.update(parameter_count="many"))
     with pytest.raises(PresetError, match="parameter_count='many'"):

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from eseg_keras import ESeg
+from eseg_keras.files import FileInUseError, locked
 from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, render_scene
-from eseg_keras.training import Experiment, finetune, load_experiment
+from eseg_keras.training import Experiment, finetune, finetuning, load_experiment
 from eseg_keras.training.finetuning import Seconds, fit_into, list_files
 from eseg_keras.visualization import label_image
 
@@ -56,6 +57,34 @@ def folders(tmp_path_factory):
         mask[mask == 255] = 0
         Image.fromarray(colors[mask]).save(folder / "masks" / f"{index}.png")
     return folder
+
+
+def test_a_run_that_was_killed_before_its_settings_resumes(folders, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def measure(*_):
+        raise Killed
+
+    monkeypatch.setattr(finetuning, "_measure", measure)
+    arguments = (folders / "images", folders / "masks", tmp_path / "out")
+    for _ in range(2):
+        with pytest.raises(Killed):
+            finetune(*arguments, say=lambda text: None)
+    names = {path.name for path in (tmp_path / "out" / "data" / "images").rglob("*.jpg")}
+    assert names == {f"{index}.jpg" for index in range(10)}
+    # A folder of the user's is not touched.
+    mine = tmp_path / "out" / "data" / "mine.txt"
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError, match="data exists and is not empty"):
+        finetune(*arguments, say=lambda text: None)
+    assert mine.read_text() == "mine"
+
+
+def test_a_second_process_is_refused(folders, tmp_path):
+    with locked(tmp_path / "out"), pytest.raises(FileInUseError, match="out is in use by process"):
+        finetune(folders / "images", folders / "masks", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture(scope="module")
