@@ -21,7 +21,7 @@ golden = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(golden)
 
 
-@pytest.mark.parametrize("name", golden.PRESETS)
+@pytest.mark.parametrize("name", golden.NETWORKS)
 def test_logits_agree_at_360x480(name):
     expected = np.load(golden.FILE)[name]
     logits = keras.ops.convert_to_numpy(golden.build(name)(golden.images()))
