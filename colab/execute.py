@@ -47,7 +47,9 @@ def execute(name: str, folder: Path, parameters: str = "") -> nbformat.NotebookN
     client = nbclient.NotebookClient(
         notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
-    client.execute(env={**os.environ, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    # Without a terminal, progress is a line per minute instead of a bar that is drawn again.
+    environment = {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", "TTY_COMPATIBLE": "0"}
+    client.execute(env={**os.environ, **environment})
     notebook.cells = [cell for cell in notebook.cells if cell not in extra]
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.metadata.pop("execution", None)

@@ -132,7 +132,7 @@ print(SOURCE)
 # !eseg data-check --experiment data/experiment.py --data_dir data --output check
 
 # %%
-Image.open("check/contact_sheet.png")
+Image.open("check/contact_sheet.png").reduce(2)
 
 # %% [markdown]
 # COCO's file gives the same masks, except along the edges, where the tools fill other pixels:

@@ -29,7 +29,7 @@ if importlib.util.find_spec("eseg_keras") is None:
 
 # %% tags=["parameters"]
 PRESETS = ("eseg_lite_s", "eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l")
-EPOCHS = 12
+EPOCHS = 8
 TRAIN_EXAMPLES = 160
 IMAGE_SIZE = (192, 384)
 

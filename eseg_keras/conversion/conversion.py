@@ -1,33 +1,24 @@
 """Write the annotations of a tool as a folder of images and masks."""
 
 import dataclasses
-import io
-import posixpath
 import re
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from PIL import ExifTags, Image
 
 from eseg_keras.conversion import cityscapes_polygons, coco, cvat, labelme, roboflow, voc
-from eseg_keras.conversion.annotations import BACKGROUND, Annotated, Annotations, Color
+from eseg_keras.conversion.annotations import BACKGROUND, Annotations, Color
+from eseg_keras.conversion.drawing import draw_mask
+from eseg_keras.conversion.splits import IMAGES, MASKS, STAGING, divide, move, output_paths
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL
 from eseg_keras.data.folder_checks import FolderError
-from eseg_keras.data.images.image_reader import (
-    MAX_PIXELS,
-    UNREADABLE,
-    ImageFileError,
-    check_header,
-    no_pillow_limit,
-    upright,
-)
+from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.data.label_statistics import Counted, gather
-from eseg_keras.data.splitting import stratified_split
 from eseg_keras.files import atomic_directory, check_is_new
 from eseg_keras.progress import Progress
 from eseg_keras.training.experiment_files import load_experiment, write_experiment
@@ -43,9 +34,7 @@ FORMATS: dict[str, ModuleType] = {
 }
 """The reader of each format."""
 
-_IMAGES, _MASKS, _STAGING = "images", "annotations", ".unsplit"
 _MOST_CLASSES = 254
-_FIRST_TURNED = 5  # EXIF orientations from this on exchange width and height.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,20 +135,22 @@ def convert(
     names = _class_list(found, class_names, has_background)
     colors = default_palette(len(names))
     palette = tuple(found.colors.get(name, colors[index]) for index, name in enumerate(names))
-    splits, paths = _output_paths(found)
+    splits, paths = output_paths(found)
+    if found.problems:
+        raise FolderError(str(source), found.problems)
     unlabelled = 0 if has_background else IGNORE_LABEL
     labels = {name: index for index, name in enumerate(names)}
-    staging = _STAGING if val_share is not None else ""
+    staging = STAGING if val_share is not None else ""
 
     def write(index):
         example = found.examples[index]
         try:
             content = example.image if isinstance(example.image, Path) else example.image()
-            mask = _draw(example, content, labels, unlabelled)
+            mask = draw_mask(example, content, labels, unlabelled)
         except ImageFileError as error:
             return Counted(problems=[(problem, error.path) for problem in error.problems])
         path = Path(staging, splits[index], paths[index])
-        image_path, mask_path = folder / _IMAGES / path, folder / _MASKS / path.with_suffix(".png")
+        image_path, mask_path = folder / IMAGES / path, folder / MASKS / path.with_suffix(".png")
         for target in (image_path, mask_path):
             target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):
@@ -172,14 +163,12 @@ def convert(
     with atomic_directory(output) as folder:
         with Progress("Converting", len(paths)) if verbose else nullcontext() as progress:
             statistics = gather(write, len(paths), progress.track if progress else iter)
-        for problem, files in statistics.problems.items():
-            found.problems[problem].extend(files)
-        if found.problems:
-            raise FolderError(str(source), found.problems)
+        if statistics.problems:
+            raise FolderError(str(source), statistics.problems)
         if val_share is not None:
             counts = statistics.label_counts[:, : len(names)]
-            parts = _divide(splits, paths, counts, val_share, group, seed)
-            _move(folder, splits, parts, paths)
+            parts = divide(splits, paths, counts, val_share, group, seed)
+            move(folder, splits, parts, paths)
             splits = parts
         _write_experiment(folder, names, palette, splits)
     return Conversion(tuple(names), palette, dict(Counter(splits)), dict(found.skipped))
@@ -227,116 +216,11 @@ def _class_list(found, chosen, has_background):
     return names
 
 
-def _output_paths(found: Annotations) -> tuple[list[str], list[Path]]:
-    """Split and path of each image in the output; the folders common to a split are dropped."""
-    splits = [example.split or "" for example in found.examples]
-    if any(splits):
-        splits = [split or "train" for split in splits]
-    parents = defaultdict(set)
-    for split, example in zip(splits, found.examples, strict=True):
-        parents[split].add(posixpath.dirname(example.name))
-    common = {split: posixpath.commonpath(folders) for split, folders in parents.items()}
-    paths, seen = [], {}
-    for split, example in zip(splits, found.examples, strict=True):
-        path = Path(PurePosixPath(example.name).relative_to(common[split]))
-        other = seen.setdefault((split, path.with_suffix("")), example)
-        if other is not example:
-            problem = "two annotated images have one name: remove or rename one"
-            found.problems[problem].append(
-                f"{other.name} of {other.file} and {example.name} of {example.file}"
-            )
-        paths.append(path)
-    return splits, paths
-
-
-def _draw(
-    example: Annotated, image: Path | bytes, labels: Mapping[str, int], unlabelled: int
-) -> np.ndarray:
-    """The mask of an image as it is seen, uint8 [H, W]; ImageFileError if it cannot be drawn."""
-    size, orientation = _size_and_orientation(image, example.name)
-    seen_size = size[::-1] if orientation >= _FIRST_TURNED else size
-    if example.size not in (size, seen_size):
-        problem = (
-            f"is {size[0]}x{size[1]} (height x width), and its annotations are for another size: "
-            "find the images that were annotated"
-        )
-        raise ImageFileError(example.name, [problem])
-    mask = np.full(example.size, unlabelled, np.uint8)
-    try:
-        for name, pixels in example.regions():
-            mask[pixels] = IGNORE_LABEL if name is None else labels.get(name, unlabelled)
-    except ImageFileError:
-        raise
-    except (TypeError, ValueError) as error:
-        problem = f"has a shape that cannot be drawn ({error}): export it again"
-        raise ImageFileError(example.file, [problem]) from error
-    if example.size != seen_size:  # Annotated without the EXIF rotation.
-        picture = Image.fromarray(mask)
-        picture.getexif()[ExifTags.Base.Orientation] = orientation
-        mask = np.asarray(upright(picture))
-    return mask
-
-
-def _size_and_orientation(image: Path | bytes, name: str):
-    """(height, width) as stored in the file, and its EXIF orientation."""
-    try:
-        with no_pillow_limit():
-            picture = Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
-        with picture:
-            check_header(name, picture, MAX_PIXELS)
-            return picture.size[::-1], picture.getexif().get(ExifTags.Base.Orientation, 1)
-    except ImageFileError:
-        raise
-    except Exception as error:  # Pillow raises exceptions of many types for damaged files.
-        raise ImageFileError(name, [UNREADABLE]) from error
-
-
-def _divide(splits, paths, label_counts, val_share, group, seed) -> list[str]:
-    """The splits, with the images of none and of `train` divided into `train` and `val`."""
-    free = [index for index, split in enumerate(splits) if split in ("", "train")]
-    members = defaultdict(list)
-    for index in free:
-        name = paths[index].with_suffix("").as_posix()
-        key = name
-        if group is not None:
-            match = re.search(group, name)
-            if match is None:
-                raise ValueError(f"`group` must fit every image. {group!r} does not fit {name!r}.")
-            key = match[1] if match.re.groups else match[0]
-        members[key].append(index)
-    if len(members) < 2:
-        raise ValueError(
-            f"A split needs at least two {'images' if group is None else 'groups of images'}. "
-            f"Received: {len(members)}."
-        )
-    groups = list(members.values())
-    counts = np.array([label_counts[indices].sum(axis=0) for indices in groups])
-    parts = list(splits)
-    for split, chosen in zip(
-        ("train", "val"), stratified_split(counts, val_share, seed), strict=True
-    ):
-        for index in chosen:
-            for member in groups[index]:
-                parts[member] = split
-    return parts
-
-
-def _move(folder, splits, parts, paths):
-    """Move the files from the staging folders into their splits."""
-    for kind in (_IMAGES, _MASKS):
-        for split, part, path in zip(splits, parts, paths, strict=True):
-            path = path.with_suffix(".png") if kind == _MASKS else path
-            target = folder / kind / part / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (folder / kind / _STAGING / split / path).rename(target)
-        shutil.rmtree(folder / kind / _STAGING)
-
-
 def _write_experiment(folder, names, palette, splits):
     experiment = load_experiment("folders/eseg_edge_s")
     changes = {"class_names": tuple(names), "num_classes": len(names), "palette": palette}
     if not any(splits):
-        changes |= {"train_images": _IMAGES, "train_masks": _MASKS}
+        changes |= {"train_images": IMAGES, "train_masks": MASKS}
     write_experiment(
         folder / "experiment.py",
         dataclasses.replace(experiment, **changes),

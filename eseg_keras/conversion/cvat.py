@@ -137,7 +137,7 @@ def ellipse_pixels(
 ) -> np.ndarray:
     """Return the pixels whose centres are inside of an ellipse, bool [H, W].
 
-    >>> ellipse_pixels(1.5, 0.5, 1.1, 0.5, 0.0, (1, 4)).astype(int).tolist()
+    >>> ellipse_pixels(2.0, 0.5, 1.1, 0.5, 0.0, (1, 4)).astype(int).tolist()
     [[0, 1, 1, 0]]
     """
     y, x = np.ogrid[: size[0], : size[1]]

@@ -144,7 +144,7 @@ def test_a_damaged_image(write, converted):
 
 
 def test_an_image_of_too_many_pixels_is_refused_by_its_header(write, converted, monkeypatch):
-    monkeypatch.setattr("eseg_keras.conversion.conversion.MAX_PIXELS", 100)
+    monkeypatch.setattr("eseg_keras.conversion.drawing.MAX_PIXELS", 100)
     add(write, "a", "cat")
     with pytest.raises(ValueError, match="has 2,400 pixels"):
         converted("labelme")
