@@ -118,12 +118,12 @@ ESeg-L, baseline | 82.6 | cityscapes/eseg_l
 ESeg-S, pre-training | 81.1 | cityscapes/eseg_s_mapillary
 ESeg-M, pre-training | 82.5 | cityscapes/eseg_m_mapillary
 ESeg-L, pre-training | 83.8 | cityscapes/eseg_l_mapillary
-ESeg-S, self-training | 81.4 | -
-ESeg-M, self-training | 82.6 | -
-ESeg-L, self-training | 83.5 | -
-ESeg-S, combined | 81.7 | -
-ESeg-M, combined | 83.7 | -
-ESeg-L, combined | 84.8 | -
+ESeg-S, self-training | 81.4 | cityscapes/eseg_s_self_training
+ESeg-M, self-training | 82.6 | cityscapes/eseg_m_self_training
+ESeg-L, self-training | 83.5 | cityscapes/eseg_l_self_training
+ESeg-S, combined | 81.7 | cityscapes/eseg_s_combined
+ESeg-M, combined | 83.7 | cityscapes/eseg_m_combined
+ESeg-L, combined | 84.8 | cityscapes/eseg_l_combined
 """),
     8: ("Encoders and decoders, Cityscapes val", "model miou flops_b experiment", """
 EfficientNet-B1, BiFPN | 80.1 | 34.5 | cityscapes/eseg_s

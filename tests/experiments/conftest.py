@@ -45,6 +45,14 @@ def make_cityscapes(data_dir):
     write_zip(manual / "leftImg8bit_trainvaltest.zip", photos)
     write_zip(manual / "gtFine_trainvaltest.zip", labels)
 
+    # What self-training reads: images without annotations, and a teacher's masks.
+    for index in range(2):
+        photo, label = photo_and_labels("extra", index, 19)
+        for folder, array in (("leftImg8bit/train_extra", photo), ("pseudo/labels", label)):
+            path = data_dir / folder / "city" / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(path)
+
 
 def make_ade20k(data_dir):
     files = {}
