@@ -1,7 +1,7 @@
 """Progress of long tasks: a bar on a terminal, occasional lines elsewhere."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from rich.console import Console
@@ -66,6 +66,8 @@ class Progress:
 
     def track(self, results: Iterable[Result]) -> Iterator[Result]:
         """Yield the elements of an iterable, and count them."""
+        if self.bar.tasks[0].total is None and isinstance(results, Sized):
+            self.update(total=len(results))
         for done, result in enumerate(results, start=1):
             yield result
             self.update(done)

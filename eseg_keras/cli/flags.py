@@ -21,11 +21,17 @@ def at_least(least: float, kind: type = int) -> Callable[[str], float]:
     return parse
 
 
-def add_weights_arguments(parser) -> None:
-    """Add `--preset` and `--model_dir`, one of which is required."""
-    group = parser.add_mutually_exclusive_group(required=True)
+def add_weights_arguments(parser, exported: bool = False, required: bool = True) -> None:
+    """Add `--preset` and `--model_dir`, perhaps `--exported`, of which one is given."""
+    group = parser.add_mutually_exclusive_group(required=required)
     group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
     group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    if exported:
+        group.add_argument(
+            "--exported",
+            metavar="FILE",
+            help="file of eseg export: .onnx, .tflite or the directory of a SavedModel",
+        )
 
 
 def run_preset(model_dir: str) -> str:
@@ -135,9 +141,16 @@ def read_calibration(args) -> dict:
     return {"calibration_images": images}
 
 
-def add_predictor_arguments(parser) -> None:
+# The flags of a `Predictor` that have no effect without a model.
+PREDICTOR_FLAGS = (
+    "preset", "model_dir", "exported", "long_side", "scales", "flip", "tta", "window", "overlap",
+    "min_confidence",
+)  # fmt: skip
+
+
+def add_predictor_arguments(parser, exported: bool = False, required: bool = True) -> None:
     """Add the flags of a model and of its `Predictor`; by default, one pass over whole images."""
-    add_weights_arguments(parser)
+    add_weights_arguments(parser, exported, required)
     parser.add_argument(
         "--long_side",
         type=int,

@@ -46,6 +46,13 @@ def add_arguments(parser) -> None:
         action="store_true",
         help="skip images that cannot be read, and count them",
     )
+    parser.add_argument(
+        "--tracker",
+        choices=("tensorboard", "wandb", "mlflow"),
+        default="tensorboard",
+        help="also log to Weights & Biases or MLflow; default: tensorboard, whose files every run "
+        "writes",
+    )
     add_set_argument(parser, "change a value of the experiment")
 
 
@@ -76,7 +83,14 @@ def run(args) -> int:
 
     was_finished = is_finished(args.model_dir)
     try:
-        metrics = train(experiment, args.model_dir, data_dir, args.strategy, args.skip_bad_examples)
+        metrics = train(
+            experiment,
+            args.model_dir,
+            data_dir,
+            args.strategy,
+            args.skip_bad_examples,
+            tracker=args.tracker,
+        )
     except Preempted:
         print(
             "eseg train: stopped by SIGTERM; the state is saved. "

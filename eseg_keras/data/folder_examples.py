@@ -163,7 +163,7 @@ def open_folders(
     ...     print(images.shape, masks.shape)
     (1, 48, 64, 3) (1, 48, 64)
     """
-    num_classes = _number_of_classes(class_names, num_classes, mask_colors)
+    num_classes = number_of_classes(class_names, num_classes, mask_colors)
     image_range = None if image_range is None else check_image_range(image_range)
     if long_side is not None and long_side < 1:
         raise ValueError(f"`long_side` must be at least 1. Received: long_side={long_side}")
@@ -188,16 +188,29 @@ def open_folders(
     counts = summary.label_counts
     if class_map is None and num_classes == 2 and ignore_label == 255 and not reduce_zero_label:
         # The labels are 0, 1 or 255 here. If no mask of the folder has a 1, 255 means class 1.
-        if counts[1] == 0 and counts[255] > 0:
+        if black_and_white(counts):
             log.warning("The masks in %s are black and white: 255 is read as class 1.", masks)
             examples = replace(examples, read_mask=mask_reader({255: 1}))
             counts[[1, 255]] = counts[[255, 1]]
+        elif counts[255] > 0:
+            log.warning("The masks in %s hold 0, 1 and 255: 255 is ignored.", masks)
     counts[ignore_label] = 0
     return replace(examples, summary=summary)
 
 
-def _number_of_classes(class_names, num_classes, mask_colors):
-    """Number of classes, from whichever of the three arguments are set."""
+def black_and_white(label_counts: np.ndarray) -> bool:
+    """Return whether 255 is class 1: masks of two classes, whose labels are 0, 1 or 255, lack 1."""
+    return bool(label_counts[1] == 0 and label_counts[255] > 0)
+
+
+def number_of_classes(
+    class_names: Sequence[str] | None,
+    num_classes: int | None,
+    mask_colors: Mapping[Color, int] | Sequence[Color] | None,
+) -> int:
+    """Return the number of classes, from whichever of the three arguments are set."""
+    if class_names is not None and len(set(class_names)) < len(class_names):
+        raise ValueError(f"`class_names` must differ. Received: {', '.join(class_names)}")
     counts = {
         "class_names": None if class_names is None else len(class_names),
         "num_classes": num_classes,

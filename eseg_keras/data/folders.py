@@ -51,8 +51,9 @@ def from_folders(
     Args:
         images: Folder of the images (JPEG, PNG, BMP, WebP, TIFF, ...).
         masks: Folder of the masks (PNG, BMP, lossless WebP), paired with the images by name.
-        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
-            mask_suffix, image_suffix, long_side, skip_bad_examples, check, verbose, max_pixels,
+        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label: What the
+            masks hold; see `open_folders`.
+        mask_suffix, image_suffix, long_side, skip_bad_examples, check, verbose, max_pixels,
             image_range: How the files are read and checked; see `open_folders`.
         image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
             examples become batches; see `Examples.batches`.

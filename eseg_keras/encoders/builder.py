@@ -117,7 +117,12 @@ def build_encoder(
         encoder = _application_encoder(name, image_shape, weights)
     if weights not in (None, "imagenet"):
         check_finite(encoder, weights)
-    return encoder if output_stride == 32 else dilate(encoder, output_stride)
+    if output_stride == 32:
+        return encoder
+    dilated = dilate(encoder, output_stride)
+    if weights is not None:
+        dilated.set_weights(encoder.get_weights())
+    return dilated
 
 
 def _application_encoder(name, image_shape, weights):

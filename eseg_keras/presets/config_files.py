@@ -50,6 +50,7 @@ _CONFIG_FIELDS = {
     "decoder_repeats": _whole(0, 64),
     "activation": (_is_text, "a name"),
     "fusion": (_is_text, "a name"),
+    "output_stride": (lambda v: v in (8, 16, 32), "8, 16 or 32"),
     "image_shape": (_is_image_shape, "[height, width, channels], null for any height or width"),
     "folded": (lambda v: isinstance(v, bool), "true or false"),
     "frozen": (lambda v: _is_list(v, _is_text), "a list of names"),

@@ -53,7 +53,11 @@ def from_preset(
 
 
 def _bare(cls, name, num_classes, load_weights, overrides):
-    config = {**ARCHITECTURES[name].constructor_arguments(), "name": name, **overrides}
+    config = ARCHITECTURES[name].constructor_arguments()
+    if not overrides.get("decoder", "bifpn").startswith("bifpn"):
+        # The size's are those of its BiFPN; another decoder has its own.
+        del config["decoder_channels"], config["decoder_repeats"]
+    config = {**config, "name": name, **overrides}
     if load_weights and has_imagenet_weights(config["encoder"]):
         config.setdefault("encoder_weights", "imagenet")
     model = cls(num_classes=19 if num_classes is None else num_classes, **config)
@@ -130,9 +134,15 @@ def _check_size(directory, config, metadata, weights):
         )
 
 
-def _decoder_size(min_level=2, max_level=9, decoder_channels=96, decoder_repeats=4):
-    """Least number of parameters of a decoder: the 1x1 convolutions of the BiFPN's nodes."""
-    return 2 * (max_level - min_level) * decoder_repeats * decoder_channels**2
+def _decoder_size(
+    decoder="bifpn", min_level=2, max_level=9, decoder_channels=96, decoder_repeats=4
+):
+    """Least number of parameters of a decoder: the convolutions of its repeats."""
+    count = max_level - min_level + 1
+    kernels = {"bifpn": 2 * (count - 1), "fpn": 9 * count, "deeplabv3plus": 1}
+    kernels["bifpn_automl"] = kernels["bifpn"]
+    # Decoders of the user's own have at least nothing.
+    return kernels.get(decoder, 0) * decoder_repeats * decoder_channels**2
 
 
 def _for_other_classes(config, num_classes, overrides):

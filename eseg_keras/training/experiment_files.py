@@ -1,6 +1,7 @@
 """The files of experiments: their names, loading them, and the notes in their docstrings."""
 
 import ast
+import dataclasses
 import difflib
 import importlib.util
 import re
@@ -8,6 +9,7 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
+from eseg_keras.files import write_text
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
 
 _FIELD = re.compile(r"^(\w+): +(\S.*(?:\n +\S.*)*)$", re.MULTILINE)
@@ -80,6 +82,48 @@ def load_experiment(name: str) -> Experiment | ClassificationExperiment:
             f"ClassificationExperiment. Received: {type(experiment).__name__}"
         )
     return experiment
+
+
+def derive_experiment(name: str, **changes) -> Experiment:
+    """Load a segmentation experiment and change some of its values.
+
+    Args:
+        name: As for `load_experiment`.
+        **changes: New values of attributes of `Experiment`.
+
+    Returns:
+        The changed experiment.
+
+    Raises:
+        ValueError: If there is no such experiment, or it refuses a value.
+        TypeError: If an experiment has no such attribute.
+
+    Example:
+
+    >>> from eseg_keras.training import derive_experiment
+    >>> derive_experiment("cityscapes/eseg_s", max_level=5).batch_size
+    16
+    """
+    experiment = load_experiment(name)
+    if not isinstance(experiment, Experiment):
+        raise ValueError(f"'{name}' is no experiment of segmentation: it pretrains an encoder.")
+    return dataclasses.replace(experiment, **changes)
+
+
+def write_experiment(path: Path, experiment: Experiment, docstring: str) -> None:
+    """Write a file that `load_experiment` reads: the fields that differ from their defaults."""
+    changed = {
+        field.name: getattr(experiment, field.name)
+        for field in dataclasses.fields(experiment)
+        if getattr(experiment, field.name) != field.default
+    }
+    lines = "".join(f"        {name}={value!r},\n" for name, value in changed.items())
+    write_text(
+        path,
+        f'"""{docstring}"""\n\n'
+        "from eseg_keras.training import Experiment\n\n\n"
+        f"def get_experiment() -> Experiment:\n    return Experiment(\n{lines}    )\n",
+    )
 
 
 class RunNotes(NamedTuple):

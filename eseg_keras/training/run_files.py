@@ -42,26 +42,28 @@ def write_config(
     model_dir: Path,
     experiment: AnyExperiment,
     data_dir: str | Path | None,
-    completed: AnyExperiment | None = None,
+    found: Mapping[str, object] | None = None,
 ) -> None:
     """Write `config.json`, unless it exists: experiment, data directory, versions, machine.
 
-    `completed` is the experiment with the values that were found in the data.
+    `found` holds the values that the data decided, see `found_values`.
     """
     if (model_dir / "config.json").exists():
         return
     config = {
         "task": experiment.task,
-        "experiment": _values(experiment),
+        "experiment": config_values(experiment),
         "data_dir": _absolute(data_dir),
-        "found": {
-            name: value
-            for name, value in _values(completed or experiment).items()
-            if value != _values(experiment)[name]
-        },
+        "found": dict(found or {}),
         "provenance": provenance(),
     }
     write_json(model_dir / "config.json", config)
+
+
+def found_values(experiment: AnyExperiment, completed: AnyExperiment) -> dict[str, object]:
+    """Return the values of an experiment that changed when the data was read."""
+    given = config_values(experiment)
+    return {name: new for name, new in config_values(completed).items() if new != given[name]}
 
 
 def read_config(model_dir: str | Path) -> tuple[AnyExperiment, str | None]:
@@ -115,8 +117,8 @@ def _absolute(data_dir):
     return None if data_dir is None else str(Path(data_dir).resolve())
 
 
-def _values(experiment):
-    """Every value of an experiment as it looks when read back from JSON."""
+def config_values(experiment: AnyExperiment) -> dict[str, object]:
+    """Return every value of an experiment as it looks when read back from JSON."""
     fields = dataclasses.fields(experiment)
     values = {field.name: _to_json(getattr(experiment, field.name)) for field in fields}
     return json.loads(json.dumps(values))
@@ -144,7 +146,7 @@ def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | P
         return
     config = _read_config_file(model_dir / "config.json")
     there = {"task": config["task"], **config["experiment"], "data_dir": config["data_dir"]}
-    here = {"task": experiment.task, **_values(experiment), "data_dir": _absolute(data_dir)}
+    here = {"task": experiment.task, **config_values(experiment), "data_dir": _absolute(data_dir)}
     changed = [
         f"{name} ({there.get(name)} there, {value} here)"
         for name, value in here.items()

@@ -40,10 +40,10 @@ def test_a_second_process_is_refused(export, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def fixed():
+def fixed(make_tiny_model):
     """A network for images of 64x96; the offsets of its classifier make labels clear."""
-    model = ESeg("fused_efficientnet_s", num_classes=2, **SMALL, image_shape=(64, 96, 3))
-    model.head.get_layer("classifier").bias.assign([0.0, 1.0])
+    model = make_tiny_model((64, 96))
+    model.head.get_layer("classifier").bias.assign([0.0, 1.0, 0.0])
     return model
 
 
@@ -103,8 +103,8 @@ def test_averaged_weights_are_exported():
 
 
 @pytest.fixture(scope="module")
-def mixed():
-    return ESeg("fused_efficientnet_s", num_classes=2, **SMALL, dtype="mixed_bfloat16")
+def mixed(make_tiny_model):
+    return make_tiny_model(dtype="mixed_bfloat16")
 
 
 @pytest.mark.parametrize("export", [*EXPORTERS, export_saved_model])

@@ -112,7 +112,7 @@ def decode(
         content = content if isinstance(content, bytes) else Path(content).read_bytes()
         with no_pillow_limit():
             picture = Image.open(io.BytesIO(content))
-            _check_header(name, picture, max_pixels)
+            check_header(name, picture, max_pixels)
         picture.load()
     except (ImageFileError, MemoryError):
         raise
@@ -134,7 +134,7 @@ def no_pillow_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_header(name, picture, max_pixels):
+def check_header(name: str | Path, picture: "Image.Image", max_pixels: int) -> None:
     """Refuse an image with too many pixels or several frames, before it is decoded."""
     width, height = picture.size
     if width * height > max_pixels:

@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from eseg_keras import ESeg
 from eseg_keras.export.saved_model import exporter
 from eseg_keras.export.verification import VerificationError
 from eseg_keras.street_scenes import scene_images
@@ -214,8 +213,10 @@ def test_the_next_version_of_another_kind(tmp_path, small_model, run_c_api, scen
     assert "not compatible with expected shape [?,64,96,3]" in wrong
 
 
-def test_a_network_of_one_size(tmp_path, run_c_api, scene, file_of):
-    model = ESeg.from_preset("eseg_lite_s_streets", image_shape=(64, 96, 3))
+def test_a_network_of_one_size(tmp_path, run_c_api, scene, file_of, small_eseg):
+    model = small_eseg(image_shape=(64, 96, 3))
+    # One class is clearly the likeliest.
+    model.head.get_layer("classifier").bias.assign([0.0, 1.0])
     output = tmp_path / "fixed"
     assert set(export_saved_model(model, output).sizes) == {(64, 96)}
     with pytest.raises(ValueError, match=r"built for images of \(64, 96\)"):
@@ -255,8 +256,8 @@ def test_wrong_arguments(options, message, tmp_path, small_model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["eseg_lite_m", "eseg_lite_l", "eseg_s", "eseg_m", "eseg_l"])
-def test_every_preset(preset, small_model, tmp_path):
+@pytest.mark.parametrize("preset", ["eseg_lite_l", "eseg_l"])
+def test_every_structure(preset, small_model, tmp_path):
     verification = export_saved_model(small_model(preset), tmp_path / preset, image_size=(64, 96))
     assert verification.passed
     assert Path(tmp_path, preset, "1", "saved_model.pb").is_file()
