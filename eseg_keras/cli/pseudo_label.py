@@ -1,6 +1,6 @@
 """`eseg pseudo-label`."""
 
-from eseg_keras.cli.flags import add_weights_arguments, load_model, run_experiment
+from eseg_keras.cli.flags import add_weights_arguments, check_parent, load_model, run_experiment
 
 HELP = "label images with a trained network, to train on them"
 EXAMPLE = [
@@ -48,11 +48,13 @@ def run(args) -> int:
     from eseg_keras.progress import Progress
 
     # Checked before the model is loaded, which takes longer.
+    check_parent(args.output)
     find_files([args.images], True, exclude=args.output, log_skipped=False)
-    long_side = run_experiment(args.model_dir)[0].long_side if args.model_dir else None
+    run = run_experiment(args.model_dir)[0] if args.model_dir else None
     predictor = Predictor(
         load_model(args),
-        long_side=long_side,
+        long_side=run and run.long_side,
+        image_range=run and run.image_range,
         scales=tuple(args.scales or TEST_TIME_SCALES),
         flip=not args.no_flip,
         min_confidence=args.min_confidence,

@@ -112,6 +112,7 @@ def open_pseudo_labelled(
         num_classes=experiment.num_classes,
         ignore_label=experiment.ignore_label,
         long_side=experiment.long_side,
+        image_range=experiment.image_range,
         # A teacher need not find every class.
         check=False,
     )

@@ -64,6 +64,9 @@ PLACE = "/proc/eseg"
         "benchmark --output",
         "data-check --images {images} --masks {images} --set num_classes=2 --output",
         "scenes --output",
+        "pseudo-label {images} --preset eseg_lite_s_streets --output",
+        "convert coco {images}",
+        "compare {images} --output",
     ],
 )
 def test_a_place_that_cannot_be_written_is_found_before_the_work(
@@ -74,6 +77,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(
     command = command.format(image=tmp_path / "a.png", images=tmp_path)
     place = f"{PLACE}/a.json" if "output" in command and "evaluate" in command else PLACE
     place = f"{PLACE}/a.csv" if command == "benchmark --output" else place
+    place = f"{PLACE}/a.png" if command.startswith("compare") else place
     status, _, err = eseg(*command.split(), place)
     assert status == 2
     assert err.splitlines()[-1].endswith("cannot be written: /proc: No such file or directory.")
