@@ -1,6 +1,5 @@
 """Segmenting images with an exported file, in the file's own runtime."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError, read_image
 from eseg_keras.export.onnx.conversion import onnx_runner, read_onnx_classes
 from eseg_keras.export.tflite.exporter import litert_runner, read_tflite_classes
+from eseg_keras.files import read_json
 from eseg_keras.inference import Prediction
 from eseg_keras.optional import require
 from eseg_keras.visualization import default_palette
@@ -117,7 +117,9 @@ def _load_saved_model(path):
 
     run.image_shape = tuple(images.shape.as_list()[1:])
     run.loaded = loaded  # Keeps the variables alive.
-    return run, json.loads(classes.read_text("utf-8"))
+    fields = {"num_classes": int, "ignore_label": int}
+    fields |= dict.fromkeys(("class_names", "palette"), (list, type(None)))
+    return run, read_json(classes, "Export the model again.", fields)
 
 
 _FILES = {
