@@ -23,9 +23,9 @@ CONTROLS = {
     ("efficientnet_b1", "fpn", 9): "controls/p2_p9_fpn",
     ("efficientnet_b1", "deeplabv3plus", 32): "controls/b1_deeplab_os32",
     ("efficientnet_b1", "deeplabv3plus", 16): "controls/b1_deeplab_os16",
-    ("resnet50_v1.5", "bifpn", 9): "controls/resnet50_bifpn",
-    ("resnet50_v1.5", "deeplabv3plus", 32): "controls/resnet50_deeplab_os32",
-    ("resnet50_v1.5", "deeplabv3plus", 16): "controls/resnet50_deeplab_os16",
+    ("resnet50_v1.5", "bifpn", 9): "controls/r50_bifpn",
+    ("resnet50_v1.5", "deeplabv3plus", 32): "controls/r50_deeplab_os32",
+    ("resnet50_v1.5", "deeplabv3plus", 16): "controls/r50_deeplab_os16",
 }
 ROWS = {
     CONTROLS[row["encoder"], row["decoder"], row.get("output_stride") or row["levels"][1]]: row
