@@ -10,6 +10,8 @@ TORCH ?= torch==2.13.0
 # The messages of TF Serving, to compare ours with. It asks for `tensorflow`, which must not stand
 # beside `tensorflow-cpu`.
 SERVING_API ?= tensorflow-serving-api==2.21.*
+# Reads the metadata of TFLite files. It asks for an old protobuf, and has no wheel from Python 3.12 on.
+TFLITE_READER ?= tflite-support==0.4.4
 BUILDIFIER ?= @bazel/buildifier@8.2.1
 PYRIGHT ?= pyright@1.1.400
 DEMO_DIR ?= runs/demo
@@ -34,7 +36,7 @@ PYTEST_FLAGS := -n $(TEST_WORKERS) --dist worksteal --durations=20
 BACKENDS_PYTEST := $(ONE_THREAD) $(BACKENDS)/bin/python -m pytest $(PYTEST_FLAGS)
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-.PHONY: help env backends demo test test-slow test-backends lint format bazel-check \
+.PHONY: help env backends demo docs notebooks test test-slow test-backends lint format bazel-check \
 	bazel-format clean typecheck
 
 help:
@@ -42,6 +44,8 @@ help:
 	@echo "make test         lint, then the fast tests"
 	@echo "make test-slow    the slow tests, the other Keras backends, the BUILD files"
 	@echo "make lint         ruff check and format check;  make format  applies them"
+	@echo "make docs         the site of docs/, in build/docs"
+	@echo "make notebooks    execute colab/*.py and write the notebooks (a quarter of an hour)"
 	@echo "make env          the environment of the above, in $(VENV)"
 
 env: $(ENV_STAMP)
@@ -56,6 +60,7 @@ $(DEMO_STAMP): setup.py
 $(ENV_STAMP): $(DEMO_STAMP) pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[tensorflow-cpu,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps "$(SERVING_API)"
+	-$(BIN)/python -m pip install --quiet --no-deps "$(TFLITE_READER)"
 	touch $@
 
 # The other backends are tested where TensorFlow is absent, so that nothing can lean on it.
@@ -80,6 +85,13 @@ demo: $(DEMO_STAMP)
 	@echo "Preset directory:        $(DEMO_DIR)/preset"
 	@echo "Load it with:            eseg_keras.ESeg.from_preset(\"$(DEMO_DIR)/preset\")"
 
+# Warnings, such as a link to nowhere, are errors.
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+notebooks: env
+	$(BIN)/python colab/execute.py
+
 test: env lint
 	$(PYTEST) -m "not slow"
 
@@ -96,7 +108,7 @@ lint: env typecheck
 
 # The public API as its users meet it: the blocks of README and docs, and the experiments.
 typecheck: env $(PYRIGHT_STAMP)
-	$(BIN)/python tests/code_blocks.py build/typecheck README.md docs/*.md
+	$(BIN)/python tests/code_blocks.py build/typecheck README.md docs/*.md docs/guides/*.md
 	.node/node_modules/.bin/pyright --pythonpath $(BIN)/python build/typecheck experiments
 
 format: env

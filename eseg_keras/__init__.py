@@ -8,6 +8,7 @@ from eseg_keras.version import __version__
 
 if TYPE_CHECKING:
     from eseg_keras import (
+        conversion,
         data,
         decoders,
         encoders,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
+        presets,
         street_scenes,
         trainer,
         training,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ESeg",
     "__version__",
+    "conversion",
     "data",
     "decoders",
     "encoders",
@@ -40,6 +43,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "presets",
     "street_scenes",
     "trainer",
     "training",

@@ -1,9 +1,12 @@
-"""Writes the Python blocks of Markdown files as one module each, for pyright.
+"""The Python blocks and the commands of Markdown files.
+
+As a script, it writes the blocks as one module per file, for pyright:
 
 python tests/code_blocks.py build/typecheck README.md docs/deploy.md
 """
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,6 +14,18 @@ from pathlib import Path
 def python_blocks(text: str) -> list[str]:
     """Return the content of every ```python block of a Markdown text."""
     return re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+
+
+def executable_blocks(text: str) -> list[str]:
+    """Return the blocks that tests execute: those without `<!-- not run: why -->` above."""
+    return python_blocks(re.sub(r"^<!-- not run: .+ -->\n+```python\n", "```\n", text, flags=re.M))
+
+
+def commands(text: str) -> list[list[str]]:
+    """Return the arguments of every `eseg` command in an indented block or a line of a script."""
+    joined = re.sub(r"\\\n[# ]*", "", text)
+    lines = re.findall(r"^(?: {4}|# !|# )eseg ([^\n]+)$", joined, re.M)
+    return [shlex.split(line, comments=True) for line in lines]
 
 
 def main(output, *sources):

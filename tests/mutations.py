@@ -432,6 +432,26 @@ FAULTS = {
         "np.random.default_rng([self.seed, 0, 0])",
         "tests/data/test_batches.py::test_every_epoch_has_an_order_and_an_augmentation_of_its_own",
     ),
+    "data/unpacked_in_another_order": Fault(
+        "sorted(pairs, key=lambda pair: self.description.order(split, pair.name))",
+        "sorted(pairs, key=lambda pair: pair.name)",
+        "tests/data/datasets/test_unpacked.py::test_the_same_batches_in_place_as_from_a_copy",
+    ),
+    "data/palettes_may_differ": Fault(
+        "if first != color:",
+        "if first is None:",
+        "tests/data/test_folders.py::test_palettes_that_differ",
+    ),
+    "data/numbers_are_cut": Fault(
+        "while length and any(cuts(name)",
+        "while not length and any(cuts(name)",
+        "tests/data/test_folders.py::test_words_and_numbers_are_not_cut",
+    ),
+    "evaluation/ids_of_a_server_are_classes": Fault(
+        'as_masks = prediction_ids == "masks" or (',
+        'as_masks = prediction_ids == "masks" and (',
+        "tests/evaluation/test_label_map_files.py",
+    ),
     "data/absent_classes_weigh": Fault(
         "weights[present] = counts.sum() / (present.sum() * counts[present])",
         "weights[present] = counts.sum() / (counts.size * counts[present])",
@@ -457,8 +477,8 @@ FAULTS = {
         "tests/training/test_recipe.py::test_a_warm_up_takes_a_fifth_of_the_run_at_most",
     ),
     "training/other_data_is_resumed": Fault(
-        '**_values(experiment), "data_dir": _absolute(data_dir)}',
-        "**_values(experiment)}",
+        '**config_values(experiment), "data_dir": _absolute(data_dir)}',
+        "**config_values(experiment)}",
         "tests/training/test_run_files.py::test_other_data_is_refused_and_both_are_named",
     ),
     "training/validation_changes_the_training": Fault(
@@ -519,6 +539,62 @@ FAULTS = {
         "position = (np.arange(stride) + stride // 2 - (stride - 1) / 2) / stride",
         "position = (np.arange(stride) + stride // 2 - stride / 2) / stride",
         "tests/export/served_graph/test_argmax.py::test_labels_are_those_of_upsampled_logits",
+    ),
+    # === Conversion ===
+    "conversion/crowds_above_objects": Fault(
+        "objects.sort(key=lambda item: item[0] is not None)",
+        "objects.sort(key=lambda item: item[0] is None)",
+        "tests/conversion/test_coco.py::test_crowds_are_ignored_below_everything_else",
+    ),
+    "conversion/earlier_shapes_above": Fault(
+        "mask[pixels] = IGNORE_LABEL if name is None",
+        "mask[pixels & (mask == unlabelled)] = IGNORE_LABEL if name is None",
+        "tests/conversion/test_coco.py::test_masks_equal_pycocotools",
+    ),
+    "conversion/other_classes_are_skipped": Fault(
+        "else labels.get(name, unlabelled)",
+        "else labels.get(name, mask[pixels])",
+        "tests/conversion/test_coco.py::test_classes_are_chosen_and_others_are_drawn_as_background",
+    ),
+    "conversion/layers_upside_down": Fault(
+        "shapes.sort(key=lambda item: item[0])",
+        "shapes.sort(key=lambda item: -item[0])",
+        "tests/conversion/test_cvat.py::test_layers_and_the_order_of_the_file",
+    ),
+    "conversion/boxes_turn_the_other_way": Fault(
+        'math.radians(number("rotation", default=0))',
+        '-math.radians(number("rotation", default=0))',
+        "tests/conversion/test_cvat.py::test_a_tilted_box_turns_clockwise",
+    ),
+    "conversion/no_rotation": Fault(
+        "if example.size != seen_size:",
+        "if example.size == seen_size and False:",
+        "tests/conversion/test_conversion.py::test_rotated_images",
+    ),
+    "conversion/groups_are_torn": Fault(
+        "key = match[1] if match.re.groups else match[0]",
+        "key = name",
+        "tests/conversion/test_conversion.py::test_a_split_keeps_groups_together",
+    ),
+    "conversion/license_plates_are_drawn": Fault(
+        'if entry.get("deleted") or label == _NOT_DRAWN:',
+        'if entry.get("deleted"):',
+        "tests/conversion/test_cityscapes_polygons.py::test_masks_equal_cityscapesscripts",
+    ),
+    "conversion/lines_one_pixel_wide": Fault(
+        "_LINE_WIDTH, _POINT_RADIUS = 10, 5",
+        "_LINE_WIDTH, _POINT_RADIUS = 9, 5",
+        "tests/conversion/test_labelme.py::test_every_type_of_shape_is_drawn_as_labelme_does",
+    ),
+    "conversion/indices_for_colours": Fault(
+        'by_color = bool(colors) and picture.mode in ("P", "RGB", "RGBA")',
+        'by_color = bool(colors) and picture.mode in ("RGB", "RGBA")',
+        "tests/conversion/test_voc.py::test_the_label_map_of_cvat",
+    ),
+    "conversion/finetune_splits_again": Fault(
+        "return parts if all(parts) else None",
+        "return None",
+        "tests/training/test_finetuning.py::test_palette_and_split_of_the_folders_are_kept",
     ),
 }
 

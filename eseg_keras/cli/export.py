@@ -51,6 +51,12 @@ FORMATS = {
     ),
 }
 
+# The formats whose files have a suffix.
+SUFFIXES = {
+    ".tflite": ("tflite",), ".onnx": ("onnx", "tensorrt"), ".engine": ("tensorrt",),
+    ".keras": (), ".h5": (), ".pb": (),
+}  # fmt: skip
+
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
@@ -161,6 +167,11 @@ def _check(args):
             f"Received: {args.precision}"
         )
     output = Path(args.output)
+    if args.format not in SUFFIXES.get(output.suffix.lower(), FORMATS):
+        raise ValueError(
+            f"--output {output} ends in {output.suffix}, which is not a file of --format "
+            f"{args.format}. Change one of them."
+        )
     check_parent(output)
     if args.format == "saved_model":
         return  # The new version is a new folder inside.

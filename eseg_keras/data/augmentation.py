@@ -1,11 +1,15 @@
 """Random changes of an image with its mask: scale, crop, flip, colours."""
 
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from eseg_keras.data.geometry import resize_window, scaled
 from eseg_keras.data.photometric_distortion import PhotometricDistortion
+
+_SEEDING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Augmentation:
         photometric_distortion: Random brightness, contrast, saturation and hue of the crop: a
             `PhotometricDistortion`, or True for its defaults. Not in the paper. It needs 8-bit
             RGB images, and does not change the position of the crop.
+        transform: Further changes of the crop: a transform of Albumentations, or any callable
+            `transform(image=image, mask=mask)` that returns a dict of `"image"` and `"mask"` in the
+            same shapes and dtypes. If it has a method `set_random_seed`, as those of Albumentations
+            have, it is seeded before each call, so that batches repeat.
 
     Example:
 
@@ -55,6 +63,7 @@ class Augmentation:
     photometric_distortion: PhotometricDistortion | bool | None = None
     scale_step: float | None = None
     place_at_random: bool = True
+    transform: Callable[..., Mapping[str, np.ndarray]] | None = None
 
     def __post_init__(self):
         if isinstance(self.photometric_distortion, bool):
@@ -102,6 +111,8 @@ class Augmentation:
         # Last, so that the random numbers before it are the same with and without distortion.
         if self.photometric_distortion is not None:
             image = self.photometric_distortion(image, rng)
+        if self.transform is not None:
+            image, mask = _transformed(self.transform, image, mask, rng)
         return image, mask
 
     def _draw_scale(self, rng):
@@ -111,3 +122,21 @@ class Augmentation:
         # Of (0.5, 2.0) in steps of 0.1, 2.0 is one, whatever the rounding.
         steps = int((largest - smallest) / self.scale_step + 1e-6)
         return smallest + self.scale_step * int(rng.integers(0, steps, endpoint=True))
+
+
+def _transformed(transform, image, mask, rng):
+    image, mask = np.ascontiguousarray(image), np.ascontiguousarray(mask)
+    # Another thread must not seed it again before it is called.
+    with _SEEDING:
+        if hasattr(transform, "set_random_seed"):
+            transform.set_random_seed(int(rng.integers(2**31)))
+        changed = transform(image=image, mask=mask)
+    for name, before in (("image", image), ("mask", mask)):
+        after = changed[name]
+        if after.shape != before.shape or after.dtype != before.dtype:
+            raise ValueError(
+                f"`transform` must keep the {name}'s shape and dtype, {before.dtype} "
+                f"{list(before.shape)}. Received: {after.dtype} {list(after.shape)}. Crops are "
+                "made before it; leave out resizing, normalisation and tensors."
+            )
+    return changed["image"], changed["mask"]

@@ -1,7 +1,11 @@
 """Export the files to measure, in a separate process, which frees its memory at the end."""
 
+import contextlib
 import functools
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -23,8 +27,10 @@ def export_missing(
 ) -> dict[str, str]:
     """Export the files of a preset that are not current; return {failed format: reason}."""
     # Exporting a large network takes more memory than running it, and Python keeps that memory.
+    context = multiprocessing.get_context("spawn")
+    lifeline, held = context.Pipe(duplex=False)
     start = functools.partial(
-        ProcessPoolExecutor, 1, mp_context=multiprocessing.get_context("spawn")
+        ProcessPoolExecutor, 1, context, initializer=_end_with_parent, initargs=(lifeline,)
     )
     reasons, process = {}, start()
     try:
@@ -33,7 +39,9 @@ def export_missing(
                 continue
             report(f"exporting {file.network} {file.format}")
             try:
-                process.submit(_export, file, preset).result()
+                with _interrupts_ignored():  # By the new process: it starts in `submit`.
+                    task = process.submit(_export, file, preset)
+                task.result()
             except BrokenProcessPool:
                 reasons[file.format] = "The export was killed: was there too little memory?"
                 process.shutdown()
@@ -41,8 +49,34 @@ def export_missing(
             except Exception as error:  # Exporters raise exceptions of their own types.
                 reasons[file.format] = reason_of(error)
     finally:
+        held.close()  # Ends the process, also in the middle of an export.
         process.shutdown()
+        lifeline.close()
     return reasons
+
+
+def _end_with_parent(lifeline):
+    """End this process as soon as the other end of a pipe is closed, as by a killed parent."""
+
+    def wait():
+        with contextlib.suppress(EOFError, OSError):
+            lifeline.recv()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _interrupts_ignored():
+    """Start processes that ignore Ctrl-C, which a terminal sends to them and their parent."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def timed_network(preset: str, image_size: tuple[int, int]) -> keras.Model:

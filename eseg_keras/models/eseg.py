@@ -9,7 +9,7 @@ from keras import ops
 
 from eseg_keras.decoders.head import segmentation_head
 from eseg_keras.encoders.builder import build_encoder
-from eseg_keras.image_size import SMALLEST_SIDE
+from eseg_keras.image_size import SMALLEST_SIDE, to_pixel_values
 from eseg_keras.layers import Resize
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.losses import CrossEntropy
@@ -36,6 +36,16 @@ _log = logging.getLogger("eseg_keras")
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class ESeg(TrainingModel):
     """Semantic segmentation network of "Revisiting Multi-Scale Feature Fusion".
+
+    Most users start from a preset, with their own number of classes:
+
+        model = ESeg.from_preset("eseg_edge_s", num_classes=3)
+        model.compile()
+        model.fit(dataset)  # Batches (images, masks), see `eseg_keras.data.from_folders`.
+        label_map = model.segment(image)
+        model.save_to_preset("my_preset")
+
+    `ESeg.presets` lists the presets. The constructor is for networks of other sizes.
 
     An encoder gives features up to P5, average pooling adds P6 to P9, a BiFPN fuses them, every
     level is upsampled to the lowest and summed with learnable softmax weights, and a light head
@@ -220,18 +230,21 @@ class ESeg(TrainingModel):
         self._compile_arguments = lambda: {"loss": loss, "metrics": metrics, **kwargs}
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
-    def segment(self, image) -> np.ndarray:
+    def segment(self, image, image_range: tuple[float, float] | None = None) -> np.ndarray:
         """Label every pixel of an image.
 
         Args:
-            image: Array [H, W, C], or a batch [B, H, W, C], uint8 or float of 0..255 (not 0..1), H
-                and W at least 32.
+            image: Array [H, W, C], or a batch [B, H, W, C], H and W at least 32.
+            image_range: (lowest, highest) value of the images. By default 16-bit images are of
+                0..65535 and all others of 0..255; values that are probably of another range, such
+                as floats of 0..1, are refused.
 
         Returns:
             NumPy label map [H, W] (or [B, H, W]), uint8.
 
         Raises:
-            ValueError: If the array is not an image of the model's channels.
+            ValueError: If the array is not an image of the model's channels, or its values are out
+                of range.
 
         Example:
 
@@ -247,12 +260,14 @@ class ESeg(TrainingModel):
             image.ndim not in (3, 4)
             or image.shape[-1] != channels
             or min(image.shape[-3:-1]) < SMALLEST_SIDE
+            or not image.size
         ):
             raise ValueError(
                 f"Expected an image [H, W, {channels}] or a batch [B, H, W, {channels}] with "
                 f"height and width from {SMALLEST_SIDE} up. Received an array of shape "
                 f"{image.shape}."
             )
+        image = to_pixel_values(image, image_range)
         images = image if image.ndim == 4 else image[None]
         with self.averaged_weights():
             labels = np.asarray(self._label_model.predict_on_batch(images))

@@ -5,9 +5,11 @@ import dataclasses
 import difflib
 import importlib.util
 import re
+import traceback
 from pathlib import Path
 from typing import NamedTuple
 
+from eseg_keras.files import write_text
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
 
 _FIELD = re.compile(r"^(\w+): +(\S.*(?:\n +\S.*)*)$", re.MULTILINE)
@@ -61,12 +63,19 @@ def load_experiment(name: str) -> Experiment | ClassificationExperiment:
                 "A file of your own is given by its path, ending in .py."
             )
         path = experiments_dir() / f"{name}.py"
+    name = str(path)
     spec = importlib.util.spec_from_file_location(f"eseg_experiment_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not callable(getattr(module, "get_experiment", None)):
-        raise ValueError(f"{path} must define a function get_experiment().")
-    experiment = module.get_experiment()
+    try:
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, "get_experiment", None)):
+            raise ValueError("it must define a function get_experiment().")
+        experiment = module.get_experiment()
+    except Exception as error:  # The file's own code may raise anything.
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == name]
+        where = f", line {lines[-1]}" if lines else ""
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"{path}{where}: {kind}{error}") from error
     if not isinstance(experiment, Experiment | ClassificationExperiment):
         raise ValueError(
             f"get_experiment() in {path} must return an eseg_keras.training.Experiment or "
@@ -99,6 +108,22 @@ def derive_experiment(name: str, **changes) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise ValueError(f"'{name}' is no experiment of segmentation: it pretrains an encoder.")
     return dataclasses.replace(experiment, **changes)
+
+
+def write_experiment(path: Path, experiment: Experiment, docstring: str) -> None:
+    """Write a file that `load_experiment` reads: the fields that differ from their defaults."""
+    changed = {
+        field.name: getattr(experiment, field.name)
+        for field in dataclasses.fields(experiment)
+        if getattr(experiment, field.name) != field.default
+    }
+    lines = "".join(f"        {name}={value!r},\n" for name, value in changed.items())
+    write_text(
+        path,
+        f'"""{docstring}"""\n\n'
+        "from eseg_keras.training import Experiment\n\n\n"
+        f"def get_experiment() -> Experiment:\n    return Experiment(\n{lines}    )\n",
+    )
 
 
 class RunNotes(NamedTuple):

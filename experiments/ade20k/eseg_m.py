@@ -1,7 +1,6 @@
 """ESeg-M on ADE20K, 150 classes at 520x520.
 
-Data: ADEChallengeData2016.zip in DATA/downloads/manual, prepared in the first run (see
-`eseg_keras.data.load`).
+Data: ADEChallengeData2016, unpacked anywhere in DATA (see `eseg_keras.data.load`).
 
 Our reading of "the same image size 520x520 for both training and inference" (section 4.1): images
 are scaled to a longer side of 520. Training takes 520x520 crops of them at random scales; its

@@ -1,7 +1,6 @@
 """ESeg-L on Cityscapes.
 
-Data: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in DATA/downloads/manual, prepared in
-the first run (see `eseg_keras.data.load`).
+Data: leftImg8bit and gtFine, unpacked anywhere in DATA (see `eseg_keras.data.load`).
 
 Row:      Table 4, ESeg-L without extra data
 Command:  eseg train --experiment cityscapes/eseg_l --data_dir DATA

@@ -1,7 +1,6 @@
 """ESeg-Lite-M on Cityscapes, at 512x1024.
 
-Data: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in DATA/downloads/manual, prepared in
-the first run (see `eseg_keras.data.load`).
+Data: leftImg8bit and gtFine, unpacked anywhere in DATA (see `eseg_keras.data.load`).
 
 The published score needs an encoder pretrained on ImageNet, and no weights are public: train
 `imagenet/eseg_lite_m` first, then add `--set encoder_weights=FILE` with the file that it writes.

@@ -1,7 +1,6 @@
 """ESeg-M on Cityscapes.
 
-Data: leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip in DATA/downloads/manual, prepared in
-the first run (see `eseg_keras.data.load`).
+Data: leftImg8bit and gtFine, unpacked anywhere in DATA (see `eseg_keras.data.load`).
 
 Row:      Table 4, ESeg-M without extra data
 Command:  eseg train --experiment cityscapes/eseg_m --data_dir DATA

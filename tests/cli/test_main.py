@@ -1,8 +1,10 @@
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from eseg_keras.cli import main
 
@@ -40,6 +42,42 @@ def test_mistyped_commands_get_one_sentence(eseg, arguments, message):
     status, out, err = eseg(*arguments)
     assert (status, out) == (2, "")
     assert message in err and err.count("\n") == 1
+
+
+PLACE = "/proc/eseg"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="A folder that nobody can write.")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train --experiment smoke/street_scenes --model_dir",
+        "finetune {images} {images} --output",
+        "predict {image} --preset eseg_lite_s_streets --output",
+        "evaluate --preset eseg_lite_s_streets --images {images} --masks {images} --report",
+        "evaluate --preset eseg_lite_s_streets --images {images} --masks {images} --output",
+        "evaluate --preset eseg_lite_s_streets --images {images} --submission",
+        "export --preset eseg_lite_s_streets --format saved_model --output",
+        "export --preset eseg_lite_s_streets --format onnx --output",
+        "demo-page --preset eseg_lite_s_streets --output",
+        "benchmark --cache_dir",
+        "benchmark --output",
+        "data-check --images {images} --masks {images} --set num_classes=2 --output",
+        "scenes --output",
+    ],
+)
+def test_a_place_that_cannot_be_written_is_found_before_the_work(
+    eseg, tmp_path, command, monkeypatch
+):
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    monkeypatch.setattr("eseg_keras.presets.loader.from_preset", None)
+    command = command.format(image=tmp_path / "a.png", images=tmp_path)
+    place = f"{PLACE}/a.json" if "output" in command and "evaluate" in command else PLACE
+    place = f"{PLACE}/a.csv" if command == "benchmark --output" else place
+    status, _, err = eseg(*command.split(), place)
+    assert status == 2
+    assert err.splitlines()[-1].endswith("cannot be written: /proc: No such file or directory.")
+    assert PLACE in err
 
 
 def test_faults_of_the_program_keep_their_traceback(eseg, monkeypatch):

@@ -83,3 +83,19 @@ def test_a_damaged_mask_is_named(tmp_path):
     (tmp_path / "b.png").write_bytes(b"no image")
     with pytest.raises(ImageFileError, match="b.png"):
         find_mask_coding([tmp_path / "a.png", tmp_path / "b.png"])
+
+
+@pytest.mark.parametrize(
+    ("values", "num_classes", "found"),
+    [
+        ((0, 2), 4, (4, None)),
+        ((0, 1, 255), 3, (3, None)),
+        # As many names as ids: the ids have gaps.
+        ((0, 2), 2, (2, {0: 0, 2: 1})),
+        ((0, 5), 4, (2, {0: 0, 5: 1})),
+    ],
+)
+def test_classes_that_never_occur(tmp_path, values, num_classes, found):
+    grey(*values).save(tmp_path / "mask.png")
+    coding = find_mask_coding([tmp_path / "mask.png"], num_classes)
+    assert (coding.num_classes, coding.class_map) == found

@@ -13,7 +13,7 @@ ORDER = [
     "step_options", "replicas", "machine",
     "layers", "encoders", "decoders", "losses", "metrics", "trainer", "presets", "models",
     "data", "street_scenes", "visualization",
-    "inference", "evaluation", "training",
+    "inference", "evaluation", "training", "conversion",
     "export", "latency", "demo_page", "cli",
 ]  # fmt: skip
 # They use Keras alone.

@@ -14,6 +14,7 @@ import eseg_keras
     "package",
     [
         "cli",
+        "conversion",
         "data",
         "data.classification",
         "data.datasets",

@@ -50,3 +50,25 @@ def test_versions_agree(metadata):
 
 def test_no_addons(metadata):
     assert "tensorflow-addons" not in metadata.lower().split("\n\n")[0]
+
+
+def test_all_is_enough_for_every_command(metadata):
+    """Except a backend, and what needs one of NVIDIA's GPUs."""
+    asked = set()
+    for path in (ROOT / "eseg_keras").rglob("*.py"):
+        asked |= set(re.findall(r'require\(\s*"[\w.]+",\s*(?:extra=)?"([\w-]+)"', path.read_text()))
+    for extra in asked - {
+        "tensorflow",
+        "tensorflow-cpu",
+        "tensorrt",
+        "tensorrt-rtx",
+        "jax",
+        "torch",
+    }:
+        assert requirements(metadata, extra) <= requirements(metadata, "all"), extra
+    assert not {"tensorflow", "tensorflow-cpu"} & requirements(metadata, "all")
+
+
+def test_the_citation_has_the_version():
+    text = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {eseg_keras.__version__}\n" in text

@@ -11,7 +11,14 @@ from eseg_keras.data import Augmentation
 from eseg_keras.data.datasets import DATASETS
 from eseg_keras.training import Experiment, override
 from eseg_keras.training.data import open_examples, training_batches
-from eseg_keras.training.recipe import compile_model, initial_model, learning_rate, make_loss
+from eseg_keras.training.recipe import (
+    compile_model,
+    compile_options,
+    complete,
+    initial_model,
+    learning_rate,
+    make_loss,
+)
 
 
 @pytest.mark.parametrize("warmup_steps, num_steps", [(0, 10), (4, 20), (1, 5), (300, 2000)])
@@ -107,10 +114,13 @@ def differing(model, other):
     return {a.path for a, b in pairs if a.shape != b.shape or not np.array_equal(a, b)}
 
 
+def test_a_run_without_init_from_starts_elsewhere(saved):
+    assert len(differing(initial_model(experiment_of(saved)), saved[0])) > 5
+
+
 @pytest.mark.parametrize("source", ["preset", "model.keras", "run"])
 def test_all_weights_come_from_where_init_from_says(saved, source):
     model, path = saved
-    assert len(differing(initial_model(experiment_of(saved)), model)) > 5
     found = initial_model(experiment_of(saved, init_from=str(path / source)))
     assert differing(found, model) == set()
     # Of other classes: all but the classifier.
@@ -191,6 +201,72 @@ def test_freezing_everything_is_refused():
     )
     with pytest.raises(ValueError, match="nothing to train: freeze="):
         initial_model(experiment)
+
+
+AUTO = dict.fromkeys(Experiment.automatic, "auto")
+
+
+@pytest.mark.parametrize("num_images", [2, 9, 367, 1999, 2000, 20_001, 100_000])
+def test_settings_follow_the_number_of_images(num_images):
+    found = complete(Experiment(num_classes=2, **AUTO), num_images)
+    assert found.batch_size == min(8 if num_images < 2000 else 16, num_images)
+    assert found.learning_rate / found.batch_size == pytest.approx(0.05 / 8)
+    per_epoch = -(-num_images // found.batch_size)
+    num_steps = found.epochs * per_epoch
+    # Within half an epoch of the rule.
+    assert abs(num_steps - max(300, 100 * num_images**0.5)) <= per_epoch / 2
+    assert found.warmup_steps == num_steps // 20
+    assert 1 - 10 / num_steps == pytest.approx(found.ema_decay, abs=1e-3)
+    assert found.ema_decay <= 0.999
+    assert found.epochs / found.val_every <= 20
+    assert found.photometric_distortion == (num_images <= 20_000)
+
+
+def test_numbers_given_are_kept():
+    given = {
+        "batch_size": 3, "epochs": 7, "learning_rate": 0.3, "warmup_steps": 4, "ema_decay": None,
+        "val_every": 2, "photometric_distortion": False,
+    }  # fmt: skip
+    for name, value in given.items():
+        found = complete(Experiment(num_classes=2, **{**AUTO, name: value}), 50)
+        assert getattr(found, name) == value
+    experiment = Experiment(num_classes=2, steps=40, **AUTO)
+    assert complete(experiment, 50).warmup_steps == 2
+
+
+@pytest.mark.parametrize("name", ["momentum", "weight_decay", "seed"])
+def test_other_settings_are_not_automatic(name):
+    assert "auto" in AUTO.values()
+    with pytest.raises((TypeError, ValueError)):
+        Experiment(num_classes=2, **{name: "auto"})
+
+
+def test_adamw_decays_kernels_alone():
+    experiment = Experiment(
+        num_classes=2, optimizer="adamw", learning_rate=0.5, momentum=0.75, weight_decay=0.25
+    )
+    options = compile_options(experiment, 10)
+    assert options["weight_decay"] == 0.0
+    inputs = keras.Input((4, 4, 2))
+    layers = [keras.layers.Conv2D(3, 3), keras.layers.BatchNormalization()]
+    layers.append(keras.layers.DepthwiseConv2D(3, padding="same"))
+    x = inputs
+    for layer in layers:
+        x = layer(x)
+    model = keras.Model(inputs, x)
+    optimizer = options["optimizer"]
+    optimizer.build(model.trainable_variables)
+    before = {v.path: keras.ops.convert_to_numpy(v) + 1 for v in model.trainable_variables}
+    for variable in model.trainable_variables:
+        variable.assign(before[variable.path])
+    zeros = [keras.ops.zeros_like(variable) for variable in model.trainable_variables]
+    optimizer.apply(zeros)
+    for variable in model.trainable_variables:
+        # Without gradients the weights only decay, by rate times decay.
+        factor = 1 - 0.5 * 0.25 if variable.path.endswith("kernel") else 1
+        np.testing.assert_allclose(variable, factor * before[variable.path], rtol=1e-6)
+    assert sum(path.endswith("kernel") for path in before) == 2
+    assert optimizer.beta_1 == 0.75
 
 
 def test_an_experiment_reaches_every_part_of_the_network():

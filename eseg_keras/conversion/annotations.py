@@ -1,0 +1,208 @@
+"""What the reader of a format hands on: images, their labelled regions, and the classes."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from eseg_keras.data.images.walker import find_images
+
+Size = tuple[int, int]
+Color = tuple[int, int, int]
+
+# A region: the name of its class, or `None` for pixels to ignore, and its pixels, bool [H, W].
+Region = tuple[str | None, np.ndarray]
+
+BACKGROUND = "background"
+
+_SPLITS = {
+    "train": ("train", "training", "train_extra"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """An annotated image.
+
+    Attributes:
+        image: The file, or a function that returns its content.
+        name: Path of the image in the output, with `/` and suffix.
+        file: The annotation file, for messages.
+        size: (height, width) that the annotations refer to.
+        regions: Returns the regions in drawing order: of two that overlap, the later one counts.
+        split: `"train"`, `"val"`, `"test"`, or `None` if the source has no splits.
+    """
+
+    image: Path | Callable[[], bytes]
+    name: str
+    file: Path
+    size: Size
+    regions: Callable[[], Iterable[Region]]
+    split: str | None = None
+
+
+class Annotations:
+    """The annotated images of a source; the reader of its format fills it.
+
+    Attributes:
+        source: The file or folder.
+        examples: The annotated images.
+        class_names: Names of the classes in the order of the source.
+        colors: {class name: colour}, for classes with a colour of their own.
+        has_background: Whether pixels outside of all regions are a class, "background".
+        problems: {problem: files}; if there are any, nothing is written.
+        skipped: Number of each kind of thing that cannot be drawn.
+    """
+
+    def __init__(self, source: Path, images: Path | None = None):
+        self.source = source
+        self.folder = source if source.is_dir() else source.parent
+        self.examples: list[Annotated] = []
+        self.class_names: list[str] = []
+        self.colors: dict[str, Color] = {}
+        self.has_background = True
+        self.problems: dict[str, list[str]] = defaultdict(list)
+        self.skipped = Counter()
+        self._roots = [folder for folder in (images, self.folder) if folder is not None]
+        self._files = self._list_files()
+        self._unused = set(self._files)
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        for path in self._files:
+            self._by_name[os.path.basename(path)].append(path)
+            self._by_stem[os.path.splitext(path)[0]].append(path)
+
+    def add_class(self, name: str, color: Color | None = None) -> str:
+        """Add a class unless it is there already, and return its name."""
+        if not name.strip():
+            raise ValueError(f"{self.source} has a class without a name: give it one and try again")
+        if name.strip("_").casefold() == BACKGROUND:
+            name = BACKGROUND
+        if name not in self.class_names:
+            self.class_names.append(name)
+        if color is not None:
+            self.colors.setdefault(name, color)
+        return name
+
+    def add(
+        self,
+        file: Path,
+        image: str | Path,
+        size: Size,
+        regions: Callable[[], Iterable[Region]],
+        split: str | None = None,
+        embedded: tuple[Callable[[], bytes], str] | None = None,
+    ) -> None:
+        """Add an image and its annotations.
+
+        Args:
+            file: The annotation file.
+            image: Name of the image in it, perhaps with folders of another machine; or the path of
+                the image, without suffix.
+            size, regions, split: See `Annotated`.
+            embedded: A function that returns the image itself, and its suffix, for images
+                without a file.
+        """
+        found = self._beside(image) if isinstance(image, Path) else self._named(image, file.parent)
+        if len(found) == 1:
+            self._unused.discard(found[0])
+            self.examples.append(Annotated(*self._files[found[0]], file, size, regions, split))
+        elif found:
+            problem = "several images have this name: keep one of them"
+            self.problems[problem].append(f"{image} of {file}")
+        elif embedded is not None:
+            content, suffix = embedded
+            name = PurePosixPath(str(image).replace("\\", "/")).with_suffix(suffix).name
+            self.examples.append(Annotated(content, name, file, size, regions, split))
+        else:
+            where = " and ".join(map(str, self._roots))
+            problem = f"the image is not below {where}: give its folder with --images"
+            self.problems[problem].append(f"{image} of {file}")
+
+    def skip_unused_images(self) -> None:
+        """Count the image files that no annotation names."""
+        if self._unused:
+            self.skipped["images without annotations"] = len(self._unused)
+
+    def _list_files(self):
+        """{path: (path, path below its root)} of all image files."""
+        files = {}
+        for root in self._roots:
+            try:
+                paths = find_images(root, log_skipped=False)
+            except ValueError:  # There is none.
+                paths = []
+            for path in paths:
+                name = path.relative_to(root).as_posix()
+                files.setdefault(os.path.normpath(path), (path, name))
+        return files
+
+    def _beside(self, path):
+        """The image files with this path, whatever their suffixes; else of this name in a root."""
+        stems = [path, *(root / path.name for root in self._roots)]
+        found = (self._by_stem.get(os.path.normpath(stem)) for stem in stems)
+        return next(filter(None, found), [])
+
+    def _named(self, name, near):
+        """The image files that an annotation file names."""
+        parts = [part for part in name.replace("\\", "/").split("/") if part]
+        for folder in (near, *self._roots):
+            path = os.path.normpath(os.path.join(folder, *parts))
+            if path in self._files:
+                return [path]
+        # Of the folders of another machine, the longest end that fits counts.
+        paths = self._by_name[parts[-1]] if parts else []
+        for start in range(len(parts)):
+            end = os.sep + os.path.join(*parts[start:])
+            if found := [path for path in paths if path.endswith(end)]:
+                return found
+        return []
+
+
+def split_of(*texts: str) -> str | None:
+    """Return the split that one of the texts names: `"train"`, `"val"`, `"test"` or `None`."""
+    for text in texts:
+        for split, names in _SPLITS.items():
+            if text.casefold() in names:
+                return split
+    return None
+
+
+def annotation_files(source: Path, pattern: str) -> Iterator[Path]:
+    """Yield the files below a folder whose names match, sorted, or the source if it is a file."""
+    if source.is_file():
+        yield source
+        return
+    for path in sorted(source.rglob(pattern)):
+        hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+        if path.is_file() and not hidden:
+            yield path
+
+
+def check_number(value: object, path: Path, name: str) -> int:
+    """Return a size in pixels, or raise `ValueError`."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < 1 << 31:
+        raise ValueError(
+            f"{path}: {name} must be a number of pixels. Received: {str(value)[:80]}. Export the "
+            "annotations again."
+        )
+    return int(value)
+
+
+def check_points(points: object, path: Path) -> list[tuple[float, float]]:
+    """Return points [[x, y], ...] as tuples, or raise `ValueError`."""
+    try:
+        array = np.asarray(points, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.ndim != 2 or array.shape[1] != 2 or not (np.abs(array) < 1e6).all():
+        raise ValueError(
+            f"{path}: the points of a shape must be [[x, y], ...]. Received: {str(points)[:80]}. "
+            "Draw the shape again."
+        )
+    return [tuple(point) for point in array.tolist()]

@@ -1,0 +1,150 @@
+"""COCO: JSON files with images, categories and annotations.
+
+Annotations are drawn in the order of the file. Crowd regions outline many objects coarsely: they
+are ignored, and lie below everything else.
+
+Reference:
+    [COCO's data format](https://cocodataset.org/#format-data)
+"""
+
+import functools
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from eseg_keras.conversion.annotations import (
+    Annotations,
+    annotation_files,
+    check_number,
+    split_of,
+)
+from eseg_keras.conversion.polygons import polygon_pixels, rle_pixels
+from eseg_keras.files import read_json
+from eseg_keras.optional import require
+
+_REMEDY = "Export it again as COCO (instance segmentation)."
+
+
+def read(found: Annotations) -> None:
+    """Read the JSON files of a folder, or one JSON file."""
+    paths = list(annotation_files(found.source, "*.json"))
+    # COCO's own folder holds captions and key points of the same images, too.
+    paths = [path for path in paths if path.name.startswith("instances_")] or paths
+    read_files(found, paths)
+
+
+def read_files(found: Annotations, paths: Iterable[Path], drop_supercategories=False) -> None:
+    """Read JSON files; without supercategories that no annotation has, as Roboflow writes them."""
+    require("pycocotools.mask", "convert")
+    contents = {}
+    for path in paths:
+        content = read_json(path, _REMEDY)
+        if all(isinstance(content.get(k), list) for k in ("images", "annotations", "categories")):
+            contents[path] = content
+        else:
+            found.skipped["JSON files that are not COCO's"] += 1
+    for path, content in contents.items():
+        _check_categories(content, path)
+        used = {a.get("category_id") for a in content["annotations"] if isinstance(a, dict)}
+        above = {category.get("supercategory") for category in content["categories"]}
+        for category in sorted(content["categories"], key=lambda category: category["id"]):
+            empty = category["id"] not in used and category["name"] in above
+            if not (drop_supercategories and empty):
+                found.add_class(category["name"], _color(category))
+    for path, content in contents.items():
+        _read_images(found, path, content)
+    found.skip_unused_images()
+
+
+def _check_categories(content, path):
+    for category in content["categories"]:
+        if not (
+            isinstance(category, dict)
+            and isinstance(category.get("id"), int)
+            and isinstance(category.get("name"), str)
+        ):
+            raise ValueError(
+                f"{path}: a category must have an integer id and a name. "
+                f"Received: {str(category)[:80]}. {_REMEDY}"
+            )
+    for annotation in content["annotations"]:
+        if isinstance(annotation, dict) and "segments_info" in annotation:
+            raise ValueError(f"{path} holds panoptic segments, not objects. {_REMEDY}")
+
+
+def _color(category):
+    color = category.get("color")
+    if isinstance(color, list) and len(color) == 3 and all(c in range(256) for c in color):
+        return tuple(color)
+    return None
+
+
+def _read_images(found, path, content):
+    names = {c["id"]: c["name"] for c in content["categories"]}
+    parts = path.relative_to(found.folder).parts
+    words = [word for part in reversed(parts) for word in re.split(r"[^a-z]+", part.lower())]
+    split = split_of(*words)
+    by_image = defaultdict(list)
+    for annotation in content["annotations"]:
+        if not isinstance(annotation, dict) or annotation.get("category_id") not in names:
+            raise ValueError(
+                f"{path}: an annotation must have the category_id of a category. "
+                f"Received: {str(annotation)[:80]}. {_REMEDY}"
+            )
+        by_image[annotation.get("image_id")].append(annotation)
+    for image in content["images"]:
+        if not isinstance(image, dict) or not isinstance(image.get("file_name"), str):
+            raise ValueError(
+                f"{path}: an image must have a file_name. Received: {str(image)[:80]}. {_REMEDY}"
+            )
+        size = tuple(check_number(image.get(side), path, side) for side in ("height", "width"))
+        objects = []
+        for annotation in by_image.pop(image.get("id"), []):
+            shape = _shape(annotation, size, path, found)
+            if shape is not None:
+                crowd = bool(annotation.get("iscrowd"))
+                name = names[annotation["category_id"]]
+                objects.append((None if crowd else found.add_class(name), shape))
+        objects.sort(key=lambda item: item[0] is not None)  # Crowds first; the others keep order.
+        found.add(path, image["file_name"], size, functools.partial(_regions, objects), split)
+    if by_image:
+        found.skipped["annotations of images that are not listed"] += sum(
+            map(len, by_image.values())
+        )
+
+
+def _regions(objects):
+    for name, pixels in objects:
+        yield name, pixels()
+
+
+def _shape(annotation, size, path, found):
+    """A function that returns the pixels of an annotation, or None if it has no area."""
+    segmentation = annotation.get("segmentation")
+    if not segmentation:
+        found.skipped["objects with a box alone"] += 1
+        return None
+    problem = f"{path}: the segmentation of annotation {annotation.get('id')} "
+    if isinstance(segmentation, dict):
+        counts = segmentation.get("counts")
+        if list(segmentation.get("size") or ()) != list(size):
+            raise ValueError(
+                f"{problem}must have the size of its image, {list(size)}. "
+                f"Received: {segmentation.get('size')}. {_REMEDY}"
+            )
+        is_list = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
+        if not (isinstance(counts, str) or (is_list and sum(counts) == size[0] * size[1])):
+            raise ValueError(f"{problem}has counts that do not fill its image. {_REMEDY}")
+        return functools.partial(rle_pixels, counts, size)
+    polygons = [p for p in segmentation if isinstance(p, list)]
+    numbers = all(isinstance(n, int | float) and abs(n) < 1e6 for p in polygons for n in p)
+    if len(polygons) != len(segmentation) or not numbers or any(len(p) % 2 for p in polygons):
+        raise ValueError(
+            f"{problem}must be polygons [[x, y, x, y, ...], ...] or a run-length encoding. "
+            f"Received: {str(segmentation)[:80]}. {_REMEDY}"
+        )
+    large = [p for p in polygons if len(p) >= 6]
+    if len(large) < len(polygons):
+        found.skipped["polygons with fewer than 3 points"] += len(polygons) - len(large)
+    return functools.partial(polygon_pixels, large, size) if large else None

@@ -1,0 +1,63 @@
+"""The mask of an annotated image."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from eseg_keras.conversion.annotations import Annotated
+from eseg_keras.data.datasets.metadata import IGNORE_LABEL
+from eseg_keras.data.images.image_reader import (
+    MAX_PIXELS,
+    UNREADABLE,
+    ImageFileError,
+    check_header,
+    no_pillow_limit,
+    upright,
+)
+
+_FIRST_TURNED = 5  # EXIF orientations from this on exchange width and height.
+
+
+def draw_mask(
+    example: Annotated, image: Path | bytes, labels: Mapping[str, int], unlabelled: int
+) -> np.ndarray:
+    """Return the mask of an image as it is seen, uint8 [H, W], or raise ImageFileError."""
+    size, orientation = _size_and_orientation(image, example.name)
+    seen_size = size[::-1] if orientation >= _FIRST_TURNED else size
+    if example.size not in (size, seen_size):
+        problem = (
+            f"is {size[0]}x{size[1]} (height x width), and its annotations are for another size: "
+            "find the images that were annotated"
+        )
+        raise ImageFileError(example.name, [problem])
+    mask = np.full(example.size, unlabelled, np.uint8)
+    try:
+        for name, pixels in example.regions():
+            mask[pixels] = IGNORE_LABEL if name is None else labels.get(name, unlabelled)
+    except ImageFileError:
+        raise
+    except (TypeError, ValueError) as error:
+        problem = f"has a shape that cannot be drawn ({error}): export it again"
+        raise ImageFileError(example.file, [problem]) from error
+    if example.size != seen_size:  # Annotated without the EXIF rotation.
+        picture = Image.fromarray(mask)
+        picture.getexif()[ExifTags.Base.Orientation] = orientation
+        mask = np.asarray(upright(picture))
+    return mask
+
+
+def _size_and_orientation(image: Path | bytes, name: str):
+    """(height, width) as stored in the file, and its EXIF orientation."""
+    try:
+        with no_pillow_limit():
+            picture = Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
+        with picture:
+            check_header(name, picture, MAX_PIXELS)
+            return picture.size[::-1], picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except ImageFileError:
+        raise
+    except Exception as error:  # Pillow raises exceptions of many types for damaged files.
+        raise ImageFileError(name, [UNREADABLE]) from error

@@ -1,0 +1,149 @@
+"""LabelMe: one JSON file per image.
+
+Shapes are rasterised as LabelMe itself does: outlines count, lines are 10 pixels wide, points are
+discs with a radius of 5 pixels. Later shapes of a file lie above earlier ones.
+
+Reference:
+    [LabelMe](https://github.com/wkentaro/labelme)
+"""
+
+import base64
+import binascii
+import functools
+import math
+from pathlib import Path
+
+import numpy as np
+
+from eseg_keras.conversion.annotations import (
+    Annotations,
+    Size,
+    annotation_files,
+    check_number,
+    check_points,
+    split_of,
+)
+from eseg_keras.data.images.image_reader import ImageFileError, decode
+from eseg_keras.files import read_json
+
+IGNORE = "__ignore__"
+
+_PNG = "iVBOR"  # The beginning of a PNG file in base64.
+_LINE_WIDTH, _POINT_RADIUS = 10, 5
+# Number of points of each type of shape; polygons and linestrips have any number from these on.
+_NUM_POINTS = {
+    "circle": 2, "line": 2, "mask": 2, "oriented_rectangle": 4, "point": 1, "rectangle": 2,
+}  # fmt: skip
+_FEWEST_POINTS = {"polygon": 3, "linestrip": 2, "points": 1}
+_REMEDY = "Save it again in LabelMe, or remove it."
+
+
+def read(found: Annotations) -> None:
+    """Read the JSON files of a folder; `labels.txt`, if there is one, orders the classes."""
+    labels = found.folder / "labels.txt"
+    if labels.is_file():
+        for name in labels.read_text("utf-8").splitlines():
+            if name.strip() and name.strip() != IGNORE:
+                found.add_class(name.strip())
+    files = {}
+    for path in annotation_files(found.source, "*.json"):
+        content = read_json(path, _REMEDY)
+        if isinstance(content.get("shapes"), list) and "imagePath" in content:
+            # Of the image inside, which may have megabytes, the beginning tells the format.
+            head = str(content.pop("imageData", None) or "")[:8]
+            files[path] = content, head
+        else:
+            found.skipped["JSON files that are not LabelMe's"] += 1
+    names = {str(shape.get("label")) for c, _ in files.values() for shape in _shapes(c)}
+    for name in sorted(names - {IGNORE}):
+        found.add_class(name)
+    for path, (content, head) in files.items():
+        size = tuple(check_number(content.get(k), path, k) for k in ("imageHeight", "imageWidth"))
+        shapes = [s for shape in _shapes(content) if (s := _checked(shape, path, found))]
+        suffix = ".png" if head.startswith(_PNG) else ".jpg"
+        found.add(
+            path,
+            str(content["imagePath"]),
+            size,
+            functools.partial(_regions, shapes, size),
+            split_of(*path.relative_to(found.folder).parts[:-1]),
+            (functools.partial(_embedded_image, path), suffix) if head else None,
+        )
+    found.skip_unused_images()
+
+
+def _shapes(content):
+    return [shape for shape in content["shapes"] if isinstance(shape, dict)]
+
+
+def _checked(shape, path, found):
+    """(class or None, type, points, mask) of a shape; None if it cannot be drawn."""
+    kind = shape.get("shape_type") or "polygon"
+    if kind not in _NUM_POINTS and kind not in _FEWEST_POINTS:
+        found.skipped[f"shapes of the unknown type {kind!r}"] += 1
+        return None
+    points = check_points(shape.get("points"), path)
+    if len(points) < _FEWEST_POINTS.get(kind, 0):
+        found.skipped[f"{kind}s of {len(points)} points"] += 1
+        return None
+    if len(points) != _NUM_POINTS.get(kind, len(points)):
+        raise ValueError(
+            f"{path}: a {kind} has {_NUM_POINTS[kind]} points. Received: {len(points)}. {_REMEDY}"
+        )
+    mask = None
+    if kind == "mask":
+        content = _decode_base64(shape.get("mask"), path)
+        mask = np.asarray(decode(content, f"a mask in {path}").convert("L")) > 0
+    label = str(shape.get("label"))
+    return None if label == IGNORE else found.add_class(label), kind, points, mask
+
+
+def _regions(shapes, size):
+    for label, kind, points, mask in shapes:
+        yield label, rasterise(kind, points, size) if mask is None else _placed(mask, points, size)
+
+
+def rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.ndarray:
+    """Return the pixels of a shape, bool [H, W].
+
+    >>> rasterise("rectangle", [(1, 0), (2, 1)], (2, 4)).astype(int).tolist()
+    [[0, 1, 1, 0], [0, 1, 1, 0]]
+    """
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("L", size[::-1])
+    draw = ImageDraw.Draw(picture)
+    if kind in ("polygon", "oriented_rectangle"):
+        draw.polygon(points, fill=1, outline=1)
+    elif kind in ("line", "linestrip"):
+        draw.line(points, fill=1, width=_LINE_WIDTH)
+    elif kind == "rectangle":
+        corners = np.array(points)
+        draw.rectangle((*corners.min(axis=0), *corners.max(axis=0)), fill=1, outline=1)
+    else:
+        radius = math.dist(*points) if kind == "circle" else _POINT_RADIUS
+        for x, y in points[:1] if kind == "circle" else points:
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1, outline=1)
+    return np.asarray(picture, bool)
+
+
+def _placed(mask, points, size):
+    """A mask at its place; `points` are the first and the last pixel of its box."""
+    (left, top), _ = np.array(points).astype(int)
+    pixels = np.zeros(size, bool)
+    seen = mask[max(0, -top) :, max(0, -left) :]
+    target = pixels[max(0, top) :, max(0, left) :][: seen.shape[0], : seen.shape[1]]
+    target[...] = seen[: target.shape[0], : target.shape[1]]
+    return pixels
+
+
+def _embedded_image(path: Path) -> bytes:
+    return _decode_base64(read_json(path, _REMEDY)["imageData"], path)
+
+
+def _decode_base64(text, path) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (TypeError, ValueError, binascii.Error) as error:
+        problem = f"has an image or a mask inside that cannot be decoded. {_REMEDY}"
+        raise ImageFileError(path, [problem]) from error

@@ -1,0 +1,87 @@
+"""The places of images and masks in the output, and their split."""
+
+import posixpath
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from eseg_keras.conversion.annotations import Annotations
+from eseg_keras.data.splitting import stratified_split
+
+IMAGES, MASKS = "images", "annotations"
+STAGING = ".unsplit"
+"""Subfolder of both that holds the files until they are divided."""
+
+
+def output_paths(found: Annotations) -> tuple[list[str], list[Path]]:
+    """Split and path of each image in the output; the folders common to a split are dropped."""
+    splits = [example.split or "" for example in found.examples]
+    if any(splits):
+        splits = [split or "train" for split in splits]
+    parents = defaultdict(set)
+    for split, example in zip(splits, found.examples, strict=True):
+        parents[split].add(posixpath.dirname(example.name))
+    common = {split: posixpath.commonpath(folders) for split, folders in parents.items()}
+    paths, seen = [], {}
+    for split, example in zip(splits, found.examples, strict=True):
+        path = Path(PurePosixPath(example.name).relative_to(common[split]))
+        other = seen.setdefault((split, path.with_suffix("")), example)
+        if other is not example:
+            problem = "two annotated images have one name: remove or rename one"
+            found.problems[problem].append(
+                f"{other.name} of {other.file} and {example.name} of {example.file}"
+            )
+        paths.append(path)
+    return splits, paths
+
+
+def divide(
+    splits: Sequence[str],
+    paths: Sequence[Path],
+    label_counts: np.ndarray,
+    val_share: float,
+    group: str | None,
+    seed: int,
+) -> list[str]:
+    """Return the splits, with images of none and of `train` divided into `train` and `val`."""
+    free = [index for index, split in enumerate(splits) if split in ("", "train")]
+    members = defaultdict(list)
+    for index in free:
+        name = paths[index].with_suffix("").as_posix()
+        key = name
+        if group is not None:
+            match = re.search(group, name)
+            if match is None:
+                raise ValueError(f"`group` must fit every image. {group!r} does not fit {name!r}.")
+            key = match[1] if match.re.groups else match[0]
+        members[key].append(index)
+    if len(members) < 2:
+        raise ValueError(
+            f"A split needs at least two {'images' if group is None else 'groups of images'}. "
+            f"Received: {len(members)}."
+        )
+    groups = list(members.values())
+    counts = np.array([label_counts[indices].sum(axis=0) for indices in groups])
+    parts = list(splits)
+    for split, chosen in zip(
+        ("train", "val"), stratified_split(counts, val_share, seed), strict=True
+    ):
+        for index in chosen:
+            for member in groups[index]:
+                parts[member] = split
+    return parts
+
+
+def move(folder: Path, splits: Sequence[str], parts: Sequence[str], paths: Sequence[Path]) -> None:
+    """Move the files from the staging folders into their splits."""
+    for kind in (IMAGES, MASKS):
+        for split, part, path in zip(splits, parts, paths, strict=True):
+            path = path.with_suffix(".png") if kind == MASKS else path
+            target = folder / kind / part / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (folder / kind / STAGING / split / path).rename(target)
+        shutil.rmtree(folder / kind / STAGING)

@@ -1,0 +1,57 @@
+"""The notebooks run from top to bottom, and are written from their scripts."""
+
+import importlib.util
+from pathlib import Path
+
+import nbformat
+import pytest
+
+COLAB = Path(__file__).parents[2] / "colab"
+
+spec = importlib.util.spec_from_file_location("execute", COLAB / "execute.py")
+execute = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(execute)
+
+# Parameters that make each one small.
+TINY = {
+    "quickstart": "IMAGE_SIZE = (64, 128)",
+    "finetune_your_folder": "MINUTES, NUM_EXAMPLES, IMAGE_SIZE = 0.3, 6, (96, 96)",
+    "export_and_serve": "IMAGE_SIZE = (64, 128)",
+    "reproduce_paper": "PRESETS, EPOCHS = ('eseg_lite_s',), 1\n"
+    "TRAIN_EXAMPLES, IMAGE_SIZE = 4, (64, 128)",
+}
+
+
+def outputs(notebook):
+    return [output for cell in notebook.cells for output in cell.get("outputs", ())]
+
+
+def test_every_script_is_a_notebook():
+    scripts = {path.stem for path in COLAB.glob("*.py")} - {"execute"}
+    assert scripts == set(execute.NAMES) == set(TINY)
+    assert {path.stem for path in COLAB.glob("*.ipynb")} == scripts
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_notebook_is_its_script_with_outputs(name):
+    notebook = nbformat.read(COLAB / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    script = execute.read_notebook(name)
+    cells, wanted = (
+        [(cell.cell_type, cell.source, cell.metadata.get("tags")) for cell in book.cells]
+        for book in (notebook, script)
+    )
+    assert cells == wanted, f"python colab/execute.py {name}"
+    assert any("image/png" in output.get("data", {}) for output in outputs(notebook))
+    assert not [output for output in outputs(notebook) if output.output_type == "error"]
+    assert "pip" in notebook.cells[1].source  # The first cell of code installs.
+    assert sum("parameters" in cell.metadata.get("tags", ()) for cell in notebook.cells) == 1
+    # No paths of the machine that wrote it.
+    assert "/tmp/" not in str(outputs(notebook)) and "/root/" not in str(outputs(notebook))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY)
+def test_a_notebook_runs(name, tmp_path):
+    notebook = execute.execute(name, tmp_path, TINY[name])
+    assert any("image/png" in output.get("data", {}) for output in outputs(notebook))

@@ -1,0 +1,118 @@
+"""LabelMe's files, compared with the masks that LabelMe itself draws."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def file_of(shapes, **changes):
+    content = {"imagePath": "a.jpg", "imageHeight": 40, "imageWidth": 60, "shapes": shapes}
+    return {**content, **changes}
+
+
+def rectangle(label, left, top, right, bottom):
+    points = [[left, top], [right, bottom]]
+    return {"label": label, "shape_type": "rectangle", "points": points}
+
+
+def test_every_type_of_shape_is_drawn_as_labelme_does(write, converted):
+    content = json.loads((GOLDEN / "labelme.json").read_text())
+    write("a.json", content)
+    write("a.jpg", Image.new("RGB", (content["imageWidth"], content["imageHeight"])))
+    done, masks = converted("labelme")
+    golden = np.load(GOLDEN / "labelme.npz")
+    assert done.class_names == tuple(golden["class_names"].tolist())
+    assert {shape["shape_type"] for shape in content["shapes"]} == {
+        "circle", "line", "linestrip", "mask", "oriented_rectangle", "point", "polygon",
+        "rectangle",
+    }  # fmt: skip
+    np.testing.assert_array_equal(masks["a"], golden["mask"])
+
+
+def test_the_image_may_be_inside_of_the_file(write, converted, tmp_path):
+    image = write("elsewhere.png", Image.new("RGB", (60, 40), (9, 8, 7)))
+    text = base64.b64encode(image.read_bytes()).decode()
+    image.unlink()
+    write("a.json", file_of([rectangle("cat", 0, 0, 9, 9)], imageData=text))
+    _, masks = converted("labelme")
+    assert (masks["a"] > 0).sum() == 100
+    assert Image.open(tmp_path / "data" / "images" / "a.png").getpixel((0, 0)) == (9, 8, 7)
+
+
+def test_a_damaged_image_inside_of_the_file(write, converted):
+    write("a.json", file_of([rectangle("cat", 0, 0, 9, 9)], imageData="no base64"))
+    with pytest.raises(ValueError, match="1 file: has an image or a mask inside that cannot be"):
+        converted("labelme")
+
+
+def test_paths_of_another_machine(write, converted):
+    write("photos/one/a.jpg", Image.new("RGB", (60, 40)))
+    write("photos/two/a.jpg", Image.new("RGB", (60, 40)))
+    shapes = [rectangle("cat", 0, 0, 9, 9)]
+    write("json/a.json", file_of(shapes, imagePath="C:\\Users\\me\\photos\\two\\a.jpg"))
+    assert list(converted("labelme")[1]) == ["a"]
+
+
+def test_labels_file_orders_the_classes(write, converted):
+    write("a.jpg", Image.new("RGB", (60, 40)))
+    write("labels.txt", "__ignore__\n_background_\nzebra\ncat\nnever\n")
+    shapes = [rectangle("zebra", 0, 0, 9, 9), rectangle("__ignore__", 5, 0, 9, 9)]
+    write("a.json", file_of([*shapes, rectangle("cat", 20, 0, 29, 9)]))
+    done, masks = converted("labelme")
+    assert done.class_names == ("background", "zebra", "cat", "never")
+    assert masks["a"][0, [0, 5, 15, 20]].tolist() == [1, 255, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"imageHeight": None}, "a.json: imageHeight must be a number of pixels. Received: None"),
+        ({"imageHeight": 41}, "its annotations are for another size"),
+        ({"imagePath": "b.jpg"}, "give its folder with --images"),
+        ({"imagePath": ""}, "give its folder with --images"),
+        ({"shapes": [{"label": "cat", "points": [[1, 2, 3]]}]}, "a.json: the points of a shape"),
+        ({"shapes": [{"label": "cat", "points": "x"}]}, "a.json: the points of a shape"),
+        ({"shapes": [{"label": "", "points": [[0, 0]] * 3}]}, "class without a name"),
+        (
+            {"shapes": [{"label": "a", "shape_type": "circle", "points": [[0, 0]]}]},
+            "a.json: a circle has 2 points",
+        ),
+        (
+            {"shapes": [{"label": "a", "shape_type": "mask", "points": [[0, 0]] * 2, "mask": "?"}]},
+            "a.json: has an image or a mask inside that cannot be decoded",
+        ),
+    ],
+)
+def test_mistakes_name_the_file_and_leave_nothing(write, converted, tmp_path, changes, message):
+    write("a.jpg", Image.new("RGB", (60, 40)))
+    write("a.json", {**file_of([rectangle("cat", 0, 0, 9, 9)]), **changes})
+    with pytest.raises(ValueError, match=message):
+        converted("labelme")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_damaged_file(write, converted):
+    write("a.jpg", Image.new("RGB", (60, 40)))
+    write("a.json", "{")
+    with pytest.raises(ValueError, match="a.json is damaged: it holds no JSON.*Save it again"):
+        converted("labelme")
+
+
+def test_what_has_no_area_is_counted(write, converted):
+    write("a.jpg", Image.new("RGB", (60, 40)))
+    line = {"label": "cat", "shape_type": "polygon", "points": [[0, 0], [9, 9]]}
+    write("a.json", file_of([line, rectangle("cat", 0, 0, 9, 9)]))
+    write("other.json", {"version": 1})
+    write("b.jpg", Image.new("RGB", (60, 40)))
+    done, _ = converted("labelme")
+    assert done.skipped == {
+        "JSON files that are not LabelMe's": 1,
+        "polygons of 2 points": 1,
+        "images without annotations": 1,
+    }
