@@ -64,6 +64,12 @@ def test_the_reference_has_every_public_name(module, names):
     assert set(re.findall(rf"^::: eseg_keras\.{module}\.(\w+)$", page, re.M)) == names
 
 
+def test_every_trained_preset_has_its_card():
+    page = (ROOT / "docs" / "model_cards.md").read_text("utf-8")
+    cards = sorted(ROOT.glob("eseg_keras/presets/*/README.md"))
+    assert cards and all(f'--8<-- "{identifier(card)}"' in page for card in cards)
+
+
 def anchors(path):
     """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ +(.+)$", path.read_text("utf-8"), re.M)
