@@ -70,7 +70,7 @@ def locked(folder: str | os.PathLike, name: str = "") -> Iterator[None]:
         FileInUseError: If another process, or another thread of this one, holds the lock.
         OSError: If the folder cannot be written.
     """
-    path = Path(folder) / f"{_LOCK}.{name}".rstrip(".")
+    path = Path(folder) / f"{_LOCK}.{_short(name)}".rstrip(".")
     missing = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -78,8 +78,9 @@ def locked(folder: str | os.PathLike, name: str = "") -> Iterator[None]:
         try:
             now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
             holder = f"process {os.getpid()} on {socket.gethostname()} since {now}"
-            os.ftruncate(file, 0)
-            os.write(file, holder.encode())
+            with contextlib.suppress(OSError):  # A full disk is told of what is written.
+                os.ftruncate(file, 0)
+                os.write(file, holder.encode())
             yield
         finally:
             if fcntl is not None:  # While it is locked: afterwards it may be another process's.
@@ -276,10 +277,7 @@ def _temporary(path, folder):
     folder.mkdir(parents=True, exist_ok=True)
     with _cleaning:
         _remove_left_overs(os.path.abspath(folder), os.getpid())
-    # The longest names leave no room for a prefix.
-    is_long = len(os.fsencode(path.name)) > _LONGEST_NAME
-    name = f"{zlib.crc32(os.fsencode(path.name)):08x}{path.suffix}" if is_long else path.name
-    temporary = folder / f".eseg_tmp.{_host()}.{os.getpid()}.{name}"
+    temporary = folder / f".eseg_tmp.{_host()}.{os.getpid()}.{_short(path.name)}"
     _remove(temporary)
     try:
         yield temporary
@@ -291,6 +289,14 @@ def _temporary(path, folder):
         _raise_if_disk_full(error, path)
         raise
     _remove(temporary)
+
+
+def _short(name):
+    """The name of a file, shortened if it leaves no room for a prefix."""
+    content = os.fsencode(name)
+    if len(content) <= _LONGEST_NAME:
+        return name
+    return f"{zlib.crc32(content):08x}{Path(name).suffix}"
 
 
 def _raise_if_disk_full(error, path):

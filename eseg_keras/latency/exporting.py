@@ -1,11 +1,7 @@
 """Export the files to measure, in a separate process, which frees its memory at the end."""
 
-import contextlib
 import functools
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 import keras
 import numpy as np
 
+from eseg_keras.child_process import follow_parent, interrupts_ignored
 from eseg_keras.latency.cached_file import CachedFile
 from eseg_keras.latency.formats import FORMATS
 from eseg_keras.latency.untrained_network import untrained_network
@@ -30,7 +27,7 @@ def export_missing(
     context = multiprocessing.get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
     start = functools.partial(
-        ProcessPoolExecutor, 1, context, initializer=_end_with_parent, initargs=(lifeline,)
+        ProcessPoolExecutor, 1, context, initializer=follow_parent, initargs=(lifeline,)
     )
     reasons, process = {}, start()
     try:
@@ -39,7 +36,7 @@ def export_missing(
                 continue
             report(f"exporting {file.network} {file.format}")
             try:
-                with _interrupts_ignored():  # By the new process: it starts in `submit`.
+                with interrupts_ignored():  # By the new process: it starts in `submit`.
                     task = process.submit(_export, file, preset)
                 task.result()
             except BrokenProcessPool:
@@ -53,30 +50,6 @@ def export_missing(
         process.shutdown()
         lifeline.close()
     return reasons
-
-
-def _end_with_parent(lifeline):
-    """End this process as soon as the other end of a pipe is closed, as by a killed parent."""
-
-    def wait():
-        with contextlib.suppress(EOFError, OSError):
-            lifeline.recv()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-@contextlib.contextmanager
-def _interrupts_ignored():
-    """Start processes that ignore Ctrl-C, which a terminal sends to them and their parent."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def timed_network(preset: str, image_size: tuple[int, int]) -> keras.Model:

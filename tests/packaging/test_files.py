@@ -262,6 +262,8 @@ def test_long_names(tmp_path):
     path = tmp_path / ("ä" * 125 + ".json")  # 255 bytes, as many as there can be.
     write_json(path, 1)
     assert json.loads(path.read_text()) == 1
+    with atomic_directory(tmp_path / ("a" * 255)):
+        pass
 
 
 def test_a_directory_in_the_place_of_a_file(tmp_path):
