@@ -31,7 +31,7 @@ EXAMPLE = [
 _NAMES_SHOWN = 20
 _NUM_IMAGES = 24
 _SIZES_SHOWN = 4
-_VALUES_SHOWN, _VALUES_WRITTEN = 40, 256
+_VALUES_SHOWN, _VALUES_NAMED, _VALUES_WRITTEN = 8, 40, 256
 
 
 def add_arguments(parser) -> None:
@@ -106,8 +106,8 @@ def _experiment(args):
         if experiment.data == "folders":
             masks, _ = _unpaired_masks(experiment, args.split or "train", data_dir or ".")
             values = [row["value"] for row in _mask_values(experiment, masks, None)]
-            more = f" and {len(values) - _VALUES_SHOWN} more" * (len(values) > _VALUES_SHOWN)
-            shown = ", ".join(map(str, values[:_VALUES_SHOWN]))
+            more = f" and {len(values) - _VALUES_NAMED} more" * (len(values) > _VALUES_NAMED)
+            shown = ", ".join(map(str, values[:_VALUES_NAMED]))
             found = f" The masks hold {shown}{more}." * bool(values)
         raise ValueError(
             "Which classes? Give --set class_names=road,sky,car or, without names, "
@@ -205,12 +205,15 @@ def _class_of(experiment, reader, value):
 def _print_values(values):
     if values:
         print("Values in the masks, and what they become:")
-    for row in values[:_VALUES_SHOWN]:
+    # All values that are labels, and the most frequent others.
+    labels = sorted((row for row in values if row["class"]), key=lambda row: row["value"])
+    others = [row for row in values if not row["class"]]
+    for row in labels + others[:_VALUES_SHOWN]:
         masks = f"{row['masks']} mask{'s' * (row['masks'] != 1)}"
         label = row["class"] or "no class: an error"
         print(f"    {row['value']}: {100 * row['share']:.3f} % of the pixels, {masks}: {label}")
-    if len(values) > _VALUES_SHOWN:
-        print(f"    and {len(values) - _VALUES_SHOWN} more")
+    if len(others) > _VALUES_SHOWN:
+        print(f"    and {len(others) - _VALUES_SHOWN} more that are no class")
 
 
 def _summary(experiment, statistics, problems):

@@ -45,9 +45,9 @@ def read_files(found: Annotations, paths: Iterable[Path], drop_supercategories=F
         else:
             found.skipped["JSON files that are not COCO's"] += 1
     for path, content in contents.items():
-        _check_categories(content, path)
-        used = {a.get("category_id") for a in content["annotations"] if isinstance(a, dict)}
-        above = {category.get("supercategory") for category in content["categories"]}
+        _check_fields(content, path)
+        used = {annotation["category_id"] for annotation in content["annotations"]}
+        above = [category.get("supercategory") for category in content["categories"]]
         for category in sorted(content["categories"], key=lambda category: category["id"]):
             empty = category["id"] not in used and category["name"] in above
             if not (drop_supercategories and empty):
@@ -57,20 +57,26 @@ def read_files(found: Annotations, paths: Iterable[Path], drop_supercategories=F
     found.skip_unused_images()
 
 
-def _check_categories(content, path):
-    for category in content["categories"]:
-        if not (
-            isinstance(category, dict)
-            and isinstance(category.get("id"), int)
-            and isinstance(category.get("name"), str)
-        ):
-            raise ValueError(
-                f"{path}: a category must have an integer id and a name. "
-                f"Received: {str(category)[:80]}. {_REMEDY}"
-            )
-    for annotation in content["annotations"]:
-        if isinstance(annotation, dict) and "segments_info" in annotation:
-            raise ValueError(f"{path} holds panoptic segments, not objects. {_REMEDY}")
+_FIELDS = {
+    "categories": {"id": int, "name": str},
+    "images": {"id": int | str, "file_name": str},
+    "annotations": {"image_id": int | str, "category_id": int},
+}
+
+
+def _check_fields(content, path):
+    """Refuse entries that lack a field, or have one of another type."""
+    for kind, fields in _FIELDS.items():
+        for entry in content[kind]:
+            if isinstance(entry, dict) and "segments_info" in entry:
+                raise ValueError(f"{path} holds panoptic segments, not objects. {_REMEDY}")
+            if not isinstance(entry, dict) or not all(
+                isinstance(entry.get(name), types) for name, types in fields.items()
+            ):
+                raise ValueError(
+                    f"{path}: each of the {kind} must have the fields {' and '.join(fields)}. "
+                    f"Received: {str(entry)[:80]}. {_REMEDY}"
+                )
 
 
 def _color(category):
@@ -87,20 +93,16 @@ def _read_images(found, path, content):
     split = split_of(*words)
     by_image = defaultdict(list)
     for annotation in content["annotations"]:
-        if not isinstance(annotation, dict) or annotation.get("category_id") not in names:
+        if annotation["category_id"] not in names:
             raise ValueError(
                 f"{path}: an annotation must have the category_id of a category. "
-                f"Received: {str(annotation)[:80]}. {_REMEDY}"
+                f"Received: {annotation['category_id']}. {_REMEDY}"
             )
-        by_image[annotation.get("image_id")].append(annotation)
+        by_image[annotation["image_id"]].append(annotation)
     for image in content["images"]:
-        if not isinstance(image, dict) or not isinstance(image.get("file_name"), str):
-            raise ValueError(
-                f"{path}: an image must have a file_name. Received: {str(image)[:80]}. {_REMEDY}"
-            )
         size = tuple(check_number(image.get(side), path, side) for side in ("height", "width"))
         objects = []
-        for annotation in by_image.pop(image.get("id"), []):
+        for annotation in by_image.pop(image["id"], []):
             shape = _shape(annotation, size, path, found)
             if shape is not None:
                 crowd = bool(annotation.get("iscrowd"))
@@ -128,7 +130,7 @@ def _shape(annotation, size, path, found):
     problem = f"{path}: the segmentation of annotation {annotation.get('id')} "
     if isinstance(segmentation, dict):
         counts = segmentation.get("counts")
-        if list(segmentation.get("size") or ()) != list(size):
+        if segmentation.get("size") != list(size):
             raise ValueError(
                 f"{problem}must have the size of its image, {list(size)}. "
                 f"Received: {segmentation.get('size')}. {_REMEDY}"
@@ -137,9 +139,10 @@ def _shape(annotation, size, path, found):
         if not (isinstance(counts, str) or (is_list and sum(counts) == size[0] * size[1])):
             raise ValueError(f"{problem}has counts that do not fill its image. {_REMEDY}")
         return functools.partial(rle_pixels, counts, size)
-    polygons = [p for p in segmentation if isinstance(p, list)]
+    given = segmentation if isinstance(segmentation, list) else [segmentation]
+    polygons = [polygon for polygon in given if isinstance(polygon, list)]
     numbers = all(isinstance(n, int | float) and abs(n) < 1e6 for p in polygons for n in p)
-    if len(polygons) != len(segmentation) or not numbers or any(len(p) % 2 for p in polygons):
+    if len(polygons) != len(given) or not numbers or any(len(p) % 2 for p in polygons):
         raise ValueError(
             f"{problem}must be polygons [[x, y, x, y, ...], ...] or a run-length encoding. "
             f"Received: {str(segmentation)[:80]}. {_REMEDY}"

@@ -78,7 +78,7 @@ def _shapes(content):
 
 def _checked(shape, path, found):
     """(class or None, type, points, mask) of a shape; None if it cannot be drawn."""
-    kind = shape.get("shape_type") or "polygon"
+    kind = str(shape.get("shape_type") or "polygon")
     if kind not in _NUM_POINTS and kind not in _FEWEST_POINTS:
         found.skipped[f"shapes of the unknown type {kind!r}"] += 1
         return None

@@ -115,12 +115,12 @@ DDRNet-23 | 79.5 | 1024x2048 | 39 | -
 ESeg-S, baseline | 80.1 | cityscapes/eseg_s
 ESeg-M, baseline | 81.6 | cityscapes/eseg_m
 ESeg-L, baseline | 82.6 | cityscapes/eseg_l
-ESeg-S, pre-training | 81.1 | cityscapes/eseg_s_mapillary
-ESeg-M, pre-training | 82.5 | cityscapes/eseg_m_mapillary
-ESeg-L, pre-training | 83.8 | cityscapes/eseg_l_mapillary
-ESeg-S, self-training | 81.4 | cityscapes/eseg_s_self_training
-ESeg-M, self-training | 82.6 | cityscapes/eseg_m_self_training
-ESeg-L, self-training | 83.5 | cityscapes/eseg_l_self_training
+ESeg-S, pre-training | 81.1 | cityscapes/eseg_s_vistas
+ESeg-M, pre-training | 82.5 | cityscapes/eseg_m_vistas
+ESeg-L, pre-training | 83.8 | cityscapes/eseg_l_vistas
+ESeg-S, self-training | 81.4 | cityscapes/eseg_s_pseudo
+ESeg-M, self-training | 82.6 | cityscapes/eseg_m_pseudo
+ESeg-L, self-training | 83.5 | cityscapes/eseg_l_pseudo
 ESeg-S, combined | 81.7 | cityscapes/eseg_s_combined
 ESeg-M, combined | 83.7 | cityscapes/eseg_m_combined
 ESeg-L, combined | 84.8 | cityscapes/eseg_l_combined
@@ -129,9 +129,9 @@ ESeg-L, combined | 84.8 | cityscapes/eseg_l_combined
 EfficientNet-B1, BiFPN | 80.1 | 34.5 | cityscapes/eseg_s
 EfficientNet-B1, DeepLabV3+ with atrous | 79.4 | 91.8 | controls/b1_deeplab_os16
 EfficientNet-B1, DeepLabV3+ | 78.8 | 49.9 | controls/b1_deeplab_os32
-ResNet-50, BiFPN | 78.9 | 188.0 | controls/resnet50_bifpn
-ResNet-50, DeepLabV3+ with atrous | 77.8 | 324.3 | controls/resnet50_deeplab_os16
-ResNet-50, DeepLabV3+ | 77.4 | 230.3 | controls/resnet50_deeplab_os32
+ResNet-50, BiFPN | 78.9 | 188.0 | controls/r50_bifpn
+ResNet-50, DeepLabV3+ with atrous | 77.8 | 324.3 | controls/r50_deeplab_os16
+ResNet-50, DeepLabV3+ | 77.4 | 230.3 | controls/r50_deeplab_os32
 """),
 }  # fmt: skip
 

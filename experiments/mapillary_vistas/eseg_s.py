@@ -3,7 +3,7 @@
 Data: the archive of Mapillary Vistas v1.2 (65 classes; the paper does not name the version) in
 DATA/downloads/manual, prepared in the first run (see `eseg_keras.data.load`).
 
-`cityscapes/eseg_s_mapillary` starts from the result. The learning rate, weight decay and batch
+`cityscapes/eseg_s_vistas` starts from the result. The learning rate, weight decay and batch
 size are those of Cityscapes: section 4.4 gives none.
 
 Row:      none: the first half of Table 7, ESeg-S with pre-training

@@ -17,7 +17,7 @@ def test_all_are_listed_with_their_scores(eseg):
     assert table["ade20k/eseg_l"] == ["eseg_l", "300 epochs", "48.2", "not run"]
     assert table["cityscapes/eseg_lite_m_512"][2] == "74.0"
     assert table["street_scenes/eseg_lite_s"] == ["eseg_lite_s", "12 epochs", "-", "85.6"]
-    assert table["folders/eseg_lite_s"] == ["eseg_lite_s", "20 epochs", "-", "-"]
+    assert table["folders/eseg_lite_s"] == ["eseg_lite_s", "auto", "-", "-"]
 
 
 def test_the_table_fits_a_terminal_and_nothing_is_cut(eseg):

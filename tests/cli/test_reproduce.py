@@ -23,9 +23,9 @@ CONTROLS = {
     ("efficientnet_b1", "fpn", 9): "controls/p2_p9_fpn",
     ("efficientnet_b1", "deeplabv3plus", 32): "controls/b1_deeplab_os32",
     ("efficientnet_b1", "deeplabv3plus", 16): "controls/b1_deeplab_os16",
-    ("resnet50_v1.5", "bifpn", 9): "controls/resnet50_bifpn",
-    ("resnet50_v1.5", "deeplabv3plus", 32): "controls/resnet50_deeplab_os32",
-    ("resnet50_v1.5", "deeplabv3plus", 16): "controls/resnet50_deeplab_os16",
+    ("resnet50_v1.5", "bifpn", 9): "controls/r50_bifpn",
+    ("resnet50_v1.5", "deeplabv3plus", 32): "controls/r50_deeplab_os32",
+    ("resnet50_v1.5", "deeplabv3plus", 16): "controls/r50_deeplab_os16",
 }
 ROWS = {
     CONTROLS[row["encoder"], row["decoder"], row.get("output_stride") or row["levels"][1]]: row
@@ -150,11 +150,16 @@ def test_tables_are_printed(eseg, monkeypatch, tmp_path, number, models):
         assert rows[name][1:] == ["79.4", "91.8", "8,963,011", "88.405", "91.360", "not run"]
 
 
+def write_metrics(model_dir, mean_iou):
+    metrics = {"mean_iou": mean_iou, "num_images": 500, "per_class_iou": {"road": mean_iou}}
+    (model_dir / "metrics.json").write_text(json.dumps(metrics))
+
+
 def test_the_score_of_a_run(eseg, tmp_path):
     experiment = load_experiment("cityscapes/eseg_s")
     model_dir = tmp_path / "runs" / "cityscapes" / "eseg_s"
     write_config(model_dir, experiment, tmp_path)
-    (model_dir / "metrics.json").write_text('{"mean_iou": 0.7912}')
+    write_metrics(model_dir, 0.7912)
     status, out, _ = eseg("reproduce", "--table", 1, "--runs_dir", tmp_path / "runs")
     (line,) = [line for line in out.splitlines() if line.startswith("│ P2-P9")]
     assert status == 0 and cells(line)[-1] == "79.1"
@@ -166,7 +171,7 @@ def test_a_run_with_other_settings_says_so(eseg, tmp_path):
     experiment = dataclasses.replace(load_experiment("cityscapes/eseg_s"), steps=9, batch_size=2)
     model_dir = tmp_path / "cityscapes" / "eseg_s"
     write_config(model_dir, experiment, tmp_path)
-    (model_dir / "metrics.json").write_text('{"mean_iou": 0.05}')
+    write_metrics(model_dir, 0.05)
     _, out, _ = eseg("reproduce", "--table", 1, "--runs_dir", tmp_path)
     assert f"5.0, {model_dir}, with other settings: batch_size=2, steps=9\n" in out
 

@@ -131,11 +131,16 @@ def test_boxes_and_specks_are_counted(write, converted, image):
             r"annotation 1 must have the size of its image, \[40, 60\]. Received: \[60, 40\]",
         ),
         (file_of([{"segments_info": [], "category_id": 3}]), "panoptic segments"),
-        (file_of([], categories=[{"id": 1}]), "a category must have an integer id and a name"),
+        (
+            file_of([], categories=[{"id": 1}]),
+            "each of the categories must have the fields id and name",
+        ),
         (
             file_of([], images=[{"id": 7, "height": 4, "width": 6}]),
-            "an image must have a file_name",
+            "each of the images must have the fields id and file_name",
         ),
+        (file_of([{"image_id": [7], "category_id": 3}]), "each of the annotations must have"),
+        (file_of([annotation(1, 3, 1.5)]), "annotation 1 must be polygons"),
         (file_of([], "b.jpg"), "b.jpg of .*annotations.json"),
         ({"images": []}, "holds no annotated image of the format coco: skipped 1 JSON files"),
     ],

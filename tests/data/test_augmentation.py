@@ -232,7 +232,7 @@ def test_steps_reach_both_ends():
 
 def test_small_images_at_the_top_left_in_black():
     image, mask = np.full((8, 8, 3), 200, np.uint8), np.zeros((8, 8), np.uint8)
-    augmentation = Augmentation(scale=(1, 1), fill=(0, 0, 0), place_at_random=False)
+    augmentation = Augmentation(flip=False, scale=(1, 1), fill=(0, 0, 0), place_at_random=False)
     image, mask = augmentation(image, mask, (16, 24), np.random.default_rng(0))
     assert (image[:8, :8] == 200).all() and not image[8:].any() and not image[:, 8:].any()
     assert (mask[:8, :8] == 0).all() and (mask[8:] == 255).all() and (mask[:, 8:] == 255).all()

@@ -63,9 +63,9 @@ p2_p5_fpn             efficientnet_b1 fpn           5 32 Table_2 78.0
 p2_p9_fpn             efficientnet_b1 fpn           9 32 Table_2 79.1
 b1_deeplab_os32       efficientnet_b1 deeplabv3plus 5 32 Table_8 78.8
 b1_deeplab_os16       efficientnet_b1 deeplabv3plus 5 16 Table_8 79.4
-resnet50_bifpn        resnet50        bifpn         9 32 Table_8 78.9
-resnet50_deeplab_os32 resnet50        deeplabv3plus 5 32 Table_8 77.4
-resnet50_deeplab_os16 resnet50        deeplabv3plus 5 16 Table_8 77.8
+r50_bifpn             resnet50        bifpn         9 32 Table_8 78.9
+r50_deeplab_os32      resnet50        deeplabv3plus 5 32 Table_8 77.4
+r50_deeplab_os16      resnet50        deeplabv3plus 5 16 Table_8 77.8
 """
 CONTROLS = {
     f"controls/{row.split()[0]}": row.split()[1:] for row in PAPER_CONTROLS.strip().splitlines()
@@ -86,7 +86,7 @@ def test_every_lite_encoder_has_a_pretraining():
 def test_every_row_of_the_paper_has_a_file():
     names = experiment_names()
     found = [n for n in names if n.startswith(("cityscapes/", "ade20k/"))]
-    kinds = ("mapillary", "self_training", "combined")
+    kinds = ("vistas", "pseudo", "combined")
     extra = [f"cityscapes/eseg_{size}_{kind}" for size in PRETRAINED for kind in kinds]
     assert found == sorted([*ROWS, *extra])
     assert [n for n in names if n.startswith("controls/")] == sorted(CONTROLS)
@@ -137,7 +137,7 @@ def test_controls_differ_from_eseg_s_in_the_network_alone(name):
 
 @pytest.mark.parametrize("size", PRETRAINED)
 def test_pretraining_and_what_follows_are_those_of_the_paper(size):
-    first, second = f"mapillary_vistas/eseg_{size}", f"cityscapes/eseg_{size}_mapillary"
+    first, second = f"mapillary_vistas/eseg_{size}", f"cityscapes/eseg_{size}_vistas"
     changes = differences(first, f"cityscapes/eseg_{size}")
     assert (changes.pop("num_classes"), changes.pop("steps")) == (65, None)
     assert len(changes.pop("class_names")) == len(changes.pop("palette")) == 65
@@ -172,7 +172,7 @@ def test_self_training_is_that_of_the_paper(size):
         "learning_rate": 0.16,
     }
     base, alone, combined = (
-        f"cityscapes/eseg_{size}{kind}" for kind in ("", "_self_training", "_combined")
+        f"cityscapes/eseg_{size}{kind}" for kind in ("", "_pseudo", "_combined")
     )
     assert differences(alone, base) == expected
     pretrained = {"init_from": f"runs/mapillary_vistas/eseg_{size}"}

@@ -17,6 +17,7 @@ from PIL import Image
 
 import eseg_keras
 from eseg_keras.cli import main
+from eseg_keras.training import Experiment, override
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -63,6 +64,12 @@ def test_the_reference_has_every_public_name(module, names):
     assert set(re.findall(rf"^::: eseg_keras\.{module}\.(\w+)$", page, re.M)) == names
 
 
+def test_every_trained_preset_has_its_card():
+    page = (ROOT / "docs" / "model_cards.md").read_text("utf-8")
+    cards = sorted(ROOT.glob("eseg_keras/presets/*/README.md"))
+    assert cards and all(f'--8<-- "{identifier(card)}"' in page for card in cards)
+
+
 def anchors(path):
     """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ +(.+)$", path.read_text("utf-8"), re.M)
@@ -91,6 +98,14 @@ def test_commands_are_parsed(page):
         values = {"FORMAT": "onnx", "{FORMAT}": "labelme", "{MINUTES}": "3"}
         values |= {"{IMAGE_SIZE[0]}": "64", "{IMAGE_SIZE[1]}": "64"}
         main._parse(["eseg", *(values.get(argument, argument) for argument in arguments)])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identifier)
+def test_settings_are_parsed(page):
+    text = page.read_text("utf-8")
+    for assignment in re.findall(r"--set (\w+=[^\s`)]*[^\s`),.])", text):
+        if not assignment.endswith(("=FILE", "=PRESET")):
+            override(Experiment(), [assignment])
 
 
 def test_there_are_commands_and_blocks():

@@ -6,8 +6,8 @@ of other names start at random: traffic sign, rider and train.
 Data: see `cityscapes/eseg_s`.
 
 Row:      Table 7, ESeg-S with pre-training
-Command:  eseg train --experiment cityscapes/eseg_s_mapillary --data_dir DATA
-              --model_dir runs/cityscapes/eseg_s_mapillary
+Command:  eseg train --experiment cityscapes/eseg_s_vistas --data_dir DATA
+              --model_dir runs/cityscapes/eseg_s_vistas
 Hardware: 8 TPU cores in the paper
 Time:     not run
 Reported: mean IoU 0.811 on the 500 validation images

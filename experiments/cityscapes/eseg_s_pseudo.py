@@ -7,8 +7,8 @@ annotations are not used. The paper names no teacher:
 Data: see `cityscapes/eseg_s`, and leftImg8bit/train_extra unpacked in DATA.
 
 Row:      Table 7, ESeg-S, self-training
-Command:  eseg train --experiment cityscapes/eseg_s_self_training --data_dir DATA
-              --model_dir runs/cityscapes/eseg_s_self_training
+Command:  eseg train --experiment cityscapes/eseg_s_pseudo --data_dir DATA
+              --model_dir runs/cityscapes/eseg_s_pseudo
 Hardware: TPU cores in the paper, which names no number here
 Time:     not run
 Reported: mean IoU 0.814 on the 500 validation images

@@ -6,8 +6,8 @@ of other names start at random: traffic sign, rider and train.
 Data: see `cityscapes/eseg_l`.
 
 Row:      Table 7, ESeg-L with pre-training
-Command:  eseg train --experiment cityscapes/eseg_l_mapillary --data_dir DATA
-              --model_dir runs/cityscapes/eseg_l_mapillary
+Command:  eseg train --experiment cityscapes/eseg_l_vistas --data_dir DATA
+              --model_dir runs/cityscapes/eseg_l_vistas
 Hardware: 8 TPU cores in the paper
 Time:     not run
 Reported: mean IoU 0.838 on the 500 validation images
