@@ -10,6 +10,8 @@ TORCH ?= torch==2.13.0
 # The messages of TF Serving, to compare ours with. It asks for `tensorflow`, which must not stand
 # beside `tensorflow-cpu`.
 SERVING_API ?= tensorflow-serving-api==2.21.*
+# Reads the metadata of TFLite files. It asks for an old protobuf, and has no wheel from Python 3.12 on.
+TFLITE_READER ?= tflite-support==0.4.4
 BUILDIFIER ?= @bazel/buildifier@8.2.1
 PYRIGHT ?= pyright@1.1.400
 DEMO_DIR ?= runs/demo
@@ -58,6 +60,7 @@ $(DEMO_STAMP): setup.py
 $(ENV_STAMP): $(DEMO_STAMP) pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[tensorflow-cpu,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps "$(SERVING_API)"
+	-$(BIN)/python -m pip install --quiet --no-deps "$(TFLITE_READER)"
 	touch $@
 
 # The other backends are tested where TensorFlow is absent, so that nothing can lean on it.

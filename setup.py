@@ -75,6 +75,9 @@ EXTRAS = {
     "tensorrt": TENSORRT,
     "tensorrt-rtx": TENSORRT_RTX,
     "imagenet": IMAGENET,
+    # Experiment trackers.
+    "wandb": ["wandb>=0.19"],
+    "mlflow": ["mlflow-skinny>=3"],
     "hub": ["huggingface_hub>=0.34"],
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
@@ -89,9 +92,14 @@ EXTRAS = {
         *IMAGENET,
         *SERVING,
         VIDEO,
+        # Users' augmentations, and trackers of experiments.
+        "albumentations>=2.0",
+        "mlflow-skinny>=3",
+        "wandb>=0.19",
         "build>=1.2",
         # The official scores of Cityscapes, to compare ours with.
         "cityscapesscripts>=2.3",
+        "huggingface_hub>=0.34",
         "hypothesis>=6.100",
         # Another runtime that loads SavedModels.
         "openvino>=2025.0",
@@ -116,8 +124,8 @@ EXTRAS["all"] = sorted(
     {
         requirement
         for extra in (
-            "completion", "convert", "data", "export", "hub", "imagenet", "serving", "tensorboard",
-            "video", "visualization",
+            "completion", "convert", "data", "export", "hub", "imagenet", "mlflow", "serving",
+            "tensorboard", "video", "visualization", "wandb",
         )
         for requirement in EXTRAS[extra]
     }

@@ -2,10 +2,10 @@
 
     python benchmarks/latency_plot.py
 
-The first two panels show figures that the paper reports, from `published.csv`, whose rows name the
-source. The third shows latencies of `results/latency.csv` against the accuracy that the paper
-reports for our networks and mmsegmentation for those of `peers.py`. Latency and accuracy are of
-different weights: latencies are measured with random weights.
+The first two panels show Tables 4 and 6 of the paper. The third shows latencies of
+`results/latency.csv` against reported accuracy: the paper's for our networks, mmsegmentation's for
+those of `peers.py` (`published.csv`). Latency and accuracy are of different weights: latencies are
+measured with random weights.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from matplotlib.ticker import LogLocator
 
 from eseg_keras.files import atomic_file, read_csv
 from eseg_keras.latency import PAPER_MEAN_IOU
+from eseg_keras.training.paper import PAPER_TABLES
 
 INK, PALE = "#202020", "#d8d8d8"
 BLUE, GREY, ORANGE = "#0072b2", "#8a8a8a", "#d55e00"
@@ -25,8 +26,6 @@ SHOWN = {
     "onnx": ("ONNX, float32", BLUE, "o"),
     "onnx_int8": ("ONNX, int8", ORANGE, "s"),
 }
-# Source of the accuracy of the networks of `peers.py`.
-PEERS = "mmsegmentation 1.2.2"
 # Networks that are connected by a line, and its style.
 FAMILIES = (
     (("eseg_lite_s", "eseg_lite_m", "eseg_lite_l"), "-"),
@@ -60,15 +59,14 @@ def main():
     parser.add_argument("--size", default="1024x2048", help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=here.parent / "docs" / "latency.png")
     arguments = parser.parse_args()
-    published = rows_of(here / "published.csv")
+    peers = rows_of(here / "published.csv")
     rows = [row for row in rows_of(arguments.latencies) if row["size"] == arguments.size]
     if not rows:
         parser.error(f"{arguments.latencies} has no row of {arguments.size}: run latency.py first")
     figure = Figure(figsize=(17, 6.2), facecolor="white", layout="constrained")
     panels = figure.subplots(1, 3)
-    draw_flops(panels[0], [row for row in published if row["flops_b"]])
-    draw_speed(panels[1], [row for row in published if row["fps"]])
-    peers = [row for row in published if row["table"] == PEERS]
+    draw_flops(panels[0], [row for row in PAPER_TABLES[4].rows if row["flops_b"]])
+    draw_speed(panels[1], PAPER_TABLES[6].rows)
     draw_latency(panels[2], rows, {row["model"]: float(row["miou"]) for row in peers})
     for axes in panels:
         axes.set_ylabel("mean IoU on Cityscapes val, %, reported", color=INK)
@@ -96,7 +94,7 @@ def rows_of(path: Path) -> list[dict]:
 def draw_flops(axes, rows):
     """Draw Figure 1: FLOPs against accuracy, with and without extra data."""
     axes.set_title("Reported: FLOPs (paper, Table 4)", loc="left", color=INK, fontsize=11)
-    own = sorted((row for row in rows if row["family"] == "eseg"), key=cost("flops_b"))
+    own = sorted((row for row in rows if row["experiment"]), key=cost("flops_b"))
     for column, style, label in (
         ("miou", "-", "ESeg"),
         ("miou_extra_data", "--", "ESeg, extra data"),
@@ -105,9 +103,9 @@ def draw_flops(axes, rows):
         axes.plot(*zip(*points, strict=True), style, marker="o", color=BLUE, label=label)
     for row in rows:
         point = (float(row["flops_b"]), float(row["miou"]))
-        if row["family"] != "eseg":
+        if not row["experiment"]:
             axes.plot(*point, "o", color=GREY, markersize=5)
-        write_name(axes, row["model"], point, row["family"] == "eseg")
+        write_name(axes, row["model"], point, bool(row["experiment"]))
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlim(25, 7000)
@@ -121,12 +119,12 @@ def draw_flops(axes, rows):
 def draw_speed(axes, rows):
     """Draw Figure 4: images per second against accuracy."""
     axes.set_title("Reported: speed on GPUs (paper, Table 6)", loc="left", color=INK, fontsize=11)
-    own = [row for row in rows if row["family"] == "eseg" and row["input_size"] == "1024x2048"]
+    own = [row for row in rows if row["experiment"] and row["input_size"] == "1024x2048"]
     points = sorted((float(row["fps"]), float(row["miou"])) for row in own)
     axes.plot(*zip(*points, strict=True), "-", color=BLUE)
     for row in rows:
         point = (float(row["fps"]), float(row["miou"]))
-        is_own = row["family"] == "eseg"
+        is_own = bool(row["experiment"])
         full = row["input_size"] == "1024x2048"
         color = BLUE if is_own else GREY
         axes.plot(*point, "o", color=color, markerfacecolor=color if full else "white")

@@ -1,4 +1,4 @@
-"""Atomic writes, and reading the JSON and CSV files that this package wrote.
+"""Atomic writes, locks, and reading the JSON and CSV files that this package wrote.
 
 A file or directory is written under a temporary name in the same folder, flushed to the disk and
 renamed, so that readers see either the old content or the new. After an error the temporary file is
@@ -7,20 +7,128 @@ removed; if the process was killed, the next process that writes to the folder r
 
 import contextlib
 import csv
+import datetime
+import errno
 import functools
 import io
 import json
+import logging
 import os
 import re
 import shutil
+import socket
+import threading
+import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-_LEFT_OVER = re.compile(r"\.eseg_tmp\.(\d{1,9})\..*", re.DOTALL)
+try:
+    import fcntl
+except ImportError:  # Windows.
+    fcntl = None
+
+_LEFT_OVER = re.compile(r"\.eseg_tmp\.([0-9a-f]{8})\.(\d{1,9})\..*", re.DOTALL)
+_LOCK = ".eseg_lock"
+_LOCKED_BYTE = 1 << 30  # Windows lets nobody read a locked byte, so it is none of the content.
+_LONGEST_NAME = 200
+_DAY = 24 * 60 * 60.0
+_FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
+_cleaning = threading.Lock()
+
+_log = logging.getLogger("eseg_keras")
 
 
 class DamagedFileError(ValueError):
     """A file that this package wrote is damaged; the message names the file and the remedy."""
+
+
+class FileInUseError(OSError):
+    """Another process writes to a folder or file; the message says which process."""
+
+
+class DiskFullError(OSError):
+    """There is no space left for a file; the message names it."""
+
+    def __init__(self, path: str | os.PathLike):
+        super().__init__(
+            f"{path} cannot be written: the disk is full. Make room and run the same command "
+            "again; what was finished is kept."
+        )
+        self.errno = errno.ENOSPC
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike, name: str = "") -> Iterator[None]:
+    """Let no other process lock a folder, or its file `name`, until the end of the `with` block.
+
+    The operating system locks a small hidden file, so a killed process holds nothing. The file says
+    who holds the lock and is removed at the end. A missing folder is created, and removed at the
+    end if it is still empty.
+
+    Raises:
+        FileInUseError: If another process, or another thread of this one, holds the lock.
+        OSError: If the folder cannot be written.
+    """
+    path = Path(folder) / f"{_LOCK}.{_short(name)}".rstrip(".")
+    missing = [parent for parent in path.parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file = _open_locked(path, Path(folder, name))
+        try:
+            now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
+            holder = f"process {os.getpid()} on {socket.gethostname()} since {now}"
+            with contextlib.suppress(OSError):  # A full disk is told of what is written.
+                os.ftruncate(file, 0)
+                os.write(file, holder.encode())
+            yield
+        finally:
+            if fcntl is not None:  # While it is locked: afterwards it may be another process's.
+                path.unlink(missing_ok=True)
+            os.close(file)
+            if fcntl is None:  # Windows removes no open file.
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+    finally:
+        with contextlib.suppress(OSError):
+            for parent in missing:
+                parent.rmdir()  # Fails if it holds anything.
+
+
+def _open_locked(path, target):
+    """Open and lock the file of a lock; raise `FileInUseError` if that is locked."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(file)
+            # The process before may have removed the file between the two lines above.
+            if os.path.exists(path) and os.path.samestat(os.fstat(file), os.stat(path)):
+                return file
+        except (BlockingIOError, PermissionError):
+            holder = os.read(file, 1000).decode(errors="replace") or "another process"
+            os.close(file)
+            raise FileInUseError(
+                f"{target} is in use by {holder}. Wait for its end, or choose another output."
+            ) from None
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # Some network file systems have no locks.
+            _log.warning("%s cannot be locked (%s): run one process at a time.", target, error)
+            return file
+        os.close(file)
+
+
+def _lock(file):
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    import msvcrt
+
+    os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
+    try:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    finally:
+        os.lseek(file, 0, os.SEEK_SET)
 
 
 @contextlib.contextmanager
@@ -31,6 +139,10 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
     is created.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{path} cannot be written: there is a directory of that name. Rename or remove it."
+        )
     with _temporary(path, path.parent) as temporary:
         yield temporary
         _flush(temporary)
@@ -41,7 +153,8 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary directory that is renamed to `path` at the end.
 
-    Unless `overwrite` is true, raise `FileExistsError` if the directory holds anything.
+    Unless `overwrite` is true, raise `FileExistsError` if the directory holds anything. Another
+    process that writes the same directory gets a `FileInUseError`.
     """
     path = Path(path).resolve()
     if not overwrite:
@@ -49,7 +162,8 @@ def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterat
     is_empty = path.is_dir() and not any(path.iterdir())
     # An empty directory may be the working directory or a mount point, so it is not replaced: the
     # files are moved into it.
-    with _temporary(path, path if is_empty else path.parent) as temporary:
+    folder = path if is_empty else path.parent
+    with locked(folder, path.name), _temporary(path, folder) as temporary:
         temporary.mkdir()
         yield temporary
         _flush(temporary)
@@ -72,8 +186,7 @@ def check_is_new(directory: str | os.PathLike) -> None:
 
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a UTF-8 text file atomically."""
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, "utf-8")
+    _write_bytes(path, text)
 
 
 def write_json(path: str | os.PathLike, value: object) -> None:
@@ -87,22 +200,42 @@ def write_csv(path: str | os.PathLike, names: Iterable[str], rows: Iterable[Iter
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(rows)
+    _write_bytes(path, text.getvalue())
+
+
+def _write_bytes(path, text):
+    """Write UTF-8; names of files that are not UTF-8 hold parts that are written as escapes."""
     with atomic_file(path) as temporary:
-        temporary.write_bytes(text.getvalue().encode())
+        temporary.write_bytes(text.encode(errors="backslashreplace"))
+
+
+def append_line(path: str | os.PathLike, text: str) -> None:
+    """Append a line to a text file, and flush it to the disk."""
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        _raise_if_disk_full(error, path)
+        raise
 
 
 def read_json(
     path: str | os.PathLike,
     remedy: str,
     fields: Mapping[str, type | tuple[type, ...]] | None = None,
+    defaults: Mapping[str, object] | None = None,
 ) -> dict:
     """Read a JSON object with the given fields; an error message ends with the remedy."""
+    check_is_file(path, remedy)
     try:
         content = json.loads(Path(path).read_text("utf-8"))
     except (ValueError, RecursionError) as error:
         raise _damaged(path, f"it holds no JSON ({error})", remedy) from error
     if not isinstance(content, dict):
         raise _damaged(path, f"it holds a {type(content).__name__}, not a JSON object", remedy)
+    content = {**(defaults or {}), **content}
     for name, types in (fields or {}).items():
         if name not in content:
             raise _damaged(path, f"it has no {name!r}", remedy)
@@ -113,6 +246,7 @@ def read_json(
 
 def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
     """Read the rows of a CSV file; values that an incomplete last row lacks are `None`."""
+    check_is_file(path, remedy)
     try:
         text = Path(path).read_text("utf-8")
         if "\0" in text:
@@ -126,6 +260,12 @@ def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
     return rows
 
 
+def check_is_file(path: str | os.PathLike, remedy: str) -> None:
+    """Raise `DamagedFileError` if there is a directory in the place of a file."""
+    if Path(path).is_dir():
+        raise _damaged(path, "it is a directory", remedy)
+
+
 def _damaged(path, problem, remedy):
     return DamagedFileError(f"{path} is damaged: {problem}. {remedy}")
 
@@ -135,28 +275,69 @@ def _temporary(path, folder):
     """Yield an unused path in a folder, and remove it at the end; on error, also a new folder."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_left_overs(os.path.abspath(folder))
-    temporary = folder / f".eseg_tmp.{os.getpid()}.{path.name}"
+    with _cleaning:
+        _remove_left_overs(os.path.abspath(folder), os.getpid())
+    temporary = folder / f".eseg_tmp.{_host()}.{os.getpid()}.{_short(path.name)}"
     _remove(temporary)
     try:
         yield temporary
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             _remove(temporary)
             if is_new:
                 folder.rmdir()  # Fails if it holds anything.
+        _raise_if_disk_full(error, path)
         raise
     _remove(temporary)
 
 
+def _short(name):
+    """The name of a file, shortened if it leaves no room for a prefix."""
+    content = os.fsencode(name)
+    if len(content) <= _LONGEST_NAME:
+        return name
+    return f"{zlib.crc32(content):08x}{Path(name).suffix}"
+
+
+def _raise_if_disk_full(error, path):
+    is_full = getattr(error, "errno", None) in _FULL
+    # HDF5 and TensorFlow have errors of their own.
+    if is_full or (isinstance(error, Exception) and os.strerror(errno.ENOSPC) in str(error)):
+        raise DiskFullError(path) from error
+
+
+def _host():
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
 @functools.cache  # Once per process: a folder may hold thousands of files.
-def _remove_left_overs(folder):
-    """Remove the temporary files and directories of processes that no longer run."""
+def _remove_left_overs(folder, own):
+    """Remove the temporary files and directories of processes that no longer run.
+
+    At its first call in a process, those of its own number are of a process before it, as in a
+    container that was started again. Processes of other hosts cannot be seen: theirs are removed a
+    day after the last change.
+    """
     for name in os.listdir(folder):
-        match = _LEFT_OVER.fullmatch(name)
-        if match and not _is_running(int(match[1])):
+        path = Path(folder, name)
+        if name.startswith(_LOCK):
+            _remove_unless_locked(path)
+        elif match := _LEFT_OVER.fullmatch(name):
+            host, process = match[1], int(match[2])
             with contextlib.suppress(OSError):
-                _remove(Path(folder, name))
+                if host != _host():
+                    is_old = time.time() - path.stat().st_mtime > _DAY
+                else:
+                    is_old = process == own or not _is_running(process)
+                if is_old:
+                    _remove(path)
+
+
+def _remove_unless_locked(path):
+    if fcntl is not None:  # Windows removes no open file.
+        with contextlib.suppress(OSError), path.open("r+") as file:
+            _lock(file.fileno())
+            path.unlink()
 
 
 def _is_running(process):

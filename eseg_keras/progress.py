@@ -1,7 +1,7 @@
 """Progress of long tasks: a bar on a terminal, occasional lines elsewhere."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from rich.console import Console
@@ -23,7 +23,7 @@ class Progress:
     """
 
     def __init__(self, description: str, total: int | None = None, done: int = 0):
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         self.bar = RichProgress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -62,10 +62,12 @@ class Progress:
 
     def print(self, *parts: str) -> None:
         """Print a line above the bar, without wrapping and markup."""
-        self.console.print("  ".join(parts), highlight=False, markup=False, soft_wrap=True)
+        self.console.print("  ".join(parts), soft_wrap=True)
 
     def track(self, results: Iterable[Result]) -> Iterator[Result]:
         """Yield the elements of an iterable, and count them."""
+        if self.bar.tasks[0].total is None and isinstance(results, Sized):
+            self.update(total=len(results))
         for done, result in enumerate(results, start=1):
             yield result
             self.update(done)

@@ -19,8 +19,10 @@ import pytest
 def clear_keras():
     """Let go of a module's models: what Keras and TensorFlow keep of them slows later tests."""
     yield
+    # It collects garbage itself.
     keras.utils.clear_session()
-    gc.collect()
+    # What is left stays: later collections need not visit it.
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +34,19 @@ def small_eseg():
     return lambda **arguments: ESeg(
         "fused_efficientnet_s", **{"num_classes": 2, **small, **arguments}
     )
+
+
+@pytest.fixture
+def eagerly():
+    """Without graphs: for a few steps, making one takes several times as long as they do.
+
+    What is compiled is tested with the models, the predictor and slow tests of training.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 class Terminal:

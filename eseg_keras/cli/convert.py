@@ -1,5 +1,7 @@
 """`eseg convert`."""
 
+from eseg_keras.cli.flags import at_least, check_parent
+
 HELP = "turn the files of an annotation tool into images and masks"
 EXAMPLE = [
     "eseg convert labelme photos data --val_share 0.2",
@@ -11,8 +13,6 @@ FORMATS = ("labelme", "coco", "voc", "cvat", "roboflow", "cityscapes-polygons")
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    from eseg_keras.cli.flags import at_least
-
     parser.add_argument("format", choices=FORMATS, help="the tool, or the format it exported")
     parser.add_argument("source", help="folder of the annotations, or one annotation file")
     parser.add_argument("output", help="new folder for images, annotations and experiment.py")
@@ -43,6 +43,7 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Convert, and print the classes and the next command."""
+    check_parent(args.output)
     import shlex
 
     from eseg_keras.conversion import convert

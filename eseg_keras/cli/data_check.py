@@ -1,12 +1,20 @@
 """`eseg data-check`."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
-from eseg_keras.cli.flags import add_examples_arguments, check_segmentation
+from eseg_keras.cli.flags import add_examples_arguments, check_parent, check_segmentation
 
 # The keys of `--set` by the kind of images.
-READING = ("class_map", "mask_colors", "mask_suffix", "image_suffix", "reduce_zero_label")
+READING = (
+    "class_map",
+    "mask_colors",
+    "mask_suffix",
+    "image_suffix",
+    "reduce_zero_label",
+    "image_range",
+)
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
 SCENES = ("train_examples", "val_examples", "image_size", "seed")
@@ -18,10 +26,12 @@ EXAMPLE = [
     "eseg data-check --experiment camvid/eseg_lite_s --data_dir camvid --split validation",
 ]
 
-# Limits: file names printed per problem, images on the contact sheet, image sizes printed.
+# Limits: file names printed per problem, images on the contact sheet, image sizes printed, and
+# values of the masks.
 _NAMES_SHOWN = 20
 _NUM_IMAGES = 24
 _SIZES_SHOWN = 4
+_VALUES_SHOWN, _VALUES_NAMED, _VALUES_WRITTEN = 8, 40, 256
 
 
 def add_arguments(parser) -> None:
@@ -41,16 +51,28 @@ def run(args) -> int:
     """Count, print and write the statistics; 2 if there are problems."""
     experiment, data_dir = _experiment(args)
     split = args.split or "train"
+    if args.output:
+        check_parent(args.output)
 
+    from eseg_keras.data import FolderExamples
+    from eseg_keras.data.folder_checks import FolderError
     from eseg_keras.data.label_statistics import label_statistics
     from eseg_keras.progress import Progress
 
-    examples, problems = _open(experiment, split, data_dir)
+    try:
+        examples, problems = _open(experiment, split, data_dir)
+    except FolderError:
+        _print_values(_mask_values(experiment, *_unpaired_masks(experiment, split, data_dir)))
+        raise
     with Progress("Counting", total=len(examples)) as progress:
         statistics = label_statistics(examples, progress.track)
     problems = problems or statistics.problems
     summary = _summary(experiment, statistics, problems)
-    _print(summary)
+    values = []
+    if isinstance(examples, FolderExamples):
+        values = _mask_values(experiment, examples.masks, examples.read_mask)
+        summary["mask_values"] = values[:_VALUES_WRITTEN]
+    _print(summary, values)
     if args.output:
         _write(Path(args.output), experiment, examples, statistics, summary)
     return 2 if problems else 0
@@ -80,9 +102,16 @@ def _experiment(args):
         keys = by_data.get(experiment.data, ())
     experiment = override(experiment, args.set, keys)
     if experiment.num_classes is None:
+        found = ""
+        if experiment.data == "folders":
+            masks, _ = _unpaired_masks(experiment, args.split or "train", data_dir or ".")
+            values = [row["value"] for row in _mask_values(experiment, masks, None)]
+            more = f" and {len(values) - _VALUES_NAMED} more" * (len(values) > _VALUES_NAMED)
+            shown = ", ".join(map(str, values[:_VALUES_NAMED]))
+            found = f" The masks hold {shown}{more}." * bool(values)
         raise ValueError(
             "Which classes? Give --set class_names=road,sky,car or, without names, "
-            "--set num_classes=3."
+            f"--set num_classes=3.{found}"
         )
     # As in training, pixels are counted at the size of the files, before any scaling.
     return dataclasses.replace(experiment, long_side=None), data_dir
@@ -93,10 +122,25 @@ def _open(experiment, split, data_dir):
     import logging
 
     from eseg_keras.data.folder_checks import FolderError
-    from eseg_keras.training.data import open_examples
+    from eseg_keras.training.data import (
+        check_classes,
+        is_255_open,
+        open_examples,
+        with_class_map,
+    )
 
+    if split == "validation" and experiment.data == "folders" and is_255_open(experiment):
+        # As in training, the training masks decide, if there are any.
+        with contextlib.suppress(FolderError):
+            experiment = with_class_map(experiment, open_examples(experiment, "train", data_dir))
     try:
-        return open_examples(experiment, split, data_dir), {}
+        examples = open_examples(experiment, split, data_dir)
+        if split == "train" and experiment.data == "folders":
+            try:
+                check_classes(examples, experiment.class_names)
+            except ValueError as error:
+                return examples, {str(error): [experiment.train_masks]}
+        return examples, {}
     except FolderError as error:
         problems = error.problems
     # The problems are printed below: do not log them as well.
@@ -107,6 +151,69 @@ def _open(experiment, split, data_dir):
         return open_examples(experiment, split, data_dir, skip_bad_examples=True), problems
     finally:
         log.disabled = False
+
+
+def _unpaired_masks(experiment, split, data_dir):
+    """The mask files of a folder, and their reader, whether or not there are images."""
+    from eseg_keras.data.images.mask_reader import MaskReader
+    from eseg_keras.data.images.walker import find_images
+
+    folder = experiment.train_masks if split == "train" else experiment.val_masks
+    try:
+        files = find_images(Path(data_dir, folder), log_skipped=False)
+    except (OSError, ValueError):
+        files = []
+    reader = None
+    if experiment.num_classes is not None:
+        reader = MaskReader(
+            experiment.num_classes,
+            class_map=experiment.class_map,
+            mask_colors=experiment.mask_colors,
+            reduce_zero_label=experiment.reduce_zero_label,
+            ignore_label=experiment.ignore_label,
+        )
+    return [path for path in files if path.stem.endswith(experiment.mask_suffix)], reader
+
+
+def _mask_values(experiment, masks, reader):
+    """The values in mask files as a dict for JSON, with the class that each becomes."""
+    from eseg_keras.data.mask_coding import count_values
+    from eseg_keras.progress import Progress
+
+    with Progress("Counting values", total=len(masks)) as progress:
+        counts = count_values(masks, bool(experiment.mask_colors), progress.track)
+    total = sum(count.pixels for count in counts)
+    return [
+        {
+            "value": count.value,
+            "share": count.pixels / total,
+            "masks": count.masks,
+            "class": _class_of(experiment, reader, count.value),
+        }
+        for count in counts
+    ]
+
+
+def _class_of(experiment, reader, value):
+    """Name of the class that a value becomes, "ignored", or None for neither."""
+    label = None if reader is None else reader.label_of(value)
+    if label is None or label == experiment.ignore_label:
+        return None if label is None else "ignored"
+    return experiment.class_names[label] if experiment.class_names else f"class {label}"
+
+
+def _print_values(values):
+    if values:
+        print("Values in the masks, and what they become:")
+    # All values that are labels, and the most frequent others.
+    labels = sorted((row for row in values if row["class"]), key=lambda row: row["value"])
+    others = [row for row in values if not row["class"]]
+    for row in labels + others[:_VALUES_SHOWN]:
+        masks = f"{row['masks']} mask{'s' * (row['masks'] != 1)}"
+        label = row["class"] or "no class: an error"
+        print(f"    {row['value']}: {100 * row['share']:.3f} % of the pixels, {masks}: {label}")
+    if len(others) > _VALUES_SHOWN:
+        print(f"    and {len(others) - _VALUES_SHOWN} more that are no class")
 
 
 def _summary(experiment, statistics, problems):
@@ -139,19 +246,16 @@ def _summary(experiment, statistics, problems):
     }
 
 
-def _print(summary):
-    from rich.text import Text
-
+def _print(summary, values):
     from eseg_keras.cli.tables import number_table, print_table
 
     title = f"{summary['images']} images{_sizes(summary['sizes'])}"
     table = number_table("class", "pixels %", "images", "balanced weight", title=title)
     for row in summary["classes"]:
         weight = f"{row['weight']:.3g}" if row["images"] else ""
-        # `Text`, so that square brackets in a name are not parsed as markup.
-        name = Text(row["class"])
-        table.add_row(name, f"{100 * row['share']:.3f}", str(row["images"]), weight)
+        table.add_row(row["class"], f"{100 * row['share']:.3f}", str(row["images"]), weight)
     print_table(table)
+    _print_values(values)
     print(f"Ignored: {100 * summary['ignored_share']:.2f} % of all pixels")
     if summary["unlabelled_images"]:
         print(f"Images without any label: {summary['unlabelled_images']}")

@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 from eseg_keras.cli.flags import (
+    PREDICTOR_FLAGS,
     add_examples_arguments,
     add_predictor_arguments,
     check_parent,
@@ -18,17 +19,31 @@ from eseg_keras.cli.flags import (
 # The keys of `--set` by the kind of images: how images are read and scaled, not how they are
 # trained on.
 SEEN = ("long_side", "eval_size")
-READING = ("class_map", "mask_colors", "mask_suffix", "image_suffix", "reduce_zero_label", *SEEN)
+READING = (
+    "class_map",
+    "mask_colors",
+    "mask_suffix",
+    "image_suffix",
+    "reduce_zero_label",
+    "image_range",
+    *SEEN,
+)
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
 DATA_SETS = ("val_split", *SEEN)
 SCENES = ("val_examples", "image_size", "seed", "eval_size")
+FILES = (
+    "class_names", "num_classes", "ignore_label", "class_map", "mask_colors", "mask_suffix",
+    "image_suffix", "reduce_zero_label",
+)  # fmt: skip
 
-HELP = "score a model on images with masks"
+HELP = "score a model, or label maps in files, on images with masks"
 EXAMPLE = [
     "eseg evaluate --model_dir runs/demo --report runs/demo/report",
     "eseg evaluate --preset runs/mine/preset --images images/val --masks masks/val \\",
     "    --set class_map=11:255 --output scores.json",
+    "eseg evaluate --exported mine.tflite --images images/val --masks masks/val",
     "eseg evaluate --model_dir runs/cityscapes/eseg_s --set val_split=test --submission results",
+    "eseg evaluate --predictions results --masks gtFine/val --rules cityscapes",
 ]
 
 
@@ -38,6 +53,23 @@ def add_arguments(parser) -> None:
         parser,
         "change which images are read and how, such as val_split=test for a published data set or "
         "class_map=11:255 for folders",
+    )
+    parser.add_argument(
+        "--predictions",
+        metavar="DIR",
+        help="folder of label maps (PNG) of any network, scored against --masks without a model",
+    )
+    parser.add_argument(
+        "--rules",
+        choices=("default", "cityscapes", "ade20k"),
+        help="--predictions: rules of the scores; for a benchmark, the masks are its published "
+        "files; default: default, with --set class_names or num_classes",
+    )
+    parser.add_argument(
+        "--prediction_ids",
+        choices=("classes", "masks"),
+        help="--predictions: ids in these files, those of the classes (0, 1, ...) or of the mask "
+        "files; default: masks for cityscapes and ade20k, else classes",
     )
     parser.add_argument(
         "--output", help="file for the scores: .json (everything) or .csv (one row per class)"
@@ -51,18 +83,25 @@ def add_arguments(parser) -> None:
         help="new folder for the label maps that the servers of Cityscapes and ADE20K take; with "
         "--images alone, or the test split of Cityscapes, nothing is scored",
     )
-    add_predictor_arguments(parser)
+    add_predictor_arguments(parser, exported=True, required=False)
 
 
 def run(args) -> int:
     """Evaluate, print the scores and write them."""
+    if args.predictions:
+        return _score_files(args)
+    if not (args.preset or args.model_dir or args.exported):
+        raise ValueError("Which model? Give --preset, --model_dir, --exported or --predictions.")
+    for flag in ("rules", "prediction_ids"):
+        if getattr(args, flag):
+            raise ValueError(f"--{flag} is for --predictions. Omit it.")
     experiment, data_dir = _experiment(args)
     # The labels of this split are placeholders; the true ones are on the server.
     is_secret = (experiment.data, experiment.val_split) == ("cityscapes", "test")
     has_labels = not is_secret and bool(args.masks or not args.images)
     _check_outputs(args, has_labels)
     images = None if has_labels or is_secret else _images(args.images)
-    model = load_model(args)
+    model = _load_exported(args) if args.exported else load_model(args)
     if args.images:
         experiment = dataclasses.replace(
             experiment,
@@ -77,11 +116,18 @@ def run(args) -> int:
         )
     # Street scenes are rendered at the requested size: training does not scale them.
     long_side = None if experiment.data == "street_scenes" else experiment.long_side
-    predictor = make_predictor(args, model, long_side=long_side, image_size=experiment.eval_size)
+    sizes = {"long_side": long_side, "image_size": experiment.eval_size}
+    if args.exported:
+        predictor = model
+        _check_own_size(args, **sizes)
+    else:
+        # `open_examples` reads the images otherwise.
+        options = {"image_range": experiment.image_range} if images else {}
+        predictor = make_predictor(args, model, **sizes, **options)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
     if images:
         examples, names = None, list(map(str, images))
-        predictions = predictor.predict(images)
+        predictions = map(predictor, images) if args.exported else predictor.predict(images)
     else:
         from eseg_keras.evaluation.scoring import predictions_and_masks
         from eseg_keras.training.data import open_examples
@@ -113,6 +159,30 @@ def run(args) -> int:
     return 0
 
 
+def _load_exported(args):
+    """The predictor of `--exported`, which does what its file does and nothing else."""
+    flags = ("long_side", "scales", "flip", "tta", "window", "overlap", "min_confidence")
+    for flag in flags:
+        if getattr(args, flag):
+            raise ValueError(
+                f"--{flag} is for networks in Keras: what {args.exported} does is fixed. Omit it."
+            )
+
+    from eseg_keras.export import ExportedPredictor
+
+    return ExportedPredictor(args.exported)
+
+
+def _check_own_size(args, **sizes):
+    """Refuse an experiment that scales its images: an exported file sees them as they are."""
+    for name, size in sizes.items():
+        if size is not None:
+            raise ValueError(
+                f"The experiment scales images to {name}={size}, and {args.exported} takes them as "
+                f"they are. To score it so: --set {name}=none"
+            )
+
+
 def _experiment(args):
     """The experiment with all changes, and its data directory."""
     from eseg_keras.training.experiment import Experiment
@@ -137,7 +207,7 @@ def _experiment(args):
             val_masks=str(Path(args.masks or experiment.val_masks).resolve()),
         )
         data_dir = "."
-        keys = READING if args.masks else SEEN
+        keys = READING if args.masks else ("image_range", *SEEN)
         return override(experiment, args.set, keys), data_dir
     if args.experiment:
         experiment = check_segmentation(load_experiment(args.experiment), args.experiment)
@@ -188,16 +258,11 @@ def _images(folder):
 
 def _evaluate(args, benchmark, predictor, examples, submission):
     """Score, print and write."""
-    from eseg_keras.cli.tables import print_scores, print_worst_images
-    from eseg_keras.evaluation.score_files import write_score_files, write_scores
     from eseg_keras.evaluation.scoring import evaluate
+    from eseg_keras.evaluation.worst_images import WorstImages
     from eseg_keras.progress import Progress
 
-    if args.report:
-        from eseg_keras.evaluation.report import write_report
-        from eseg_keras.evaluation.worst_images import WorstImages
-
-        worst = WorstImages()
+    worst = WorstImages()
     with submission, Progress("Evaluating", total=len(examples)) as progress:
         done = itertools.count(1)
 
@@ -209,18 +274,70 @@ def _evaluate(args, benchmark, predictor, examples, submission):
             progress.update(next(done))
 
         evaluation = evaluate(predictor, examples, rules=benchmark or "default", on_image=on_image)
+    details = {
+        "Model": args.preset or args.model_dir or args.exported,
+        "Images": args.images or args.experiment or f"those of {args.model_dir}",
+        "Input size": "their own size" if args.exported else _describe_view(predictor),
+    }
+    _print_and_write(args, evaluation, worst, details)
+
+
+def _score_files(args) -> int:
+    """Score, print and write the scores of label maps in files."""
+    from eseg_keras.training.experiment import Experiment
+    from eseg_keras.training.overrides import override
+
+    for flag in (*PREDICTOR_FLAGS, "images", "experiment", "data_dir", "submission"):
+        if getattr(args, flag):
+            raise ValueError(f"--{flag} has no effect with --predictions. Omit it.")
+    if not args.masks:
+        raise ValueError("--predictions and --masks go together: give both.")
+    rules = args.rules or "default"
+    if args.set and rules != "default":
+        raise ValueError(f"--set has no effect with --rules {rules}: its masks are known. Omit it.")
+    experiment = override(Experiment(), args.set, FILES)
+    _check_outputs(args, has_labels=True)
+
+    from eseg_keras.evaluation.label_map_files import evaluate_files
+    from eseg_keras.evaluation.worst_images import WorstImages
+    from eseg_keras.progress import Progress
+
+    reading = {}
+    if rules == "default":
+        reading = {name: getattr(experiment, name) for name in FILES}
+        reading["prediction_suffix"] = reading.pop("image_suffix")
+    if args.max_pixels is not None:
+        reading["max_pixels"] = args.max_pixels
+    worst = WorstImages()
+    with Progress("Evaluating") as progress:
+        evaluation = evaluate_files(
+            args.predictions,
+            args.masks,
+            rules=rules,
+            prediction_ids=args.prediction_ids,
+            show_progress=progress.track,
+            on_image=worst.add if args.report else None,
+            **reading,
+        )
+    details = {"Predictions": args.predictions, "Masks": args.masks, "Rules": rules}
+    _print_and_write(args, evaluation, worst, details)
+    return 0
+
+
+def _print_and_write(args, evaluation, worst, details):
+    """Print the scores and write their files."""
+    from eseg_keras.cli.tables import print_scores, print_worst_images
+    from eseg_keras.evaluation.score_files import write_score_files, write_scores
+
     print_scores(evaluation.summary(), title="Evaluation")
     print_worst_images(evaluation.images)
     if args.output:
         write_scores(evaluation, args.output)
         print(f"Scores: {args.output}")
     if args.report:
+        from eseg_keras.evaluation.report import write_report
+
         write_score_files(evaluation, args.report)
-        details = {
-            "Model": args.preset or args.model_dir,
-            "Images": args.images or args.experiment or f"those of {args.model_dir}",
-            "Input size": _describe_view(predictor),
-        }
         page = write_report(args.report, evaluation, worst, "Evaluation", details)
         print(f"Report: {page}")
 

@@ -29,17 +29,29 @@ def run(args) -> int:
         table.add_column(column, justify="right", no_wrap=True)
     for name in experiment_names():
         experiment, notes = load_experiment(name), read_run_notes(name)
-        steps, epochs = experiment.steps, experiment.epochs
         table.add_row(
             name,
-            experiment.preset if experiment.task == "segmentation" else "encoder",
-            f"{epochs:,} epochs" if steps is None else f"{steps:,} steps",
+            _network(experiment),
+            _length(experiment),
             _percent(notes.reported_mean_iou, "-"),
             _percent(notes.mean_iou, notes.score.partition(":")[0].replace("none", "-")),
         )
     print_table(table)
+    print("* Of another network, such as another decoder: the file says which.")
     print(f"The docstring of each file has its command, hardware and time: {experiments_dir()}")
     return 0
+
+
+def _length(experiment):
+    if experiment.steps is not None:
+        return f"{experiment.steps:,} steps"
+    return "auto" if experiment.epochs == "auto" else f"{experiment.epochs:,} epochs"
+
+
+def _network(experiment):
+    if experiment.task != "segmentation":
+        return "encoder"
+    return experiment.preset + "*" * bool(experiment.network_arguments())
 
 
 def _percent(share, otherwise):

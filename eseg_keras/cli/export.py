@@ -51,6 +51,12 @@ FORMATS = {
     ),
 }
 
+# The formats whose files have a suffix.
+SUFFIXES = {
+    ".tflite": ("tflite",), ".onnx": ("onnx", "tensorrt"), ".engine": ("tensorrt",),
+    ".keras": (), ".h5": (), ".pb": (),
+}  # fmt: skip
+
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
@@ -91,10 +97,13 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--max_pixels",
         type=int,
-        help="saved_model: image files of more pixels are refused before they are decoded",
+        help=f"{', '.join(_formats_with('max_pixels'))}: image files of more pixels are refused "
+        "before they are decoded",
     )
     parser.add_argument(
-        "--version", type=int, help="saved_model: number of the version; default: the next"
+        "--version",
+        type=int,
+        help=f"{', '.join(_formats_with('version'))}: number of the version; default: the next",
     )
     # The default is None, so that `_check` can tell whether the flag was given.
     parser.add_argument(
@@ -161,6 +170,11 @@ def _check(args):
             f"Received: {args.precision}"
         )
     output = Path(args.output)
+    if args.format not in SUFFIXES.get(output.suffix.lower(), FORMATS):
+        raise ValueError(
+            f"--output {output} ends in {output.suffix}, which is not a file of --format "
+            f"{args.format}. Change one of them."
+        )
     check_parent(output)
     if args.format == "saved_model":
         return  # The new version is a new folder inside.

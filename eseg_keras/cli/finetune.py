@@ -2,6 +2,8 @@
 
 import signal
 
+from eseg_keras.cli.flags import add_image_range_argument, at_least, check_parent
+
 HELP = "train on a folder of images and a folder of masks within some minutes, all settings chosen"
 EXAMPLE = [
     "eseg finetune photos/images photos/masks --minutes 20 --output runs/mine",
@@ -11,8 +13,6 @@ EXAMPLE = [
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    from eseg_keras.cli.flags import at_least
-
     parser.add_argument("images", help="folder of the images")
     parser.add_argument("masks", help="folder of the masks; they pair with the images by name")
     parser.add_argument(
@@ -32,11 +32,13 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--mask_suffix", default="", help="what the name of a mask adds to that of its image"
     )
+    add_image_range_argument(parser)
     parser.add_argument("--preset", help="preset to start from; default: eseg_edge_s")
 
 
 def run(args) -> int:
     """Fine-tune, print the scores and what to do next."""
+    check_parent(args.output)
     from eseg_keras.training.interruptions import Preempted
 
     names = args.class_names and tuple(name.strip() for name in args.class_names.split(","))
@@ -52,6 +54,7 @@ def run(args) -> int:
             minutes=args.minutes,
             class_names=names,
             mask_suffix=args.mask_suffix,
+            image_range=args.image_range and tuple(args.image_range),
             preset=args.preset,
         )
     except Preempted:

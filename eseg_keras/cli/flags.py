@@ -1,6 +1,7 @@
 """Flags that several commands share, and their checks."""
 
 import argparse
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,11 +21,17 @@ def at_least(least: float, kind: type = int) -> Callable[[str], float]:
     return parse
 
 
-def add_weights_arguments(parser) -> None:
-    """Add `--preset` and `--model_dir`, one of which is required."""
-    group = parser.add_mutually_exclusive_group(required=True)
+def add_weights_arguments(parser, exported: bool = False, required: bool = True) -> None:
+    """Add `--preset` and `--model_dir`, perhaps `--exported`, of which one is given."""
+    group = parser.add_mutually_exclusive_group(required=required)
     group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
     group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    if exported:
+        group.add_argument(
+            "--exported",
+            metavar="FILE",
+            help="file of eseg export: .onnx, .tflite or the directory of a SavedModel",
+        )
 
 
 def run_preset(model_dir: str) -> str:
@@ -92,6 +99,19 @@ def add_image_size_argument(parser, default: tuple[int, int] | None, help: str =
     )
 
 
+def add_image_range_argument(parser) -> None:
+    """Add `--image_range`."""
+    parser.add_argument(
+        "--image_range",
+        type=float,
+        nargs=2,
+        metavar=("LOWEST", "HIGHEST"),
+        help="values of the images that mean black and white, such as 0 1 for TIFF files of "
+        "floats; default: that of the run in --model_dir, if any, or 0 65535 for images of 16 bits "
+        "and 0 255 for all others",
+    )
+
+
 def add_calibration_argument(parser) -> None:
     """Add `--calibration_images`, for `--precision int8`."""
     parser.add_argument(
@@ -100,23 +120,37 @@ def add_calibration_argument(parser) -> None:
         help="int8: folder, searched with its subfolders, of a few dozen images of the task that "
         "calibrate the ranges of the activations; default: synthetic street scenes",
     )
+    add_image_range_argument(parser)
 
 
 def read_calibration(args) -> dict:
     """Return the exporter's argument `calibration_images`; an empty dict without the flag."""
+    image_range = args.image_range
     if not args.calibration_images:
+        if image_range:
+            raise ValueError("--image_range is for --calibration_images. Give both, or neither.")
         return {}
     if args.precision != "int8":
         raise ValueError("--calibration_images is for --precision int8. Give both, or neither.")
 
     from eseg_keras.export.images import read_calibration_images
 
-    return {"calibration_images": read_calibration_images(args.calibration_images)}
+    if image_range is None and args.model_dir:
+        image_range = run_experiment(args.model_dir)[0].image_range
+    images = read_calibration_images(args.calibration_images, image_range)
+    return {"calibration_images": images}
 
 
-def add_predictor_arguments(parser) -> None:
+# The flags of a `Predictor` that have no effect without a model.
+PREDICTOR_FLAGS = (
+    "preset", "model_dir", "exported", "long_side", "scales", "flip", "tta", "window", "overlap",
+    "min_confidence",
+)  # fmt: skip
+
+
+def add_predictor_arguments(parser, exported: bool = False, required: bool = True) -> None:
     """Add the flags of a model and of its `Predictor`; by default, one pass over whole images."""
-    add_weights_arguments(parser)
+    add_weights_arguments(parser, exported, required)
     parser.add_argument(
         "--long_side",
         type=int,
@@ -190,7 +224,14 @@ def make_predictor(
 
 
 def check_parent(path: str | Path) -> None:
-    """Refuse an output path one of whose parents is a file, before any slow step."""
-    parent = next(parent for parent in Path(path).resolve().parents if parent.exists())
-    if not parent.is_dir():
-        raise ValueError(f"{path} cannot be written: {parent} is not a folder.")
+    """Refuse an output path where nothing can be written, before any slow step."""
+    path = Path(path).resolve()
+    folder = next(place for place in (path, *path.parents) if place.exists())
+    if folder == path and not path.is_dir():
+        folder = path.parent  # A file is replaced by a new one beside it.
+    if not folder.is_dir():
+        raise ValueError(f"{path} cannot be written: {folder} is not a folder.")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {folder}: {error.strerror}.") from error

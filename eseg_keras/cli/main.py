@@ -2,7 +2,11 @@
 """The command `eseg`: runs the subcommand and prints errors as one sentence."""
 
 import argparse
+import collections
+import contextlib
 import importlib
+import io
+import logging
 import os
 import signal
 import sys
@@ -24,8 +28,11 @@ COMMANDS = {
         "finetune",
         "train",
         "experiments",
+        "compare",
+        "reproduce",
         "evaluate",
         "predict",
+        "pseudo-label",
         "export",
         "demo-page",
         "benchmark",
@@ -36,6 +43,7 @@ COMMANDS = {
         "scenes",
     )
 }
+_FOLDERS_SHOWN = 4  # whose skipped files are listed each
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
@@ -57,7 +65,15 @@ def main() -> None:
     The exit status is 0, 2 after a mistake in the input, 130 after Ctrl-C and 143 after SIGTERM.
     """
     signal.signal(signal.SIGTERM, _stop)
+    _escape_names()
     app.run(_run, flags_parser=_parse)
+
+
+def _escape_names():
+    """Print letters of file and class names that the terminal's encoding lacks as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Terminated(BaseException):
@@ -101,7 +117,8 @@ def _run(args):
     elif "tensorflow" not in sys.modules:
         quiet_tensorflow()
     try:
-        return args.run(args)
+        with _skipped_files_at_the_end():
+            return args.run(args)
     except _Terminated:
         print(f"eseg {args.command}: stopped by SIGTERM", file=sys.stderr)
         return 128 + signal.SIGTERM
@@ -113,6 +130,30 @@ def _run(args):
             raise
         print(f"eseg {args.command}: {error}", file=sys.stderr)
         return 2
+
+
+@contextlib.contextmanager
+def _skipped_files_at_the_end():
+    """Print what was skipped in folders at the end of a command; of many folders, the sum."""
+    by_folder = {}
+    handler = logging.Handler()
+    handler.emit = lambda record: by_folder.update([record.skipped])
+    log = logging.getLogger("eseg_keras.data.images.walker")
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = True
+        if by_folder:
+            from eseg_keras.data.images.walker import in_words
+
+            if len(by_folder) > _FOLDERS_SHOWN:
+                total = sum(map(collections.Counter, by_folder.values()), collections.Counter())
+                by_folder = {f"{len(by_folder)} folders": total}
+            for folder, skipped in by_folder.items():
+                print(f"{folder}: skipped {in_words(skipped)}", file=sys.stderr)
 
 
 def quiet_tensorflow() -> None:

@@ -2,7 +2,14 @@
 
 from argparse import BooleanOptionalAction
 
-from eseg_keras.cli.flags import add_predictor_arguments, load_model, make_predictor, run_experiment
+from eseg_keras.cli.flags import (
+    add_image_range_argument,
+    add_predictor_arguments,
+    check_parent,
+    load_model,
+    make_predictor,
+    run_experiment,
+)
 
 HELP = "segment images and videos: overlays with a legend, and label maps"
 EXAMPLE = [
@@ -63,6 +70,7 @@ def add_arguments(parser) -> None:
         default=1,
         help="images of one size, or windows, per batch; default 1",
     )
+    add_image_range_argument(parser)
     add_predictor_arguments(parser)
 
 
@@ -75,12 +83,15 @@ def run(args) -> int:
     if not 0 <= args.alpha <= 1:
         raise ValueError(f"--alpha must be between 0 and 1. Received: {args.alpha}")
     # Checked before the model is loaded, which takes longer.
+    check_parent(args.output)
     find_files(args.inputs, args.recursive, exclude=args.output, log_skipped=False)
     model = load_model(args)
+    run = run_experiment(args.model_dir)[0] if args.model_dir else None
     predictor = make_predictor(
         args,
         model,
-        long_side=run_experiment(args.model_dir)[0].long_side if args.model_dir else None,
+        long_side=run and run.long_side,
+        image_range=args.image_range or (run and run.image_range),
         batch_size=args.batch_size,
         maps=tuple(args.maps),
     )

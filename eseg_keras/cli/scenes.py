@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from eseg_keras.cli.flags import add_image_size_argument, at_least
+from eseg_keras.cli.flags import add_image_size_argument, at_least, check_parent
 
 HELP = "write synthetic street scenes with masks, as an example of a folder of images"
 EXAMPLE = [
@@ -25,18 +25,22 @@ def run(args) -> int:
     """Render the scenes and write them."""
     from PIL import Image
 
+    from eseg_keras.files import atomic_file
     from eseg_keras.progress import Progress
     from eseg_keras.street_scenes import PALETTE, render_scene
     from eseg_keras.visualization.overlays import label_image
 
+    check_parent(args.output)
     images, masks = (Path(args.output) / name for name in ("images", "annotations"))
-    images.mkdir(parents=True, exist_ok=True)
-    masks.mkdir(exist_ok=True)
     with Progress("Drawing", total=args.num_examples) as progress:
         for index in progress.track(range(args.num_examples)):
             image, mask = render_scene(index, args.split, tuple(args.image_size), args.seed)
             name = f"{args.split}_{index:05d}.png"
-            Image.fromarray(image).save(images / name)
-            label_image(mask, PALETTE).save(masks / name)
+            for folder, picture in (
+                (images, Image.fromarray(image)),
+                (masks, label_image(mask, PALETTE)),
+            ):
+                with atomic_file(folder / name) as temporary:
+                    picture.save(temporary)
     print(f"{args.num_examples} scenes: {images} and {masks}")
     return 0

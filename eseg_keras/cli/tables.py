@@ -30,10 +30,12 @@ def number_table(first: str, *others: str, title: str | None = None) -> Table:
 
 def print_table(table: Table) -> None:
     """Print a table; at its full width if the output is not a terminal."""
-    console = Console()
+    # Names of files and classes are no markup.
+    plain = {"markup": False, "emoji": False, "highlight": False}
+    console = Console(**plain)
     if not console.is_terminal:
         # A file or a pipe has no width: nothing is cut or wrapped.
-        console = Console(width=Console(width=1000).measure(table).maximum)
+        console = Console(width=Console(width=1000, **plain).measure(table).maximum, **plain)
     console.print(table)
 
 
@@ -44,7 +46,7 @@ def print_scores(scores: dict, title: str) -> None:
     table = number_table("class", "IoU %", "accuracy %", title=title)
     accuracies = scores.get("per_class_accuracy", {})
     for name, iou in scores["per_class_iou"].items():
-        table.add_row(name, _percent(iou), _percent(accuracies[name]) if accuracies else "")
+        table.add_row(name, _percent(iou), _percent(accuracies.get(name)) if accuracies else "")
     table.add_section()
     for name, iou in scores.get("categories", {}).items():
         table.add_row(f"category {name}", _percent(iou), "")

@@ -2,7 +2,7 @@
 
 import signal
 
-from eseg_keras.cli.flags import add_set_argument
+from eseg_keras.cli.flags import add_set_argument, check_parent
 
 HELP = "train an experiment, or resume a run"
 EXAMPLE = [
@@ -46,6 +46,13 @@ def add_arguments(parser) -> None:
         action="store_true",
         help="skip images that cannot be read, and count them",
     )
+    parser.add_argument(
+        "--tracker",
+        choices=("tensorboard", "wandb", "mlflow"),
+        default="tensorboard",
+        help="also log to Weights & Biases or MLflow; default: tensorboard, whose files every run "
+        "writes",
+    )
     add_set_argument(parser, "change a value of the experiment")
 
 
@@ -66,15 +73,24 @@ def run(args) -> int:
     else:
         experiment, run_data_dir = read_config(args.model_dir)
         data_dir = data_dir or run_data_dir
-    # Names and values are checked before TensorFlow is imported.
+    # Names, values and the folder are checked before TensorFlow is imported.
     experiment = override(experiment, [*args.set, *flags])
+    if not is_finished(args.model_dir):
+        check_parent(args.model_dir)
 
     from eseg_keras.training.interruptions import Preempted
     from eseg_keras.training.run import train
 
     was_finished = is_finished(args.model_dir)
     try:
-        metrics = train(experiment, args.model_dir, data_dir, args.strategy, args.skip_bad_examples)
+        metrics = train(
+            experiment,
+            args.model_dir,
+            data_dir,
+            args.strategy,
+            args.skip_bad_examples,
+            tracker=args.tracker,
+        )
     except Preempted:
         print(
             "eseg train: stopped by SIGTERM; the state is saved. "

@@ -1,11 +1,15 @@
 """Random changes of an image with its mask: scale, crop, flip, colours."""
 
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from eseg_keras.data.geometry import resize_window, scaled
 from eseg_keras.data.photometric_distortion import PhotometricDistortion
+
+_SEEDING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -16,16 +20,25 @@ class Augmentation:
 
     The image and its mask are scaled by a factor drawn uniformly from `scale`, then cropped at a
     random position. A scaled image smaller than the crop is placed at a random position inside it,
-    and the rest is padded with `fill` and `ignore_label`.
+    and the rest is padded with `fill` and `ignore_label`. HRNet scales in steps of 0.1 and pads
+    with black at the bottom right: `scale_step=0.1, fill=(0, 0, 0), place_at_random=False`.
 
     Args:
         flip: Whether to flip left and right, half of the time.
         scale: Smallest and largest scale factor, relative to the image's own size.
+        scale_step: Distance from one scale factor to the next, counted from the smallest; `None`
+            for all numbers between. Defaults to `None`.
+        place_at_random: Whether a small image has a random place in the crop, or the top left.
+            Defaults to `True`.
         fill: Padding values of the image, one per channel. Defaults to its mean.
         ignore_label: Padding value of the mask.
         photometric_distortion: Random brightness, contrast, saturation and hue of the crop: a
             `PhotometricDistortion`, or True for its defaults. Not in the paper. It needs 8-bit
             RGB images, and does not change the position of the crop.
+        transform: Further changes of the crop: a transform of Albumentations, or any callable
+            `transform(image=image, mask=mask)` that returns a dict of `"image"` and `"mask"` in the
+            same shapes and dtypes. If it has a method `set_random_seed`, as those of Albumentations
+            have, it is seeded before each call, so that batches repeat.
 
     Example:
 
@@ -48,6 +61,9 @@ class Augmentation:
     fill: tuple[float, ...] | None = None
     ignore_label: int = 255
     photometric_distortion: PhotometricDistortion | bool | None = None
+    scale_step: float | None = None
+    place_at_random: bool = True
+    transform: Callable[..., Mapping[str, np.ndarray]] | None = None
 
     def __post_init__(self):
         if isinstance(self.photometric_distortion, bool):
@@ -57,6 +73,10 @@ class Augmentation:
             raise ValueError(
                 "`scale` must be (smallest, largest), both above 0, such as (0.5, 2.0). "
                 f"Received: scale={self.scale}"
+            )
+        if self.scale_step is not None and self.scale_step <= 0:
+            raise ValueError(
+                f"`scale_step` must be above 0, or None. Received: scale_step={self.scale_step}"
             )
 
     def __call__(
@@ -77,10 +97,10 @@ class Augmentation:
         Returns:
             The image [*image_size, C] and the mask [*image_size], in the dtypes of the arguments.
         """
-        size = scaled(mask.shape, rng.uniform(*self.scale))
-        # A side longer than the crop is cropped at random, a shorter one is placed at random.
+        size = scaled(mask.shape, self._draw_scale(rng))
+        # A side longer than the crop is cropped at random; a shorter one has a negative offset.
         offset = tuple(
-            int(rng.integers(min(0, spare), max(0, spare), endpoint=True))
+            int(rng.integers(min(0, spare * self.place_at_random), max(0, spare), endpoint=True))
             for spare in (size[0] - image_size[0], size[1] - image_size[1])
         )
         image, mask = resize_window(
@@ -91,4 +111,32 @@ class Augmentation:
         # Last, so that the random numbers before it are the same with and without distortion.
         if self.photometric_distortion is not None:
             image = self.photometric_distortion(image, rng)
+        if self.transform is not None:
+            image, mask = _transformed(self.transform, image, mask, rng)
         return image, mask
+
+    def _draw_scale(self, rng):
+        smallest, largest = self.scale
+        if self.scale_step is None:
+            return rng.uniform(smallest, largest)
+        # Of (0.5, 2.0) in steps of 0.1, 2.0 is one, whatever the rounding.
+        steps = int((largest - smallest) / self.scale_step + 1e-6)
+        return smallest + self.scale_step * int(rng.integers(0, steps, endpoint=True))
+
+
+def _transformed(transform, image, mask, rng):
+    image, mask = np.ascontiguousarray(image), np.ascontiguousarray(mask)
+    # Another thread must not seed it again before it is called.
+    with _SEEDING:
+        if hasattr(transform, "set_random_seed"):
+            transform.set_random_seed(int(rng.integers(2**31)))
+        changed = transform(image=image, mask=mask)
+    for name, before in (("image", image), ("mask", mask)):
+        after = changed[name]
+        if after.shape != before.shape or after.dtype != before.dtype:
+            raise ValueError(
+                f"`transform` must keep the {name}'s shape and dtype, {before.dtype} "
+                f"{list(before.shape)}. Received: {after.dtype} {list(after.shape)}. Crops are "
+                "made before it; leave out resizing, normalisation and tensors."
+            )
+    return changed["image"], changed["mask"]

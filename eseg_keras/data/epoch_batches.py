@@ -52,7 +52,7 @@ class EpochBatches:
             raise ValueError(
                 f"`image_size` must be (height, width). Received: image_size={image_size}"
             )
-        self.num_examples = num_examples
+        self.num_examples = self._num_readable = num_examples
         self.image_size = None if image_size is None else tuple(image_size)
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -213,8 +213,8 @@ class EpochBatches:
 
     def _read_usable(self, index):
         """Read an example or, with `skip_bad_examples`, the next usable one."""
-        for step in range(self.num_examples):
-            place = (index + step) % self.num_examples
+        for step in range(self._num_readable):
+            place = (index + step) % self._num_readable
             try:
                 return self._read_named(place)
             except ImageFileError as error:

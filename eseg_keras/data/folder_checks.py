@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eseg_keras.data.images.image_reader import ImageFileError, read_image
+from eseg_keras.data.images.image_reader import ImageFileError
+from eseg_keras.data.images.mask_reader import count_ids, palette_of
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.data.label_statistics import Counted, gather
 from eseg_keras.progress import Progress
@@ -20,6 +21,7 @@ from eseg_keras.progress import Progress
 log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 20
+_NAMES_COMPARED = 1000
 _PROGRESS_FROM = 200  # files: no progress bar for fewer
 
 
@@ -52,14 +54,18 @@ class FolderSummary:
 
 
 def pair_files(
-    images: str | Path, masks: str | Path, mask_suffix: str = "", image_suffix: str = ""
+    images: str | Path,
+    masks: str | Path,
+    mask_suffix: str = "",
+    image_suffix: str = "",
+    kind: str = "image",
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
     The suffixes of the files are ignored. Without both arguments, names that do not pair are
     compared without what all images, and all masks, have in common at both ends. Both may be the
     same folder, if the names of masks end in `mask_suffix`. FolderError lists missing and empty
-    folders, duplicates, and unpaired files with the nearest name.
+    folders, duplicates, and unpaired files with the nearest name; it calls the images `kind`.
     """
     images, masks = Path(images), Path(masks)
     where = str(images) if images == masks else f"{images} and {masks}"
@@ -79,25 +85,30 @@ def pair_files(
         mask_files = [path for path in image_files if path.stem.endswith(mask_suffix)]
         image_files = sorted(set(image_files) - set(mask_files))
     if not (image_files and mask_files):
-        missing = "images" if mask_files else "masks"
+        missing = f"{kind}s" if mask_files else "masks"
         problem = f"no {missing} inside; masks are called NAME{mask_suffix}.png"
         raise FolderError(where, {problem: [str(images)]})
     images_by_key = _by_key(image_files, images, image_suffix)
     masks_by_key = _by_key(mask_files, masks, mask_suffix)
     if set(images_by_key) != set(masks_by_key) and not (image_suffix or mask_suffix):
         cores = _cores(images_by_key), _cores(masks_by_key)
-        if None not in cores and set(cores[0]) == set(cores[1]):
+        same = len(images_by_key.keys() & masks_by_key.keys())
+        if None not in cores and len(cores[0].keys() & cores[1].keys()) > same:
             images_by_key, masks_by_key = cores
+        if set(images_by_key) == set(masks_by_key):
             (image,), (mask,) = (next(iter(sorted(core.items())))[1] for core in cores)
             log.warning("%s: pairs are like %s and %s", where, image.name, mask.name)
     named = f"NAME{mask_suffix}.png" if mask_suffix else "the same name"
     if not (image_suffix or mask_suffix):
         named += ", or names that end in mask_suffix and image_suffix,"
+    article = "an" if kind == "image" else "a"
     problems = {
-        "two images with the same name": _doubles(images_by_key),
+        f"two {kind}s with the same name": _doubles(images_by_key),
         "two masks with the same name": _doubles(masks_by_key),
-        f"image without a mask ({named} in {masks})": _missing(images_by_key, masks_by_key),
-        f"mask without an image (in {images})": _missing(masks_by_key, images_by_key),
+        f"{kind} without a mask ({named} in {masks})": _missing(images_by_key, masks_by_key, masks),
+        f"mask without {article} {kind} (in {images})": _missing(
+            masks_by_key, images_by_key, images
+        ),
     }
     problems = {problem: names for problem, names in problems.items() if names}
     if problems:
@@ -112,10 +123,13 @@ def pair_files(
 def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSummary:
     """Read all files of `FolderExamples`; raise (or log) one FolderError with all problems."""
 
+    palettes = {}
+
     def count(index):
         size, labels, problems = None, None, []
+        palettes[index] = palette_of(examples.masks[index])
         try:
-            size = read_image(examples.images[index], max_pixels=examples.max_pixels).shape[:2]
+            size = examples.read_image(index).shape[:2]
         except ImageFileError as error:
             problems += [(problem, error.path) for problem in error.problems]
         try:
@@ -139,12 +153,39 @@ def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSumma
     shown = verbose and total > _PROGRESS_FROM
     with Progress("Checking", total) if shown else contextlib.nullcontext() as progress:
         found = gather(count, total, progress.track if shown else iter)
-    if found.problems:
-        error = FolderError(f"Some of the {total} images and their masks", found.problems)
+    problems = dict(found.problems)
+    if not examples.read_mask.reads_colors:
+        problems |= _differing_palettes(examples.masks, palettes)
+    if problems:
+        error = FolderError(f"Some of the {total} images and their masks", problems)
         if not skip_bad_examples:
             raise error
         log.warning("%s", error)
     return FolderSummary(found.label_counts.sum(axis=0), frozenset(found.image_sizes))
+
+
+def _differing_palettes(masks, palettes):
+    """The problem of masks in which an index has another colour than in the others, if any."""
+    if len(set(palettes.values()) - {None}) < 2:
+        return {}
+    # Only the used entries of a palette count.
+    seen, files, problem = {}, [], ""
+    for number in sorted(number for number, palette in palettes.items() if palette is not None):
+        mask, palette = masks[number], palettes[number]
+        with contextlib.suppress(ImageFileError):  # Reported already.
+            colors = {
+                index: tuple((palette + bytes(768))[3 * index :][:3]) for index in count_ids(mask)
+            }
+            for index, color in colors.items():
+                first, at = seen.setdefault(index, (color, mask))
+                if first != color:
+                    files.append(str(mask))
+                    problem = problem or (
+                        f"palettes differ: index {index} is {first} in {at} and {color} in {mask}. "
+                        "Indices are read as class ids: save all masks with one palette or, if the "
+                        "colours are the classes, pass mask_colors={(red, green, blue): id, ...}"
+                    )
+    return {problem: tuple(dict.fromkeys(files))} if problem else {}
 
 
 def _by_key(files, folder, suffix):
@@ -164,8 +205,9 @@ def _cores(keyed):
     stems = [stem for _, stem in names.values()]
     if len(stems) < 2:
         return None
-    start = len(os.path.commonprefix(stems))
-    end = len(os.path.commonprefix([stem[start:][::-1] for stem in stems]))
+    start = _whole_words(stems, len(os.path.commonprefix(stems)))
+    backwards = [stem[start:][::-1] for stem in stems]
+    end = _whole_words(backwards, len(os.path.commonprefix(backwards)))
     cores = defaultdict(list)
     for key, (parent, stem) in names.items():
         cores[f"{parent}/{stem[start : len(stem) - end]}"] += keyed[key]
@@ -173,19 +215,36 @@ def _cores(keyed):
     return cores if is_unique and len(cores) == len(keyed) else None
 
 
+def _whole_words(names, length):
+    """The longest common beginning up to `length` that cuts no number or word of any name."""
+    kinds = (str.isdigit, str.islower, str.isupper)
+
+    def cuts(name):
+        return any(kind(name[length - 1]) and kind(name[length]) for kind in kinds)
+
+    while length and any(cuts(name) for name in names if length < len(name)):
+        length -= 1
+    return length
+
+
 def _doubles(keyed):
     return [" and ".join(map(str, paths)) for paths in keyed.values() if len(paths) > 1]
 
 
-def _missing(keyed, others):
-    """The files without a partner, the first ones with the nearest name that has none either."""
+def _missing(keyed, others, folder):
+    """The files without a partner, the first ones with the nearest name in `folder` without one."""
     alone = [key for key in keyed if key not in others]
     free = {key.casefold(): paths[0] for key, paths in others.items() if key not in keyed}
+    # The same name in another folder is nearer than any other.
+    by_stem = {key.rpartition("/")[2]: key for key in free}
     named = []
     for key in alone:
         near = []
         if len(named) < _NAMES_SHOWN:
-            near = difflib.get_close_matches(key.casefold(), list(free)[:1000], n=1)
-        hint = f" (nearest: {free[near[0]].name})" if near else ""
+            name = key.casefold()
+            moved = by_stem.get(name.rpartition("/")[2])
+            some = list(free)[:_NAMES_COMPARED]
+            near = [moved] if moved else difflib.get_close_matches(name, some, n=1, cutoff=0.4)
+        hint = f" (nearest: {free[near[0]].relative_to(folder)})" if near else ""
         named.append(f"{keyed[key][0]}{hint}")
     return named

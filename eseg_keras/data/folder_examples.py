@@ -12,6 +12,7 @@ from eseg_keras.data.folder_checks import FolderSummary, check_files, pair_files
 from eseg_keras.data.geometry import resize_long_side, scaled
 from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError, read_image
 from eseg_keras.data.images.mask_reader import Color, MaskReader
+from eseg_keras.image_size import check_image_range
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class FolderExamples(Examples):
         long_side: Size that the longer side is resized to, or None.
         summary: Label counts and image sizes, if the files were checked, else None.
         max_pixels: Images with more pixels are refused.
+        image_range: (lowest, highest) value of the images, see `read_image`.
     """
 
     images: tuple[Path, ...]
@@ -37,6 +39,7 @@ class FolderExamples(Examples):
     long_side: int | None = None
     summary: FolderSummary | None = None
     max_pixels: int = MAX_PIXELS
+    image_range: tuple[float, float] | None = None
 
     @property
     def ignore_label(self) -> int:
@@ -61,7 +64,7 @@ class FolderExamples(Examples):
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 [H, W, 3] RGB, and its mask, uint8 [H, W]."""
-        image = read_image(self.images[index], max_pixels=self.max_pixels)
+        image = self.read_image(index)
         mask = self.read_mask(self.masks[index])
         if image.shape[:2] != mask.shape:
             raise ImageFileError(
@@ -71,6 +74,12 @@ class FolderExamples(Examples):
         if self.long_side is not None:
             image, mask = resize_long_side(image, mask, self.long_side)
         return image, mask
+
+    def read_image(self, index: int) -> np.ndarray:
+        """Read an image in its own size, uint8 [H, W, 3] RGB."""
+        return read_image(
+            self.images[index], max_pixels=self.max_pixels, image_range=self.image_range
+        )
 
     def name(self, index: int) -> str:
         """Return the image file of an example."""
@@ -98,6 +107,7 @@ def open_folders(
     check: bool = True,
     verbose: bool = True,
     max_pixels: int = MAX_PIXELS,
+    image_range: tuple[float, float] | None = None,
 ) -> FolderExamples:
     """Pair a folder of images with a folder of masks, and check every file.
 
@@ -130,6 +140,8 @@ def open_folders(
         verbose: Whether the check shows a progress bar if there are many files.
         max_pixels: Images and masks with more pixels are refused before they are decoded. Defaults
             to Pillow's own limit, about 179 million.
+        image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats.
+            By default 16-bit images are of 0..65535 and all others of 0..255; see `read_image`.
 
     Returns:
         The examples, with a summary of the check; their method `batches` returns `Batches`.
@@ -151,7 +163,8 @@ def open_folders(
     ...     print(images.shape, masks.shape)
     (1, 48, 64, 3) (1, 48, 64)
     """
-    num_classes = _number_of_classes(class_names, num_classes, mask_colors)
+    num_classes = number_of_classes(class_names, num_classes, mask_colors)
+    image_range = None if image_range is None else check_image_range(image_range)
     if long_side is not None and long_side < 1:
         raise ValueError(f"`long_side` must be at least 1. Received: long_side={long_side}")
 
@@ -167,7 +180,7 @@ def open_folders(
 
     pairs = pair_files(images, masks, mask_suffix, image_suffix)
     examples = FolderExamples(
-        *pairs, mask_reader(class_map), num_classes, long_side, max_pixels=max_pixels
+        *pairs, mask_reader(class_map), num_classes, long_side, None, max_pixels, image_range
     )
     if not check:
         return examples
@@ -175,16 +188,29 @@ def open_folders(
     counts = summary.label_counts
     if class_map is None and num_classes == 2 and ignore_label == 255 and not reduce_zero_label:
         # The labels are 0, 1 or 255 here. If no mask of the folder has a 1, 255 means class 1.
-        if counts[1] == 0 and counts[255] > 0:
+        if black_and_white(counts):
             log.warning("The masks in %s are black and white: 255 is read as class 1.", masks)
             examples = replace(examples, read_mask=mask_reader({255: 1}))
             counts[[1, 255]] = counts[[255, 1]]
+        elif counts[255] > 0:
+            log.warning("The masks in %s hold 0, 1 and 255: 255 is ignored.", masks)
     counts[ignore_label] = 0
     return replace(examples, summary=summary)
 
 
-def _number_of_classes(class_names, num_classes, mask_colors):
-    """Number of classes, from whichever of the three arguments are set."""
+def black_and_white(label_counts: np.ndarray) -> bool:
+    """Return whether 255 is class 1: masks of two classes, whose labels are 0, 1 or 255, lack 1."""
+    return bool(label_counts[1] == 0 and label_counts[255] > 0)
+
+
+def number_of_classes(
+    class_names: Sequence[str] | None,
+    num_classes: int | None,
+    mask_colors: Mapping[Color, int] | Sequence[Color] | None,
+) -> int:
+    """Return the number of classes, from whichever of the three arguments are set."""
+    if class_names is not None and len(set(class_names)) < len(class_names):
+        raise ValueError(f"`class_names` must differ. Received: {', '.join(class_names)}")
     counts = {
         "class_names": None if class_names is None else len(class_names),
         "num_classes": num_classes,

@@ -1,18 +1,26 @@
 """How the masks of a folder are coded, found out from the masks themselves."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-
-from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
-from eseg_keras.data.images.mask_reader import Color, read_colors, read_ids
+from eseg_keras.data.images.image_reader import ImageFileError
+from eseg_keras.data.images.mask_reader import Color, count_colors, count_ids
 
 # More values than this in all masks: they were smoothed, or are no maps of classes.
 _MOST_CLASSES = 100
+
+
+class ValueCount(NamedTuple):
+    """An id or a colour, its pixels in all masks, and the number of masks that hold it."""
+
+    value: int | Color
+    pixels: int
+    masks: int
 
 
 @dataclass(frozen=True)
@@ -64,11 +72,11 @@ def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> M
     """
     with ThreadPoolExecutor() as pool:
         try:
-            values = sum(pool.map(_ids, masks), Counter())
+            values = sum(pool.map(count_ids, masks), Counter())
         except ImageFileError as error:
             if not any("colour mask" in problem for problem in error.problems):
                 raise
-            values = sum(pool.map(_colors, masks), Counter())
+            values = sum(pool.map(count_colors, masks), Counter())
     if len(values) > _MOST_CLASSES:
         raise ValueError(
             f"The masks have {len(values)} different values, expected at most {_MOST_CLASSES} "
@@ -83,7 +91,8 @@ def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> M
     else:
         ids = [key for key in keys if key != 255]
         ignored = "; 255 is ignored" if 255 in values else ""
-        if len(ids) > 1 and ids[-1] < (num_classes or 0) > len(ids):
+        is_known = num_classes is not None and len(ids) > 1 and ids[-1] < num_classes
+        if is_known and len(ids) < num_classes:
             absent = sorted({*range(num_classes)} - {*ids})
             found = f"class ids 0 to {num_classes - 1}; none has {', '.join(map(str, absent))}"
             coding = MaskCoding(num_classes, None, None, found + ignored)
@@ -102,17 +111,24 @@ def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> M
     return coding
 
 
-def _ids(path):
-    counts = np.bincount(read_ids(path, MAX_PIXELS).ravel())
-    return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
+def count_values(
+    masks: Sequence[Path], as_colors: bool, show_progress: Callable[[Iterable], Iterable] = iter
+) -> list[ValueCount]:
+    """Count the ids in mask files, the most frequent first, whether or not they are classes.
 
+    Colours are counted with `as_colors`, and of masks that hold no ids. Files that cannot be read
+    are skipped: `open_folders` names them.
+    """
 
-def _colors(path):
-    red, green, blue = np.moveaxis(read_colors(path, MAX_PIXELS).astype(np.int32), -1, 0)
-    codes, counts = np.unique((red << 16) | (green << 8) | blue, return_counts=True)
-    return Counter(
-        {
-            (c >> 16, c >> 8 & 255, c & 255): n
-            for c, n in zip(codes.tolist(), counts.tolist(), strict=True)
-        }
-    )
+    def count(path):
+        for counted in (count_ids, count_colors)[as_colors:]:
+            with contextlib.suppress(ImageFileError):
+                return counted(path)
+        return Counter()
+
+    pixels, files = Counter(), Counter()
+    with ThreadPoolExecutor() as pool:
+        for counts in show_progress(pool.map(count, masks)):
+            pixels.update(counts)
+            files.update(counts.keys())
+    return [ValueCount(value, number, files[value]) for value, number in pixels.most_common()]

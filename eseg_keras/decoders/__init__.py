@@ -1,7 +1,19 @@
 """Decoders: from an encoder's levels to fused levels of one width, and the head on top."""
 
 from eseg_keras.decoders.bifpn import BiFPN, bifpn_decoder
-from eseg_keras.decoders.builder import DECODERS
+from eseg_keras.decoders.bifpn_automl import bifpn_automl_decoder
+from eseg_keras.decoders.builder import DECODERS, DecoderSpec
+from eseg_keras.decoders.deeplabv3plus import deeplabv3plus_decoder
+from eseg_keras.decoders.fpn import fpn_decoder
 from eseg_keras.decoders.head import segmentation_head
 
-__all__ = ["DECODERS", "BiFPN", "bifpn_decoder", "segmentation_head"]
+__all__ = [
+    "DECODERS",
+    "BiFPN",
+    "DecoderSpec",
+    "bifpn_automl_decoder",
+    "bifpn_decoder",
+    "deeplabv3plus_decoder",
+    "fpn_decoder",
+    "segmentation_head",
+]

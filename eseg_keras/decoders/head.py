@@ -13,7 +13,7 @@ def segmentation_head(
 
     Every level is upsampled bilinearly to the lowest one and the levels are summed with one scalar
     each; a separable 3x3 convolution, batch normalisation, the activation and a 1x1 classifier
-    with bias follow (ESeg, section 3.1).
+    with bias follow (ESeg, section 3.1). A single level is taken as it is.
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels), lowest level first.
@@ -29,10 +29,10 @@ def segmentation_head(
     """
     inputs = {level: keras.Input(shape, name=level) for level, shape in feature_shapes.items()}
     lowest, *others = inputs
-    resized = [inputs[lowest]]
-    for level in others:
-        resized.append(Resize(name=f"{level}_upsample")(inputs[level], inputs[lowest]))
-    x = WeightedFusion(fusion, name="fusion")(resized)
+    x = inputs[lowest]
+    if others:
+        resized = [Resize(name=f"{level}_upsample")(inputs[level], x) for level in others]
+        x = WeightedFusion(fusion, name="fusion")([x, *resized])
     x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depthwise")(x)
     x = layers.Conv2D(x.shape[-1], 1, use_bias=False, name="pointwise")(x)
     x = BatchNormalization(name="bn")(x)

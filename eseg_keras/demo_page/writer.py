@@ -1,7 +1,6 @@
 """Write the page: its own files, the network, the runtime, examples."""
 
 import importlib.resources
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.demo_page.browser_runtime import SCRIPT, WASM, read_runtime
 from eseg_keras.export.onnx.exporter import export_onnx
 from eseg_keras.export.verification import Verification
-from eseg_keras.files import atomic_directory
+from eseg_keras.files import atomic_directory, write_json
 from eseg_keras.image_size import check_image_size
 from eseg_keras.optional import require
 from eseg_keras.street_scenes import calibration_scenes, render_scene, scene_images
@@ -115,8 +114,7 @@ def write_demo_page(
         verification = export_onnx(model, network, **options)
         num_bytes = len(files[WASM]) + network.stat().st_size
         description = _description(model, title, long_side, entries, num_bytes)
-        content = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-        (page / "model" / "model.json").write_text(content, "utf-8")
+        write_json(page / "model" / "model.json", description)
     return verification
 
 

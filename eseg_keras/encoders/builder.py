@@ -1,8 +1,10 @@
 """Encoders by name: images in, a dict of pyramid levels out."""
 
 import difflib
+import os
 
 import keras
+import numpy as np
 from keras import layers
 
 from eseg_keras.encoders import lite
@@ -82,7 +84,8 @@ def build_encoder(
     Raises:
         ValueError: For an unknown name, ImageNet weights with other than three channels, or where
             no ImageNet weights exist (the ESeg-Lite encoders, EfficientNet-Lite 3 and 4), or an
-            output stride that the encoder does not support.
+            output stride that the encoder does not support, or a file of weights that are not
+            finite.
         ImportError: If the package with EfficientNet-Lite's ImageNet weights is not installed.
         FileNotFoundError: If the ImageNet file is missing and cannot be downloaded.
 
@@ -112,7 +115,14 @@ def build_encoder(
         encoder = _efficientnet_lite(name, image_shape, weights)
     else:
         encoder = _application_encoder(name, image_shape, weights)
-    return encoder if output_stride == 32 else dilate(encoder, output_stride)
+    if weights not in (None, "imagenet"):
+        check_finite(encoder, weights)
+    if output_stride == 32:
+        return encoder
+    dilated = dilate(encoder, output_stride)
+    if weights is not None:
+        dilated.set_weights(encoder.get_weights())
+    return dilated
 
 
 def _application_encoder(name, image_shape, weights):
@@ -159,6 +169,16 @@ def _efficientnet_lite(name, image_shape, weights):
     elif weights is not None:
         encoder.load_weights(path)
     return encoder
+
+
+def check_finite(model: keras.Model, path: str | os.PathLike) -> None:
+    """Refuse a file whose weights are not finite numbers."""
+    for weight in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise ValueError(
+                f"{path} holds weights that are not finite, such as in {weight.path}. Use an "
+                "earlier file, from before its training diverged."
+            )
 
 
 def _check_rgb(image_shape, weights):

@@ -4,7 +4,7 @@ import keras
 
 
 def dilate(encoder: keras.Model, output_stride: int) -> keras.Model:
-    """Return a copy with the same weights whose levels have at most the given stride.
+    """Return a copy, with weights of its own, whose levels have at most the given stride.
 
     A strided convolution beyond that stride becomes dense, and convolutions behind it are dilated,
     so that each sees the same pixels of the image as before (DeepLabV3, section 3.1,
@@ -21,9 +21,7 @@ def dilate(encoder: keras.Model, output_stride: int) -> keras.Model:
         return layer.__class__.from_config(config)
 
     clone = keras.models.clone_model(encoder, clone_function=clone_layer)
-    dilated = keras.Model(clone.input, clone.output, name=encoder.name)
-    dilated.set_weights(encoder.get_weights())
-    return dilated
+    return keras.Model(clone.input, clone.output, name=encoder.name)
 
 
 def _input_strides(encoder):

@@ -1,5 +1,6 @@
 """From a trained model to figures."""
 
+from eseg_keras.evaluation.label_map_files import evaluate_files as evaluate_files
 from eseg_keras.evaluation.rules import evaluation_of as evaluation_of
 from eseg_keras.evaluation.scores import Evaluation as Evaluation
 from eseg_keras.evaluation.scores import ImageScores as ImageScores

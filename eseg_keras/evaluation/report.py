@@ -173,10 +173,13 @@ def _worst(evaluation, images, palette):
 
 
 def _article(number: int, item: WorstImage, palette):
-    views = {
-        "Image": Image.fromarray(item.image),
-        "Mask": overlay(item.image, item.mask, palette, _ALPHA),
-        "Prediction": overlay(item.image, item.prediction, palette, _ALPHA),
+    image_view = {} if item.image is None else {"Image": Image.fromarray(item.image)}
+    # Without an image, the colours are shown alone, over white.
+    below = np.full((*item.mask.shape, 3), 255, np.uint8) if item.image is None else item.image
+    alpha = 1.0 if item.image is None else _ALPHA
+    views = image_view | {
+        "Mask": overlay(below, item.mask, palette, alpha),
+        "Prediction": overlay(below, item.prediction, palette, alpha),
     }
     figures = []
     for kind, view in views.items():

@@ -22,7 +22,7 @@ class WorstImage:
         name: Name of the image.
         mean_iou: Over the classes of this image.
         pixel_accuracy: Share of its labelled pixels that are right.
-        image: uint8 [h, w, 3], RGB, its longer side at most 640.
+        image: uint8 [h, w, 3], RGB, its longer side at most 640; `None` if there is none.
         mask: uint8 [h, w].
         prediction: The label map, uint8 [h, w].
     """
@@ -30,7 +30,7 @@ class WorstImage:
     name: str
     mean_iou: float
     pixel_accuracy: float
-    image: np.ndarray
+    image: np.ndarray | None
     mask: np.ndarray
     prediction: np.ndarray
 
@@ -60,7 +60,9 @@ class WorstImages:
             name=scores.name,
             mean_iou=scores.mean_iou,
             pixel_accuracy=scores.pixel_accuracy,
-            image=_small(prediction.image, Image.Resampling.BOX),
+            image=None
+            if prediction.image is None
+            else _small(prediction.image, Image.Resampling.BOX),
             mask=_small(mask, Image.Resampling.NEAREST),
             prediction=_small(prediction.label_map, Image.Resampling.NEAREST),
         )

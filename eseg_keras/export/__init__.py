@@ -3,6 +3,7 @@
 from eseg_keras.export.client import Client as Client
 from eseg_keras.export.client import ServedPrediction as ServedPrediction
 from eseg_keras.export.client import ServingError as ServingError
+from eseg_keras.export.exported_predictor import ExportedPredictor as ExportedPredictor
 from eseg_keras.export.onnx.conversion import read_onnx_classes as read_onnx_classes
 from eseg_keras.export.onnx.exporter import export_onnx as export_onnx
 from eseg_keras.export.saved_model.exporter import export_saved_model as export_saved_model

@@ -15,7 +15,9 @@ from eseg_keras.image_size import check_image_size
 MOST_IMAGES = 64
 
 
-def read_calibration_images(folder: str | os.PathLike) -> list[np.ndarray]:
+def read_calibration_images(
+    folder: str | os.PathLike, image_range: tuple[float, float] | None = None
+) -> list[np.ndarray]:
     """Read at most 64 images, evenly spaced in the sorted list, of a folder and its subfolders."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -26,7 +28,7 @@ def read_calibration_images(folder: str | os.PathLike) -> list[np.ndarray]:
         raise ValueError(f"{folder}: {error}.") from error
     if len(images) > MOST_IMAGES:
         images = [images[i * len(images) // MOST_IMAGES] for i in range(MOST_IMAGES)]
-    return [read_image(path) for path in images]
+    return [read_image(path, image_range=image_range) for path in images]
 
 
 def prepare_images(

@@ -1,14 +1,30 @@
 """First steps of every exporter: check arguments, cast to float32, describe the classes."""
 
+import functools
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TypeVar
 
 import keras
 
+from eseg_keras.files import locked
 from eseg_keras.image_size import check_image_size
 from eseg_keras.optional import require
 
-# The smallest height and width of an image, for every network.
+Exporter = TypeVar("Exporter", bound=Callable)
+
+
+def one_writer(export: Exporter) -> Exporter:
+    """Decorate an exporter: two processes cannot write one output at the same time."""
+
+    @functools.wraps(export)
+    def call(model, output, **options):
+        output = Path(output).resolve()
+        with locked(output.parent, output.name):
+            return export(model, output, **options)
+
+    return call
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

@@ -5,6 +5,7 @@ from eseg_keras.inference.prediction_job import PredictedFiles as PredictedFiles
 from eseg_keras.inference.prediction_job import predict_files as predict_files
 from eseg_keras.inference.predictor import TEST_TIME_SCALES as TEST_TIME_SCALES
 from eseg_keras.inference.predictor import Predictor as Predictor
+from eseg_keras.inference.pseudo_labels import pseudo_label as pseudo_label
 from eseg_keras.inference.uncertainty import confidence as confidence
 from eseg_keras.inference.uncertainty import entropy as entropy
 from eseg_keras.inference.uncertainty import margin as margin

@@ -24,21 +24,24 @@ class ImageSource:
     read: Callable[[], np.ndarray]
 
 
-def image_sources(inputs: Any, num_channels: int, max_pixels: int) -> Iterator[ImageSource]:
-    """Yield the images of any input of `Predictor.predict`; a bad path is an image that fails."""
+def image_sources(inputs: Any, **reading: Any) -> Iterator[ImageSource]:
+    """Yield the images of any input of `Predictor.predict`; a bad path is an image that fails.
+
+    `reading` are arguments of `read_image`.
+    """
     number = itertools.count()
     for image in _flat(inputs):
         if isinstance(image, str | Path):
-            yield from _sources_of_path(Path(image), num_channels, max_pixels)
+            yield from _sources_of_path(Path(image), reading)
         else:
             # Pillow reads its files late: damaged ones fail in `read`.
             name = f"image {next(number)}"
-            yield ImageSource(name, partial(read_image, image, num_channels))
+            yield ImageSource(name, partial(read_image, image, **reading))
 
 
-def file_source(path: Path, num_channels: int, max_pixels: int) -> ImageSource:
-    """Return the source of an image file."""
-    return ImageSource(str(path), partial(read_image, path, num_channels, max_pixels))
+def file_source(path: Path, **reading: Any) -> ImageSource:
+    """Return the source of an image file; `reading` are arguments of `read_image`."""
+    return ImageSource(str(path), partial(read_image, path, **reading))
 
 
 def _flat(inputs):
@@ -57,19 +60,19 @@ def _flat(inputs):
         )
 
 
-def _sources_of_path(path, num_channels, max_pixels):
+def _sources_of_path(path, reading):
     """Yield the images of a file, a video or a folder of both."""
     try:
         if path.is_dir():
             for file in _find_in_folder(path, recursive=False):
-                yield from _sources_of_path(file, num_channels, max_pixels)
+                yield from _sources_of_path(file, reading)
         elif not path.is_file():
             raise ImageFileError(path, ["there is no such file or folder"])
         elif path.suffix.lower() in VIDEO_SUFFIXES:
             for number, frame in enumerate(read_frames(path)):
                 yield ImageSource(f"{path}#{number}", partial(np.asarray, frame))
         else:
-            yield file_source(path, num_channels, max_pixels)
+            yield file_source(path, **reading)
     except ImageFileError as error:
         yield ImageSource(str(path), partial(_fail, error))
 

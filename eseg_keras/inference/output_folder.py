@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from eseg_keras.files import read_json, write_json, write_text
+from eseg_keras.files import append_line, check_is_file, read_json, write_json, write_text
 from eseg_keras.inference.input_files import InputFile
 from eseg_keras.inference.predictor import Predictor
 from eseg_keras.version import __version__
@@ -24,6 +24,7 @@ def settings_of(predictor: Predictor, **options: object) -> dict:
     model = {name: getattr(predictor, name) for name in names}
     # The batch size is a matter of speed.
     names = ("long_side", "image_size", "scales", "flip", "window", "overlap", "min_confidence")
+    names += ("image_range",)
     seen = {name: getattr(predictor, name) for name in names} | {"maps": sorted(predictor.maps)}
     settings = {"model": model | {"weights_sha256": digest.hexdigest()}, "options": seen | options}
     return json.loads(json.dumps(settings))
@@ -50,10 +51,11 @@ class OutputFolder:
         self._is_ours = self._has_begun = False
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file. Choose another output folder.")
+        check_is_file(self._log, f"{_REMEDY}.")
         if overwrite:
             self.waiting = list(files)
             return
-        if (self.path / "predictions.json").is_file():
+        if (self.path / "predictions.json").exists():
             self._check_settings()
             self._is_ours = True
             self._finished = self._read_log()
@@ -89,8 +91,7 @@ class OutputFolder:
     def finish(self, file: InputFile) -> None:
         """Record that all outputs of a file exist."""
         values = (file.name, file.is_video, str(file.path.resolve()), file.size, file.modified)
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(dict(zip(_ENTRY, values, strict=True))) + "\n")
+        append_line(self._log, json.dumps(dict(zip(_ENTRY, values, strict=True))))
 
     def _check_settings(self):
         """Refuse a folder of other predictions."""

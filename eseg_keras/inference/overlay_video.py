@@ -3,12 +3,14 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from eseg_keras.data.images.image_reader import ImageFileError
+from eseg_keras.inference.input_files import ImageSource
 from eseg_keras.inference.predictor import Predictor
 from eseg_keras.inference.threads import map_ahead
 from eseg_keras.inference.video_writer import video_writer
@@ -41,7 +43,13 @@ def write_overlay_video(
     def images():
         for time, image in timed_frames(path, info):
             times.append(time)
-            yield image
+            yield ImageSource(f"{path}#{len(times)}", partial(np.asarray, image))
+
+    def predictions():
+        for outcome in predictor.outcomes(images()):
+            if isinstance(outcome, ImageFileError):
+                raise outcome
+            yield outcome
 
     target_info = replace(info, size=(height + len(strip), width))
     try:
@@ -52,7 +60,7 @@ def write_overlay_video(
                 write(times.popleft(), np.concatenate([colored, strip]))
 
             # Encoded in a thread, while the next frames go through the network.
-            for _ in map_ahead(write_overlay, predictor.predict(images()), 1, _WAITING):
+            for _ in map_ahead(write_overlay, predictions(), 1, _WAITING):
                 on_frame()
     except ValueError as error:
         problems = error.problems if isinstance(error, ImageFileError) else [str(error)]

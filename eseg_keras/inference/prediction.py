@@ -14,7 +14,8 @@ class Prediction:
 
     Attributes:
         name: File of the image; `"image 3"` if it has none, `"FILE#12"` for a frame of a video.
-        image: uint8 [H, W, 3], RGB, upright; as many channels as the network takes.
+        image: uint8 [H, W, 3], RGB, upright; as many channels as the network takes. `None` for a
+            label map of `eseg_keras.evaluation.evaluate_files`.
         label_map: uint8 [H, W] of class ids; `ignore_label` where the confidence is below
             `min_confidence`.
         class_names: One name per class.
@@ -38,7 +39,7 @@ class Prediction:
     """
 
     name: str
-    image: np.ndarray
+    image: np.ndarray | None
     label_map: np.ndarray
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]

@@ -1,5 +1,6 @@
 """Predicting files: images and videos in, a folder of outputs out."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,12 @@ import numpy as np
 from PIL import Image
 
 from eseg_keras.data.images.image_reader import ImageFileError
-from eseg_keras.files import atomic_file
+from eseg_keras.files import atomic_file, locked
 from eseg_keras.inference.input_files import file_source, find_files
 from eseg_keras.inference.output_folder import OutputFolder, settings_of
 from eseg_keras.inference.overlay_video import write_overlay_video
 from eseg_keras.inference.prediction import Prediction
-from eseg_keras.inference.predictor import Predictor
+from eseg_keras.inference.predictor import TOO_LARGE, Predictor
 from eseg_keras.inference.threads import map_ahead
 from eseg_keras.inference.videos import video_info
 
@@ -83,6 +84,7 @@ def predict_files(
         ValueError: If an input does not exist, a folder holds no image, two files would get
             outputs of one name, an option is out of range, or `output` holds predictions of
             another model or with other options. Nothing is written then.
+        FileInUseError: If another process writes to `output`; it says which.
 
     Example:
 
@@ -113,9 +115,10 @@ def predict_files(
         )
     settings = settings_of(predictor, overlay=overlay, alpha=alpha, legend=legend)
     folder = OutputFolder(output, settings, files, overwrite)
-    job = _Job(predictor, folder, alpha, legend, on_progress)
-    job.predict_images()
-    job.predict_videos()
+    with locked(output) if folder.waiting else contextlib.nullcontext():
+        job = _Job(predictor, folder, alpha, legend, on_progress)
+        job.predict_images()
+        job.predict_videos()
     waiting = set(folder.waiting)
     return PredictedFiles(
         written=tuple(f.path for f in folder.waiting if f.path not in job.failed),
@@ -151,14 +154,17 @@ class _Job:
 
     def predict_images(self):
         """Write the outputs of the images, while the next ones go through the network."""
-        for file in map_ahead(self._write_outputs, self._predictions(), _WRITERS, _WAITING):
-            self.folder.finish(file)
+        outputs = map_ahead(self._write_outputs, self._predictions(), _WRITERS, _WAITING)
+        for file, is_written in outputs:
+            if is_written:
+                self.folder.finish(file)
+            else:
+                self.failed[file.path] = f"{file.path}: {TOO_LARGE}"
             self._advance(1)
 
     def _predictions(self):
         """Yield the usable images, as (file, prediction)."""
-        channels, max_pixels = self.predictor.num_channels, self.predictor.max_pixels
-        sources = (file_source(file.path, channels, max_pixels) for file in self._images)
+        sources = (file_source(file.path, **self.predictor.reading) for file in self._images)
         for file, outcome in zip(self._images, self.predictor.outcomes(sources), strict=True):
             if isinstance(outcome, Prediction):
                 self.folder.begin()
@@ -168,8 +174,15 @@ class _Job:
                 self._advance(1)
 
     def _write_outputs(self, file_and_prediction):
-        """Write the outputs of one image, each file atomically; return the file."""
+        """Write the outputs of one image, each file atomically: (file, whether it fits memory)."""
         file, prediction = file_and_prediction
+        try:
+            self._write_kinds(file, prediction)
+        except MemoryError:
+            return file, False
+        return file, True
+
+    def _write_kinds(self, file, prediction):
         for kind, path in self.folder.outputs(file).items():
             with atomic_file(path) as temporary:
                 if kind == "overlays":
@@ -183,7 +196,6 @@ class _Job:
                 else:
                     grey = np.rint(getattr(prediction, kind).clip(0, 1) * 255).astype("uint8")
                     Image.fromarray(grey).save(temporary, "PNG", compress_level=_QUICK)
-        return file
 
     def predict_videos(self):
         """Write the overlay of each video."""
@@ -204,6 +216,8 @@ class _Job:
                 self.folder.finish(file)
             except ImageFileError as error:
                 self.failed[file.path] = str(error)
+            except MemoryError:
+                self.failed[file.path] = f"{file.path}: {TOO_LARGE}"
             self._advance(end - self._finished)
 
     def _advance(self, count):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from eseg_keras.data.geometry import Size
 from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
-from eseg_keras.image_size import SMALLEST_SIDE, check_image_size
+from eseg_keras.image_size import SMALLEST_SIDE, check_image_range, check_image_size
 from eseg_keras.inference.image_maps import ImageMaps
 from eseg_keras.inference.input_files import ImageSource, image_sources
 from eseg_keras.inference.prediction import Prediction
@@ -24,6 +25,10 @@ TEST_TIME_SCALES = (0.5, 1.0, 2.0)
 # Threads that decode files, and how many images they read ahead beside those of a batch.
 _THREADS = 4
 _AHEAD = 2
+
+
+TOO_LARGE = "needs more memory than there is: set window, long_side or image_size, or skip it"
+_OUT_OF_MEMORY = re.compile("out of memory|not enough memory|OOM when|RESOURCE_EXHAUSTED")
 
 
 class Predictor:
@@ -56,6 +61,9 @@ class Predictor:
             `"probabilities"`.
         max_pixels: Image files with more pixels are refused before they are decoded. Defaults to
             Pillow's own limit, about 179 million.
+        image_range: (lowest, highest) value of the images, which the network sees as 0 and 255. By
+            default 16-bit images are of 0..65535 and all others of 0..255; values that are probably
+            of another range, such as floats of 0..1, are refused.
 
     Raises:
         ValueError: If an argument is out of range, or contradicts another.
@@ -91,6 +99,7 @@ class Predictor:
         min_confidence: float | None = None,
         maps: Sequence[str] = (),
         max_pixels: int = MAX_PIXELS,
+        image_range: tuple[float, float] | None = None,
     ):
         self.model = model
         self.batch_size = batch_size
@@ -105,6 +114,7 @@ class Predictor:
         self.min_confidence = min_confidence
         self.maps = tuple(maps)
         self.max_pixels = max_pixels
+        self.image_range = None if image_range is None else check_image_range(image_range)
         self._check_arguments()
 
         needed = self.maps
@@ -122,6 +132,11 @@ class Predictor:
             overlap=self.overlap,
         )
         self.num_channels = model.input.shape[-1]
+        self.reading = {
+            "num_channels": self.num_channels,
+            "max_pixels": max_pixels,
+            "image_range": self.image_range,
+        }
         self.num_classes = model.output.shape[-1]
         names = getattr(model, "class_names", None)
         self.class_names = names or tuple(f"class {label}" for label in range(self.num_classes))
@@ -172,7 +187,7 @@ class Predictor:
 
         Args:
             image: Path of an image file, array [H, W, C] or [H, W], or Pillow image. Grey, RGBA,
-                CMYK and 16-bit images are converted; arrays of floats are of 0..255.
+                CMYK and 16-bit images are converted.
 
         Returns:
             The prediction.
@@ -181,7 +196,7 @@ class Predictor:
             ValueError: If it is not one image, or too small or too large; the message says which.
         """
         # One image needs no threads.
-        loaded = map(self._load, image_sources(image, self.num_channels, self.max_pixels))
+        loaded = map(self._load, image_sources(image, **self.reading))
         outcomes = list(self._outcomes(loaded))
         if len(outcomes) != 1:
             raise ValueError(
@@ -213,7 +228,7 @@ class Predictor:
             ValueError: If an image cannot be used and there is no `on_error`, or an input is
                 neither an image nor the path of one.
         """
-        sources = image_sources(inputs, self.num_channels, self.max_pixels)
+        sources = image_sources(inputs, **self.reading)
         for outcome in self.outcomes(sources):
             if isinstance(outcome, Prediction):
                 yield outcome
@@ -247,6 +262,8 @@ class Predictor:
             return source.name, error
         except ValueError as error:
             problem = str(error)
+        except MemoryError:
+            problem = TOO_LARGE
         if problem:
             return source.name, ImageFileError(source.name, [problem])
         return source.name, image
@@ -259,9 +276,20 @@ class Predictor:
                 if shape is None:
                     yield from images  # Errors.
                 else:
-                    yield from map(self._prediction, names, images, self._image_maps(images))
+                    yield from map(self._outcome, names, images, self._maps(images))
 
-    def _prediction(self, name, image, maps):
+    def _maps(self, images):
+        """Maps of each image; `None` for one that does not fit into memory."""
+        try:
+            return self._image_maps(images)
+        except Exception as error:  # Each backend has its own.
+            if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+                raise
+        return [None] if len(images) == 1 else [self._maps([image])[0] for image in images]
+
+    def _outcome(self, name, image, maps):
+        if maps is None:
+            return ImageFileError(name, [TOO_LARGE])
         label_map = maps.pop("label_map")
         if self.min_confidence is not None:
             doubtful = maps["confidence"] < self.min_confidence

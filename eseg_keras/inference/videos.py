@@ -60,7 +60,7 @@ def video_info(path: str | Path) -> VideoInfo:
                 (height, width),
                 1 / aspect if first.rotation % 180 else aspect,
             )
-    except (av.FFmpegError, OSError, StopIteration, IndexError) as error:
+    except (av.FFmpegError, OSError, ValueError, StopIteration, IndexError) as error:
         raise ImageFileError(path, [_UNREADABLE]) from error
     if not whole:
         raise ImageFileError(path, [_UNREADABLE])
@@ -145,5 +145,5 @@ def timed_frames(path: str | Path, info: VideoInfo) -> Iterator[tuple[int, np.nd
                 image = frame.to_ndarray(format="rgb24", width=width, height=height)
                 # Quarter turns counter-clockwise.
                 yield time, np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
-    except (av.FFmpegError, OSError) as error:
+    except (av.FFmpegError, OSError, ValueError) as error:
         raise ImageFileError(path, [_UNREADABLE]) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from eseg_keras.files import write_text
+from eseg_keras.files import locked, write_text
 from eseg_keras.latency.formats import FORMATS
 from eseg_keras.machine import installed_version
 
@@ -49,13 +49,14 @@ class CachedFile:
         return self.path.exists() and key.is_file() and key.read_text("utf-8") == self._key()
 
     def write(self, write: Callable[[Path], None]) -> None:
-        """Replace the file; `write` is called with its path."""
-        self._path(".key").unlink(missing_ok=True)
-        if self.path.is_dir():
-            shutil.rmtree(self.path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write(self.path)
-        write_text(self._path(".key"), self._key())
+        """Replace the file, which no other process writes meanwhile; `write` takes its path."""
+        key = self._path(".key")
+        with locked(key.parent, key.name):
+            key.unlink(missing_ok=True)
+            if self.path.is_dir():
+                shutil.rmtree(self.path)
+            write(self.path)
+            write_text(key, self._key())
 
     def _path(self, suffix):
         height, width = self.image_size

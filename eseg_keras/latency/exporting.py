@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 import keras
 import numpy as np
 
+from eseg_keras.child_process import follow_parent, signals_deferred
 from eseg_keras.latency.cached_file import CachedFile
 from eseg_keras.latency.formats import FORMATS
 from eseg_keras.latency.untrained_network import untrained_network
@@ -23,8 +24,10 @@ def export_missing(
 ) -> dict[str, str]:
     """Export the files of a preset that are not current; return {failed format: reason}."""
     # Exporting a large network takes more memory than running it, and Python keeps that memory.
+    context = multiprocessing.get_context("spawn")
+    lifeline, held = context.Pipe(duplex=False)
     start = functools.partial(
-        ProcessPoolExecutor, 1, mp_context=multiprocessing.get_context("spawn")
+        ProcessPoolExecutor, 1, context, initializer=follow_parent, initargs=(lifeline,)
     )
     reasons, process = {}, start()
     try:
@@ -33,7 +36,9 @@ def export_missing(
                 continue
             report(f"exporting {file.network} {file.format}")
             try:
-                process.submit(_export, file, preset).result()
+                with signals_deferred():  # `submit` starts the process.
+                    task = process.submit(_export, file, preset)
+                task.result()
             except BrokenProcessPool:
                 reasons[file.format] = "The export was killed: was there too little memory?"
                 process.shutdown()
@@ -41,7 +46,9 @@ def export_missing(
             except Exception as error:  # Exporters raise exceptions of their own types.
                 reasons[file.format] = reason_of(error)
     finally:
+        held.close()  # Ends the process, also in the middle of an export.
         process.shutdown()
+        lifeline.close()
     return reasons
 
 

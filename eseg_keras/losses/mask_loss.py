@@ -95,9 +95,9 @@ class MaskLoss(keras.losses.Loss):
         """
         logits = ops.cast(y_pred, "float32")
         labels = ops.cast(y_true, "int32")
+        _check_shapes(labels, logits)
         if len(labels.shape) == len(logits.shape):
             labels = ops.squeeze(labels, -1)
-        _check_shapes(labels, logits)
         valid = ops.not_equal(labels, self.ignore_label)
         known = ops.logical_and(labels >= 0, labels < logits.shape[-1])
         wrong = ops.any(ops.logical_and(valid, ops.logical_not(known)))
@@ -142,15 +142,18 @@ def class_factors_of(pixels: Pixels, factors: list[float], argument: str):
 
 
 def _check_shapes(labels, logits):
-    sizes = zip(labels.shape, logits.shape[:-1], strict=False)
+    masks = tuple(labels.shape)
+    sizes = zip(masks[:3], logits.shape[:-1], strict=False)
     if (
         len(logits.shape) != 4
-        or len(labels.shape) != 3
+        or not (len(masks) == 3 or (len(masks) == 4 and masks[-1] in (1, None)))
         or any(a != b for a, b in sizes if a is not None and b is not None)
     ):
+        is_one_hot = len(masks) == 4 and masks[-1] == logits.shape[-1]
+        hint = "These look one-hot: pass np.argmax(masks, axis=-1). " * is_one_hot
         raise ValueError(
             "Masks must be [B, H, W] or [B, H, W, 1] and logits [B, H, W, C] of the same size. "
-            f"Received: masks {tuple(labels.shape)}, logits {tuple(logits.shape)}"
+            f"{hint}Received: masks {masks}, logits {tuple(logits.shape)}"
         )
 
 

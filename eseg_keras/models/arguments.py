@@ -5,16 +5,23 @@ import re
 
 import keras
 
-from eseg_keras.decoders import DECODERS
+from eseg_keras.decoders import DECODERS, DecoderSpec
 from eseg_keras.image_size import SMALLEST_SIDE
 from eseg_keras.models.freezing import PARTS
 
 FUSIONS = ("softmax", "sum")
 
 
+def decoder_spec(name: str) -> DecoderSpec:
+    """Return a row of the table of decoders."""
+    if name not in DECODERS:
+        raise ValueError(f"`decoder` must be one of {list(DECODERS)}. Received: decoder={name!r}")
+    return DECODERS[name]
+
+
 def check_arguments(
-    encoder, num_classes, decoder, min_level, max_level, sizes, activation, fusion, image_shape,
-    ignore_label, class_names, palette, encoder_weights, frozen,
+    encoder, num_classes, decoder, min_level, max_level, sizes, output_stride, activation, fusion,
+    image_shape, ignore_label, class_names, palette, encoder_weights, frozen,
 ):  # fmt: skip
     """Raise one error for the first argument of `ESeg` that does not fit."""
 
@@ -27,7 +34,16 @@ def check_arguments(
         _is_whole(num_classes) and 1 <= num_classes <= 255,
         "num_classes", num_classes, "a whole number from 1 to 255 (label maps are uint8)",
     )  # fmt: skip
-    check(decoder in DECODERS, "decoder", decoder, f"one of {list(DECODERS)}")
+    strides = DECODERS[decoder].output_strides
+    check(
+        output_stride in strides,
+        "output_stride", output_stride,
+        f"{' or '.join(map(str, strides))} for the decoder {decoder!r}",
+    )  # fmt: skip
+    check(
+        output_stride == 32 or isinstance(encoder, str),
+        "output_stride", output_stride, "32 when the encoder is a Keras model",
+    )  # fmt: skip
     check(fusion in FUSIONS, "fusion", fusion, f"one of {list(FUSIONS)}")
     check(isinstance(activation, str), "activation", activation, "the name of a Keras activation")
     for name, value in (("min_level", min_level), ("max_level", max_level)):
@@ -96,10 +112,10 @@ def check_decoder(name: str, decoder: keras.Model, min_level: int, max_level: in
     """Raise one error if a function of `DECODERS` did not return what weights and the head need."""
     levels = [f"P{level}" for level in range(min_level, max_level + 1)]
     found = list(decoder.output) if isinstance(decoder.output, dict) else type(decoder.output)
-    if decoder.name != "decoder" or found != levels:
+    if decoder.name != "decoder" or found not in (levels, levels[:1]):
         raise ValueError(
             f"The decoder {name!r} must be a model of the name 'decoder' that returns a dict of "
-            f"the levels {levels}. Received: name={decoder.name!r}, levels {found}"
+            f"the levels {levels}, or of the first. Received: name={decoder.name!r}, levels {found}"
         )
 
 

@@ -7,15 +7,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from eseg_keras.decoders import DECODERS
 from eseg_keras.decoders.head import segmentation_head
 from eseg_keras.encoders.builder import build_encoder
-from eseg_keras.image_size import SMALLEST_SIDE
+from eseg_keras.image_size import SMALLEST_SIDE, to_pixel_values
 from eseg_keras.layers import Resize
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.losses import CrossEntropy
 from eseg_keras.metrics import SegmentationScores
-from eseg_keras.models.arguments import check_arguments, check_decoder, check_encoder
+from eseg_keras.models.arguments import (
+    check_arguments,
+    check_decoder,
+    check_encoder,
+    decoder_spec,
+)
 from eseg_keras.models.dtype_scope import dtype_scope
 from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers
 from eseg_keras.models.freezing import check_parts, set_trainable
@@ -33,6 +37,16 @@ _log = logging.getLogger("eseg_keras")
 class ESeg(TrainingModel):
     """Semantic segmentation network of "Revisiting Multi-Scale Feature Fusion".
 
+    Most users start from a preset, with their own number of classes:
+
+        model = ESeg.from_preset("eseg_edge_s", num_classes=3)
+        model.compile()
+        model.fit(dataset)  # Batches (images, masks), see `eseg_keras.data.from_folders`.
+        label_map = model.segment(image)
+        model.save_to_preset("my_preset")
+
+    `ESeg.presets` lists the presets. The constructor is for networks of other sizes.
+
     An encoder gives features up to P5, average pooling adds P6 to P9, a BiFPN fuses them, every
     level is upsampled to the lowest and summed with learnable softmax weights, and a light head
     classifies every cell; the logits are upsampled bilinearly to the image's size. The model is a
@@ -44,9 +58,11 @@ class ESeg(TrainingModel):
         num_classes: Number of classes, 1 to 255.
         decoder: Name of a decoder (`eseg_keras.decoders.DECODERS`). Defaults to `"bifpn"`.
         min_level: Lowest level of the decoder; the head works there. Defaults to 2.
-        max_level: Highest level of the decoder. Defaults to 9.
-        decoder_channels: Width of the decoder. Defaults to 96.
-        decoder_repeats: Number of BiFPN repeats. Defaults to 4.
+        max_level: Highest level of the decoder; DeepLabV3+ takes one of the encoder's. Defaults to
+            the decoder's own: 9, for `"deeplabv3plus"` 5.
+        decoder_channels: Width of the decoder. Defaults to 96, for `"deeplabv3plus"` 256.
+        decoder_repeats: Number of BiFPN repeats, of top-down passes of `"fpn"`, or of separable
+            convolutions of `"deeplabv3plus"`. Defaults to 4 for a BiFPN, else to 1.
         activation: Activation of the decoder and the head. Defaults to `"silu"`.
         fusion: `"softmax"` for the learnable fusion over levels, `"sum"` for a plain sum.
         image_shape: (H, W, C) of the images; H and W may be `None` for any size from 32 up.
@@ -55,6 +71,8 @@ class ESeg(TrainingModel):
         palette: One (r, g, b) of 0..255 a class, or `None`.
         encoder_weights: For an encoder given by name: `None`, `"imagenet"` or a path, see
             `build_encoder`.
+        output_stride: 32, or 16 for `"deeplabv3plus"` and an encoder given by name: its last stage
+            is then dilated instead of strided. Defaults to 32.
         folded: Build without batch normalisation and with constant fusion weights: the structure
             that `fold()` returns. Defaults to `False`.
         frozen: Parts that do not train, see `freeze`.
@@ -91,9 +109,9 @@ class ESeg(TrainingModel):
         num_classes: int,
         decoder: str = "bifpn",
         min_level: int = 2,
-        max_level: int = 9,
-        decoder_channels: int = 96,
-        decoder_repeats: int = 4,
+        max_level: int | None = None,
+        decoder_channels: int | None = None,
+        decoder_repeats: int | None = None,
         activation: str = "silu",
         fusion: str = "softmax",
         image_shape: tuple[int | None, int | None, int] = (None, None, 3),
@@ -101,23 +119,28 @@ class ESeg(TrainingModel):
         class_names: tuple[str, ...] | None = None,
         palette: tuple[tuple[int, int, int], ...] | None = None,
         encoder_weights: str | None = None,
+        output_stride: int = 32,
         folded: bool = False,
         frozen: tuple[str, ...] = (),
         dtype=None,
         name: str = "eseg",
     ):
         image_shape = tuple(image_shape)
+        spec = decoder_spec(decoder)
+        max_level = spec.max_level if max_level is None else max_level
+        decoder_channels = spec.channels if decoder_channels is None else decoder_channels
+        decoder_repeats = spec.repeats if decoder_repeats is None else decoder_repeats
         sizes = {"decoder_channels": decoder_channels, "decoder_repeats": decoder_repeats}
         check_arguments(
-            encoder, num_classes, decoder, min_level, max_level, sizes, activation, fusion,
-            image_shape, ignore_label, class_names, palette, encoder_weights, frozen,
+            encoder, num_classes, decoder, min_level, max_level, sizes, output_stride, activation,
+            fusion, image_shape, ignore_label, class_names, palette, encoder_weights, frozen,
         )  # fmt: skip
         num_classes, ignore_label = int(num_classes), int(ignore_label)
         with dtype_scope(dtype):
             # === Layers ===
             encoder_name = encoder if isinstance(encoder, str) else None
             if encoder_name:
-                encoder = build_encoder(encoder_name, image_shape, encoder_weights)
+                encoder = build_encoder(encoder_name, image_shape, encoder_weights, output_stride)
             else:
                 check_encoder(encoder, image_shape)
             if folded:
@@ -126,7 +149,7 @@ class ESeg(TrainingModel):
             encoder.autocast = False
             features = _pyramid_levels(encoder.output, min_level, max_level)
             shapes = {level: tuple(x.shape[1:]) for level, x in features.items()}
-            decoder_model = DECODERS[decoder](
+            decoder_model = spec.build(
                 shapes,
                 max_level,
                 decoder_channels,
@@ -143,7 +166,8 @@ class ESeg(TrainingModel):
             # === Functional Model ===
             images = keras.Input(image_shape, name="images")
             features = _pyramid_levels(encoder(images), min_level, max_level)
-            logits = head(decoder_model(features))
+            fused = decoder_model({level: features[level] for level in decoder_model.input})
+            logits = head(fused)
             logits = Resize(dtype="float32", name="logits")(logits, images)
             super().__init__(inputs=images, outputs=logits, name=name)
 
@@ -161,6 +185,7 @@ class ESeg(TrainingModel):
         self.decoder_repeats = decoder_repeats
         self.activation = activation
         self.fusion = fusion
+        self.output_stride = output_stride
         self.image_shape = image_shape
         self.ignore_label = ignore_label
         # Tuples, which Keras does not track as layers or variables.
@@ -205,18 +230,21 @@ class ESeg(TrainingModel):
         self._compile_arguments = lambda: {"loss": loss, "metrics": metrics, **kwargs}
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
-    def segment(self, image) -> np.ndarray:
+    def segment(self, image, image_range: tuple[float, float] | None = None) -> np.ndarray:
         """Label every pixel of an image.
 
         Args:
-            image: Array [H, W, C], or a batch [B, H, W, C], uint8 or float of 0..255 (not 0..1), H
-                and W at least 32.
+            image: Array [H, W, C], or a batch [B, H, W, C], H and W at least 32.
+            image_range: (lowest, highest) value of the images. By default 16-bit images are of
+                0..65535 and all others of 0..255; values that are probably of another range, such
+                as floats of 0..1, are refused.
 
         Returns:
             NumPy label map [H, W] (or [B, H, W]), uint8.
 
         Raises:
-            ValueError: If the array is not an image of the model's channels.
+            ValueError: If the array is not an image of the model's channels, or its values are out
+                of range.
 
         Example:
 
@@ -232,12 +260,14 @@ class ESeg(TrainingModel):
             image.ndim not in (3, 4)
             or image.shape[-1] != channels
             or min(image.shape[-3:-1]) < SMALLEST_SIDE
+            or not image.size
         ):
             raise ValueError(
                 f"Expected an image [H, W, {channels}] or a batch [B, H, W, {channels}] with "
                 f"height and width from {SMALLEST_SIDE} up. Received an array of shape "
                 f"{image.shape}."
             )
+        image = to_pixel_values(image, image_range)
         images = image if image.ndim == 4 else image[None]
         with self.averaged_weights():
             labels = np.asarray(self._label_model.predict_on_batch(images))
@@ -264,9 +294,9 @@ class ESeg(TrainingModel):
         >>> round(model.level_weights()["P3"], 4)
         0.1429
         """
-        levels = [f"P{level}" for level in range(self.min_level, self.max_level + 1)]
-        fusion = self.head.get_layer("fusion")
-        if fusion.normalization == "sum":
+        levels = list(self.head.input)
+        fusion = self.head.get_layer("fusion") if len(levels) > 1 else None
+        if fusion is None or fusion.normalization == "sum":
             return dict.fromkeys(levels, 1.0)
         return dict(zip(levels, ops.convert_to_numpy(fusion.scalars()).tolist(), strict=True))
 
@@ -384,7 +414,7 @@ class ESeg(TrainingModel):
                 `"eseg_s"` is the architecture with an ImageNet encoder (Lite: random) and a random
                 decoder.
             num_classes: `None` or the preset's number keeps the whole model; another number keeps
-                all but the classifier, which is random.
+                all but the classifier, which is random (with `class_names`: of other names).
             load_weights: `False` builds with random weights and reads no file. Defaults to `True`.
             **overrides: Constructor arguments to change, such as `image_shape` or `class_names`.
 
@@ -409,7 +439,9 @@ class ESeg(TrainingModel):
     def copy_weights(self, source: "ESeg"):
         """Copy the weights of a network of the same architecture.
 
-        With another number of classes the classifier keeps its own weights.
+        Classes are matched by name, regardless of case, where both networks name theirs and the
+        names differ; classes without a match keep their own weights. Without names, all classes
+        keep their own weights if the numbers differ.
 
         Args:
             source: The network to copy from, with its averaged weights where it has any.
@@ -427,7 +459,9 @@ class ESeg(TrainingModel):
         pairs = [(self.encoder, source.encoder), (self.decoder, source.decoder)]
         # Networks of other levels have heads of other layers; then the decoders differ, too.
         pairs += zip(self.head.layers, source.head.layers, strict=False)
-        if self.num_classes != source.num_classes:
+        theirs, ours = source.class_names, self.class_names
+        are_matched = bool(theirs and ours and theirs != ours)
+        if are_matched or self.num_classes != source.num_classes:
             pairs = [(new, old) for new, old in pairs if new.name != "classifier"]
         for new, old in pairs:
             shapes = [[tuple(w.shape) for w in part.weights] for part in (new, old)]
@@ -440,6 +474,23 @@ class ESeg(TrainingModel):
         with source.averaged_weights():
             for new, old in pairs:
                 new.set_weights(old.get_weights())
+            if are_matched:
+                self._copy_classes(source)
+
+    def _copy_classes(self, source):
+        ids = {name.lower(): index for index, name in enumerate(source.class_names)}
+        pairs = [
+            (index, ids[name.lower()])
+            for index, name in enumerate(self.class_names)
+            if name.lower() in ids
+        ]
+        _log.info("%d of %d classes start from %s.", len(pairs), self.num_classes, source.name)
+        new, old = (model.head.get_layer("classifier") for model in (self, source))
+        weights = new.get_weights()
+        for array, values in zip(weights, old.get_weights(), strict=True):
+            for to, of in pairs:
+                array[..., to] = values[..., of]
+        new.set_weights(weights)
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""
@@ -456,6 +507,7 @@ class ESeg(TrainingModel):
             "decoder_repeats": self.decoder_repeats,
             "activation": self.activation,
             "fusion": self.fusion,
+            "output_stride": self.output_stride,
             "image_shape": self.image_shape,
             "ignore_label": self.ignore_label,
             "class_names": self.class_names,

@@ -19,6 +19,9 @@ class LayerProfile:
         output_shape: (height, width, channels), or what the output has.
         params: Parameters, moving statistics included.
         macs: Multiply-adds of convolutions and dense layers; zero padding counts as computed.
+        batched_macs: The same where dilated convolutions with full kernels run as convolutions of
+            batches of interleaved cells, with zeros up to a multiple of the dilation (SpaceToBatch
+            of TensorFlow 1): the way that FLOPs of DeepLab are published.
         activation_bytes: Size of the float32 output for one image.
         receptive_field: Pixels of the image along one axis that the output can depend on through
             convolutions and poolings (without the gates of squeeze-and-excitation and global
@@ -31,6 +34,7 @@ class LayerProfile:
     output_shape: tuple
     params: int
     macs: int
+    batched_macs: int
     activation_bytes: int
     receptive_field: int
     step: int
@@ -66,6 +70,11 @@ class Profile:
         return sum(layer.macs for layer in self.layers)
 
     @property
+    def batched_macs(self) -> int:
+        """Multiply-adds with dilated convolutions in batches, see `LayerProfile`."""
+        return sum(layer.batched_macs for layer in self.layers)
+
+    @property
     def stages(self) -> list[dict]:
         """One dict a stage: name, layers, params, macs, activation_bytes, receptive_field."""
         stages = {}
@@ -82,12 +91,15 @@ class Profile:
         return list(stages.values())
 
 
-def profile(model: keras.Model | str, image_size: tuple[int, int] = (1024, 2048)) -> Profile:
+def profile(
+    model: keras.Model | str, image_size: tuple[int, int] = (1024, 2048), **overrides
+) -> Profile:
     """Count parameters, multiply-adds, activation memory and receptive field by layer.
 
     Args:
-        model: An ESeg, or the name of a preset (built with random weights).
+        model: An ESeg, or the name of a preset, which is built without memory for weights.
         image_size: (height, width) of the image, batch 1. Defaults to (1024, 2048).
+        **overrides: For a preset: arguments of `ESeg` to change, such as `num_classes`.
 
     Returns:
         A `Profile`.
@@ -101,7 +113,14 @@ def profile(model: keras.Model | str, image_size: tuple[int, int] = (1024, 2048)
     from eseg_keras.models.eseg import ESeg
 
     if isinstance(model, str):
-        model = ESeg.from_preset(model, load_weights=False)
+        with _without_weights():
+            model = ESeg.from_preset(
+                model, load_weights=False, **{"image_shape": (*image_size, 3), **overrides}
+            )
+    elif overrides:
+        raise ValueError(
+            f"Arguments are changed in presets, given by name. Received: {overrides} for a model"
+        )
     image_shape = (*image_size, model.image_shape[-1])
     if tuple(model.image_shape) != image_shape:
         if model.encoder_name is None:
@@ -109,11 +128,16 @@ def profile(model: keras.Model | str, image_size: tuple[int, int] = (1024, 2048)
                 "A model around a custom encoder is profiled at its own fixed size. Received: "
                 f"image_size={tuple(image_size)} for image_shape={tuple(model.image_shape)}."
             )
-        model = ESeg.from_config({**model.get_config(), "image_shape": image_shape})
+        with _without_weights():
+            model = ESeg.from_config({**model.get_config(), "image_shape": image_shape})
     rows = []
     _walk(model, {id(model.input): (1, 1)}, "", rows)
     trainable = sum(math.prod(v.shape) for v in model.trainable_variables)
     return Profile(image_shape, tuple(rows), trainable, model.count_params())
+
+
+def _without_weights():
+    return keras.StatelessScope(initialize_variables=False)
 
 
 def _walk(model, fields, prefix, rows):
@@ -145,12 +169,14 @@ def _node_within(operation, fields):
 def _row(operation, node, name, field):
     inputs, output = node.input_tensors, node.output_tensors[0]
     shape = tuple(output.shape[1:])
+    macs = _macs(operation, tuple(inputs[0].shape), tuple(output.shape))
     return LayerProfile(
         name=name,
         kind=type(operation).__name__,
         output_shape=shape,
         params=operation.count_params() if isinstance(operation, layers.Layer) else 0,
-        macs=_macs(operation, tuple(inputs[0].shape), tuple(output.shape)),
+        macs=macs,
+        batched_macs=_batched_macs(operation, macs, shape),
         activation_bytes=4 * math.prod(shape),
         receptive_field=field[0],
         step=field[1],
@@ -171,6 +197,17 @@ def _macs(operation, input_shape, output_shape):
     if isinstance(operation, layers.Dense):
         return math.prod(operation.kernel.shape) * math.prod(output_shape[1:-1])
     return 0
+
+
+def _batched_macs(operation, macs, shape):
+    # Depthwise convolutions were dilated by their own kernels, 1x1 ones need no dilation.
+    if type(operation) is not layers.Conv2D or operation.kernel_size == (1, 1):
+        return macs
+    cells = [
+        -(-size // rate) * rate
+        for size, rate in zip(shape[:2], operation.dilation_rate, strict=True)
+    ]
+    return macs // math.prod(shape[:2]) * math.prod(cells)
 
 
 def _field(operation, inputs, node):

@@ -50,6 +50,7 @@ _CONFIG_FIELDS = {
     "decoder_repeats": _whole(0, 64),
     "activation": (_is_text, "a name"),
     "fusion": (_is_text, "a name"),
+    "output_stride": (lambda v: v in (8, 16, 32), "8, 16 or 32"),
     "image_shape": (_is_image_shape, "[height, width, channels], null for any height or width"),
     "folded": (lambda v: isinstance(v, bool), "true or false"),
     "frozen": (lambda v: _is_list(v, _is_text), "a list of names"),
@@ -61,7 +62,7 @@ _PREPROCESSOR_FIELDS = {
     "palette": (
         lambda v: v is None or _is_list(v, _is_color), "null or a list of [r, g, b] of 0..255"
     ),
-    "ignore_label": (lambda v: isinstance(v, int) and v is not True, "a whole number"),
+    "ignore_label": _whole(-255, 255),
 }  # fmt: skip
 _CONSTRUCTOR_LABELS = ("class_names", "palette", "ignore_label")
 
@@ -96,7 +97,7 @@ def _check_fields(path, content, fields, required=()):
         holds, expected = fields[name]
         if not holds(value):
             raise PresetError(
-                f"{path} does not fit: {name} must be {expected}, found {value!r}. Copy or "
+                f"{path} does not fit: {name} must be {expected}, found {value!r:.80}. Copy or "
                 "download the preset again. Presets contain no code; models with your own encoder "
                 "are saved as .keras files."
             )

@@ -6,6 +6,7 @@ import logging
 import os
 import pathlib
 
+from eseg_keras.decoders import DECODERS
 from eseg_keras.encoders.builder import has_imagenet_weights
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.presets.config_files import read_constructor_arguments
@@ -13,6 +14,7 @@ from eseg_keras.presets.files import (
     CONFIG_FILE,
     METADATA_FILE,
     PREPROCESSOR_FILE,
+    WEIGHTS_FILE,
     PresetError,
     checked_weights,
     read_preset_json,
@@ -22,6 +24,10 @@ from eseg_keras.presets.weights_file import WeightsMismatchError, read_weights
 
 _log = logging.getLogger("eseg_keras")
 _announced = set()
+
+# The largest network of the paper has 70 million. Weights are of 16 bits at least.
+_MOST_PARAMETERS = 1 << 28
+_FEWEST_BYTES = 2
 
 # What can change without touching the weights; the rest of the constructor is the architecture.
 _FREE_ARGUMENTS = frozenset(
@@ -48,7 +54,11 @@ def from_preset(
 
 
 def _bare(cls, name, num_classes, load_weights, overrides):
-    config = {**ARCHITECTURES[name].constructor_arguments(), "name": name, **overrides}
+    config = ARCHITECTURES[name].constructor_arguments()
+    if not overrides.get("decoder", "bifpn").startswith("bifpn"):
+        # The size's are those of its BiFPN; another decoder has its own.
+        del config["decoder_channels"], config["decoder_repeats"]
+    config = {**config, "name": name, **overrides}
     if load_weights and has_imagenet_weights(config["encoder"]):
         config.setdefault("encoder_weights", "imagenet")
     model = cls(num_classes=19 if num_classes is None else num_classes, **config)
@@ -71,21 +81,23 @@ def _trained(cls, directory, num_classes, load_weights, overrides):
             "for. Remove them, or pass load_weights=False."
         )
     config = read_constructor_arguments(directory)
+    metadata, weights = {}, None
     if load_weights:
         _check_channels(directory, config, overrides)
-        if config.get("decoder", "bifpn") == "bifpn":
-            _check_size(directory, config)
+        metadata = read_preset_json(directory / METADATA_FILE)
+        weights = checked_weights(directory, metadata)
+    _check_size(directory, config, metadata, weights)
     if num_classes is None or num_classes == config["num_classes"]:
         model = _build(cls, directory, config, overrides)
         if load_weights:
-            _load_weights(model, directory)
+            _load_weights(model, directory, metadata, weights)
         return model
     overrides = {**_for_other_classes(config, num_classes, overrides), **overrides}
     model = _build(cls, directory, config, overrides)
     if load_weights:
         # All but the classifier comes from the preset.
         source = _build(cls, directory, config, {})
-        _load_weights(source, directory)
+        _load_weights(source, directory, metadata, weights)
         model.copy_weights(source)
     return model
 
@@ -102,22 +114,35 @@ def _check_channels(directory, config, overrides):
         )
 
 
-def _check_size(directory, config):
-    """Refuse a decoder that has more parameters than the weights before building it."""
-    count = read_preset_json(directory / METADATA_FILE).get("parameter_count")
+def _check_size(directory, config, metadata, weights):
+    """Refuse a network that is too large, or larger than its weights, before building it."""
     arguments = inspect.signature(_decoder_size).parameters
     least = _decoder_size(**{name: config[name] for name in arguments if name in config})
-    if not isinstance(count, int) or least > count:
+    path, remedy = directory / CONFIG_FILE, "Copy or download the preset again."
+    if least > _MOST_PARAMETERS:
         raise PresetError(
-            f"{directory / CONFIG_FILE} does not fit {METADATA_FILE}: its decoder has at least "
-            f"{least} parameters, found parameter_count={count!r}. Copy or download the preset "
-            "again."
+            f"{path} does not fit: its decoder has at least {least} parameters, expected at most "
+            f"{_MOST_PARAMETERS}. {remedy}"
+        )
+    if weights is None:
+        return
+    count, size = metadata.get("parameter_count"), weights.stat().st_size
+    if not isinstance(count, int) or not least <= count <= size // _FEWEST_BYTES:
+        raise PresetError(
+            f"{path} does not fit {METADATA_FILE} and {WEIGHTS_FILE}: its decoder has at least "
+            f"{least} parameters, found parameter_count={count!r} and weights of {size} bytes. "
+            f"{remedy}"
         )
 
 
-def _decoder_size(min_level=2, max_level=9, decoder_channels=96, decoder_repeats=4):
-    """Least number of parameters of a decoder: the 1x1 convolutions of the BiFPN's nodes."""
-    return 2 * (max_level - min_level) * decoder_repeats * decoder_channels**2
+def _decoder_size(
+    decoder="bifpn", min_level=2, max_level=9, decoder_channels=96, decoder_repeats=4
+):
+    """Least number of parameters of a decoder: the convolutions of its repeats."""
+    if decoder not in DECODERS:
+        return 0  # One of the user's own, or refused later.
+    kernels = DECODERS[decoder].least_kernels(max_level - min_level + 1)
+    return kernels * decoder_repeats * decoder_channels**2
 
 
 def _for_other_classes(config, num_classes, overrides):
@@ -152,9 +177,7 @@ def _build(cls, directory, config, overrides):
         ) from error
 
 
-def _load_weights(model, directory: pathlib.Path):
-    metadata = read_preset_json(directory / METADATA_FILE)
-    path = checked_weights(directory, metadata)
+def _load_weights(model, directory: pathlib.Path, metadata, path):
     expected = metadata.get("parameter_count")
     remedy = "Copy or download the preset again, or build without it: load_weights=False."
     if expected != model.count_params():

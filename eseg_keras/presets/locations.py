@@ -20,7 +20,7 @@ from eseg_keras.presets.files import (
 )
 
 ENTRY_POINTS = "eseg_keras.presets"
-_FILES = (CONFIG_FILE, METADATA_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
+PRESET_FILES = (CONFIG_FILE, METADATA_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
 # Weights compress by a few percent; what grows far more than that is an attack.
 _LARGEST_EXPANSION = 20
 _SMALL_FILE = 1 << 20
@@ -81,12 +81,12 @@ def _unzipped(path, folder):
     directory.mkdir()
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in _FILES:
+            for name in PRESET_FILES:
                 members = [m for m in archive.infolist() if pathlib.Path(m.filename).name == name]
                 if len(members) != 1:
                     raise PresetError(
                         f"{path} must contain {name} once, found it {len(members)} times. Zip the "
-                        f"directory that save_to_preset wrote: {', '.join(_FILES)}."
+                        f"directory that save_to_preset wrote: {', '.join(PRESET_FILES)}."
                     )
                 size = members[0].file_size
                 if size > _SMALL_FILE + _LARGEST_EXPANSION * members[0].compress_size:
@@ -107,11 +107,11 @@ def _from_hub(preset):
     hub = require("huggingface_hub", extra="hub")
     try:
         repository = preset.removeprefix("hf://")
-        return pathlib.Path(hub.snapshot_download(repository, allow_patterns=list(_FILES)))
+        return pathlib.Path(hub.snapshot_download(repository, allow_patterns=list(PRESET_FILES)))
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise PresetError(
             f"{preset} could not be fetched ({reason}). Check the name, which is "
             "'hf://user/repository', the network and, for a private one, `hf auth login`; or "
-            f"download {list(_FILES)} into a directory and pass its path."
+            f"download {list(PRESET_FILES)} into a directory and pass its path."
         ) from error

@@ -1,4 +1,4 @@
-"""A warning about images of 0..1, on which a network for images of 0..255 learns little."""
+"""A check of the first images of a training: networks learn little from another range of values."""
 
 import logging
 
@@ -7,32 +7,48 @@ import numpy as np
 
 _log = logging.getLogger("eseg_keras")
 
+# Augmentation may leave 0..255 a little.
+_MARGIN = 64
 
-def warn_if_unit_range(x) -> None:
-    """Log a warning if the first images of what `fit` got are floats of 0..1."""
+
+def check_first_images(x) -> None:
+    """Check the first images of what `fit` got: raise for nan, warn for another range than 0..255.
+
+    The message of other readers of images is an error, but an augmentation of the caller may have
+    any range, and the first images may be black.
+    """
     images = _first_images(x)
-    if images is None or not len(images):
+    if images is None or not images.size:
         return
     low, high = float(np.min(images)), float(np.max(images))
+    if not np.isfinite([low, high]).all():
+        raise ValueError(
+            f"The first images have values from {low} to {high}. Remove or repair them."
+        )
+    remedy = None
     if 0 <= low < high <= 1:
+        remedy = "multiply by 255, or do not divide"
+    elif low < high <= 1 or low < -_MARGIN or high > 255 + _MARGIN:
+        remedy = "scale the images to it"
+    if remedy:
         _log.warning(
             "The first images have values from %.3g to %.3g. Networks of eseg_keras expect images "
-            "of 0..255 and scale them themselves: multiply by 255, or do not divide.", low, high,
+            "of 0..255 and scale them themselves: %s.", low, high, remedy,
         )  # fmt: skip
 
 
 def _first_images(x):
-    """A few float images; `None` for integer images, and for iterators that cannot restart."""
+    """A few images; `None` for 8-bit images, and for iterators that cannot restart."""
     if isinstance(x, keras.utils.PyDataset):
         x = x[0]
     elif hasattr(x, "element_spec") and hasattr(x, "take"):
         specs = keras.tree.flatten(x.element_spec)
-        if not keras.backend.is_float_dtype(specs[0].dtype.name):
+        if specs[0].dtype.name == "uint8":
             return None
         x = next(iter(x.take(1)), None)
     images = x[0] if isinstance(x, tuple | list) else x
     if not hasattr(images, "dtype") or len(images.shape) != 4:
         return None
-    if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(images.dtype)):
+    if keras.backend.standardize_dtype(images.dtype) == "uint8":
         return None
     return keras.ops.convert_to_numpy(images[:8])

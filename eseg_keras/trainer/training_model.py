@@ -8,7 +8,7 @@ from keras import ops
 from eseg_keras.losses.mask_loss import MaskLoss
 from eseg_keras.replicas import num_replicas
 from eseg_keras.step_options import check_step_options
-from eseg_keras.trainer.image_range import warn_if_unit_range
+from eseg_keras.trainer.image_range import check_first_images
 from eseg_keras.trainer.label_check import LabelCheck
 from eseg_keras.trainer.weight_average import WeightAverage
 
@@ -31,6 +31,8 @@ class TrainingModel(keras.Model):
     ema_decay = None
     global_clipnorm = None
     gradient_accumulation_steps = 1
+    distillation = 0.0
+    _teacher = None
 
     def compile(
         self,
@@ -40,6 +42,8 @@ class TrainingModel(keras.Model):
         ema_decay: float | None = None,
         global_clipnorm: float | None = None,
         gradient_accumulation_steps: int = 1,
+        teacher: keras.Model | None = None,
+        distillation: float = 0.5,
         **kwargs,
     ):
         """Configure training.
@@ -59,6 +63,11 @@ class TrainingModel(keras.Model):
                 memory of a device. The gradient is that of the whole batch; batch normalisation
                 sees the parts. Every replica's part of a batch must have that many images.
                 Defaults to 1.
+            teacher: Model from the same images to logits of the same shape, whose probabilities the
+                model also learns, in all pixels of the augmented images. It does not train, and is
+                not saved. Defaults to `None`.
+            distillation: Share of the loss that is the cross-entropy with the teacher, above 0, at
+                most 1; the rest is `loss`. Used with a teacher only. Defaults to 0.5.
             **kwargs: The other arguments of `keras.Model.compile`.
 
         Raises:
@@ -76,6 +85,9 @@ class TrainingModel(keras.Model):
                 f"gradient_accumulation_steps={gradient_accumulation_steps} on PyTorch. "
                 "Lower the batch size instead."
             )
+        self._check_scope(must_be_inside=True)
+        if teacher is not None:
+            _check_teacher(teacher, self, distillation)
         optimizer = keras.optimizers.get(optimizer)
         # An optimizer that scales the loss leaves clipping to the one inside.
         inner = getattr(optimizer, "inner_optimizer", optimizer)
@@ -97,6 +109,9 @@ class TrainingModel(keras.Model):
         self.ema_decay = ema_decay
         self.global_clipnorm = global_clipnorm
         self.gradient_accumulation_steps = int(gradient_accumulation_steps)
+        # In a closure, past Keras' tracking: the teacher is no part of the model.
+        self._teacher = None if teacher is None else lambda images: teacher(images, training=False)
+        self.distillation = 0.0 if teacher is None else distillation
         self._has_metric_variables = False
         self._average = None
         if ema_decay is not None:
@@ -117,6 +132,24 @@ class TrainingModel(keras.Model):
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
+    def _check_scope(self, must_be_inside=False):
+        """Refuse the scope of a `tf.distribute` strategy that the model was not built in."""
+        if keras.backend.backend() != "tensorflow":
+            return
+        import tensorflow as tf
+
+        strategy = tf.distribute.get_strategy() if tf.distribute.has_strategy() else None
+        if strategy is not None and strategy is not self._distribute_strategy:
+            raise ValueError(
+                "The model was built outside of this strategy's scope, so that its weights are not "
+                "on every replica. Build and compile it inside `with strategy.scope():`."
+            )
+        if must_be_inside and strategy is not self._distribute_strategy:
+            raise ValueError(
+                "The model was built in a strategy's scope and is compiled outside of it. Compile "
+                "it inside `with strategy.scope():` too."
+            )
+
     # === The loss of a step ===
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -127,8 +160,20 @@ class TrainingModel(keras.Model):
     def loss_and_count(self, x, y, y_pred, sample_weight, training):
         """Return the loss without weight decay, and what it was divided by over all replicas."""
         if isinstance(self.loss, MaskLoss) and not self.losses:
-            return self.loss.loss_and_count(y, y_pred, sample_weight)
-        return super().compute_loss(x, y, y_pred, sample_weight, training=training), 1.0
+            loss, count = self.loss.loss_and_count(y, y_pred, sample_weight)
+        else:
+            loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
+            count = 1.0
+        if training and self._teacher is not None:
+            share = self.distillation
+            loss = (1 - share) * loss + share * self._teacher_loss(x, y_pred)
+        return loss, count
+
+    def _teacher_loss(self, x, y_pred):
+        """Mean cross-entropy with the teacher's probabilities; on a replica, its share."""
+        target = ops.stop_gradient(ops.softmax(ops.cast(self._teacher(x), "float32"), axis=-1))
+        log_probabilities = ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)
+        return -ops.mean(ops.sum(target * log_probabilities, axis=-1)) / num_replicas()
 
     def decay_loss(self):
         """Return weight_decay / 2 times the squares of all trained kernels, a float32 scalar.
@@ -293,19 +338,21 @@ class TrainingModel(keras.Model):
         values that are no labels raise (`LabelCheck`); images of 0..1 are logged as a warning.
 
         Raises:
-            ValueError: If masks have values that are neither classes nor ignored.
+            ValueError: If masks have values that are neither classes nor ignored, or the first
+                images values that are not finite.
         """
         if not self.trainable_variables:
             raise ValueError(
                 "There is nothing to train: all parts of the model are frozen. Call "
                 "`model.unfreeze()`, or set `trainable = True`, and compile again."
             )
+        self._check_scope()
         if self._average is not None and not self._average.num_updates:
             # Weights may have been loaded since `compile`.
             self._average.restart()
         if not self._has_checked_images:
             self._has_checked_images = True
-            warn_if_unit_range(x)
+            check_first_images(x)
         return super().fit(x, *args, callbacks=_with_label_check(callbacks), **kwargs)
 
     def evaluate(self, *args, callbacks=None, **kwargs):
@@ -314,6 +361,7 @@ class TrainingModel(keras.Model):
         Raises:
             ValueError: If masks have values that are neither classes nor ignored.
         """
+        self._check_scope()
         with self.averaged_weights():
             return super().evaluate(*args, callbacks=_with_label_check(callbacks), **kwargs)
 
@@ -340,6 +388,17 @@ def _no_gradients():
     import torch
 
     return torch.no_grad()
+
+
+def _check_teacher(teacher, model, distillation):
+    if not 0 < distillation <= 1:
+        raise ValueError(f"distillation must be above 0, at most 1. Received: {distillation}")
+    shapes = [tuple(m.input_shape[3:]) + tuple(m.output_shape[3:]) for m in (teacher, model)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"The teacher has {shapes[0][0]} channels and {shapes[0][1]} classes, the model has "
+            f"{shapes[1][0]} and {shapes[1][1]}. Choose a teacher of the same classes."
+        )
 
 
 def _check_clipping(optimizer):

@@ -4,7 +4,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
-from eseg_keras.training.experiment_files import experiment_names, load_experiment
+from eseg_keras.training.experiment_files import (
+    derive_experiment,
+    experiment_names,
+    load_experiment,
+)
 from eseg_keras.training.overrides import override
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ __all__ = [
     "Experiment",
     "NonFiniteLossError",
     "Preempted",
+    "derive_experiment",
     "experiment_names",
     "finetune",
     "load_experiment",

@@ -1,17 +1,19 @@
 """The images of an experiment."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from eseg_keras.data import Augmentation, Examples, balanced_class_weights
+from eseg_keras.data import Augmentation, Examples, FolderExamples, balanced_class_weights
 from eseg_keras.data.batches import Batches
 from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
 from eseg_keras.data.images.image_reader import MAX_PIXELS
+from eseg_keras.data.mixed_batches import MixedBatches
 from eseg_keras.street_scenes import StreetScenes
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
@@ -58,7 +60,7 @@ def open_examples(
         )
     names = (
         "class_names", "num_classes", "ignore_label", "class_map", "mask_colors", "mask_suffix",
-        "image_suffix", "reduce_zero_label", "long_side",
+        "image_suffix", "reduce_zero_label", "long_side", "image_range",
     )  # fmt: skip
     return open_folders(
         Path(data_dir, getattr(experiment, f"{prefix}_images")),
@@ -69,13 +71,63 @@ def open_examples(
     )
 
 
+def check_classes(examples: FolderExamples, class_names: Sequence[str] | None) -> None:
+    """Refuse training masks from which nothing can be learnt."""
+    present = np.flatnonzero(examples.class_counts)
+    if len(present) < 2:
+        found = ", ".join(str(class_names[k] if class_names else f"class {k}") for k in present)
+        raise ValueError(
+            f"All labelled pixels of the training masks are of one class ({found or 'none at all'})"
+            ": there is nothing to learn. Expected masks with at least two classes. For black and "
+            "white masks, name two, such as class_names=background,object."
+        )
+
+
+def with_class_map(experiment: Experiment, examples: FolderExamples) -> Experiment:
+    """Decide whether 255 is a class, by the training masks, for all images of a run."""
+    if not is_255_open(experiment):
+        return experiment
+    return dataclasses.replace(experiment, class_map=examples.read_mask.class_map or {255: 255})
+
+
+def is_255_open(experiment: Experiment) -> bool:
+    """Return whether the masks decide if 255 is a class or ignored."""
+    return (
+        (experiment.num_classes, experiment.ignore_label) == (2, 255)
+        and experiment.class_map is None
+        and experiment.mask_colors is None
+        and not experiment.reduce_zero_label
+    )
+
+
+def open_pseudo_labelled(
+    experiment: Experiment, data_dir: str | Path | None = None
+) -> Examples | None:
+    """Find the images with masks by a teacher, whose values are class ids; `None` without them."""
+    if experiment.pseudo_images is None:
+        return None
+    return open_folders(
+        Path(data_dir or ".", experiment.pseudo_images),
+        Path(data_dir or ".", experiment.pseudo_masks),
+        num_classes=experiment.num_classes,
+        ignore_label=experiment.ignore_label,
+        long_side=experiment.long_side,
+        image_range=experiment.image_range,
+        # A teacher need not find every class.
+        check=False,
+    )
+
+
 def training_batches(
     experiment: Experiment,
     examples: Examples,
     distribution: Distribution = ONE_DEVICE,
     skip_bad_examples: bool = False,
+    pseudo_labelled: Examples | None = None,
 ) -> Batches:
     """Return batches of shuffled, augmented crops: images [B, H, W, 3], uint8 masks [B, H, W].
+
+    With `pseudo_labelled` examples, these are half of each batch.
 
     If the experiment has class weights, batches also hold sample weights [B, H, W].
     """
@@ -83,6 +135,9 @@ def training_batches(
     if experiment.augment:
         augmentation = Augmentation(
             scale=experiment.scale,
+            scale_step=experiment.scale_step,
+            fill=experiment.pad_color,
+            place_at_random=experiment.place_at_random,
             photometric_distortion=experiment.photometric_distortion,
             ignore_label=experiment.ignore_label,
         )
@@ -90,24 +145,30 @@ def training_batches(
     if class_weights == "balanced":
         counts = examples.summary.label_counts
         class_weights = balanced_class_weights(counts[: experiment.num_classes])
+    options = {
+        "image_size": experiment.image_size,
+        "batch_size": experiment.batch_size,
+        "augmentation": augmentation,
+        "seed": experiment.seed,
+        "class_weights": class_weights,
+        "ignore_label": experiment.ignore_label,
+        # Rendering a scene takes longer than a training step on it.
+        "cache": experiment.data == "street_scenes",
+        "skip_bad_examples": skip_bad_examples,
+        "shard": distribution.worker,
+    }
+    drop_remainder = distribution.drops_remainder(
+        len(examples), experiment.batch_size, experiment.gradient_accumulation_steps
+    )
+    if pseudo_labelled is not None:
+        return MixedBatches(examples, pseudo_labelled, **options)
     return Batches(
         examples.read,
         len(examples),
-        image_size=experiment.image_size,
-        batch_size=experiment.batch_size,
-        augmentation=augmentation,
         shuffle=True,
-        seed=experiment.seed,
-        class_weights=class_weights,
-        ignore_label=experiment.ignore_label,
-        drop_remainder=distribution.drops_remainder(
-            len(examples), experiment.batch_size, experiment.gradient_accumulation_steps
-        ),
-        # Rendering a scene takes longer than a training step on it.
-        cache=experiment.data == "street_scenes",
+        drop_remainder=drop_remainder,
         name_example=examples.name,
-        skip_bad_examples=skip_bad_examples,
-        shard=distribution.worker,
+        **options,
     )
 
 

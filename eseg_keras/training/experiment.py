@@ -4,8 +4,13 @@ import dataclasses
 import typing
 from typing import Literal
 
-from eseg_keras.image_size import check_image_size
+from eseg_keras.image_size import check_image_range, check_image_size
 from eseg_keras.step_options import check_step_options
+
+
+def shorten(text: str) -> str:
+    """Return at most 80 characters of a text, for messages."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,11 +27,13 @@ class TrainingOptions:
         steps: Steps of training, in place of `epochs`.
 
         label_smoothing: Share of the target spread over all classes; for the cross-entropy.
+        optimizer: `"sgd"` with momentum, as in the paper, or `"adamw"`.
         learning_rate: Peak learning rate, decayed to zero by a cosine.
         warmup_steps: Steps of linear warm-up from zero.
-        momentum: Momentum of SGD.
-        weight_decay: Coupled (L2) weight decay: adds weight_decay / 2 times the squares of all
-            kernels to the loss, as in the paper's code base (see `TrainingModel.compile`).
+        momentum: Momentum of SGD; of AdamW, the decay of its first moment.
+        weight_decay: With SGD, coupled (L2): adds weight_decay / 2 times the squares of all
+            kernels to the loss, as in the paper's code base (see `TrainingModel.compile`). With
+            AdamW, decoupled, of all kernels.
         ema_decay: Decay of the moving average of weights and batch normalization statistics, which
             is validated and saved; `None` for no average.
         global_clipnorm: Largest norm of the gradient, or `None`.
@@ -54,6 +61,7 @@ class TrainingOptions:
 
     # The loss and the optimizer.
     label_smoothing: float = 0.0
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: float = 0.08
     warmup_steps: int = 0
     momentum: float = 0.9
@@ -69,6 +77,9 @@ class TrainingOptions:
     keep: Literal["last", "best"] = "last"
     seed: int = 0
 
+    # Attributes that may be "auto".
+    automatic = ()
+
     def __post_init__(self):
         for name, hint in typing.get_type_hints(type(self)).items():
             if typing.get_origin(hint) is Literal:
@@ -83,16 +94,19 @@ class TrainingOptions:
         self._check("learning_rate", lambda rate: rate > 0, "positive")
         check_step_options(
             weight_decay=self.weight_decay,
-            ema_decay=self.ema_decay,
+            ema_decay=None if self._is_auto("ema_decay") else self.ema_decay,
             global_clipnorm=self.global_clipnorm,
             gradient_accumulation_steps=self.gradient_accumulation_steps,
-            batch_size=self.batch_size,
+            batch_size=None if self._is_auto("batch_size") else self.batch_size,
         )
+
+    def _is_auto(self, name):
+        return name in self.automatic and getattr(self, name) == "auto"
 
     def _check(self, name, is_right, expected):
         value = getattr(self, name)
-        if value is not None and not is_right(value):
-            raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")
+        if value is not None and not self._is_auto(name) and not is_right(value):
+            raise ValueError(f"{name} must be {expected}. Received: {name}={shorten(repr(value))}")
 
     def _check_choice(self, name, choices):
         self._check(name, lambda value: value in choices, f"one of {', '.join(choices)}")
@@ -116,8 +130,14 @@ class Experiment(TrainingOptions):
         encoder_weights: File of encoder weights to start from, such as one that the ImageNet
             experiments write; `None` for the preset's.
         init_from: Source of all weights: a preset, a `.keras` file or the model directory of a
-            finished run. With other classes, its classifier is not used.
+            finished run. Of other classes, those of the same names are used.
         freeze: Parts of the model that are not trained, such as `("encoder",)`.
+        encoder, decoder, min_level, max_level, decoder_channels, decoder_repeats, output_stride,
+            fusion: Arguments of `ESeg` in place of the preset's; `None` keeps it. They need a
+            preset without trained weights, such as `"eseg_s"`, or `load_weights=False`.
+        stochastic_depth: Whether encoders of keras.applications drop blocks at random in training.
+        batch_norm_momentum: Momentum of all batch normalization statistics; `None` for the
+            network's own, 0.97, in encoders of keras.applications 0.99.
         class_names: One name per class.
         palette: One (red, green, blue) per class, 0..255, for overlays.
         ignore_label: Mask value of pixels without a class. Defaults to 255.
@@ -126,12 +146,17 @@ class Experiment(TrainingOptions):
             a data set of `eseg_keras.data.load`.
         train_split, val_split: Splits of the data set; unused for folders and street scenes.
         train_images, train_masks, val_images, val_masks: Folders in the data directory.
+        pseudo_images, pseudo_masks: Folders of further training images and their masks by a
+            teacher, see `pseudo_label`; in the data directory, or absolute. They are half of each
+            batch.
         class_map: {value in the mask files: class id}.
         mask_colors: For masks in colour, the (red, green, blue) of each class in the order of ids,
             or a map from colour to id, in which `ignore_label` is an id too.
         mask_suffix, image_suffix: What follows the common part of the names of masks and images,
             such as `"_labels"`.
         reduce_zero_label: Masks hold 0 for "no class" and 1..num_classes. Defaults to `False`.
+        image_range: (lowest, highest) value of the images in folders, such as (0, 1) for TIFF files
+            of floats; `None` for 0..255, and 0..65535 in images of 16 bits.
         long_side: Longer side in pixels to which images are scaled first; `None` keeps their size.
         train_examples, val_examples: Number of street scenes; unused for the others.
 
@@ -140,11 +165,24 @@ class Experiment(TrainingOptions):
             size. TPUs need it where images differ in size.
         augment: Whether to scale, crop and flip at random. Defaults to `True`.
         scale: Smallest and largest random scale.
+        scale_step: Distance of the random scales from one to the next, such as 0.1; `None` for
+            all numbers between.
+        pad_color: (red, green, blue) around images smaller than the crop; `None` for their mean.
+        place_at_random: Whether those images have a random place in the crop, or the top left.
         photometric_distortion: Whether to change brightness, contrast, saturation and hue as well.
         class_weights: One loss weight per class, `"balanced"` to compute them, or `None`.
 
         loss: Name of the loss, see `eseg_keras.losses`.
-        ohem_threshold, ohem_min_kept: Which pixels OHEM keeps, see `OHEMCrossEntropy`.
+        teacher: Network whose probabilities the model also learns, as of `init_from`; its classes
+            are the same. Defaults to `None`.
+        distillation: Share of the loss that comes from the teacher.
+        ohem_threshold, ohem_min_kept, ohem_min_kept_pixels: Which pixels OHEM keeps, see
+            `OHEMCrossEntropy`. HRNet's rule, which the paper refers to, is 0.9 with 131,072 pixels
+            of a replica's batch.
+
+        batch_size, epochs, learning_rate, warmup_steps, ema_decay, val_every,
+            photometric_distortion: `"auto"` chooses them by the number of training images when the
+            run starts, see `complete`.
 
         Further attributes: see `TrainingOptions`.
 
@@ -159,6 +197,10 @@ class Experiment(TrainingOptions):
     """
 
     task = "segmentation"
+    automatic = (
+        "batch_size", "epochs", "learning_rate", "warmup_steps", "ema_decay", "val_every",
+        "photometric_distortion",
+    )  # fmt: skip
 
     # The network.
     preset: str = "eseg_lite_s"
@@ -166,6 +208,16 @@ class Experiment(TrainingOptions):
     encoder_weights: str | None = None
     init_from: str | None = None
     freeze: tuple[str, ...] = ()
+    encoder: str | None = None
+    decoder: str | None = None
+    min_level: int | None = None
+    max_level: int | None = None
+    decoder_channels: int | None = None
+    decoder_repeats: int | None = None
+    output_stride: int | None = None
+    fusion: str | None = None
+    stochastic_depth: bool = True
+    batch_norm_momentum: float | None = None
     class_names: tuple[str, ...] | None = None
     palette: tuple[tuple[int, int, int], ...] | None = None
     ignore_label: int = 255
@@ -178,26 +230,43 @@ class Experiment(TrainingOptions):
     train_masks: str = "annotations/train"
     val_images: str = "images/val"
     val_masks: str = "annotations/val"
+    pseudo_images: str | None = None
+    pseudo_masks: str | None = None
     class_map: dict[int, int] | None = None
     mask_colors: dict[tuple[int, int, int], int] | tuple[tuple[int, int, int], ...] | None = None
     mask_suffix: str = ""
     image_suffix: str = ""
     reduce_zero_label: bool = False
+    image_range: tuple[float, float] | None = None
     long_side: int | None = None
     train_examples: int = 512
     val_examples: int = 64
 
     # The input pipeline.
+    batch_size: int | Literal["auto"] = 8
+    epochs: int | Literal["auto"] = 10
     eval_size: tuple[int, int] | None = None
     augment: bool = True
     scale: tuple[float, float] = (0.5, 2.0)
-    photometric_distortion: bool = False
+    scale_step: float | None = None
+    pad_color: tuple[int, int, int] | None = None
+    place_at_random: bool = True
+    photometric_distortion: bool | Literal["auto"] = False
     class_weights: tuple[float, ...] | Literal["balanced"] | None = None
 
     # The loss.
     loss: Literal["cross_entropy", "ohem", "dice", "lovasz_softmax", "focal"] = "cross_entropy"
     ohem_threshold: float = 0.7
     ohem_min_kept: float = 1 / 16
+    ohem_min_kept_pixels: int | None = None
+    teacher: str | None = None
+    distillation: float = 0.5
+
+    # The optimizer, validation.
+    learning_rate: float | Literal["auto"] = 0.08
+    warmup_steps: int | Literal["auto"] = 0
+    ema_decay: float | Literal["auto"] | None = None
+    val_every: int | Literal["auto"] = 1
 
     def __post_init__(self):
         super().__post_init__()
@@ -205,7 +274,20 @@ class Experiment(TrainingOptions):
         if self.num_classes is None and self.class_names is not None:
             object.__setattr__(self, "num_classes", len(self.class_names))
         self._check_at_least(1, "num_classes", "train_examples", "val_examples")
+        if self.image_range is not None:
+            check_image_range(self.image_range)
         check_image_size("long_side", self.long_side)
+        names = self.class_names or ()
+        if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(
+                "class_names must be names that differ: scores and files are by name. Received "
+                f"more than once: {shorten(', '.join(repeated))}"
+            )
+        self._check(
+            "freeze",
+            lambda parts: not {"encoder", "decoder", "head"} <= set(parts),
+            "parts that leave something to train",
+        )
         check_image_size("eval_size", self.eval_size)
         if self.class_names is not None and self.num_classes != len(self.class_names):
             raise ValueError(
@@ -218,8 +300,18 @@ class Experiment(TrainingOptions):
                 f"class_weights must hold {self.num_classes} numbers, one per class. "
                 f"Received: {len(weights)}"
             )
+        if (self.pseudo_images is None) != (self.pseudo_masks is None):
+            raise ValueError(
+                "pseudo_images and pseudo_masks go together. Received: "
+                f"pseudo_images={self.pseudo_images}, pseudo_masks={self.pseudo_masks}"
+            )
         self._check("ohem_threshold", lambda share: 0 < share <= 1, "above 0 and at most 1")
+        self._check("distillation", lambda share: 0 < share <= 1, "above 0 and at most 1")
         self._check("ohem_min_kept", lambda share: 0 <= share <= 1, "from 0 to 1")
+        self._check_at_least(1, "ohem_min_kept_pixels")
+        self._check_share("batch_norm_momentum")
+        self._check("scale_step", lambda step: step > 0, "positive, or None")
+        self._check("pad_color", lambda c: all(0 <= v <= 255 for v in c), "of 0..255, or None")
         self._check("scale", lambda s: 0 < s[0] <= s[1], "(smallest, largest), both positive")
         if self.label_smoothing and self.loss != "cross_entropy":
             raise ValueError(
@@ -229,10 +321,19 @@ class Experiment(TrainingOptions):
         if weights is not None and self.loss in ("dice", "lovasz_softmax"):
             raise ValueError(
                 f"loss={self.loss!r} scores regions and takes no class_weights. "
-                f"Received: class_weights={weights}"
+                f"Received: class_weights={shorten(str(weights))}"
             )
-        if self.photometric_distortion and not self.augment:
+        if self.photometric_distortion is True and not self.augment:
             raise ValueError("photometric_distortion needs augment=True. Received: augment=False")
+
+    def network_arguments(self) -> dict:
+        """Return the arguments of `ESeg` that take the place of the preset's."""
+        names = (
+            "encoder", "decoder", "min_level", "max_level", "decoder_channels", "decoder_repeats",
+            "output_stride", "fusion",
+        )  # fmt: skip
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
     def _set_known_classes(self):
         """Set the classes of a published data set, and refuse the options for masks in folders."""
@@ -261,7 +362,7 @@ class Experiment(TrainingOptions):
             if getattr(self, name) not in (None, value):
                 raise ValueError(
                     f"The {name} of {self.data} cannot be changed. "
-                    f"Received: {name}={getattr(self, name)}"
+                    f"Received: {name}={shorten(str(getattr(self, name)))}"
                 )
             object.__setattr__(self, name, value)
         if self.class_weights == "balanced":
@@ -272,11 +373,12 @@ class Experiment(TrainingOptions):
             "mask_suffix",
             "image_suffix",
             "reduce_zero_label",
+            "image_range",
         ):
             if getattr(self, name):
                 raise ValueError(
-                    f"{name} is for data='folders': the masks of {self.data} are known. "
-                    f"Received: {name}={getattr(self, name)}"
+                    f"{name} is for data='folders': the files of {self.data} are known. "
+                    f"Received: {name}={shorten(str(getattr(self, name)))}"
                 )
 
 

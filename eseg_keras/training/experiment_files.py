@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import importlib.util
 import re
+import traceback
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,18 +63,51 @@ def load_experiment(name: str) -> Experiment | ClassificationExperiment:
                 "A file of your own is given by its path, ending in .py."
             )
         path = experiments_dir() / f"{name}.py"
+    name = str(path)
     spec = importlib.util.spec_from_file_location(f"eseg_experiment_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not callable(getattr(module, "get_experiment", None)):
-        raise ValueError(f"{path} must define a function get_experiment().")
-    experiment = module.get_experiment()
+    try:
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, "get_experiment", None)):
+            raise ValueError("it must define a function get_experiment().")
+        experiment = module.get_experiment()
+    except Exception as error:  # The file's own code may raise anything.
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == name]
+        where = f", line {lines[-1]}" if lines else ""
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"{path}{where}: {kind}{error}") from error
     if not isinstance(experiment, Experiment | ClassificationExperiment):
         raise ValueError(
             f"get_experiment() in {path} must return an eseg_keras.training.Experiment or "
             f"ClassificationExperiment. Received: {type(experiment).__name__}"
         )
     return experiment
+
+
+def derive_experiment(name: str, **changes) -> Experiment:
+    """Load a segmentation experiment and change some of its values.
+
+    Args:
+        name: As for `load_experiment`.
+        **changes: New values of attributes of `Experiment`.
+
+    Returns:
+        The changed experiment.
+
+    Raises:
+        ValueError: If there is no such experiment, or it refuses a value.
+        TypeError: If an experiment has no such attribute.
+
+    Example:
+
+    >>> from eseg_keras.training import derive_experiment
+    >>> derive_experiment("cityscapes/eseg_s", max_level=5).batch_size
+    16
+    """
+    experiment = load_experiment(name)
+    if not isinstance(experiment, Experiment):
+        raise ValueError(f"'{name}' is no experiment of segmentation: it pretrains an encoder.")
+    return dataclasses.replace(experiment, **changes)
 
 
 def write_experiment(path: Path, experiment: Experiment, docstring: str) -> None:

@@ -12,31 +12,28 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from eseg_keras.data import FolderExamples, open_folders
+from eseg_keras.data import FolderExamples, open_folders, read_image
 from eseg_keras.data.folder_checks import pair_files
 from eseg_keras.data.images.mask_reader import read_palette
 from eseg_keras.data.label_statistics import label_statistics
 from eseg_keras.data.mask_coding import find_mask_coding
 from eseg_keras.data.splitting import stratified_split
 from eseg_keras.evaluation import Evaluation, evaluate
-from eseg_keras.files import atomic_directory, atomic_file
+from eseg_keras.files import atomic_directory, atomic_file, locked
 from eseg_keras.inference import Predictor
 from eseg_keras.models import ESeg
 from eseg_keras.training.data import open_examples, training_batches, validation_batches
 from eseg_keras.training.experiment import Experiment
 from eseg_keras.training.experiment_files import load_experiment, write_experiment
-from eseg_keras.training.recipe import compile_model, initial_model
+from eseg_keras.training.recipe import VALIDATIONS, compile_model, complete, initial_model
 from eseg_keras.training.run import train
 
 EXPERIMENT_FILE = "experiment.py"
 
 # Share of the minutes for training; the rest is for the report, and for a machine that slows down.
 _TRAINING_SHARE = 0.8
-_BATCH_SIZE = 8
-_LEARNING_RATE = 0.05  # At that batch size.
 _LONGEST_SIDE, _SHORTEST_SIDE = 512, 96
 _FEWEST_EPOCHS, _MOST_EPOCHS = 12, 300
-_VALIDATIONS = 10
 _SECONDS_BETWEEN_EPOCHS = 1.0  # A checkpoint, a row of the log.
 _WORST_IMAGES = 5
 
@@ -57,6 +54,7 @@ def finetune(
     minutes: float = 20.0,
     class_names: Sequence[str] | None = None,
     mask_suffix: str = "",
+    image_range: tuple[float, float] | None = None,
     preset: str | None = None,
     val_share: float = 0.2,
     seed: int = 0,
@@ -79,6 +77,8 @@ def finetune(
         class_names: One name per class, in the order of their ids, also for classes that never
             occur; by default `"class 0"`, ...
         mask_suffix: What the name of a mask adds to that of its image.
+        image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats;
+            see `read_image`.
         preset: Preset to start from. Defaults to `"eseg_edge_s"` where the ImageNet weights of its
             encoder are installed, else to `"eseg_lite_s"` with the weights of street scenes.
         val_share: Share of the images that validate. Defaults to 0.2. If the images are in
@@ -92,6 +92,7 @@ def finetune(
     Raises:
         FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
         ValueError: If an argument is out of range, or there is nothing to learn from the masks.
+        FileInUseError: If another process writes to `output`; it says which.
         Preempted: After SIGTERM, once the state is saved.
 
     Example:
@@ -100,19 +101,23 @@ def finetune(
     >>> scores = finetune("images", "masks", "runs/mine", minutes=20)  # doctest: +SKIP
     """
     start, output = time.monotonic(), Path(output)
-    path, data_dir = output / EXPERIMENT_FILE, output / "data"
     if minutes <= 0:
         raise ValueError(f"`minutes` must be above 0. Received: minutes={minutes}")
-    if path.is_file():
+    options = (class_names, mask_suffix, image_range, preset, val_share, seed)
+    with locked(output):
+        return _finetune(start, images, masks, output, minutes, options, say)
+
+
+def _finetune(start, images, masks, output, minutes, options, say):
+    path, data_dir = output / EXPERIMENT_FILE, output / "data"
+    if path.exists():
         say(f"Resuming with the settings of {path}.")
         experiment = load_experiment(str(path))
     else:
-        experiment = _first_experiment(
-            images, masks, class_names, mask_suffix, preset, val_share, seed, data_dir, say
-        )
-        seconds = _measure(experiment, data_dir)
-        left = _TRAINING_SHARE * 60 * minutes - (time.monotonic() - start)
+        experiment = _first_experiment(images, masks, *options, data_dir, say)
         counts = [len(list_files(data_dir, split)) for split in ("train", "val")]
+        seconds = _measure(experiment, counts[0], data_dir)
+        left = _TRAINING_SHARE * 60 * minutes - (time.monotonic() - start)
         experiment = fit_into(experiment, *counts, seconds, left)
         write_experiment(
             path,
@@ -131,7 +136,7 @@ def finetune(
 
 
 def _first_experiment(
-    images, masks, class_names, mask_suffix, preset, val_share, seed, data_dir, say
+    images, masks, class_names, mask_suffix, image_range, preset, val_share, seed, data_dir, say
 ):
     """Read all files, split them, and choose what does not depend on the time."""
     paired_images, paired_masks = pair_files(images, masks, mask_suffix)
@@ -142,7 +147,11 @@ def _first_experiment(
             f"The masks have {coding.num_classes} classes ({coding.description}). Received "
             f"{len(class_names)} class names: {', '.join(class_names)}. Give one name per class."
         )
-    reading = {"class_map": coding.class_map, "mask_suffix": mask_suffix}
+    reading = {
+        "class_map": coding.class_map,
+        "mask_suffix": mask_suffix,
+        "image_range": image_range,
+    }
     if coding.mask_colors:
         reading["mask_colors"] = coding.mask_colors
     examples = open_folders(images, masks, num_classes=coding.num_classes, **reading)
@@ -164,7 +173,6 @@ def _first_experiment(
     palette = None
     if coding.mask_colors is None and coding.class_map is None:
         palette = read_palette(paired_masks[0], coding.num_classes)
-    batch_size = min(_BATCH_SIZE, len(parts[0]))
     image_size, long_side = _crop(statistics.image_sizes)
     return Experiment(
         preset=preset,
@@ -176,12 +184,10 @@ def _first_experiment(
         **reading,
         image_size=image_size,
         long_side=long_side,
-        batch_size=batch_size,
-        photometric_distortion=True,
         class_weights=_class_weights(examples.class_counts),
-        learning_rate=_LEARNING_RATE * batch_size / _BATCH_SIZE,
         keep="best",
         seed=seed,
+        **dict.fromkeys(Experiment.automatic, "auto"),
     )
 
 
@@ -227,8 +233,8 @@ def fit_into(
     Returns:
         The complete experiment.
     """
-    steps = math.ceil(num_train / experiment.batch_size)
-    budget -= (_VALIDATIONS + 1) * num_val * seconds.validation
+    steps = math.ceil(num_train / complete(experiment, num_train).batch_size)
+    budget -= (VALIDATIONS + 1) * num_val * seconds.validation
 
     def epochs_of(area):
         return budget / (steps * seconds.step * area + _SECONDS_BETWEEN_EPOCHS)
@@ -243,20 +249,13 @@ def fit_into(
         image_size = tuple(_multiple_of_32(side * math.sqrt(area)) for side in image_size)
         area = math.prod(image_size) / math.prod(experiment.image_size)
     epochs = int(min(max(1, epochs_of(area)), _MOST_EPOCHS))
-    num_steps = epochs * steps
-    return dataclasses.replace(
-        experiment,
-        image_size=image_size,
-        epochs=epochs,
-        warmup_steps=num_steps // 20,
-        val_every=max(1, epochs // _VALIDATIONS),
-        # About the last tenth of the run.
-        ema_decay=round(min(0.999, max(0.5, 1 - 10 / num_steps)), 4),
-    )
+    chosen = dataclasses.replace(experiment, image_size=image_size, epochs=epochs)
+    return complete(chosen, num_train)
 
 
-def _measure(experiment: Experiment, data_dir: Path) -> Seconds:
+def _measure(experiment: Experiment, num_train: int, data_dir: Path) -> Seconds:
     """Time training steps and validations on the first batches."""
+    experiment = complete(experiment, num_train)
     batches, val_batches = (
         make(experiment, open_examples(experiment, split, data_dir))
         for make, split in ((training_batches, "train"), (validation_batches, "validation"))
@@ -282,19 +281,27 @@ def _median_seconds(call):
 
 def _link_files(examples: FolderExamples, images: Path, masks: Path, parts, data_dir: Path):
     """Write the folders of the split: links to the files, or copies where links are not allowed."""
+    sources = {
+        Path(kind, split, file.relative_to(root)): file
+        for split, indices in zip(("train", "val"), parts, strict=True)
+        for index in indices
+        for kind, root, file in (
+            ("images", images, examples.images[index]),
+            ("annotations", masks, examples.masks[index]),
+        )
+    }
+    # A run that was killed before it wrote its experiment has left the same folders.
+    there = {path.relative_to(data_dir) for path in data_dir.rglob("*") if not path.is_dir()}
+    if there == set(sources):
+        return
     with atomic_directory(data_dir) as folder:
-        for split, indices in zip(("train", "val"), parts, strict=True):
-            for index in indices:
-                for kind, root, file in (
-                    ("images", images, examples.images[index]),
-                    ("annotations", masks, examples.masks[index]),
-                ):
-                    target = folder / kind / split / file.relative_to(root)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    try:
-                        os.symlink(file.resolve(), target)
-                    except OSError:
-                        shutil.copyfile(file, target)
+        for target, file in sources.items():
+            target = folder / target
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.symlink(file.resolve(), target)
+            except OSError:
+                shutil.copyfile(file, target)
 
 
 def list_files(data_dir: Path, split: str) -> list[Path]:
@@ -329,7 +336,8 @@ def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Eval
         say(f"Report: {write_report(output / 'report', evaluation, worst, 'Fine-tuning', details)}")
     scored = [scores for scores in evaluation.images if scores.mean_iou is not None]
     for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:_WORST_IMAGES]:
-        overlay = predictor(scores.name).overlay()
+        image = read_image(scores.name, image_range=experiment.image_range)
+        overlay = predictor(image).overlay()
         with atomic_file(output / "worst" / f"{Path(scores.name).stem}.png") as temporary:
             overlay.save(temporary, format="PNG")
     say(f"Overlays of the worst images: {output / 'worst'}")

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, TypeVar
 
-from eseg_keras.training.experiment import TrainingOptions
+from eseg_keras.training.experiment import TrainingOptions, shorten
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
@@ -46,17 +46,21 @@ def override(
         key, equals, text = assignment.partition("=")
         key = key.strip()
         if not equals:
-            raise ValueError(f"Expected key=value, such as epochs=10. Received: '{assignment}'")
+            raise ValueError(
+                f"Expected key=value, such as epochs=10. Received: '{shorten(assignment)}'"
+            )
         if key not in hints:
             near = difflib.get_close_matches(key, hints, n=3, cutoff=0.4) or sorted(hints)
-            raise ValueError(f"An experiment has no '{key}'. Nearest keys: {', '.join(near)}")
+            raise ValueError(
+                f"An experiment has no '{shorten(key)}'. Nearest keys: {', '.join(near)}"
+            )
         if keys is not None and key not in keys:
             raise ValueError(f"'{key}' has no effect here. Keys with an effect: {', '.join(keys)}")
         try:
             changes[key] = _parse(text.strip(), hints[key])
         except ValueError:
             raise ValueError(
-                f"{key} must be {_describe(hints[key])}. Received: {key}={text}"
+                f"{key} must be {_describe(hints[key])}. Received: {key}={shorten(text)}"
             ) from None
     if "class_names" in changes and "num_classes" not in changes:
         changes["num_classes"] = None  # Counted again from the new names.

@@ -1,11 +1,14 @@
 """Initial weights, loss, optimizer and learning rate of an experiment."""
 
+import dataclasses
 import logging
+import math
 from pathlib import Path
 
 import keras
 
 from eseg_keras import losses
+from eseg_keras.encoders.builder import check_finite
 from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models import ESeg
 from eseg_keras.training.experiment import Experiment, TrainingOptions
@@ -17,11 +20,68 @@ _MAX_WARMUP = 0.2
 # The paper trains with 0.08 for 16 images; rates far above that rate per image diverge.
 _PAPER_RATE, _PAPER_BATCH = 0.08, 16
 _MOST_TIMES_THE_PAPERS = 3
+_NO_KERNEL = r"^(?!.*kernel(:0)?$)"  # TensorFlow's variables end in ":0".
+
+# Values for "auto". The rate is for the batch size before it; it grows with the batch.
+_SMALL_BATCH, _LARGE_BATCH = 8, 16
+_MANY_IMAGES = 2000  # From here on, large batches.
+_RATE = 0.05
+_FEWEST_STEPS, _MOST_STEPS = 300, 40_000
+VALIDATIONS = 10  # In a run.
+_DISTORTED_IMAGES = 20_000  # Of more images, colours vary enough.
+
+
+def complete(experiment: Experiment, num_images: int) -> Experiment:
+    """Choose what is `"auto"` in an experiment by its number of training images.
+
+    Args:
+        experiment: The experiment.
+        num_images: Number of training images.
+
+    Returns:
+        The experiment with: batches of 8, from 2,000 images on of 16, and never more than there
+        are images; 100 times the square root of the number of images as steps, at least 300 and at
+        most 40,000 (300 epochs of 2 images, 42 of 367, 5 of 100,000); learning rate 0.05 for
+        batches of 8, in proportion for others; a warm-up over a twentieth of the steps; an average
+        of the weights over about the last tenth of them; ten validations; changes of colour up to
+        20,000 images.
+
+    Example:
+
+    >>> from eseg_keras.training import Experiment
+    >>> from eseg_keras.training.recipe import complete
+    >>> complete(Experiment(num_classes=2, batch_size="auto", epochs="auto"), 367).epochs
+    42
+    """
+
+    def value(name, automatic):
+        given = getattr(experiment, name)
+        return automatic if given == "auto" else given
+
+    usual = _SMALL_BATCH if num_images < _MANY_IMAGES else _LARGE_BATCH
+    batch_size = value("batch_size", min(usual, num_images))
+    steps_per_epoch = math.ceil(num_images / batch_size)
+    wanted = min(max(100 * math.sqrt(num_images), _FEWEST_STEPS), _MOST_STEPS)
+    epochs = value("epochs", round(wanted / steps_per_epoch))
+    num_steps = experiment.steps or epochs * steps_per_epoch
+    return dataclasses.replace(
+        experiment,
+        batch_size=batch_size,
+        epochs=epochs,
+        learning_rate=value("learning_rate", _RATE * batch_size / _SMALL_BATCH),
+        warmup_steps=value("warmup_steps", num_steps // 20),
+        ema_decay=value("ema_decay", round(min(0.999, max(0.5, 1 - 10 / num_steps)), 4)),
+        val_every=value("val_every", max(1, num_steps // steps_per_epoch // VALIDATIONS)),
+        photometric_distortion=value(
+            "photometric_distortion", experiment.augment and num_images <= _DISTORTED_IMAGES
+        ),
+    )
 
 
 def initial_model(experiment: Experiment) -> ESeg:
     """Build the model of an experiment with its initial weights and frozen parts."""
     options = {"num_classes": experiment.num_classes, "ignore_label": experiment.ignore_label}
+    options |= experiment.network_arguments()
     for name in ("class_names", "palette", "encoder_weights"):
         if getattr(experiment, name) is not None:
             options[name] = getattr(experiment, name)
@@ -32,6 +92,7 @@ def initial_model(experiment: Experiment) -> ESeg:
     model = ESeg.from_preset(experiment.preset, load_weights=load_weights, **options)
     if experiment.init_from is not None:
         model.copy_weights(_load_any(experiment.init_from))
+    _set_regularization(model, experiment)
     model.freeze(*experiment.freeze)
     if not model.trainable_variables:
         raise ValueError(
@@ -39,6 +100,16 @@ def initial_model(experiment: Experiment) -> ESeg:
             "least one of encoder, decoder and head trainable."
         )
     return model
+
+
+def _set_regularization(model, experiment):
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            if experiment.batch_norm_momentum is not None:
+                layer.momentum = experiment.batch_norm_momentum
+        # All that encoders drop are the blocks of stochastic depth.
+        elif isinstance(layer, keras.layers.Dropout) and not experiment.stochastic_depth:
+            layer.rate = 0.0
 
 
 def _load_any(source):
@@ -53,6 +124,7 @@ def _load_any(source):
                 f"{source} holds a {type(model).__name__}, not an ESeg. Start from a file that "
                 "`ESeg.save` wrote."
             )
+        check_finite(model, path)
         return model
     if (path / "config.json").is_file() and (path / "log.csv").is_file():
         if (path / "encoder.weights.h5").is_file():
@@ -74,12 +146,16 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
     scores = SegmentationScores(model.num_classes, ignore_label=experiment.ignore_label)
     options = compile_options(experiment, num_steps)
     usual = _PAPER_RATE * experiment.batch_size / _PAPER_BATCH
-    if experiment.learning_rate > _MOST_TIMES_THE_PAPERS * usual:
+    if experiment.optimizer == "sgd" and experiment.learning_rate > _MOST_TIMES_THE_PAPERS * usual:
         _log.warning(
             "learning_rate=%g is high for batches of %d: the paper's %g is for %d images, which is "
             "%.3g for %d.", experiment.learning_rate, experiment.batch_size, _PAPER_RATE,
             _PAPER_BATCH, usual, experiment.batch_size,
         )  # fmt: skip
+    if experiment.teacher is not None:
+        # Folded, it is faster and gives the same probabilities.
+        options["teacher"] = _load_any(experiment.teacher).fold()
+        options["distillation"] = experiment.distillation
     model.compile(loss=make_loss(experiment), metrics=[scores], **options)
     return scores
 
@@ -92,7 +168,13 @@ def compile_options(experiment: TrainingOptions, num_steps: int) -> dict:
     )  # fmt: skip
     rate = learning_rate(experiment, num_steps)
     options = {name: getattr(experiment, name) for name in names}
-    return options | {"optimizer": keras.optimizers.SGD(rate, momentum=experiment.momentum)}
+    if experiment.optimizer == "sgd":
+        return options | {"optimizer": keras.optimizers.SGD(rate, momentum=experiment.momentum)}
+    adamw = keras.optimizers.AdamW(
+        rate, weight_decay=experiment.weight_decay, beta_1=experiment.momentum
+    )
+    adamw.exclude_from_weight_decay(var_names=[_NO_KERNEL])
+    return options | {"optimizer": adamw, "weight_decay": 0.0}
 
 
 def make_loss(experiment: Experiment) -> keras.losses.Loss:
@@ -102,7 +184,10 @@ def make_loss(experiment: Experiment) -> keras.losses.Loss:
         return losses.CrossEntropy(label_smoothing=experiment.label_smoothing, **common)
     if experiment.loss == "ohem":
         return losses.OHEMCrossEntropy(
-            experiment.ohem_threshold, experiment.ohem_min_kept, **common
+            experiment.ohem_threshold,
+            experiment.ohem_min_kept,
+            experiment.ohem_min_kept_pixels,
+            **common,
         )
     kinds = {"dice": losses.Dice, "lovasz_softmax": losses.LovaszSoftmax, "focal": losses.Focal}
     return kinds[experiment.loss](**common)

@@ -1,11 +1,14 @@
 """The training script of all tasks, from top to bottom."""
 
 import contextlib
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import keras
 
+from eseg_keras.files import DamagedFileError, locked
+from eseg_keras.training.callbacks import RunCallbacks
 from eseg_keras.training.checkpoints import (
     AddMetrics,
     Position,
@@ -27,6 +30,8 @@ from eseg_keras.training.interruptions import (
 from eseg_keras.training.progress import TrainingProgress
 from eseg_keras.training.run_files import (
     check_same_run,
+    config_values,
+    found_values,
     is_finished,
     read_log,
     read_metrics,
@@ -36,11 +41,13 @@ from eseg_keras.training.run_files import (
 )
 from eseg_keras.training.tasks import TASKS
 from eseg_keras.training.tensorboard import RunBoard
+from eseg_keras.training.trackers import Tracker, make_tracker
 
 # In runs of fewer steps, the moving statistics of batch normalization still depend on their initial
 # values. They are then re-estimated from about this many training images.
 _SHORT_RUN = 500
 _STATISTICS_IMAGES = 100
+_BEST_REMEDY = "Remove the run's directory and train again, or keep the last weights: keep=last."
 
 
 def train(
@@ -49,6 +56,8 @@ def train(
     data_dir: str | Path | None = None,
     strategy: StrategyName = "auto",
     skip_bad_examples: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    tracker: Tracker = "tensorboard",
 ) -> dict:
     """Run an experiment, or resume it after an interruption.
 
@@ -68,6 +77,11 @@ def train(
         strategy: Devices to train on, see `make_distribution`. Defaults to `"auto"`.
         skip_bad_examples: Whether images that cannot be read are skipped and counted, instead of
             an error.
+        callbacks: Keras callbacks, called as by one `fit` over all epochs; `on_epoch_end` gets the
+            validation's scores too. One that sets `model.stop_training`, such as `EarlyStopping`,
+            ends the run after that epoch. Their state is not part of a checkpoint.
+        tracker: Experiment tracker beside the TensorBoard files that every run writes, see
+            `make_tracker`. Defaults to `"tensorboard"`, no other.
 
     Returns:
         The content of `metrics.json`: scores on the validation images. If the directory holds the
@@ -76,6 +90,7 @@ def train(
     Raises:
         ValueError: If the data does not fit the experiment, `model_dir` holds a run of another
             experiment or other data, or the loss is not finite.
+        FileInUseError: If another process trains in `model_dir`; it says which.
         Preempted: After SIGTERM, once the state is saved.
 
     Example:
@@ -91,13 +106,21 @@ def train(
     model_dir = Path(model_dir)
     check_same_run(model_dir, experiment, data_dir)
     if is_finished(model_dir):
-        return read_metrics(model_dir)
+        return read_metrics(model_dir, experiment.task)
     distribution = make_distribution(strategy, experiment.steps_per_execution)
+    with locked(model_dir) if distribution.writes else contextlib.nullcontext():
+        options = (skip_bad_examples, callbacks, tracker)
+        return _train(experiment, model_dir, data_dir, distribution, *options)
+
+
+def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, callbacks, tracker):
     keras.utils.set_random_seed(experiment.seed)
 
     # The data.
     task = TASKS[experiment.task](experiment, data_dir, distribution, skip_bad_examples)
     batches, val_batches = task.batches, task.val_batches
+    found = found_values(experiment, task.experiment)
+    given, experiment = experiment, task.experiment
     num_steps = experiment.steps or experiment.epochs * len(batches)
     if (num_steps % len(batches)) % experiment.steps_per_execution:
         raise ValueError(
@@ -114,8 +137,10 @@ def train(
     checkpoints, log = model_dir / "checkpoints", model_dir / "log.csv"
     board = None
     if distribution.writes:
-        write_config(model_dir, experiment, data_dir, task.experiment)
+        write_config(model_dir, given, data_dir, found)
         board = RunBoard(model_dir / "tensorboard", task.shown_batches)
+        callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
+    user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
 
     # The state of an interrupted run.
     position, arrays = latest_checkpoint(checkpoints)
@@ -153,12 +178,17 @@ def train(
     data = distribution.dataset(batches, position.epoch)
     val_data = distribution.dataset(val_batches)
     progress = TrainingProgress(num_steps, position.step, experiment.batch_size, position.epoch)
-    is_validated = False
+    is_validated = is_stopped = False
     with sigterm_flag() as leave, progress, _reading_errors(batches, val_batches):
+        if found and distribution.writes:
+            values = ", ".join(f"{name}={value}" for name, value in found.items())
+            progress.shown.print(f"Chosen by the training images: {values}")
+        user_callbacks.begin_run()
         # The state before a validation is saved already.
         leave_validation = SaveInEpoch(lambda done: None, None, leave, 0)
         while position.step < num_steps or position.logs is not None:
             epoch, first = position.epoch, position.batch
+            is_validated = False
             if position.logs is None:
                 last = min(len(batches), first + num_steps - position.step)
                 batches.begin_epoch(epoch)
@@ -176,6 +206,7 @@ def train(
                         StopOnNonFiniteLoss(partial(_cause, batches, position, checkpoints)),
                         progress,
                         *([] if board is None else [board]),
+                        user_callbacks,
                         SaveInEpoch(
                             partial(save, position),
                             experiment.checkpoint_steps,
@@ -187,16 +218,19 @@ def train(
                 logs = {name: float(values[-1]) for name, values in history.items()}
                 rate = keras.ops.convert_to_numpy(model.optimizer.learning_rate)
                 logs["learning_rate"] = float(rate)
-                position = Position(position.step + last - first, epoch, last, logs)
+                # A callback may have stopped the epoch.
+                done = progress.done
+                is_stopped = model.stop_training
+                position = Position(position.step + done, epoch, first + done, logs)
                 save(position)
                 if leave.is_set():
                     raise Preempted
             logs, speed = dict(position.logs), progress.images_per_second()
-            is_last = position.step >= num_steps
+            is_last = is_stopped or position.step >= num_steps
             if is_last or (epoch + 1) % experiment.val_every == 0:
                 with fresh_statistics():
                     logs |= validate(progress, leave_validation)
-                    is_validated = is_last
+                    is_validated = True
                     if logs[score] > best:
                         best = logs[score]
                         if distribution.writes:
@@ -207,8 +241,12 @@ def train(
                 write_log(log, rows)
                 progress.print_epoch(epoch, logs, speed)
             position = Position(position.step, epoch + 1)
+            user_callbacks.end_epoch(epoch, logs)
+            if is_stopped or model.stop_training:
+                break
+        user_callbacks.end_run()
         if not is_validated:
-            # The run was interrupted between its last validation and the result.
+            # The run was interrupted between its last validation and the result, or was stopped.
             with fresh_statistics():
                 validate(leave_validation)
 
@@ -223,7 +261,7 @@ def train(
             _read_weights(model_dir / "best.npz", model)
             validate()
         metrics = task.metrics(model)
-        metrics |= {"epochs": position.epoch, "steps": num_steps, f"best_{task.score}": best}
+        metrics |= {"epochs": position.epoch, "steps": position.step, f"best_{task.score}": best}
         metrics["skipped"] = sorted(batches.skipped | val_batches.skipped)
         if distribution.writes:
             write_result(model_dir, task.result, partial(task.save, model), metrics)
@@ -285,5 +323,8 @@ def _write_weights(path, model):
 
 def _read_weights(path, model):
     # A dictionary keeps the order in which it was written.
-    for weight, array in zip(model.weights, read_arrays(path).values(), strict=True):
+    arrays = list(read_arrays(path).values())
+    if [array.shape for array in arrays] != [tuple(weight.shape) for weight in model.weights]:
+        raise DamagedFileError(f"{path} is damaged: it is of another network. {_BEST_REMEDY}")
+    for weight, array in zip(model.weights, arrays, strict=True):
         weight.assign(array)

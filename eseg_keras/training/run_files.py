@@ -5,10 +5,19 @@ import json
 import platform
 import shutil
 import subprocess
+import types
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from eseg_keras.files import atomic_file, read_csv, read_json, write_csv, write_json
+from eseg_keras.files import (
+    DamagedFileError,
+    atomic_file,
+    read_csv,
+    read_json,
+    write_csv,
+    write_json,
+)
 from eseg_keras.machine import installed_version
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
 from eseg_keras.version import __version__
@@ -17,6 +26,15 @@ _PACKAGES = (
     "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy", "pillow", "h5py",
     "tensorflow-datasets",
 )  # fmt: skip
+_CONFIG_REMEDY = "Restore it, or remove the run's directory and train again."
+# Entries of metrics.json that are no numbers: their type, and that of what they hold.
+_BY_NAME = (dict, int | float | None)
+_KINDS = {
+    "per_class_iou": _BY_NAME,
+    "per_class_accuracy": _BY_NAME,
+    "categories": _BY_NAME,
+    "skipped": (list, str),
+}
 AnyExperiment = Experiment | ClassificationExperiment
 
 
@@ -24,58 +42,83 @@ def write_config(
     model_dir: Path,
     experiment: AnyExperiment,
     data_dir: str | Path | None,
-    completed: AnyExperiment | None = None,
+    found: Mapping[str, object] | None = None,
 ) -> None:
     """Write `config.json`, unless it exists: experiment, data directory, versions, machine.
 
-    `completed` is the experiment with the values that were found in the data.
+    `found` holds the values that the data decided, see `found_values`.
     """
-    if (model_dir / "config.json").is_file():
+    if (model_dir / "config.json").exists():
         return
     config = {
         "task": experiment.task,
-        "experiment": _values(experiment),
+        "experiment": config_values(experiment),
         "data_dir": _absolute(data_dir),
-        "found": {
-            name: value
-            for name, value in _values(completed or experiment).items()
-            if value != _values(experiment)[name]
-        },
+        "found": dict(found or {}),
         "provenance": provenance(),
     }
     write_json(model_dir / "config.json", config)
 
 
+def found_values(experiment: AnyExperiment, completed: AnyExperiment) -> dict[str, object]:
+    """Return the values of an experiment that changed when the data was read."""
+    given = config_values(experiment)
+    return {name: new for name, new in config_values(completed).items() if new != given[name]}
+
+
 def read_config(model_dir: str | Path) -> tuple[AnyExperiment, str | None]:
     """Read the experiment of a run and its data directory."""
     path = Path(model_dir) / "config.json"
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(f"{model_dir} holds no run of `eseg train`: {path} is missing.")
     config = _read_config_file(path)
     is_classifier = config["task"] == "classification"
     kind = ClassificationExperiment if is_classifier else Experiment
+    hints = typing.get_type_hints(kind)
     # What was found in the data holds for all images that the run's network sees.
     values = {**config["experiment"], **config["found"]}
-    values = {key: _from_json(value) for key, value in values.items()}
-    known = {field.name for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(values) - known):
+    if unknown := sorted(set(values) - set(hints)):
         raise ValueError(f"{path} is of another version of the package: it has {unknown[0]}.")
-    return kind(**values), config["data_dir"]
+    try:
+        values = {key: _from_json(value) for key, value in values.items()}
+        for name, value in values.items():
+            if not _fits(value, hints[name]):
+                raise ValueError(f"{name} is {value!r:.80}")
+        return kind(**values), config["data_dir"]
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} is damaged: {error}. {_CONFIG_REMEDY}") from error
+
+
+def _fits(value, hint):
+    """Whether a value is of the type of an annotation."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, arg) for arg in args)
+    if origin is typing.Literal:
+        return value in args
+    if origin is tuple:
+        args = args[:1] * len(value) if isinstance(value, tuple) and args[-1] is ... else args
+        return isinstance(value, tuple) and len(value) == len(args) and all(map(_fits, value, args))
+    if origin is dict:
+        return isinstance(value, dict) and all(all(map(_fits, x, args)) for x in value.items())
+    if hint is float:
+        hint = int | float
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
 
 
 def _read_config_file(path):
-    remedy = "Restore it, or remove the run's directory and train again."
-    config = read_json(path, remedy, {"experiment": dict, "data_dir": (str, type(None))})
+    fields = {"experiment": dict, "data_dir": (str, type(None)), "task": str, "found": dict}
     # Runs of version 0.1 have neither.
-    return {"task": "segmentation", "found": {}, **config}
+    defaults = {"task": "segmentation", "found": {}}
+    return read_json(path, _CONFIG_REMEDY, fields, defaults)
 
 
 def _absolute(data_dir):
     return None if data_dir is None else str(Path(data_dir).resolve())
 
 
-def _values(experiment):
-    """Every value of an experiment as it looks when read back from JSON."""
+def config_values(experiment: AnyExperiment) -> dict[str, object]:
+    """Return every value of an experiment as it looks when read back from JSON."""
     fields = dataclasses.fields(experiment)
     values = {field.name: _to_json(getattr(experiment, field.name)) for field in fields}
     return json.loads(json.dumps(values))
@@ -99,11 +142,11 @@ def _from_json(value):
 
 def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | Path | None) -> None:
     """Refuse to resume a run of another experiment or other data."""
-    if not (model_dir / "config.json").is_file():
+    if not (model_dir / "config.json").exists():
         return
     config = _read_config_file(model_dir / "config.json")
     there = {"task": config["task"], **config["experiment"], "data_dir": config["data_dir"]}
-    here = {"task": experiment.task, **_values(experiment), "data_dir": _absolute(data_dir)}
+    here = {"task": experiment.task, **config_values(experiment), "data_dir": _absolute(data_dir)}
     changed = [
         f"{name} ({there.get(name)} there, {value} here)"
         for name, value in here.items()
@@ -119,12 +162,23 @@ def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | P
 
 def is_finished(model_dir: str | Path) -> bool:
     """Return whether a model directory holds a finished run."""
-    return (Path(model_dir) / "metrics.json").is_file()
+    return (Path(model_dir) / "metrics.json").exists()
 
 
-def read_metrics(model_dir: Path) -> dict[str, object]:
-    """Return the metrics of a finished run."""
-    return read_json(model_dir / "metrics.json", "Remove it, and run the same command again.")
+def read_metrics(model_dir: Path, task: str) -> dict[str, object]:
+    """Return the metrics of a finished run of a task."""
+    path, remedy = model_dir / "metrics.json", "Remove it, and run the same command again."
+    score = "accuracy" if task == "classification" else "per_class_iou"
+    metrics = read_json(path, remedy, {"num_images": int, score: (float, dict)})
+    for name, value in metrics.items():
+        kind, of = _KINDS.get(name, (int | float | None, None))
+        fits = isinstance(value, kind)
+        if fits and of is not None:
+            entries = value.values() if isinstance(value, dict) else value
+            fits = all(isinstance(entry, of) for entry in entries)
+        if not fits:
+            raise DamagedFileError(f"{path} is damaged: {name} is {value!r:.80}. {remedy}")
+    return metrics
 
 
 def write_result(
@@ -143,9 +197,19 @@ def write_result(
 
 def read_log(path: Path) -> list[dict]:
     """Read the log of a run, one row per epoch, the last of which may be incomplete."""
-    if not path.is_file():
+    if not path.exists():
         return []
-    return read_csv(path, "Remove it: the run then resumes with a new log.")
+    remedy = "Remove it: the run then resumes with a new log."
+    rows = read_csv(path, remedy)
+    for number, row in enumerate(rows, 1):
+        for name, text in row.items():
+            try:
+                float(text or 0)
+            except ValueError:
+                raise DamagedFileError(
+                    f"{path} is damaged: {name} is {text!r} in row {number}, not a number. {remedy}"
+                ) from None
+    return rows
 
 
 def write_log(path: Path, rows: Sequence[Mapping]) -> None:

@@ -1,9 +1,6 @@
 """The tasks of `train`: the data, model, scores and result of each."""
 
-import dataclasses
 from pathlib import Path
-
-import numpy as np
 
 from eseg_keras.data import FolderExamples
 from eseg_keras.data.classification import ClassificationBatches, class_folders, imagenet2012
@@ -11,10 +8,22 @@ from eseg_keras.evaluation import evaluation_of
 from eseg_keras.models import Classifier
 from eseg_keras.models.classifier import LabelCrossEntropy
 from eseg_keras.trainer import TrainingModel
-from eseg_keras.training.data import open_examples, training_batches, validation_batches
+from eseg_keras.training.data import (
+    check_classes,
+    open_examples,
+    open_pseudo_labelled,
+    training_batches,
+    validation_batches,
+    with_class_map,
+)
 from eseg_keras.training.distribution import Distribution
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
-from eseg_keras.training.recipe import compile_model, compile_options, initial_model
+from eseg_keras.training.recipe import (
+    compile_model,
+    compile_options,
+    complete,
+    initial_model,
+)
 
 
 class Segmentation:
@@ -33,11 +42,18 @@ class Segmentation:
     ):
         examples = open_examples(experiment, "train", data_dir, skip_bad_examples)
         if isinstance(examples, FolderExamples):
-            _check_classes(examples, experiment.class_names)
-            experiment = _with_class_map(experiment, examples)
+            check_classes(examples, experiment.class_names)
+            experiment = with_class_map(experiment, examples)
+        experiment = complete(experiment, len(examples))
         self.experiment = self._experiment = experiment
         self._val_examples = open_examples(experiment, "validation", data_dir, skip_bad_examples)
-        self.batches = training_batches(experiment, examples, distribution, skip_bad_examples)
+        self.batches = training_batches(
+            experiment,
+            examples,
+            distribution,
+            skip_bad_examples,
+            open_pseudo_labelled(experiment, data_dir),
+        )
         self.val_batches = validation_batches(
             experiment, self._val_examples, distribution, skip_bad_examples
         )
@@ -57,31 +73,6 @@ class Segmentation:
     def save(self, model, path: Path) -> None:
         """Write the trained network."""
         model.save_to_preset(path)
-
-
-def _check_classes(examples, class_names):
-    """Refuse training masks from which nothing can be learnt."""
-    present = np.flatnonzero(examples.class_counts)
-    if len(present) < 2:
-        found = ", ".join(str(class_names[k] if class_names else f"class {k}") for k in present)
-        raise ValueError(
-            f"All labelled pixels of the training masks are of one class ({found or 'none at all'})"
-            ": there is nothing to learn. Expected masks with at least two classes. For black and "
-            "white masks, name two, such as class_names=background,object."
-        )
-
-
-def _with_class_map(experiment, examples):
-    """Whether 255 is a class is decided by the training masks, for all images of the run."""
-    is_open = (
-        (experiment.num_classes, experiment.ignore_label) == (2, 255)
-        and experiment.class_map is None
-        and experiment.mask_colors is None
-        and not experiment.reduce_zero_label
-    )
-    if not is_open:
-        return experiment
-    return dataclasses.replace(experiment, class_map=examples.read_mask.class_map or {255: 255})
 
 
 class Classification:

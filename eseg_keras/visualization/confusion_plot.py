@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eseg_keras.visualization.texts import printable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -57,6 +59,7 @@ def plot_confusion_matrix(
         raise ValueError(
             f"Expected one name per class. Received: {len(names)} names, {num_classes} classes"
         )
+    names = [printable(name) for name in names]
     from eseg_keras.optional import require
     from eseg_keras.visualization.figures import INK, NotebookFigure, width_of
 

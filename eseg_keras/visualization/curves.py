@@ -49,7 +49,7 @@ def plot_learning_curves(
     ['training', 'validation']
     """
     curves = _curves(log)
-    from eseg_keras.visualization.figures import INK, PALE, NotebookFigure
+    from eseg_keras.visualization.figures import INK, NotebookFigure
 
     figure = NotebookFigure(figsize=(9, 3.6), facecolor="white", layout="constrained")
     loss_axes, score_axes = figure.subplots(1, 2)
@@ -67,19 +67,69 @@ def plot_learning_curves(
                 epochs, values, style, color=color, label=label, marker=marker, markersize=3.5,
                 alpha=0.8 if style == "--" else 1, linewidth=1.4 if style == "--" else 2,
             )  # fmt: skip
-    for axes, name in ((loss_axes, "loss"), (score_axes, "score")):
-        axes.set_title(name, color=INK, loc="left", fontsize=11)
-        axes.set_xlabel("epoch", color=INK)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(color=PALE, linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=INK)
-        if axes.lines:
-            axes.legend(fontsize=9, frameon=False)
+    _style(loss_axes, "loss")
+    _style(score_axes, "score")
     score_axes.set_ylim(0, 1)
     if title:
         figure.suptitle(title, color=INK, fontsize=12, parse_math=False)
     return figure
+
+
+def plot_comparison(
+    logs: Mapping[str, str | Path | Iterable[Mapping[str, float | str]]],
+) -> "Figure":
+    """Plot training loss and validation score of several runs by epoch, one colour per run.
+
+    Args:
+        logs: {name of a run: its log, as of `plot_learning_curves`}.
+
+    Returns:
+        A `matplotlib.figure.Figure`: the training loss on the left, the validation's mean IoU (or
+        accuracy) on the right.
+
+    Raises:
+        ValueError: If there is no run, or a log has no epoch, or a value in it is no number.
+
+    Example:
+
+    >>> from eseg_keras.visualization import plot_comparison
+    >>> rows = [{"epoch": 0, "loss": 2.0, "val_mean_iou": 0.4}]
+    >>> figure = plot_comparison({"a": rows, "b": rows})
+    >>> len(figure.axes[1].lines)
+    2
+    """
+    if not logs:
+        raise ValueError("There is no run with a finished epoch to plot.")
+    curves = {name: _curves(log) for name, log in logs.items()}
+    from matplotlib import colormaps
+
+    from eseg_keras.visualization.figures import NotebookFigure
+
+    figure = NotebookFigure(figsize=(9, 3.6), facecolor="white", layout="constrained")
+    loss_axes, score_axes = figure.subplots(1, 2)
+    for number, (name, found) in enumerate(curves.items()):
+        color = colormaps["tab10"](number % 10)
+        score = "val_mean_iou" if "val_mean_iou" in found else "val_accuracy"
+        for axes, key in ((loss_axes, "loss"), (score_axes, score)):
+            points = found.get(key, [])
+            marker = "o" if len(points) <= 15 else None
+            axes.plot(*zip(*points, strict=True), color=color, label=name, marker=marker)
+    _style(loss_axes, "training loss")
+    _style(score_axes, "validation score")
+    return figure
+
+
+def _style(axes, title):
+    from eseg_keras.visualization.figures import INK, PALE
+
+    axes.set_title(title, color=INK, loc="left", fontsize=11)
+    axes.set_xlabel("epoch", color=INK)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(color=PALE, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)
+    if axes.lines:
+        axes.legend(fontsize=9, frameon=False)
 
 
 def _curves(log):

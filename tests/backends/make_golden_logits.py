@@ -14,15 +14,22 @@ from eseg_keras import ESeg
 from eseg_keras.presets.weights_file import named_variables
 
 FILE = pathlib.Path(__file__).with_name("golden_logits.npz")
-# Both encoders and activations; the second takes the 360x480 that a stride-2 stage sees as odd.
-PRESETS = ("eseg_lite_s", "eseg_s")
+# Both encoders and activations; the second takes the 360x480 that a stride-2 stage sees as odd. The
+# others have the decoders of the paper's controls.
+SMALL = {"preset": "eseg_lite_s", "decoder_channels": 8, "max_level": 5}
+NETWORKS = {
+    "eseg_lite_s": {"preset": "eseg_lite_s"},
+    "eseg_s": {"preset": "eseg_s"},
+    "fpn": {**SMALL, "decoder": "fpn"},
+    "deeplabv3plus": {**SMALL, "decoder": "deeplabv3plus", "output_stride": 16},
+}
 # Every 9th pixel of both axes keeps the file small and meets all phases of the stride-8 grid.
 STEP = 9
 
 
 def build(name: str) -> ESeg:
-    """A preset with made weights that depend on nothing but their names."""
-    model = ESeg.from_preset(name, num_classes=4, load_weights=False)
+    """A network with made weights that depend on nothing but their names."""
+    model = ESeg.from_preset(num_classes=4, load_weights=False, **NETWORKS[name])
     for path, variable in named_variables(model).items():
         rng = np.random.default_rng(zlib.crc32(path.encode()))
         leaf, shape = path.split("/")[-1], tuple(variable.shape)
@@ -45,7 +52,7 @@ def images() -> np.ndarray:
 
 def main():
     """Write the file."""
-    logits = {name: build(name).predict_on_batch(images())[0, ::STEP, ::STEP] for name in PRESETS}
+    logits = {name: build(name).predict_on_batch(images())[0, ::STEP, ::STEP] for name in NETWORKS}
     np.savez_compressed(FILE, **logits)
 
 

@@ -14,6 +14,7 @@ def eseg(capsys):
 
     def run(*arguments):
         capsys.readouterr()
+        main._escape_names()
         try:
             status = main._run(main._parse(["eseg", *map(str, arguments)]))
         except SystemExit as exit_:

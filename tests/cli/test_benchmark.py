@@ -1,9 +1,14 @@
 """`eseg benchmark`. Times themselves are no matter for a test."""
 
+import contextlib
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import keras
 import pytest
@@ -156,3 +161,65 @@ def test_every_format_in_a_process_of_its_own(tmp_path):
     assert outputs == ["uint8 64x96"] + 5 * ["uint8 1x64x96"]
     assert "Recommended within 1e+06 ms: eseg_lite_s_streets" in done.stdout
     assert all(row["threads"] == 1 and row["runtime"] for row in found["rows"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Processes are found in /proc.")
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("seconds", [0.0, 8.0], ids=["starting", "exporting"])
+def test_a_signal_leaves_no_process(tmp_path, number, status, seconds):
+    pytest.importorskip("tf2onnx")
+    command = ["benchmark", "--preset", "eseg_m", "--format", "onnx", "--image_size", "64", "96"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eseg_keras.cli.main", *command, "--cache_dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 120
+    while not (children := _exporters(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(seconds)
+    # A terminal sends Ctrl-C to all processes, others send SIGTERM to the first.
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert children and process.returncode == status
+    assert err.count("\n") == 1 and err.startswith("eseg benchmark: ") and out == ""
+    assert not any(map(_is_running, children))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Processes are found in /proc.")
+def test_a_killed_benchmark_leaves_no_process(tmp_path):
+    pytest.importorskip("tf2onnx")
+    command = ["benchmark", "--preset", "eseg_m", "--format", "onnx", "--image_size", "64", "96"]
+    process = subprocess.Popen([sys.executable, "-m", "eseg_keras.cli.main", *command])
+    deadline = time.monotonic() + 120
+    while not (children := _exporters(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60  # It may still be importing.
+    while any(map(_is_running, children)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert children and not any(map(_is_running, children))
+
+
+def _exporters(parent):
+    """Numbers of the processes that a process has spawned with `multiprocessing`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (path / "stat").read_text().rpartition(")")[2].split()
+            is_spawned = b"spawn_main" in (path / "cmdline").read_bytes()
+            if int(fields[1]) == parent and is_spawned:
+                found.append(int(path.name))
+    return found
+
+
+def _is_running(process):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -70,6 +71,10 @@ def test_a_folder_without_problems(eseg, folder):
     assert summary["sizes"] == [[40, 60, 4], [48, 64, 1]]
     assert "4 of 40×60, 1 of 48×64" in out and "Classes that never occur: tree" in out
     assert f"Ignored: {100 * ignored / total:.2f} %" in out and "No problem found" in out
+    assert "    11: " in out and out.count(" masks: ignored") == 1
+    assert summary["mask_values"][-1] == {
+        "value": 2, "share": pytest.approx(25 / total), "masks": 1, "class": "car"
+    }  # fmt: skip
     # The names are as given, and every class has its line.
     lines = {line.split("│")[1].strip(): line for line in out.splitlines() if "│" in line}
     assert list(lines) == NAMES
@@ -118,7 +123,8 @@ def test_images_without_masks_are_listed_and_nothing_written(eseg, folder):
     for index in (1, 2):
         (folder / "masks" / f"{index}.png").unlink()
     status, out, err = eseg(*flags(folder, "--output", folder / "check"))
-    assert status == 2 and out == ""
+    # The values of the masks are shown, whatever is wrong.
+    assert status == 2 and "    11: " in out and " 3 masks: ignored" in out
     assert "2 files: image without a mask" in err and "1.png" in err and "2.png" in err
     assert not (folder / "check").exists()
 
@@ -174,7 +180,8 @@ def test_mistakes_get_one_sentence(eseg, folder):
         ([], "Which images?"),
         (["--images", images], "go together"),
         ([*both, "--experiment", "x"], "Which images?"),
-        (both, "Which classes?"),
+        (both, r"Which classes\?.* The masks hold 0, 1, 11, 2\."),
+        ([*both, "--set", "class_names=a,b,a"], "class_names must be names that differ"),
         ([*both, "--set", "num_classes=3", "--split", "train"], "--split is for --experiment"),
         ([*both, "--set", "num_classes=3", "--set", "epochs=3"], "'epochs' has no effect"),
         ([*both, "--set", "num_classes=300"], "num_classes"),
@@ -186,8 +193,28 @@ def test_mistakes_get_one_sentence(eseg, folder):
     ]:
         status, out, err = eseg("data-check", *arguments, "--output", folder / "check")
         assert status == 2, arguments
-        assert message in err and err.count("\n") == 1 and out == ""
+        assert re.search(message, err) and err.count("\n") == 1 and out == ""
         assert not (folder / "check").exists()
+
+
+def test_values_that_become_no_class(eseg, folder):
+    colors = np.array([(0, 0, 0), (200, 0, 0), (0, 0, 90)])
+    for path in (folder / "masks").iterdir():
+        mask = np.asarray(Image.open(path))
+        Image.fromarray(colors[np.minimum(mask, 2)].astype("uint8")).save(path)
+    status, out, _ = eseg(*flags(folder))
+    assert status == 2 and "is a colour mask" in out
+    assert "(200, 0, 0): " in out and out.count(" 5 masks: no class: an error") == 3
+    status, out, _ = eseg(*flags(folder), "--set", "mask_colors=0,0,0:0;200,0,0:1")
+    assert status == 2 and "5 masks: road" in out and "5 masks: [bold]sky[/]" in out
+    assert out.count(" 5 masks: no class: an error") == 1
+
+
+def test_what_was_skipped_is_counted_at_the_end(eseg, folder):
+    for name in ("a.gif", "b.gif", "c.txt", ".hidden.gif"):
+        (folder / "images" / name).write_bytes(b"")
+    status, _, err = eseg(*flags(folder))
+    assert status == 0 and err == f"{folder / 'images'}: skipped 2 .gif, 1 .txt\n"
 
 
 def test_keys_are_those_of_an_experiment():

@@ -10,9 +10,13 @@ from PIL import Image
 from eseg_keras import ESeg
 from eseg_keras.cli import evaluate as command
 from eseg_keras.data.geometry import fit_window, resize_long_side
-from eseg_keras.street_scenes import CLASS_NAMES, PALETTE
+from eseg_keras.export import export_onnx
+from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, scene_images
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
+
+# Few images of many sizes, and a graph for each takes longer than they do.
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def enlarged(logits, size):
@@ -309,3 +313,25 @@ def test_a_report_needs_matplotlib(eseg, preset, scenes, tmp_path, monkeypatch):
     assert (status, out) == (2, "")  # Before anything is loaded.
     assert 'pip install "eseg-keras[visualization]"' in err
     assert not list(tmp_path.iterdir())
+
+
+def test_an_exported_file_is_scored(eseg, preset, scenes, tmp_path):
+    file = tmp_path / "a.onnx"
+    images = scene_images("test", 2, (64, 96))
+    export_onnx(ESeg.from_preset(str(preset)), file, verification_images=images)
+    folders = ["--images", scenes / "images", "--masks", scenes / "annotations"]
+    scores = {}
+    for source in (["--preset", preset], ["--exported", file]):
+        output = tmp_path / "scores.json"
+        status, out, _ = eseg("evaluate", *source, *folders, "--output", output)
+        assert status == 0 and "mean IoU" in out
+        scores[source[0]] = json.loads(output.read_text())
+    exported, network = scores["--exported"], scores["--preset"]
+    assert exported["per_class_iou"].keys() == network["per_class_iou"].keys()
+    assert exported["mean_iou"] == pytest.approx(network["mean_iou"], abs=1e-3)
+    for options, message in (
+        (["--flip"], "--flip is for networks in Keras"),
+        (["--set", "long_side=64"], "--set long_side=none"),
+    ):
+        status, _, err = eseg("evaluate", "--exported", file, *folders, *options)
+        assert status == 2 and message in err

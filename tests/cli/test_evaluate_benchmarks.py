@@ -13,6 +13,9 @@ from PIL import Image
 from eseg_keras import ESeg
 from eseg_keras.data.datasets import ade20k, cityscapes
 
+# Few images of many sizes, and a graph for each takes longer than they do.
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 SIZE = (40, 64)
 CITYSCAPES = ["--experiment", "cityscapes/eseg_lite_s"]
 # The network sees the images in 64x64 pixels instead of 520x520.

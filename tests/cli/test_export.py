@@ -11,15 +11,24 @@ import eseg_keras
 from eseg_keras import ESeg
 from eseg_keras.cli.export import FORMATS
 from eseg_keras.export.tflite.exporter import read_tflite_classes
-from eseg_keras.street_scenes import render_scene
+from eseg_keras.street_scenes import CLASS_NAMES, render_scene
 
 STREETS = ["--preset", "eseg_lite_s_streets"]
 
 
-def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, tmp_path):
+@pytest.fixture(scope="module")
+def clear(preset, tmp_path_factory):
+    """The untrained network, with one class that is clearly the likeliest."""
+    model = ESeg.from_preset(str(preset))
+    model.head.get_layer("classifier").bias.assign(np.arange(model.num_classes))
+    directory = tmp_path_factory.mktemp("presets") / "clear"
+    model.save_to_preset(directory)
+    return directory
+
+
+def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, clear, tmp_path):
     (tmp_path / "run").mkdir()
-    streets = ESeg.from_preset("eseg_lite_s_streets")
-    streets.save_to_preset(tmp_path / "run" / "preset")
+    (tmp_path / "run" / "preset").symlink_to(clear)
     (tmp_path / "photos" / "val").mkdir(parents=True)
     for index in range(5):
         image, _ = render_scene(index, "validation", (64, 96))
@@ -36,7 +45,7 @@ def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, tmp_path):
     assert report["passed"] and report["sizes"] == [[64, 96]] * 2
     assert f"{report['label_agreement']:.3%}" in out and "ai-edge-litert" in out
     assert f"Written: {output}, {output.stat().st_size / 1e6:.1f} MB" in out
-    assert read_tflite_classes(output)["class_names"] == list(streets.class_names)
+    assert read_tflite_classes(output)["class_names"] == list(CLASS_NAMES)
 
     # What is there stays, unless told otherwise.
     before = output.stat().st_mtime_ns
@@ -63,10 +72,10 @@ def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, tmp_path):
     ],
     ids=lambda value: value[1] if "--format" in value else "",
 )
-def test_other_formats(eseg, tmp_path, flags, files, monkeypatch):
+def test_other_formats(eseg, clear, tmp_path, flags, files, monkeypatch):
     monkeypatch.setattr("eseg_keras.export.tensorrt.exporter.installed_tensorrt", lambda: None)
     output = tmp_path / "new" / "net"
-    status, out, err = eseg("export", *STREETS, *flags, "--output", output)
+    status, out, err = eseg("export", "--preset", clear, *flags, "--output", output)
     assert status == 0, err
     assert sorted(path.name for path in output.parent.iterdir()) == files
     report = json.loads((output.parent / "net.verification.json").read_text())
@@ -78,8 +87,8 @@ def test_other_formats(eseg, tmp_path, flags, files, monkeypatch):
         assert [path.name for path in output.iterdir()] == ["3"]
 
 
-def test_a_network_that_does_not_pass_leaves_nothing(eseg, tmp_path):
-    model = ESeg.from_preset("eseg_lite_s", num_classes=2, load_weights=False)
+def test_a_network_that_does_not_pass_leaves_nothing(eseg, preset, tmp_path):
+    model = ESeg.from_preset(str(preset))
     classifier = model.head.layers[-1]
     classifier.set_weights([np.zeros_like(values) for values in classifier.get_weights()])
     model.save_to_preset(tmp_path / "preset")
@@ -124,6 +133,14 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         (tmp_path / "file.engine" / "new" / "net", ["saved_model"], "file.engine is not a folder"),
         (tmp_path / "file.onnx", ["tensorrt"], "file.engine exists"),
         (tmp_path / "new.engine", ["tensorrt"], "the suffix .engine is for the engine"),
+        (
+            tmp_path / "new.tflite",
+            ["onnx"],
+            "ends in .tflite, which is not a file of --format onnx",
+        ),
+        (tmp_path / "new.ONNX", ["tflite"], "ends in .ONNX, which is not a file of --format tfl"),
+        (tmp_path / "new.onnx", ["saved_model"], "which is not a file of --format saved_model"),
+        (tmp_path / "new.keras", ["onnx"], "which is not a file of --format onnx"),
     ]:
         status, _, err = eseg("export", *STREETS, "--output", output, "--format", *flags)
         assert status == 2 and message in err and err.count("\n") == 1, err

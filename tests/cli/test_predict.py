@@ -12,6 +12,9 @@ from eseg_keras.street_scenes import CLASS_NAMES, render_scene
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
 
+# Few images of many sizes, and a graph for each takes longer than they do.
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def test_label_maps_are_those_of_the_model(eseg, preset, scenes, tmp_path):
     command = ["predict", scenes / "images", "--preset", preset, "--output", tmp_path]

@@ -1,5 +1,6 @@
 """How the command line starts and ends, in processes of their own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,22 +17,30 @@ ENVIRONMENT = {name: text for name, text in os.environ.items() if "LOG_LEVEL" no
 LIGHT = [["--help"], ["--version"], ["presets"], ["experiments"]]
 
 
-@pytest.mark.parametrize(
-    "arguments", [*LIGHT, *([name, "--help"] for name in main.COMMANDS)], ids=" ".join
-)
-def test_it_starts_without_keras(arguments):
-    code = (
-        "import sys\n"
-        "from eseg_keras.cli.main import main\n"
-        f"sys.argv = ['eseg', *{arguments}]\n"
-        "try:\n"
-        "    main()\n"
-        "finally:\n"
-        f"    print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
-    )
+def test_it_starts_without_keras():
+    """All in one process: the first command that imports too much is the first one reported."""
+    commands = [*LIGHT, *([name, "--help"] for name in main.COMMANDS)]
+    code = f"""
+import contextlib, io, json, sys
+from eseg_keras.cli.main import main
+for arguments in {commands}:
+    sys.argv = ["eseg", *arguments]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main()
+        except SystemExit as exit:
+            status = exit.code
+    imported = [name for name in {HEAVY} if name in sys.modules]
+    print(json.dumps([arguments, status, imported, out.getvalue(), err.getvalue()]))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "[]\n")
-    assert done.stdout and "helpfull" not in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [arguments for arguments, *_ in results] == commands
+    for arguments, status, imported, out, err in results:
+        assert (status or 0, imported, err) == (0, [], ""), arguments
+        assert out and "helpfull" not in out, arguments
 
 
 def eseg(*arguments):

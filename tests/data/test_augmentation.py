@@ -167,3 +167,77 @@ def test_distortion_is_given_as_true_or_itself():
     assert Augmentation(photometric_distortion=True) == Augmentation(
         photometric_distortion=PhotometricDistortion()
     )
+
+
+class Inverted:
+    """Like a transform of Albumentations: inverts images by a random number of its own."""
+
+    def set_random_seed(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, image, mask):
+        assert image.flags.c_contiguous and mask.flags.c_contiguous
+        return {"image": image + self.rng.integers(1, 99, dtype="uint8"), "mask": 1 - mask}
+
+
+def test_a_transform_changes_the_crop_and_repeats():
+    image, mask = np.zeros((40, 60, 3), "uint8"), np.zeros((40, 60), "uint8")
+    plain = Augmentation(scale=(1, 1))(image, mask, (32, 32), np.random.default_rng(3))
+    augmentation = Augmentation(scale=(1, 1), transform=Inverted())
+    results = [augmentation(image, mask, (32, 32), np.random.default_rng(n)) for n in (3, 3, 4)]
+    for a, b in zip(*results[:2], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert results[0][0].max() > 0 and results[0][0][0, 0, 0] != results[2][0][0, 0, 0]
+    np.testing.assert_array_equal(results[0][1], 1 - plain[1])
+
+
+def test_a_transform_keeps_the_size():
+    image, mask = np.zeros((40, 60, 3), "uint8"), np.zeros((40, 60), "uint8")
+    half = Augmentation(transform=lambda image, mask: {"image": image[::2], "mask": mask})
+    with pytest.raises(ValueError, match=r"keep the image's shape.*Received: uint8 \[16, 32, 3\]"):
+        half(image, mask, (32, 32), np.random.default_rng(0))
+
+
+def test_a_transform_of_albumentations():
+    albumentations = pytest.importorskip("albumentations")
+    transform = albumentations.Compose(
+        [albumentations.RandomBrightnessContrast(p=1), albumentations.CoarseDropout(p=1)]
+    )
+    augmentation = Augmentation(transform=transform)
+    rng = np.random.default_rng(0)
+    image, mask = rng.integers(0, 256, (40, 60, 3), "uint8"), np.ones((40, 60), "uint8")
+    first, second, other = (
+        augmentation(image, mask, (32, 32), np.random.default_rng(n)) for n in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first[0], second[0])
+    assert (first[0] != other[0]).any() and set(np.unique(first[1])) <= {1, 255}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scales_in_steps_are_of_the_grid(seed):
+    # An image of one row of blocks: its width in the crop tells the scale.
+    image, mask = np.zeros((10, 100, 3), np.uint8), np.zeros((10, 100), np.uint8)
+    augmentation = Augmentation(flip=False, scale=(0.5, 2.0), scale_step=0.1, place_at_random=False)
+    _, mask = augmentation(image, mask, (40, 400), np.random.default_rng(seed))
+    width = int((mask[0] == 0).sum())
+    assert width in range(50, 201, 10)
+
+
+def test_steps_reach_both_ends():
+    augmentation = Augmentation(scale=(0.5, 2.0), scale_step=0.1)
+    rng = np.random.default_rng(0)
+    scales = {round(augmentation._draw_scale(rng), 6) for _ in range(400)}
+    assert scales == {round(0.5 + 0.1 * step, 6) for step in range(16)}
+
+
+def test_small_images_at_the_top_left_in_black():
+    image, mask = np.full((8, 8, 3), 200, np.uint8), np.zeros((8, 8), np.uint8)
+    augmentation = Augmentation(flip=False, scale=(1, 1), fill=(0, 0, 0), place_at_random=False)
+    image, mask = augmentation(image, mask, (16, 24), np.random.default_rng(0))
+    assert (image[:8, :8] == 200).all() and not image[8:].any() and not image[:, 8:].any()
+    assert (mask[:8, :8] == 0).all() and (mask[8:] == 255).all() and (mask[:, 8:] == 255).all()
+
+
+def test_steps_have_a_size():
+    with pytest.raises(ValueError, match="scale_step=0"):
+        Augmentation(scale_step=0)

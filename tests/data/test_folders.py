@@ -228,7 +228,34 @@ def test_names_that_do_not_correspond_are_not_guessed(folders, masks):
         folders.add_photo(f"{name}.png", photo(0))
     for name in masks:
         folders.add_mask(f"{name}.png", labels(0))
-    assert "image without a mask" in str(folders.problems())
+    assert re.search("(mask|image) without an? (mask|image)", str(folders.problems()))
+
+
+@pytest.mark.parametrize(
+    "images, masks", [(("10", "11"), ("20", "21")), (("cat", "car"), ("bat", "bar"))]
+)
+def test_words_and_numbers_are_not_cut(folders, images, masks):
+    for image, mask in zip(images, masks, strict=True):
+        folders.add_photo(f"{image}.png", photo(0))
+        folders.add_mask(f"{mask}.png", labels(0))
+    assert len(next(iter(folders.problems().problems.values()))) == 2
+
+
+def test_one_missing_partner_is_named_where_names_differ(folders):
+    for index in range(3):
+        folders.add_photo(f"{index}_image.png", photo(0))
+        if index != 1:
+            folders.add_mask(f"{index}_label.png", labels(0))
+    assert folders.problems().problems.popitem()[1] == (str(folders.images / "1_image.png"),)
+
+
+def test_the_nearest_name_is_found_in_another_folder(folders):
+    folders.add("fine")
+    folders.add_photo("a/b/1.png", photo(0))
+    folders.add_mask("1.png", labels(0))
+    images, masks = folders.problems().problems.values()
+    assert images[0].endswith("b/1.png (nearest: 1.png)")
+    assert masks[0].endswith("1.png (nearest: a/b/1.png)")
 
 
 def test_the_nearest_name_is_given(folders):
@@ -331,7 +358,37 @@ def test_255_stays_the_ignore_label_elsewhere(folders, caplog, values, options):
     folders.add("one", values=values)
     ((_, mask),) = examples(folders.dataset(**options))
     np.testing.assert_array_equal(mask == 255, labels(0, values=values) == 255)
-    assert not caplog.text
+    assert "class 1" not in caplog.text
+    # What was decided is said.
+    assert ("hold 0, 1 and 255: 255 is ignored" in caplog.text) == (1 in values)
+
+
+def save_palette(path, ids, colors):
+    picture = Image.fromarray(ids.astype(np.uint8), "P")
+    picture.putpalette([value for color in colors for value in color])
+    picture.save(path)
+
+
+def test_palettes_that_differ(folders):
+    red, green, blue, black = (200, 0, 0), (0, 200, 0), (0, 0, 200), (0, 0, 0)
+    ids = labels(0, values=(0, 1))
+    # In c the editor has numbered the colours again; in d only an unused entry differs.
+    palettes = {"a": (black, red, green), "b": (black, red, green), "c": (black, green, red)}
+    palettes["d"] = (black, red, blue)
+    for name, palette in palettes.items():
+        folders.add_photo(f"{name}.jpg", photo(0))
+        save_palette(folders.masks / f"{name}.png", ids, palette)
+    (problem,) = folders.problems().problems.items()
+    assert problem[1] == (str(folders.masks / "c.png"),)
+    assert "index 1 is (200, 0, 0) in " in problem[0] and "a.png and (0, 200, 0)" in problem[0]
+    # By their colours the masks can be read.
+    by_color = {black: 0, red: 1, green: 2, blue: 3}
+    masks = [mask for _, mask in examples(folders.dataset(num_classes=4, mask_colors=by_color))]
+    np.testing.assert_array_equal(masks[0], ids)
+    np.testing.assert_array_equal(masks[2], 2 * ids)
+    (folders.masks / "c.png").unlink()
+    (folders.images / "c.jpg").unlink()
+    assert len(examples(folders.dataset())) == 3
 
 
 def test_balanced_class_weights(folders):
@@ -497,6 +554,11 @@ def test_bad_arguments(folders, options, words):
     folders.add("one")
     with pytest.raises(ValueError, match=words):
         folders.dataset(**options)
+
+
+def test_class_names_that_repeat(folders):
+    with pytest.raises(ValueError, match="`class_names` must differ. Received: a, b, a"):
+        folders.dataset(num_classes=None, class_names=["a", "b", "a"])
 
 
 def test_unknown_arguments_are_refused(folders):

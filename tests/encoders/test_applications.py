@@ -4,6 +4,7 @@ import os
 import socket
 import time
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -55,60 +56,18 @@ def randomize(model, seed=0, spread=0.2):
             variable.assign(variable.numpy() + rng.normal(0, spread, shape))
 
 
-def reference(name, image_shape, weights_from):
-    """The application itself, its own preprocessing included, ending in the endpoints."""
-    spec = APPLICATIONS[name]
-    application = getattr(keras.applications, spec.application)(
+def application(name, image_shape):
+    return getattr(keras.applications, APPLICATIONS[name].application)(
         include_top=False, weights=None, input_shape=image_shape
     )
-    named = {layer.name: layer for layer in weights_from.layers if layer.weights}
-    for layer in application.layers:
-        if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            # EfficientNet's file holds these; its variance is the standard deviation, which a
-            # third layer squares when the weights are "imagenet".
-            mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-            layer.set_weights([mean, std**2, np.array(0)])
-            layer.finalize_state()
-        elif layer.name in named:
-            layer.set_weights(named[layer.name].get_weights())
-    endpoints = [_endpoint(application, endpoint) for endpoint in spec.endpoints]
-    return keras.Model(application.input, endpoints)
 
 
-def check_features(name, image_shape=(96, 128, 3)):
-    encoder = build_encoder(name)
-    randomize(encoder)
-    images = np.random.default_rng(1).integers(0, 256, (1, *image_shape)).astype("float32")
-    module = next(m for prefix, m in PREPROCESSING.items() if name.startswith(prefix))
-    expected = reference(name, image_shape, encoder)(module.preprocess_input(images.copy()))
-    features = encoder(images.astype("uint8"))
-    assert list(features) == ["P2", "P3", "P4", "P5"]
-    for feature, value in zip(features.values(), expected, strict=True):
-        np.testing.assert_allclose(feature, value, rtol=0, atol=2e-4 * np.abs(value).max())
-
-
-@pytest.mark.parametrize("name", SMALLEST)
-def test_features_equal_the_application(name):
-    check_features(name)
-
-
-def test_names_are_those_of_their_applications():
-    for name, spec in APPLICATIONS.items():
-        assert spec.application.lower() == name.replace("_", "")
-
-
-@pytest.mark.parametrize(
-    "name", [*SMALLEST, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGER)]
-)
-def test_endpoints_are_the_last_block_outputs(name):
+def check_endpoints(name, application):
     """No tensor behind an endpoint at its stride, other than the next stage's way in or a head."""
-    spec = APPLICATIONS[name]
-    application = getattr(keras.applications, spec.application)(
-        include_top=False, weights=None, input_shape=(256, 256, 3)
-    )
-    for level, endpoint in enumerate(spec.endpoints, start=2):
+    size = application.input.shape[1]
+    for level, endpoint in enumerate(APPLICATIONS[name].endpoints, start=2):
         tensor = _endpoint(application, endpoint)
-        assert tensor.shape[1] == 256 // 2**level
+        assert tensor.shape[1] == size // 2**level
         operations = list(application.operations)
         after = operations[operations.index(tensor._keras_history.operation) + 1 :]
         same_stride = [
@@ -120,24 +79,67 @@ def test_endpoints_are_the_last_block_outputs(name):
         assert not [o for o in same_stride if type(o).__name__ in ("Add", "Concatenate")]
 
 
-def write_imagenet_layout(path, name, spread=0.2):
-    """Write a file as keras.applications publishes them, with made weights; return the network."""
-    application = getattr(keras.applications, APPLICATIONS[name].application)(
-        include_top=False, weights=None, input_shape=(None, None, 3)
-    )
-    randomize(application, spread=spread)
+def reference(name, application, weights_from):
+    """The application itself, its own preprocessing included, ending in the endpoints."""
+    named = {layer.name: layer for layer in weights_from.layers if layer.weights}
     for layer in application.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            # EfficientNet's file holds these; its variance is the standard deviation, which a
+            # third layer squares when the weights are "imagenet".
+            mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+            layer.set_weights([mean, std**2, np.array(0)])
+            layer.finalize_state()
+        elif layer.name in named:
+            layer.set_weights(named[layer.name].get_weights())
+    endpoints = [_endpoint(application, endpoint) for endpoint in APPLICATIONS[name].endpoints]
+    return keras.Model(application.input, endpoints)
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_features_equal_the_application(name):
+    image_shape = (96, 128, 3)
+    whole = application(name, image_shape)
+    check_endpoints(name, whole)
+    encoder = build_encoder(name)
+    randomize(encoder)
+    images = np.random.default_rng(1).integers(0, 256, (1, *image_shape)).astype("float32")
+    module = next(m for prefix, m in PREPROCESSING.items() if name.startswith(prefix))
+    expected = reference(name, whole, encoder)(module.preprocess_input(images.copy()))
+    features = encoder(images.astype("uint8"))
+    assert list(features) == ["P2", "P3", "P4", "P5"]
+    for feature, value in zip(features.values(), expected, strict=True):
+        np.testing.assert_allclose(feature, value, rtol=0, atol=2e-4 * np.abs(value).max())
+
+
+def test_names_are_those_of_their_applications():
+    for name, spec in APPLICATIONS.items():
+        assert spec.application.lower() == name.replace("_", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGER)
+def test_endpoints_are_the_last_block_outputs(name):
+    check_endpoints(name, application(name, (96, 128, 3)))
+
+
+def write_imagenet_layout(path, name, spread=0.2):
+    """Write a file as keras.applications publishes them, with made weights."""
+    network = application(name, (None, None, 3))
+    randomize(network, spread=spread)
+    for layer in network.layers:
         if isinstance(layer, keras.layers.Normalization):
             mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
             layer.set_weights([mean, std, np.array(0)])
-    import h5py
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
-        legacy_h5_format.save_weights_to_hdf5_group(file, application)
+        legacy_h5_format.save_weights_to_hdf5_group(file, network)
 
 
-def check_imagenet_layout(name, monkeypatch, tmp_path, sizes, spread=0.2):
+# Halved five times, these are odd where 360x480 and 520x520 are, and 129x161 is odd everywhere.
+SIZES = [(72, 96), (104, 104), (129, 161)]
+
+
+def check_imagenet_layout(name, monkeypatch, tmp_path, spread=0.2):
     spec = APPLICATIONS[name]
     path = tmp_path / "models" / spec.weights_file
     write_imagenet_layout(path, name, spread)
@@ -147,48 +149,51 @@ def check_imagenet_layout(name, monkeypatch, tmp_path, sizes, spread=0.2):
         "keras.src.applications.efficientnet.file_utils.get_file", lambda *a, **k: str(path)
     )
     encoder = build_encoder(name, weights="imagenet")
-    for size in sizes:
-        application = getattr(keras.applications, spec.application)(
+    for size in SIZES:
+        fixed = getattr(keras.applications, spec.application)(
             include_top=False, weights="imagenet", input_shape=(*size, 3)
         )
-        endpoints = [_endpoint(application, endpoint) for endpoint in spec.endpoints]
+        endpoints = [_endpoint(fixed, endpoint) for endpoint in spec.endpoints]
         images = np.random.default_rng(2).integers(0, 256, (1, *size, 3)).astype("float32")
-        expected = keras.Model(application.input, endpoints)(images)
+        expected = keras.Model(fixed.input, endpoints)(images)
         for feature, value in zip(encoder(images).values(), expected, strict=True):
             np.testing.assert_allclose(feature, value, rtol=0, atol=1e-4 * np.abs(value).max())
 
 
 def test_imagenet_layout_equals_the_fixed_size_network(monkeypatch, tmp_path):
-    sizes = [(360, 480), (520, 520), (129, 161)]
-    check_imagenet_layout("efficientnet_b1", monkeypatch, tmp_path, sizes)
+    check_imagenet_layout("efficientnet_b1", monkeypatch, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_b4", "efficientnet_b7"])
 def test_imagenet_layout_equals_the_fixed_size_network_of_larger_sizes(name, monkeypatch, tmp_path):
-    sizes = [(360, 480), (520, 520), (129, 161)]
-    check_imagenet_layout(name, monkeypatch, tmp_path, sizes, spread=0.02)
+    check_imagenet_layout(name, monkeypatch, tmp_path, spread=0.02)
 
 
-def publish(monkeypatch, tmp_path, name):
-    """Make a file with made-up weights the one that Keras downloads; return its bytes."""
-    published = tmp_path / "published"
-    file = published / APPLICATIONS[name].weights_file
-    write_imagenet_layout(file, name)
-    monkeypatch.setattr(KERAS_HOME, str(tmp_path))
-    monkeypatch.setattr(
-        "keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", f"{published.as_uri()}/"
-    )
-    digest = keras.src.utils.file_utils.hash_file(str(file), algorithm="md5")
-    monkeypatch.setitem(keras.src.applications.efficientnet.WEIGHTS_HASHES, "b0", ("", digest))
+@pytest.fixture(scope="module")
+def b0_file(tmp_path_factory):
+    """The file of EfficientNet-B0 as keras.applications publish it, with made weights."""
+    file = tmp_path_factory.mktemp("published") / APPLICATIONS["efficientnet_b0"].weights_file
+    write_imagenet_layout(file, "efficientnet_b0")
     return file
 
 
-def test_scaling_does_not_depend_on_the_weights(monkeypatch, tmp_path):
-    path = publish(monkeypatch, tmp_path, "efficientnet_b0")
+@pytest.fixture
+def published(b0_file, monkeypatch, tmp_path):
+    """That file, which is the one that Keras downloads."""
+    monkeypatch.setattr(KERAS_HOME, str(tmp_path))
+    monkeypatch.setattr(
+        "keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", f"{b0_file.parent.as_uri()}/"
+    )
+    digest = keras.src.utils.file_utils.hash_file(str(b0_file), algorithm="md5")
+    monkeypatch.setitem(keras.src.applications.efficientnet.WEIGHTS_HASHES, "b0", ("", digest))
+    return b0_file
+
+
+def test_scaling_does_not_depend_on_the_weights(published):
     random = build_encoder("efficientnet_b0")
     pretrained = build_encoder("efficientnet_b0", weights="imagenet")
-    by_path = build_encoder("efficientnet_b0", weights=str(path))
+    by_path = build_encoder("efficientnet_b0", weights=str(published))
     random.set_weights(pretrained.get_weights())
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3))
     for encoder in (random, by_path):
@@ -229,12 +234,13 @@ def test_download_without_an_answer_ends(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("is_writable", [True, False])
-def test_downloaded_file_is_taken_from_where_keras_puts_it(monkeypatch, tmp_path, is_writable):
+def test_downloaded_file_is_taken_from_where_keras_puts_it(
+    published, monkeypatch, tmp_path, is_writable
+):
     """Whatever the environment says by now, and wherever Keras falls back to."""
     name = "efficientnet_b0"
     home, other = tmp_path / "home", tmp_path / "other"
     home.mkdir()
-    monkeypatch.setattr(KERAS_HOME, str(home))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "set_later"))
     if not is_writable:
         join, access = os.path.join, os.access
@@ -246,28 +252,28 @@ def test_downloaded_file_is_taken_from_where_keras_puts_it(monkeypatch, tmp_path
                 str(other) if (first, *rest) == ("/tmp", ".keras") else join(first, *rest)
             ),
         )
-    file = publish(monkeypatch, tmp_path, name)
     monkeypatch.setattr(KERAS_HOME, str(home))
-    expected = (home if is_writable else other) / "models" / file.name
+    expected = (home if is_writable else other) / "models" / published.name
     imagenet_application(name, APPLICATIONS[name])
-    assert expected.read_bytes() == file.read_bytes()
+    assert expected.read_bytes() == published.read_bytes()
 
 
 @pytest.mark.parametrize("content", [b"not an HDF5 file", None], ids=["other", "cut off"])
-def test_a_cached_file_that_is_not_the_published_one_is_replaced(monkeypatch, tmp_path, content):
-    published = publish(monkeypatch, tmp_path, "efficientnet_b0").read_bytes()
+def test_a_cached_file_that_is_not_the_published_one_is_replaced(published, tmp_path, content):
+    expected = published.read_bytes()
     path = tmp_path / "models" / APPLICATIONS["efficientnet_b0"].weights_file
     path.parent.mkdir()
-    path.write_bytes(published[: len(published) // 2] if content is None else content)
+    path.write_bytes(expected[: len(expected) // 2] if content is None else content)
     build_encoder("efficientnet_b0", weights="imagenet")
-    assert path.read_bytes() == published
+    assert path.read_bytes() == expected
 
 
-def test_a_refused_download_is_removed_and_not_trusted_by_the_next_call(monkeypatch, tmp_path):
-    file = publish(monkeypatch, tmp_path, "efficientnet_b0")
+def test_a_refused_download_is_removed_and_not_trusted_by_the_next_call(
+    published, monkeypatch, tmp_path
+):
     hashes = keras.src.applications.efficientnet.WEIGHTS_HASHES
     monkeypatch.setitem(hashes, "b0", ("", "0" * 32))
-    path = tmp_path / "models" / file.name
+    path = tmp_path / "models" / published.name
     for _ in range(2):
         with pytest.raises(FileNotFoundError, match="corrupted file.*encoder_weights=PATH"):
             build_encoder("efficientnet_b0", weights="imagenet")

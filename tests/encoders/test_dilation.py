@@ -1,5 +1,7 @@
 """Encoders of output stride 16 and 8 against the strided ones."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -14,17 +16,24 @@ NAMES = [
     "mobilenet_v2",
     "mobilenet_v3_small",
 ]
+IMAGES = np.random.default_rng(0).integers(0, 256, (1, 65, 97, 3))
+
+
+@functools.lru_cache(maxsize=1)
+def strided(name):
+    """An encoder and its features."""
+    encoder = build_encoder(name)
+    return encoder, encoder(IMAGES)
 
 
 @pytest.mark.parametrize("output_stride", [16, 8])
 @pytest.mark.parametrize("name", NAMES)
 def test_features_are_those_of_the_strided_encoder_between_more(name, output_stride):
     """At odd sizes SAME padding is symmetric, and every other cell is a cell of the strided one."""
-    strided = build_encoder(name)
+    encoder, expected = strided(name)
     dilated = build_encoder(name, output_stride=output_stride)
-    dilated.set_weights(strided.get_weights())
-    images = np.random.default_rng(0).integers(0, 256, (1, 65, 97, 3))
-    expected, features = strided(images), dilated(images)
+    dilated.set_weights(encoder.get_weights())
+    features = dilated(IMAGES)
     for level, stride in (("P2", 4), ("P3", 8), ("P4", 16), ("P5", 32)):
         feature = np.asarray(features[level])
         assert feature.shape[1:3] == tuple(
@@ -38,6 +47,15 @@ def test_features_are_those_of_the_strided_encoder_between_more(name, output_str
         np.testing.assert_allclose(
             feature[:, ::step, ::step], value, rtol=0, atol=1e-5 * np.abs(value).max()
         )
+
+
+def test_weights_of_a_file_are_those_of_the_dilated_encoder(tmp_path):
+    strided = build_encoder("fused_efficientnet_s")
+    path = str(tmp_path / "encoder.weights.h5")
+    strided.save_weights(path)
+    dilated = build_encoder("fused_efficientnet_s", weights=path, output_stride=16)
+    for ours, theirs in zip(dilated.get_weights(), strided.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from eseg_keras.data.datasets.ade20k import CLASSES as ADE20K
 from eseg_keras.data.datasets.cityscapes import CLASSES as CITYSCAPES
-from eseg_keras.evaluation import evaluate
+from eseg_keras.evaluation import evaluate, evaluate_files
 from eseg_keras.evaluation.submission import Submission
 
 SIZE = (32, 35)
@@ -78,7 +78,13 @@ def test_cityscapes(
                 ),
             )
         theirs = cityscapes_scores(truths, results)
+        from_files = evaluate_files(results, folder, rules="cityscapes")
 
+    np.testing.assert_array_equal(from_files.confusion_matrix, evaluation.confusion_matrix)
+    assert from_files.summary() == evaluation.summary() | {
+        "per_class_iou": by_name(CITYSCAPES, evaluation.per_class_iou),
+        "per_class_accuracy": by_name(CITYSCAPES, evaluation.per_class_accuracy),
+    }
     for name, iou in zip(CITYSCAPES.class_names, evaluation.per_class_iou.values(), strict=True):
         assert same(iou, theirs["classScores"][name])
     assert set(evaluation.categories) | {"void"} == set(theirs["categoryScores"])
@@ -89,6 +95,11 @@ def test_cityscapes(
     else:
         assert same(evaluation.mean_iou, theirs["averageScoreClasses"])
         assert same(evaluation.mean_category_iou, theirs["averageScoreCategories"])
+
+
+def by_name(classes, scores):
+    """The scores of a model without class names, under the names of a data set."""
+    return dict(zip(classes.class_names, scores.values(), strict=True))
 
 
 def ade20k_scores(truths, predictions):
@@ -131,7 +142,14 @@ def test_ade20k(red_predictor, make_examples, labels, predicted, share_right, co
                 on_image=lambda p, *_: submission.add(p.name, p.label_map),
             )
         files = [np.asarray(Image.open(results / f"{index}.png")) for index in range(count)]
+        masks = Path(folder) / "masks"
+        masks.mkdir()
+        for index, truth in enumerate(truths):
+            Image.fromarray(truth).save(masks / f"{index}.png")
+        from_files = evaluate_files(results, masks, rules="ade20k")
     np.testing.assert_array_equal(files, predictions)
+    np.testing.assert_array_equal(from_files.confusion_matrix, evaluation.confusion_matrix)
+    assert from_files.score == evaluation.score
     iou, mean_iou, accuracy = ade20k_scores(truths, files)
     ours = [value or 0 for value in evaluation.per_class_iou.values()]
     np.testing.assert_allclose(ours, iou, atol=1e-6)

@@ -5,6 +5,7 @@ from PIL import Image
 from eseg_keras.data.datasets.ade20k import CLASSES as ADE20K
 from eseg_keras.data.datasets.cityscapes import CLASSES as CITYSCAPES
 from eseg_keras.evaluation.submission import Submission, benchmark_of
+from eseg_keras.files import FileInUseError
 
 LABELS = np.array([[0, 5, 18], [2, 255, 0]], np.uint8)
 
@@ -72,3 +73,11 @@ def test_the_classes_tell_the_benchmark():
     for names in (None, ("road", "car"), CITYSCAPES.class_names[::-1]):
         with pytest.raises(ValueError, match="A submission needs a model with the class names"):
             benchmark_of(names)
+
+
+def test_a_second_process_is_refused(tmp_path):
+    with Submission(tmp_path / "out", "ade20k", ["a.jpg"]) as submission:
+        with pytest.raises(FileInUseError, match="out is in use by process"):
+            Submission(tmp_path / "out", "ade20k", ["a.jpg"]).__enter__()
+        submission.add("a.jpg", np.zeros((2, 2), np.uint8))
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "a.png"]

@@ -45,6 +45,14 @@ def make_cityscapes(data_dir):
     write_zip(manual / "leftImg8bit_trainvaltest.zip", photos)
     write_zip(manual / "gtFine_trainvaltest.zip", labels)
 
+    # What self-training reads: images without annotations, and a teacher's masks.
+    for index in range(2):
+        photo, label = photo_and_labels("extra", index, 19)
+        for folder, array in (("leftImg8bit/train_extra", photo), ("pseudo/labels", label)):
+            path = data_dir / folder / "city" / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(path)
+
 
 def make_ade20k(data_dir):
     files = {}
@@ -57,6 +65,18 @@ def make_ade20k(data_dir):
             files[f"ADEChallengeData2016/images/{folder}/{name}.jpg"] = buffer.getvalue()
             files[f"ADEChallengeData2016/annotations/{folder}/{name}.png"] = png(label)
     write_zip(data_dir / "downloads" / "manual" / "ADEChallengeData2016.zip", files)
+
+
+def make_mapillary_vistas(data_dir):
+    files = {}
+    for split, folder in (("train", "training"), ("val", "validation")):
+        for index in range(COUNTS[split]):
+            photo, label = photo_and_labels(split, index, 66)
+            buffer = io.BytesIO()
+            Image.fromarray(photo).save(buffer, "JPEG")
+            files[f"{folder}/images/{index}.jpg"] = buffer.getvalue()
+            files[f"{folder}/labels/{index}.png"] = png(label)
+    write_zip(data_dir / "downloads" / "manual" / "mapillary.zip", files)
 
 
 def make_folders(data_dir, num_labels):
@@ -75,13 +95,15 @@ def tiny_data(tmp_path_factory):
     made = {}
 
     def make(name):
-        kind = name.partition("/")[0]
+        kind = name.partition("/")[0].replace("controls", "cityscapes")
         if kind not in made:
             made[kind] = tmp_path_factory.mktemp(kind)
             if kind == "cityscapes":
                 make_cityscapes(made[kind])
             elif kind == "ade20k":
                 make_ade20k(made[kind])
+            elif kind == "mapillary_vistas":
+                make_mapillary_vistas(made[kind])
             elif kind == "camvid":
                 make_folders(made[kind], 12)  # 11 is void.
             elif kind == "folders":

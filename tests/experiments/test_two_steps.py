@@ -1,4 +1,7 @@
-"""Every experiment is built and trained for two steps, on tiny data of its own kind."""
+"""Experiments are trained for two steps, on tiny data of their own kind and a small network.
+
+Those that differ in what is replaced here alone are trained once.
+"""
 
 import csv
 import json
@@ -6,11 +9,11 @@ import math
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.encoders import build_encoder
+from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.training import experiment_names, load_experiment, override, train
 
 SMALL = [
@@ -22,7 +25,41 @@ SMALL = [
     "warmup_steps=1",
     "train_examples=4",
     "val_examples=2",
+    # Of the network, only the kind of the decoder remains.
+    "encoder=none",
+    "init_from=none",
+    "max_level=5",
+    "decoder_channels=8",
+    "decoder_repeats=1",
 ]
+SMALL_CLASSIFIER = [
+    "data=class_folders",
+    "num_classes=none",
+    "encoder=fused_efficientnet_s",
+    "image_size=64,64",
+    "batch_size=2",
+    "steps=2",
+    "warmup_steps=1",
+]
+
+
+def distinct(names, changes):
+    """Return the first name of each group of experiments that are equal after the changes."""
+    groups = {}
+    for name in names:
+        groups.setdefault(repr(override(load_experiment(name), changes)), name)
+    return list(groups.values())
+
+
+PRETRAINING = [name for name in experiment_names() if name.startswith("imagenet/")]
+SEGMENTATION = [name for name in experiment_names() if name not in PRETRAINING]
+
+
+def test_each_has_a_network_of_the_catalogue():
+    for name in SEGMENTATION:
+        assert load_experiment(name).preset in ESeg.presets
+    for name in PRETRAINING:
+        assert load_experiment(name).encoder == ARCHITECTURES[name.partition("/")[2]].encoder
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +74,8 @@ def small(tmp_path_factory):
     return directory
 
 
-@pytest.fixture
-def eagerly():
-    """Without a graph: for two steps, making it takes four times as long as they do.
-
-    What is compiled is tested with the model and with the training script.
-    """
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.mark.filterwarnings("ignore:.*does not apply to tf.data functions:UserWarning")
-@pytest.mark.parametrize(
-    "name", [name for name in experiment_names() if not name.startswith("imagenet/")]
-)
+@pytest.mark.parametrize("name", distinct(SEGMENTATION, [*SMALL, "preset=small"]))
 def test_two_steps(tmp_path, tiny_data, eagerly, small, name):
-    assert load_experiment(name).preset in ESeg.presets
     experiment = override(load_experiment(name), [*SMALL, f"preset={small}"])
     metrics = train(experiment, tmp_path / "run", tiny_data(name))
     assert metrics["steps"] == 2
@@ -68,8 +90,7 @@ def test_two_steps(tmp_path, tiny_data, eagerly, small, name):
     assert (tmp_path / "run" / "preset").is_dir()
 
 
-@pytest.mark.filterwarnings("ignore:.*does not apply to tf.data functions:UserWarning")
-@pytest.mark.parametrize("name", [n for n in experiment_names() if n.startswith("imagenet/")])
+@pytest.mark.parametrize("name", distinct(PRETRAINING, SMALL_CLASSIFIER))
 def test_two_steps_of_pretraining_and_on_from_there(tmp_path, eagerly, name):
     rng = np.random.default_rng(0)
     for split, count in (("train", 3), ("val", 2)):
@@ -79,8 +100,7 @@ def test_two_steps_of_pretraining_and_on_from_there(tmp_path, eagerly, name):
             for index in range(count):
                 photo = rng.integers(0, 256, (50, 70, 3), dtype="uint8")
                 Image.fromarray(photo).save(folder / f"{index}.jpg")
-    changes = ["data=class_folders", "num_classes=none", "image_size=64,64", "batch_size=2"]
-    experiment = override(load_experiment(name), [*changes, "steps=2", "warmup_steps=1"])
+    experiment = override(load_experiment(name), SMALL_CLASSIFIER)
     metrics = train(experiment, tmp_path / "run", tmp_path)
     assert (metrics["steps"], metrics["num_images"]) == (2, 4)
     assert metrics["accuracy"] in (0, 0.25, 0.5, 0.75, 1)
@@ -88,8 +108,8 @@ def test_two_steps_of_pretraining_and_on_from_there(tmp_path, eagerly, name):
     assert train(experiment, tmp_path / "run", tmp_path) == metrics
 
     path = str(tmp_path / "run" / "encoder.weights.h5")
-    preset = name.partition("/")[2]
-    model = ESeg.from_preset(preset, num_classes=2, load_weights=False, encoder_weights=path)
+    options = {"num_classes": 2, "min_level": 3, "max_level": 5, "decoder_channels": 8}
+    model = ESeg(experiment.encoder, **options, encoder_weights=path)
     again = build_encoder(experiment.encoder, weights=path)
     for a, b in zip(model.encoder.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -20,21 +20,34 @@ def streets():
     return ESeg.from_preset("eseg_lite_s_streets")
 
 
+def _tiny_model(size=(None, None), dtype=None):
+    images = keras.Input((*size, 3))
+    options = {"padding": "same", "dtype": dtype}
+    x = keras.layers.Conv2D(8, 4, strides=4, **options)(images)
+    encoder = keras.Model(images, {2: x, 3: keras.layers.AveragePooling2D(2, **options)(x)})
+    options = {"image_shape": (*size, 3), "dtype": dtype}
+    return ESeg(encoder, num_classes=3, max_level=3, decoder_channels=8, **options)
+
+
+@pytest.fixture(scope="session")
+def make_tiny_model():
+    """Make a network of three classes and random weights: (image size, dtype) -> ESeg."""
+    return _tiny_model
+
+
 @pytest.fixture
 def tiny_model():
     """A network of three classes and random weights that is quick to build."""
-    images = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(8, 4, strides=4, padding="same")(images)
-    encoder = keras.Model(images, {2: x, 3: keras.layers.AveragePooling2D(2, padding="same")(x)})
-    return ESeg(encoder, num_classes=3, max_level=3, decoder_channels=8)
+    return _tiny_model()
 
 
 @pytest.fixture(scope="session")
 def small_model():
     """Make any preset with all its kinds of layers, but few and thin ones, and untrained.
 
-    `small_model("eseg_m")` has five classes; every batch normalisation has the statistics of a few
-    street scenes, without which the values of deep networks fade to nothing.
+    Presets of one kind of encoder differ in depth and width: the deepest of each kind stands for
+    the others. `small_model("eseg_m")` has five classes; every batch normalisation has the
+    statistics of a few street scenes, without which the values of deep networks fade to nothing.
     """
     models = {}
 

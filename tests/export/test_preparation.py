@@ -15,6 +15,7 @@ from eseg_keras.export import (
     export_tflite,
 )
 from eseg_keras.export.preparation import classes_json, in_float32
+from eseg_keras.files import FileInUseError, locked
 from eseg_keras.street_scenes import scene_images
 
 pytest.importorskip("onnx")
@@ -30,11 +31,19 @@ def no_tensorrt(monkeypatch):
     monkeypatch.setattr("eseg_keras.export.tensorrt.exporter.installed_tensorrt", lambda: None)
 
 
+@pytest.mark.parametrize("export", [*EXPORTERS, export_saved_model])
+def test_a_second_process_is_refused(export, tmp_path):
+    output = tmp_path / "new" / "net"
+    with locked(output.parent, "net"), pytest.raises(FileInUseError, match="new/net is in use by"):
+        export(None, output, verification_images=IMAGES)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture(scope="module")
-def fixed():
+def fixed(make_tiny_model):
     """A network for images of 64x96; the offsets of its classifier make labels clear."""
-    model = ESeg("fused_efficientnet_s", num_classes=2, **SMALL, image_shape=(64, 96, 3))
-    model.head.get_layer("classifier").bias.assign([0.0, 1.0])
+    model = make_tiny_model((64, 96))
+    model.head.get_layer("classifier").bias.assign([0.0, 1.0, 0.0])
     return model
 
 
@@ -94,8 +103,8 @@ def test_averaged_weights_are_exported():
 
 
 @pytest.fixture(scope="module")
-def mixed():
-    return ESeg("fused_efficientnet_s", num_classes=2, **SMALL, dtype="mixed_bfloat16")
+def mixed(make_tiny_model):
+    return make_tiny_model(dtype="mixed_bfloat16")
 
 
 @pytest.mark.parametrize("export", [*EXPORTERS, export_saved_model])

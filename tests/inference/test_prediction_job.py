@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eseg_keras.files import DiskFullError, FileInUseError, locked
 from eseg_keras.inference import Predictor, predict_files, read_frames, write_frames
 from eseg_keras.inference.input_files import find_files
+from eseg_keras.inference.prediction import Prediction
 from eseg_keras.inference.videos import video_info
 from eseg_keras.visualization import default_palette, overlay
 
@@ -191,6 +194,74 @@ def test_nothing_usable_leaves_nothing(tmp_path, picture, pixelwise, noise):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="file is a file"):
         predict_files(Predictor(pixelwise), folder, tmp_path / "file")
+
+
+def test_an_output_without_memory_does_not_stop_the_others(
+    tmp_path, picture, pixelwise, monkeypatch
+):
+    for name in "abc":
+        picture(tmp_path / "in" / f"{name}.png")
+    right = Prediction.overlay
+
+    def overlay(self, *options):
+        if self.name.endswith("b.png"):
+            raise MemoryError
+        return right(self, *options)
+
+    monkeypatch.setattr(Prediction, "overlay", overlay)
+    files = predict_files(Predictor(pixelwise), tmp_path / "in", tmp_path / "out")
+    assert [path.name for path in files.written] == ["a.png", "c.png"]
+    (problem,) = files.failed.values()
+    assert "b.png: needs more memory" in problem
+    assert sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir()) == [
+        "a.png",
+        "c.png",
+    ]
+
+
+def test_a_second_process_is_refused(tmp_path, picture, pixelwise):
+    picture(tmp_path / "a.png")
+    predictor, out = Predictor(pixelwise), tmp_path / "out"
+    with locked(out), pytest.raises(FileInUseError, match="out is in use by process"):
+        predict_files(predictor, tmp_path / "a.png", out)
+    assert not out.exists()
+    assert predict_files(predictor, tmp_path / "a.png", out).written
+    # Nothing is written where all is finished.
+    with locked(out):
+        assert predict_files(predictor, tmp_path / "a.png", out).skipped
+    assert not list(out.rglob(".eseg*"))
+
+
+def test_a_full_disk_is_named_and_the_rest_resumes(tmp_path, picture, pixelwise, monkeypatch):
+    for name in "ab":
+        picture(tmp_path / "in" / f"{name}.png")
+    predictor, out = Predictor(pixelwise), tmp_path / "out"
+    right = Prediction.label_image
+
+    def label_image(self):
+        if self.name.endswith("b.png"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return right(self)
+
+    monkeypatch.setattr(Prediction, "label_image", label_image)
+    with pytest.raises(DiskFullError, match=r"labels/b.png cannot be written: the disk is full"):
+        predict_files(predictor, tmp_path / "in", out)
+    monkeypatch.undo()
+    files = predict_files(predictor, tmp_path / "in", out)
+    assert [path.name for path in files.skipped] == ["a.png"] and len(files.written) == 1
+
+
+def test_a_declared_range_is_an_option_of_the_folder(tmp_path, pixelwise, noise):
+    grey = noise(36, 40)[..., 0]
+    Image.fromarray(grey / np.float32(255)).save(tmp_path / "a.tif")
+    out = tmp_path / "out"
+    assert predict_files(Predictor(pixelwise), tmp_path / "a.tif", out).failed
+    assert predict_files(Predictor(pixelwise, image_range=(0, 1)), tmp_path / "a.tif", out).written
+    expected = Predictor(pixelwise)(grey).label_map
+    labels = np.asarray(Image.open(out / "labels" / "a.png"))
+    assert (labels == expected).mean() > 0.99
+    with pytest.raises(ValueError, match=r"image_range \(\[0.0, 1.0\] there, None here\)"):
+        predict_files(Predictor(pixelwise), tmp_path / "a.tif", out)
 
 
 # === Resuming ===

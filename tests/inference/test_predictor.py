@@ -1,3 +1,4 @@
+import io
 import itertools
 
 import keras
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 from keras import ops
 from PIL import Image
 
-from eseg_keras.inference import TEST_TIME_SCALES, Predictor
+from eseg_keras.inference import TEST_TIME_SCALES, Predictor, input_files
+from eseg_keras.inference.image_maps import ImageMaps
 from eseg_keras.street_scenes import render_scene
 from eseg_keras.trainer import TrainingModel
 
@@ -308,6 +310,78 @@ def test_networks_of_other_channels():
 # === What cannot be used ===
 
 
+def test_a_declared_range(plain, network, scene, tmp_path):
+    label_map = plain(scene).label_map
+    grey = scene.mean(-1, dtype="float32")
+    Image.fromarray(grey / 255).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a.tif: .*image_range=\(0, 1\)"):
+        plain(tmp_path / "a.tif")
+    declared = Predictor(network, image_range=(0, 1))
+    np.testing.assert_array_equal(declared(scene / 255.0).label_map, label_map)
+    expected = plain(grey.round()).label_map
+    assert (declared(tmp_path / "a.tif").label_map == expected).mean() > 0.99
+    with pytest.raises(ValueError, match="image_range must be"):
+        Predictor(network, image_range=(1, 0))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("OOM when allocating tensor with shape[1,9,9,3] and type float"),
+        RuntimeError("CUDA out of memory. Tried to allocate 9 GiB"),
+        ValueError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes."),
+    ],
+    ids=["Python", "TensorFlow", "PyTorch", "JAX"],
+)
+def test_an_image_without_memory_does_not_stop_the_others(
+    pixelwise, noise, error, batch_size, monkeypatch
+):
+    predictor = Predictor(pixelwise, batch_size=batch_size)
+    right = ImageMaps.__call__
+
+    def limited(self, images):
+        if len(images) > 1 or len(images[0]) > 50:
+            raise error
+        return right(self, images)
+
+    monkeypatch.setattr(ImageMaps, "__call__", limited)
+    failed = []
+    images = [noise(40, 40), noise(40, 40, 1), noise(60, 40), noise(40, 40)]
+    found = list(predictor.predict(images, on_error=lambda name, error: failed.append(str(error))))
+    assert [p.name for p in found] == ["image 0", "image 1", "image 3"]
+    assert len(failed) == 1 and failed[0].startswith("image 2: needs more memory than there is")
+    monkeypatch.setattr(ImageMaps, "__call__", lambda self, images: [][0])
+    with pytest.raises(IndexError):
+        predictor(images[0])
+
+
+def test_a_file_without_memory_does_not_stop_the_others(plain, scene, tmp_path, monkeypatch):
+    for name in "abc":
+        Image.fromarray(scene).save(tmp_path / f"{name}.png")
+    right = input_files.read_image
+
+    def read_image(image, **options):
+        if image.name == "b.png":
+            raise MemoryError
+        return right(image, **options)
+
+    monkeypatch.setattr(input_files, "read_image", read_image)
+    failed = []
+    found = list(plain.predict(tmp_path, on_error=lambda name, error: failed.append(str(error))))
+    assert len(found) == 2 and len(failed) == 1 and "b.png: needs more memory" in failed[0]
+
+
+def test_a_damaged_pillow_image_does_not_stop_the_others(plain, scene, tmp_path):
+    Image.fromarray(scene).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    damaged = Image.open(io.BytesIO(content[: len(content) // 2]))
+    failed = []
+    found = list(plain.predict([damaged, scene], on_error=lambda *error: failed.append(error)))
+    assert len(found) == 1 and failed[0][0] == "image 0"
+
+
 def test_a_broken_image_is_told_and_the_rest_goes_on(network, scene, tmp_path):
     Image.fromarray(scene).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:300])
@@ -360,8 +434,8 @@ def test_too_many_pixels_are_refused_before_decoding(plain, network, tmp_path):
         (np.zeros((40, 40, 2), "uint8"), "C = 1, 3, 4"),
         (np.zeros((40,), "uint8"), r"\[40\]"),
         (np.full((40, 40, 3), 0.5), "multiply by 255"),
-        (np.full((40, 40, 3), 300), "0 to 255. Received: 300"),
-        (np.full((40, 40, 3), np.nan), "Received: nan"),
+        (np.full((40, 40, 3), 300), "0 to 255. Received: int64 from 300 to 300: declare"),
+        (np.full((40, 40, 3), np.nan), "from nan to nan: repair"),
         (np.full((40, 40), "a"), "numbers"),
         (3, "Received: int"),
         ("nowhere.png", "^nowhere.png: there is no such file or folder$"),

@@ -7,6 +7,7 @@ import pytest
 
 from eseg_keras.export.onnx import int8
 from eseg_keras.export.tflite import exporter
+from eseg_keras.files import FileInUseError, locked
 from eseg_keras.latency import cached_file, exporting
 from eseg_keras.latency.cached_file import CachedFile, weights_key
 
@@ -81,6 +82,13 @@ def test_what_was_interrupted_is_written_again(get):
     path = get()
     os.remove(path)
     assert get().exists() and len(get.written) == 6
+
+
+def test_a_second_process_is_refused(get, tmp_path):
+    with locked(tmp_path / "files" / "net", "net_64x96_onnx.key"):
+        with pytest.raises(FileInUseError, match="in use by process"):
+            get()
+    assert get.written == [] and get().exists()
 
 
 def test_weights_key():

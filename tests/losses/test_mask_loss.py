@@ -179,6 +179,12 @@ def test_is_saved_with_its_arguments(name):
 
 
 @every_loss
+def test_one_hot_masks_are_told_as_that(name):
+    with pytest.raises(ValueError, match=r"look one-hot: pass np.argmax\(masks, axis=-1\)"):
+        LOSSES[name][0](np.zeros((4, 5, 6, 4), "uint8"), np.zeros((4, 5, 6, 4), "float32"))
+
+
+@every_loss
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 7), (4, 5, 6, 2), (4, 1, 6)])
 def test_shapes_that_do_not_fit_are_refused(name, shape):
     with pytest.raises(ValueError):

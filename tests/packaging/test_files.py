@@ -1,21 +1,28 @@
 """Atomic writes, and readers of files that this package wrote."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
 from eseg_keras import files
 from eseg_keras.files import (
     DamagedFileError,
+    DiskFullError,
+    FileInUseError,
+    append_line,
     atomic_directory,
     atomic_file,
+    locked,
     read_csv,
     read_json,
     write_csv,
     write_json,
+    write_text,
 )
 from eseg_keras.inference.output_folder import OutputFolder
 from eseg_keras.presets.config_files import read_constructor_arguments
@@ -114,11 +121,172 @@ def test_left_overs_of_dead_processes_are_removed(tmp_path):
         "    file.write_text('half'); (directory / 'half').touch(); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    assert len(names(tmp_path)) == 2
-    alive = f".eseg_tmp.{os.getppid()}.a"
-    (tmp_path / alive).touch()
-    write_json(tmp_path / "c.json", 1)
-    assert names(tmp_path) == [alive, "c.json"]
+    _, temporary, _ = names(tmp_path)  # After a lock.
+    host = temporary.split(".")[2]
+    alive = f".eseg_tmp.{host}.{os.getppid()}.a"
+    # A container that is started again has the same number.
+    before = f".eseg_tmp.{host}.{os.getpid()}.a"
+    recent, old = (f".eseg_tmp.0123abcd.1.{name}" for name in ("recent", "old"))
+    for name in (alive, before, recent, old):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / old, (1, 1))
+    with locked(tmp_path, "held"), atomic_file(tmp_path / "b") as temporary:
+        temporary.touch()
+        write_json(tmp_path / "c.json", 1)
+        assert temporary.exists() and (tmp_path / ".eseg_lock.held").exists()
+    assert names(tmp_path) == sorted([alive, recent]) + ["b", "c.json"]
+
+
+# === Locks ===
+
+HOLD = """
+import sys, pathlib
+from eseg_keras.files import locked
+with locked(sys.argv[1], *sys.argv[2:]):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(*arguments):
+    """A process that holds a lock until its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+@pytest.mark.parametrize("name", ["", "net.onnx"])
+def test_the_second_process_says_who_holds_the_lock(tmp_path, name):
+    folder = tmp_path / "new" / "run"
+    process = hold(folder, name)
+    message = rf"{folder / name} is in use by process {process.pid} on \S+ since \d{{4}}-.* Wait"
+    with pytest.raises(FileInUseError, match=message), locked(folder, name):
+        pass
+    with locked(folder, "another"):
+        pass
+    process.communicate("")
+    # Nothing is left, and the next one holds it.
+    assert names(tmp_path) == []
+    with locked(folder, name), pytest.raises(FileInUseError), locked(folder, name):
+        pass
+
+
+def test_a_killed_process_holds_nothing(tmp_path):
+    process = hold(tmp_path)
+    process.kill()
+    process.communicate()
+    assert names(tmp_path) == [".eseg_lock"]
+    with locked(tmp_path):
+        assert f"process {os.getpid()} " in (tmp_path / ".eseg_lock").read_text()
+    assert names(tmp_path) == []
+
+
+def test_a_folder_stays_if_anything_was_written(tmp_path):
+    with locked(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "file").touch()
+    assert names(tmp_path / "a" / "b") == ["file"]
+    with pytest.raises(OSError), locked("/proc/run"):
+        pass
+
+
+def test_a_file_system_without_locks_is_logged(tmp_path, monkeypatch, caplog):
+    def unsupported(file):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files, "_lock", unsupported)
+    with locked(tmp_path):
+        pass
+    assert "cannot be locked" in caplog.text and names(tmp_path) == []
+
+
+def test_locks_of_windows(tmp_path, monkeypatch):
+    """With a stand-in for `msvcrt`, which locks bytes from the position of the file."""
+    held = {}
+
+    def locking(file, mode, count):
+        key = (os.fstat(file).st_ino, os.lseek(file, 0, os.SEEK_CUR), count)
+        if key in held:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        held[key] = file
+
+    module = types.SimpleNamespace(LK_NBLCK=2, locking=locking)
+    monkeypatch.setitem(sys.modules, "msvcrt", module)
+    monkeypatch.setattr(files, "fcntl", None)
+    with locked(tmp_path):
+        assert (tmp_path / ".eseg_lock").read_text().startswith(f"process {os.getpid()} ")
+        with pytest.raises(FileInUseError, match=f"process {os.getpid()}"), locked(tmp_path):
+            pass
+    assert names(tmp_path) == []
+
+
+# === A full disk ===
+
+
+class H5Error(OSError):
+    """HDF5's error has no number."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        H5Error("Can't synchronously write data (errno = 28, 'No space left on device')"),
+        RuntimeError("a.data-00000; No space left on device"),
+    ],
+    ids=["Python", "quota", "HDF5", "TensorFlow"],
+)
+@pytest.mark.parametrize("write", [atomic_file, atomic_directory])
+def test_a_full_disk_names_the_file_and_the_remedy(tmp_path, error, write):
+    path = tmp_path / "new" / "a"
+    with pytest.raises(DiskFullError, match=f"^{path} cannot be written: the disk is full.*again"):
+        with write(path) as temporary:
+            temporary = temporary / "inside" if write is atomic_directory else temporary
+            with atomic_file(temporary) as inner:
+                inner.write_text("half")
+                raise error
+    assert names(tmp_path) == []
+
+
+def test_a_device_that_is_full():
+    with pytest.raises(DiskFullError, match="/dev/full cannot be written"):
+        append_line("/dev/full", "x")
+
+
+def test_long_names(tmp_path):
+    path = tmp_path / ("ä" * 125 + ".json")  # 255 bytes, as many as there can be.
+    write_json(path, 1)
+    assert json.loads(path.read_text()) == 1
+    with atomic_directory(tmp_path / ("a" * 255)):
+        pass
+
+
+def test_a_directory_in_the_place_of_a_file(tmp_path):
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"a\.json cannot be written: there is a directory"):
+        write_json(tmp_path / "a.json", 1)
+    for read in (read_json, read_csv):
+        with pytest.raises(DamagedFileError, match=r"a\.json is damaged: it is a directory\. Do"):
+            read(tmp_path / "a.json", "Do this.")
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_names_that_are_not_utf_8_are_written_as_escapes(tmp_path):
+    name = os.fsdecode(b"caf\xe9,[red]")
+    write_csv(tmp_path / "a.csv", ["name"], [[name]])
+    assert (tmp_path / "a.csv").read_text("utf-8") == 'name\n"caf\\udce9,[red]"\n'
+    write_text(tmp_path / "a.html", name)
+    assert (tmp_path / "a.html").read_text("utf-8") == "caf\\udce9,[red]"
+    write_json(tmp_path / "a.json", {"name": name})
+    assert read_json(tmp_path / "a.json", "") == {"name": name}
+
+
+# === Reading ===
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -166,7 +334,7 @@ def test_state_files_are_read_with_checks(tmp_path, damage):
     for read in (
         lambda: read_config(tmp_path),
         lambda: check_same_run(tmp_path, Experiment(), None),
-        lambda: read_metrics(tmp_path),
+        lambda: read_metrics(tmp_path, "segmentation"),
         lambda: OutputFolder(tmp_path, {}, []),
         lambda: read_constructor_arguments(tmp_path),
     ):

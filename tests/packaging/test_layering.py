@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "eseg_keras"
 # Lowest first: a folder imports only folders and modules above it in this list.
 ORDER = [
     "version", "files", "image_size", "optional", "progress", "registration", "standard_error",
-    "step_options", "replicas", "machine",
+    "child_process", "step_options", "replicas", "machine",
     "layers", "encoders", "decoders", "losses", "metrics", "trainer", "presets", "models",
     "data", "street_scenes", "visualization",
     "inference", "evaluation", "training", "conversion",

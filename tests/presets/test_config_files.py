@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from eseg_keras import ESeg
+from eseg_keras.presets import loader
 from eseg_keras.presets.files import PresetError
 
 
@@ -72,6 +73,50 @@ def test_config_fields(directory, field, value, message):
         assert str(directory / "config.json") in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"decoder_repeats": 1_000_000},
+        {"decoder_channels": 10**12},
+        {"max_level": 10**6},
+        {"image_shape": [None, None, 10**9]},
+        {"image_shape": [10**9, 32, 3]},
+        {"num_classes": 10**9},
+        # Each within its limit.
+        {"decoder_channels": 2048, "decoder_repeats": 64, "max_level": 12},
+    ],
+    ids=str,
+)
+def test_sizes_are_refused_before_anything_is_built(directory, fields, monkeypatch):
+    edit(directory / "config.json", lambda config: config.update(fields))
+    monkeypatch.setattr(loader, "_build", None)
+    for load_weights in (True, False):
+        with pytest.raises(PresetError, match="config.json does not fit"):
+            ESeg.from_preset(directory, load_weights=load_weights)
+
+
+def test_parameters_are_counted_before_anything_is_built(directory, monkeypatch):
+    large = {"decoder_channels": 1024, "decoder_repeats": 8}  # 33 million, at least.
+    edit(directory / "config.json", lambda config: config.update(large))
+    monkeypatch.setattr(loader, "_build", None)
+    with pytest.raises(PresetError, match="at least 33554432 parameters, found parameter_count="):
+        ESeg.from_preset(directory)
+    # A count that was adapted does not fit the bytes of the weights.
+    edit(directory / "metadata.json", lambda content: content.update(parameter_count=40_000_000))
+    with pytest.raises(PresetError, match=r"=40000000 and weights of \d+ bytes"):
+        ESeg.from_preset(directory)
+    edit(directory / "metadata.json", lambda content: content.update(parameter_count="many"))
+    with pytest.raises(PresetError, match="parameter_count='many'"):
+        ESeg.from_preset(directory)
+
+
+def test_messages_stay_short(directory):
+    edit(directory / "config.json", lambda config: config.update(frozen=[1] * 100_000))
+    with pytest.raises(PresetError) as caught:
+        ESeg.from_preset(directory)
+    assert len(str(caught.value)) < 600
+
+
 @pytest.mark.parametrize("field", ["encoder", "num_classes"])
 def test_config_without_what_has_no_default(directory, field):
     edit(directory / "config.json", lambda config: config.pop(field))
@@ -85,6 +130,7 @@ def test_config_without_what_has_no_default(directory, field):
         ("ignore_label", None, "ignore_label must be a whole number"),
         ("ignore_label", "255", "ignore_label must be a whole number"),
         ("ignore_label", 1, "ignore_label"),
+        ("ignore_label", 10**30, "from -255 to 255"),
         ("class_names", "abc", "class_names must be null or a list"),
         ("class_names", ["a", "b", 3], "class_names must be null or a list"),
         ("class_names", ["a"], "class_names"),

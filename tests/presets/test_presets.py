@@ -181,7 +181,7 @@ def test_failure_leaves_nothing_behind(model, tmp_path, monkeypatch):
         raise OSError("No space left on device")
 
     monkeypatch.setattr("eseg_keras.presets.writer.fingerprint", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="the disk is full"):
         model.save_to_preset(tmp_path / "preset")
     assert list(tmp_path.iterdir()) == []
 

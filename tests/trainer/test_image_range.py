@@ -1,11 +1,11 @@
-"""Images of 0..1 are named once, from whatever `fit` takes."""
+"""Images of another range than 0..255 are named once, from whatever `fit` takes."""
 
 import keras
 import numpy as np
 import pytest
 
 from eseg_keras.trainer import TrainingModel
-from eseg_keras.trainer.image_range import warn_if_unit_range
+from eseg_keras.trainer.image_range import check_first_images
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("uint8")
 MASKS = np.zeros((2, 4, 4), "uint8")
@@ -41,8 +41,30 @@ def as_tf_data(images):
     ],
 )
 def test_range(caplog, wrap, images, is_warned):
-    warn_if_unit_range(wrap(images))
+    check_first_images(wrap(images))
     assert ("multiply by 255" in caplog.text) == is_warned
+
+
+@pytest.mark.parametrize("wrap", [lambda images: images, Batches, as_tf_data])
+@pytest.mark.parametrize(
+    "images", [IMAGES / 127.5 - 1, IMAGES * 2.0, IMAGES.astype("uint16") * 257, IMAGES - 200.0]
+)
+def test_other_ranges(caplog, wrap, images):
+    check_first_images(wrap(images))
+    assert "scale the images to it" in caplog.text
+    caplog.clear()
+    # Augmentation may leave the range a little.
+    check_first_images(wrap(IMAGES * 1.3 - 40))
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("wrap", [lambda images: images, Batches, as_tf_data])
+def test_values_that_are_not_finite(wrap, value):
+    images = IMAGES.astype("float32")
+    images[1, 2, 3, 0] = value
+    with pytest.raises(ValueError, match="The first images have values from"):
+        check_first_images(wrap(images))
 
 
 def test_fit_warns_once(caplog):
@@ -56,4 +78,4 @@ def test_fit_warns_once(caplog):
 
 def test_other_data_is_left_alone():
     for data in (None, iter([]), [IMAGES / 255.0, IMAGES], np.zeros((2, 3)), IMAGES[:0] / 255.0):
-        warn_if_unit_range(data)
+        check_first_images(data)

@@ -9,6 +9,8 @@ from eseg_keras.losses import CrossEntropy
 from eseg_keras.trainer import TrainingModel
 
 SIZE = (33, 48)
+# One or two steps take less time than their graph, which other tests of this file make.
+FEW_STEPS = {"run_eagerly": keras.backend.backend() == "tensorflow"}
 
 
 def small_model():
@@ -53,9 +55,10 @@ def squares(model):
     return sum(float(np.sum(kernel.astype("float64") ** 2)) for kernel in kernels(model))
 
 
-@pytest.mark.parametrize("preset", ["eseg_lite_s", "eseg_s"])
-def test_weight_decay_is_half_of_the_squares_of_every_kernel(preset, tmp_path):
-    model = ESeg.from_preset(preset, num_classes=2, load_weights=False)
+@pytest.mark.parametrize("encoder", ["fused_efficientnet_s", "efficientnet_b0"])
+def test_weight_decay_is_half_of_the_squares_of_every_kernel(encoder, tmp_path):
+    options = {"min_level": 3, "max_level": 5, "decoder_channels": 8, "decoder_repeats": 1}
+    model = ESeg(encoder, num_classes=2, **options)
     model.compile(weight_decay=5e-5)
     expected = 0.5 * 5e-5 * squares(model)
     # Squeeze-and-excitation and depthwise kernels of the encoder are among them.
@@ -75,7 +78,8 @@ def test_weight_decay_is_in_the_loss_and_momentum_sees_it():
     for weight_decay in (0.0, decay):
         for variable, value in zip(model.trainable_variables, start, strict=True):
             variable.assign(value)
-        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), weight_decay=weight_decay)
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        model.compile(optimizer, weight_decay=weight_decay, **FEW_STEPS)
         logs = model.fit(images, masks, batch_size=4, shuffle=False, verbose=0).history
         results[weight_decay] = logs["loss"][0], [np.asarray(v) for v in model.optimizer.momentums]
     total = sum((v**2).sum() for v, k in zip(start, model.trainable_variables, strict=True)
@@ -113,7 +117,7 @@ def test_averages_are_those_of_a_plain_loop():
 def test_averages_are_evaluated_and_shipped_and_training_goes_on_without(tmp_path):
     images, masks = examples()
     model = small_model()
-    model.compile(keras.optimizers.SGD(0.1), ema_decay=0.99)
+    model.compile(keras.optimizers.SGD(0.1), ema_decay=0.99, **FEW_STEPS)
     model.fit(images, masks, batch_size=2, epochs=2, shuffle=False, verbose=0)
     weights = model.get_weights()
     with model.averaged_weights():
@@ -124,7 +128,7 @@ def test_averages_are_evaluated_and_shipped_and_training_goes_on_without(tmp_pat
     raw.set_weights(weights)
     plain.set_weights(averages)
     for other in (raw, plain):
-        other.compile(keras.optimizers.SGD(0.1))
+        other.compile(keras.optimizers.SGD(0.1), **FEW_STEPS)
     loss = model.evaluate(images, masks, verbose=0, return_dict=True)["loss"]
     assert loss == pytest.approx(plain.evaluate(images, masks, verbose=0, return_dict=True)["loss"])
     assert loss != pytest.approx(
@@ -134,6 +138,7 @@ def test_averages_are_evaluated_and_shipped_and_training_goes_on_without(tmp_pat
     np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-6)
     np.testing.assert_array_equal(model.segment(images), expected.argmax(-1))
     copy = small_model()
+    copy.compile(**FEW_STEPS)
     copy.copy_weights(model)
     np.testing.assert_allclose(copy.predict(images, verbose=0), expected, atol=1e-6)
     # None of this moved the weights that train on.
@@ -194,7 +199,7 @@ def test_clipping_bounds_the_whole_gradient():
 
     def change(global_clipnorm):
         model.set_weights(start)
-        model.compile(keras.optimizers.SGD(1.0), global_clipnorm=global_clipnorm)
+        model.compile(keras.optimizers.SGD(1.0), global_clipnorm=global_clipnorm, **FEW_STEPS)
         model.fit(images, masks, batch_size=4, shuffle=False, verbose=0)
         pairs = zip(model.get_weights(), start, strict=True)
         return np.concatenate([(a - b).ravel() for a, b in pairs])
@@ -263,3 +268,84 @@ def test_a_model_that_is_all_frozen_says_so_before_it_reads_anything():
 
     with pytest.raises(ValueError, match="nothing to train.*unfreeze"):
         model.fit(unread(), verbose=0)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+def test_a_model_of_another_scope_is_refused():
+    import tensorflow as tf
+
+    def model_of():
+        images = keras.Input((4, 4, 3))
+        return TrainingModel(images, keras.layers.Conv2D(2, 1)(images))
+
+    x, y = np.zeros((2, 4, 4, 3)), np.zeros((2, 4, 4, 2))
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    outside = model_of()
+    outside.compile("sgd", "mse")
+    with strategy.scope():
+        for action in (outside.fit, outside.evaluate):
+            with pytest.raises(ValueError, match="built outside of this strategy's scope"):
+                action(x, y, verbose=0)
+        with pytest.raises(ValueError, match="built outside of this strategy's scope"):
+            outside.compile("sgd", "mse")
+        inside = model_of()
+    with pytest.raises(ValueError, match="compiled outside of it"):
+        inside.compile("sgd", "mse")
+    with strategy.scope():
+        inside.compile("sgd", "mse")
+    inside.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_the_loss_of_a_teacher_is_the_cross_entropy_with_its_probabilities(share):
+    images, masks = examples()
+    model, teacher = small_model(), small_model()
+    for weight in teacher.trainable_variables:
+        weight.assign(2 * weight)
+    names = [variable.path for variable in model.variables]
+    model.compile(teacher=teacher, distillation=share, jit_compile=False)
+    assert [variable.path for variable in model.variables] == names
+
+    def softmax(logits):
+        shifted = np.exp(np.asarray(logits, "float64") - np.max(logits, -1, keepdims=True))
+        return shifted / shifted.sum(-1, keepdims=True)
+
+    logits = model(images, training=True)
+    probabilities = softmax(keras.ops.convert_to_numpy(logits))
+    soft = softmax(keras.ops.convert_to_numpy(teacher(images, training=False)))
+    from_teacher = -(soft * np.log(probabilities)).sum(-1).mean()
+    labelled = masks != 255
+    rows = probabilities[labelled]
+    from_masks = -np.log(rows[np.arange(len(rows)), masks[labelled]]).mean()
+    expected = (1 - share) * from_masks + share * from_teacher
+    found = float(model.compute_loss(images, masks, logits))
+    assert found == pytest.approx(expected, rel=1e-5)
+    # Validation is with the masks alone.
+    found = float(model.compute_loss(images, masks, logits, training=False))
+    assert found == pytest.approx(from_masks, rel=1e-5)
+
+
+def test_a_teacher_moves_the_weights_and_stays_as_it_is():
+    images, masks = examples()
+    model, teacher = small_model(), small_model()
+    for weight in teacher.trainable_variables:
+        weight.assign(2 * weight)
+    start, before = model.get_weights(), teacher.get_weights()
+    ends = []
+    for options in ({}, {"teacher": teacher}):
+        model.set_weights(start)
+        model.compile(keras.optimizers.SGD(0.1), **options)
+        model.fit(images, masks, batch_size=4, shuffle=False, verbose=0)
+        ends.append(np.concatenate([np.ravel(w) for w in model.get_weights()]))
+    assert np.abs(ends[0] - ends[1]).max() > 1e-4
+    for a, b in zip(before, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_teacher_has_the_same_classes():
+    model, images = small_model(), keras.Input((*SIZE, 3))
+    teacher = keras.Model(images, keras.layers.Conv2D(2, 1)(images))
+    with pytest.raises(ValueError, match="The teacher has 3 channels and 2 classes.*3 and 3"):
+        model.compile(teacher=teacher)
+    with pytest.raises(ValueError, match="distillation must be above 0"):
+        model.compile(teacher=small_model(), distillation=0.0)

@@ -42,7 +42,8 @@ def make_model(seed=0, units=8, dtype="float32", ema_decay=0.9, momentum=0.9, **
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         ema_decay=ema_decay,
-        jit_compile=False,
+        # A few small steps take less time than their graph.
+        run_eagerly=True,
         **options,
     )
     return model

@@ -6,7 +6,12 @@ from PIL import Image
 
 from eseg_keras.street_scenes import render_scene
 from eseg_keras.training import Experiment
-from eseg_keras.training.data import open_examples, training_batches, validation_batches
+from eseg_keras.training.data import (
+    open_examples,
+    open_pseudo_labelled,
+    training_batches,
+    validation_batches,
+)
 from eseg_keras.training.distribution import Distribution
 
 SCENES = Experiment(
@@ -134,3 +139,35 @@ def test_what_is_missing_is_said(folders):
         open_examples(nameless, "train", folders)
     with pytest.raises(ValueError, match="reads cityscapes from a folder"):
         open_examples(Experiment(data="cityscapes"), "train")
+
+
+def test_pseudo_labels_are_half_of_each_batch(tmp_path):
+    for kind, count, value in (("images/train", 3, 0), ("extra", 5, 200)):
+        masks = "annotations/train" if value == 0 else "labelled"
+        for index in range(count):
+            for folder, content in ((kind, value + index), (masks, index % 2)):
+                path = tmp_path / folder / f"{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                mode = "RGB" if folder == kind else "L"
+                color = (content,) * 3 if mode == "RGB" else content
+                Image.new(mode, (32, 32), color).save(path)
+    experiment = Experiment(
+        num_classes=2,
+        image_size=(32, 32),
+        batch_size=2,
+        augment=False,
+        pseudo_images="extra",
+        pseudo_masks=str(tmp_path / "labelled"),
+    )
+    examples = open_examples(experiment, "train", tmp_path)
+    others = open_pseudo_labelled(experiment, tmp_path)
+    batches = training_batches(experiment, examples, pseudo_labelled=others)
+    assert len(batches) == 3
+    for number in range(3):
+        images, masks = batches.batch(0, number)
+        values = images[:, 0, 0, 0]
+        assert values[0] < 3 and values[1] >= 200
+        np.testing.assert_array_equal(masks[:, 0, 0], values % 2)
+    assert open_pseudo_labelled(Experiment(num_classes=2), tmp_path) is None
+    with pytest.raises(ValueError, match="pseudo_images and pseudo_masks go together"):
+        Experiment(num_classes=2, pseudo_images="extra")

@@ -6,6 +6,7 @@ from eseg_keras.street_scenes import CLASS_NAMES
 from eseg_keras.training import (
     ClassificationExperiment,
     Experiment,
+    derive_experiment,
     experiment_names,
     load_experiment,
     override,
@@ -25,6 +26,15 @@ def test_every_shipped_experiment_loads_and_says_what_to_expect(name):
     docstring = ast.get_docstring(ast.parse((experiments_dir() / f"{name}.py").read_text("utf-8")))
     for heading in (f"Command:  eseg train --experiment {name}", "Hardware:", "Time:", "Score:"):
         assert heading in docstring
+
+
+def test_an_experiment_is_derived_from_another():
+    experiment = derive_experiment("cityscapes/eseg_s", steps=None, epochs=3)
+    assert (experiment.preset, experiment.steps, experiment.epochs) == ("eseg_s", None, 3)
+    with pytest.raises(TypeError, match="decoder_width"):
+        derive_experiment("cityscapes/eseg_s", decoder_width=3)
+    with pytest.raises(ValueError, match="pretrains an encoder"):
+        derive_experiment("imagenet/eseg_lite_s", epochs=3)
 
 
 def test_an_unknown_name_names_the_nearest():
@@ -114,6 +124,11 @@ def test_unknown_values_are_refused():
         ({"ohem_min_kept": 2.0, "loss": "ohem"}, "min_kept"),
         ({"label_smoothing": 1.5}, "label_smoothing"),
         ({"loss": "hinge"}, "loss must be one of cross_entropy.*Received: loss='hinge'"),
+        (
+            {"class_names": ("a", "b", "a")},
+            "class_names must be names that differ.*more than once: a$",
+        ),
+        ({"freeze": ("head", "encoder", "decoder")}, "freeze must be parts that leave something"),
         ({"data": "photos"}, "data must be one of folders, street_scenes.*Received: data='photos'"),
     ],
 )

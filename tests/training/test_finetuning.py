@@ -7,12 +7,15 @@ import pytest
 from PIL import Image
 
 from eseg_keras import ESeg
+from eseg_keras.files import FileInUseError, locked
 from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, render_scene
-from eseg_keras.training import Experiment, finetune, load_experiment
+from eseg_keras.training import Experiment, finetune, finetuning, load_experiment
 from eseg_keras.training.finetuning import Seconds, fit_into, list_files
 from eseg_keras.visualization import label_image
 
-LARGE = Experiment(num_classes=2, image_size=(384, 512), batch_size=8)
+LARGE = Experiment(
+    num_classes=2, image_size=(384, 512), **dict.fromkeys(Experiment.automatic, "auto")
+)
 
 
 @pytest.mark.parametrize("num_train", [2, 30, 300, 100_000])
@@ -20,7 +23,8 @@ LARGE = Experiment(num_classes=2, image_size=(384, 512), batch_size=8)
 def test_the_run_fits_into_its_time(num_train, budget):
     seconds = Seconds(step=1.5, validation=0.05)
     found = fit_into(LARGE, num_train, max(1, num_train // 5), seconds, budget)
-    steps = math.ceil(num_train / 8)
+    assert found.batch_size == min(num_train, 8 if num_train < 2000 else 16)
+    steps = math.ceil(num_train / found.batch_size)
     area = math.prod(found.image_size) / math.prod(LARGE.image_size)
     training = found.epochs * steps * seconds.step * area
     # More than one epoch is chosen only if all of them fit.
@@ -55,6 +59,34 @@ def folders(tmp_path_factory):
     return folder
 
 
+def test_a_run_that_was_killed_before_its_settings_resumes(folders, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def measure(*_):
+        raise Killed
+
+    monkeypatch.setattr(finetuning, "_measure", measure)
+    arguments = (folders / "images", folders / "masks", tmp_path / "out")
+    for _ in range(2):
+        with pytest.raises(Killed):
+            finetune(*arguments, say=lambda text: None)
+    names = {path.name for path in (tmp_path / "out" / "data" / "images").rglob("*.jpg")}
+    assert names == {f"{index}.jpg" for index in range(10)}
+    # A folder of the user's is not touched.
+    mine = tmp_path / "out" / "data" / "mine.txt"
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError, match="data exists and is not empty"):
+        finetune(*arguments, say=lambda text: None)
+    assert mine.read_text() == "mine"
+
+
+def test_a_second_process_is_refused(folders, tmp_path):
+    with locked(tmp_path / "out"), pytest.raises(FileInUseError, match="out is in use by process"):
+        finetune(folders / "images", folders / "masks", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory, small_eseg):
     directory = tmp_path_factory.mktemp("preset") / "small"
@@ -63,12 +95,12 @@ def preset(tmp_path_factory, small_eseg):
     return str(directory)
 
 
-def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch):
+def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch, eagerly):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr("eseg_keras.training.finetuning._MOST_EPOCHS", 2)
     output, said = tmp_path / "mine", []
     arguments = (folders / "images", folders / "masks", output)
-    evaluation = finetune(*arguments, preset=preset, minutes=5, say=said.append)
+    evaluation = finetune(*arguments, preset=preset, minutes=30, say=said.append)
     assert evaluation.num_images == 2 and 0 <= evaluation.mean_iou <= 1
     assert "10 images with masks" in said[0] and "colours" in said[0]
     assert said[1] == "8 images train, 2 validate."

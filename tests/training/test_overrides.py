@@ -50,7 +50,7 @@ def test_values(assignment, expected):
     [
         ("epoch=3", "no 'epoch'. Nearest keys: epochs"),
         ("epochs", "Expected key=value"),
-        ("epochs=3.5", "epochs must be an integer. Received: epochs=3.5"),
+        ("epochs=3.5", "epochs must be an integer or auto. Received: epochs=3.5"),
         ("epochs=many", "epochs must be an integer"),
         ("epochs=none", "epochs must be an integer"),
         ("epochs=0", "epochs must be at least 1"),
@@ -75,6 +75,15 @@ def test_values(assignment, expected):
 def test_refusals(assignment, message):
     with pytest.raises(ValueError, match=message):
         override(BASE, [assignment])
+
+
+@pytest.mark.parametrize("start", ["", "epochs=", "loss=", "class_weights=", "class_map="])
+def test_long_values_are_cut(start):
+    with pytest.raises(ValueError) as error:
+        override(BASE, [start + "x" * 5000])
+    assert "xxx..." in str(error.value) and "x" * 81 not in str(error.value)
+    with pytest.raises(ValueError, match="no 'xxx.*xxx...'"):
+        override(BASE, ["x" * 5000 + "=3"])
 
 
 def test_keys_may_be_limited():

@@ -1,12 +1,24 @@
 """How a run starts, and what it minimises and how fast."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from eseg_keras import ESeg, losses
-from eseg_keras.training import Experiment
-from eseg_keras.training.recipe import compile_model, initial_model, learning_rate, make_loss
+from eseg_keras.data import Augmentation
+from eseg_keras.data.datasets import DATASETS
+from eseg_keras.training import Experiment, override
+from eseg_keras.training.data import open_examples, training_batches
+from eseg_keras.training.recipe import (
+    compile_model,
+    compile_options,
+    complete,
+    initial_model,
+    learning_rate,
+    make_loss,
+)
 
 
 @pytest.mark.parametrize("warmup_steps, num_steps", [(0, 10), (4, 20), (1, 5), (300, 2000)])
@@ -42,6 +54,10 @@ def test_a_warm_up_takes_a_fifth_of_the_run_at_most(caplog, num_steps, expected)
         (
             {"loss": "ohem", "ohem_threshold": 0.6, "ohem_min_kept": 0.25},
             losses.OHEMCrossEntropy(0.6, 0.25, ignore_label=9),
+        ),
+        (
+            {"loss": "ohem", "ohem_threshold": 0.9, "ohem_min_kept_pixels": 131_072},
+            losses.OHEMCrossEntropy(0.9, min_kept_pixels=131_072, ignore_label=9),
         ),
         ({"loss": "dice"}, losses.Dice(ignore_label=9)),
         ({"loss": "lovasz_softmax"}, losses.LovaszSoftmax(ignore_label=9)),
@@ -98,10 +114,13 @@ def differing(model, other):
     return {a.path for a, b in pairs if a.shape != b.shape or not np.array_equal(a, b)}
 
 
+def test_a_run_without_init_from_starts_elsewhere(saved):
+    assert len(differing(initial_model(experiment_of(saved)), saved[0])) > 5
+
+
 @pytest.mark.parametrize("source", ["preset", "model.keras", "run"])
 def test_all_weights_come_from_where_init_from_says(saved, source):
     model, path = saved
-    assert len(differing(initial_model(experiment_of(saved)), model)) > 5
     found = initial_model(experiment_of(saved, init_from=str(path / source)))
     assert differing(found, model) == set()
     # Of other classes: all but the classifier.
@@ -182,3 +201,175 @@ def test_freezing_everything_is_refused():
     )
     with pytest.raises(ValueError, match="nothing to train: freeze="):
         initial_model(experiment)
+
+
+AUTO = dict.fromkeys(Experiment.automatic, "auto")
+
+
+@pytest.mark.parametrize("num_images", [2, 9, 367, 1999, 2000, 20_001, 100_000])
+def test_settings_follow_the_number_of_images(num_images):
+    found = complete(Experiment(num_classes=2, **AUTO), num_images)
+    assert found.batch_size == min(8 if num_images < 2000 else 16, num_images)
+    assert found.learning_rate / found.batch_size == pytest.approx(0.05 / 8)
+    per_epoch = -(-num_images // found.batch_size)
+    num_steps = found.epochs * per_epoch
+    # Within half an epoch of the rule.
+    assert abs(num_steps - max(300, 100 * num_images**0.5)) <= per_epoch / 2
+    assert found.warmup_steps == num_steps // 20
+    assert 1 - 10 / num_steps == pytest.approx(found.ema_decay, abs=1e-3)
+    assert found.ema_decay <= 0.999
+    assert found.epochs / found.val_every <= 20
+    assert found.photometric_distortion == (num_images <= 20_000)
+
+
+def test_numbers_given_are_kept():
+    given = {
+        "batch_size": 3, "epochs": 7, "learning_rate": 0.3, "warmup_steps": 4, "ema_decay": None,
+        "val_every": 2, "photometric_distortion": False,
+    }  # fmt: skip
+    for name, value in given.items():
+        found = complete(Experiment(num_classes=2, **{**AUTO, name: value}), 50)
+        assert getattr(found, name) == value
+    experiment = Experiment(num_classes=2, steps=40, **AUTO)
+    assert complete(experiment, 50).warmup_steps == 2
+
+
+@pytest.mark.parametrize("name", ["momentum", "weight_decay", "seed"])
+def test_other_settings_are_not_automatic(name):
+    assert "auto" in AUTO.values()
+    with pytest.raises((TypeError, ValueError)):
+        Experiment(num_classes=2, **{name: "auto"})
+
+
+def test_adamw_decays_kernels_alone():
+    experiment = Experiment(
+        num_classes=2, optimizer="adamw", learning_rate=0.5, momentum=0.75, weight_decay=0.25
+    )
+    options = compile_options(experiment, 10)
+    assert options["weight_decay"] == 0.0
+    inputs = keras.Input((4, 4, 2))
+    layers = [keras.layers.Conv2D(3, 3), keras.layers.BatchNormalization()]
+    layers.append(keras.layers.DepthwiseConv2D(3, padding="same"))
+    x = inputs
+    for layer in layers:
+        x = layer(x)
+    model = keras.Model(inputs, x)
+    optimizer = options["optimizer"]
+    optimizer.build(model.trainable_variables)
+    before = {v.path: keras.ops.convert_to_numpy(v) + 1 for v in model.trainable_variables}
+    for variable in model.trainable_variables:
+        variable.assign(before[variable.path])
+    zeros = [keras.ops.zeros_like(variable) for variable in model.trainable_variables]
+    optimizer.apply(zeros)
+    for variable in model.trainable_variables:
+        # Without gradients the weights only decay, by rate times decay.
+        factor = 1 - 0.5 * 0.25 if variable.path.endswith("kernel") else 1
+        np.testing.assert_allclose(variable, factor * before[variable.path], rtol=1e-6)
+    assert sum(path.endswith("kernel") for path in before) == 2
+    assert optimizer.beta_1 == 0.75
+
+
+def test_an_experiment_reaches_every_part_of_the_network():
+    base = Experiment(preset="eseg_s", load_weights=False, num_classes=3)
+    changes = {
+        "encoder": "mobilenet_v2",
+        "decoder": "deeplabv3plus",
+        "min_level": 3,
+        "max_level": 4,
+        "decoder_channels": 16,
+        "decoder_repeats": 2,
+        "output_stride": 16,
+        "fusion": "sum",
+    }
+    config = initial_model(dataclasses.replace(base, **changes)).get_config()
+    assert {name: config[name] for name in changes} == changes
+    # From the command line, too.
+    texts = [f"{name}={value}" for name, value in changes.items()]
+    assert override(base, texts) == dataclasses.replace(base, **changes)
+
+
+def test_another_network_has_no_use_for_trained_weights(saved):
+    _, path = saved
+    experiment = Experiment(preset=str(path / "preset"), num_classes=3, decoder="fpn")
+    with pytest.raises(ValueError, match=r"\['decoder'\] would change the network"):
+        initial_model(experiment)
+
+
+@pytest.mark.parametrize("momentum, depth", [(None, True), (0.99, False)])
+def test_momentum_and_stochastic_depth(momentum, depth):
+    experiment = Experiment(
+        encoder="efficientnet_b0", preset="eseg_s", load_weights=False, num_classes=2, max_level=6,
+        decoder_channels=8, decoder_repeats=1, batch_norm_momentum=momentum, stochastic_depth=depth,
+    )  # fmt: skip
+    layers = list(initial_model(experiment)._flatten_layers())
+    norms = [x.momentum for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+    rates = [x.rate for x in layers if isinstance(x, keras.layers.Dropout)]
+    assert set(norms) == ({0.97, 0.99} if momentum is None else {0.99})
+    # The rate grows to 0.2 over the 16 blocks, 9 of which have a shortcut.
+    assert len(rates) == 9
+    assert max(rates) == pytest.approx(0.2 * 14 / 16 if depth else 0.0)
+
+
+def test_augmentation_has_its_options():
+    experiment = Experiment(
+        data="street_scenes", train_examples=1, val_examples=1, scale=(0.5, 1.5), scale_step=0.5,
+        pad_color=(1, 2, 3), place_at_random=False,
+    )  # fmt: skip
+    examples = open_examples(experiment, "train")
+    augmentation = training_batches(experiment, examples).augmentation
+    assert augmentation == Augmentation(
+        scale=(0.5, 1.5), scale_step=0.5, fill=(1, 2, 3), place_at_random=False
+    )
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"ohem_min_kept_pixels": 0}, "ohem_min_kept_pixels must be at least 1"),
+        ({"batch_norm_momentum": 1.0}, "batch_norm_momentum must be from 0 to below 1"),
+        ({"scale_step": 0.0}, "scale_step must be positive"),
+        ({"pad_color": (0, 0, 256)}, "pad_color must be of 0..255"),
+    ],
+)
+def test_options_out_of_range(values, message):
+    with pytest.raises(ValueError, match=message):
+        Experiment(num_classes=2, **values)
+
+
+def test_classes_move_by_name():
+    """From the classes of Mapillary Vistas to those of Cityscapes."""
+    source, target = (
+        DATASETS[name]["train"].classes for name in ("mapillary_vistas", "cityscapes")
+    )
+    models = [
+        small_model(len(classes.class_names), class_names=classes.class_names)
+        for classes in (source, target)
+    ]
+    before = models[1].head.get_layer("classifier").get_weights()
+    models[0].head.get_layer("classifier").bias.assign(np.arange(65.0))
+    models[1].copy_weights(models[0])
+    assert all(name.startswith("classifier/") for name in differing(*models))
+    (old_kernel, _), (kernel, bias) = (
+        before,
+        models[1].head.get_layer("classifier").get_weights(),
+    )
+    theirs = models[0].head.get_layer("classifier").get_weights()[0]
+    kept = set()
+    for index, name in enumerate(target.class_names):
+        titled = name.title()
+        if titled in source.class_names:
+            place = source.class_names.index(titled)
+            assert bias[index] == place
+            np.testing.assert_array_equal(kernel[..., index], theirs[..., place])
+        else:
+            kept.add(name)
+            assert bias[index] == 0
+            np.testing.assert_array_equal(kernel[..., index], old_kernel[..., index])
+    assert kept == {"traffic sign", "rider", "train"}
+
+
+def test_as_many_classes_in_another_order_move_by_name():
+    models = [small_model(class_names=names) for names in (("a", "b", "c"), ("C", "a", "d"))]
+    models[0].head.get_layer("classifier").bias.assign([1.0, 2.0, 3.0])
+    models[1].copy_weights(models[0])
+    np.testing.assert_array_equal(models[1].head.get_layer("classifier").bias, [3, 1, 0])

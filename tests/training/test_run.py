@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
+from eseg_keras.files import FileInUseError, locked
 from eseg_keras.presets.files import WEIGHTS_FILE
 from eseg_keras.street_scenes import CLASS_NAMES
 from eseg_keras.trainer import TrainingModel
@@ -68,6 +69,14 @@ def test_statistics_are_fresh_for_a_while(ema_decay):
 
 
 @pytest.mark.slow
+def test_two_processes_do_not_train_one_run(tmp_path):
+    with locked(tmp_path / "run"):
+        message = rf"run is in use by process {os.getpid()} on \S+ since"
+        with pytest.raises(FileInUseError, match=message):
+            train(Experiment(**TINY), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_and_what_it_leaves(tmp_path):
     experiment = Experiment(**TINY, epochs=2, keep="best", freeze=("encoder",))
     metrics = train(experiment, tmp_path / "run")

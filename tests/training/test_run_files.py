@@ -7,6 +7,7 @@ import pytest
 from eseg_keras.training import ClassificationExperiment, Experiment
 from eseg_keras.training.run_files import (
     check_same_run,
+    found_values,
     read_config,
     read_log,
     write_config,
@@ -106,7 +107,7 @@ def test_epochs_without_a_validation_leave_its_columns_empty(tmp_path):
 def test_values_found_in_the_data_hold_for_the_run_and_its_resumption(tmp_path):
     experiment = Experiment(num_classes=2)
     found = dataclasses.replace(experiment, class_map={255: 1})
-    write_config(tmp_path, experiment, None, found)
+    write_config(tmp_path, experiment, None, found_values(experiment, found))
     assert read_config(tmp_path) == (found, None)
     for same in (experiment, found):
         check_same_run(tmp_path, same, None)

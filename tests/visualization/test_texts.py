@@ -1,7 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from eseg_keras.visualization.texts import font_for, shorten
+from eseg_keras.visualization import add_legend
+from eseg_keras.visualization.sheet import sheet
+from eseg_keras.visualization.texts import font_for, printable, shorten
 
 FONT = font_for([], 12)
 
@@ -24,6 +27,14 @@ def test_as_much_is_kept_as_fits():
     kept = len(short)  # One more digit in place of the ellipsis would be one too many.
     longer = f"{text[: kept // 2]}…{text[len(text) - (kept + 1) // 2 :]}"
     assert FONT.getlength(short) <= 100 < FONT.getlength(longer)
+
+
+def test_what_no_font_has_is_an_escape():
+    assert printable("a b\tä木[/]\n\udce9\x1b") == r"a b\tä木[/]\n\udce9\x1b"
+    names = ["\udce9\n", "\u202e"]
+    image = Image.new("RGB", (200, 40))
+    assert add_legend(image, names, [None, None]).width == 200
+    assert sheet([[image]], [names[:1]], names[:1]).width > 200
 
 
 def test_letters_beyond_english_are_drawn():

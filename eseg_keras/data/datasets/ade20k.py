@@ -53,7 +53,7 @@ DESCRIPTION = Description(
                 "train": Split(20210, "images/training", "annotations/training"),
                 "validation": Split(2000, "images/validation", "annotations/validation"),
             },
-            root="ADEChallengeData2016",
+            files="ADE_*",
         ),
     ),
     archives=("ADEChallengeData2016.zip",),

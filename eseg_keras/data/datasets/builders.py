@@ -3,14 +3,12 @@
 This module imports tensorflow-datasets: `load` imports it when it is needed.
 """
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from eseg_keras.data.datasets import cityscapes
-from eseg_keras.data.datasets.archives import FoundFiles, find_files
+from eseg_keras.data.datasets.found_files import FoundFiles
 from eseg_keras.data.datasets.metadata import Description
 
 
@@ -21,6 +19,7 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     # Without instructions, tensorflow-datasets passes no `manual_dir`.
     MANUAL_DOWNLOAD_INSTRUCTIONS = "See the error of `eseg_keras.data.load`."
     description: Description
+    files: FoundFiles | None = None
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -41,70 +40,52 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             disable_shuffling=True,
         )
 
-    def finds(self, place: Path) -> bool:
-        """Tell whether the archives or their files are in a folder."""
-        return find_files(place, self.description.layouts) is not None
-
     def _split_generators(self, dl_manager):
-        files = find_files(Path(dl_manager.manual_dir), self.description.layouts)
         if self.description.check is not None:
-            self.description.check(files.root)
-        return {name: self._generate_examples(files, name) for name in files.splits()}
+            self.description.check(self.files.root)
+        return {name: self._generate_examples(name) for name in self.files.folders}
 
-    def _generate_examples(self, files: FoundFiles, split: str) -> Iterator[tuple[int, dict]]:
-        for index, (image, label) in enumerate(files.pairs(split)):
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
+        for index, (name, image, mask) in enumerate(self.files.pairs(split)):
             record = {
-                "image_id": Path(image.name).stem,
+                "image_id": name,
                 "image": image.read_bytes(),
-                "segmentation_label": label.read_bytes(),
+                "segmentation_label": mask.read_bytes(),
             }
             yield index, record
 
 
-class Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
+class _Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
     """The builder of tensorflow-datasets, which takes unpacked folders as well."""
 
     name = "cityscapes"
-
-    @property
-    def description(self) -> Description:
-        """The data set with fine or coarse masks, by the name of the configuration."""
-        return CITYSCAPES_CONFIGS[self.builder_config.name]
-
-    def finds(self, place: Path) -> bool:
-        """Tell whether the archives or their files are in a folder."""
-        splits = self.description.splits.values()
-        return self._archives_are_in(place) or all((place / s.labels).is_dir() for s in splits)
-
-    def _archives_are_in(self, place):
-        return all(zipfile.is_zipfile(place / name) for name in self.description.archives)
+    files: FoundFiles | None = None
 
     def _split_generators(self, dl_manager):
-        place = Path(dl_manager.manual_dir)
-        if self._archives_are_in(place):
+        if self.files is None:
             return super()._split_generators(dl_manager)
-        return {
-            name: self._generate_examples(
-                images_left=str(place / split.images), segmentation_labels=str(place / split.labels)
-            )
-            for name, split in self.description.splits.items()
-        }
+        return {name: self._pairs(name) for name in self.files.folders}
+
+    def _pairs(self, split):
+        for name, image, mask in self.files.pairs(split):
+            yield name, {"image_id": name, "image_left": image, "segmentation_label": mask}
 
 
-CITYSCAPES_CONFIGS = {
-    "semantic_segmentation": cityscapes.FINE,
-    "semantic_segmentation_extra": cityscapes.COARSE,
-}
+def builder_for(
+    published: Description, data_dir: Path, files: FoundFiles | None = None
+) -> tfds.core.DatasetBuilder:
+    """Return the builder of a data set, without reading or preparing anything.
 
+    `files` are those that it would prepare; without them, Cityscapes is prepared from its archives.
+    """
+    if published.config:
+        builder = _Cityscapes(data_dir=data_dir, config=published.config)
+    else:
 
-def builder_for(published: Description, data_dir: Path) -> tfds.core.DatasetBuilder:
-    """Return the builder of a data set, without reading or preparing anything."""
-    for config, described in CITYSCAPES_CONFIGS.items():
-        if described is published:
-            return Cityscapes(data_dir=data_dir, config=config)
+        class Builder(_PairedFiles, skip_registration=True):
+            name = published.name
+            description = published
 
-    class Builder(_PairedFiles, skip_registration=True):
-        name = published.name
-        description = published
-
-    return Builder(data_dir=data_dir)
+        builder = Builder(data_dir=data_dir)
+    builder.files = files
+    return builder

@@ -8,6 +8,8 @@ Reference:
     https://github.com/mcordts/cityscapesScripts/blob/master/cityscapesscripts/helpers/labels.py)
 """
 
+import hashlib
+
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -28,12 +30,19 @@ bicycle 770b20
     FILE_LABELS,
 )
 
+
+def order(split: str, name: str) -> str:
+    """Return the key by which tensorflow-datasets orders the examples of its own data sets."""
+    return hashlib.md5(f"{split}{name}".encode(), usedforsecurity=False).hexdigest()
+
+
 _COMMON = {
     "name": "cityscapes",
     "title": "Cityscapes",
     "classes": CLASSES,
     "homepage": "https://www.cityscapes-dataset.com/downloads/",
     "license": "Non-commercial, no redistribution: https://www.cityscapes-dataset.com/license/",
+    "order": order,
 }
 
 FINE = Description(
@@ -43,10 +52,14 @@ FINE = Description(
                 "train": Split(2975, "leftImg8bit/train", "gtFine/train"),
                 "validation": Split(500, "leftImg8bit/val", "gtFine/val"),
                 "test": Split(1525, "leftImg8bit/test", "gtFine/test"),
-            }
+            },
+            image_suffix="_leftImg8bit",
+            mask_suffix="_gtFine_labelIds",
+            has_two_roots=True,
         ),
     ),
     archives=("leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip"),
+    config="semantic_segmentation",
     **_COMMON,
 )
 
@@ -57,9 +70,13 @@ COARSE = Description(
                 "train": Split(2975, "leftImg8bit/train", "gtCoarse/train"),
                 "validation": Split(500, "leftImg8bit/val", "gtCoarse/val"),
                 "train_extra": Split(19998, "leftImg8bit/train_extra", "gtCoarse/train_extra"),
-            }
+            },
+            image_suffix="_leftImg8bit",
+            mask_suffix="_gtCoarse_labelIds",
+            has_two_roots=True,
         ),
     ),
     archives=("leftImg8bit_trainvaltest.zip", "leftImg8bit_trainextra.zip", "gtCoarse.zip"),
+    config="semantic_segmentation_extra",
     **_COMMON,
 )

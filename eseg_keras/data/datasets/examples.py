@@ -1,23 +1,77 @@
-"""The examples of a prepared data set, read one at a time."""
+"""The examples of a published data set, read one at a time."""
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from eseg_keras.data.datasets.found_files import FilePair
 from eseg_keras.data.datasets.metadata import Description
 from eseg_keras.data.datasets.preparation import text
 from eseg_keras.data.examples import Examples
 from eseg_keras.data.images.image_reader import ImageFileError, decode
+from eseg_keras.data.images.mask_reader import decode_mask
+
+
+class _NamedContent(NamedTuple):
+    """An image file, as its path or its bytes, and its name in messages."""
+
+    content: Path | bytes
+    name: str
+
+
+class UnpackedFiles:
+    """The image and mask files of a split in its folders."""
+
+    def __init__(self, pairs: Sequence[FilePair]):
+        self._pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def name(self, index: int) -> str:
+        """Return the name of an example."""
+        return self._pairs[index].name
+
+    def files(self, index: int) -> tuple[_NamedContent, _NamedContent]:
+        """Return the image file and the mask file of an example."""
+        _, image, mask = self._pairs[index]
+        return _NamedContent(image, str(image)), _NamedContent(mask, str(mask))
+
+
+class StoredFiles:
+    """The image and mask files of a split in the records of tensorflow-datasets.
+
+    A record holds `"image_id"` and, as bytes of image files, `"segmentation_label"` and `"image"`
+    or `"image_left"`.
+    """
+
+    def __init__(self, records: Sequence[dict[str, Any]], where: str):
+        self._records = records
+        self._where = where
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def name(self, index: int) -> str:
+        """Return the name of an example."""
+        return text(self._records[index]["image_id"])
+
+    def files(self, index: int) -> tuple[_NamedContent, _NamedContent]:
+        """Return the image file and the mask file of an example."""
+        record = self._records[index]
+        name = f"{self._where}/{text(record['image_id'])}"
+        image = record["image_left"] if "image_left" in record else record["image"]
+        mask = record["segmentation_label"]
+        return _NamedContent(image, f"{name} (image)"), _NamedContent(mask, f"{name} (mask)")
 
 
 class DatasetExamples(Examples):
     """The examples of one split; `batches` returns them as batches for training.
 
-    `read` needs no TensorFlow, and may be called from many threads at once. The stored records hold
-    `"image_id"` and, as bytes of image files, `"segmentation_label"` and `"image"` or
-    `"image_left"`.
+    `read` needs no TensorFlow, and may be called from many threads at once.
 
     Attributes:
         class_names: Names of the classes in the order of their ids.
@@ -26,8 +80,8 @@ class DatasetExamples(Examples):
         ignore_label: Label of the pixels that are ignored: 255.
     """
 
-    def __init__(self, records: Sequence[dict[str, Any]], description: Description, split: str):
-        self._records = records
+    def __init__(self, files: UnpackedFiles | StoredFiles, description: Description, split: str):
+        self._files = files
         self._classes = description.classes
         self._where = f"{description.name}/{split}"
         self.class_names = self._classes.class_names
@@ -35,33 +89,31 @@ class DatasetExamples(Examples):
         self.num_classes = len(self.class_names)
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._files)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 [H, W, 3] RGB, and its mask, uint8 [H, W] of class ids and 255."""
-        record = self._record(index)
-        name = f"{self._where}/{text(record['image_id'])}"
-        content = record["image_left"] if "image_left" in record else record["image"]
-        picture = decode(content, f"{name} (image)")
+        image_file, mask_file = self._files.files(self._checked(index))
+        picture = decode(*image_file)
         image = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
-        labels = decode(record["segmentation_label"], f"{name} (mask)")
+        labels, _ = decode_mask(*mask_file)
         if labels.mode not in ("L", "P"):
             problem = f"has the pixel format {labels.mode} instead of 8-bit label ids"
-            raise ImageFileError(f"{name} (mask)", [problem])
+            raise ImageFileError(mask_file.name, [problem])
         if labels.size != picture.size:
             problem = f"the image is {image.shape[1]}x{image.shape[0]} pixels, and its mask "
-            raise ImageFileError(name, [problem + f"{labels.width}x{labels.height}"])
+            raise ImageFileError(image_file.name, [problem + f"{labels.width}x{labels.height}"])
         try:
             return image, self._classes.read(np.asarray(labels))
         except ValueError as error:
-            raise ImageFileError(f"{name} (mask)", [str(error)]) from error
+            raise ImageFileError(mask_file.name, [str(error)]) from error
 
     def name(self, index: int) -> str:
-        """Return the name of an example's image in the archive, without its suffix."""
-        return text(self._record(index)["image_id"])
+        """Return the name of an example's image, without its suffix."""
+        return self._files.name(self._checked(index))
 
-    def _record(self, index):
+    def _checked(self, index):
         index = operator.index(index)
         if not 0 <= index < len(self):
             raise IndexError(f"{self._where} has {len(self)} examples. Received: index={index}")
-        return self._records[index]
+        return index

@@ -68,24 +68,40 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class Split:
-    """One split: its number of published images, and the folders of images and masks."""
+    """One split: its number of published images, and the folders of images and masks.
+
+    Splits that share their folders differ in `files`, a pattern for the names of their images.
+    """
 
     num_examples: int
     images: str
     labels: str
+    files: str = "*"
 
 
 @dataclass(frozen=True)
 class Layout:
     """The folders of a data set, in its archive or unpacked.
 
-    The mask of `IMAGES/NAME.jpg` is `LABELS/NAME.png`. `root` is a pattern for the name of the
-    folder that holds all splits; `"*"` for any or none. The outermost folder of a zip archive
-    has the archive's file name.
+    The mask of `IMAGES/CITY/NAME{image_suffix}.jpg` is `LABELS/CITY/NAME{mask_suffix}.png`, with or
+    without folders such as CITY. The outermost folder of a zip archive has the archive's file name.
+
+    Attributes:
+        splits: {name: its folders}.
+        root: Pattern for the name of the folder that holds all splits; `"*"` for any or none.
+        files: Pattern for the names of the images.
+        image_suffix: End of the names of images, without `.png`.
+        mask_suffix: End of the names of masks, without `.png`.
+        has_two_roots: Whether images and masks are separate archives, which may be unpacked to
+            different folders.
     """
 
     splits: Mapping[str, Split]
     root: str = "*"
+    files: str = "*"
+    image_suffix: str = ""
+    mask_suffix: str = ""
+    has_two_roots: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,9 @@ class Description:
         homepage: Address of the download page.
         license: Terms of use, in a sentence.
         check: Function of the folder with the files that raises an error for another version.
+        config: Name of the configuration in tensorflow-datasets, which has this data set too.
+        order: Function of the names of a split and of an example by which the examples are sorted.
+            Defaults to the name of the example.
     """
 
     name: str
@@ -111,6 +130,8 @@ class Description:
     homepage: str
     license: str
     check: Callable[[Any], None] | None = None
+    config: str = ""
+    order: Callable[[str, str], str] = lambda split, name: name
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -5,9 +5,29 @@ import logging
 import os
 from pathlib import Path
 
+from eseg_keras.data.datasets.found_files import FoundFiles
+from eseg_keras.data.datasets.metadata import Description
 from eseg_keras.optional import require
 
 log = logging.getLogger(__name__)
+
+
+def make_builder(description: Description, data_dir: Path, files: FoundFiles | None = None):
+    """Return the builder of a data set, without reading or preparing anything."""
+    require("array_record", "data")
+    require("tensorflow_datasets", "data")
+    from eseg_keras.data.datasets.builders import builder_for
+
+    return builder_for(description, data_dir, files)
+
+
+def prepared_builder(description: Description, data_dir: Path):
+    """Return the builder of a data set that is prepared in `data_dir`; None if there is none."""
+    folder = data_dir / description.name / description.config
+    if not any(folder.glob("[0-9]*/dataset_info.json")):
+        return None
+    builder = make_builder(description, data_dir)
+    return builder if builder.data_path.exists() else None
 
 
 def prepare(builder, manual_dir: Path) -> None:

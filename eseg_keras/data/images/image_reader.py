@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eseg_keras.image_size import to_pixel_values
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -39,7 +41,11 @@ class ImageFileError(ValueError):
 
 
 def read_image(
-    image: Any, num_channels: int = 3, max_pixels: int = MAX_PIXELS, name: str | None = None
+    image: Any,
+    num_channels: int = 3,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
+    image_range: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """Read an image from a file, bytes, a Pillow image or an array.
 
@@ -48,15 +54,18 @@ def read_image(
 
     Args:
         image: Path of an image file, the bytes of one, a Pillow image, or an array [H, W],
-            [H, W, 1] (grey), [H, W, 3] or [H, W, 4] of 8-bit, 16-bit or float values; floats are
-            from 0 to 255. If `num_channels` is not 3, [H, W, num_channels].
+            [H, W, 1] (grey), [H, W, 3] or [H, W, 4]. If `num_channels` is not 3,
+            [H, W, num_channels].
         num_channels: Channels of the result. Defaults to 3, for RGB.
         max_pixels: Files with more pixels are refused before they are decoded: a file of a few
             kilobytes may decode to more than fits in memory. Defaults to Pillow's own limit.
         name: Name of bytes in messages. Defaults to `"image"`.
+        image_range: (lowest, highest) value of the images, which become 0 and 255. By default
+            16-bit images are of 0..65535 and all others of 0..255; values that are probably of
+            another range, such as floats of 0..1, are refused.
 
     Returns:
-        Array [H, W, num_channels], uint8 if there are 3 channels.
+        Array [H, W, num_channels] of 0..255, uint8 if there are 3 channels.
 
     Raises:
         ImageFileError: If a file cannot be used; it names the file.
@@ -78,14 +87,19 @@ def read_image(
             raise ImageFileError(name, [f"{problem}: pass arrays [H, W, {num_channels}]"])
         picture = decode(image, name, max_pixels)
         try:
-            return _rgb_pixels(picture)
+            return _rgb_pixels(picture, image_range)
         except ValueError as error:
             raise ImageFileError(name, [str(error)]) from error
-        except (SyntaxError, OSError, TypeError) as error:  # Tags that cannot be rewritten.
-            raise ImageFileError(name, [UNREADABLE]) from error
-    if isinstance(image, Image.Image) and num_channels == 3:
-        return _rgb_pixels(image)
-    return _checked_array(np.asarray(image), num_channels)
+    if isinstance(image, Image.Image):
+        try:
+            image.load()
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow raises exceptions of many types for damaged files.
+            raise ValueError(f"The image {UNREADABLE}.") from error
+        if num_channels == 3:
+            return _rgb_pixels(image, image_range)
+    return _checked_array(np.asarray(image), num_channels, image_range)
 
 
 def decode(
@@ -146,18 +160,21 @@ def upright(picture: "Image.Image") -> "Image.Image":
     except Exception:  # The tags are damaged, the pixels are not.
         return picture
     if orientation != 1:
-        picture = ImageOps.exif_transpose(picture)
+        try:
+            picture = ImageOps.exif_transpose(picture)
+        except (SyntaxError, OSError, TypeError) as error:  # Tags that cannot be rewritten.
+            raise ValueError(UNREADABLE) from error
     return picture
 
 
-def _rgb_pixels(picture):
+def _rgb_pixels(picture, image_range=None):
     """uint8 [H, W, 3] of a Pillow image of any mode."""
     picture = upright(picture)
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG"):
         # Pillow would clip 16-bit grey to 255 instead of scaling it.
-        return _checked_array(np.asarray(picture).astype(np.uint16))
+        return _checked_array(np.asarray(picture).astype(np.uint16), image_range=image_range)
     if picture.mode in ("I", "F"):
-        return _checked_array(np.asarray(picture))
+        return _checked_array(np.asarray(picture), image_range=image_range)
     if picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
     # In bands of rows: converted as a whole, Pillow would hold two more copies of a large image.
@@ -166,10 +183,10 @@ def _rgb_pixels(picture):
         bottom = min(top + _BAND, picture.height)
         band = picture.crop((0, top, picture.width, bottom))
         pixels[top:bottom] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
-    return pixels
+    return pixels if image_range is None else _checked_array(pixels, image_range=image_range)
 
 
-def _checked_array(image, num_channels=3):
+def _checked_array(image, num_channels=3, image_range=None):
     """An array as [H, W, num_channels], checked; uint8 if there are 3 channels."""
     if image.ndim == 2:
         image = image[..., None]
@@ -177,22 +194,7 @@ def _checked_array(image, num_channels=3):
     if image.ndim != 3 or image.shape[-1] not in channels or not image.size:
         expected = "[H, W], or [H, W, C] with C = " + ", ".join(map(str, channels))
         raise ValueError(f"Expected an image {expected}. Received an array {list(image.shape)}.")
-    if num_channels != 3:
-        return image
-    if image.shape[-1] != 3:
+    if num_channels == 3 and image.shape[-1] != 3:
         image = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
-    if image.dtype == np.uint8:
-        return image
-    if image.dtype == np.uint16:
-        return np.round(image / 257).astype(np.uint8)
-    if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
-        raise ValueError(f"Expected an image of numbers. Received an array of {image.dtype}.")
-    low, high = image.min(), image.max()
-    if not (low >= 0 and high <= 255):
-        raise ValueError(f"Expected pixel values from 0 to 255. Received: {low} to {high}.")
-    if np.issubdtype(image.dtype, np.floating) and 0 < high <= 1:
-        raise ValueError(
-            f"Expected pixel values from 0 to 255. Received floats from {low} to {high}: multiply "
-            "by 255 if they are from 0 to 1."
-        )
-    return np.round(image).astype(np.uint8)
+    image = to_pixel_values(image, image_range)
+    return np.round(image).astype(np.uint8) if num_channels == 3 else image

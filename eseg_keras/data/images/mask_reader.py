@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,9 +112,29 @@ class MaskReader:
             raise ImageFileError(path, list(filter(None, problems)) or self._stray_labels(stray))
         return np.take(self._new_labels, ids)
 
+    @property
+    def reads_colors(self) -> bool:
+        """Whether colours are the classes."""
+        return self._color_ids is not None
+
+    def label_of(self, value: int | Color) -> int | None:
+        """Return the label of an id or a colour in the files, None if that is an error.
+
+        >>> MaskReader(num_classes=2, class_map={7: 1}).label_of(7)
+        1
+        """
+        if isinstance(value, tuple):
+            red, green, blue = value
+            value = (
+                -1 if self._color_ids is None else self._color_ids[red << 16 | green << 8 | blue]
+            )
+        elif self._color_ids is not None:
+            return None
+        is_label = value >= 0 and self._is_allowed[value]
+        return int(self._new_labels[value]) if is_label else None
+
     def _ids_of_colors(self, path):
-        red, green, blue = np.moveaxis(read_colors(path, self.max_pixels).astype(np.int32), -1, 0)
-        codes = (red << 16) | (green << 8) | blue
+        codes = _color_codes(path, self.max_pixels)
         ids = self._color_ids[codes]
         unknown = np.unique(codes[ids < 0]).tolist()
         problems = []
@@ -154,13 +175,16 @@ class MaskReader:
 
 def _smoothed(ids):
     """The problem of a black and white mask with smoothed edges, or None."""
-    between = ((ids > 0) & (ids < 255)).mean()
-    if ids.max() > 255 or between > 0.5 or not ((ids == 0).any() and (ids == 255).any()):
+    if (
+        ids.max() > 255
+        or ((ids > 0) & (ids < 255)).mean() > 0.5
+        or not ((ids == 0).any() and (ids == 255).any())
+    ):
         return None
     return (
-        f"looks like a smoothed black and white mask: {between:.1%} of its pixels are between 0 "
-        "and 255. Export it without anti-aliasing or resizing, or set pixels from 128 up to 255 "
-        "and the others to 0"
+        "looks like a smoothed black and white mask: some of its pixels are between 0 and 255. "
+        "Export it without anti-aliasing or resizing, or set pixels from 128 up to 255 and the "
+        "others to 0"
     )
 
 
@@ -174,8 +198,22 @@ def _check_alpha(path, pixels):
         values = values << 8 | pixels[..., channel]
     if len(np.unique(values << 8 | alpha)) > len(np.unique(values)):
         problem = (
-            f"has labels in its alpha channel: {(alpha > 127).mean():.1%} of its pixels are "
-            "opaque, the others transparent. Save the alpha channel as a grey image of class ids"
+            "has labels in its alpha channel: pixels of one colour are opaque and transparent. "
+            "Save the alpha channel as a grey image of class ids"
+        )
+        raise ImageFileError(path, [problem])
+
+
+def _check_one_hot(path, pixels):
+    """Refuse a mask [H, W, C] whose pixels are set in exactly one channel."""
+    is_set = pixels == pixels.max()
+    is_one_hot = (is_set.sum(axis=-1) == 1).all() and not pixels[~is_set].any()
+    # An opaque black mask is set in one channel only, alpha.
+    if is_one_hot and pixels.max() in (1, 255) and is_set.any(axis=(0, 1)).sum() > 1:
+        problem = (
+            f"looks one-hot: every pixel is {pixels.max()} in one of the {pixels.shape[-1]} "
+            "channels and 0 in the others. Save np.argmax(mask, axis=-1) as a grey image or, if "
+            "the colours are the classes, pass mask_colors={(red, green, blue): id, ...}"
         )
         raise ImageFileError(path, [problem])
 
@@ -233,15 +271,21 @@ def is_lossless_webp(content: bytes) -> bool:
     return False
 
 
-def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
-    """The decoded image, with EXIF rotation applied, and the first bytes of its file."""
+def decode_mask(
+    content: str | Path | bytes, name: str | Path, max_pixels: int = MAX_PIXELS
+) -> tuple["Image.Image", bytes]:
+    """Decode a mask file (its path or bytes) in its own mode, with EXIF rotation applied.
+
+    Also return the content of the file. A file that was compressed with loss, and a PNG file with a
+    wrong checksum, are refused.
+    """
     from PIL import Image
 
     try:
-        content = Path(path).read_bytes()
+        content = content if isinstance(content, bytes) else Path(content).read_bytes()
     except OSError as error:
-        raise ImageFileError(path, [UNREADABLE]) from error
-    picture = decode(content, path, max_pixels)
+        raise ImageFileError(name, [UNREADABLE]) from error
+    picture = decode(content, name, max_pixels)
     if picture.format == "PNG":
         try:
             with no_pillow_limit():
@@ -249,22 +293,25 @@ def _open(path: str | Path, max_pixels: int) -> tuple["Image.Image", bytes]:
             unread.verify()  # The checksums of all chunks, which decoding ignores.
         except (SyntaxError, OSError) as error:
             problem = f"is damaged ({error}), so that its labels may be wrong: restore its source"
-            raise ImageFileError(path, [problem]) from error
+            raise ImageFileError(name, [problem]) from error
     lossy_webp = picture.format == "WEBP" and not is_lossless_webp(content)
     if picture.format == "JPEG" or lossy_webp:
         problem = (
             f"is a lossy {picture.format}, whose compression changes labels at edges: save masks "
             "as PNG, from the original"
         )
-        raise ImageFileError(path, [problem])
-    turned = upright(picture)
+        raise ImageFileError(name, [problem])
+    try:
+        turned = upright(picture)
+    except ValueError as error:
+        raise ImageFileError(name, [str(error)]) from error
     turned.format = picture.format
-    return turned, content[:64]
+    return turned, content
 
 
 def read_colors(path, max_pixels):
     """uint8 [H, W, 3] of a mask whose colours are the classes."""
-    picture, _ = _open(path, max_pixels)
+    picture, _ = decode_mask(path, path, max_pixels)
     if picture.mode.startswith("I"):
         raise ImageFileError(path, ["is 16-bit grey, and `mask_colors` needs colours of 8 bits"])
     if picture.mode == "P" and "transparency" in picture.info:
@@ -274,10 +321,45 @@ def read_colors(path, max_pixels):
     return np.asarray(picture.convert("RGB"))
 
 
+def count_ids(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[int]:
+    """Return the number of pixels of each id in a mask file."""
+    counts = np.bincount(read_ids(path, max_pixels).ravel())
+    return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
+
+
+def count_colors(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[Color]:
+    """Return the number of pixels of each colour in a mask file."""
+    codes, counts = np.unique(_color_codes(path, max_pixels), return_counts=True)
+    pairs = zip(codes.tolist(), counts.tolist(), strict=True)
+    return Counter({(code >> 16, code >> 8 & 255, code & 255): count for code, count in pairs})
+
+
+def _color_codes(path, max_pixels):
+    """int32 [H, W], red << 16 | green << 8 | blue."""
+    red, green, blue = np.moveaxis(read_colors(path, max_pixels).astype(np.int32), -1, 0)
+    return (red << 16) | (green << 8) | blue
+
+
+def palette_of(path: str | Path) -> bytes | None:
+    """Return the palette of a mask file, red, green, blue of each index in turn; None without."""
+    from PIL import Image
+
+    try:
+        with no_pillow_limit():
+            picture = Image.open(path)
+        with picture:
+            if picture.mode not in ("P", "PA"):
+                return None
+            # Pillow's own method would decode the pixels too.
+            is_png = picture.format == "PNG" and picture.palette is not None
+            return bytes(picture.palette.palette if is_png else picture.getpalette("RGB"))
+    except Exception:  # Whatever is wrong with the file is reported where it is read.
+        return None
+
+
 def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
-    """The colours of the classes in a palette file; `None` without one, or if it is grey."""
-    picture, _ = _open(path, MAX_PIXELS)
-    colors = np.array(picture.getpalette("RGB") or [], int).reshape(-1, 3)[:num_classes]
+    """Return the colours of the classes in a palette file; None without one, or if it is grey."""
+    colors = np.frombuffer(palette_of(path) or b"", np.uint8).reshape(-1, 3)[:num_classes]
     if len(colors) < num_classes or (colors == colors[:, :1]).all():
         return None
     return tuple(map(tuple, colors.tolist()))
@@ -285,9 +367,11 @@ def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
 
 def read_ids(path, max_pixels):
     """Unsigned ids [H, W] of a mask whose pixel values or palette indices are the classes."""
-    picture, head = _open(path, max_pixels)
-    bits, color_type = (head[24], head[25]) if picture.format == "PNG" else (8, None)
+    picture, content = decode_mask(path, path, max_pixels)
+    bits, color_type = (content[24], content[25]) if picture.format == "PNG" else (8, None)
     pixels = np.asarray(picture)
+    if picture.mode in ("LA", "RGB", "RGBA") and bits == 8:
+        _check_one_hot(path, pixels)
     if picture.mode in ("LA", "PA", "RGBA") and bits == 8:
         _check_alpha(path, pixels)
     if picture.mode in ("1", "L", "P", "LA", "PA") and bits != 16:

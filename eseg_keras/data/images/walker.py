@@ -3,6 +3,7 @@
 import logging
 import os
 from collections import Counter, deque
+from collections.abc import Mapping
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -14,6 +15,11 @@ IMAGE_SUFFIXES = frozenset(
 """Suffixes, in lower case, of the files that are read as images."""
 
 _MOST_SUFFIXES = 8  # named in a message
+
+
+def in_words(skipped: Mapping[str, int]) -> str:
+    """Return the number of skipped files of each suffix as a text."""
+    return ", ".join(f"{count} {suffix}" for suffix, count in sorted(skipped.items()))
 
 
 def find_images(
@@ -33,6 +39,8 @@ def find_images(
     there is no such folder, and ValueError, without the folder's name, if there is no `kind` in it.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}. Give one that holds images.")
     excluded = None if exclude is None else os.path.realpath(exclude)
     seen = set()
     found, skipped = [], Counter()
@@ -64,6 +72,7 @@ def find_images(
             message += f"; it holds {shown}: convert images to PNG or JPEG, masks to PNG"
         raise ValueError(message)
     if skipped and log_skipped:
-        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(skipped.items()))
-        log.warning("%s: skipped %s", folder, counts)
+        log.warning(
+            "%s: skipped %s", folder, in_words(skipped), extra={"skipped": (folder, skipped)}
+        )
     return sorted(found)

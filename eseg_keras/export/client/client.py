@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
-from eseg_keras.data.images.image_reader import read_image
+from eseg_keras.data.images.image_reader import no_pillow_limit, read_image
 from eseg_keras.export.client.transport import GrpcTransport, RestTransport, ServingError
 from eseg_keras.export.saved_model.image_codec import CLASSES_KEYWORD
+from eseg_keras.image_size import to_pixel_values
 
 _TRANSPORTS = {"rest": RestTransport, "grpc": GrpcTransport}
 _SIGNATURES = ("encoded", "serving_default", "logits", "probabilities")
@@ -53,7 +54,8 @@ class Client:
             others, `"serving_default"`, `"logits"` and `"probabilities"`, send and receive arrays:
             use gRPC for those.
         version: Version of the model. Defaults to the server's choice.
-        timeout: Seconds to wait for the server. Defaults to 60.
+        timeout: Seconds that a request may take from the connection to the last byte of the
+            answer. Defaults to 60.
         jpeg_quality: Quality, 1 to 100, of the JPEG files in which images are sent. By default they
             are sent as PNG, which is lossless. JPEG and PNG files are sent unchanged.
         headers: Additional headers of every request, such as an authorization.
@@ -92,6 +94,7 @@ class Client:
         if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
             raise ValueError(f"jpeg_quality must be 1 to 100. Received: {jpeg_quality!r}")
         self._encoded = signature == "encoded"
+        self._takes_labels = signature == "serving_default"
         self._jpeg_quality = jpeg_quality
         self._transport = _TRANSPORTS[protocol](
             address, model, signature, version, timeout, dict(headers or {})
@@ -115,8 +118,9 @@ class Client:
 
         Raises:
             ConnectionError: If there is no server.
-            TimeoutError: If the answer takes longer than `timeout`.
-            ServingError: If the server refuses the request; the message is the server's.
+            TimeoutError: If the whole answer takes longer than `timeout`.
+            ServingError: If the server refuses the request; the message is the server's. Also if
+                its answer does not fit the image in number, size or type.
             ValueError: If `image` is not an image.
         """
         return self.predict([image])[0]
@@ -137,17 +141,38 @@ class Client:
         if not images:
             return []
         if self._encoded:
-            answer = self._transport.predict({"image_bytes": [self._file(i) for i in images]})
-            predictions = [self._from_png(file) for file in answer.get("png_bytes", [])]
-        else:
-            answer = self._transport.predict({"images": _stack(images)})
-            predictions = [_from_array(values) for values in next(iter(answer.values()), ())]
-        if len(predictions) != len(images):
+            files, sizes = zip(*map(self._file, images), strict=True)
+            answer = self._transport.predict({"image_bytes": list(files)})
+            found = answer.get("png_bytes")
+            self._check(answer, isinstance(found, list) and len(found) == len(images))
+            return list(map(self._from_png, found, sizes))
+        batch = _stack(images)
+        answer = self._transport.predict({"images": batch})
+        self._check(answer, len(answer) == 1)
+        (values,) = answer.values()
+        return [self._from_array(item) for item in self._checked(answer, values, batch.shape[:3])]
+
+    def _check(self, answer, holds):
+        """Raise `ServingError` unless an answer is what the documentation of the export says."""
+        if not holds:
+            outputs = {name: _describe(value) for name, value in answer.items()}
             raise ServingError(
-                f"{self.url} answered {len(images)} images with {len(predictions)} label maps and "
-                f"the outputs {sorted(answer)}: was the model exported by eseg-keras?"
+                f"{self.url} answered with {outputs}, which does not fit the images that were "
+                "sent: was the model exported by eseg-keras?"
             )
-        return predictions
+
+    def _checked(self, answer, values, shape):
+        """Label maps or scores of a batch, as numbers in their range."""
+        is_array = isinstance(values, np.ndarray) and values.shape[:3] == shape
+        is_array = is_array and np.issubdtype(values.dtype, np.number)
+        self._check(answer, is_array and not np.issubdtype(values.dtype, np.complexfloating))
+        if values.ndim == 3:
+            is_integer = np.issubdtype(values.dtype, np.integer)
+            holds = self._takes_labels and is_integer and 0 <= values.min() <= values.max() <= 255
+        else:
+            holds = values.ndim == 4 and values.shape[-1] > 0 and np.isfinite(values).all()
+        self._check(answer, holds)
+        return values
 
     def close(self) -> None:
         """Close the connection, which gRPC keeps open."""
@@ -160,11 +185,11 @@ class Client:
         self.close()
 
     def _file(self, image):
-        """Encode an image as a file that the server decodes to the same pixels."""
+        """Encode an image as a file that the server decodes to the same pixels; with its size."""
         if isinstance(image, str | Path):
             content = _read(image)
-            if content.startswith(_JPEG) or _is_upright_png(content):
-                return content
+            if content.startswith(_JPEG) or _is_plain_png(content):
+                return content, _size(content)
             pixels = read_image(content, name=str(image))
         elif not isinstance(image, Image.Image) and np.asarray(image).dtype != np.uint8:
             image = np.asarray(image)
@@ -181,23 +206,44 @@ class Client:
             Image.fromarray(pixels).save(file, "PNG", compress_level=1)
         else:
             Image.fromarray(pixels).save(file, "JPEG", quality=self._jpeg_quality)
-        return file.getvalue()
+        return file.getvalue(), {pixels.shape[:2]}
 
-    def _from_png(self, content):
+    def _from_png(self, content, sizes):
+        """The label map in a PNG file, of one of the sizes, and its classes."""
         try:
-            picture = Image.open(io.BytesIO(content))
+            picture = Image.open(io.BytesIO(content), formats=["PNG"])
+            # Compared before it is decoded: it may be far larger.
+            if picture.mode != "L" or (sizes and picture.size[::-1] not in sizes):
+                raise ValueError(f"a PNG file of mode {picture.mode} and size {picture.size[::-1]}")
             label_map = np.array(picture)
             classes = json.loads(picture.text.get(CLASSES_KEYWORD, "{}"))
-        except (OSError, SyntaxError, TypeError, AttributeError, ValueError) as error:
+            names, palette = classes.get("class_names"), classes.get("palette")
+            if names is not None:
+                names = tuple(names)
+                if not all(isinstance(name, str) for name in names):
+                    raise ValueError("class names that are no texts")
+            if palette is not None:
+                palette = tuple((int(red), int(green), int(blue)) for red, green, blue in palette)
+            if any(len(entries) <= label_map.max() for entries in (names, palette) if entries):
+                raise ValueError(f"the label {label_map.max()}, which is no class")
+        except Exception as error:  # Pillow raises exceptions of many types for damaged files.
             raise ServingError(
-                f"{self.url} did not answer with PNG files: was the model exported by eseg-keras?"
+                f"{self.url} did not answer with PNG files of label maps ({error}): was the model "
+                "exported by eseg-keras?"
             ) from error
-        names, palette = classes.get("class_names"), classes.get("palette")
-        return ServedPrediction(
-            label_map,
-            None if names is None else tuple(names),
-            None if palette is None else tuple(map(tuple, palette)),
-        )
+        return ServedPrediction(label_map, names, palette)
+
+    def _from_array(self, values):
+        if values.ndim == 2:
+            return ServedPrediction(values.astype(np.uint8))
+        scores = values.astype(np.float32)
+        return ServedPrediction(scores.argmax(-1).astype(np.uint8), scores=scores)
+
+
+def _describe(value):
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} of shape {value.shape}"
+    return f"{len(value)} files"
 
 
 def _read(path):
@@ -207,9 +253,9 @@ def _read(path):
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _is_upright_png(content):
-    """Whether a file is a PNG without EXIF rotation, which servers apply to JPEG files only."""
-    if not content.startswith(_PNG):
+def _is_plain_png(content):
+    """Whether a file is a PNG of 8 bits without EXIF rotation, so that servers read it as we do."""
+    if not content.startswith(_PNG) or content[24:25] == b"\x10":
         return False
     try:
         return Image.open(io.BytesIO(content)).getexif().get(ExifTags.Base.Orientation, 1) == 1
@@ -217,12 +263,26 @@ def _is_upright_png(content):
         return False
 
 
+def _size(content):
+    """The possible (height, width) of a file, either way round for a JPEG, which may be rotated."""
+    try:
+        with no_pillow_limit():
+            picture = Image.open(io.BytesIO(content))
+    except Exception:  # The file is damaged: the server says so.
+        return set()
+    return {picture.size[::-1]} | ({picture.size} if picture.format != "PNG" else set())
+
+
 def _stack(images):
     arrays = []
     for image in images:
         if isinstance(image, str | Path):
             image = read_image(_read(image), name=str(image))
-        arrays.append(read_image(image) if isinstance(image, Image.Image) else np.asarray(image))
+        array = read_image(image) if isinstance(image, Image.Image) else np.asarray(image)
+        if array.ndim != 3 or not array.size:
+            raise ValueError(f"Expected images [H, W, C]. Received: shape {array.shape}")
+        to_pixel_values(array)  # Refuses other ranges of values.
+        arrays.append(array)
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(
@@ -230,9 +290,3 @@ def _stack(images):
             'a time, or use signature="encoded".'
         )
     return np.stack(arrays)
-
-
-def _from_array(values):
-    if values.ndim == 2:
-        return ServedPrediction(values.astype(np.uint8))
-    return ServedPrediction(values.argmax(-1).astype(np.uint8), scores=values.astype(np.float32))

@@ -6,6 +6,7 @@ descriptor pool of their own, so that both can be imported.
 """
 
 import functools
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -78,9 +79,12 @@ def predict_request(model: str, signature: str, inputs: dict, version: int | Non
     return request
 
 
-def arrays(response) -> dict:
-    """Return the outputs of a `PredictResponse`, {name: array, or list of bytes}."""
-    return {name: _array(name, tensor) for name, tensor in response.outputs.items()}
+def arrays(response, most_values: int) -> dict:
+    """Return the outputs of a `PredictResponse`, {name: array, or list of bytes}.
+
+    A shape of more than `most_values` is refused: a few bytes may stand for a tensor of any size.
+    """
+    return {name: _array(name, tensor, most_values) for name, tensor in response.outputs.items()}
 
 
 def _fill(tensor, value):
@@ -101,7 +105,7 @@ def _fill(tensor, value):
         tensor.tensor_shape.dim.add(size=size)
 
 
-def _array(name, tensor):
+def _array(name, tensor, most_values):
     dtype = _DTYPES.get(tensor.dtype)
     if dtype is None:
         raise ValueError(
@@ -111,11 +115,13 @@ def _array(name, tensor):
     if dtype == "bytes":
         return list(tensor.string_val)
     shape = [dim.size for dim in tensor.tensor_shape.dim]
+    if min(shape, default=0) < 0 or math.prod(shape) > most_values:
+        raise ValueError(f"The server's output {name!r} is of shape {shape}")
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
     # TensorFlow drops repeated values at the end of such a list.
     values = np.array(tensor.float_val if dtype == "float32" else tensor.int_val, dtype)
-    missing = int(np.prod(shape)) - len(values)
+    missing = math.prod(shape) - len(values)
     return np.pad(values, (0, missing), "edge" if len(values) else "constant").reshape(shape)
 
 

@@ -4,7 +4,11 @@ import base64
 import dataclasses
 import http.client
 import json
+import math
+import queue
 import re
+import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +19,7 @@ import numpy as np
 
 from eseg_keras.optional import require
 
+_MOST_CLASSES = 255
 # Extracts the message of an assertion in the SavedModel from TensorFlow's error.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\]", re.DOTALL)
 
@@ -47,25 +52,45 @@ class RestTransport(_Transport):
 
     def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Send one request; raise `ConnectionError`, `TimeoutError` or `ServingError`."""
+        deadline = time.monotonic() + self.timeout
+        outcomes = queue.SimpleQueue()
+
+        def send():
+            try:
+                outcomes.put((self._send(inputs, deadline), None))
+            except BaseException as error:
+                outcomes.put((None, error))
+
+        # In a thread, because timeouts of sockets are for each part of an answer, not for all.
+        threading.Thread(target=send, daemon=True).start()
+        try:
+            answer, error = outcomes.get(timeout=self.timeout)
+        except queue.Empty:
+            raise TimeoutError(_too_slow(self.url, self.timeout)) from None
+        if error is not None:
+            raise error
+        return answer
+
+    def _send(self, inputs, deadline):
         content = {name: _to_json(value) for name, value in inputs.items()}
         body = json.dumps({"signature_name": self.signature, "inputs": content}).encode()
         headers = {"Content-Type": "application/json", **self.headers}
         try:
             request = urllib.request.Request(self.url, body, headers)
             with urllib.request.urlopen(request, timeout=self.timeout) as response:
-                answer = json.loads(response.read())["outputs"]
+                answer = json.loads(_read(response, deadline))["outputs"]
             if not isinstance(answer, dict):
                 answer = {"": answer}
             return {name: _from_json(value) for name, value in answer.items()}
         except urllib.error.HTTPError as error:
-            raise ServingError(f"{self.url}: {_http_reason(error)}") from error
+            raise ServingError(f"{self.url}: {_http_reason(error, deadline)}") from error
         except (OSError, http.client.HTTPException) as error:
             # urllib wraps only some of the errors of sockets.
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
                 raise TimeoutError(_too_slow(self.url, self.timeout)) from error
             raise ConnectionError(_no_server(self.url, reason, 8501, "SSL_CERT_FILE")) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
             raise ServingError(
                 f"{self.url} is not TF Serving: its response is not one of :predict. Check the "
                 "address."
@@ -112,8 +137,15 @@ class GrpcTransport(_Transport):
             if error.code() is code.UNAVAILABLE:
                 variable = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
                 raise ConnectionError(_no_server(self.url, reason, 8500, variable)) from error
-            raise ServingError(f"{self.url}: {_reason(reason)}") from error
-        return self._protocol.arrays(response)
+            raise ServingError(f"{self.url}: {_reason(reason or error.code().name)}") from error
+        except ValueError as error:  # The channel is closed.
+            raise ConnectionError(f"{self.url}: {error}") from error
+        (value,) = inputs.values()
+        most = len(value) if isinstance(value, list) else math.prod(value.shape[:3]) * _MOST_CLASSES
+        try:
+            return self._protocol.arrays(response, most)
+        except ValueError as error:
+            raise ServingError(f"{self.url}: {error}") from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -134,11 +166,21 @@ def _from_json(value):
     return np.asarray(value)
 
 
-def _http_reason(error):
-    body = error.read().decode(errors="replace")
+def _read(response, deadline):
+    """Read the body of a response, up to a time."""
+    chunks = []
+    while chunk := response.read1(1 << 20):
+        chunks.append(chunk)
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return b"".join(chunks)
+
+
+def _http_reason(error, deadline):
     try:
-        return _reason(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
+        with error:  # The connection.
+            return _reason(json.loads(_read(error, deadline))["error"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, RecursionError):
         return f"HTTP status {error.code} {error.reason}. Is it TF Serving's REST port?"
 
 

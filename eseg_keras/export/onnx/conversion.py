@@ -61,7 +61,10 @@ def onnx_session(path: str | os.PathLike, threads: int | None = None):
 def onnx_runner(
     path: str | os.PathLike, threads: int | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Load a file of `export_onnx` as a function of uint8 images [B, H, W, C]."""
+    """Load a file of `export_onnx` as a function of uint8 images [B, H, W, C].
+
+    Its attribute `image_shape` is (H, W, C), with `None` for any size.
+    """
     session = onnx_session(path, threads)
     (images,) = session.get_inputs()
     dtype = "uint8" if images.type == "tensor(uint8)" else "float32"
@@ -70,6 +73,7 @@ def onnx_runner(
         (answer,) = session.run(None, {images.name: batch.astype(dtype)})
         return answer
 
+    run.image_shape = tuple(n if isinstance(n, int) else None for n in images.shape[1:])
     return run
 
 

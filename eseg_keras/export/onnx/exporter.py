@@ -9,7 +9,12 @@ import numpy as np
 from eseg_keras.export.images import prepare_images
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.onnx.int8 import quantize_onnx
-from eseg_keras.export.preparation import check_choice, exported_size, in_float32
+from eseg_keras.export.preparation import (
+    check_choice,
+    exported_size,
+    in_float32,
+    one_writer,
+)
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.export.verification import TOLERANCES, Verification, verify
 from eseg_keras.files import atomic_file
@@ -20,6 +25,7 @@ PRECISIONS = ("float32", "int8")
 _SIZES = ((192, 384), (97, 131)) * 2
 
 
+@one_writer
 def export_onnx(
     model: keras.Model,
     output: str | os.PathLike,
@@ -64,6 +70,7 @@ def export_onnx(
 
     Raises:
         ValueError: If an argument is invalid.
+        FileInUseError: If another process writes the same output.
         VerificationError: If the outputs of the file differ from the model's. Nothing is written
             then.
 

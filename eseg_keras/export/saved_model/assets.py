@@ -77,7 +77,7 @@ def write_models_config(folder: Path) -> Path:
     names = sorted({version.parent.name for version in versions if version.name.isdecimal()})
     entries = "".join(_entry(name) for name in names)
     content = f"{_WRITTEN_BY}\nmodel_config_list {{\n{entries}}}\n"
-    if path.exists() and not path.read_text("utf-8").startswith(_WRITTEN_BY):
+    if path.exists() and not path.read_bytes().startswith(_WRITTEN_BY.encode()):
         _log.warning(
             "%s was not written by eseg_keras and is not changed. Models here:\n%s", path, entries
         )

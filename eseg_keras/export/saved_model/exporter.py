@@ -17,6 +17,7 @@ from eseg_keras.export.preparation import (
     classes_json,
     exported_size,
     in_float32,
+    one_writer,
     require_tensorflow,
 )
 from eseg_keras.export.quiet import quiet
@@ -45,6 +46,7 @@ _CHECKED_SIZE, _ODD_SIZE = (192, 384), (135, 201)
 _PROBABILITY_TOLERANCE = 1e-5
 
 
+@one_writer
 def export_saved_model(
     model: keras.Model,
     output: str | os.PathLike,
@@ -87,8 +89,8 @@ def export_saved_model(
             any. The size of the network is also that of the files.
         version: Number of the version. Defaults to the one after the highest that exists.
         max_pixels: Files with more pixels are refused by `encoded` before they are decoded, to
-            limit the memory of the server (eseg_lite_s needs 57 bytes per pixel). Defaults to 2^24,
-            16.8 million.
+            limit the memory of the server (eseg_lite_s needs 57 bytes per pixel). One request may
+            hold 256 files, of 8 times as many pixels together. Defaults to 2^24, 16.8 million.
 
     Returns:
         The comparison of `serving_default` with the model. If its output is labels, the differences
@@ -96,6 +98,7 @@ def export_saved_model(
 
     Raises:
         ValueError: If an argument is invalid.
+        FileInUseError: If another process writes the same output.
         VerificationError: If the outputs of the SavedModel differ from the model's. Nothing is
             written then.
 

@@ -10,6 +10,15 @@ from eseg_keras.optional import require
 MAX_SERVED_PIXELS = 1 << 24
 """Default limit of the pixels of a file that a server decodes, 16.8 million."""
 
+MAX_SERVED_FILES = 256
+"""Limit of the files of one request."""
+
+REQUEST_FACTOR = 8
+"""The files of one request may have this many times the pixels that one of them may have."""
+
+MAX_SCANS = 50
+"""Limit of the scans of a JPEG file; encoders write about ten."""
+
 CLASSES_KEYWORD = "eseg-classes"
 """Keyword of the text chunk of a label PNG that holds the classes, as JSON."""
 
@@ -17,6 +26,9 @@ CLASSES_KEYWORD = "eseg-classes"
 _HEAD = 1 << 16
 _PNG = b"\x89PNG\r\n\x1a\n"
 _IHDR_END = 33
+# Compressed data of a PNG: 8 bytes for the deepest pixels, a byte for each row, and some more.
+_MOST_BYTES = 9
+_PACKED_SLACK = 1 << 16
 
 
 def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
@@ -27,6 +39,50 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     those of more than `max_pixels`: a few kilobytes may decode to gigabytes.
     """
     tf = require("tensorflow", "tensorflow-cpu")
+    name, head, is_jpeg, height, width = _header(tf, content, position)
+    # Height and width of a PNG have 32 bits each: their product could overflow.
+    pixels = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
+    sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
+    message = [name, " is of ", *sizes, f" pixels, more than {max_pixels} in all"]
+    not_too_large = tf.debugging.Assert(pixels <= max_pixels, [tf.strings.join(message)])
+    # A header may claim any size, and the decoder fills what is missing. Every block of 64 pixels
+    # takes at least a bit.
+    bits = 8 * tf.cast(tf.strings.length(content), tf.float64)
+    message = [name, " is truncated: too few bytes for ", *sizes, " pixels"]
+    complete = tf.debugging.Assert(~is_jpeg | (pixels <= 64 * bits), [tf.strings.join(message)])
+    # Each scan of a progressive file visits all blocks, and may take no more than a few bytes.
+    scans = tf.cond(is_jpeg, lambda: _count_scans(tf, content), lambda: 0)
+    message = [name, f" is a JPEG file of more than {MAX_SCANS} scans"]
+    few_scans = tf.debugging.Assert(scans <= MAX_SCANS, [tf.strings.join(message)])
+    # What follows the last pixel in the compressed data of a PNG is unpacked as well.
+    packed = tf.cond(is_jpeg, lambda: tf.constant(0.0, tf.float64), lambda: _packed(tf, content))
+    message = [name, " is a PNG file of more data than ", *sizes, " pixels have"]
+    no_bomb = tf.debugging.Assert(
+        packed <= _MOST_BYTES * pixels + _PACKED_SLACK, [tf.strings.join(message)]
+    )
+    with (
+        _after(tf, not_too_large),
+        _after(tf, complete),
+        _after(tf, few_scans),
+        _after(tf, no_bomb),
+    ):
+        image = tf.cond(
+            is_jpeg,
+            lambda: _decode_jpeg(tf, content, head),
+            lambda: _decode_png(tf, content, head),
+        )
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def count_pixels(content, position):
+    """Read the number of pixels, float64, from the header of a file, in a graph."""
+    tf = require("tensorflow", "tensorflow-cpu")
+    _, _, _, height, width = _header(tf, content, position)
+    return tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
+
+
+def _header(tf, content, position):
+    """The name of a file in messages, its first bytes, whether it is a JPEG, height and width."""
     head = tf.io.decode_raw(tf.strings.substr(content, 0, _HEAD), tf.uint8)
     head = tf.cast(tf.pad(head, [[0, _IHDR_END]]), tf.int32)
     is_jpeg = _starts_with(tf, head, b"\xff\xd8\xff")
@@ -43,23 +99,7 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
                 lambda: tf.stack([_big_endian(tf, head, 20), _big_endian(tf, head, 16)]),
             )
         )
-    # Height and width of a PNG have 32 bits each: their product could overflow.
-    pixels = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
-    sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
-    message = [name, " is of ", *sizes, f" pixels, more than {max_pixels} in all"]
-    not_too_large = tf.debugging.Assert(pixels <= max_pixels, [tf.strings.join(message)])
-    # A header may claim any size, and the decoder fills what is missing. Every block of 64 pixels
-    # takes at least a bit.
-    bits = 8 * tf.cast(tf.strings.length(content), tf.float64)
-    message = [name, " is truncated: too few bytes for ", *sizes, " pixels"]
-    complete = tf.debugging.Assert(~is_jpeg | (pixels <= 64 * bits), [tf.strings.join(message)])
-    with _after(tf, not_too_large), _after(tf, complete):
-        image = tf.cond(
-            is_jpeg,
-            lambda: _decode_jpeg(tf, content, head),
-            lambda: _decode_png(tf, content, head),
-        )
-    return tf.ensure_shape(image, (None, None, 3))
+    return name, head, is_jpeg, height, width
 
 
 def encode_label_map(label_map, classes: bytes):
@@ -79,9 +119,29 @@ def classes_chunk(
         [PNG specification](https://www.w3.org/TR/png-3/#11iTXt)
     """
     text = json.dumps({"class_names": class_names, "palette": palette}, ensure_ascii=False)
+    # What is no UTF-8 in a name becomes an escape of JSON.
+    content = zlib.compress(text.encode(errors="backslashreplace"), 9)
     # Keyword, then: compressed, with zlib, no language, no translated keyword.
-    body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), zlib.compress(text.encode(), 9))
+    body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), content)
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def _count_scans(tf, content):
+    """Markers of the start of a scan; compressed data holds none."""
+    data = tf.io.decode_raw(content, tf.uint8)
+    return tf.math.count_nonzero((data[:-1] == 0xFF) & (data[1:] == 0xDA), dtype=tf.int32)
+
+
+def _packed(tf, content):
+    """Bytes, float64, from the first to the last chunk of compressed data of a PNG."""
+    data = tf.io.decode_raw(content, tf.uint8)
+    is_start = tf.ones_like(data[3:], tf.bool)
+    for offset, byte in enumerate(b"IDAT"):
+        is_start &= data[offset : tf.size(data) - 3 + offset] == byte
+    starts = tf.concat([tf.where(is_start)[:, 0], [4]], axis=0)  # Four bytes after a length.
+    first, last = tf.reduce_min(starts[:-1]), tf.reduce_max(starts)
+    end = tf.minimum(last + _big_endian(tf, data, last - 4), tf.size(data, tf.int64))
+    return tf.cast(tf.maximum(end - first, 0), tf.float64)
 
 
 def _decode_jpeg(tf, content, head):
@@ -92,8 +152,8 @@ def _decode_jpeg(tf, content, head):
 
 def _decode_png(tf, content, head):
     def scaled():
-        grey = tf.io.decode_png(content, channels=3, dtype=tf.uint16)
-        return tf.cast(tf.round(tf.cast(grey, tf.float32) / 257), tf.uint8)
+        grey = tf.io.decode_png(content, channels=1, dtype=tf.uint16)
+        return tf.repeat(tf.cast(tf.round(tf.cast(grey, tf.float32) / 257), tf.uint8), 3, axis=-1)
 
     # Bit depth and colour type of 16-bit grey, whose lower byte would be lost.
     is_deep_grey = (head[24] == 16) & (head[25] == 0)

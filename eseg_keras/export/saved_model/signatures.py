@@ -5,7 +5,14 @@ import hashlib
 import keras
 import numpy as np
 
-from eseg_keras.export.saved_model.image_codec import classes_chunk, decode_image, encode_label_map
+from eseg_keras.export.saved_model.image_codec import (
+    MAX_SERVED_FILES,
+    REQUEST_FACTOR,
+    classes_chunk,
+    count_pixels,
+    decode_image,
+    encode_label_map,
+)
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.optional import require
 
@@ -94,8 +101,10 @@ def _of_files(tf, label, classes, max_pixels):
 
     def serve(image_bytes):
         image_bytes = tf.ensure_shape(image_bytes, (None,))
-        with _not_empty(tf, image_bytes):
+        with _not_empty(tf, image_bytes), _not_too_many(tf, image_bytes):
             positions = tf.range(tf.size(image_bytes))
+        with _not_too_large(tf, image_bytes, positions, REQUEST_FACTOR * max_pixels):
+            positions = tf.identity(positions)
         # One at a time: the network uses all cores anyway, and needs the memory of one image only.
         files, heights, widths = tf.map_fn(
             serve_one,
@@ -108,6 +117,24 @@ def _of_files(tf, label, classes, max_pixels):
 
     spec = tf.TensorSpec((None,), tf.string, name="image_bytes")
     return tf.function(serve, input_signature=[spec], autograph=False)
+
+
+def _not_too_many(tf, files):
+    message = f"The request holds more than {MAX_SERVED_FILES} images"
+    return tf.control_dependencies(
+        [tf.debugging.Assert(tf.size(files) <= MAX_SERVED_FILES, [message])]
+    )
+
+
+def _not_too_large(tf, files, positions, max_pixels):
+    """Compare the pixels of all files, by their headers, with a limit before decoding the first."""
+    pixels = tf.map_fn(
+        lambda file: count_pixels(*file), (files, positions), fn_output_signature=tf.float64
+    )
+    message = f"The images of the request are of more than {max_pixels} pixels together"
+    return tf.control_dependencies(
+        [tf.debugging.Assert(tf.reduce_sum(pixels) <= max_pixels, [message])]
+    )
 
 
 def _not_empty(tf, batch):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from eseg_keras.export.served_graph.level_sum import LevelSum
+from eseg_keras.export.served_graph.level_sum import LevelSum, ResizeByProducts
 from eseg_keras.export.served_graph.replacements import CenterImages, NearestResize, ScaledSum
 from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
 
@@ -21,7 +21,7 @@ def faster_network(
     - The first scalar of a fusion is folded into the next depthwise convolution. The scalars of
       upsampled inputs are applied before the upsampling.
     - Nearest upsampling and cropping become one resize.
-    - Levels that are resized and summed become a `LevelSum`.
+    - Levels that are resized and summed become a `LevelSum`, other resizes a `ResizeByProducts`.
 
     `images` is the new input of an encoder, of any dtype.
     """
@@ -59,6 +59,10 @@ class _Rewriting:
             following = consumers.get(id(operation), [])
             if isinstance(operation, ImageScaling):
                 self._plan_scaling(operation, following)
+            if isinstance(operation, Resize) and self.channels_first:
+                self.replaced[id(operation)] = ResizeByProducts(
+                    name=operation.name, dtype=operation.dtype_policy
+                )
             if isinstance(operation, WeightedFusion):
                 self._plan_fusion(operation, following, consumers)
 

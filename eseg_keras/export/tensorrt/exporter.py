@@ -11,7 +11,12 @@ import numpy as np
 
 from eseg_keras.export.images import resize_verification_images
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
-from eseg_keras.export.preparation import check_choice, exported_size, in_float32
+from eseg_keras.export.preparation import (
+    check_choice,
+    exported_size,
+    in_float32,
+    one_writer,
+)
 from eseg_keras.export.quiet import quiet
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.export.tensorrt.engine import (
@@ -33,6 +38,7 @@ PRECISIONS = {"fp32": "float32", "fp16": "float16"}
 _log = logging.getLogger("eseg_keras")
 
 
+@one_writer
 def export_tensorrt(
     model: keras.Model,
     output: str | os.PathLike,
@@ -75,6 +81,7 @@ def export_tensorrt(
     Raises:
         ValueError: If an argument is invalid, or TensorRT does not support the network.
         ImportError: If TensorRT is installed without `cuda-bindings`, which runs engines.
+        FileInUseError: If another process writes the same output.
         VerificationError: If the outputs of the file, or of the engine, differ from the model's.
             Nothing is written then.
 

@@ -14,10 +14,12 @@ from eseg_keras.export.preparation import (
     classes_json,
     exported_size,
     in_float32,
+    one_writer,
     require_tensorflow,
 )
 from eseg_keras.export.served_graph.network import check_kinds
 from eseg_keras.export.tflite.conversion import convert
+from eseg_keras.export.tflite.metadata import add_metadata
 from eseg_keras.export.verification import TOLERANCES, Verification, verify
 from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
@@ -37,6 +39,7 @@ _LABELS = "labels.txt"
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
+@one_writer
 def export_tflite(
     model: keras.Model,
     output: str | os.PathLike,
@@ -78,6 +81,7 @@ def export_tflite(
 
     Raises:
         ValueError: If an argument is invalid, or TFLite lacks an operator.
+        FileInUseError: If another process writes the same output.
         VerificationError: If the outputs of the file differ from the model's. Nothing is written
             then.
 
@@ -111,6 +115,7 @@ def export_tflite(
         calibration_images, verification_images, precision, image_size, _SIZES, channels
     )
     content = convert(model, output_kind, input_dtype, image_size, precision, calibration)
+    content = add_metadata(content, model, output_kind, _LABELS if model.class_names else None)
     with atomic_file(output) as temporary:
         temporary.write_bytes(content)
         _append_classes(temporary, model)
@@ -132,7 +137,10 @@ def export_tflite(
 def litert_runner(
     path: str | os.PathLike, threads: int | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Load a TFLite file as a function of uint8 images; it returns scores as float32."""
+    """Load a TFLite file as a function of uint8 images; it returns scores as float32.
+
+    Its attribute `image_shape` is (H, W, C), with `None` for any size.
+    """
     litert = require("ai_edge_litert.interpreter", "export")
     interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
     (source,) = interpreter.get_input_details()
@@ -152,6 +160,7 @@ def litert_runner(
         scale, zero_point = target["quantization"]
         return np.float32(scale) * (values.astype("float32") - zero_point) if scale else values
 
+    run.image_shape = tuple(int(n) if n > 0 else None for n in source["shape_signature"][1:])
     return run
 
 
@@ -184,4 +193,7 @@ def _append_classes(path, model):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(zipfile.ZipInfo(_CLASSES, _DATE), content)
         if names:
-            archive.writestr(zipfile.ZipInfo(_LABELS, _DATE), "\n".join(names) + "\n")
+            lines = "".join(" ".join(name.splitlines()) + "\n" for name in names)
+            archive.writestr(
+                zipfile.ZipInfo(_LABELS, _DATE), lines.encode(errors="backslashreplace")
+            )

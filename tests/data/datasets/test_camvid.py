@@ -68,7 +68,7 @@ def test_the_layout_of_one_folder_a_kind(tmp_path, image_bytes, write_files, tar
     write_files(tmp_path / target.removeprefix("data/"), content)
     check(tmp_path, "train", exact=False)
     check(tmp_path, "validation", exact=False)
-    with pytest.raises(ValueError, match="has no 'test': .* only train, validation"):
+    with pytest.raises(ValueError, match="has no 'test'.* train, validation"):
         load("camvid", "test", tmp_path)
 
 

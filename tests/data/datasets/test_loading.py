@@ -9,6 +9,7 @@ import pytest
 
 import eseg_keras
 from eseg_keras.data.datasets import load
+from eseg_keras.data.datasets.archives import find_in_archive
 from eseg_keras.data.datasets.builders import builder_for
 from eseg_keras.data.datasets.camvid import DESCRIPTION
 
@@ -218,7 +219,8 @@ def test_two_processes_may_prepare_at_once(camvid_dir, preparation):
 
 def test_another_form_of_the_prepared_set_is_refused(camvid_dir):
     data_dir = camvid_dir()
-    builder = builder_for(DESCRIPTION, data_dir)
+    files = find_in_archive(data_dir / "downloads" / "manual", DESCRIPTION)
+    builder = builder_for(DESCRIPTION, data_dir, files)
     builder.download_and_prepare(file_format="tfrecord")
     with pytest.raises(ValueError, match="prepared by another program, as tfrecord"):
         load("camvid", "train", data_dir)

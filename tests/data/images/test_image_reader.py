@@ -1,3 +1,4 @@
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -143,9 +144,10 @@ def test_every_kind_of_source_is_read_alike(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([0.0, 0.5, 1.0], "floats from 0.0 to 1.0: multiply by 255"),
+        ([0.0, 0.5, 1.0], r"float32 from 0.0 to 1.0: multiply by 255, .*image_range=\(0, 1\)"),
         ([-1.0, 0.0, 9.0], "pixel values from 0 to 255"),
-        ([0.0, np.nan, 9.0], "pixel values from 0 to 255"),
+        ([0.0, np.nan, 9.0], "pixel values from 0 to 255.* from nan to nan: repair"),
+        ([0.0, np.inf, 9.0], "pixel values from 0 to 255.* to inf: repair"),
         ([0.0, 70.0, 256.0], "pixel values from 0 to 255"),
     ],
 )
@@ -163,6 +165,46 @@ def test_tiff_files_of_32_bits_hold_0_to_255(tmp_path, dtype):
     path = tmp_path / "wide.tif"
     Image.fromarray(np.array([[0, 7, 255]], dtype)).save(path)
     assert read_image(path)[0, :, 1].tolist() == [0, 7, 255]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
+def test_a_declared_range(tmp_path, dtype):
+    """Against NumPy's interpolation; files, Pillow images and arrays alike."""
+    values = np.array([[100, 119, 143, 150]], dtype)
+    path = tmp_path / "a.tif"
+    Image.fromarray(values).save(path)
+    expected = np.round(np.interp(values, [100, 150], [0, 255]))
+    for source in (path, path.read_bytes(), Image.open(path), values):
+        found = read_image(source, image_range=(100, 150))
+        np.testing.assert_array_equal(found, np.stack([expected] * 3, axis=-1))
+        with pytest.raises(ValueError, match=r"in image_range=\(101, 150\). Received: .* from 100"):
+            read_image(source, image_range=(101, 150))
+    assert read_image(values[..., None], 1, image_range=(100, 150))[0, 3, 0] == 255
+
+
+@pytest.mark.parametrize("image_range", [(1, 1), (2, 1), (0, np.inf), (np.nan, 1), (0,)])
+def test_what_is_no_range(image_range):
+    with pytest.raises(ValueError, match=r"must be \(lowest, highest\).* image_range="):
+        read_image(np.zeros((4, 4)), image_range=image_range)
+
+
+def test_16_bits_that_hold_8_are_not_read_as_black(tmp_path):
+    values = np.array([[0, 100, 255]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    for source in (tmp_path / "a.png", values):
+        with pytest.raises(ValueError, match=r"0 to 65535. Received: uint16 from 0 to 255: .*255"):
+            read_image(source)
+        assert read_image(source, image_range=(0, 255))[0, :, 0].tolist() == [0, 100, 255]
+    assert read_image(values * 0).max() == 0
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
+def test_a_damaged_picture_of_the_caller_is_a_value_error(kind):
+    file = io.BytesIO()
+    Image.fromarray(np.tile(RGB, (9, 9, 1))).save(file, kind)
+    half = file.getvalue()[: -file.tell() // 4]
+    with pytest.raises(ValueError, match="cannot be read as an image"):
+        read_image(Image.open(io.BytesIO(half)))
 
 
 @pytest.mark.parametrize("suffix", ["gif", "tif", "webp"])

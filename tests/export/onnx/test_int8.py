@@ -99,7 +99,7 @@ def test_all_but_the_first_convolution_and_the_head_are_in_8_bits(name):
 
 
 def test_feature_maps_are_not_kept():
-    count, size, channels = 40, (512, 512), 32
+    count, size, channels = 40, (320, 320), 32
     # A new process, whose peak memory nothing else has raised.
     script = (
         f"import test_int8 as tests; print(tests.memory_of_quantizing({count}, {size}, {channels}))"

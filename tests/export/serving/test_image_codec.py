@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eseg_keras.data.images.image_reader import read_image
-from eseg_keras.export.saved_model.image_codec import classes_chunk, decode_image, encode_label_map
+from eseg_keras.export.saved_model.image_codec import (
+    MAX_SCANS,
+    classes_chunk,
+    count_pixels,
+    decode_image,
+    encode_label_map,
+)
 
 LIMIT = 60 * 80
 
@@ -164,13 +170,56 @@ def test_the_smallest_files_are_not_refused(file_of, progressive):
     assert decoded.shape == (4096, 4096, 3)
 
 
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def test_a_png_costs_no_more_than_its_pixels(decode, file_of):
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
+    rows = bytes(8 * 25)
+    start, end = b"\x89PNG\r\n\x1a\n" + header, chunk(b"IEND", b"")
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    assert decode(start + pixels + end).max() == 0
+    # Chunks of other kinds have limits of their own in the decoder, and are not counted.
+    others = chunk(b"prVt", bytes(100_000))
+    assert decode(start + others + pixels + others + end).shape == (8, 8, 3)
+    bomb = zlib.compress(rows + bytes(100_000_000), 9)
+    pieces = [bomb[i : i + 9000] for i in range(0, len(bomb), 9000)]
+    for kinds in ([bomb], pieces):
+        content = start + b"".join(chunk(b"IDAT", piece) for piece in kinds) + end
+        with pytest.raises(tf.errors.InvalidArgumentError, match="more data than 8x8 pixels have"):
+            decode(content)
+    # Noise in the deepest format does not compress.
+    deep = np.random.default_rng(0).integers(0, 65536, (60, 80, 4), np.uint16)
+    assert decode(tf.io.encode_png(deep, compression=0).numpy()).shape == (60, 80, 3)
+
+
+def test_scans_are_counted(file_of):
+    content = file_of(picture("RGB", 64, 64), "JPEG", progressive=True)
+    last = content.rindex(b"\xff\xda")
+    scan = content[last:-2]
+    for count, is_refused in ((MAX_SCANS - content.count(b"\xff\xda"), False), (99, True)):
+        many = content[:last] + scan * (count + 1) + b"\xff\xd9"
+        if is_refused:
+            with pytest.raises(tf.errors.InvalidArgumentError, match="of more than 50 scans"):
+                decode_image(tf.constant(many), 0)
+        else:
+            assert decode_image(tf.constant(many), 0).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_pixels_are_counted_from_the_header(kind, file_of):
+    content = file_of(picture("RGB", 81, 60), kind)
+    assert count_pixels(tf.constant(content[:800]), 0).numpy() == 81 * 60
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff", b"GIF89a" * 9, b"\x89PNG\r\n\x1a\n", b"\0" * 99])
 def test_other_files(content, decode):
     with pytest.raises(tf.errors.InvalidArgumentError, match="3 of the request is neither a JPEG"):
         decode(content)
 
 
-@pytest.mark.parametrize("names", [None, ("road", "ciel – été", "木")])
+@pytest.mark.parametrize("names", [None, ("road", "ciel – été", "木\n\udce9")])
 def test_label_maps_hold_their_classes(names):
     label_map = np.random.default_rng(0).integers(0, 256, (13, 9), np.uint8)
     palette = None if names is None else ((0, 0, 0), (1, 2, 3), (255, 0, 7))

@@ -38,9 +38,9 @@ def node(*arguments, **options):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_labels(streets, tmp_path, precision):
-    path = tmp_path / "streets.onnx"
-    verification = export_tensorrt(streets, path, image_size=(64, 96), precision=precision)
+def test_labels(tiny_model, tmp_path, precision):
+    path = tmp_path / "tiny.onnx"
+    verification = export_tensorrt(tiny_model, path, image_size=(64, 96), precision=precision)
     assert verification.clear_label_agreement == 1.0
     model = onnx.load(path)
     (images,) = model.graph.input
@@ -49,8 +49,8 @@ def test_labels(streets, tmp_path, precision):
     weights = next(t for t in model.graph.initializer if len(t.dims) == 4 and t.dims[2] > 1)
     wanted = {"fp32": onnx.TensorProto.FLOAT, "fp16": onnx.TensorProto.FLOAT16}[precision]
     assert weights.data_type == wanted
-    command = json.loads((tmp_path / "streets.onnx.trtexec.json").read_text())["command"]
-    assert "--onnx=streets.onnx" in command and "--stronglyTyped" in command
+    command = json.loads((tmp_path / "tiny.onnx.trtexec.json").read_text())["command"]
+    assert "--onnx=tiny.onnx" in command and "--stronglyTyped" in command
     assert ("--noTF32" in command) == (precision == "fp32")
     assert len(list(tmp_path.iterdir())) == 3
 

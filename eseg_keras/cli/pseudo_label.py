@@ -1,0 +1,73 @@
+"""`eseg pseudo-label`."""
+
+from eseg_keras.cli.flags import add_weights_arguments, check_parent, load_model, run_experiment
+
+HELP = "label images with a trained network, to train on them"
+EXAMPLE = [
+    "eseg pseudo-label unlabelled --model_dir runs/teacher --output labelled",
+    "eseg train --experiment cityscapes/eseg_s --data_dir data --model_dir runs/student \\",
+    "    --set pseudo_images=unlabelled --set pseudo_masks=labelled/labels",
+]
+
+
+def add_arguments(parser) -> None:
+    """Add the flags of this command to its parser."""
+    parser.add_argument("images", help="folder of images, searched with its subfolders")
+    add_weights_arguments(parser)
+    parser.add_argument(
+        "--output",
+        required=True,
+        help="folder for labels/NAME.png and manifest.json; rerun the same command after an "
+        "interruption",
+    )
+    parser.add_argument(
+        "--min_confidence",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="pixels of a lower probability get the ignore label; default: 0.5, as in the paper",
+    )
+    parser.add_argument(
+        "--scales",
+        type=float,
+        nargs="+",
+        metavar="SCALE",
+        help="scales of the image that are averaged; default: 0.5 1 2, as in the paper",
+    )
+    parser.add_argument(
+        "--no_flip", action="store_true", help="do not average with the mirrored image"
+    )
+
+
+def run(args) -> int:
+    """Label the images and print how much was kept."""
+    from eseg_keras.cli.tables import number_table, print_table
+    from eseg_keras.inference import TEST_TIME_SCALES, Predictor
+    from eseg_keras.inference.input_files import find_files
+    from eseg_keras.inference.pseudo_labels import MANIFEST, pseudo_label
+    from eseg_keras.progress import Progress
+
+    # Checked before the model is loaded, which takes longer.
+    check_parent(args.output)
+    find_files([args.images], True, exclude=args.output, log_skipped=False)
+    run = run_experiment(args.model_dir)[0] if args.model_dir else None
+    predictor = Predictor(
+        load_model(args),
+        long_side=run and run.long_side,
+        image_range=run and run.image_range,
+        scales=tuple(args.scales or TEST_TIME_SCALES),
+        flip=not args.no_flip,
+        min_confidence=args.min_confidence,
+    )
+    with Progress("Labelling") as progress:
+        files, manifest = pseudo_label(predictor, args.images, args.output, progress.update)
+    title = f"{manifest['num_images']} images, {100 * manifest['kept']:.1f}% of the pixels kept"
+    table = number_table("class", "share %", title=title)
+    for name, share in manifest["class_shares"].items():
+        table.add_row(name, f"{100 * share:.1f}")
+    print_table(table)
+    print(f"Masks: {args.output}/labels; summary: {args.output}/{MANIFEST}")
+    if files.failed:
+        lines = "".join(f"\n  {problem}" for problem in files.failed.values())
+        raise ValueError(f"{len(files.failed)} images cannot be used:{lines}")
+    return 0

@@ -1,0 +1,83 @@
+"""Batches of which one half is labelled by hand and the other by a teacher."""
+
+import numpy as np
+
+from eseg_keras.data.batches import Batches
+from eseg_keras.data.examples import Examples
+
+
+class MixedBatches(Batches):
+    """Batches of two sources: the first half from one, the second half from the other.
+
+    An epoch is one pass over the first source, without a remainder. The second one is read in
+    shuffled passes of its own, which go on from epoch to epoch. As for all batches, a batch depends
+    only on (`seed`, epoch, number of the batch).
+
+    Args:
+        examples: The source of the first half, labelled by hand.
+        others: The source of the second half, such as pseudo labels.
+        batch_size: Examples per batch, an even number.
+        **options: The other arguments of `Batches`, but `shuffle`, `drop_remainder` and
+            `name_example`.
+
+    Raises:
+        ValueError: If an argument is out of range, or `examples` do not fill half a batch.
+
+    Example:
+
+    >>> from eseg_keras.data.mixed_batches import MixedBatches
+    >>> from eseg_keras.street_scenes import StreetScenes
+    >>> labelled, others = StreetScenes("train", 3), StreetScenes("validation", 9)
+    >>> batches = MixedBatches(labelled, others, batch_size=2)
+    >>> len(batches), [name.split()[0] for name in batches.names(0, 0)]
+    (3, ['train', 'validation'])
+
+    Reference:
+        [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683),
+        section 4.4
+    """
+
+    def __init__(self, examples: Examples, others: Examples, *, batch_size: int, **options):
+        half = batch_size // 2
+        if batch_size % 2 or half > len(examples):
+            raise ValueError(
+                "Half of a batch is labelled by hand: `batch_size` must be even, and at most twice "
+                f"the number of those images. Received: batch_size={batch_size}, "
+                f"{len(examples)} images"
+            )
+        self._sources, self._half = (examples, others), half
+        super().__init__(
+            lambda index: self._find(index)[0].read(self._find(index)[1]),
+            len(examples) // half * batch_size,
+            batch_size=batch_size,
+            shuffle=True,
+            drop_remainder=True,
+            name_example=lambda index: self._find(index)[0].name(self._find(index)[1]),
+            **options,
+        )
+        # An epoch has not all of them.
+        self._num_readable = len(examples) + len(others)
+
+    def _find(self, index):
+        """The source of an example and its index there: first all of one, then of the other."""
+        first, second = self._sources
+        return (first, index) if index < len(first) else (second, index - len(first))
+
+    def _shuffled(self, epoch):
+        first, second = map(len, self._sources)
+        steps = first // self._half
+        order = _permutation([self.seed, epoch, 0], first)[: steps * self._half]
+        # Where this epoch's part lies in the endless sequence of passes over the second source.
+        start = epoch * steps * self._half
+        places = np.arange(start, start + steps * self._half)
+        passes = {
+            number: _permutation([self.seed, number, 0, 1], second)
+            for number in np.unique(places // second)
+        }
+        others = [first + passes[place // second][place % second] for place in places]
+        halves = [np.reshape(part, (steps, self._half)) for part in (order, others)]
+        return np.concatenate(halves, axis=1).ravel()
+
+
+def _permutation(seed, count):
+    return np.random.default_rng(seed).permutation(count)

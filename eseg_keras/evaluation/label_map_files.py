@@ -1,0 +1,239 @@
+"""Scoring the label maps of any network, from files."""
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from eseg_keras.data.datasets import ade20k, cityscapes
+from eseg_keras.data.folder_checks import FolderError, pair_files
+from eseg_keras.data.folder_examples import black_and_white, number_of_classes
+from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
+from eseg_keras.data.images.mask_reader import Color, MaskReader, read_ids
+from eseg_keras.data.images.walker import find_images
+from eseg_keras.evaluation.pixel_table import count_pixels
+from eseg_keras.evaluation.rules import (
+    NUM_CLASSES,
+    Rules,
+    check_rules,
+    evaluation_of_matrix,
+    image_scores,
+)
+from eseg_keras.evaluation.scores import Evaluation, ImageScores
+from eseg_keras.inference.prediction import Prediction
+from eseg_keras.inference.threads import map_ahead
+from eseg_keras.visualization import default_palette
+
+log = logging.getLogger(__name__)
+
+_CLASSES = {"ade20k": ade20k.CLASSES, "cityscapes": cityscapes.CLASSES}
+# What the names of a mask and of its prediction have in common.
+_MASK_NAMES = {"ade20k": r"(.+)", "cityscapes": r"([^_]+_\d{6}_\d{6})_gt(?:Fine|Coarse)_labelIds"}
+_PREDICTION_NAMES = {"ade20k": r"(.+)", "cityscapes": r"([^_]+_\d{6}_\d{6})(?:_.*)?"}
+
+_READERS = 2  # threads
+_MANY_MISSES = 0.01  # share of the labelled pixels
+
+
+def evaluate_files(
+    predictions: str | Path,
+    masks: str | Path,
+    *,
+    rules: Rules = "default",
+    prediction_ids: Literal["classes", "masks"] | None = None,
+    class_names: Sequence[str] | None = None,
+    num_classes: int | None = None,
+    ignore_label: int = 255,
+    class_map: Mapping[int, int] | None = None,
+    mask_colors: Mapping[Color, int] | Sequence[Color] | None = None,
+    reduce_zero_label: bool = False,
+    mask_suffix: str = "",
+    prediction_suffix: str = "",
+    max_pixels: int = MAX_PIXELS,
+    show_progress: Callable[[Iterable], Iterable] = iter,
+    on_image: Callable[[Prediction, np.ndarray, ImageScores], None] | None = None,
+) -> Evaluation:
+    """Score a folder of label maps, of any network, against a folder of masks.
+
+    By the rules of Cityscapes and ADE20K, the masks are the published files, read with their own
+    label ids: `gtFine/val`, and `annotations/validation`. Their predictions are found by
+    CITY_SEQUENCE_FRAME in any subfolder, and by the name; those of other images are not scored.
+    By the default rules, predictions and masks pair as images and masks do (`open_folders`).
+
+    Args:
+        predictions: Folder of the label maps, PNG files of the same size as their masks.
+        masks: Folder of the masks.
+        rules: As for `evaluate`.
+        prediction_ids: Ids in the predictions. `"classes"`: 0, 1, ..., as `eseg predict` writes
+            them; `"masks"`: those of the mask files, as the servers of the benchmarks take them.
+            Defaults to `"classes"` by the default rules and to `"masks"` by the others.
+        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
+            mask_suffix: How masks are read, as for `open_folders`; for the default rules.
+        prediction_suffix: What follows the common part of the names in those of predictions.
+        max_pixels: Files with more pixels are refused.
+        show_progress: Function that wraps the iterable of the pairs, such as `Progress.track`.
+        on_image: Called after each image with its prediction (whose `image` is `None`), its mask
+            and its scores.
+
+    Returns:
+        The scores, as `evaluate` returns them. Labelled pixels whose prediction is no class are
+        misses; if there are many, it is logged.
+
+    Raises:
+        FolderError: If a mask has no prediction, or several; it lists them all.
+        ImageFileError: If a file cannot be read, or holds other labels.
+        ValueError: If an argument is invalid, or a prediction has another size than its mask.
+
+    Example:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from eseg_keras.evaluation import evaluate_files
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name, row in (("predictions", [0, 1, 1]), ("masks", [0, 1, 0])):
+    ...     (folder / name).mkdir()
+    ...     Image.fromarray(np.array([row], np.uint8)).save(folder / name / "a.png")
+    >>> scores = evaluate_files(folder / "predictions", folder / "masks", num_classes=2)
+    >>> scores.per_class_iou
+    {'class 0': 0.5, 'class 1': 0.5}
+    """
+    reading = {
+        "class_map": class_map,
+        "mask_colors": mask_colors,
+        "reduce_zero_label": reduce_zero_label,
+    }
+    if prediction_ids not in (None, "classes", "masks"):
+        raise ValueError(
+            "`prediction_ids` must be 'classes', 'masks' or None. Received: "
+            f"prediction_ids={prediction_ids!r}"
+        )
+    if rules == "default":
+        num_classes = number_of_classes(class_names, num_classes, mask_colors)
+        files = pair_files(predictions, masks, mask_suffix, prediction_suffix, "prediction")
+        pairs = list(zip(*files, strict=True))
+        read_mask = _mask_reader(
+            [mask for _, mask in pairs], num_classes, ignore_label, max_pixels, reading
+        )
+        palette = default_palette(num_classes)
+    else:
+        check_rules(rules, num_classes or NUM_CLASSES.get(rules, 0))
+        given = reading | {"class_names": class_names, "num_classes": num_classes}
+        given |= {"mask_suffix": mask_suffix, "prediction_suffix": prediction_suffix}
+        if changed := [name for name, value in given.items() if value]:
+            raise ValueError(
+                f"The classes and files of {rules} are known: omit {', '.join(changed)}."
+            )
+        table, ignore_label = _CLASSES[rules], 255
+        class_names, palette = table.class_names, table.palette
+        num_classes = len(class_names)
+        pairs = _benchmark_pairs(Path(predictions), Path(masks), rules)
+
+        def read_mask(path):
+            return _read_labels(path, table, max_pixels)
+
+    as_masks = prediction_ids == "masks" or (prediction_ids is None and rules != "default")
+    read_prediction = (
+        read_mask
+        if as_masks
+        else MaskReader(num_classes, ignore_label=ignore_label, max_pixels=max_pixels)
+    )
+    names = tuple(class_names or (f"class {label}" for label in range(num_classes)))
+
+    def read(pair):
+        return pair[0], read_prediction(pair[0]), read_mask(pair[1])
+
+    total, images = 0, []
+    for path, label_map, mask in map_ahead(read, show_progress(pairs), _READERS, _READERS):
+        matrix = count_pixels(mask, label_map, num_classes, ignore_label, str(path))
+        total += matrix
+        images.append(image_scores(str(path), matrix))
+        if on_image is not None:
+            prediction = Prediction(
+                name=str(path),
+                image=None,
+                label_map=label_map,
+                class_names=names,
+                palette=palette,
+                ignore_label=ignore_label,
+            )
+            on_image(prediction, mask, images[-1])
+    share = total[:, -1].sum() / max(total.sum(), 1)
+    if share > _MANY_MISSES:
+        hint = "if the predictions hold class ids from 0, set prediction_ids to 'classes'"
+        log.warning(
+            "%.1f%% of the labelled pixels have no predicted class and count as misses%s.",
+            100 * share, f": {hint}" * as_masks,
+        )  # fmt: skip
+    return evaluation_of_matrix(total, names, len(images), rules, images)
+
+
+def _mask_reader(masks, num_classes, ignore_label, max_pixels, reading):
+    """The reader of masks by the default rules; of black and white ones, 255 is class 1."""
+    options = {"ignore_label": ignore_label, "max_pixels": max_pixels}
+    reader = MaskReader(num_classes, **options, **reading)
+    if num_classes == 2 and ignore_label == 255 and not any(reading.values()):
+        counts = sum(np.bincount(mask.ravel(), minlength=256) for mask in map(reader, masks))
+        if black_and_white(counts):
+            log.warning("The masks are black and white: 255 is read as class 1.")
+            return MaskReader(num_classes, **options, class_map={255: 1})
+    return reader
+
+
+def _read_labels(path, table, max_pixels):
+    """Class ids of a file with the label ids of a benchmark, uint8 [H, W]."""
+    labels = read_ids(path, max_pixels)
+    try:
+        return table.read(labels)
+    except (ValueError, IndexError) as error:
+        problem = str(error) if isinstance(error, ValueError) else "has labels above 255"
+        raise ImageFileError(path, [problem]) from error
+
+
+def _benchmark_pairs(predictions, masks, rules):
+    """[(prediction, mask)] in the order of the names of the masks."""
+    found = [
+        _by_name(predictions, _PREDICTION_NAMES[rules]),
+        # Other files are part of the published folders.
+        _by_name(masks, _MASK_NAMES[rules], log_skipped=False),
+    ]
+    by_name, masks_by_name = found
+    missing = [str(paths[0]) for name, paths in masks_by_name.items() if name not in by_name]
+    several = [
+        " and ".join(map(str, paths))
+        for files in found
+        for name, paths in files.items()
+        if len(paths) > 1 and name in masks_by_name
+    ]
+    problems = {
+        f"mask without a prediction in {predictions}": missing,
+        "several files of one image": several,
+    }
+    problems = {problem: names for problem, names in problems.items() if names}
+    if problems:
+        raise FolderError(f"{predictions} and {masks}", problems)
+    if others := len(by_name.keys() - masks_by_name.keys()):
+        log.warning("%s: %d predictions of other images are not scored", predictions, others)
+    return [(by_name[name][0], masks_by_name[name][0]) for name in sorted(masks_by_name)]
+
+
+def _by_name(folder, pattern, log_skipped=True):
+    """{what a pattern finds in the name: files}."""
+    try:
+        paths = find_images(folder, suffixes=frozenset({".png"}), log_skipped=log_skipped)
+    except (OSError, ValueError) as error:
+        problem = "there is no folder" if isinstance(error, OSError) else str(error)
+        raise FolderError(str(folder), {problem: [str(folder)]}) from error
+    found = defaultdict(list)
+    for path in paths:
+        if match := re.fullmatch(pattern, path.stem):
+            found[match[1]].append(path)
+    if not found:
+        problem = f"no PNG file whose name is like {pattern}"
+        raise FolderError(str(folder), {problem: [str(folder)]})
+    return found

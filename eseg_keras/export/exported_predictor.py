@@ -1,0 +1,128 @@
+"""Segmenting images with an exported file, in the file's own runtime."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError, read_image
+from eseg_keras.export.onnx.conversion import onnx_runner, read_onnx_classes
+from eseg_keras.export.tflite.exporter import litert_runner, read_tflite_classes
+from eseg_keras.files import read_json
+from eseg_keras.inference import Prediction
+from eseg_keras.optional import require
+from eseg_keras.visualization import default_palette
+
+
+class ExportedPredictor:
+    """Segment images with a file that `export_saved_model`, `export_tflite` or `export_onnx` wrote.
+
+    It can be evaluated like a `Predictor`: the scores are then those of the file, 8-bit arithmetic
+    included.
+
+    Args:
+        path: Directory of a SavedModel (of all versions, the last counts, or of one version), or a
+            `.tflite` or `.onnx` file.
+        threads: Threads of the runtime. Defaults to its own choice; a SavedModel has TensorFlow's.
+
+    Attributes:
+        num_classes, class_names, palette, ignore_label: As in the exported network.
+        image_size: (height, width) of all images, or `None` for any size.
+
+    Raises:
+        ValueError: If the file was not written by one of the three exporters.
+
+    Example:
+
+    >>> from eseg_keras.export import ExportedPredictor
+    >>> label_map = ExportedPredictor("streets.onnx")("street.jpg").label_map  # doctest: +SKIP
+    """
+
+    max_pixels = MAX_PIXELS
+
+    def __init__(self, path: str | os.PathLike, threads: int | None = None):
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if not path.exists():
+            raise ValueError(f"There is no exported file {path}.")
+        if path.is_dir():
+            self._run, classes = _load_saved_model(path)
+        elif suffix in _FILES:
+            runner, read_classes = _FILES[suffix]
+            # First the classes: a file of others gets a clear error.
+            classes = read_classes(path)
+            self._run = runner(path, threads)
+        else:
+            raise ValueError(
+                f"{path} is no exported network. Expected the directory of a SavedModel, or a file "
+                f"that ends in {' or '.join(_FILES)}."
+            )
+        height, width, self.num_channels = self._run.image_shape
+        self.image_size = None if height is None or width is None else (height, width)
+        self.num_classes, self.ignore_label = classes["num_classes"], classes["ignore_label"]
+        names, palette = classes["class_names"], classes["palette"]
+        self.class_names = tuple(names or (f"class {n}" for n in range(self.num_classes)))
+        self.palette = tuple(map(tuple, palette or default_palette(self.num_classes)))
+        self._path = path
+
+    def __call__(self, image: Any) -> Prediction:
+        """Segment one image.
+
+        Args:
+            image: Path of an image file, array [H, W, C] or [H, W], or Pillow image.
+
+        Returns:
+            The prediction, with a label map of the image's size.
+
+        Raises:
+            ValueError: If it is not an image, or does not have the file's fixed size.
+        """
+        name = str(image) if isinstance(image, str | os.PathLike) else "image 0"
+        pixels = read_image(image, self.num_channels, self.max_pixels)
+        if self.image_size not in (None, pixels.shape[:2]):
+            problem = (
+                f"has {pixels.shape[0]}x{pixels.shape[1]} pixels, and {self._path} takes images of "
+                f"{self.image_size[0]}x{self.image_size[1]} only: scale it, or export for its size"
+            )
+            raise ImageFileError(name, [problem])
+        (answer,) = self._run(pixels[None])
+        return Prediction(
+            name=name,
+            image=pixels,
+            # Labels, or logits or probabilities.
+            label_map=(answer if answer.ndim == 2 else answer.argmax(-1)).astype("uint8"),
+            class_names=self.class_names,
+            palette=self.palette,
+            ignore_label=self.ignore_label,
+        )
+
+
+def _load_saved_model(path):
+    """A function as of `onnx_runner`, and the classes."""
+    versions = [file.parent for file in path.glob("*/saved_model.pb") if file.parent.name.isdigit()]
+    if versions:
+        path = max(versions, key=lambda version: int(version.name))
+    classes = path / "assets" / "classes.json"
+    if not classes.is_file():
+        raise ValueError(
+            f"{path} holds no {classes.name}. Expected a directory written by export_saved_model."
+        )
+    tf = require("tensorflow", "tensorflow-cpu")
+    loaded = tf.saved_model.load(os.fspath(path))
+    serve = loaded.signatures["serving_default"]
+    images = serve.structured_input_signature[1]["images"]
+
+    def run(batch):
+        (answer,) = serve(images=tf.constant(batch, images.dtype)).values()
+        return answer.numpy()
+
+    run.image_shape = tuple(images.shape.as_list()[1:])
+    run.loaded = loaded  # Keeps the variables alive.
+    fields = {"num_classes": int, "ignore_label": int}
+    fields |= dict.fromkeys(("class_names", "palette"), (list, type(None)))
+    return run, read_json(classes, "Export the model again.", fields)
+
+
+_FILES = {
+    ".tflite": (litert_runner, read_tflite_classes),
+    ".onnx": (onnx_runner, read_onnx_classes),
+}

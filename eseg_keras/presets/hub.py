@@ -1,0 +1,128 @@
+"""Publishing a preset on the Hugging Face Hub."""
+
+import json
+import os
+import pathlib
+import tempfile
+
+from eseg_keras.files import read_json
+from eseg_keras.optional import require
+from eseg_keras.presets.files import (
+    CONFIG_FILE,
+    METADATA_FILE,
+    PREPROCESSOR_FILE,
+    checked_weights,
+    read_preset_json,
+)
+from eseg_keras.presets.locations import PRESET_FILES
+
+_CARD = "README.md"
+
+
+def push_to_hub(
+    preset: str | os.PathLike,
+    repository: str,
+    *,
+    license: str | None = None,
+    private: bool = False,
+    token: str | None = None,
+) -> str:
+    """Upload a preset directory to the Hugging Face Hub, with a model card.
+
+    Everybody can then load it: `ESeg.from_preset("hf://user/repository")`. The card has the
+    classes, the sizes and, for the preset of a finished run, its scores on the validation images. A
+    `README.md` in the directory takes its place.
+
+    Args:
+        preset: Directory that `save_to_preset` or `eseg train` wrote.
+        repository: `"user/repository"` (or `"hf://user/repository"`), created if it does not exist.
+        license: Identifier of the weights' licence, such as `"apache-2.0"`; the data may limit it.
+        private: Whether a new repository is private. Defaults to `False`.
+        token: Token with write access. Defaults to that of `hf auth login`.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        PresetError: If the preset is damaged; nothing is uploaded then.
+        FileNotFoundError: If a file of it is missing.
+        ImportError: If huggingface_hub is not installed.
+
+    Example:
+
+    >>> from eseg_keras.presets import push_to_hub
+    >>> push_to_hub("runs/mine/preset", "me/eseg_leaves", license="mit")  # doctest: +SKIP
+
+    Reference:
+        [Model cards](https://huggingface.co/docs/hub/model-cards)
+    """
+    hub = require("huggingface_hub", extra="hub")
+    directory = pathlib.Path(preset)
+    metadata = read_preset_json(directory / METADATA_FILE)
+    checked_weights(directory, metadata)
+    repository = repository.removeprefix("hf://")
+    card = directory / _CARD
+    with tempfile.TemporaryDirectory() as folder:
+        if not card.is_file():
+            card = pathlib.Path(folder) / _CARD
+            card.write_text(model_card(directory, repository, license), "utf-8")
+        api = hub.HfApi(token=token)
+        address = api.create_repo(repository, private=private, exist_ok=True)
+        operations = [
+            hub.CommitOperationAdd(path.name, path)
+            for path in (*(directory / name for name in PRESET_FILES), card)
+        ]
+        api.create_commit(repository, operations, commit_message=f"Upload {directory.name}")
+    return str(address)
+
+
+def model_card(directory: pathlib.Path, repository: str, license: str | None = None) -> str:
+    """Return the text of a model card, Markdown with the fields that the Hub reads."""
+    config = read_preset_json(directory / CONFIG_FILE)["config"]
+    labels = read_preset_json(directory / PREPROCESSOR_FILE)
+    metadata = read_preset_json(directory / METADATA_FILE)
+    classes = labels["class_names"] or [f"class {n}" for n in range(config["num_classes"])]
+    rows = {
+        "Encoder": config["encoder"],
+        "Levels": f"P{config['min_level']} to P{config['max_level']}",
+        "Parameters": f"{metadata['parameter_count']:,}",
+        "Classes": ", ".join(classes),
+        "Input": f"{labels['color_space'] or 'images'} of 0..255, height and width from 32 up",
+    }
+    if notice := metadata.get("notice"):
+        rows["Notice"] = notice
+    scores = directory.parent / "metrics.json"
+    if scores.is_file():
+        found = read_json(scores, "Remove it to write the card without scores.")
+        if "mean_iou" in found:
+            rows["Mean IoU"] = f"{found['mean_iou']:.3f} on {found['num_images']} validation images"
+    fields = {
+        "library_name": "keras",
+        "pipeline_tag": "image-segmentation",
+        "tags": ["semantic-segmentation", "eseg", "eseg-keras"],
+        **({"license": license} if license else {}),
+    }
+    front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in fields.items())
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"""---
+{front}
+---
+
+# {repository.rpartition("/")[2]}
+
+A semantic segmentation network of
+[eseg_keras](https://pypi.org/project/eseg-keras/), ESeg in Keras:
+
+| | |
+|---|---|
+{table}
+
+```python
+import eseg_keras
+
+model = eseg_keras.ESeg.from_preset("hf://{repository}")
+label_map = model.segment(image)  # uint8 [H, W, 3] to [H, W]
+```
+
+Method: [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683).
+"""

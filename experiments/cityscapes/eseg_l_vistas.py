@@ -1,0 +1,28 @@
+"""ESeg-L on Cityscapes, pretrained on Mapillary Vistas (section 4.4).
+
+Run `mapillary_vistas/eseg_l` first; its result is read from runs/mapillary_vistas/eseg_l, or
+from `--init_from FOLDER`. Classes of the same names keep their weights, such as road and car; those
+of other names start at random: traffic sign, rider and train.
+Data: see `cityscapes/eseg_l`.
+
+Row:      Table 7, ESeg-L with pre-training
+Command:  eseg train --experiment cityscapes/eseg_l_vistas --data_dir DATA
+              --model_dir runs/cityscapes/eseg_l_vistas
+Hardware: 8 TPU cores in the paper
+Time:     not run
+Reported: mean IoU 0.838 on the 500 validation images
+Score:    not run: needs the data
+"""
+
+from eseg_keras.training import Experiment, derive_experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return derive_experiment(
+        "cityscapes/eseg_l",
+        init_from="runs/mapillary_vistas/eseg_l",
+        steps=None,
+        epochs=200,
+        learning_rate=0.01,
+    )

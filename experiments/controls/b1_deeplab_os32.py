@@ -1,0 +1,27 @@
+"""Control: EfficientNet-B1 with DeepLabV3+'s decoder, not dilated.
+
+All but the network is ESeg-S's (section 5: "exactly the same training settings").
+Data: see `cityscapes/eseg_s`.
+
+Row:      Table 8, EfficientNet-B1 + DeepLabV3+ without atrous
+Command:  eseg train --experiment controls/b1_deeplab_os32 --data_dir DATA
+              --model_dir runs/controls/b1_deeplab_os32
+Hardware: 8 TPU cores in the paper
+Time:     not run
+Reported: mean IoU 0.788 on the 500 validation images
+Score:    not run: needs the data
+"""
+
+from eseg_keras.training import Experiment, derive_experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return derive_experiment(
+        "cityscapes/eseg_s",
+        decoder="deeplabv3plus",
+        max_level=5,
+        decoder_channels=256,
+        decoder_repeats=1,
+        output_stride=32,  # None in the encoder.
+    )

@@ -1,0 +1,23 @@
+"""Control: ESeg-S with levels P2 to P7.
+
+All but the network is ESeg-S's (section 5: "exactly the same training settings").
+Data: see `cityscapes/eseg_s`.
+
+Row:      Table 1, P2-P7
+Command:  eseg train --experiment controls/p2_p7_bifpn --data_dir DATA
+              --model_dir runs/controls/p2_p7_bifpn
+Hardware: 8 TPU cores in the paper
+Time:     not run
+Reported: mean IoU 0.795 on the 500 validation images
+Score:    not run: needs the data
+"""
+
+from eseg_keras.training import Experiment, derive_experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return derive_experiment(
+        "cityscapes/eseg_s",
+        max_level=7,
+    )

@@ -1,0 +1,26 @@
+"""Control: ResNet-50 with ESeg-S's decoder.
+
+All but the network is ESeg-S's (section 5: "exactly the same training settings").
+Data: see `cityscapes/eseg_s`.
+
+ResNet-50 is that of keras.applications, which has ImageNet weights: v1, which strides in the first
+1x1 convolution of a stage. The published FLOPs are those of v1.5, which strides in the 3x3.
+
+Row:      Table 8, ResNet-50 + BiFPN
+Command:  eseg train --experiment controls/r50_bifpn --data_dir DATA
+              --model_dir runs/controls/r50_bifpn
+Hardware: 8 TPU cores in the paper
+Time:     not run
+Reported: mean IoU 0.789 on the 500 validation images
+Score:    not run: needs the data
+"""
+
+from eseg_keras.training import Experiment, derive_experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return derive_experiment(
+        "cityscapes/eseg_s",
+        encoder="resnet50",
+    )

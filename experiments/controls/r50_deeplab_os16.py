@@ -1,0 +1,31 @@
+"""Control: ResNet-50 of output stride 16 with DeepLabV3+'s decoder.
+
+All but the network is ESeg-S's (section 5: "exactly the same training settings").
+Data: see `cityscapes/eseg_s`.
+
+ResNet-50 is that of keras.applications, which has ImageNet weights: v1, which strides in the first
+1x1 convolution of a stage. The published FLOPs are those of v1.5, which strides in the 3x3.
+
+Row:      Table 8, ResNet-50 + DeepLabV3+ with atrous
+Command:  eseg train --experiment controls/r50_deeplab_os16 --data_dir DATA
+              --model_dir runs/controls/r50_deeplab_os16
+Hardware: 8 TPU cores in the paper
+Time:     not run
+Reported: mean IoU 0.778 on the 500 validation images
+Score:    not run: needs the data
+"""
+
+from eseg_keras.training import Experiment, derive_experiment
+
+
+def get_experiment() -> Experiment:
+    """Return the experiment."""
+    return derive_experiment(
+        "cityscapes/eseg_s",
+        encoder="resnet50",
+        decoder="deeplabv3plus",
+        max_level=5,
+        decoder_channels=256,
+        decoder_repeats=1,
+        output_stride=16,  # Atrous convolutions in the last stage.
+    )

@@ -1,0 +1,78 @@
+"""Batches of two sources."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from eseg_keras.data import Augmentation
+from eseg_keras.data.examples import Examples
+from eseg_keras.data.mixed_batches import MixedBatches
+
+
+class Flat(Examples):
+    """Images whose values tell their source and index."""
+
+    num_classes = 3
+
+    def __init__(self, count, first):
+        self.count, self.first = count, first
+
+    def __len__(self):
+        return self.count
+
+    def read(self, index):
+        return np.full((8, 8, 3), self.first + index, "uint8"), np.zeros((8, 8), "uint8")
+
+    def name(self, index):
+        return str(self.first + index)
+
+
+def values(batches, epoch):
+    """The names of the examples of an epoch, [batches, examples]; arrays hold the same."""
+    names = []
+    for number in range(len(batches)):
+        names.append([int(name) for name in batches.names(epoch, number)])
+        images, masks = batches.batch(epoch, number)
+        np.testing.assert_array_equal(images[:, 0, 0, 0], names[-1])
+        assert masks.shape == (len(images), 8, 8)
+    return np.array(names)
+
+
+@pytest.mark.parametrize("num_others", [1, 4, 7, 50])
+def test_half_of_each_batch_is_of_each_source(num_others):
+    batches = MixedBatches(Flat(7, 0), Flat(num_others, 100), batch_size=4, seed=3)
+    epochs = [values(batches, epoch) for epoch in range(9)]
+    assert [epoch.shape for epoch in epochs] == [(3, 4)] * 9
+    first = [epoch[:, :2].ravel() for epoch in epochs]
+    # A pass without the remainder, in another order each time.
+    assert all(len(set(names)) == 6 and names.max() < 7 for names in first)
+    assert len({tuple(names) for names in first}) > 1
+    # The others go on from epoch to epoch: no image is read again before all are.
+    others = np.concatenate([epoch[:, 2:].ravel() for epoch in epochs])
+    assert others.min() >= 100
+    for start in range(0, len(others) - num_others + 1, num_others):
+        assert len(set(others[start : start + num_others])) == num_others
+    counts = Counter(others.tolist())
+    assert max(counts.values()) - min(counts.values()) <= 1 or len(counts) < num_others
+
+
+def test_batches_repeat_and_are_shared_out():
+    options = {"batch_size": 4, "image_size": (8, 8), "augmentation": Augmentation()}
+    whole, again = (MixedBatches(Flat(5, 0), Flat(3, 100), **options) for _ in range(2))
+    shards = [
+        MixedBatches(Flat(5, 0), Flat(3, 100), shard=(worker, 2), **options) for worker in range(2)
+    ]
+    for epoch, number in ((4, 1), (0, 0)):
+        images, _ = whole.batch(epoch, number)
+        np.testing.assert_array_equal(images, again.batch(epoch, number)[0])
+        parts = [shard.batch(epoch, number)[0] for shard in shards]
+        np.testing.assert_array_equal(images, np.concatenate(parts))
+    dataset = whole.to_py_dataset(initial_epoch=4)
+    np.testing.assert_array_equal(dataset[1][0], whole.batch(4, 1)[0])
+
+
+@pytest.mark.parametrize("batch_size", [3, 12])
+def test_batches_that_have_no_half_are_refused(batch_size):
+    with pytest.raises(ValueError, match=rf"must be even.*batch_size={batch_size}, 5 images"):
+        MixedBatches(Flat(5, 0), Flat(3, 100), batch_size=batch_size)

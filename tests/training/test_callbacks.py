@@ -1,0 +1,76 @@
+"""Keras callbacks over the epochs of a run."""
+
+import keras
+import pytest
+
+from eseg_keras.training import Experiment, train
+
+
+class Recorder(keras.callbacks.Callback):
+    """Notes each call."""
+
+    def __init__(self, stop_at=None):
+        super().__init__()
+        self.calls = []
+        self.stop_at = stop_at
+
+    def on_train_begin(self, logs=None):
+        self.calls.append("begin")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.calls.append(f"epoch {epoch} of {self.params['epochs']}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.calls.append(f"batch {batch}")
+        assert logs["loss"] > 0
+        if self.stop_at == len(self.calls):
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        assert {"loss", "mean_iou"} <= set(logs)
+        self.calls.append(f"end {epoch}" + " validated" * ("val_mean_iou" in logs))
+
+    def on_train_end(self, logs=None):
+        self.calls.append("end")
+
+
+@pytest.fixture
+def experiment(tmp_path, small_eseg):
+    small_eseg().save_to_preset(tmp_path / "small")
+    return Experiment(
+        preset=str(tmp_path / "small"),
+        data="street_scenes",
+        image_size=(64, 96),
+        batch_size=2,
+        train_examples=4,
+        val_examples=1,
+        epochs=3,
+        val_every=2,
+        ema_decay=0.5,
+    )
+
+
+pytestmark = pytest.mark.usefixtures("eagerly")
+
+
+def test_they_are_called_as_by_one_fit_and_early_stopping_ends_it(experiment, tmp_path):
+    recorder = Recorder()
+    # The learning rate only falls: no improvement from the second epoch on.
+    stopping = keras.callbacks.EarlyStopping("learning_rate", mode="max")
+    metrics = train(experiment, tmp_path / "run", callbacks=[recorder, stopping])
+    assert recorder.calls == [
+        "begin",
+        "epoch 0 of 3", "batch 0", "batch 1", "end 0",
+        "epoch 1 of 3", "batch 0", "batch 1", "end 1 validated",
+        "end",
+    ]  # fmt: skip
+    assert (metrics["steps"], metrics["epochs"]) == (4, 2)
+
+
+def test_one_ends_the_run_within_an_epoch(experiment, tmp_path):
+    # At the first batch of the second epoch, whose validation is then the last.
+    recorder = Recorder(stop_at=7)
+    metrics = train(experiment, tmp_path / "run", callbacks=[recorder])
+    assert recorder.calls[-3:] == ["batch 0", "end 1 validated", "end"]
+    assert (metrics["steps"], metrics["epochs"]) == (3, 2)
+    assert (tmp_path / "run" / "preset").is_dir()

@@ -1,0 +1,51 @@
+"""Experiment trackers, offline."""
+
+import keras
+import pytest
+
+from eseg_keras.training.trackers import make_tracker
+
+VALUES = {"preset": "eseg_s", "learning_rate": 0.5, "class_names": None}
+
+
+def test_the_default_needs_nothing(tmp_path):
+    assert make_tracker("tensorboard", tmp_path / "run", VALUES) == []
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ValueError, match="one of wandb, mlflow, tensorboard. Received: 'comet'"):
+        make_tracker("comet", tmp_path, VALUES)
+
+
+def test_mlflow_continues_its_run(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "tracked").as_uri())
+    for epoch in range(2):
+        # The second is of a resumed run.
+        (callback,) = make_tracker("mlflow", tmp_path / "mine", VALUES)
+        assert isinstance(callback, keras.callbacks.Callback)
+        callback.on_epoch_end(epoch, {"loss": 2.0 - epoch, "val_mean_iou": 0.25})
+    callback.on_train_end()
+    client = mlflow.MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("eseg_keras").experiment_id])
+    assert run.info.run_name == "mine" and run.info.status == "FINISHED"
+    assert run.data.params["preset"] == '"eseg_s"'
+    history = client.get_metric_history(run.info.run_id, "loss")
+    assert [(entry.step, entry.value) for entry in history] == [(1, 2.0), (2, 1.0)]
+
+
+def test_wandb_writes_offline(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    (callback,) = make_tracker("wandb", tmp_path / "mine", VALUES)
+    callback.on_epoch_end(0, {"loss": 2.0})
+    assert callback.run.summary["loss"] == 2.0 and callback.run.summary["epoch"] == 1
+    assert callback.run.config["learning_rate"] == 0.5
+    name = callback.run.id
+    callback.on_train_end()
+    (file,) = (tmp_path / "mine" / "wandb").glob("offline-run-*/*.wandb")
+    assert name in file.name
+    # The same folder is the same run.
+    (again,) = make_tracker("wandb", tmp_path / "mine", VALUES)
+    assert again.run.id == name
+    again.on_train_end()

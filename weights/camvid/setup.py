@@ -1,0 +1,25 @@
+"""Packaging of presets trained on CamVid. Apart from eseg-keras, because the images' licence is not
+that of its code."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent
+PRESETS = sorted(path.parent.name for path in ROOT.glob("eseg_keras_camvid/*/metadata.json"))
+
+setup(
+    name="eseg-keras-camvid",
+    version="0.2.0",
+    description="Weights of ESeg trained on CamVid's street scenes, for eseg-keras",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="CC-BY-NC-4.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=["eseg_keras_camvid"],
+    package_data={"eseg_keras_camvid": ["*/*.json", "*/*.h5", "*/*.md", "*/*.csv"]},
+    install_requires=["eseg-keras>=0.2"],
+    # `ESeg.from_preset(NAME)` finds them by these names.
+    entry_points={"eseg_keras.presets": [f"{name} = eseg_keras_camvid" for name in PRESETS]},
+)
