@@ -36,11 +36,11 @@ def run(args) -> int:
         for index in progress.track(range(args.num_examples)):
             image, mask = render_scene(index, args.split, tuple(args.image_size), args.seed)
             name = f"{args.split}_{index:05d}.png"
-            for folder, picture in (
+            for folder, pil_image in (
                 (images, Image.fromarray(image)),
                 (masks, label_image(mask, PALETTE)),
             ):
                 with atomic_file(folder / name) as temporary:
-                    picture.save(temporary)
+                    pil_image.save(temporary)
     print(f"{args.num_examples} scenes: {images} and {masks}")
     return 0

@@ -77,6 +77,6 @@ def _regions(shapes, size):
     from PIL import Image, ImageDraw
 
     for label, points in shapes:
-        picture = Image.new("L", size[::-1])
-        ImageDraw.Draw(picture).polygon(points, fill=1)
-        yield label, np.asarray(picture, bool)
+        pil_image = Image.new("L", size[::-1])
+        ImageDraw.Draw(pil_image).polygon(points, fill=1)
+        yield label, np.asarray(pil_image, bool)

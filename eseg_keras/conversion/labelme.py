@@ -111,8 +111,8 @@ def rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.nd
     """
     from PIL import Image, ImageDraw
 
-    picture = Image.new("L", size[::-1])
-    draw = ImageDraw.Draw(picture)
+    pil_image = Image.new("L", size[::-1])
+    draw = ImageDraw.Draw(pil_image)
     if kind in ("polygon", "oriented_rectangle"):
         draw.polygon(points, fill=1, outline=1)
     elif kind in ("line", "linestrip"):
@@ -124,7 +124,7 @@ def rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.nd
         radius = math.dist(*points) if kind == "circle" else _POINT_RADIUS
         for x, y in points[:1] if kind == "circle" else points:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1, outline=1)
-    return np.asarray(picture, bool)
+    return np.asarray(pil_image, bool)
 
 
 def _placed(mask, points, size):

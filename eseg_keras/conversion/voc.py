@@ -53,9 +53,9 @@ def add_mask(
 ) -> None:
     """Add a mask whose ids, or colours, are classes; `image` is without suffix."""
     try:
-        picture = decode(mask, mask)
-        size = picture.size[::-1]
-        by_color = bool(colors) and picture.mode in ("P", "RGB", "RGBA")
+        pil_image = decode(mask, mask)
+        size = pil_image.size[::-1]
+        by_color = bool(colors) and pil_image.mode in ("P", "RGB", "RGBA")
         regions = functools.partial(_regions, mask, ids, colors if by_color else None)
         found.add(mask, image, size, regions, split)
     except ImageFileError as error:

@@ -211,12 +211,14 @@ class Client:
     def _from_png(self, content, sizes):
         """The label map in a PNG file, of one of the sizes, and its classes."""
         try:
-            picture = Image.open(io.BytesIO(content), formats=["PNG"])
+            pil_image = Image.open(io.BytesIO(content), formats=["PNG"])
             # Compared before it is decoded: it may be far larger.
-            if picture.mode != "L" or (sizes and picture.size[::-1] not in sizes):
-                raise ValueError(f"a PNG file of mode {picture.mode} and size {picture.size[::-1]}")
-            label_map = np.array(picture)
-            classes = json.loads(picture.text.get(CLASSES_KEYWORD, "{}"))
+            if pil_image.mode != "L" or (sizes and pil_image.size[::-1] not in sizes):
+                raise ValueError(
+                    f"a PNG file of mode {pil_image.mode} and size {pil_image.size[::-1]}"
+                )
+            label_map = np.array(pil_image)
+            classes = json.loads(pil_image.text.get(CLASSES_KEYWORD, "{}"))
             names, palette = classes.get("class_names"), classes.get("palette")
             if names is not None:
                 names = tuple(names)
@@ -267,10 +269,10 @@ def _size(content):
     """The possible (height, width) of a file, either way round for a JPEG, which may be rotated."""
     try:
         with no_pillow_limit():
-            picture = Image.open(io.BytesIO(content))
+            pil_image = Image.open(io.BytesIO(content))
     except Exception:  # The file is damaged: the server says so.
         return set()
-    return {picture.size[::-1]} | ({picture.size} if picture.format != "PNG" else set())
+    return {pil_image.size[::-1]} | ({pil_image.size} if pil_image.format != "PNG" else set())
 
 
 def _stack(images):
