@@ -40,7 +40,7 @@ def print_table(table: Table) -> None:
 
 
 def print_scores(scores: dict, title: str) -> None:
-    """Print the scores of `Evaluation.summary()`; runs of earlier versions have fewer of them."""
+    """Print the scores of `Evaluation.summary()`; runs of earlier versions may lack some."""
     count = scores["num_images"]
     title += f", {count} image{'s' * (count != 1)}"
     table = number_table("class", "IoU %", "accuracy %", title=title)

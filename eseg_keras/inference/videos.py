@@ -30,7 +30,7 @@ class VideoInfo:
         rate: Frames per second, the mean where it varies.
         time_base: Seconds that one tick of the frames' times lasts.
         size: (height, width) of the frames as they are shown, rotation applied.
-        pixel_aspect: Width of a pixel by its height, as shown.
+        pixel_aspect: Width of a displayed pixel divided by its height.
     """
 
     num_frames: int

@@ -32,8 +32,8 @@ def plot_learning_curves(
         title: Line above the curves. Defaults to none.
 
     Returns:
-        A `matplotlib.figure.Figure`, which a notebook shows by itself: the loss on the left, the
-        scores on the right, training dashed and validation solid.
+        A `matplotlib.figure.Figure` with the loss on the left and the scores on the right,
+        training dashed and validation solid; notebooks display it.
 
     Raises:
         ValueError: If the log has no epoch, or a value in it is no number.

@@ -54,7 +54,8 @@ def class_folders(directory: str | Path, class_names: Sequence[str] | None = Non
         The examples.
 
     Raises:
-        FileNotFoundError: If the folder, or any image in it, is missing.
+        FileNotFoundError: If the folder does not exist, has no class folders, or one of them holds
+            no images.
         ValueError: If a folder belongs to no class.
 
     Example:

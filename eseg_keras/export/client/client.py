@@ -223,7 +223,7 @@ class Client:
             if names is not None:
                 names = tuple(names)
                 if not all(isinstance(name, str) for name in names):
-                    raise ValueError("class names that are no texts")
+                    raise ValueError("class names that are not strings")
             if palette is not None:
                 palette = tuple((int(red), int(green), int(blue)) for red, green, blue in palette)
             if any(len(entries) <= label_map.max() for entries in (names, palette) if entries):
