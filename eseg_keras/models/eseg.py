@@ -542,7 +542,7 @@ def _pyramid_levels(features, min_level, max_level):
 
 
 def _rounds_up(encoder, image_shape):
-    """Whether each level is half the one below it, rounded up."""
+    """Whether each level has half the size of the one below it, rounded up."""
     # 513 is odd at every stride, so an encoder that rounds down shows.
     height, width = (513 if size is None else size for size in image_shape[:2])
     shapes = encoder.compute_output_shape((1, height, width, image_shape[2]))
