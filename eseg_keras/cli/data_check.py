@@ -40,7 +40,7 @@ def add_arguments(parser) -> None:
         parser, "how to read the masks, such as class_names=road,sky or class_map=11:255"
     )
     parser.add_argument(
-        "--split", choices=("train", "validation"), help="of the experiment; default: train"
+        "--split", choices=("train", "validation"), help="split of the experiment; default: train"
     )
     parser.add_argument(
         "--output", help="folder for contact_sheet.png, classes.csv and summary.json"

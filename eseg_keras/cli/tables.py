@@ -30,7 +30,7 @@ def number_table(first: str, *others: str, title: str | None = None) -> Table:
 
 def print_table(table: Table) -> None:
     """Print a table; at its full width if the output is not a terminal."""
-    # Names of files and classes are no markup.
+    # Names of files and classes are not markup.
     plain = {"markup": False, "emoji": False, "highlight": False}
     console = Console(**plain)
     if not console.is_terminal:
