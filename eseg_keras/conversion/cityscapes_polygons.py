@@ -31,7 +31,7 @@ _REMEDY = "Unpack the archive of the annotations again."
 
 
 def read(found: Annotations) -> None:
-    """Read the polygons of a folder; fine ones, where there are also coarse ones."""
+    """Read the polygons of a folder: only the fine ones, if there are fine and coarse ones."""
     found.has_background = False
     for name, color in CLASSES.colors.items():
         found.add_class(name, color)

@@ -18,13 +18,13 @@ from eseg_keras.data.images.image_reader import (
     upright,
 )
 
-_FIRST_TURNED = 5  # EXIF orientations from this on exchange width and height.
+_FIRST_TURNED = 5  # EXIF orientations from this on swap width and height.
 
 
 def draw_mask(
     example: Annotated, image: Path | bytes, labels: Mapping[str, int], unlabelled: int
 ) -> np.ndarray:
-    """Return the mask of an image as it is seen, uint8 [H, W], or raise ImageFileError."""
+    """Return the mask of an image as displayed, uint8 [H, W], or raise ImageFileError."""
     size, orientation = _size_and_orientation(image, example.name)
     seen_size = size[::-1] if orientation >= _FIRST_TURNED else size
     if example.size not in (size, seen_size):

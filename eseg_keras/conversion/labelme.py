@@ -1,7 +1,7 @@
 """LabelMe: one JSON file per image.
 
-Shapes are rasterised as LabelMe itself does: outlines count, lines are 10 pixels wide, points are
-discs with a radius of 5 pixels. Later shapes of a file lie above earlier ones.
+Shapes are rasterised as LabelMe itself does: with their outlines, lines 10 pixels wide, points as
+discs with a radius of 5 pixels. Where shapes overlap, the later one in the file counts.
 
 Reference:
     [LabelMe](https://github.com/wkentaro/labelme)
@@ -49,7 +49,7 @@ def read(found: Annotations) -> None:
     for path in annotation_files(found.source, "*.json"):
         content = read_json(path, _REMEDY)
         if isinstance(content.get("shapes"), list) and "imagePath" in content:
-            # Of the image inside, which may have megabytes, the beginning tells the format.
+            # Keep only the beginning of the embedded image, which tells its format.
             head = str(content.pop("imageData", None) or "")[:8]
             files[path] = content, head
         else:

@@ -30,7 +30,7 @@ _MASK_FOLDERS = ("SegmentationClass", "SegmentationClassPNG")
 
 
 def read(found: Annotations) -> None:
-    """Read a folder with `SegmentationClass`, which may be `IN/VOC2012` or so."""
+    """Read the folder that holds `SegmentationClass`: the source or a subfolder of it."""
     root, masks = _mask_folder(found.source)
     ids, colors = _classes(root, found)
     splits = _splits(root)
