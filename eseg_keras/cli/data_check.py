@@ -213,7 +213,7 @@ def _print_values(values):
         label = row["class"] or "no class: an error"
         print(f"    {row['value']}: {100 * row['share']:.3f} % of the pixels, {masks}: {label}")
     if len(others) > _VALUES_SHOWN:
-        print(f"    and {len(others) - _VALUES_SHOWN} more that are no class")
+        print(f"    and {len(others) - _VALUES_SHOWN} more that are not a class")
 
 
 def _summary(experiment, statistics, problems):

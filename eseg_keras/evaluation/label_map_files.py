@@ -81,7 +81,7 @@ def evaluate_files(
             and its scores.
 
     Returns:
-        The scores, as `evaluate` returns them. Labelled pixels whose prediction is no class are
+        The scores, as `evaluate` returns them. Labelled pixels whose prediction is not a class are
         misses; a warning is logged if there are many.
 
     Raises:

@@ -212,7 +212,7 @@ def _multiple_of_32(side: float) -> int:
 
 
 def _class_weights(class_counts) -> tuple[float, ...]:
-    """The square root of balanced weights, with mean 1: rare classes count more, but not alone."""
+    """The square root of balanced weights, with mean 1: raises the share of rare classes."""
     weights = np.sqrt(class_counts.sum() / np.maximum(class_counts, 1))
     weights *= class_counts.sum() / (weights * class_counts).sum()
     return tuple(round(float(weight), 3) for weight in np.minimum(weights, 10))

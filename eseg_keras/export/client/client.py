@@ -227,7 +227,7 @@ class Client:
             if palette is not None:
                 palette = tuple((int(red), int(green), int(blue)) for red, green, blue in palette)
             if any(len(entries) <= label_map.max() for entries in (names, palette) if entries):
-                raise ValueError(f"the label {label_map.max()}, which is no class")
+                raise ValueError(f"the label {label_map.max()}, which is not a class")
         except Exception as error:  # Pillow raises exceptions of many types for damaged files.
             raise ServingError(
                 f"{self.url} did not answer with PNG files of label maps ({error}): was the model "
