@@ -1,4 +1,4 @@
-"""How the masks of a folder are coded, found out from the masks themselves."""
+"""How the masks of a folder are coded, detected from the masks themselves."""
 
 import contextlib
 from collections import Counter

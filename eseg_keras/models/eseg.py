@@ -68,7 +68,7 @@ class ESeg(TrainingModel):
         image_shape: (H, W, C) of the images; H and W may be `None` for any size from 32 up.
         ignore_label: Label that the loss and the metrics ignore. Defaults to 255.
         class_names: Names of the classes, or `None`.
-        palette: One (r, g, b) of 0..255 a class, or `None`.
+        palette: One (r, g, b) of 0..255 per class, or `None`.
         encoder_weights: For an encoder given by name: `None`, `"imagenet"` or a path, see
             `build_encoder`.
         output_stride: 32, or 16 for `"deeplabv3plus"` and an encoder given by name: its last stage

@@ -55,7 +55,7 @@ def from_preset(
 def _bare(cls, name, num_classes, load_weights, overrides):
     config = ARCHITECTURES[name].constructor_arguments()
     if not overrides.get("decoder", "bifpn").startswith("bifpn"):
-        # The size's are those of its BiFPN; another decoder has its own.
+        # The size's are for a BiFPN; another decoder has defaults of its own.
         del config["decoder_channels"], config["decoder_repeats"]
     config = {**config, "name": name, **overrides}
     if load_weights and has_imagenet_weights(config["encoder"]):
@@ -141,7 +141,7 @@ def _decoder_size(
     count = max_level - min_level + 1
     kernels = {"bifpn": 2 * (count - 1), "fpn": 9 * count, "deeplabv3plus": 1}
     kernels["bifpn_automl"] = kernels["bifpn"]
-    # Decoders of the user's own have at least nothing.
+    # Nothing is known of a user's own decoder.
     return kernels.get(decoder, 0) * decoder_repeats * decoder_channels**2
 
 

@@ -153,7 +153,7 @@ class Client:
         return [self._from_array(item) for item in self._checked(answer, values, batch.shape[:3])]
 
     def _check(self, answer, holds):
-        """Raise `ServingError` unless an answer is what the documentation of the export says."""
+        """Raise `ServingError` unless an answer has the documented outputs of the export."""
         if not holds:
             outputs = {name: _describe(value) for name, value in answer.items()}
             raise ServingError(
