@@ -30,13 +30,25 @@ def follow_parent(lifeline: Connection) -> None:
 
 
 @contextlib.contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Let processes that start in the `with` block ignore Ctrl-C, which terminals send to all."""
+def signals_deferred() -> Iterator[None]:
+    """Start processes: SIGINT and SIGTERM wait until they are started, and they ignore SIGINT.
+
+    A terminal sends Ctrl-C, which is SIGINT, to all processes; only the first answers it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    received, before = [], {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, lambda number, frame: received.append(number))
+    # New processes inherit what is blocked, but no handlers.
+    block = getattr(signal, "pthread_sigmask", lambda how, numbers: None)
     try:
+        block(getattr(signal, "SIG_BLOCK", None), {signal.SIGINT})
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        block(getattr(signal, "SIG_UNBLOCK", None), {signal.SIGINT})
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number in received:
+            signal.raise_signal(number)

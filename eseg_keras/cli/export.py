@@ -97,10 +97,13 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--max_pixels",
         type=int,
-        help="saved_model: image files of more pixels are refused before they are decoded",
+        help=f"{', '.join(_formats_with('max_pixels'))}: image files of more pixels are refused "
+        "before they are decoded",
     )
     parser.add_argument(
-        "--version", type=int, help="saved_model: number of the version; default: the next"
+        "--version",
+        type=int,
+        help=f"{', '.join(_formats_with('version'))}: number of the version; default: the next",
     )
     # The default is None, so that `_check` can tell whether the flag was given.
     parser.add_argument(

@@ -23,6 +23,8 @@ class DecoderSpec:
         repeats: Default of `decoder_repeats`.
         max_level: Default of `max_level`.
         output_strides: Output strides of the encoder that it accepts.
+        least_kernels: Function of the number of levels: least number of kernels of channels x
+            channels in one repeat. It limits the size of a preset before anything is built.
     """
 
     build: Callable[..., keras.Model]
@@ -30,14 +32,23 @@ class DecoderSpec:
     repeats: int = 1
     max_level: int = 9
     output_strides: tuple[int, ...] = (32,)
+    least_kernels: Callable[[int], int] = lambda levels: 0
+
+
+def _one_per_node(levels):
+    return 2 * (levels - 1)
 
 
 DECODERS = {
-    "bifpn": DecoderSpec(bifpn_decoder, repeats=4),
-    "bifpn_automl": DecoderSpec(bifpn_automl_decoder, repeats=4),
-    "fpn": DecoderSpec(fpn_decoder),
+    "bifpn": DecoderSpec(bifpn_decoder, repeats=4, least_kernels=_one_per_node),
+    "bifpn_automl": DecoderSpec(bifpn_automl_decoder, repeats=4, least_kernels=_one_per_node),
+    "fpn": DecoderSpec(fpn_decoder, least_kernels=lambda levels: 9 * levels),
     "deeplabv3plus": DecoderSpec(
-        deeplabv3plus_decoder, channels=256, max_level=5, output_strides=(32, 16)
+        deeplabv3plus_decoder,
+        channels=256,
+        max_level=5,
+        output_strides=(32, 16),
+        least_kernels=lambda levels: 1,
     ),
 }
 """The decoders that `ESeg(decoder=NAME)` builds."""

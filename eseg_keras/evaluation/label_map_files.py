@@ -228,7 +228,8 @@ def _by_name(folder, pattern, log_skipped=True):
     try:
         paths = find_images(folder, suffixes=frozenset({".png"}), log_skipped=log_skipped)
     except (OSError, ValueError) as error:
-        raise FolderError(str(folder), {str(error): [str(folder)]}) from error
+        problem = "there is no folder" if isinstance(error, OSError) else str(error)
+        raise FolderError(str(folder), {problem: [str(folder)]}) from error
     found = defaultdict(list)
     for path in paths:
         if match := re.fullmatch(pattern, path.stem):

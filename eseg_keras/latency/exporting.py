@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 import keras
 import numpy as np
 
-from eseg_keras.child_process import follow_parent, interrupts_ignored
+from eseg_keras.child_process import follow_parent, signals_deferred
 from eseg_keras.latency.cached_file import CachedFile
 from eseg_keras.latency.formats import FORMATS
 from eseg_keras.latency.untrained_network import untrained_network
@@ -36,7 +36,7 @@ def export_missing(
                 continue
             report(f"exporting {file.network} {file.format}")
             try:
-                with interrupts_ignored():  # By the new process: it starts in `submit`.
+                with signals_deferred():  # `submit` starts the process.
                     task = process.submit(_export, file, preset)
                 task.result()
             except BrokenProcessPool:

@@ -6,6 +6,7 @@ import logging
 import os
 import pathlib
 
+from eseg_keras.decoders import DECODERS
 from eseg_keras.encoders.builder import has_imagenet_weights
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.presets.config_files import read_constructor_arguments
@@ -138,11 +139,10 @@ def _decoder_size(
     decoder="bifpn", min_level=2, max_level=9, decoder_channels=96, decoder_repeats=4
 ):
     """Least number of parameters of a decoder: the convolutions of its repeats."""
-    count = max_level - min_level + 1
-    kernels = {"bifpn": 2 * (count - 1), "fpn": 9 * count, "deeplabv3plus": 1}
-    kernels["bifpn_automl"] = kernels["bifpn"]
-    # Nothing is known of a user's own decoder.
-    return kernels.get(decoder, 0) * decoder_repeats * decoder_channels**2
+    if decoder not in DECODERS:
+        return 0  # One of the user's own, or refused later.
+    kernels = DECODERS[decoder].least_kernels(max_level - min_level + 1)
+    return kernels * decoder_repeats * decoder_channels**2
 
 
 def _for_other_classes(config, num_classes, overrides):

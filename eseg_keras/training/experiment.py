@@ -277,8 +277,12 @@ class Experiment(TrainingOptions):
         if self.image_range is not None:
             check_image_range(self.image_range)
         check_image_size("long_side", self.long_side)
-        differ = "names that differ: scores and files are by name"
-        self._check("class_names", lambda names: len(set(names)) == len(names), differ)
+        names = self.class_names or ()
+        if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(
+                "class_names must be names that differ: scores and files are by name. Received "
+                f"more than once: {shorten(', '.join(repeated))}"
+            )
         self._check(
             "freeze",
             lambda parts: not {"encoder", "decoder", "head"} <= set(parts),

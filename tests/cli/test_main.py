@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from eseg_keras.cli import main
+from eseg_keras.data.images.walker import find_images
 
 
 def test_help_lists_the_commands(eseg):
@@ -102,3 +103,22 @@ def test_the_process_ends_with_the_status():
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("eseg summary: Unknown preset 'eseg_lite_x'")
+
+
+def test_what_was_skipped_in_many_folders_is_added_up(tmp_path, capsys):
+    folders = [tmp_path / str(number) for number in range(6)]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        Image.new("RGB", (2, 2)).save(folder / "a.png")
+        for name in ("a.gif", "b.txt")[: 1 + number % 2]:
+            (folder / name).touch()
+    with main._skipped_files_at_the_end():
+        for folder in (*folders[:2], folders[1]):
+            find_images(folder)
+        assert capsys.readouterr().err == ""
+    lines = f"{folders[0]}: skipped 1 .gif\n{folders[1]}: skipped 1 .gif, 1 .txt\n"
+    assert capsys.readouterr().err == lines
+    with main._skipped_files_at_the_end():
+        for folder in folders:
+            find_images(folder)
+    assert capsys.readouterr().err == "6 folders: skipped 6 .gif, 3 .txt\n"

@@ -130,3 +130,5 @@ def test_faults_are_named(tmp_path, cityscapes_files):
     save(tmp_path / "two" / "a.png", np.zeros((8, 8)))
     with pytest.raises(ValueError, match=r"one/a\.png: mask and prediction must be .* same size"):
         evaluate_files(tmp_path / "one", tmp_path / "two", num_classes=2)
+    with pytest.raises(FolderError, match="there is no folder"):
+        evaluate_files(tmp_path / "none", masks, rules="cityscapes")

@@ -47,10 +47,11 @@ class FoundFiles:
         images, masks = self.folders[split]
         mask_files = _files(masks, frozenset({".png"}), log_skipped=False)
         end, mask_end = self.layout.image_suffix, f"{self.layout.mask_suffix}.png"
+        patterns = (self.layout.files, self.layout.splits[split].files)
         pairs = []
         for relative, image in _files(images, _IMAGE_SUFFIXES).items():
             path = PurePosixPath(relative)
-            if not (path.stem.endswith(end) and path.match(self.layout.files)):
+            if not (path.stem.endswith(end) and all(map(path.match, patterns))):
                 continue
             name = path.stem.removesuffix(end)
             mask = str(path.with_name(name + mask_end))
@@ -61,7 +62,8 @@ class FoundFiles:
                 )
             pairs.append(FilePair(name, image, mask_files[mask]))
         if not pairs:
-            expected = f"{self.layout.files}{end}.jpg or .png"
+            pattern = " and ".join(p for p in patterns if p != "*") or "*"
+            expected = f"{pattern}{end}.jpg or .png"
             raise FileNotFoundError(f"{images} holds no images of the data set ({expected})")
         return sorted(pairs, key=lambda pair: self.description.order(split, pair.name))
 

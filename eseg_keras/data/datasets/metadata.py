@@ -68,11 +68,15 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class Split:
-    """One split: its number of published images, and the folders of images and masks."""
+    """One split: its number of published images, and the folders of images and masks.
+
+    Splits that share their folders differ in `files`, a pattern for the names of their images.
+    """
 
     num_examples: int
     images: str
     labels: str
+    files: str = "*"
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,6 @@ def _problem(data_dir, description, split, all_roots):
             problem += (
                 f"no folder {' and no folder '.join(missing)}" if missing else "no common one"
             )
-            problem += f". Only the splits {', '.join(others)} are there" if others else ""
+            problem += f". Splits that are there: {', '.join(others)}" if others else ""
             return f"{problem}. Unpack {' and '.join(description.archives)}."
     return None

@@ -39,6 +39,8 @@ def find_images(
     there is no such folder, and ValueError, without the folder's name, if there is no `kind` in it.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}. Give one that holds images.")
     excluded = None if exclude is None else os.path.realpath(exclude)
     seen = set()
     found, skipped = [], Counter()
