@@ -31,9 +31,9 @@ def follow_parent(lifeline: Connection) -> None:
 
 @contextlib.contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Start processes: SIGINT and SIGTERM wait until they are started, and they ignore SIGINT.
+    """Defer SIGINT and SIGTERM while processes are started, which will themselves ignore SIGINT.
 
-    A terminal sends Ctrl-C, which is SIGINT, to all processes; only the first answers it.
+    A terminal sends Ctrl-C, which is SIGINT, to all processes; only the parent answers it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
