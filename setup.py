@@ -21,7 +21,7 @@ EXPERIMENTS = ["eseg_keras.experiments"] + [
 # TensorFlow reads the images and trains. The network itself runs on any Keras backend.
 TENSORFLOW = ">=2.20,<2.22"
 
-# Curves and pictures of a run; TensorFlow does not bring it any more.
+# Curves and images of a run; TensorFlow no longer installs it.
 TENSORBOARD = "tensorboard>=2.18"
 
 # tensorflow-datasets imports importlib_resources without declaring it. Examples in array_record are

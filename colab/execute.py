@@ -18,12 +18,12 @@ import nbformat
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("quickstart", "finetune_your_folder", "export_and_serve", "reproduce_paper")
-# Two lines of every kernel's start: without the first, a failed command would go unseen.
+# Run at the start of every kernel; without the first line, a failed command would go unnoticed.
 _START = "get_ipython().system_raise_on_error = True\n%matplotlib inline"
 
 
 def read_notebook(name: str) -> nbformat.NotebookNode:
-    """Return a notebook without outputs, made from its script."""
+    """Return a notebook without outputs, read from its script."""
     notebook = jupytext.read(HERE / f"{name}.py")
     notebook.metadata.pop("jupytext", None)
     for number, cell in enumerate(notebook.cells):
@@ -42,12 +42,12 @@ def execute(name: str, folder: Path, parameters: str = "") -> nbformat.NotebookN
         )
         extra.append(nbformat.v4.new_code_cell(parameters))
         notebook.cells.insert(index + 1, extra[1])
-    # `!eseg` is the command beside the Python that runs this.
+    # `!eseg` runs the command installed beside this Python.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     client = nbclient.NotebookClient(
         notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
-    # Without a terminal, progress is a line per minute instead of a bar that is drawn again.
+    # Without a terminal, progress is one line per minute instead of a bar that is redrawn.
     environment = {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", "TTY_COMPATIBLE": "0"}
     client.execute(env={**os.environ, **environment})
     notebook.cells = [cell for cell in notebook.cells if cell not in extra]

@@ -118,4 +118,5 @@ eseg_keras.visualization.label_image(np.asarray(label_map), classes["palette"])
 # client("street.png").label_map
 # ```
 #
-# Smaller files by `--precision int8`, GPUs, the page for browsers: see the guide to deployment.
+# For smaller files (`--precision int8`), GPUs and the page for browsers, see the guide to
+# deployment.

@@ -14,7 +14,7 @@
 #
 # From images with masks, or with the files of an annotation tool, to a trained network and a
 # report. `eseg finetune` chooses image size, batch size, epochs and learning rate such that
-# everything ends within the minutes.
+# everything ends within the given minutes.
 
 # %%
 import importlib.util
@@ -52,7 +52,7 @@ CLASSES = ("background", "plate", "washer")
 
 
 def draw_example(index):
-    """Image, mask, shapes as (label, type, points) of one picture."""
+    """Return image, mask and shapes, as (label, type, points), of one example."""
     random = np.random.default_rng(index)
     height, width = IMAGE_SIZE
     noise = Image.fromarray(random.integers(90, 150, (height, width, 3), "uint8"))
@@ -122,8 +122,8 @@ print(SOURCE)
 # %% [markdown]
 # ## From annotations to masks
 #
-# One command for every tool. Images and masks that you have already need no conversion: give both
-# folders to `eseg finetune`.
+# One command for every tool. If you have images and masks already, skip it, and give both folders
+# to `eseg finetune`.
 
 # %%
 # !eseg convert {FORMAT} {SOURCE} data --val_share 0.2
@@ -135,7 +135,7 @@ print(SOURCE)
 Image.open("check/contact_sheet.png").reduce(2)
 
 # %% [markdown]
-# COCO's file gives the same masks, except along the edges, where the tools fill other pixels:
+# COCO's file gives the same masks, except along the edges, where the tools fill different pixels:
 
 # %%
 # !eseg convert coco parts/coco.json from_coco --images parts/images

@@ -16,7 +16,7 @@
 # Segmentation](https://arxiv.org/abs/2203.12683) (Meng, Ghiasi, Mahjourian, Le, Tan, 2022). The
 # sizes of the networks are checked here against the published ones; a short training shows the
 # recipe at work. The rows of its tables need Cityscapes or ADE20K and an accelerator: their
-# commands stand at the end.
+# commands are at the end.
 
 # %%
 import importlib.util
@@ -63,8 +63,8 @@ from eseg_keras.training import load_experiment
 load_experiment("cityscapes/eseg_lite_s")
 
 # %% [markdown]
-# The same recipe in small, on synthetic street scenes: SGD with coupled weight decay, a cosine
-# schedule with warm-up, random scales, averaged weights.
+# The same recipe on a small scale, on synthetic street scenes: SGD with coupled weight decay, a
+# cosine schedule with warm-up, random scales, averaged weights.
 
 # %%
 import dataclasses
@@ -109,7 +109,7 @@ label_grid(
 # !eseg experiments
 
 # %% [markdown]
-# With the archives of Cityscapes in `data/downloads/manual`, on one machine with GPUs:
+# With leftImg8bit and gtFine of Cityscapes unpacked in `data`, on one machine with GPUs:
 #
 # ```
 # eseg train --experiment cityscapes/eseg_s --data_dir data --model_dir runs/eseg_s \

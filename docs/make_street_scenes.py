@@ -23,10 +23,10 @@ def main():
         image, mask = render_scene(index, "test")
         annotated = overlay(image, mask, model.palette, alpha=0.8)
         predicted = overlay(image, model.segment(image), model.palette, alpha=0.8)
-        pictures = [image, annotated, predicted]
-        rows.append(np.concatenate([np.asarray(picture) for picture in pictures], axis=1))
-    picture = add_legend(Image.fromarray(np.concatenate(rows)), model.class_names, model.palette)
-    picture.save(pathlib.Path(__file__).with_name("street_scenes.png"), optimize=True)
+        columns = [image, annotated, predicted]
+        rows.append(np.concatenate([np.asarray(column) for column in columns], axis=1))
+    figure = add_legend(Image.fromarray(np.concatenate(rows)), model.class_names, model.palette)
+    figure.save(pathlib.Path(__file__).with_name("street_scenes.png"), optimize=True)
 
 
 if __name__ == "__main__":

@@ -34,13 +34,13 @@ def main():
     predictions = [model.segment(image) for image, _ in scenes]
 
     image, mask = scenes[SCENES[0]]
-    picture = overlay(image, predictions[SCENES[0]], model.palette, alpha=0.6)
-    pictures = {
-        "overlay.png": picture,
-        "legend.png": add_legend(picture, model.class_names, model.palette),
+    overlaid = overlay(image, predictions[SCENES[0]], model.palette, alpha=0.6)
+    pil_images = {
+        "overlay.png": overlaid,
+        "legend.png": add_legend(overlaid, model.class_names, model.palette),
         "label_image.png": label_image(mask, model.palette),
     }
-    pictures["label_grid.png"] = label_grid(
+    pil_images["label_grid.png"] = label_grid(
         [scenes[index][0] for index in SCENES],
         [scenes[index][1] for index in SCENES],
         [predictions[index] for index in SCENES],
@@ -49,8 +49,8 @@ def main():
         palette=model.palette,
         cell_size=192,
     )
-    for name, picture in pictures.items():
-        picture.save(FOLDER / name, optimize=True)
+    for name, pil_image in pil_images.items():
+        pil_image.save(FOLDER / name, optimize=True)
 
     scores = SegmentationScores(model.num_classes, ignore_label=model.ignore_label)
     for (_, mask), prediction in zip(scenes[:NUM_SCORED], predictions, strict=False):

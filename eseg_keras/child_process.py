@@ -1,4 +1,4 @@
-"""Processes that end with the process that started them, and do not print on the way.
+"""Child processes: end them with their parent, hide their messages, shield them from Ctrl-C.
 
 This module imports nothing heavy: a new process runs `follow_parent` before all other imports.
 """
@@ -15,7 +15,7 @@ from eseg_keras.standard_error import hidden_standard_error
 
 
 def follow_parent(lifeline: Connection) -> None:
-    """End this process once the other end of a pipe is closed, as by the death of its parent.
+    """End this process once the other end of a pipe is closed, such as by its parent's death.
 
     For the `initializer` of a pool of processes. It also hides the messages of TensorFlow's import.
     """
@@ -31,9 +31,9 @@ def follow_parent(lifeline: Connection) -> None:
 
 @contextlib.contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Start processes: SIGINT and SIGTERM wait until they are started, and they ignore SIGINT.
+    """Defer SIGINT and SIGTERM while processes are started, which will themselves ignore SIGINT.
 
-    A terminal sends Ctrl-C, which is SIGINT, to all processes; only the first answers it.
+    A terminal sends Ctrl-C, which is SIGINT, to all processes; only the parent answers it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

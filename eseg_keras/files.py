@@ -30,7 +30,7 @@ except ImportError:  # Windows.
 
 _LEFT_OVER = re.compile(r"\.eseg_tmp\.([0-9a-f]{8})\.(\d{1,9})\..*", re.DOTALL)
 _LOCK = ".eseg_lock"
-_LOCKED_BYTE = 1 << 30  # Windows lets nobody read a locked byte, so it is none of the content.
+_LOCKED_BYTE = 1 << 30  # Windows lets nobody read a locked byte, so it lies outside the content.
 _LONGEST_NAME = 200
 _DAY = 24 * 60 * 60.0
 _FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
@@ -78,7 +78,7 @@ def locked(folder: str | os.PathLike, name: str = "") -> Iterator[None]:
         try:
             now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
             holder = f"process {os.getpid()} on {socket.gethostname()} since {now}"
-            with contextlib.suppress(OSError):  # A full disk is told of what is written.
+            with contextlib.suppress(OSError):  # A full disk is reported for the output itself.
                 os.ftruncate(file, 0)
                 os.write(file, holder.encode())
             yield
@@ -86,7 +86,7 @@ def locked(folder: str | os.PathLike, name: str = "") -> Iterator[None]:
             if fcntl is not None:  # While it is locked: afterwards it may be another process's.
                 path.unlink(missing_ok=True)
             os.close(file)
-            if fcntl is None:  # Windows removes no open file.
+            if fcntl is None:  # Windows does not remove open files.
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
     finally:
@@ -314,9 +314,9 @@ def _host():
 def _remove_left_overs(folder, own):
     """Remove the temporary files and directories of processes that no longer run.
 
-    At its first call in a process, those of its own number are of a process before it, as in a
-    container that was started again. Processes of other hosts cannot be seen: theirs are removed a
-    day after the last change.
+    At the first call in a process, files with its own process id are from an earlier process, as
+    after the restart of a container. Processes of other hosts cannot be seen: their files are
+    removed a day after the last change.
     """
     for name in os.listdir(folder):
         path = Path(folder, name)
@@ -334,7 +334,7 @@ def _remove_left_overs(folder, own):
 
 
 def _remove_unless_locked(path):
-    if fcntl is not None:  # Windows removes no open file.
+    if fcntl is not None:  # Windows does not remove open files.
         with contextlib.suppress(OSError), path.open("r+") as file:
             _lock(file.fileno())
             path.unlink()

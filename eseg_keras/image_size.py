@@ -55,7 +55,7 @@ def to_pixel_values(
 
 
 def check_image_range(image_range: Sequence[float]) -> tuple[float, float]:
-    """Return an `image_range` as two numbers; raise ValueError if it is none."""
+    """Return an `image_range` as two numbers; raise ValueError if it is invalid."""
     if len(image_range) != 2 or not -1e9 <= image_range[0] < image_range[1] <= 1e9:
         raise ValueError(
             "image_range must be (lowest, highest), two finite numbers. "

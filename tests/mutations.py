@@ -395,8 +395,8 @@ FAULTS = {
         "tests/data/images/test_image_reader.py::test_files_of_floats_are_checked_like_arrays",
     ),
     "export/client_size": Fault(
-        "(sizes and picture.size[::-1] not in sizes)",
-        "(sizes and picture.size[::-1] is None)",
+        "(sizes and pil_image.size[::-1] not in sizes)",
+        "(sizes and pil_image.size[::-1] is None)",
         "tests/export/serving/test_client_answers.py::test_answers_of_files_that_do_not_fit",
     ),
     "export/jpeg_scans": Fault(
@@ -622,8 +622,8 @@ FAULTS = {
         "tests/conversion/test_labelme.py::test_every_type_of_shape_is_drawn_as_labelme_does",
     ),
     "conversion/indices_for_colours": Fault(
-        'by_color = bool(colors) and picture.mode in ("P", "RGB", "RGBA")',
-        'by_color = bool(colors) and picture.mode in ("RGB", "RGBA")',
+        'by_color = bool(colors) and pil_image.mode in ("P", "RGB", "RGBA")',
+        'by_color = bool(colors) and pil_image.mode in ("RGB", "RGBA")',
         "tests/conversion/test_voc.py::test_the_label_map_of_cvat",
     ),
     "conversion/finetune_splits_again": Fault(

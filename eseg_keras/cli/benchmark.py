@@ -36,12 +36,21 @@ def add_arguments(parser) -> None:
         metavar="FORMAT",
         help=f"some of {' '.join(FORMATS)}; default: all whose runtime is installed",
     )
-    parser.add_argument("--threads", type=at_least(1), help="default: one for each usable core")
-    parser.add_argument("--rounds", type=at_least(1), default=15, help="default: %(default)s")
+    parser.add_argument(
+        "--threads",
+        type=at_least(1),
+        help="threads of each runtime; default: one per usable core",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=at_least(1),
+        default=15,
+        help="rounds of measurements; default: %(default)s",
+    )
     parser.add_argument(
         "--budget_ms",
         type=at_least(1e-3, float),
-        help="latency budget in milliseconds per image: recommend the most accurate preset in it",
+        help="milliseconds per image: recommend the most accurate preset within this budget",
     )
     parser.add_argument(
         "--cache_dir",

@@ -20,12 +20,12 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--class_names",
         metavar="NAME,NAME",
-        help="classes to keep, in the order of their ids; shapes of others become background",
+        help="classes to keep, in the order of their ids; other shapes become background",
     )
     parser.add_argument(
         "--no_background",
         action="store_true",
-        help="ignore pixels outside of all shapes, instead of making them the class background",
+        help="ignore pixels outside all shapes, instead of making them the class background",
     )
     parser.add_argument(
         "--val_share",
@@ -36,9 +36,9 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--group",
         metavar="PATTERN",
-        help="regular expression: images in whose names it finds the same stay in one split",
+        help="regular expression: images in whose names it finds the same text stay in one split",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the split; default: 0")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split; default: 0")
 
 
 def run(args) -> int:

@@ -40,7 +40,7 @@ def add_arguments(parser) -> None:
         parser, "how to read the masks, such as class_names=road,sky or class_map=11:255"
     )
     parser.add_argument(
-        "--split", choices=("train", "validation"), help="of the experiment; default: train"
+        "--split", choices=("train", "validation"), help="split of the experiment; default: train"
     )
     parser.add_argument(
         "--output", help="folder for contact_sheet.png, classes.csv and summary.json"
@@ -213,7 +213,7 @@ def _print_values(values):
         label = row["class"] or "no class: an error"
         print(f"    {row['value']}: {100 * row['share']:.3f} % of the pixels, {masks}: {label}")
     if len(others) > _VALUES_SHOWN:
-        print(f"    and {len(others) - _VALUES_SHOWN} more that are no class")
+        print(f"    and {len(others) - _VALUES_SHOWN} more that are not a class")
 
 
 def _summary(experiment, statistics, problems):

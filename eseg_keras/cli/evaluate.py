@@ -62,14 +62,14 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--rules",
         choices=("default", "cityscapes", "ade20k"),
-        help="--predictions: rules of the scores; for a benchmark, the masks are its published "
-        "files; default: default, with --set class_names or num_classes",
+        help="with --predictions: rules of the scores; those of a benchmark need its published "
+        "masks; default: default, which needs --set class_names or num_classes",
     )
     parser.add_argument(
         "--prediction_ids",
         choices=("classes", "masks"),
-        help="--predictions: ids in these files, those of the classes (0, 1, ...) or of the mask "
-        "files; default: masks for cityscapes and ade20k, else classes",
+        help="with --predictions: whether these files hold ids of classes (0, 1, ...) or those of "
+        "the mask files; default: masks for cityscapes and ade20k, else classes",
     )
     parser.add_argument(
         "--output", help="file for the scores: .json (everything) or .csv (one row per class)"
@@ -80,7 +80,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--submission",
         metavar="DIR",
-        help="new folder for the label maps that the servers of Cityscapes and ADE20K take; with "
+        help="new folder for label maps in the format of the Cityscapes and ADE20K servers; with "
         "--images alone, or the test split of Cityscapes, nothing is scored",
     )
     add_predictor_arguments(parser, exported=True, required=False)
@@ -121,7 +121,7 @@ def run(args) -> int:
         predictor = model
         _check_own_size(args, **sizes)
     else:
-        # `open_examples` reads the images otherwise.
+        # For an experiment's images, `open_examples` applies the range.
         options = {"image_range": experiment.image_range} if images else {}
         predictor = make_predictor(args, model, **sizes, **options)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
@@ -160,7 +160,7 @@ def run(args) -> int:
 
 
 def _load_exported(args):
-    """The predictor of `--exported`, which does what its file does and nothing else."""
+    """The predictor of `--exported`, which has none of the inference options."""
     flags = ("long_side", "scales", "flip", "tta", "window", "overlap", "min_confidence")
     for flag in flags:
         if getattr(args, flag):
@@ -179,7 +179,7 @@ def _check_own_size(args, **sizes):
         if size is not None:
             raise ValueError(
                 f"The experiment scales images to {name}={size}, and {args.exported} takes them as "
-                f"they are. To score it so: --set {name}=none"
+                f"they are. For scores at their own size: --set {name}=none"
             )
 
 

@@ -37,7 +37,7 @@ def run(args) -> int:
             _percent(notes.mean_iou, notes.score.partition(":")[0].replace("none", "-")),
         )
     print_table(table)
-    print("* Of another network, such as another decoder: the file says which.")
+    print("* With changes to this network, such as another decoder: see the experiment's file.")
     print(f"The docstring of each file has its command, hardware and time: {experiments_dir()}")
     return 0
 

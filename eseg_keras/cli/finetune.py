@@ -4,7 +4,7 @@ import signal
 
 from eseg_keras.cli.flags import add_image_range_argument, at_least, check_parent
 
-HELP = "train on a folder of images and a folder of masks within some minutes, all settings chosen"
+HELP = "train on folders of images and masks within a number of minutes, with all settings chosen"
 EXAMPLE = [
     "eseg finetune photos/images photos/masks --minutes 20 --output runs/mine",
     "eseg finetune images masks --output runs/mine --class_names background,leaf,stem",
@@ -30,10 +30,16 @@ def add_arguments(parser) -> None:
         help="names of the classes in the order of their ids; default: class 0, class 1, ...",
     )
     parser.add_argument(
-        "--mask_suffix", default="", help="what the name of a mask adds to that of its image"
+        "--mask_suffix",
+        default="",
+        help="end of the names of masks that those of the images lack, such as _labels",
     )
     add_image_range_argument(parser)
-    parser.add_argument("--preset", help="preset to start from; default: eseg_edge_s")
+    parser.add_argument(
+        "--preset",
+        help="preset to start from; default: eseg_edge_s if its ImageNet weights are installed, "
+        "else eseg_lite_s",
+    )
 
 
 def run(args) -> int:

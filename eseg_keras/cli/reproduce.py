@@ -38,8 +38,12 @@ _NOTES = {
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    parser.add_argument("--table", type=int, required=True, choices=range(1, 9), help="its number")
-    parser.add_argument("--runs_dir", help="folder of your runs, by experiment; default: runs")
+    parser.add_argument(
+        "--table", type=int, required=True, choices=range(1, 9), help="number of the table"
+    )
+    parser.add_argument(
+        "--runs_dir", help="folder of your runs, each named after its experiment; default: runs"
+    )
 
 
 def run(args) -> int:
@@ -52,7 +56,9 @@ def run(args) -> int:
     from eseg_keras.training.paper import PAPER_TABLES, measured_mean_iou
 
     if args.runs_dir is not None and not Path(args.runs_dir).is_dir():
-        raise ValueError(f"There is no folder {args.runs_dir}: give --runs_dir that of your runs.")
+        raise ValueError(
+            f"There is no folder {args.runs_dir}: give --runs_dir the folder of your runs."
+        )
     title, rows = PAPER_TABLES[args.table]
     names = [row["experiment"] for row in rows if row["experiment"]]
     scores = {name: measured_mean_iou(name, args.runs_dir or "runs") for name in names}
@@ -86,7 +92,7 @@ def run(args) -> int:
 
 
 def _counts(row):
-    """Cells of the counts of a row's network: parameters, multiply-adds in both counts."""
+    """Cells with the counts of a row's network: parameters, and both counts of multiply-adds."""
     from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.paper import network_costs
 

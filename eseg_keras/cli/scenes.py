@@ -32,15 +32,15 @@ def run(args) -> int:
 
     check_parent(args.output)
     images, masks = (Path(args.output) / name for name in ("images", "annotations"))
-    with Progress("Drawing", total=args.num_examples) as progress:
+    with Progress("Rendering", total=args.num_examples) as progress:
         for index in progress.track(range(args.num_examples)):
             image, mask = render_scene(index, args.split, tuple(args.image_size), args.seed)
             name = f"{args.split}_{index:05d}.png"
-            for folder, picture in (
+            for folder, pil_image in (
                 (images, Image.fromarray(image)),
                 (masks, label_image(mask, PALETTE)),
             ):
                 with atomic_file(folder / name) as temporary:
-                    picture.save(temporary)
+                    pil_image.save(temporary)
     print(f"{args.num_examples} scenes: {images} and {masks}")
     return 0

@@ -30,7 +30,7 @@ def number_table(first: str, *others: str, title: str | None = None) -> Table:
 
 def print_table(table: Table) -> None:
     """Print a table; at its full width if the output is not a terminal."""
-    # Names of files and classes are no markup.
+    # Names of files and classes are not markup.
     plain = {"markup": False, "emoji": False, "highlight": False}
     console = Console(**plain)
     if not console.is_terminal:
@@ -40,7 +40,7 @@ def print_table(table: Table) -> None:
 
 
 def print_scores(scores: dict, title: str) -> None:
-    """Print the scores of `Evaluation.summary()`; runs of earlier versions have fewer of them."""
+    """Print the scores of `Evaluation.summary()`; runs of earlier versions may lack some."""
     count = scores["num_images"]
     title += f", {count} image{'s' * (count != 1)}"
     table = number_table("class", "IoU %", "accuracy %", title=title)

@@ -39,7 +39,7 @@ def add_arguments(parser) -> None:
         help="devices to train on; default: auto, the best available",
     )
     parser.add_argument(
-        "--mixed_precision", choices=("bfloat16", "float16"), help="type to compute in"
+        "--mixed_precision", choices=("bfloat16", "float16"), help="type of the computations"
     )
     parser.add_argument(
         "--skip_bad_examples",

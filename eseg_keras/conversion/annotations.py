@@ -1,4 +1,4 @@
-"""What the reader of a format hands on: images, their labelled regions, and the classes."""
+"""What the reader of a format returns: images, their labelled regions, and the classes."""
 
 import os
 from collections import Counter, defaultdict
@@ -56,7 +56,7 @@ class Annotations:
         colors: {class name: colour}, for classes with a colour of their own.
         has_background: Whether pixels outside of all regions are a class, "background".
         problems: {problem: files}; if there are any, nothing is written.
-        skipped: Number of each kind of thing that cannot be drawn.
+        skipped: {what cannot be drawn: how often}.
     """
 
     def __init__(self, source: Path, images: Path | None = None):
@@ -102,8 +102,8 @@ class Annotations:
 
         Args:
             file: The annotation file.
-            image: Name of the image in it, perhaps with folders of another machine; or the path of
-                the image, without suffix.
+            image: As a text, the image's name in that file, perhaps with folders of another
+                machine; as a `Path`, the path of the image without its suffix.
             size, regions, split: See `Annotated`.
             embedded: A function that returns the image itself, and its suffix, for images
                 without a file.
@@ -143,7 +143,7 @@ class Annotations:
         return files
 
     def _beside(self, path):
-        """The image files with this path, whatever their suffixes; else of this name in a root."""
+        """The image files with this path and any suffix; if none, those of this name in a root."""
         stems = [path, *(root / path.name for root in self._roots)]
         found = (self._by_stem.get(os.path.normpath(stem)) for stem in stems)
         return next(filter(None, found), [])
@@ -155,7 +155,7 @@ class Annotations:
             path = os.path.normpath(os.path.join(folder, *parts))
             if path in self._files:
                 return [path]
-        # Of the folders of another machine, the longest end that fits counts.
+        # The path may be from another machine: find the files that share its longest end.
         paths = self._by_name[parts[-1]] if parts else []
         for start in range(len(parts)):
             end = os.sep + os.path.join(*parts[start:])

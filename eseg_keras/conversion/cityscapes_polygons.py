@@ -31,7 +31,7 @@ _REMEDY = "Unpack the archive of the annotations again."
 
 
 def read(found: Annotations) -> None:
-    """Read the polygons of a folder; fine ones, where there are also coarse ones."""
+    """Read the polygons of a folder: only the fine ones, if there are fine and coarse ones."""
     found.has_background = False
     for name, color in CLASSES.colors.items():
         found.add_class(name, color)
@@ -77,6 +77,6 @@ def _regions(shapes, size):
     from PIL import Image, ImageDraw
 
     for label, points in shapes:
-        picture = Image.new("L", size[::-1])
-        ImageDraw.Draw(picture).polygon(points, fill=1)
-        yield label, np.asarray(picture, bool)
+        pil_image = Image.new("L", size[::-1])
+        ImageDraw.Draw(pil_image).polygon(points, fill=1)
+        yield label, np.asarray(pil_image, bool)

@@ -1,7 +1,7 @@
 """COCO: JSON files with images, categories and annotations.
 
 Annotations are drawn in the order of the file. Crowd regions outline many objects coarsely: they
-are ignored, and lie below everything else.
+are ignored (255), except where other objects cover them.
 
 Reference:
     [COCO's data format](https://cocodataset.org/#format-data)
@@ -29,13 +29,13 @@ _REMEDY = "Export it again as COCO (instance segmentation)."
 def read(found: Annotations) -> None:
     """Read the JSON files of a folder, or one JSON file."""
     paths = list(annotation_files(found.source, "*.json"))
-    # COCO's own folder holds captions and key points of the same images, too.
+    # COCO's own folder also holds captions and key points of the same images.
     paths = [path for path in paths if path.name.startswith("instances_")] or paths
     read_files(found, paths)
 
 
 def read_files(found: Annotations, paths: Iterable[Path], drop_supercategories=False) -> None:
-    """Read JSON files; without supercategories that no annotation has, as Roboflow writes them."""
+    """Read JSON files; optionally drop the unused supercategories that Roboflow writes."""
     require("pycocotools.mask", "convert")
     contents = {}
     for path in paths:

@@ -72,25 +72,26 @@ def convert(
     Writes `images/` and `annotations/`, and `experiment.py` with names and colours of the classes,
     which `eseg train` and `eseg data-check` take as `--experiment`. If the source has splits (or
     with `val_share`), both folders have subfolders `train`, `val` and `test`. Masks are palette
-    PNGs of class ids, 255 where pixels are ignored. Of two shapes that overlap, the later one
-    counts, in the order of the file (in CVAT's, of its layers). Images are copied as they are.
-    Their EXIF rotation is applied when they are read, so masks of annotations that were drawn
-    without it are rotated.
+    PNGs of class ids, 255 where pixels are ignored. Where shapes overlap, the later one in the file
+    counts (for CVAT, the one of the higher layer). Images are copied unchanged. As their EXIF
+    rotation is applied when they are read, masks of annotations drawn without it are rotated too.
 
     Args:
         format: A key of `FORMATS`: `"labelme"`, `"coco"`, `"voc"`, `"cvat"`, `"roboflow"` or
             `"cityscapes-polygons"`.
-        source: Folder of the annotations, or one annotation file; images are searched below it.
+        source: Folder of the annotations, or one annotation file; images are searched in the folder
+            and its subfolders.
         output: Folder for the result, which must be new or empty.
-        images: Another folder in which images are searched.
+        images: Another folder to search for images.
         class_names: The classes to keep, in the order of their ids; "background" is put in front.
             Shapes of other classes are drawn as background. Defaults to all classes.
         background: Whether pixels without a class are a class called "background", with id 0. If
-            not, they are ignored; always so for Cityscapes.
+            not, they are ignored, as they always are for Cityscapes.
         val_share: Share of the images, above 0 and below 1, that are put into `val`, such that each
             class occurs there; for sources that have no such split.
-        group: Regular expression that finds, in the path of an image, what it has in common with
-            images that must be in the same split, such as `"^(.*)_frame"`.
+        group: Regular expression, such as `"^(.*)_frame"`, searched in the path of each image
+            without its suffix. Images for which it finds the same text (of its first group, if it
+            has any) stay in one split.
         seed: Seed of the split. Defaults to 0.
         verbose: Whether to show a progress bar.
 
@@ -100,7 +101,7 @@ def convert(
     Raises:
         FolderError: If images are missing, or files cannot be used; it lists them all.
         DamagedFileError: If an annotation file cannot be read.
-        FileExistsError: If the output holds anything.
+        FileExistsError: If the output is not empty.
         ValueError: If an annotation is invalid (the message names the file), or an argument.
 
     Example:

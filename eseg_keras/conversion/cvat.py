@@ -30,7 +30,7 @@ _SHAPES = ("polygon", "box", "ellipse", "mask")
 
 
 def read(found: Annotations) -> None:
-    """Read the XML files of an export, which may hold images or not."""
+    """Read the XML files of an export with or without images."""
     require("pycocotools.mask", "convert")
     roots = {}
     for path in annotation_files(found.source, "*.xml"):
@@ -70,7 +70,7 @@ def _read_image(found, path, image):
             shapes.append((order, label, _shape(element, size, path)))
         elif element.tag != "tag":
             found.skipped[f"shapes without an area ({element.tag})"] += 1
-    shapes.sort(key=lambda item: item[0])  # Those of one layer keep their order.
+    shapes.sort(key=lambda item: item[0])  # Shapes of one layer keep their order.
     split = split_of(image.get("subset", ""))
     found.add(path, image.get("name", ""), size, functools.partial(_regions, shapes), split)
 
@@ -135,7 +135,7 @@ def _rotated(points, center, turn):
 def ellipse_pixels(
     cx: float, cy: float, rx: float, ry: float, turn: float, size: Size
 ) -> np.ndarray:
-    """Return the pixels whose centres are inside of an ellipse, bool [H, W].
+    """Return the pixels whose centres are inside an ellipse, bool [H, W].
 
     >>> ellipse_pixels(2.0, 0.5, 1.1, 0.5, 0.0, (1, 4)).astype(int).tolist()
     [[0, 1, 1, 0]]

@@ -18,13 +18,13 @@ from eseg_keras.data.images.image_reader import (
     upright,
 )
 
-_FIRST_TURNED = 5  # EXIF orientations from this on exchange width and height.
+_FIRST_TURNED = 5  # EXIF orientations from this on swap width and height.
 
 
 def draw_mask(
     example: Annotated, image: Path | bytes, labels: Mapping[str, int], unlabelled: int
 ) -> np.ndarray:
-    """Return the mask of an image as it is seen, uint8 [H, W], or raise ImageFileError."""
+    """Return the mask of an image as displayed, uint8 [H, W], or raise ImageFileError."""
     size, orientation = _size_and_orientation(image, example.name)
     seen_size = size[::-1] if orientation >= _FIRST_TURNED else size
     if example.size not in (size, seen_size):
@@ -43,9 +43,9 @@ def draw_mask(
         problem = f"has a shape that cannot be drawn ({error}): export it again"
         raise ImageFileError(example.file, [problem]) from error
     if example.size != seen_size:  # Annotated without the EXIF rotation.
-        picture = Image.fromarray(mask)
-        picture.getexif()[ExifTags.Base.Orientation] = orientation
-        mask = np.asarray(upright(picture))
+        pil_image = Image.fromarray(mask)
+        pil_image.getexif()[ExifTags.Base.Orientation] = orientation
+        mask = np.asarray(upright(pil_image))
     return mask
 
 
@@ -53,10 +53,10 @@ def _size_and_orientation(image: Path | bytes, name: str):
     """(height, width) as stored in the file, and its EXIF orientation."""
     try:
         with no_pillow_limit():
-            picture = Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
-        with picture:
-            check_header(name, picture, MAX_PIXELS)
-            return picture.size[::-1], picture.getexif().get(ExifTags.Base.Orientation, 1)
+            pil_image = Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)
+        with pil_image:
+            check_header(name, pil_image, MAX_PIXELS)
+            return pil_image.size[::-1], pil_image.getexif().get(ExifTags.Base.Orientation, 1)
     except ImageFileError:
         raise
     except Exception as error:  # Pillow raises exceptions of many types for damaged files.

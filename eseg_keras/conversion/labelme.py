@@ -1,7 +1,7 @@
 """LabelMe: one JSON file per image.
 
-Shapes are rasterised as LabelMe itself does: outlines count, lines are 10 pixels wide, points are
-discs with a radius of 5 pixels. Later shapes of a file lie above earlier ones.
+Shapes are rasterised as LabelMe itself does: with their outlines, lines 10 pixels wide, points as
+discs with a radius of 5 pixels. Where shapes overlap, the later one in the file counts.
 
 Reference:
     [LabelMe](https://github.com/wkentaro/labelme)
@@ -49,7 +49,7 @@ def read(found: Annotations) -> None:
     for path in annotation_files(found.source, "*.json"):
         content = read_json(path, _REMEDY)
         if isinstance(content.get("shapes"), list) and "imagePath" in content:
-            # Of the image inside, which may have megabytes, the beginning tells the format.
+            # Keep only the beginning of the embedded image, which tells its format.
             head = str(content.pop("imageData", None) or "")[:8]
             files[path] = content, head
         else:
@@ -111,8 +111,8 @@ def rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.nd
     """
     from PIL import Image, ImageDraw
 
-    picture = Image.new("L", size[::-1])
-    draw = ImageDraw.Draw(picture)
+    pil_image = Image.new("L", size[::-1])
+    draw = ImageDraw.Draw(pil_image)
     if kind in ("polygon", "oriented_rectangle"):
         draw.polygon(points, fill=1, outline=1)
     elif kind in ("line", "linestrip"):
@@ -124,7 +124,7 @@ def rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.nd
         radius = math.dist(*points) if kind == "circle" else _POINT_RADIUS
         for x, y in points[:1] if kind == "circle" else points:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1, outline=1)
-    return np.asarray(picture, bool)
+    return np.asarray(pil_image, bool)
 
 
 def _placed(mask, points, size):

@@ -16,7 +16,7 @@ _REMEDY = 'Export the data set as "COCO Segmentation" or "Semantic Segmentation 
 
 
 def read(found: Annotations) -> None:
-    """Read the folders train, valid and test of an export, those that there are."""
+    """Read the folders train, valid and test of an export; any of them may be missing."""
     files = list(annotation_files(found.source, _COCO))
     if files:
         coco.read_files(found, files, drop_supercategories=True)

@@ -1,4 +1,4 @@
-"""The places of images and masks in the output, and their split."""
+"""The paths of images and masks in the output, and their splits."""
 
 import posixpath
 import re
@@ -47,7 +47,7 @@ def divide(
     group: str | None,
     seed: int,
 ) -> list[str]:
-    """Return the splits, with images of none and of `train` divided into `train` and `val`."""
+    """Divide the images of `train`, or of no split, into `train` and `val`; return all splits."""
     free = [index for index, split in enumerate(splits) if split in ("", "train")]
     members = defaultdict(list)
     for index in free:

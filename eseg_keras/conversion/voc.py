@@ -30,7 +30,7 @@ _MASK_FOLDERS = ("SegmentationClass", "SegmentationClassPNG")
 
 
 def read(found: Annotations) -> None:
-    """Read a folder with `SegmentationClass`, which may be `IN/VOC2012` or so."""
+    """Read the folder that holds `SegmentationClass`: the source or a subfolder of it."""
     root, masks = _mask_folder(found.source)
     ids, colors = _classes(root, found)
     splits = _splits(root)
@@ -53,9 +53,9 @@ def add_mask(
 ) -> None:
     """Add a mask whose ids, or colours, are classes; `image` is without suffix."""
     try:
-        picture = decode(mask, mask)
-        size = picture.size[::-1]
-        by_color = bool(colors) and picture.mode in ("P", "RGB", "RGBA")
+        pil_image = decode(mask, mask)
+        size = pil_image.size[::-1]
+        by_color = bool(colors) and pil_image.mode in ("P", "RGB", "RGBA")
         regions = functools.partial(_regions, mask, ids, colors if by_color else None)
         found.add(mask, image, size, regions, split)
     except ImageFileError as error:

@@ -137,6 +137,6 @@ def _transformed(transform, image, mask, rng):
             raise ValueError(
                 f"`transform` must keep the {name}'s shape and dtype, {before.dtype} "
                 f"{list(before.shape)}. Received: {after.dtype} {list(after.shape)}. Crops are "
-                "made before it; leave out resizing, normalisation and tensors."
+                "made before it: omit resizing, normalisation and tensors."
             )
     return changed["image"], changed["mask"]

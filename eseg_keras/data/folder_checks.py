@@ -62,8 +62,8 @@ def pair_files(
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
-    The suffixes of the files are ignored. Without both arguments, names that do not pair are
-    compared without what all images, and all masks, have in common at both ends. Both may be the
+    The suffixes of the files are ignored. Without both arguments, if the names do not pair, they
+    are compared without the beginning and end that all images, or all masks, share. Both may be the
     same folder, if the names of masks end in `mask_suffix`. FolderError lists missing and empty
     folders, duplicates, and unpaired files with the nearest name; it calls the images `kind`.
     """

@@ -129,9 +129,9 @@ def open_folders(
             error.
         reduce_zero_label: Whether id 0 means "no label" and classes begin at 1 (see `MaskReader`
             for the order of these three).
-        mask_suffix: What follows the common part of the names in those of masks, such as
-            `"_gtFine_labelIds"`. Without it and `image_suffix`, names that differ are compared
-            without what all images, and all masks, have in common at both ends.
+        mask_suffix: End of the names of masks that those of the images lack, such as
+            `"_gtFine_labelIds"`. Without it and `image_suffix`, if the names do not pair, they are
+            compared without the beginning and end that all images, or all masks, share.
         image_suffix: The same for images, such as `"_leftImg8bit"`.
         long_side: Size in pixels that the longer side of image and mask is resized to.
         skip_bad_examples: Whether files that cannot be used are logged, instead of being an error.

@@ -112,8 +112,8 @@ def _resize_image(image: np.ndarray, box: tuple[float, ...], size: Size) -> np.n
     from PIL import Image
 
     def resize(array, dtype):
-        picture = Image.fromarray(np.ascontiguousarray(array, dtype))
-        return np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR, box=box))
+        pil_image = Image.fromarray(np.ascontiguousarray(array, dtype))
+        return np.asarray(pil_image.resize(size[::-1], Image.Resampling.BILINEAR, box=box))
 
     whole = (0, 0, image.shape[1], image.shape[0])
     if tuple(box) == whole and tuple(size) == image.shape[:2]:

@@ -1,4 +1,4 @@
-"""How the masks of a folder are coded, found out from the masks themselves."""
+"""How the masks of a folder are coded, detected from the masks themselves."""
 
 import contextlib
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.data.images.mask_reader import Color, count_colors, count_ids
 
-# More values than this in all masks: they were smoothed, or are no maps of classes.
+# With more values than this, the masks were smoothed, or their values are not classes.
 _MOST_CLASSES = 100
 
 

@@ -1,4 +1,4 @@
-"""Batches of which one half is labelled by hand and the other by a teacher."""
+"""Batches with one half labelled by hand and the other half labelled by a teacher."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ class MixedBatches(Batches):
     """Batches of two sources: the first half from one, the second half from the other.
 
     An epoch is one pass over the first source, without a remainder. The second one is read in
-    shuffled passes of its own, which go on from epoch to epoch. As for all batches, a batch depends
+    shuffled passes of its own, which continue across epochs. As for all batches, a batch depends
     only on (`seed`, epoch, number of the batch).
 
     Args:
         examples: The source of the first half, labelled by hand.
         others: The source of the second half, such as pseudo labels.
         batch_size: Examples per batch, an even number.
-        **options: The other arguments of `Batches`, but `shuffle`, `drop_remainder` and
+        **options: The other arguments of `Batches`, except `shuffle`, `drop_remainder` and
             `name_example`.
 
     Raises:
@@ -55,7 +55,7 @@ class MixedBatches(Batches):
             name_example=lambda index: self._find(index)[0].name(self._find(index)[1]),
             **options,
         )
-        # An epoch has not all of them.
+        # All examples; an epoch uses only some of them.
         self._num_readable = len(examples) + len(others)
 
     def _find(self, index):

@@ -1,4 +1,4 @@
-"""The BiFPN as the code of EfficientDet has it, where it differs from ours."""
+"""The BiFPN as in EfficientDet's published code, which differs from ours."""
 
 import keras
 from keras import layers
@@ -15,12 +15,12 @@ def bifpn_automl_decoder(
     activation: str,
     align: bool = False,
 ) -> keras.Model:
-    """Build a BiFPN as the code of EfficientDet has it.
+    """Build a BiFPN as in EfficientDet's published code.
 
     It differs from `bifpn_decoder` in four ways: a node is fusion, activation, separable
-    convolution, batch normalisation, in this order; pointwise convolutions have biases; features go
-    down by 3x3 maximum pooling; and in the first repeat every node has a 1x1 convolution and batch
-    normalisation of its own for each level of another width that it uses. Levels above the
+    convolution, batch normalisation, in this order; pointwise convolutions have biases; levels are
+    downsampled by 3x3 maximum pooling; and in the first repeat every node has a 1x1 convolution and
+    batch normalisation of its own for each level of another width that it uses. Levels above the
     encoder's are those of ESeg.
 
     Args:

@@ -13,7 +13,7 @@ from eseg_keras.decoders.fpn import fpn_decoder
 
 @dataclasses.dataclass(frozen=True)
 class DecoderSpec:
-    """One decoder, and what `ESeg` takes for arguments that are not given.
+    """One decoder, and the defaults of `ESeg` for it.
 
     Attributes:
         build: Function with the arguments of `bifpn_decoder`. The model that it returns is named
@@ -22,7 +22,7 @@ class DecoderSpec:
         channels: Default of `decoder_channels`.
         repeats: Default of `decoder_repeats`.
         max_level: Default of `max_level`.
-        output_strides: Output strides of the encoder that it is made for.
+        output_strides: Output strides of the encoder that it accepts.
         least_kernels: Function of the number of levels: least number of kernels of channels x
             channels in one repeat. It limits the size of a preset before anything is built.
     """

@@ -33,7 +33,7 @@ def deeplabv3plus_decoder(
         channels: Width of the decoder.
         repeats: Number of separable convolutions.
         activation: Keras activation name.
-        align: Not needed here, where a resize fits any two sizes: without effect.
+        align: Ignored: features of any two sizes are resized to fit.
 
     Returns:
         A Keras model from a dict of the lowest and the highest level to a dict of the lowest,

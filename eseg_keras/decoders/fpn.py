@@ -1,4 +1,4 @@
-"""The feature pyramid network: a top-down pass, the control of the BiFPN."""
+"""The feature pyramid network: top-down only, the baseline of the BiFPN."""
 
 import keras
 from keras import layers

@@ -132,10 +132,10 @@ def write_examples(folder: Path, paths: Sequence[str | os.PathLike] | None) -> l
     for number, (name, image) in enumerate(images, 1):
         entry = {kind: f"{folder.name}/{kind}_{number}.jpg" for kind in ("file", "thumbnail")}
         # Encoded again to remove metadata such as the location, which must not be published.
-        picture = Image.fromarray(image)
-        picture.save(folder.parent / entry["file"], quality=92, subsampling=0)
-        picture.thumbnail((4 * _THUMBNAIL, _THUMBNAIL))
-        picture.save(folder.parent / entry["thumbnail"], quality=92, subsampling=0)
+        pil_image = Image.fromarray(image)
+        pil_image.save(folder.parent / entry["file"], quality=92, subsampling=0)
+        pil_image.thumbnail((4 * _THUMBNAIL, _THUMBNAIL))
+        pil_image.save(folder.parent / entry["thumbnail"], quality=92, subsampling=0)
         entries.append({"name": name, **entry})
     return entries
 

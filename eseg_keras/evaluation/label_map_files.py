@@ -59,33 +59,34 @@ def evaluate_files(
 ) -> Evaluation:
     """Score a folder of label maps, of any network, against a folder of masks.
 
-    By the rules of Cityscapes and ADE20K, the masks are the published files, read with their own
-    label ids: `gtFine/val`, and `annotations/validation`. Their predictions are found by
-    CITY_SEQUENCE_FRAME in any subfolder, and by the name; those of other images are not scored.
-    By the default rules, predictions and masks pair as images and masks do (`open_folders`).
+    With the rules of Cityscapes or ADE20K, the masks are the published files (`gtFine/val` or
+    `annotations/validation`), read with their own label ids. Predictions are found in any
+    subfolder: for Cityscapes by CITY_SEQUENCE_FRAME, for ADE20K by their whole name. Those of other
+    images are not scored. With the default rules, predictions and masks pair as images and masks do
+    (`open_folders`).
 
     Args:
         predictions: Folder of the label maps, PNG files of the same size as their masks.
         masks: Folder of the masks.
         rules: As for `evaluate`.
         prediction_ids: Ids in the predictions. `"classes"`: 0, 1, ..., as `eseg predict` writes
-            them; `"masks"`: those of the mask files, as the servers of the benchmarks take them.
-            Defaults to `"classes"` by the default rules and to `"masks"` by the others.
+            them; `"masks"`: those of the mask files, as the servers of the benchmarks expect.
+            Defaults to `"classes"` for the default rules and to `"masks"` for the others.
         class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
             mask_suffix: How masks are read, as for `open_folders`; for the default rules.
-        prediction_suffix: What follows the common part of the names in those of predictions.
+        prediction_suffix: End of the names of predictions that those of the masks lack.
         max_pixels: Files with more pixels are refused.
         show_progress: Function that wraps the iterable of the pairs, such as `Progress.track`.
         on_image: Called after each image with its prediction (whose `image` is `None`), its mask
             and its scores.
 
     Returns:
-        The scores, as `evaluate` returns them. Labelled pixels whose prediction is no class are
-        misses; if there are many, it is logged.
+        The scores, as `evaluate` returns them. Labelled pixels whose prediction is not a class are
+        misses; a warning is logged if there are many.
 
     Raises:
         FolderError: If a mask has no prediction, or several; it lists them all.
-        ImageFileError: If a file cannot be read, or holds other labels.
+        ImageFileError: If a file cannot be read, or holds unknown labels.
         ValueError: If an argument is invalid, or a prediction has another size than its mask.
 
     Example:
@@ -174,7 +175,7 @@ def evaluate_files(
 
 
 def _mask_reader(masks, num_classes, ignore_label, max_pixels, reading):
-    """The reader of masks by the default rules; of black and white ones, 255 is class 1."""
+    """The reader of masks for the default rules; in black and white masks, 255 is class 1."""
     options = {"ignore_label": ignore_label, "max_pixels": max_pixels}
     reader = MaskReader(num_classes, **options, **reading)
     if num_classes == 2 and ignore_label == 255 and not any(reading.values()):

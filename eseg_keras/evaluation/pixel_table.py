@@ -8,8 +8,8 @@ def count_pixels(
 ) -> np.ndarray:
     """Count the labelled pixels of an image by label (row) and predicted class (column).
 
-    Returns int64 [C, C + 1]; the last column holds the pixels without a class, whose prediction is
-    the ignore label or another value that is no class. Mask and label map are uint8 [H, W]; a label
+    Returns int64 [C, C + 1]; the last column holds the pixels whose prediction is the ignore label
+    or another value that is not a class. Mask and label map are uint8 [H, W]; a label in the mask
     that is neither a class nor the ignore label is an error, whose message begins with `name`.
     """
     mask, label_map = np.asarray(mask), np.asarray(label_map)

@@ -7,7 +7,7 @@ from html import escape
 
 
 def page(title: str, sections: Sequence[str]) -> str:
-    """Return an HTML page of sections; a policy in its head forbids any request."""
+    """Return an HTML page of sections; its Content-Security-Policy forbids all requests."""
     static = importlib.resources.files("eseg_keras.evaluation") / "static"
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src "
     lines = [

@@ -67,7 +67,8 @@ class Evaluation:
     def summary(self) -> dict:
         """Return the scores over all images as a dict for JSON.
 
-        `None`, the confusion matrix and the images' scores are excluded.
+        It has neither the confusion matrix, nor the scores of each image, nor scores that are
+        `None`.
         """
         excluded = ("class_names", "confusion_matrix", "images")
         values = {name: value for name, value in vars(self).items() if name not in excluded}

@@ -34,7 +34,7 @@ def benchmark_of(class_names: Sequence[str] | None) -> Benchmark:
 
 
 class Submission:
-    """A folder of label maps for a server, whole or absent.
+    """A folder of label maps for a server, written atomically.
 
     Each label map becomes an 8-bit grey PNG of its own size: for Cityscapes with the label ids of
     the `labelIds` files, named `CITY_SEQUENCE_FRAME_labelIds.png`; for ADE20K with 1 to 150, named
@@ -45,7 +45,7 @@ class Submission:
     again from the first image.
 
     Args:
-        directory: Folder to write, which must not exist or be empty.
+        directory: Folder to write, which must be new or empty.
         benchmark: Whose server it is for.
         names: Names or files of all images that will be added.
 

@@ -20,9 +20,10 @@ class ExportedPredictor:
     included.
 
     Args:
-        path: Directory of a SavedModel (of all versions, the last counts, or of one version), or a
-            `.tflite` or `.onnx` file.
-        threads: Threads of the runtime. Defaults to its own choice; a SavedModel has TensorFlow's.
+        path: A `.tflite` or `.onnx` file, or the directory of a SavedModel: that of one version, or
+            that of all versions, of which the last is used.
+        threads: Threads of the runtime. Defaults to the runtime's choice; has no effect on a
+            SavedModel.
 
     Attributes:
         num_classes, class_names, palette, ignore_label: As in the exported network.
@@ -48,7 +49,7 @@ class ExportedPredictor:
             self._run, classes = _load_saved_model(path)
         elif suffix in _FILES:
             runner, read_classes = _FILES[suffix]
-            # First the classes: a file of others gets a clear error.
+            # The classes first, so that a file of another program gets a clear error.
             classes = read_classes(path)
             self._run = runner(path, threads)
         else:
@@ -97,7 +98,7 @@ class ExportedPredictor:
 
 
 def _load_saved_model(path):
-    """A function as of `onnx_runner`, and the classes."""
+    """A function like that of `onnx_runner`, and the classes."""
     versions = [file.parent for file in path.glob("*/saved_model.pb") if file.parent.name.isdigit()]
     if versions:
         path = max(versions, key=lambda version: int(version.name))

@@ -30,7 +30,7 @@ def write_overlay_video(
     legend: bool = True,
     on_frame: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write a video with the classes' colours over it, whole or not at all.
+    """Write a video with the classes' colours over it, atomically.
 
     `info` is the result of `video_info`, and `on_frame` is called after each finished frame. The
     legend, a strip below, names all classes, the same for all frames; it is omitted where it would

@@ -21,11 +21,11 @@ def pseudo_label(
 ) -> tuple[PredictedFiles, dict]:
     """Write the predictions of a teacher on unlabelled images as masks.
 
-    An image becomes `OUTPUT/labels/NAME.png`, in subfolders as the images: class ids, and the
-    ignore label where the teacher's probability is below its `min_confidence`.
+    An image becomes `OUTPUT/labels/NAME.png`, in the same subfolder as the image: class ids, and
+    the ignore label where the teacher's probability is below its `min_confidence`.
     `OUTPUT/manifest.json` has the teacher, its scales, the threshold, the share of pixels kept, and
-    the shares of the classes. Runs resume: the same call labels what is left. Memory does not grow
-    with the number of images.
+    the shares of the classes. Runs resume: the same call labels the remaining images. Memory does
+    not grow with the number of images.
 
     Args:
         predictor: The teacher. The paper averages scales and mirror images, `TEST_TIME_SCALES` and

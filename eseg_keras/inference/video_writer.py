@@ -23,7 +23,7 @@ _BT709 = 1
 
 @contextlib.contextmanager
 def video_writer(path: str | Path, info: VideoInfo) -> Iterator[Callable[[int, np.ndarray], None]]:
-    """Write an MP4 file, H.264 in 4:2:0 without sound, that appears whole or not at all.
+    """Write an MP4 file, H.264 in 4:2:0 without sound, atomically.
 
     4:2:0 needs even sizes: an odd last row or column is doubled.
 
@@ -76,7 +76,7 @@ def write_frames(path: str | Path, frames: Iterable[np.ndarray], rate: float = 2
     """Write images as a video.
 
     Args:
-        path: The MP4 file to write. It appears when it is whole.
+        path: The MP4 file to write. It appears once it is complete.
         frames: uint8 arrays [H, W, 3], RGB, of one size.
         rate: Frames per second. Defaults to 25.
 

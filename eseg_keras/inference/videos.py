@@ -30,7 +30,7 @@ class VideoInfo:
         rate: Frames per second, the mean where it varies.
         time_base: Seconds that one tick of the frames' times lasts.
         size: (height, width) of the frames as they are shown, rotation applied.
-        pixel_aspect: Width of a pixel by its height, as shown.
+        pixel_aspect: Width of a displayed pixel divided by its height.
     """
 
     num_frames: int
@@ -41,7 +41,7 @@ class VideoInfo:
 
 
 def video_info(path: str | Path) -> VideoInfo:
-    """Read size, rate and length of a video; raise an `ImageFileError` if it is not whole."""
+    """Read size, rate and length of a video; raise `ImageFileError` if it is not complete."""
     av = require("av", "video")
     try:
         with av.open(str(path)) as container:
@@ -68,7 +68,7 @@ def video_info(path: str | Path) -> VideoInfo:
 
 
 def _walk(container, stream, file_size):
-    """The number of shown frames, and whether the file is whole.
+    """The number of shown frames, and whether the file is complete.
 
     FFmpeg reads truncated files without an error, so the file is compared with its index (MP4, AVI)
     or, as Matroska's index holds no sizes, with the duration in its header.
@@ -105,7 +105,7 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
         uint8 arrays [H, W, 3], RGB, all of one size.
 
     Raises:
-        ImageFileError: If the file is no video, or is truncated (before the first frame), or is
+        ImageFileError: If the file is not a video, or is truncated (before the first frame), or is
             damaged (at the damaged frame).
         ImportError: If the extra "video" is not installed.
 

@@ -1,4 +1,4 @@
-"""Average pooling that means the same on every backend."""
+"""Average pooling with the same result on every backend."""
 
 import keras
 from keras import ops

@@ -68,7 +68,7 @@ class ESeg(TrainingModel):
         image_shape: (H, W, C) of the images; H and W may be `None` for any size from 32 up.
         ignore_label: Label that the loss and the metrics ignore. Defaults to 255.
         class_names: Names of the classes, or `None`.
-        palette: One (r, g, b) of 0..255 a class, or `None`.
+        palette: One (r, g, b) of 0..255 per class, or `None`.
         encoder_weights: For an encoder given by name: `None`, `"imagenet"` or a path, see
             `build_encoder`.
         output_stride: 32, or 16 for `"deeplabv3plus"` and an encoder given by name: its last stage
@@ -413,8 +413,9 @@ class ESeg(TrainingModel):
                 directory, a `.zip` file of one, or `"hf://user/repository"`. A bare name such as
                 `"eseg_s"` is the architecture with an ImageNet encoder (Lite: random) and a random
                 decoder.
-            num_classes: `None` or the preset's number keeps the whole model; another number keeps
-                all but the classifier, which is random (with `class_names`: of other names).
+            num_classes: `None` or the preset's number keeps the whole model. Another number keeps
+                all but the classifier, which gets random weights; with `class_names`, classes that
+                the preset names too keep their weights.
             load_weights: `False` builds with random weights and reads no file. Defaults to `True`.
             **overrides: Constructor arguments to change, such as `image_shape` or `class_names`.
 
@@ -542,8 +543,8 @@ def _pyramid_levels(features, min_level, max_level):
 
 
 def _rounds_up(encoder, image_shape):
-    """Whether each level is half the one below it, rounded up."""
-    # 513 is odd at every stride, so an encoder that rounds down shows.
+    """Whether each level has half the size of the one below it, rounded up."""
+    # 513 is odd at every stride, which reveals an encoder that rounds down.
     height, width = (513 if size is None else size for size in image_shape[:2])
     shapes = encoder.compute_output_shape((1, height, width, image_shape[2]))
     return all(

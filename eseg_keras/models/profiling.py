@@ -54,7 +54,7 @@ class Profile:
 
     Attributes:
         image_shape: (height, width, channels) of the image.
-        layers: One `LayerProfile` a layer, in the order of computation.
+        layers: One `LayerProfile` per layer, in the order of computation.
         trainable_params: Trainable parameters.
         total_params: All parameters.
     """
@@ -76,7 +76,7 @@ class Profile:
 
     @property
     def stages(self) -> list[dict]:
-        """One dict a stage: name, layers, params, macs, activation_bytes, receptive_field."""
+        """One dict per stage: name, layers, params, macs, activation_bytes, receptive_field."""
         stages = {}
         for layer in self.layers:
             row = stages.setdefault(
@@ -218,7 +218,7 @@ def _field(operation, inputs, node):
         if len(tensor.shape) == 4 and tensor.shape[1:3] != (1, 1)
     ] or inputs
     if isinstance(operation, Resize | NearestUpsampling):
-        # The second input gives the size; each output pixel reads at most two cells an axis.
+        # The second input gives the size; each output pixel reads at most two cells per axis.
         field, step = inputs[0]
         reach = step if isinstance(operation, Resize) else 0
         return field + reach, inputs[1][1]

@@ -15,7 +15,7 @@ def _is_whole(value, low, high):
 
 
 def _whole(low, high):
-    """Test and expectation of a whole number: presets of others must not ask for any size."""
+    """Check of a whole number, and its description; limits what a stranger's preset may ask for."""
     return lambda value: _is_whole(value, low, high), f"a whole number from {low} to {high}"
 
 
@@ -88,7 +88,7 @@ def read_constructor_arguments(directory: pathlib.Path) -> dict:
 def _check_fields(path, content, fields, required=()):
     if unknown := sorted(set(content) - set(fields)):
         raise PresetError(
-            f"{path} has the fields {unknown}, which are no part of a preset. Remove them, or, if "
+            f"{path} has the fields {unknown}, which are not part of a preset. Remove them, or, if "
             "it is of a newer eseg-keras: pip install --upgrade eseg-keras."
         )
     if missing := [name for name in required if name not in content]:

@@ -29,9 +29,9 @@ def push_to_hub(
 ) -> str:
     """Upload a preset directory to the Hugging Face Hub, with a model card.
 
-    Everybody can then load it: `ESeg.from_preset("hf://user/repository")`. The card has the
+    Others load it by `ESeg.from_preset("hf://user/repository")`. The card has the
     classes, the sizes and, for the preset of a finished run, its scores on the validation images. A
-    `README.md` in the directory takes its place.
+    `README.md` in the directory is uploaded instead of it.
 
     Args:
         preset: Directory that `save_to_preset` or `eseg train` wrote.
@@ -45,7 +45,7 @@ def push_to_hub(
 
     Raises:
         PresetError: If the preset is damaged; nothing is uploaded then.
-        FileNotFoundError: If a file of it is missing.
+        FileNotFoundError: If one of its files is missing.
         ImportError: If huggingface_hub is not installed.
 
     Example:

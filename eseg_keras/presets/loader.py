@@ -56,7 +56,7 @@ def from_preset(
 def _bare(cls, name, num_classes, load_weights, overrides):
     config = ARCHITECTURES[name].constructor_arguments()
     if not overrides.get("decoder", "bifpn").startswith("bifpn"):
-        # The size's are those of its BiFPN; another decoder has its own.
+        # The size's are for a BiFPN; another decoder has defaults of its own.
         del config["decoder_channels"], config["decoder_repeats"]
     config = {**config, "name": name, **overrides}
     if load_weights and has_imagenet_weights(config["encoder"]):

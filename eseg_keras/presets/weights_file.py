@@ -78,7 +78,7 @@ def read_weights(model: keras.Model, path: pathlib.Path):
 
     Raises:
         WeightsMismatchError: If the file holds anything but the model's variables.
-        OSError: If the file is no HDF5 file.
+        OSError: If the file is not an HDF5 file.
     """
     variables = named_variables(model)
     try:

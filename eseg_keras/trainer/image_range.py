@@ -14,8 +14,8 @@ _MARGIN = 64
 def check_first_images(x) -> None:
     """Check the first images of what `fit` got: raise for nan, warn for another range than 0..255.
 
-    The message of other readers of images is an error, but an augmentation of the caller may have
-    any range, and the first images may be black.
+    The range is only a warning here, unlike in the readers of images, because the caller's
+    augmentation may have any range, and the first images may be black.
     """
     images = _first_images(x)
     if images is None or not images.size:

@@ -11,7 +11,7 @@ _MOST_VALUES = 16
 
 
 class LabelCheck(keras.callbacks.Callback):
-    """Raise after the first batch, or an epoch, if masks had values that are no classes.
+    """Raise after the first batch, or an epoch, if masks had values that are not classes.
 
     A compiled step cannot raise: it counts such pixels in the metrics (`ConfusionMatrix` and
     everything built on it), and this callback looks at what they counted, after training and after

@@ -109,7 +109,7 @@ class TrainingModel(keras.Model):
         self.ema_decay = ema_decay
         self.global_clipnorm = global_clipnorm
         self.gradient_accumulation_steps = int(gradient_accumulation_steps)
-        # In a closure, past Keras' tracking: the teacher is no part of the model.
+        # In a closure, past Keras' tracking: the teacher is not part of the model.
         self._teacher = None if teacher is None else lambda images: teacher(images, training=False)
         self.distillation = 0.0 if teacher is None else distillation
         self._has_metric_variables = False
@@ -335,7 +335,7 @@ class TrainingModel(keras.Model):
         """Train as `keras.Model.fit` does; validation is with the averaged weights.
 
         A second `fit` continues with the current weights, averages and step count. Masks with
-        values that are no labels raise (`LabelCheck`); images of 0..1 are logged as a warning.
+        values that are not labels raise (`LabelCheck`); a warning is logged for images of 0..1.
 
         Raises:
             ValueError: If masks have values that are neither classes nor ignored, or the first

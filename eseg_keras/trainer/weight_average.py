@@ -12,9 +12,9 @@ class WeightAverage:
     After update n, counted from 0, every average moves by a <- d a + (1 - d) w with
     d = min(decay, (1 + n) / (10 + n)), from the weights at the start: early averages follow the
     weights closely instead of remembering their random start. Batch normalisation's moving
-    statistics are averaged as well, so that they fit the averaged weights. As the optimizer's
-    variables, averages are saved, restored and replicated with its momentum, and are no weights of
-    the model.
+    statistics are averaged as well, so that they fit the averaged weights. The averages
+    are saved, restored and replicated like the optimizer's momentum; they are not weights of the
+    model.
 
     Args:
         model: A built model with a built optimizer.

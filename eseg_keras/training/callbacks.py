@@ -1,4 +1,4 @@
-"""Keras callbacks of the user over a whole run."""
+"""The user's Keras callbacks over a whole run."""
 
 from collections.abc import Sequence
 

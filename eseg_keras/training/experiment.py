@@ -130,7 +130,7 @@ class Experiment(TrainingOptions):
         encoder_weights: File of encoder weights to start from, such as one that the ImageNet
             experiments write; `None` for the preset's.
         init_from: Source of all weights: a preset, a `.keras` file or the model directory of a
-            finished run. Of other classes, those of the same names are used.
+            finished run. If its classes differ, those with the same names are copied.
         freeze: Parts of the model that are not trained, such as `("encoder",)`.
         encoder, decoder, min_level, max_level, decoder_channels, decoder_repeats, output_stride,
             fusion: Arguments of `ESeg` in place of the preset's; `None` keeps it. They need a

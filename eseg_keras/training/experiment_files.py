@@ -106,7 +106,7 @@ def derive_experiment(name: str, **changes) -> Experiment:
     """
     experiment = load_experiment(name)
     if not isinstance(experiment, Experiment):
-        raise ValueError(f"'{name}' is no experiment of segmentation: it pretrains an encoder.")
+        raise ValueError(f"'{name}' is not a segmentation experiment: it pretrains an encoder.")
     return dataclasses.replace(experiment, **changes)
 
 

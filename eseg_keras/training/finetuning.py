@@ -62,9 +62,9 @@ def finetune(
 ) -> Evaluation:
     """Train a network on a folder of images and a folder of masks.
 
-    The masks' coding is found out, a validation set in which rare classes occur is split off, and
+    The masks' coding is detected, a validation set in which rare classes occur is split off, and
     image size, batch size, epochs and learning rate are chosen from the number of images and the
-    measured time of a step, so that everything ends within the minutes. The same call resumes after
+    measured time of a step, so that everything ends within `minutes`. The same call resumes after
     an interruption, with the settings of the first.
 
     Args:
@@ -76,13 +76,13 @@ def finetune(
         minutes: Minutes that everything may take. Defaults to 20.
         class_names: One name per class, in the order of their ids, also for classes that never
             occur; by default `"class 0"`, ...
-        mask_suffix: What the name of a mask adds to that of its image.
+        mask_suffix: End of the names of masks that those of the images lack, such as `"_labels"`.
         image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats;
             see `read_image`.
         preset: Preset to start from. Defaults to `"eseg_edge_s"` where the ImageNet weights of its
             encoder are installed, else to `"eseg_lite_s"` with the weights of street scenes.
         val_share: Share of the images that validate. Defaults to 0.2. If the images are in
-            subfolders `train` and `val`, that split is used, and others (`test`) are not used.
+            subfolders `train` and `val`, that split is used; other subfolders (`test`) are ignored.
         seed: Seed of the split and of the training. Defaults to 0.
         say: Called with each sentence about what was found and chosen. Defaults to `print`.
 
@@ -212,7 +212,7 @@ def _multiple_of_32(side: float) -> int:
 
 
 def _class_weights(class_counts) -> tuple[float, ...]:
-    """The square root of balanced weights, with mean 1: rare classes count more, but not alone."""
+    """The square root of balanced weights, with mean 1: raises the share of rare classes."""
     weights = np.sqrt(class_counts.sum() / np.maximum(class_counts, 1))
     weights *= class_counts.sum() / (weights * class_counts).sum()
     return tuple(round(float(weight), 3) for weight in np.minimum(weights, 10))

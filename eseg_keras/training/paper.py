@@ -1,4 +1,4 @@
-"""Tables 1 to 8 of the paper, typed from it, and what their networks cost in this package.
+"""Tables 1 to 8 of the paper, copied from it, and the costs of their networks in this package.
 
 Reference:
     [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683)
@@ -14,12 +14,12 @@ from eseg_keras.training.experiment_files import load_experiment, read_run_notes
 
 
 class PaperTable(NamedTuple):
-    """One table of the paper: a title, and rows of texts by column, empty where it has none.
+    """One table of the paper: a title, and rows {column: text}, empty where the paper has none.
 
     Columns: `model`, `input_size` (height x width), `miou` (single scale, in percent),
     `miou_multi_scale`, `miou_extra_data`, `pixel_accuracy`, `params_m`, `flops_b`, `fps`,
     `encoder_width`, `encoder_depth`, `channels`, `repeats`, and `experiment`: the one that
-    reproduces the row, empty for networks of others.
+    reproduces the row, empty for other authors' networks.
     """
 
     title: str
@@ -188,7 +188,7 @@ def _network_costs(preset, num_classes, image_size, options):
 
 
 def measured_mean_iou(name: str, runs_dir: str | Path) -> tuple[float | None, str]:
-    """Find the score of an experiment: of its run, or else of its docstring.
+    """Find the score of an experiment: that of its run, or else that in its docstring.
 
     Args:
         name: Name of a shipped experiment.

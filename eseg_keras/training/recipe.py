@@ -39,7 +39,7 @@ def complete(experiment: Experiment, num_images: int) -> Experiment:
         num_images: Number of training images.
 
     Returns:
-        The experiment with: batches of 8, from 2,000 images on of 16, and never more than there
+        The experiment with: batches of 8, or of 16 from 2,000 images on, but never more than there
         are images; 100 times the square root of the number of images as steps, at least 300 and at
         most 40,000 (300 epochs of 2 images, 42 of 367, 5 of 100,000); learning rate 0.05 for
         batches of 8, in proportion for others; a warm-up over a twentieth of the steps; an average

@@ -184,7 +184,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
             values = ", ".join(f"{name}={value}" for name, value in found.items())
             progress.shown.print(f"Chosen by the training images: {values}")
         user_callbacks.begin_run()
-        # The state before a validation is saved already.
+        # The state was saved before the validation: SIGTERM only stops it.
         leave_validation = SaveInEpoch(lambda done: None, None, leave, 0)
         while position.step < num_steps or position.logs is not None:
             epoch, first = position.epoch, position.batch

@@ -27,7 +27,7 @@ _PACKAGES = (
     "tensorflow-datasets",
 )  # fmt: skip
 _CONFIG_REMEDY = "Restore it, or remove the run's directory and train again."
-# Entries of metrics.json that are no numbers: their type, and that of what they hold.
+# Entries of metrics.json that are not numbers: their types, and those of their items.
 _BY_NAME = (dict, int | float | None)
 _KINDS = {
     "per_class_iou": _BY_NAME,
@@ -75,7 +75,7 @@ def read_config(model_dir: str | Path) -> tuple[AnyExperiment, str | None]:
     is_classifier = config["task"] == "classification"
     kind = ClassificationExperiment if is_classifier else Experiment
     hints = typing.get_type_hints(kind)
-    # What was found in the data holds for all images that the run's network sees.
+    # Values that changed when the data was read replace the experiment's.
     values = {**config["experiment"], **config["found"]}
     if unknown := sorted(set(values) - set(hints)):
         raise ValueError(f"{path} is of another version of the package: it has {unknown[0]}.")

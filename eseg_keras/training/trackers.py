@@ -19,7 +19,7 @@ _PROJECT = "eseg_keras"
 def make_tracker(
     tracker: Tracker, model_dir: Path, values: Mapping[str, object]
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks of a tracker. TensorBoard needs none: every run writes its files.
+    """Return the callbacks of a tracker; none for TensorBoard, whose files every run writes.
 
     Args:
         tracker: `"tensorboard"`; `"wandb"`, which logs to the project `eseg_keras` (offline with

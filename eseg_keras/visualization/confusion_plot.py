@@ -34,7 +34,7 @@ def plot_confusion_matrix(
         title: Line above the matrix. Defaults to none.
 
     Returns:
-        A `matplotlib.figure.Figure`, which a notebook shows by itself.
+        A `matplotlib.figure.Figure`; notebooks display it.
 
     Raises:
         ValueError: If the matrix is of another shape, or there is not one name per class.

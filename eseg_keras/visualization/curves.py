@@ -32,11 +32,11 @@ def plot_learning_curves(
         title: Line above the curves. Defaults to none.
 
     Returns:
-        A `matplotlib.figure.Figure`, which a notebook shows by itself: the loss on the left, the
-        scores on the right, training dashed and validation solid.
+        A `matplotlib.figure.Figure` with the loss on the left and the scores on the right,
+        training dashed and validation solid; notebooks display it.
 
     Raises:
-        ValueError: If the log has no epoch, or a value in it is no number.
+        ValueError: If the log has no epoch, or a value in it is not a number.
         FileNotFoundError: If there is no such file.
         ImportError: If matplotlib is missing.
 
@@ -88,7 +88,7 @@ def plot_comparison(
         accuracy) on the right.
 
     Raises:
-        ValueError: If there is no run, or a log has no epoch, or a value in it is no number.
+        ValueError: If there is no run, or a log has no epoch, or a value in it is not a number.
 
     Example:
 

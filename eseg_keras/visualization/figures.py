@@ -13,7 +13,7 @@ PALE = "#d0d0d0"
 
 
 class NotebookFigure(Figure):
-    """A figure that a notebook shows by itself.
+    """A figure that notebooks display.
 
     A plain `Figure` is shown only after `matplotlib.pyplot` has been imported, which keeps every
     figure in memory.

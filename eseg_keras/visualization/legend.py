@@ -33,7 +33,7 @@ def add_legend(
             without a class.
         font_size: Height of the letters in pixels. Defaults to 1/40 of the image's longer side
             (1/6 of the shorter if that is less), at least 12. It shrinks if a name does not fit the
-            image's width; a name that is far too long loses its middle.
+            image's width; a name that is far too long is shortened in its middle.
 
     Returns:
         A new, higher image of the same width, with the pixels of `image` on top.

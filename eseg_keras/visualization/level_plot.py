@@ -16,7 +16,7 @@ def plot_level_weights(weights: Mapping[str, float], title: str | None = None) -
         title: Line above the bars. Defaults to none.
 
     Returns:
-        A `matplotlib.figure.Figure`, which a notebook shows by itself.
+        A `matplotlib.figure.Figure`; notebooks display it.
 
     Raises:
         ValueError: If there are no levels.

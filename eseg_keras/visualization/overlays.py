@@ -28,7 +28,8 @@ def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
     """
     colors = []
     for label in range(num_classes):
-        # The bits of the label go to red, green and blue in turn, from each one's highest down.
+        # Bits 0, 1 and 2 of the label are the highest bits of red, green and blue, bits 3 to 5 the
+        # next lower ones, and so on.
         color = [0, 0, 0]
         for bit in range(8):
             color[bit % 3] |= (label >> bit & 1) << (7 - bit // 3)

@@ -32,9 +32,9 @@ def font_for(texts: Iterable[str], size: int) -> ImageFont.FreeTypeFont:
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, what is no letter of Unicode as an escape such as `\\udce9`.
+    """Return a text in one line, control characters and invalid ones escaped, as `\\udce9`.
 
-    Names of files that are not UTF-8 hold such parts, which no font has.
+    Names of files that are not UTF-8 hold such characters, which no font has.
     """
     return "".join(
         c.encode("unicode_escape").decode() if unicodedata.category(c) in ("Cc", "Cs") else c

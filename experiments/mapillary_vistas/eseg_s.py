@@ -26,7 +26,7 @@ def get_experiment() -> Experiment:
         data="mapillary_vistas",
         long_side=2048,
         image_size=(1024, 1024),
-        eval_size=(2048, 2048),  # Ours: images differ in size, some stand upright.
+        eval_size=(2048, 2048),  # Ours: images differ in size, and some are upright.
         batch_size=16,
         epochs=500,
         augment=True,  # Random scale, crop and flip.
@@ -34,7 +34,7 @@ def get_experiment() -> Experiment:
         photometric_distortion=False,  # Not in the paper.
         loss="ohem",
         ohem_threshold=0.9,  # HRNet's rule and numbers, which the paper refers to.
-        ohem_min_kept_pixels=131_072,  # Of one replica's batch: 2 crops on 8 cores.
+        ohem_min_kept_pixels=131_072,  # Per replica: 2 crops on each of 8 cores.
         learning_rate=0.08,
         warmup_steps=1000,  # Ours.
         momentum=0.9,

@@ -86,5 +86,5 @@ def _random_box(image_size, rng, area, ratio):
 def _resized(image, box, size):
     from PIL import Image
 
-    picture = Image.fromarray(image)
-    return np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR, box=box))
+    pil_image = Image.fromarray(image)
+    return np.asarray(pil_image.resize(size[::-1], Image.Resampling.BILINEAR, box=box))

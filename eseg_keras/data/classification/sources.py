@@ -54,7 +54,8 @@ def class_folders(directory: str | Path, class_names: Sequence[str] | None = Non
         The examples.
 
     Raises:
-        FileNotFoundError: If the folder, or any image in it, is missing.
+        FileNotFoundError: If the folder does not exist, has no class folders, or one of them holds
+            no images.
         ValueError: If a folder belongs to no class.
 
     Example:
@@ -113,8 +114,8 @@ class ImageNetExamples:
         """Return an image, uint8 [H, W, 3] RGB, and its label; ImageFileError names a bad one."""
         record = self._records[index]
         # EXIF rotation is not applied, as in published evaluations.
-        picture = decode(record["image"], text(record["file_name"]))
-        return np.array(picture.convert("RGB")), int(record["label"])
+        pil_image = decode(record["image"], text(record["file_name"]))
+        return np.array(pil_image.convert("RGB")), int(record["label"])
 
     def name(self, index: int) -> str:
         """Return the file name of an example."""

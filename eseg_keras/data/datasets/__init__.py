@@ -1,4 +1,4 @@
-"""Published data sets, prepared by tensorflow-datasets and read without TensorFlow."""
+"""Published data sets, read in place or from copies in the format of tensorflow-datasets."""
 
 from eseg_keras.data.datasets.class_maps import mapillary_to_cityscapes
 from eseg_keras.data.datasets.examples import DatasetExamples

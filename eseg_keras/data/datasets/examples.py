@@ -94,13 +94,13 @@ class DatasetExamples(Examples):
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 [H, W, 3] RGB, and its mask, uint8 [H, W] of class ids and 255."""
         image_file, mask_file = self._files.files(self._checked(index))
-        picture = decode(*image_file)
-        image = np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+        pil_image = decode(*image_file)
+        image = np.array(pil_image if pil_image.mode == "RGB" else pil_image.convert("RGB"))
         labels, _ = decode_mask(*mask_file)
         if labels.mode not in ("L", "P"):
             problem = f"has the pixel format {labels.mode} instead of 8-bit label ids"
             raise ImageFileError(mask_file.name, [problem])
-        if labels.size != picture.size:
+        if labels.size != pil_image.size:
             problem = f"the image is {image.shape[1]}x{image.shape[0]} pixels, and its mask "
             raise ImageFileError(image_file.name, [problem + f"{labels.width}x{labels.height}"])
         try:

@@ -77,7 +77,7 @@ def has_files(folder: Folder, layout: Layout) -> bool:
 
 
 def _files(folder, suffixes, log_skipped=True):
-    """{path relative to the folder: file}; of a folder in an archive, without those in it."""
+    """{path relative to the folder: file}; with subfolders, except in an archive."""
     if isinstance(folder, zipfile.Path):
         inside = ((PurePosixPath(file.name), file) for file in folder.iterdir())
         return {

@@ -17,9 +17,9 @@ _DEPTH = 6
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What was found of a split: its files, or a sentence on what is missing if there are others.
+    """What was found of a split: its files or, if only parts or other splits, what is missing.
 
-    Both are `None` if no folder of the data set was found.
+    `problem` is a sentence. Both are `None` if no folder of the data set was found.
     """
 
     files: FoundFiles | None = None
@@ -30,8 +30,8 @@ def find_unpacked(data_dir: Path, description: Description, split: str) -> Unpac
     """Look for the folders of a split in a data directory, the outer ones first.
 
     Folders that hold the data set may have any name, and Cityscapes' leftImg8bit and gtFine may be
-    in different ones. Hidden folders are ignored, links followed once. Raises ValueError if two
-    folders of the same depth hold the split.
+    in different ones. Hidden folders are ignored, and links are followed once. Raises ValueError if
+    two folders of the same depth hold the split.
     """
     roots = [defaultdict(list) for _ in description.layouts]
     for level in _levels(data_dir):
@@ -102,7 +102,7 @@ def _pairs(found: Mapping, layout: Layout, split: str) -> list[tuple[Path, Path]
 
 
 def _problem(data_dir, description, split, all_roots):
-    """Say which folders of a split are missing; None if there is nothing of the data set."""
+    """Say which folders of a split are missing; None if nothing of the data set was found."""
     for layout, found in zip(description.layouts, all_roots, strict=True):
         others = [name for name in layout.splits if _pairs(found, layout, name)]
         part = layout.splits[split]

@@ -85,9 +85,9 @@ def read_image(
         if num_channels != 3:
             problem = f"files are read as RGB, and the network takes {num_channels} channels"
             raise ImageFileError(name, [f"{problem}: pass arrays [H, W, {num_channels}]"])
-        picture = decode(image, name, max_pixels)
+        pil_image = decode(image, name, max_pixels)
         try:
-            return _rgb_pixels(picture, image_range)
+            return _rgb_pixels(pil_image, image_range)
         except ValueError as error:
             raise ImageFileError(name, [str(error)]) from error
     if isinstance(image, Image.Image):
@@ -111,14 +111,14 @@ def decode(
     try:
         content = content if isinstance(content, bytes) else Path(content).read_bytes()
         with no_pillow_limit():
-            picture = Image.open(io.BytesIO(content))
-            check_header(name, picture, max_pixels)
-        picture.load()
+            pil_image = Image.open(io.BytesIO(content))
+            check_header(name, pil_image, max_pixels)
+        pil_image.load()
     except (ImageFileError, MemoryError):
         raise
     except Exception as error:  # Pillow raises exceptions of many types for damaged files.
         raise ImageFileError(name, [UNREADABLE]) from error
-    return picture
+    return pil_image
 
 
 @contextlib.contextmanager
@@ -134,9 +134,9 @@ def no_pillow_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def check_header(name: str | Path, picture: "Image.Image", max_pixels: int) -> None:
+def check_header(name: str | Path, pil_image: "Image.Image", max_pixels: int) -> None:
     """Refuse an image with too many pixels or several frames, before it is decoded."""
-    width, height = picture.size
+    width, height = pil_image.size
     if width * height > max_pixels:
         problem = (
             f"has {width * height:,} pixels ({height}x{width}), more than the limit of "
@@ -144,44 +144,44 @@ def check_header(name: str | Path, picture: "Image.Image", max_pixels: int) -> N
         )
         raise ImageFileError(name, [problem])
     # The further frames of a JPEG (MPO) are previews or the second image of a stereo pair.
-    frames = getattr(picture, "n_frames", 1)
-    if frames > 1 and picture.format in _MULTI_FRAME_FORMATS:
+    frames = getattr(pil_image, "n_frames", 1)
+    if frames > 1 and pil_image.format in _MULTI_FRAME_FORMATS:
         problem = f"holds {frames} frames or pages: save the one to use as a file of its own"
         raise ImageFileError(name, [problem])
 
 
-def upright(picture: "Image.Image") -> "Image.Image":
+def upright(pil_image: "Image.Image") -> "Image.Image":
     """Return a Pillow image with the rotation in its EXIF tags applied."""
     from PIL import ExifTags, ImageOps
 
     # `exif_transpose` would copy a large image even if it is upright already.
     try:
-        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = pil_image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # The tags are damaged, the pixels are not.
-        return picture
+        return pil_image
     if orientation != 1:
         try:
-            picture = ImageOps.exif_transpose(picture)
+            pil_image = ImageOps.exif_transpose(pil_image)
         except (SyntaxError, OSError, TypeError) as error:  # Tags that cannot be rewritten.
             raise ValueError(UNREADABLE) from error
-    return picture
+    return pil_image
 
 
-def _rgb_pixels(picture, image_range=None):
+def _rgb_pixels(pil_image, image_range=None):
     """uint8 [H, W, 3] of a Pillow image of any mode."""
-    picture = upright(picture)
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG"):
+    pil_image = upright(pil_image)
+    if pil_image.mode.startswith("I;16") or (pil_image.mode == "I" and pil_image.format == "PNG"):
         # Pillow would clip 16-bit grey to 255 instead of scaling it.
-        return _checked_array(np.asarray(picture).astype(np.uint16), image_range=image_range)
-    if picture.mode in ("I", "F"):
-        return _checked_array(np.asarray(picture), image_range=image_range)
-    if picture.mode == "P" and "transparency" in picture.info:
-        picture = picture.convert("RGBA")
+        return _checked_array(np.asarray(pil_image).astype(np.uint16), image_range=image_range)
+    if pil_image.mode in ("I", "F"):
+        return _checked_array(np.asarray(pil_image), image_range=image_range)
+    if pil_image.mode == "P" and "transparency" in pil_image.info:
+        pil_image = pil_image.convert("RGBA")
     # In bands of rows: converted as a whole, Pillow would hold two more copies of a large image.
-    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
-    for top in range(0, picture.height, _BAND):
-        bottom = min(top + _BAND, picture.height)
-        band = picture.crop((0, top, picture.width, bottom))
+    pixels = np.empty((pil_image.height, pil_image.width, 3), np.uint8)
+    for top in range(0, pil_image.height, _BAND):
+        bottom = min(top + _BAND, pil_image.height)
+        band = pil_image.crop((0, top, pil_image.width, bottom))
         pixels[top:bottom] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
     return pixels if image_range is None else _checked_array(pixels, image_range=image_range)
 

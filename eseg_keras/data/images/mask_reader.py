@@ -285,8 +285,8 @@ def decode_mask(
         content = content if isinstance(content, bytes) else Path(content).read_bytes()
     except OSError as error:
         raise ImageFileError(name, [UNREADABLE]) from error
-    picture = decode(content, name, max_pixels)
-    if picture.format == "PNG":
+    pil_image = decode(content, name, max_pixels)
+    if pil_image.format == "PNG":
         try:
             with no_pillow_limit():
                 unread = Image.open(io.BytesIO(content))
@@ -294,31 +294,31 @@ def decode_mask(
         except (SyntaxError, OSError) as error:
             problem = f"is damaged ({error}), so that its labels may be wrong: restore its source"
             raise ImageFileError(name, [problem]) from error
-    lossy_webp = picture.format == "WEBP" and not is_lossless_webp(content)
-    if picture.format == "JPEG" or lossy_webp:
+    lossy_webp = pil_image.format == "WEBP" and not is_lossless_webp(content)
+    if pil_image.format == "JPEG" or lossy_webp:
         problem = (
-            f"is a lossy {picture.format}, whose compression changes labels at edges: save masks "
+            f"is a lossy {pil_image.format}, whose compression changes labels at edges: save masks "
             "as PNG, from the original"
         )
         raise ImageFileError(name, [problem])
     try:
-        turned = upright(picture)
+        turned = upright(pil_image)
     except ValueError as error:
         raise ImageFileError(name, [str(error)]) from error
-    turned.format = picture.format
+    turned.format = pil_image.format
     return turned, content
 
 
 def read_colors(path, max_pixels):
     """uint8 [H, W, 3] of a mask whose colours are the classes."""
-    picture, _ = decode_mask(path, path, max_pixels)
-    if picture.mode.startswith("I"):
+    pil_image, _ = decode_mask(path, path, max_pixels)
+    if pil_image.mode.startswith("I"):
         raise ImageFileError(path, ["is 16-bit grey, and `mask_colors` needs colours of 8 bits"])
-    if picture.mode == "P" and "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-    if picture.mode in ("LA", "RGBA"):
-        _check_alpha(path, np.asarray(picture))
-    return np.asarray(picture.convert("RGB"))
+    if pil_image.mode == "P" and "transparency" in pil_image.info:
+        pil_image = pil_image.convert("RGBA")
+    if pil_image.mode in ("LA", "RGBA"):
+        _check_alpha(path, np.asarray(pil_image))
+    return np.asarray(pil_image.convert("RGB"))
 
 
 def count_ids(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[int]:
@@ -346,13 +346,13 @@ def palette_of(path: str | Path) -> bytes | None:
 
     try:
         with no_pillow_limit():
-            picture = Image.open(path)
-        with picture:
-            if picture.mode not in ("P", "PA"):
+            pil_image = Image.open(path)
+        with pil_image:
+            if pil_image.mode not in ("P", "PA"):
                 return None
             # Pillow's own method would decode the pixels too.
-            is_png = picture.format == "PNG" and picture.palette is not None
-            return bytes(picture.palette.palette if is_png else picture.getpalette("RGB"))
+            is_png = pil_image.format == "PNG" and pil_image.palette is not None
+            return bytes(pil_image.palette.palette if is_png else pil_image.getpalette("RGB"))
     except Exception:  # Whatever is wrong with the file is reported where it is read.
         return None
 
@@ -367,27 +367,27 @@ def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
 
 def read_ids(path, max_pixels):
     """Unsigned ids [H, W] of a mask whose pixel values or palette indices are the classes."""
-    picture, content = decode_mask(path, path, max_pixels)
-    bits, color_type = (content[24], content[25]) if picture.format == "PNG" else (8, None)
-    pixels = np.asarray(picture)
-    if picture.mode in ("LA", "RGB", "RGBA") and bits == 8:
+    pil_image, content = decode_mask(path, path, max_pixels)
+    bits, color_type = (content[24], content[25]) if pil_image.format == "PNG" else (8, None)
+    pixels = np.asarray(pil_image)
+    if pil_image.mode in ("LA", "RGB", "RGBA") and bits == 8:
         _check_one_hot(path, pixels)
-    if picture.mode in ("LA", "PA", "RGBA") and bits == 8:
+    if pil_image.mode in ("LA", "PA", "RGBA") and bits == 8:
         _check_alpha(path, pixels)
-    if picture.mode in ("1", "L", "P", "LA", "PA") and bits != 16:
+    if pil_image.mode in ("1", "L", "P", "LA", "PA") and bits != 16:
         ids = (pixels if pixels.ndim == 2 else pixels[..., 0]).astype(np.uint8)
         if color_type == 0 and bits in (2, 4):
             # Pillow stretches 2 and 4-bit grey to 0..255.
             ids //= 255 // (2**bits - 1)
         return ids
     problem = (
-        f"has the pixel format {picture.mode} with {bits} bits: save masks as PNG with 8-bit ids, "
-        "a palette or RGB colours, or 16-bit ids"
+        f"has the pixel format {pil_image.mode} with {bits} bits: save masks as PNG with 8-bit "
+        "ids, a palette or RGB colours, or 16-bit ids"
     )
-    if picture.mode in ("RGB", "RGBA") and bits == 8:
+    if pil_image.mode in ("RGB", "RGBA") and bits == 8:
         if (pixels[..., :1] == pixels[..., 1:3]).all():
             return pixels[..., 0]
         problem = "is a colour mask: pass mask_colors={(red, green, blue): id, ...}"
-    elif picture.mode.startswith("I") and pixels.min() >= 0 and pixels.max() <= 65535:
+    elif pil_image.mode.startswith("I") and pixels.min() >= 0 and pixels.max() <= 65535:
         return pixels.astype(np.uint16)
     raise ImageFileError(path, [problem])

@@ -153,7 +153,7 @@ class Client:
         return [self._from_array(item) for item in self._checked(answer, values, batch.shape[:3])]
 
     def _check(self, answer, holds):
-        """Raise `ServingError` unless an answer is what the documentation of the export says."""
+        """Raise `ServingError` unless an answer has the documented outputs of the export."""
         if not holds:
             outputs = {name: _describe(value) for name, value in answer.items()}
             raise ServingError(
@@ -211,21 +211,23 @@ class Client:
     def _from_png(self, content, sizes):
         """The label map in a PNG file, of one of the sizes, and its classes."""
         try:
-            picture = Image.open(io.BytesIO(content), formats=["PNG"])
+            pil_image = Image.open(io.BytesIO(content), formats=["PNG"])
             # Compared before it is decoded: it may be far larger.
-            if picture.mode != "L" or (sizes and picture.size[::-1] not in sizes):
-                raise ValueError(f"a PNG file of mode {picture.mode} and size {picture.size[::-1]}")
-            label_map = np.array(picture)
-            classes = json.loads(picture.text.get(CLASSES_KEYWORD, "{}"))
+            if pil_image.mode != "L" or (sizes and pil_image.size[::-1] not in sizes):
+                raise ValueError(
+                    f"a PNG file of mode {pil_image.mode} and size {pil_image.size[::-1]}"
+                )
+            label_map = np.array(pil_image)
+            classes = json.loads(pil_image.text.get(CLASSES_KEYWORD, "{}"))
             names, palette = classes.get("class_names"), classes.get("palette")
             if names is not None:
                 names = tuple(names)
                 if not all(isinstance(name, str) for name in names):
-                    raise ValueError("class names that are no texts")
+                    raise ValueError("class names that are not strings")
             if palette is not None:
                 palette = tuple((int(red), int(green), int(blue)) for red, green, blue in palette)
             if any(len(entries) <= label_map.max() for entries in (names, palette) if entries):
-                raise ValueError(f"the label {label_map.max()}, which is no class")
+                raise ValueError(f"the label {label_map.max()}, which is not a class")
         except Exception as error:  # Pillow raises exceptions of many types for damaged files.
             raise ServingError(
                 f"{self.url} did not answer with PNG files of label maps ({error}): was the model "
@@ -267,10 +269,10 @@ def _size(content):
     """The possible (height, width) of a file, either way round for a JPEG, which may be rotated."""
     try:
         with no_pillow_limit():
-            picture = Image.open(io.BytesIO(content))
+            pil_image = Image.open(io.BytesIO(content))
     except Exception:  # The file is damaged: the server says so.
         return set()
-    return {picture.size[::-1]} | ({picture.size} if picture.format != "PNG" else set())
+    return {pil_image.size[::-1]} | ({pil_image.size} if pil_image.format != "PNG" else set())
 
 
 def _stack(images):

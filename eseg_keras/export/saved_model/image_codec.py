@@ -119,7 +119,7 @@ def classes_chunk(
         [PNG specification](https://www.w3.org/TR/png-3/#11iTXt)
     """
     text = json.dumps({"class_names": class_names, "palette": palette}, ensure_ascii=False)
-    # What is no UTF-8 in a name becomes an escape of JSON.
+    # Characters of a name that UTF-8 cannot encode become JSON escapes.
     content = zlib.compress(text.encode(errors="backslashreplace"), 9)
     # Keyword, then: compressed, with zlib, no language, no translated keyword.
     body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), content)
