@@ -128,7 +128,7 @@ def test_palette_and_split_of_the_folders_are_kept(folders, preset, tmp_path, mo
     class Chosen(Exception):
         pass
 
-    def stop(experiment, data_dir):
+    def stop(experiment, *_):
         raise Chosen(experiment)
 
     monkeypatch.setattr("eseg_keras.training.finetuning._measure", stop)
