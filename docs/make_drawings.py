@@ -56,7 +56,7 @@ def draw_fusion() -> Figure:
     for start, end in edges:
         (x0, y0), (x1, y1) = place(start), place(end)
         color = GREY if y0 == y1 else ORANGE if y0 > y1 else BLUE
-        bend = 0.25 if y0 == y1 and x1 - x0 > 1 else 0
+        bend = 0.13 if y0 == y1 and x1 - x0 > 1 else 0
         style = {"arrowstyle": "-|>", "color": color, "shrinkA": 11, "shrinkB": 11}
         style["connectionstyle"] = f"arc3,rad={-bend}"
         axes.annotate("", (x1, y1), (x0, y0), arrowprops=style)
