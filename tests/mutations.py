@@ -261,8 +261,8 @@ FAULTS = {
         f"{LOSSES}/test_cross_entropy.py::test_equals_numpy",
     ),
     "losses/divisor": Fault(
-        "if replicas == 1:\n            return total / ops.maximum(count, 1.0), count",
-        "if replicas == 1:\n            return total / (count + 1.0), count",
+        "if replicas == 1:\n        return total / ops.maximum(count, 1.0), count",
+        "if replicas == 1:\n        return total / (count + 1.0), count",
         f"{LOSSES}/test_cross_entropy.py::test_equals_numpy",
     ),
     "losses/wrong_labels_pass": Fault(

@@ -319,6 +319,11 @@ class Experiment(TrainingOptions):
                 f"loss={self.loss!r} scores regions and takes no class_weights. "
                 f"Received: class_weights={shorten(str(weights))}"
             )
+        if self._is_auto("learning_rate") and self.optimizer != "sgd":
+            raise ValueError(
+                "learning_rate='auto' is a rate for optimizer='sgd'. Received: "
+                f"optimizer={self.optimizer!r}. Give a number, such as learning_rate=0.001."
+            )
         if self.photometric_distortion is True and not self.augment:
             raise ValueError("photometric_distortion needs augment=True. Received: augment=False")
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg, losses
-from eseg_keras.data import Augmentation
+from eseg_keras.data import Augmentation, Examples
 from eseg_keras.data.datasets import DATASETS
+from eseg_keras.data.mixed_batches import MixedBatches
 from eseg_keras.training import Experiment, override
 from eseg_keras.training.data import open_examples, training_batches
 from eseg_keras.training.recipe import (
@@ -232,6 +233,42 @@ def test_numbers_given_are_kept():
         assert getattr(found, name) == value
     experiment = Experiment(num_classes=2, steps=40, **AUTO)
     assert complete(experiment, 50).warmup_steps == 2
+
+
+@pytest.mark.parametrize("num_images", [1, 7, 1000])
+def test_an_epoch_with_pseudo_labels_has_half_of_each_batch(num_images):
+    experiment = Experiment(num_classes=2, pseudo_images="a", pseudo_masks="b", **AUTO)
+    found = complete(experiment, num_images)
+    sources = Blank(num_images), Blank(9)
+    batches = MixedBatches(*sources, batch_size=found.batch_size)
+    num_steps = found.epochs * len(batches)
+    assert abs(num_steps - max(300, 100 * num_images**0.5)) <= len(batches) / 2
+    assert found.warmup_steps == num_steps // 20
+
+
+class Blank(Examples):
+    """Examples of which only the number counts."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def read(self, index):
+        return np.zeros((32, 32, 3), "uint8"), np.zeros((32, 32), "uint8")
+
+
+def test_what_is_automatic_fits_what_is_given():
+    def found(num_images, **values):
+        return complete(Experiment(num_classes=2, **{**AUTO, **values}), num_images)
+
+    assert found(100_000, batch_size=1).epochs == 1
+    assert found(100, gradient_accumulation_steps=3).batch_size == 6
+    # 7 steps per epoch.
+    assert found(50, steps=40).epochs == 6
+    with pytest.raises(ValueError, match="'auto' is a rate for optimizer='sgd'.*0.001"):
+        found(50, optimizer="adamw")
 
 
 @pytest.mark.parametrize("name", ["momentum", "weight_decay", "seed"])
