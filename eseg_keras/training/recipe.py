@@ -164,11 +164,25 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
             _PAPER_BATCH, usual, experiment.batch_size,
         )  # fmt: skip
     if experiment.teacher is not None:
+        teacher = _load_any(experiment.teacher)
+        _check_same_classes(teacher, model, experiment.teacher)
         # Folded, it is faster and gives the same probabilities.
-        options["teacher"] = _load_any(experiment.teacher).fold()
+        options["teacher"] = teacher.fold()
         options["distillation"] = experiment.distillation
     model.compile(loss=make_loss(experiment), metrics=[scores], **options)
     return scores
+
+
+def _check_same_classes(teacher, model, source):
+    """Refuse a teacher whose classes have other names, or the same names in another order."""
+    if teacher.class_names is None or model.class_names is None:
+        return
+    for index, names in enumerate(zip(teacher.class_names, model.class_names, strict=False)):
+        if names[0].lower() != names[1].lower():
+            raise ValueError(
+                f"The teacher {source} has other classes: class {index} is {names[0]!r}, in the "
+                f"experiment {names[1]!r}. Choose a teacher of the same classes in the same order."
+            )
 
 
 def compile_options(experiment: TrainingOptions, num_steps: int) -> dict:

@@ -1,5 +1,7 @@
 """Keras callbacks over the epochs of a run."""
 
+import dataclasses
+
 import keras
 import pytest
 
@@ -73,4 +75,15 @@ def test_one_ends_the_run_within_an_epoch(experiment, tmp_path):
     metrics = train(experiment, tmp_path / "run", callbacks=[recorder])
     assert recorder.calls[-3:] == ["batch 0", "end 1 validated", "end"]
     assert (metrics["steps"], metrics["epochs"]) == (3, 2)
+    assert (tmp_path / "run" / "preset").is_dir()
+
+
+def test_a_run_stopped_before_its_first_validation_has_a_result(experiment, tmp_path):
+    stopping = keras.callbacks.EarlyStopping("learning_rate", mode="max", patience=0)
+    experiment = dataclasses.replace(experiment, val_every=3, keep="best")
+    metrics = train(experiment, tmp_path / "run", callbacks=[stopping])
+    assert metrics["epochs"] == 2
+    assert metrics["best_mean_iou"] == pytest.approx(metrics["mean_iou"]) and "best.npz" in [
+        path.name for path in (tmp_path / "run").iterdir()
+    ]
     assert (tmp_path / "run" / "preset").is_dir()

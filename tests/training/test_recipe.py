@@ -196,6 +196,13 @@ def test_a_model_is_compiled_as_the_experiment_says(saved):
     assert scores.num_classes == 3 and scores.ignore_label == 7
 
 
+def test_a_teacher_of_other_classes_is_refused(tmp_path):
+    small_model(class_names=("a", "b", "c")).save_to_preset(tmp_path / "teacher")
+    experiment = Experiment(num_classes=3, teacher=str(tmp_path / "teacher"))
+    with pytest.raises(ValueError, match="teacher has other classes: class 1 is 'b'.*'C'"):
+        compile_model(small_model(class_names=("A", "C", "b")), experiment, 10)
+
+
 def test_freezing_everything_is_refused():
     experiment = Experiment(
         num_classes=3, load_weights=False, freeze=("encoder", "decoder", "head")
