@@ -243,7 +243,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
             logs, speed = dict(position.logs), progress.images_per_second()
             is_last = is_stopped or position.step >= num_steps
             if is_last or (epoch + 1) % experiment.val_every == 0:
-                logs |= validate_epoch(progress, leave_validation)
+                logs |= validate_epoch(progress, leave_validation, user_callbacks)
                 is_validated = True
             if board is not None:
                 board.write_epoch(model, position.step, logs, speed)
