@@ -65,7 +65,8 @@ class TrainingModel(keras.Model):
                 Defaults to 1.
             teacher: Model from the same images to logits of the same shape, whose probabilities the
                 model also learns, in all pixels of the augmented images. It does not train, and is
-                not saved. Defaults to `None`.
+                not saved. With `gradient_accumulation_steps` its loss weighs a part by the labelled
+                pixels of the part, as that of the masks does. Defaults to `None`.
             distillation: Share of the loss that is the cross-entropy with the teacher, above 0, at
                 most 1; the rest is `loss`. Used with a teacher only. Defaults to 0.5.
             **kwargs: The other arguments of `keras.Model.compile`.

@@ -20,8 +20,7 @@ _MAX_WARMUP = 0.2
 # The paper trains with 0.08 for 16 images; rates far above that rate per image diverge.
 _PAPER_RATE, _PAPER_BATCH = 0.08, 16
 _MOST_TIMES_THE_PAPERS = 3
-# TensorFlow's variables end in ":0", and those of further replicas in "/replica_1:0".
-_NO_KERNEL = r"^(?!.*kernel(/replica_\d+)?(:0)?$)"
+_NO_KERNEL = r"^(?!.*kernel(:0)?$)"  # TensorFlow's variables end in ":0".
 
 # Values for "auto". The rate is for the batch size before it; it grows with the batch.
 _SMALL_BATCH, _LARGE_BATCH = 8, 16

@@ -356,7 +356,7 @@ def test_a_teacher_has_the_same_classes():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
-def test_adamw_and_a_teacher_under_a_strategy():
-    script = pathlib.Path(__file__).with_name("teacher_on_replicas.py")
+def test_the_loss_of_a_teacher_is_the_mean_over_all_replicas():
+    script = pathlib.Path(__file__).with_name("teacher_on_two_replicas.py")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "trained" in done.stdout, done.stderr[-2000:]
