@@ -105,7 +105,13 @@ class TrainingOptions:
 
     def _check(self, name, is_right, expected):
         value = getattr(self, name)
-        if value is not None and not self._is_auto(name) and not is_right(value):
+        if value is None or self._is_auto(name):
+            return
+        try:
+            fits = is_right(value)
+        except TypeError:  # Of another type, such as a text.
+            fits = False
+        if not fits:
             raise ValueError(f"{name} must be {expected}. Received: {name}={shorten(repr(value))}")
 
     def _check_choice(self, name, choices):

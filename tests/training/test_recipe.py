@@ -372,6 +372,7 @@ def test_augmentation_has_its_options():
         ({"ohem_min_kept_pixels": 0}, "ohem_min_kept_pixels must be at least 1"),
         ({"batch_norm_momentum": 1.0}, "batch_norm_momentum must be from 0 to below 1"),
         ({"scale_step": 0.0}, "scale_step must be positive"),
+        ({"batch_size": "many"}, "batch_size must be at least 1. Received: batch_size='many'"),
         ({"pad_color": (0, 0, 256)}, "pad_color must be of 0..255"),
     ],
 )
