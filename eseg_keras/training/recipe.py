@@ -20,6 +20,7 @@ _MAX_WARMUP = 0.2
 # The paper trains with 0.08 for 16 images; rates far above that rate per image diverge.
 _PAPER_RATE, _PAPER_BATCH = 0.08, 16
 _MOST_TIMES_THE_PAPERS = 3
+_HIGH_ADAMW_RATE = 0.01  # Usual ones are 0.0001 to 0.001, of batches of any size.
 _NO_KERNEL = r"^(?!.*kernel(:0)?$)"  # TensorFlow's variables end in ":0".
 
 # Values for "auto". The rate is for the batch size before it; it grows with the batch.
@@ -162,6 +163,11 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
             "%.3g for %d.", experiment.learning_rate, experiment.batch_size, _PAPER_RATE,
             _PAPER_BATCH, usual, experiment.batch_size,
         )  # fmt: skip
+    if experiment.optimizer == "adamw" and experiment.learning_rate > _HIGH_ADAMW_RATE:
+        _log.warning(
+            "learning_rate=%g is high for AdamW: usual rates are 0.0001 to 0.001.",
+            experiment.learning_rate,
+        )
     if experiment.teacher is not None:
         teacher = _load_any(experiment.teacher)
         _check_same_classes(teacher, model, experiment.teacher)

@@ -80,6 +80,14 @@ def test_a_learning_rate_of_larger_batches_is_named(caplog, rate, batch_size, is
     assert ("the paper's 0.08 is for 16 images" in caplog.text) == is_warned
 
 
+@pytest.mark.parametrize("rate, is_warned", [(0.08, True), (0.01, False)])
+def test_a_learning_rate_of_sgd_is_named_for_adamw(caplog, rate, is_warned):
+    compile_model(
+        small_model(), Experiment(num_classes=3, optimizer="adamw", learning_rate=rate), 9
+    )
+    assert ("is high for AdamW" in caplog.text) == is_warned
+
+
 def small_model(num_classes=3, **options):
     options = {"decoder_channels": 8, "decoder_repeats": 1, "max_level": 5, **options}
     return ESeg("fused_efficientnet_s", num_classes=num_classes, min_level=3, **options)
