@@ -102,7 +102,7 @@ def _open_locked(path, target):
         try:
             _lock(file)
             # The process before may have removed the file between the two lines above.
-            if os.path.exists(path) and os.path.samestat(os.fstat(file), os.stat(path)):
+            if _is_at(file, path):
                 return file
         except (BlockingIOError, PermissionError):
             holder = os.read(file, 1000).decode(errors="replace") or "another process"
@@ -116,6 +116,11 @@ def _open_locked(path, target):
             _log.warning("%s cannot be locked (%s): run one process at a time.", target, error)
             return file
         os.close(file)
+
+
+def _is_at(file, path):
+    """Whether an open file is the one at a path, not one that was removed since."""
+    return os.path.exists(path) and os.path.samestat(os.fstat(file), os.stat(path))
 
 
 def _lock(file):
@@ -276,7 +281,8 @@ def _temporary(path, folder):
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     with _cleaning:
-        _remove_left_overs(os.path.abspath(folder), os.getpid())
+        # By its real path: under another name of the folder, files being written look left over.
+        _remove_left_overs(os.path.realpath(folder), os.getpid())
     temporary = folder / f".eseg_tmp.{_host()}.{os.getpid()}.{_short(path.name)}"
     _remove(temporary)
     try:
@@ -337,7 +343,8 @@ def _remove_unless_locked(path):
     if fcntl is not None:  # Windows does not remove open files.
         with contextlib.suppress(OSError), path.open("r+") as file:
             _lock(file.fileno())
-            path.unlink()
+            if _is_at(file.fileno(), path):
+                path.unlink()
 
 
 def _is_running(process):

@@ -261,8 +261,8 @@ FAULTS = {
         f"{LOSSES}/test_cross_entropy.py::test_equals_numpy",
     ),
     "losses/divisor": Fault(
-        "if replicas == 1:\n            return total / ops.maximum(count, 1.0), count",
-        "if replicas == 1:\n            return total / (count + 1.0), count",
+        "if replicas == 1:\n        return total / ops.maximum(count, 1.0), count",
+        "if replicas == 1:\n        return total / (count + 1.0), count",
         f"{LOSSES}/test_cross_entropy.py::test_equals_numpy",
     ),
     "losses/wrong_labels_pass": Fault(
@@ -510,6 +510,22 @@ FAULTS = {
         "int(_MAX_WARMUP * num_steps)",
         "num_steps",
         "tests/training/test_recipe.py::test_a_warm_up_takes_a_fifth_of_the_run_at_most",
+    ),
+    "training/pseudo_labels_do_not_count": Fault(
+        "num_images // max(1, batch_size // 2)",
+        "num_images // max(1, batch_size)",
+        f"{RECIPE}::test_an_epoch_with_pseudo_labels_has_half_of_each_batch",
+    ),
+    "training/first_validation_is_not_the_best": Fault(
+        "            validate_epoch(leave_validation)\n",
+        "            validate(leave_validation)\n",
+        "tests/training/test_callbacks.py"
+        "::test_a_run_stopped_before_its_first_validation_has_a_result",
+    ),
+    "training/teacher_by_replica": Fault(
+        'return global_mean(ops.sum(pixels), ops.cast(ops.size(pixels), "float32"))[0]',
+        "return ops.mean(pixels) / num_replicas()",
+        f"{TRAINER}::test_the_loss_of_a_teacher_is_the_mean_over_all_replicas",
     ),
     "training/other_data_is_resumed": Fault(
         '**config_values(experiment), "data_dir": _absolute(data_dir)}',

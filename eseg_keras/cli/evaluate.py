@@ -101,7 +101,9 @@ def run(args) -> int:
     has_labels = not is_secret and bool(args.masks or not args.images)
     _check_outputs(args, has_labels)
     images = None if has_labels or is_secret else _images(args.images)
-    model = _load_exported(args) if args.exported else load_model(args)
+    # `open_examples` reads the images otherwise.
+    reading = {"image_range": experiment.image_range} if images else {}
+    model = _load_exported(args, reading) if args.exported else load_model(args)
     if args.images:
         experiment = dataclasses.replace(
             experiment,
@@ -121,9 +123,7 @@ def run(args) -> int:
         predictor = model
         _check_own_size(args, **sizes)
     else:
-        # For an experiment's images, `open_examples` applies the range.
-        options = {"image_range": experiment.image_range} if images else {}
-        predictor = make_predictor(args, model, **sizes, **options)
+        predictor = make_predictor(args, model, **sizes, **reading)
     benchmark = experiment.data if experiment.data in ("cityscapes", "ade20k") else None
     if images:
         examples, names = None, list(map(str, images))
@@ -159,7 +159,7 @@ def run(args) -> int:
     return 0
 
 
-def _load_exported(args):
+def _load_exported(args, reading):
     """The predictor of `--exported`, which has none of the inference options."""
     flags = ("long_side", "scales", "flip", "tta", "window", "overlap", "min_confidence")
     for flag in flags:
@@ -170,7 +170,9 @@ def _load_exported(args):
 
     from eseg_keras.export import ExportedPredictor
 
-    return ExportedPredictor(args.exported)
+    if args.max_pixels is not None:
+        reading = {**reading, "max_pixels": args.max_pixels}
+    return ExportedPredictor(args.exported, **reading)
 
 
 def _check_own_size(args, **sizes):

@@ -159,7 +159,7 @@ class Annotations:
         paths = self._by_name[parts[-1]] if parts else []
         for start in range(len(parts)):
             end = os.sep + os.path.join(*parts[start:])
-            if found := [path for path in paths if path.endswith(end)]:
+            if found := [path for path in paths if (os.sep + path).endswith(end)]:
                 return found
         return []
 

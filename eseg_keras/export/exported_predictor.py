@@ -8,6 +8,7 @@ from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError, read
 from eseg_keras.export.onnx.conversion import onnx_runner, read_onnx_classes
 from eseg_keras.export.tflite.exporter import litert_runner, read_tflite_classes
 from eseg_keras.files import read_json
+from eseg_keras.image_size import check_image_range
 from eseg_keras.inference import Prediction
 from eseg_keras.optional import require
 from eseg_keras.visualization import default_palette
@@ -24,10 +25,12 @@ class ExportedPredictor:
             that of all versions, of which the last is used.
         threads: Threads of the runtime. Defaults to the runtime's choice; has no effect on a
             SavedModel.
+        max_pixels, image_range: How images are read, as for `Predictor`.
 
     Attributes:
         num_classes, class_names, palette, ignore_label: As in the exported network.
         image_size: (height, width) of all images, or `None` for any size.
+        max_pixels, image_range: As given.
 
     Raises:
         ValueError: If the file was not written by one of the three exporters.
@@ -38,10 +41,16 @@ class ExportedPredictor:
     >>> label_map = ExportedPredictor("streets.onnx")("street.jpg").label_map  # doctest: +SKIP
     """
 
-    max_pixels = MAX_PIXELS
-
-    def __init__(self, path: str | os.PathLike, threads: int | None = None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        threads: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        image_range: tuple[float, float] | None = None,
+    ):
         path = Path(path)
+        self.max_pixels = max_pixels
+        self.image_range = None if image_range is None else check_image_range(image_range)
         suffix = path.suffix.lower()
         if not path.exists():
             raise ValueError(f"There is no exported file {path}.")
@@ -78,7 +87,7 @@ class ExportedPredictor:
             ValueError: If it is not an image, or does not have the file's fixed size.
         """
         name = str(image) if isinstance(image, str | os.PathLike) else "image 0"
-        pixels = read_image(image, self.num_channels, self.max_pixels)
+        pixels = read_image(image, self.num_channels, self.max_pixels, image_range=self.image_range)
         if self.image_size not in (None, pixels.shape[:2]):
             problem = (
                 f"has {pixels.shape[0]}x{pixels.shape[1]} pixels, and {self._path} takes images of "

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from eseg_keras.replicas import num_replicas, sum_over_replicas
+from eseg_keras.replicas import global_mean
 
 
 class Pixels(NamedTuple):
@@ -68,16 +68,7 @@ class MaskLoss(keras.losses.Loss):
         Returns:
             Two float32 scalars.
         """
-        total, count = self.sum_and_count(y_true, y_pred, sample_weight)
-        replicas = num_replicas()
-        if replicas == 1:
-            return total / ops.maximum(count, 1.0), count
-        value = ops.stop_gradient(total)
-        global_total, count = sum_over_replicas([value, count])
-        # The value is the same on every replica, so that it is logged right where replicas hold
-        # different numbers of images; the gradient is that of the replica's own pixels.
-        total = global_total / replicas + (total - value)
-        return total / ops.maximum(count, 1.0), count
+        return global_mean(*self.sum_and_count(y_true, y_pred, sample_weight))
 
     def sum_and_count(self, y_true, y_pred, sample_weight=None):
         """Return the summed loss and its divisor.

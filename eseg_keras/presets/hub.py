@@ -94,7 +94,7 @@ def model_card(directory: pathlib.Path, repository: str, license: str | None = N
     scores = directory.parent / "metrics.json"
     if scores.is_file():
         found = read_json(scores, "Remove it to write the card without scores.")
-        if "mean_iou" in found:
+        if found.get("mean_iou") is not None:
             rows["Mean IoU"] = f"{found['mean_iou']:.3f} on {found['num_images']} validation images"
     fields = {
         "library_name": "keras",
@@ -103,7 +103,8 @@ def model_card(directory: pathlib.Path, repository: str, license: str | None = N
         **({"license": license} if license else {}),
     }
     front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in fields.items())
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    cells = {name: " ".join(value.replace("|", "\\|").split()) for name, value in rows.items()}
+    table = "\n".join(f"| {name} | {value} |" for name, value in cells.items())
     return f"""---
 {front}
 ---

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from eseg_keras.losses.mask_loss import MaskLoss
-from eseg_keras.replicas import num_replicas
+from eseg_keras.replicas import global_mean, num_replicas
 from eseg_keras.step_options import check_step_options
 from eseg_keras.trainer.image_range import check_first_images
 from eseg_keras.trainer.label_check import LabelCheck
@@ -65,7 +65,8 @@ class TrainingModel(keras.Model):
                 Defaults to 1.
             teacher: Model from the same images to logits of the same shape, whose probabilities the
                 model also learns, in all pixels of the augmented images. It does not train, and is
-                not saved. Defaults to `None`.
+                not saved. With `gradient_accumulation_steps` its loss weighs a part by the labelled
+                pixels of the part, as that of the masks does. Defaults to `None`.
             distillation: Share of the loss that is the cross-entropy with the teacher, above 0, at
                 most 1; the rest is `loss`. Used with a teacher only. Defaults to 0.5.
             **kwargs: The other arguments of `keras.Model.compile`.
@@ -171,9 +172,11 @@ class TrainingModel(keras.Model):
 
     def _teacher_loss(self, x, y_pred):
         """Mean cross-entropy with the teacher's probabilities; on a replica, its share."""
-        target = ops.stop_gradient(ops.softmax(ops.cast(self._teacher(x), "float32"), axis=-1))
+        with _no_gradients():
+            target = ops.stop_gradient(ops.softmax(ops.cast(self._teacher(x), "float32"), axis=-1))
         log_probabilities = ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)
-        return -ops.mean(ops.sum(target * log_probabilities, axis=-1)) / num_replicas()
+        pixels = -ops.sum(target * log_probabilities, axis=-1)
+        return global_mean(ops.sum(pixels), ops.cast(ops.size(pixels), "float32"))[0]
 
     def decay_loss(self):
         """Return weight_decay / 2 times the squares of all trained kernels, a float32 scalar.

@@ -32,6 +32,22 @@ class RunCallbacks(keras.callbacks.Callback):
         """Forward the call."""
         self._all.on_train_batch_end(batch, logs)
 
+    def on_test_begin(self, logs=None):
+        """Forward the call, of the validation of an epoch."""
+        self._all.on_test_begin(logs)
+
+    def on_test_batch_begin(self, batch, logs=None):
+        """Forward the call."""
+        self._all.on_test_batch_begin(batch, logs)
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Forward the call."""
+        self._all.on_test_batch_end(batch, logs)
+
+    def on_test_end(self, logs=None):
+        """Forward the call."""
+        self._all.on_test_end(logs)
+
     def end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
         """Call `on_epoch_end`, after the validation."""
         self._all.on_epoch_end(epoch, logs)

@@ -105,7 +105,13 @@ class TrainingOptions:
 
     def _check(self, name, is_right, expected):
         value = getattr(self, name)
-        if value is not None and not self._is_auto(name) and not is_right(value):
+        if value is None or self._is_auto(name):
+            return
+        try:
+            fits = is_right(value)
+        except TypeError:  # Of another type, such as a text.
+            fits = False
+        if not fits:
             raise ValueError(f"{name} must be {expected}. Received: {name}={shorten(repr(value))}")
 
     def _check_choice(self, name, choices):
@@ -322,6 +328,11 @@ class Experiment(TrainingOptions):
             raise ValueError(
                 f"loss={self.loss!r} scores regions and takes no class_weights. "
                 f"Received: class_weights={shorten(str(weights))}"
+            )
+        if self._is_auto("learning_rate") and self.optimizer != "sgd":
+            raise ValueError(
+                "learning_rate='auto' is a rate for optimizer='sgd'. Received: "
+                f"optimizer={self.optimizer!r}. Give a number, such as learning_rate=0.001."
             )
         if self.photometric_distortion is True and not self.augment:
             raise ValueError("photometric_distortion needs augment=True. Received: augment=False")

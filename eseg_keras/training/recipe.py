@@ -20,6 +20,7 @@ _MAX_WARMUP = 0.2
 # The paper trains with 0.08 for 16 images; rates far above that rate per image diverge.
 _PAPER_RATE, _PAPER_BATCH = 0.08, 16
 _MOST_TIMES_THE_PAPERS = 3
+_HIGH_ADAMW_RATE = 0.01  # Usual ones are 0.0001 to 0.001, of batches of any size.
 _NO_KERNEL = r"^(?!.*kernel(:0)?$)"  # TensorFlow's variables end in ":0".
 
 # Values for "auto". The rate is for the batch size before it; it grows with the batch.
@@ -44,7 +45,8 @@ def complete(experiment: Experiment, num_images: int) -> Experiment:
         most 40,000 (300 epochs of 2 images, 42 of 367, 5 of 100,000); learning rate 0.05 for
         batches of 8, in proportion for others; a warm-up over a twentieth of the steps; an average
         of the weights over about the last tenth of them; ten validations; changes of colour up to
-        20,000 images.
+        20,000 images. Where pseudo labels are half of each batch, an epoch has twice as many steps
+        and batches have an even number of images. If `steps` is set, epochs follow from it.
 
     Example:
 
@@ -59,10 +61,19 @@ def complete(experiment: Experiment, num_images: int) -> Experiment:
         return automatic if given == "auto" else given
 
     usual = _SMALL_BATCH if num_images < _MANY_IMAGES else _LARGE_BATCH
-    batch_size = value("batch_size", min(usual, num_images))
+    most, multiple = num_images, experiment.gradient_accumulation_steps
+    half_is_pseudo = experiment.pseudo_images is not None
+    if half_is_pseudo:
+        most, multiple = 2 * most, math.lcm(2, multiple)
+    batch_size = value("batch_size", max(min(usual, most) // multiple, 1) * multiple)
     steps_per_epoch = math.ceil(num_images / batch_size)
+    if half_is_pseudo:  # `MixedBatches` refuses a batch that is odd or too large.
+        steps_per_epoch = max(1, num_images // max(1, batch_size // 2))
     wanted = min(max(100 * math.sqrt(num_images), _FEWEST_STEPS), _MOST_STEPS)
-    epochs = value("epochs", round(wanted / steps_per_epoch))
+    automatic = round(wanted / steps_per_epoch)
+    if experiment.steps is not None:
+        automatic = math.ceil(experiment.steps / steps_per_epoch)
+    epochs = value("epochs", max(1, automatic))
     num_steps = experiment.steps or epochs * steps_per_epoch
     return dataclasses.replace(
         experiment,
@@ -152,12 +163,31 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
             "%.3g for %d.", experiment.learning_rate, experiment.batch_size, _PAPER_RATE,
             _PAPER_BATCH, usual, experiment.batch_size,
         )  # fmt: skip
+    if experiment.optimizer == "adamw" and experiment.learning_rate > _HIGH_ADAMW_RATE:
+        _log.warning(
+            "learning_rate=%g is high for AdamW: usual rates are 0.0001 to 0.001.",
+            experiment.learning_rate,
+        )
     if experiment.teacher is not None:
+        teacher = _load_any(experiment.teacher)
+        _check_same_classes(teacher, model, experiment.teacher)
         # Folded, it is faster and gives the same probabilities.
-        options["teacher"] = _load_any(experiment.teacher).fold()
+        options["teacher"] = teacher.fold()
         options["distillation"] = experiment.distillation
     model.compile(loss=make_loss(experiment), metrics=[scores], **options)
     return scores
+
+
+def _check_same_classes(teacher, model, source):
+    """Refuse a teacher whose classes have other names, or the same names in another order."""
+    if teacher.class_names is None or model.class_names is None:
+        return
+    for index, names in enumerate(zip(teacher.class_names, model.class_names, strict=False)):
+        if names[0].lower() != names[1].lower():
+            raise ValueError(
+                f"The teacher {source} has other classes: class {index} is {names[0]!r}, in the "
+                f"experiment {names[1]!r}. Choose a teacher of the same classes in the same order."
+            )
 
 
 def compile_options(experiment: TrainingOptions, num_steps: int) -> dict:

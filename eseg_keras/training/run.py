@@ -29,6 +29,7 @@ from eseg_keras.training.interruptions import (
 )
 from eseg_keras.training.progress import TrainingProgress
 from eseg_keras.training.run_files import (
+    check_same_images,
     check_same_run,
     config_values,
     found_values,
@@ -41,7 +42,7 @@ from eseg_keras.training.run_files import (
 )
 from eseg_keras.training.tasks import TASKS
 from eseg_keras.training.tensorboard import RunBoard
-from eseg_keras.training.trackers import Tracker, make_tracker
+from eseg_keras.training.trackers import Tracker, check_tracker, make_tracker
 
 # In runs of fewer steps, the moving statistics of batch normalization still depend on their initial
 # values. They are then re-estimated from about this many training images.
@@ -90,6 +91,7 @@ def train(
     Raises:
         ValueError: If the data does not fit the experiment, `model_dir` holds a run of another
             experiment or other data, or the loss is not finite.
+        ImportError: If the tracker is not installed.
         FileInUseError: If another process trains in `model_dir`; it says which.
         Preempted: After SIGTERM, once the state is saved.
 
@@ -104,6 +106,7 @@ def train(
     1
     """
     model_dir = Path(model_dir)
+    check_tracker(tracker)
     check_same_run(model_dir, experiment, data_dir)
     if is_finished(model_dir):
         return read_metrics(model_dir, experiment.task)
@@ -120,6 +123,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     task = TASKS[experiment.task](experiment, data_dir, distribution, skip_bad_examples)
     batches, val_batches = task.batches, task.val_batches
     found = found_values(experiment, task.experiment)
+    check_same_images(model_dir, found)
     given, experiment = experiment, task.experiment
     num_steps = experiment.steps or experiment.epochs * len(batches)
     if (num_steps % len(batches)) % experiment.steps_per_execution:
@@ -169,6 +173,17 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
         """Score the averaged weights; the metrics hold the scores until the next call."""
         logs = model.evaluate(val_data, verbose=0, return_dict=True, callbacks=list(callbacks))
         return {f"val_{name}": float(value) for name, value in logs.items()}
+
+    def validate_epoch(*callbacks):
+        """Validate, and keep the weights if they are the best."""
+        nonlocal best
+        with fresh_statistics():
+            logs = validate(*callbacks)
+            if logs[score] > best:
+                best = logs[score]
+                if distribution.writes:
+                    _write_weights(model_dir / "best.npz", model)
+        return logs
 
     fresh_statistics = contextlib.nullcontext
     if num_steps < _SHORT_RUN and distribution.name in ("one_device", "mirrored"):
@@ -228,13 +243,8 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
             logs, speed = dict(position.logs), progress.images_per_second()
             is_last = is_stopped or position.step >= num_steps
             if is_last or (epoch + 1) % experiment.val_every == 0:
-                with fresh_statistics():
-                    logs |= validate(progress, leave_validation)
-                    is_validated = True
-                    if logs[score] > best:
-                        best = logs[score]
-                        if distribution.writes:
-                            _write_weights(model_dir / "best.npz", model)
+                logs |= validate_epoch(progress, leave_validation, user_callbacks)
+                is_validated = True
             if board is not None:
                 board.write_epoch(model, position.step, logs, speed)
                 rows.append({"epoch": epoch, **logs})
@@ -247,8 +257,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
         user_callbacks.end_run()
         if not is_validated:
             # The run was interrupted between its last validation and the result, or was stopped.
-            with fresh_statistics():
-                validate(leave_validation)
+            validate_epoch(leave_validation)
 
     # The result.
     is_best = experiment.keep == "best"

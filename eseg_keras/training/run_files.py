@@ -160,6 +160,23 @@ def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | P
         )
 
 
+def check_same_images(model_dir: Path, found: Mapping[str, object]) -> None:
+    """Refuse to resume a run whose training images now decide other values, see `found_values`."""
+    if not (model_dir / "config.json").exists():
+        return
+    before = _read_config_file(model_dir / "config.json")["found"]
+    changed = [
+        f"{name} ({before[name]} there, {value} here)"
+        for name, value in found.items()
+        if value != before.get(name, value)
+    ]
+    if changed:
+        raise ValueError(
+            f"The training images have changed since the run in {model_dir} began, and with them "
+            f"{', '.join(changed)}. Restore them, or choose another model_dir."
+        )
+
+
 def is_finished(model_dir: str | Path) -> bool:
     """Return whether a model directory holds a finished run."""
     return (Path(model_dir) / "metrics.json").exists()

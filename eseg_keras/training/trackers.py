@@ -1,7 +1,7 @@
 """Experiment trackers: each a Keras callback that logs the epochs of a run."""
 
-import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -36,10 +36,26 @@ def make_tracker(
         ValueError: For an unknown name.
         ImportError: If the tracker is not installed.
     """
-    kinds = {"wandb": [_WeightsAndBiases], "mlflow": [_MLflow], "tensorboard": []}
-    if tracker not in kinds:
-        raise ValueError(f"tracker must be one of {', '.join(kinds)}. Received: {tracker!r}")
-    return [kind(model_dir, values) for kind in kinds[tracker]]
+    check_tracker(tracker)
+    return [kind(model_dir, values) for kind in _KINDS[tracker]]
+
+
+def check_tracker(tracker: Tracker) -> None:
+    """Raise ValueError for an unknown tracker, ImportError for one that is not installed."""
+    if tracker not in _KINDS:
+        raise ValueError(f"tracker must be one of {', '.join(_KINDS)}. Received: {tracker!r}")
+    if _KINDS[tracker]:
+        require(tracker, tracker)
+
+
+def _run_id(path, new_run):
+    """The id of a run of a tracker in a file of the model directory, at first that of a new run."""
+    if path.is_file():
+        remedy = "Remove it: the run is then logged as another."
+        return read_json(path, remedy, {"run_id": str})["run_id"]
+    run_id = new_run()
+    write_json(path, {"run_id": run_id})
+    return run_id
 
 
 class _WeightsAndBiases(keras.callbacks.Callback):
@@ -48,12 +64,10 @@ class _WeightsAndBiases(keras.callbacks.Callback):
     def __init__(self, model_dir, values):
         super().__init__()
         wandb = require("wandb", "wandb")
-        model_dir.mkdir(parents=True, exist_ok=True)
         self.run = wandb.init(
             project=_PROJECT,
             name=model_dir.name,
-            # The same folder is the same run, also after an interruption.
-            id=hashlib.sha256(str(model_dir.resolve()).encode()).hexdigest()[:16],
+            id=_run_id(model_dir / "wandb.json", lambda: uuid.uuid4().hex[:16]),
             resume="allow",
             dir=model_dir,
             config=dict(values),
@@ -74,16 +88,16 @@ class _MLflow(keras.callbacks.Callback):
     def __init__(self, model_dir, values):
         super().__init__()
         self.client = require("mlflow", "mlflow").MlflowClient()
-        path = model_dir / "mlflow.json"
-        if path.is_file():
-            self.run_id = read_json(path, "Remove it: the run is then logged as another.")["run_id"]
-            return
-        found = self.client.get_experiment_by_name(_PROJECT)
-        number = found.experiment_id if found else self.client.create_experiment(_PROJECT)
-        self.run_id = self.client.create_run(number, run_name=model_dir.name).info.run_id
-        for name, value in values.items():
-            self.client.log_param(self.run_id, name, json.dumps(value))
-        write_json(path, {"run_id": self.run_id})
+
+        def new_run():
+            found = self.client.get_experiment_by_name(_PROJECT)
+            number = found.experiment_id if found else self.client.create_experiment(_PROJECT)
+            run_id = self.client.create_run(number, run_name=model_dir.name).info.run_id
+            for name, value in values.items():
+                self.client.log_param(run_id, name, json.dumps(value))
+            return run_id
+
+        self.run_id = _run_id(model_dir / "mlflow.json", new_run)
 
     def on_epoch_end(self, epoch, logs=None):
         """Log loss and scores."""
@@ -93,3 +107,6 @@ class _MLflow(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Finish the run."""
         self.client.set_terminated(self.run_id)
+
+
+_KINDS = {"wandb": [_WeightsAndBiases], "mlflow": [_MLflow], "tensorboard": []}

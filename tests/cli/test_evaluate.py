@@ -332,6 +332,7 @@ def test_an_exported_file_is_scored(eseg, preset, scenes, tmp_path):
     for options, message in (
         (["--flip"], "--flip is for networks in Keras"),
         (["--set", "long_side=64"], "--set long_side=none"),
+        (["--max_pixels", "100"], " pixels"),
     ):
         status, _, err = eseg("evaluate", "--exported", file, *folders, *options)
         assert status == 2 and message in err

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eseg_keras.conversion import convert
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
@@ -33,6 +35,15 @@ def test_every_type_of_shape_is_drawn_as_labelme_does(write, converted):
         "rectangle",
     }  # fmt: skip
     np.testing.assert_array_equal(masks["a"], golden["mask"])
+
+
+def test_folders_of_another_machine_do_not_count(write, tmp_path, monkeypatch):
+    write("a.json", file_of([rectangle("cat", 0, 0, 9, 9)], imagePath="C:\\photos\\a.jpg"))
+    write("a.jpg", Image.new("RGB", (60, 40)))
+    # Also where paths are relative to the folder itself.
+    monkeypatch.chdir(tmp_path / "source")
+    convert("labelme", ".", tmp_path / "data", verbose=False)
+    assert (tmp_path / "data" / "images" / "a.jpg").is_file()
 
 
 def test_the_image_may_be_inside_of_the_file(write, converted, tmp_path):

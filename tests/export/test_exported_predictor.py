@@ -56,6 +56,16 @@ def test_probabilities_become_labels(export, model):
         exported(image.transpose(1, 0, 2))
 
 
+def test_images_of_another_range(export):
+    image, _ = render_scene(0, "test", (64, 96))
+    path = export("a.onnx", "probabilities", output_kind="probabilities", image_size=(64, 96))
+    expected = ExportedPredictor(path)(image).label_map
+    found = ExportedPredictor(path, image_range=(0, 1))(image / np.float32(255)).label_map
+    assert (found == expected).mean() >= 0.999
+    with pytest.raises(ValueError, match="declare their range"):
+        ExportedPredictor(path)(image / np.float32(255))
+
+
 def test_the_last_version_of_a_saved_model_counts(export, tmp_path):
     versions = tmp_path / "versions"
     for number in (9, 10):

@@ -137,6 +137,16 @@ def test_left_overs_of_dead_processes_are_removed(tmp_path):
     assert names(tmp_path) == sorted([alive, recent]) + ["b", "c.json"]
 
 
+def test_what_is_being_written_is_kept_under_another_name_of_its_folder(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with atomic_file(tmp_path / "real" / "a") as temporary:
+        temporary.touch()
+        write_json(tmp_path / "link" / "b.json", 1)
+        assert temporary.exists()
+    assert names(tmp_path / "real") == ["a", "b.json"]
+
+
 # === Locks ===
 
 HOLD = """

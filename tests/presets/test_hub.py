@@ -12,6 +12,7 @@ import pytest
 from eseg_keras import ESeg
 from eseg_keras.presets import push_to_hub
 from eseg_keras.presets.files import PresetError
+from eseg_keras.presets.hub import model_card
 
 COMMIT = "a" * 40
 
@@ -123,6 +124,13 @@ def test_what_was_pushed_is_loaded(server, preset):
         "0.765 on 12 validation images", 'from_preset("hf://me/leaves")',
     ):  # fmt: skip
         assert part in card
+
+
+def test_a_card_of_any_names_without_a_score(small_eseg, tmp_path):
+    small_eseg(class_names=("a|b", "c\nd")).save_to_preset(tmp_path / "preset")
+    (tmp_path / "metrics.json").write_text(json.dumps({"mean_iou": None, "num_images": 1}))
+    card = model_card(tmp_path / "preset", "me/leaves")
+    assert "| Classes | a\\|b, c d |" in card and "Mean IoU" not in card
 
 
 def test_a_card_of_ones_own_is_kept(server, preset):

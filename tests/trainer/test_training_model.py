@@ -1,5 +1,9 @@
 """What `TrainingModel` adds to Keras' training, against plain NumPy."""
 
+import pathlib
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -349,3 +353,10 @@ def test_a_teacher_has_the_same_classes():
         model.compile(teacher=teacher)
     with pytest.raises(ValueError, match="distillation must be above 0"):
         model.compile(teacher=small_model(), distillation=0.0)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+def test_the_loss_of_a_teacher_is_the_mean_over_all_replicas():
+    script = pathlib.Path(__file__).with_name("teacher_on_two_replicas.py")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "trained" in done.stdout, done.stderr[-2000:]

@@ -1,5 +1,7 @@
 """Keras callbacks over the epochs of a run."""
 
+import dataclasses
+
 import keras
 import pytest
 
@@ -25,6 +27,16 @@ class Recorder(keras.callbacks.Callback):
         assert logs["loss"] > 0
         if self.stop_at == len(self.calls):
             self.model.stop_training = True
+
+    def on_test_begin(self, logs=None):
+        self.calls.append("test")
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.calls.append(f"test batch {batch}")
+
+    def on_test_end(self, logs=None):
+        assert logs["loss"] > 0
+        self.calls.append("test end")
 
     def on_epoch_end(self, epoch, logs=None):
         assert {"loss", "mean_iou"} <= set(logs)
@@ -61,7 +73,7 @@ def test_they_are_called_as_by_one_fit_and_early_stopping_ends_it(experiment, tm
     assert recorder.calls == [
         "begin",
         "epoch 0 of 3", "batch 0", "batch 1", "end 0",
-        "epoch 1 of 3", "batch 0", "batch 1", "end 1 validated",
+        "epoch 1 of 3", "batch 0", "batch 1", "test", "test batch 0", "test end", "end 1 validated",
         "end",
     ]  # fmt: skip
     assert (metrics["steps"], metrics["epochs"]) == (4, 2)
@@ -71,6 +83,17 @@ def test_one_ends_the_run_within_an_epoch(experiment, tmp_path):
     # At the first batch of the second epoch, whose validation is then the last.
     recorder = Recorder(stop_at=7)
     metrics = train(experiment, tmp_path / "run", callbacks=[recorder])
-    assert recorder.calls[-3:] == ["batch 0", "end 1 validated", "end"]
+    assert recorder.calls[-4:] == ["test batch 0", "test end", "end 1 validated", "end"]
     assert (metrics["steps"], metrics["epochs"]) == (3, 2)
+    assert (tmp_path / "run" / "preset").is_dir()
+
+
+def test_a_run_stopped_before_its_first_validation_has_a_result(experiment, tmp_path):
+    stopping = keras.callbacks.EarlyStopping("learning_rate", mode="max", patience=0)
+    experiment = dataclasses.replace(experiment, val_every=3, keep="best")
+    metrics = train(experiment, tmp_path / "run", callbacks=[stopping])
+    assert metrics["epochs"] == 2
+    assert metrics["best_mean_iou"] == pytest.approx(metrics["mean_iou"]) and "best.npz" in [
+        path.name for path in (tmp_path / "run").iterdir()
+    ]
     assert (tmp_path / "run" / "preset").is_dir()

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg, losses
-from eseg_keras.data import Augmentation
+from eseg_keras.data import Augmentation, Examples
 from eseg_keras.data.datasets import DATASETS
+from eseg_keras.data.mixed_batches import MixedBatches
 from eseg_keras.training import Experiment, override
 from eseg_keras.training.data import open_examples, training_batches
 from eseg_keras.training.recipe import (
@@ -77,6 +78,14 @@ def test_a_learning_rate_of_larger_batches_is_named(caplog, rate, batch_size, is
     experiment = Experiment(num_classes=3, learning_rate=rate, batch_size=batch_size)
     compile_model(small_model(), experiment, 10)
     assert ("the paper's 0.08 is for 16 images" in caplog.text) == is_warned
+
+
+@pytest.mark.parametrize("rate, is_warned", [(0.08, True), (0.01, False)])
+def test_a_learning_rate_of_sgd_is_named_for_adamw(caplog, rate, is_warned):
+    compile_model(
+        small_model(), Experiment(num_classes=3, optimizer="adamw", learning_rate=rate), 9
+    )
+    assert ("is high for AdamW" in caplog.text) == is_warned
 
 
 def small_model(num_classes=3, **options):
@@ -195,6 +204,13 @@ def test_a_model_is_compiled_as_the_experiment_says(saved):
     assert scores.num_classes == 3 and scores.ignore_label == 7
 
 
+def test_a_teacher_of_other_classes_is_refused(tmp_path):
+    small_model(class_names=("a", "b", "c")).save_to_preset(tmp_path / "teacher")
+    experiment = Experiment(num_classes=3, teacher=str(tmp_path / "teacher"))
+    with pytest.raises(ValueError, match="teacher has other classes: class 1 is 'b'.*'C'"):
+        compile_model(small_model(class_names=("A", "C", "b")), experiment, 10)
+
+
 def test_freezing_everything_is_refused():
     experiment = Experiment(
         num_classes=3, load_weights=False, freeze=("encoder", "decoder", "head")
@@ -232,6 +248,42 @@ def test_numbers_given_are_kept():
         assert getattr(found, name) == value
     experiment = Experiment(num_classes=2, steps=40, **AUTO)
     assert complete(experiment, 50).warmup_steps == 2
+
+
+@pytest.mark.parametrize("num_images", [1, 7, 1000])
+def test_an_epoch_with_pseudo_labels_has_half_of_each_batch(num_images):
+    experiment = Experiment(num_classes=2, pseudo_images="a", pseudo_masks="b", **AUTO)
+    found = complete(experiment, num_images)
+    sources = Blank(num_images), Blank(9)
+    batches = MixedBatches(*sources, batch_size=found.batch_size)
+    num_steps = found.epochs * len(batches)
+    assert abs(num_steps - max(300, 100 * num_images**0.5)) <= len(batches) / 2
+    assert found.warmup_steps == num_steps // 20
+
+
+class Blank(Examples):
+    """Examples of which only the number counts."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def read(self, index):
+        return np.zeros((32, 32, 3), "uint8"), np.zeros((32, 32), "uint8")
+
+
+def test_what_is_automatic_fits_what_is_given():
+    def found(num_images, **values):
+        return complete(Experiment(num_classes=2, **{**AUTO, **values}), num_images)
+
+    assert found(100_000, batch_size=1).epochs == 1
+    assert found(100, gradient_accumulation_steps=3).batch_size == 6
+    # 7 steps per epoch.
+    assert found(50, steps=40).epochs == 6
+    with pytest.raises(ValueError, match="'auto' is a rate for optimizer='sgd'.*0.001"):
+        found(50, optimizer="adamw")
 
 
 @pytest.mark.parametrize("name", ["momentum", "weight_decay", "seed"])
@@ -328,6 +380,7 @@ def test_augmentation_has_its_options():
         ({"ohem_min_kept_pixels": 0}, "ohem_min_kept_pixels must be at least 1"),
         ({"batch_norm_momentum": 1.0}, "batch_norm_momentum must be from 0 to below 1"),
         ({"scale_step": 0.0}, "scale_step must be positive"),
+        ({"batch_size": "many"}, "batch_size must be at least 1. Received: batch_size='many'"),
         ({"pad_color": (0, 0, 256)}, "pad_color must be of 0..255"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from eseg_keras.training import ClassificationExperiment, Experiment
 from eseg_keras.training.run_files import (
+    check_same_images,
     check_same_run,
     found_values,
     read_config,
@@ -54,6 +55,15 @@ def test_other_data_is_refused_and_both_are_named(tmp_path):
     check_same_run(tmp_path / "run", EXPERIMENT, tmp_path / "b" / ".." / "a")
     with pytest.raises(ValueError, match=r"data_dir \(\S+/a there, \S+/b here\)"):
         check_same_run(tmp_path / "run", EXPERIMENT, tmp_path / "b")
+
+
+def test_other_training_images_are_refused(tmp_path):
+    check_same_images(tmp_path, {"epochs": 3})
+    write_config(tmp_path, EXPERIMENT, None, {"epochs": 3, "class_map": {"255": 1}})
+    # A value may have been given in the meantime.
+    check_same_images(tmp_path, {"class_map": {"255": 1}})
+    with pytest.raises(ValueError, match=r"images have changed.*epochs \(3 there, 4 here\)\. Res"):
+        check_same_images(tmp_path, {"epochs": 4, "class_map": {"255": 1}})
 
 
 def test_the_task_comes_back(tmp_path):

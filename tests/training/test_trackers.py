@@ -1,8 +1,12 @@
 """Experiment trackers, offline."""
 
+import shutil
+import sys
+
 import keras
 import pytest
 
+from eseg_keras.training import Experiment, train
 from eseg_keras.training.trackers import make_tracker
 
 VALUES = {"preset": "eseg_s", "learning_rate": 0.5, "class_names": None}
@@ -13,6 +17,16 @@ def test_the_default_needs_nothing(tmp_path):
     assert not (tmp_path / "run").exists()
     with pytest.raises(ValueError, match="one of wandb, mlflow, tensorboard. Received: 'comet'"):
         make_tracker("comet", tmp_path, VALUES)
+
+
+def test_a_tracker_that_cannot_be_used_leaves_no_files(tmp_path, monkeypatch):
+    experiment = Experiment(data="street_scenes", load_weights=False, train_examples=1)
+    with pytest.raises(ValueError, match="tracker must be one of"):
+        train(experiment, tmp_path / "run", tracker="comet")
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ImportError, match="wandb"):
+        train(experiment, tmp_path / "run", tracker="wandb")
+    assert not (tmp_path / "run").exists()
 
 
 def test_mlflow_continues_its_run(tmp_path, monkeypatch):
@@ -45,7 +59,11 @@ def test_wandb_writes_offline(tmp_path, monkeypatch):
     callback.on_train_end()
     (file,) = (tmp_path / "mine" / "wandb").glob("offline-run-*/*.wandb")
     assert name in file.name
-    # The same folder is the same run.
+    # The same folder is the same run, unless it was removed.
     (again,) = make_tracker("wandb", tmp_path / "mine", VALUES)
     assert again.run.id == name
     again.on_train_end()
+    shutil.rmtree(tmp_path / "mine")
+    (other,) = make_tracker("wandb", tmp_path / "mine", VALUES)
+    assert other.run.id != name
+    other.on_train_end()
