@@ -5,8 +5,6 @@ from eseg_keras.cli.flags import add_weights_arguments, check_parent, load_model
 HELP = "label images with a trained network, to train on them"
 EXAMPLE = [
     "eseg pseudo-label unlabelled --model_dir runs/teacher --output labelled",
-    "eseg train --experiment cityscapes/eseg_s --data_dir data --model_dir runs/student \\",
-    "    --set pseudo_images=unlabelled --set pseudo_masks=labelled/labels",
 ]
 
 

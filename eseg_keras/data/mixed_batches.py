@@ -29,8 +29,8 @@ class MixedBatches(Batches):
     >>> from eseg_keras.street_scenes import StreetScenes
     >>> labelled, others = StreetScenes("train", 3), StreetScenes("validation", 9)
     >>> batches = MixedBatches(labelled, others, batch_size=2)
-    >>> len(batches), [name.split()[0] for name in batches.names(0, 0)]
-    (3, ['train', 'validation'])
+    >>> len(batches), batches.names(epoch=0, batch=0)
+    (3, ['street scene 2', 'street scene 5'])
 
     Reference:
         [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683),

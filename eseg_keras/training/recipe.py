@@ -105,11 +105,6 @@ def initial_model(experiment: Experiment) -> ESeg:
         model.copy_weights(_load_any(experiment.init_from))
     _set_regularization(model, experiment)
     model.freeze(*experiment.freeze)
-    if not model.trainable_variables:
-        raise ValueError(
-            f"There is nothing to train: freeze={experiment.freeze} freezes every part. Leave at "
-            "least one of encoder, decoder and head trainable."
-        )
     return model
 
 

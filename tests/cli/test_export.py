@@ -12,6 +12,8 @@ from eseg_keras import ESeg
 from eseg_keras.cli.export import FORMATS
 from eseg_keras.export.tflite.exporter import read_tflite_classes
 from eseg_keras.street_scenes import CLASS_NAMES, render_scene
+from eseg_keras.training import Experiment
+from eseg_keras.training.run_files import write_config
 
 STREETS = ["--preset", "eseg_lite_s_streets"]
 
@@ -27,7 +29,7 @@ def clear(preset, tmp_path_factory):
 
 
 def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, clear, tmp_path):
-    (tmp_path / "run").mkdir()
+    write_config(tmp_path / "run", Experiment(data="street_scenes"), None)
     (tmp_path / "run" / "preset").symlink_to(clear)
     (tmp_path / "photos" / "val").mkdir(parents=True)
     for index in range(5):

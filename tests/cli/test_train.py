@@ -16,7 +16,10 @@ FOLDERS = ["train", "--experiment", "folders/eseg_lite_s"]
         (["train"], "holds no run of `eseg train`"),
         (["train", "--experiment", "missing.py"], "no experiment file 'missing.py'"),
         ([*SCENES, "--set", "epoch=2"], "no 'epoch'. Nearest keys: epochs"),
-        ([*SCENES, "--set", "epochs=two"], "epochs must be an integer. Received: epochs=two"),
+        (
+            [*SCENES, "--set", "epochs=two"],
+            "epochs must be an integer or auto.",
+        ),
         ([*SCENES, "--set", "preset=eseg_lite_z"], "Unknown preset 'eseg_lite_z'"),
         ([*SCENES, "--set", "freeze=tail"], "tail"),
         (FOLDERS, "give data_dir"),

@@ -120,6 +120,7 @@ def test_averages_are_those_of_a_plain_loop():
 
 def test_averages_are_evaluated_and_shipped_and_training_goes_on_without(tmp_path):
     images, masks = examples()
+    images = np.abs(images)  # Of 0..255, as `segment` demands.
     model = small_model()
     model.compile(keras.optimizers.SGD(0.1), ema_decay=0.99, **FEW_STEPS)
     model.fit(images, masks, batch_size=2, epochs=2, shuffle=False, verbose=0)

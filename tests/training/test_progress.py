@@ -110,7 +110,7 @@ def test_fit_and_evaluate_drive_it(capsys):
 def recorded(monkeypatch, clock):
     """A console that is a terminal and remembers what it was sent."""
     console = Console(file=io.StringIO(), force_terminal=True, width=160, get_time=clock)
-    monkeypatch.setattr(shared, "Console", lambda stderr: console)
+    monkeypatch.setattr(shared, "Console", lambda **options: console)
     monkeypatch.setattr(module, "_REFRESH", 0)
     return console
 

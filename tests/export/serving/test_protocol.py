@@ -59,7 +59,7 @@ def test_arrays(dtype, form):
         proto.ClearField("tensor_content")
         numbers = values.ravel().tolist()[: -2 if form == "shortened" else None]
         (proto.float_val if dtype == "float32" else proto.int_val).extend(numbers)
-    (found,) = arrays(response(x=proto)).values()
+    (found,) = arrays(response(x=proto), values.size).values()
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, values)
 
@@ -69,7 +69,8 @@ def test_bytes_and_nothing():
         response(
             png_bytes=tf.make_tensor_proto(np.array([b"\x89PNG", b""], object)),
             nothing=tf.make_tensor_proto(np.zeros((0, 3), "float32")),
-        )
+        ),
+        2,
     )
     assert outputs["png_bytes"] == [b"\x89PNG", b""]
     assert outputs["nothing"].shape == (0, 3)
@@ -77,4 +78,4 @@ def test_bytes_and_nothing():
 
 def test_types_that_we_do_not_send():
     with pytest.raises(ValueError, match="output 'x' is of TensorFlow's data type 9"):
-        arrays(response(x=tf.make_tensor_proto(np.zeros(3, "int64"))))
+        arrays(response(x=tf.make_tensor_proto(np.zeros(3, "int64"))), 3)
