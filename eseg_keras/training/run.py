@@ -112,6 +112,8 @@ def train(
         return read_metrics(model_dir, experiment.task)
     distribution = make_distribution(strategy, experiment.steps_per_execution)
     with locked(model_dir) if distribution.writes else contextlib.nullcontext():
+        if is_finished(model_dir):  # By a process that held the lock until now.
+            return read_metrics(model_dir, experiment.task)
         options = (skip_bad_examples, callbacks, tracker)
         return _train(experiment, model_dir, data_dir, distribution, *options)
 

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
-from eseg_keras.files import FileInUseError, locked
+from eseg_keras.files import FileInUseError, locked, write_json
 from eseg_keras.presets.files import WEIGHTS_FILE
 from eseg_keras.street_scenes import CLASS_NAMES
 from eseg_keras.trainer import TrainingModel
 from eseg_keras.training import Experiment, train
 from eseg_keras.training.checkpoints import checkpoint_files, read_arrays
+from eseg_keras.training.distribution import ONE_DEVICE
 from eseg_keras.training.run import _fresh_statistics
 
 TINY = dict(
@@ -206,3 +207,14 @@ def test_a_loss_that_is_not_finite_names_the_step_the_images_and_the_checkpoint(
     # Not one step was made with the broken weights and kept.
     path = re.search(r"The last good checkpoint is (\S+\.npz)", done.stdout)[1]
     assert all(np.isfinite(a).all() for n, a in read_arrays(Path(path)).items() if n != "position")
+
+
+def test_a_run_that_another_process_finished_meanwhile(tmp_path, monkeypatch):
+    metrics = {"num_images": 1, "per_class_iou": {"a": 0.5}}
+
+    def finish(*_):
+        write_json(tmp_path / "metrics.json", metrics)
+        return ONE_DEVICE
+
+    monkeypatch.setattr("eseg_keras.training.run.make_distribution", finish)
+    assert train(Experiment(data="street_scenes"), tmp_path) == metrics
