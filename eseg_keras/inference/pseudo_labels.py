@@ -38,8 +38,8 @@ def pseudo_label(
         The files that were written, skipped and unusable, and the content of the manifest.
 
     Raises:
-        ValueError: If the predictor has no `min_confidence`, there is no image, or `output` holds
-            labels of another teacher or with other options.
+        ValueError: If the predictor has no `min_confidence`, there is no image or none that can be
+            used, or `output` holds labels of another teacher or with other options.
 
     Example:
 
@@ -60,6 +60,9 @@ def pseudo_label(
     files = predict_files(
         predictor, images, output, overlay=False, recursive=True, on_progress=on_progress
     )
+    if not (files.written or files.skipped):
+        first = next(iter(files.failed.values()))
+        raise ValueError(f"None of the {len(files.failed)} images can be used. The first: {first}")
     settings = read_json(
         output / "predictions.json", "Choose another output folder.", {"model": dict}
     )

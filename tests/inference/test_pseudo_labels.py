@@ -71,3 +71,11 @@ def test_a_threshold_is_needed(teacher, images, tmp_path):
         sure = Predictor(teacher, min_confidence=0.5)
         pseudo_label(sure, tmp_path / "empty", tmp_path / "labelled")
     assert not (tmp_path / "labelled").exists()
+
+
+def test_images_of_which_none_can_be_used(teacher, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"no image")
+    predictor = Predictor(teacher, min_confidence=0.5)
+    with pytest.raises(ValueError, match="None of the 1 images can be used.*a.png"):
+        pseudo_label(predictor, tmp_path / "images", tmp_path / "labelled")
