@@ -54,7 +54,7 @@ def read(found: Annotations) -> None:
             files[path] = content, head
         else:
             found.skipped["JSON files that are not LabelMe's"] += 1
-    names = {str(shape.get("label")) for c, _ in files.values() for shape in _shapes(c)}
+    names = {_label(shape, path) for path, (c, _) in files.items() for shape in _shapes(c)}
     for name in sorted(names - {IGNORE}):
         found.add_class(name)
     for path, (content, head) in files.items():
@@ -76,6 +76,13 @@ def _shapes(content):
     return [shape for shape in content["shapes"] if isinstance(shape, dict)]
 
 
+def _label(shape, path):
+    label = shape.get("label")
+    if not isinstance(label, str):
+        raise ValueError(f"{path}: a shape has no label. Received: {label!r}. {_REMEDY}")
+    return label
+
+
 def _checked(shape, path, found):
     """(class or None, type, points, mask) of a shape; None if it cannot be drawn."""
     kind = str(shape.get("shape_type") or "polygon")
@@ -94,7 +101,7 @@ def _checked(shape, path, found):
     if kind == "mask":
         content = _decode_base64(shape.get("mask"), path)
         mask = np.asarray(decode(content, f"a mask in {path}").convert("L")) > 0
-    label = str(shape.get("label"))
+    label = _label(shape, path)
     return None if label == IGNORE else found.add_class(label), kind, points, mask
 
 

@@ -52,7 +52,7 @@ class EpochBatches:
             raise ValueError(
                 f"`image_size` must be (height, width). Received: image_size={image_size}"
             )
-        self.num_examples = self._num_readable = num_examples
+        self.num_examples = num_examples
         self.image_size = None if image_size is None else tuple(image_size)
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -213,8 +213,7 @@ class EpochBatches:
 
     def _read_usable(self, index):
         """Read an example or, with `skip_bad_examples`, the next usable one."""
-        for step in range(self._num_readable):
-            place = (index + step) % self._num_readable
+        for place in self._substitutes(index):
             try:
                 return self._read_named(place)
             except ImageFileError as error:
@@ -226,6 +225,10 @@ class EpochBatches:
                     self.skipped[self.name(place)] = str(error)
                 last = error
         raise ImageFileError(last.path, [*last.problems, "and no other example can be used either"])
+
+    def _substitutes(self, index):
+        """The index of an example, and of those to try in its place in turn."""
+        return np.roll(np.arange(self.num_examples), -index)
 
     def _read_named(self, index):
         """Read an example; if it is unusable, ImageFileError names it."""

@@ -7,15 +7,15 @@ from eseg_keras.data.examples import Examples
 
 
 class MixedBatches(Batches):
-    """Batches of two sources: the first half from one, the second half from the other.
+    """Batches of two sources: one half from each, in random order.
 
     An epoch is one pass over the first source, without a remainder. The second one is read in
     shuffled passes of its own, which continue across epochs. As for all batches, a batch depends
     only on (`seed`, epoch, number of the batch).
 
     Args:
-        examples: The source of the first half, labelled by hand.
-        others: The source of the second half, such as pseudo labels.
+        examples: The source of one half, labelled by hand.
+        others: The source of the other half, such as pseudo labels.
         batch_size: Examples per batch, an even number.
         **options: The other arguments of `Batches`, except `shuffle`, `drop_remainder` and
             `name_example`.
@@ -30,7 +30,7 @@ class MixedBatches(Batches):
     >>> labelled, others = StreetScenes("train", 3), StreetScenes("validation", 9)
     >>> batches = MixedBatches(labelled, others, batch_size=2)
     >>> len(batches), batches.names(epoch=0, batch=0)
-    (3, ['street scene 2', 'street scene 5'])
+    (3, ['street scene 5', 'street scene 2'])
 
     Reference:
         [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683),
@@ -55,8 +55,6 @@ class MixedBatches(Batches):
             name_example=lambda index: self._find(index)[0].name(self._find(index)[1]),
             **options,
         )
-        # All examples; an epoch uses only some of them.
-        self._num_readable = len(examples) + len(others)
 
     def _find(self, index):
         """The source of an example and its index there: first all of one, then of the other."""
@@ -76,7 +74,16 @@ class MixedBatches(Batches):
         }
         others = [first + passes[place // second][place % second] for place in places]
         halves = [np.reshape(part, (steps, self._half)) for part in (order, others)]
-        return np.concatenate(halves, axis=1).ravel()
+        # Mixed: replicas and workers get consecutive parts of a batch.
+        rng = np.random.default_rng([self.seed, epoch, 0, 2])
+        return rng.permuted(np.concatenate(halves, axis=1), axis=1).ravel()
+
+    def _substitutes(self, index):
+        """Of the same source, so that both keep their half."""
+        first, second = map(len, self._sources)
+        if index < first:
+            return np.roll(np.arange(first), -index)
+        return first + np.roll(np.arange(second), first - index)
 
 
 def _permutation(seed, count):

@@ -142,7 +142,10 @@ def find_files(
     key, count = counts.most_common(1)[0]
     if count > 1:
         same = ", ".join(str(file.path) for file in files if (file.is_video, file.name) == key)
-        raise ValueError(f"These files would get the same output names: {same}.")
+        raise ValueError(
+            f"These files would get the same output names: {same}. Rename them, or predict them "
+            "into different folders."
+        )
     return files
 
 

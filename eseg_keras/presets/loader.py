@@ -55,7 +55,7 @@ def from_preset(
 
 def _bare(cls, name, num_classes, load_weights, overrides):
     config = ARCHITECTURES[name].constructor_arguments()
-    if not overrides.get("decoder", "bifpn").startswith("bifpn"):
+    if not str(overrides.get("decoder", "bifpn")).startswith("bifpn"):
         # The size's are for a BiFPN; another decoder has defaults of its own.
         del config["decoder_channels"], config["decoder_repeats"]
     config = {**config, "name": name, **overrides}

@@ -215,4 +215,4 @@ def measured_mean_iou(name: str, runs_dir: str | Path) -> tuple[float | None, st
         if getattr(ran, field, None) != getattr(planned, field)
     ]
     remark = f"{model_dir}" + (f", with other settings: {', '.join(changed)}" if changed else "")
-    return float(read_metrics(model_dir, ran.task)["mean_iou"]), remark
+    return read_metrics(model_dir, "segmentation").get("mean_iou"), remark

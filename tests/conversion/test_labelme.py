@@ -90,6 +90,7 @@ def test_labels_file_orders_the_classes(write, converted):
         ({"shapes": [{"label": "cat", "points": [[1, 2, 3]]}]}, "a.json: the points of a shape"),
         ({"shapes": [{"label": "cat", "points": "x"}]}, "a.json: the points of a shape"),
         ({"shapes": [{"label": "", "points": [[0, 0]] * 3}]}, "class without a name"),
+        ({"shapes": [{"points": [[0, 0]] * 3}]}, "a.json: a shape has no label"),
         (
             {"shapes": [{"label": "a", "shape_type": "circle", "points": [[0, 0]]}]},
             "a.json: a circle has 2 points",

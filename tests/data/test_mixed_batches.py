@@ -44,17 +44,33 @@ def test_half_of_each_batch_is_of_each_source(num_others):
     batches = MixedBatches(Flat(7, 0), Flat(num_others, 100), batch_size=4, seed=3)
     epochs = [values(batches, epoch) for epoch in range(9)]
     assert [epoch.shape for epoch in epochs] == [(3, 4)] * 9
-    first = [epoch[:, :2].ravel() for epoch in epochs]
-    # A pass without the remainder, in another order each time.
+    assert all(((epoch < 100).sum(axis=1) == 2).all() for epoch in epochs)
+    # A pass over the first without the remainder, in another order each time.
+    first = [epoch[epoch < 100] for epoch in epochs]
     assert all(len(set(names)) == 6 and names.max() < 7 for names in first)
     assert len({tuple(names) for names in first}) > 1
-    # The others go on from epoch to epoch: no image is read again before all are.
-    others = np.concatenate([epoch[:, 2:].ravel() for epoch in epochs])
-    assert others.min() >= 100
-    for start in range(0, len(others) - num_others + 1, num_others):
-        assert len(set(others[start : start + num_others])) == num_others
-    counts = Counter(others.tolist())
-    assert max(counts.values()) - min(counts.values()) <= 1 or len(counts) < num_others
+    # The others continue across epochs: no image is read again before all are.
+    others, counts = np.concatenate(epochs), Counter(dict.fromkeys(range(100, 100 + num_others), 0))
+    for batch in others:
+        counts.update(batch[batch >= 100].tolist())
+        assert max(counts.values()) - min(counts.values()) <= 1
+    # Replicas get consecutive parts of a batch: neither source has a place of its own.
+    assert len({tuple(batch < 100) for batch in others}) > 2
+
+
+def test_a_bad_example_is_replaced_by_one_of_its_source():
+    class Bad(Flat):
+        def read(self, index):
+            if index == len(self) - 1:
+                raise ValueError("is bad")
+            return super().read(index)
+
+    batches = MixedBatches(Bad(4, 0), Bad(4, 100), batch_size=4, skip_bad_examples=True)
+    for epoch in range(3):
+        for number in range(len(batches)):
+            images, _ = batches.batch(epoch, number)
+            assert (images[:, 0, 0, 0] < 100).sum() == 2
+            assert not {3, 103} & set(images[:, 0, 0, 0].tolist())
 
 
 def test_batches_repeat_and_are_shared_out():
