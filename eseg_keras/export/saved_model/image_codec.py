@@ -140,7 +140,9 @@ def _packed(tf, content):
         is_start &= data[offset : tf.size(data) - 3 + offset] == byte
     starts = tf.concat([tf.where(is_start)[:, 0], [4]], axis=0)  # Four bytes after a length.
     first, last = tf.reduce_min(starts[:-1]), tf.reduce_max(starts)
-    end = tf.minimum(last + _big_endian(tf, data, last - 4), tf.size(data, tf.int64))
+    # Padded: the assertion that the file is a PNG may run later.
+    length = _big_endian(tf, tf.pad(data, [[0, 4]]), last - 4)
+    end = tf.minimum(last + length, tf.size(data, tf.int64))
     return tf.cast(tf.maximum(end - first, 0), tf.float64)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eseg_keras.data.images.image_reader import read_image
+from eseg_keras.export.saved_model import image_codec
 from eseg_keras.export.saved_model.image_codec import (
     MAX_SCANS,
     classes_chunk,
@@ -213,7 +214,16 @@ def test_pixels_are_counted_from_the_header(kind, file_of):
     assert count_pixels(tf.constant(content[:800]), 0).numpy() == 81 * 60
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"GIF89a" * 9, b"\x89PNG\r\n\x1a\n", b"\0" * 99])
+OTHERS = [b"", b"\xff", b"GIF89a" * 9, b"\x89PNG\r\n\x1a\n", b"\0" * 99]
+
+
+@pytest.mark.parametrize("content", OTHERS)
+def test_nothing_fails_before_the_assertion_on_the_kind_of_file(content):
+    # In a graph, the size of compressed data may be read first.
+    assert image_codec._packed(tf, tf.constant(content)) == 0
+
+
+@pytest.mark.parametrize("content", OTHERS)
 def test_other_files(content, decode):
     with pytest.raises(tf.errors.InvalidArgumentError, match="3 of the request is neither a JPEG"):
         decode(content)
