@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eseg_keras.data.images.image_reader import read_image
+from eseg_keras.data.images.image_reader import ImageFileError, read_image
 from eseg_keras.data.images.walker import find_images
-from eseg_keras.image_size import check_image_size
+from eseg_keras.image_size import SMALLEST_SIDE, check_image_size
 
 # A few dozen images determine the ranges; more take time and change little.
 MOST_IMAGES = 64
@@ -28,7 +28,18 @@ def read_calibration_images(
         raise ValueError(f"{folder}: {error}.") from error
     if len(images) > MOST_IMAGES:
         images = [images[i * len(images) // MOST_IMAGES] for i in range(MOST_IMAGES)]
-    return [read_image(path, image_range=image_range) for path in images]
+    return [_read(path, image_range) for path in images]
+
+
+def _read(path, image_range):
+    image = read_image(path, image_range=image_range)
+    if min(image.shape[:2]) < SMALLEST_SIDE:
+        problem = (
+            f"is {image.shape[0]}x{image.shape[1]} pixels, height by width; images to calibrate "
+            f"with need at least {SMALLEST_SIDE}x{SMALLEST_SIDE}. Scale it up or remove it"
+        )
+        raise ImageFileError(path, [problem])
+    return image
 
 
 def prepare_images(

@@ -15,13 +15,20 @@ def test_a_folder_gives_images_from_all_over_it(tmp_path):
         (tmp_path / name).mkdir()
         for index in range(count):
             grey = 100 * (name == "b") + index
-            Image.new("RGB", (2, 1), (grey, 0, 0)).save(tmp_path / name / f"{index:02}.png")
+            Image.new("RGB", (33, 32), (grey, 0, 0)).save(tmp_path / name / f"{index:02}.png")
     images = read_calibration_images(tmp_path)
     values = [int(image[0, 0, 0]) for image in images]
     assert len(values) == len(set(values)) == MOST_IMAGES
     assert values == sorted(values)
     assert min(values) == 0 and max(values) > 145
     assert 0.4 < np.mean([value >= 100 for value in values]) < 0.6
+
+
+def test_an_image_that_is_too_small_is_named(tmp_path):
+    for name, size in (("a", (64, 48)), ("icon", (64, 20))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    with pytest.raises(ValueError, match=r"icon\.png: is 20x64 pixels.*at least 32x32"):
+        read_calibration_images(tmp_path)
 
 
 @pytest.mark.parametrize(("count", "held_out"), [(4, 1), (5, 2), (9, 3), (12, 3), (64, 3)])
