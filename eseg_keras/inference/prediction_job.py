@@ -116,6 +116,8 @@ def predict_files(
     settings = settings_of(predictor, overlay=overlay, alpha=alpha, legend=legend)
     folder = OutputFolder(output, settings, files, overwrite)
     with locked(output) if folder.waiting else contextlib.nullcontext():
+        # Read again: until now, another process may have held the lock and written outputs.
+        folder = OutputFolder(output, settings, files, overwrite)
         job = _Job(predictor, folder, alpha, legend, on_progress)
         job.predict_images()
         job.predict_videos()

@@ -13,7 +13,13 @@ import pytest
 from PIL import Image
 
 from eseg_keras.files import DiskFullError, FileInUseError, locked
-from eseg_keras.inference import Predictor, predict_files, read_frames, write_frames
+from eseg_keras.inference import (
+    Predictor,
+    predict_files,
+    prediction_job,
+    read_frames,
+    write_frames,
+)
 from eseg_keras.inference.input_files import find_files
 from eseg_keras.inference.prediction import Prediction
 from eseg_keras.inference.videos import video_info
@@ -230,6 +236,20 @@ def test_a_second_process_is_refused(tmp_path, picture, pixelwise):
     with locked(out):
         assert predict_files(predictor, tmp_path / "a.png", out).skipped
     assert not list(out.rglob(".eseg*"))
+
+
+def test_outputs_of_the_lock_s_last_holder_are_kept(tmp_path, picture, pixelwise, monkeypatch):
+    picture(tmp_path / "a.png")
+    predictor, out = Predictor(pixelwise), tmp_path / "out"
+
+    def locked_after_another(path):
+        monkeypatch.setattr(prediction_job, "locked", locked)
+        assert predict_files(predictor, tmp_path / "a.png", out).written
+        return locked(path)
+
+    monkeypatch.setattr(prediction_job, "locked", locked_after_another)
+    files = predict_files(predictor, tmp_path / "a.png", out)
+    assert (files.written, files.skipped) == ((), (tmp_path / "a.png",))
 
 
 def test_a_full_disk_is_named_and_the_rest_resumes(tmp_path, picture, pixelwise, monkeypatch):
