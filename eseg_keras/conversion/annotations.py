@@ -1,4 +1,4 @@
-"""What the reader of a format returns: images, their labelled regions, and the classes."""
+"""Annotations: images with labelled regions, and the classes, filled by the reader of a format."""
 
 import os
 from collections import Counter, defaultdict

@@ -100,6 +100,16 @@ def test_commands_are_parsed(page):
         main._parse(["eseg", *(values.get(argument, argument) for argument in arguments)])
 
 
+def test_commands_are_found():
+    """Every command is shown on a page; without this, the tests of commands could test none."""
+    found = {
+        arguments[0]
+        for page in PAGES
+        for arguments in code_blocks.commands(page.read_text("utf-8"))
+    }
+    assert found >= set(main.COMMANDS)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=identifier)
 def test_settings_are_parsed(page):
     text = page.read_text("utf-8")
