@@ -1,6 +1,7 @@
 """Batch normalisation whose statistics cover the global batch."""
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
@@ -9,8 +10,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     On the TensorFlow backend under a `tf.distribute` strategy of several replicas, the batch
     statistics are those of the global batch. With one replica Keras' own moments are used: they
-    are cheaper and more precise than the synchronised sums of squares. On JAX,
-    `keras.distribution` shards one global batch, so the statistics are global by construction.
+    are more precise than the synchronised sums of squares, and TensorFlow's fused operation
+    computes them: Keras' own moments, as separate operations, take half of a training step on a
+    CPU and keep three more feature maps in memory. On JAX, `keras.distribution` shards one global
+    batch, so the statistics are global by construction.
     The layer's config does not name the backend: a model saved on one loads on another.
 
     Args:
@@ -48,6 +51,40 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def synchronized(self, value: bool):
         # The parent's constructor stores its default here; the strategy at call time decides.
         del value
+
+    def call(self, inputs, training=None, mask=None):
+        """Normalise float [..., channels] by the batch if `training`, else as learnt."""
+        if training and self.trainable and mask is None and self._is_fused(inputs):
+            return self._fused_call(inputs)
+        return super().call(inputs, training=training, mask=mask)
+
+    def _is_fused(self, inputs) -> bool:
+        """Whether TensorFlow's fused operation computes what the parent would."""
+        return (
+            keras.backend.backend() == "tensorflow"
+            and not (self.synchronized or self.renorm)
+            and (self.scale and self.center)
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and keras.backend.standardize_dtype(inputs.dtype) != "float64"
+        )
+
+    def _fused_call(self, inputs):
+        import tensorflow as tf
+
+        images = ops.cast(inputs, "float32")
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            images,
+            tf.convert_to_tensor(self.gamma),
+            tf.convert_to_tensor(self.beta),
+            epsilon=self.epsilon,
+        )
+        # The operation returns the unbiased variance; Keras averages that of the batch itself.
+        count = ops.cast(tf.size(images) // tf.shape(images)[-1], "float32")
+        variance = variance * (ops.maximum(count - 1, 1.0) / count)
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return ops.cast(outputs, self.compute_dtype)
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""

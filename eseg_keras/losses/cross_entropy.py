@@ -7,7 +7,7 @@ from eseg_keras.losses.mask_loss import (
     MaskLoss,
     check_class_factors,
     class_factors_of,
-    log_probability_of_label,
+    cross_entropies,
 )
 
 
@@ -63,10 +63,9 @@ class CrossEntropy(MaskLoss):
 
     def score(self, pixels):
         """Return the summed loss and the number of labelled pixels."""
-        log_probabilities = ops.log_softmax(pixels.logits, axis=-1)
-        losses = -log_probability_of_label(pixels, log_probabilities)
+        losses = cross_entropies(pixels)
         if self.label_smoothing:
-            uniform = -ops.mean(log_probabilities, axis=-1)
+            uniform = -ops.mean(ops.log_softmax(pixels.logits, axis=-1), axis=-1)
             losses = (1 - self.label_smoothing) * losses + self.label_smoothing * uniform
         if self.class_weights is not None:
             losses = losses * class_factors_of(pixels, self.class_weights, "class_weights")

@@ -8,7 +8,7 @@ from eseg_keras.losses.mask_loss import (
     MaskLoss,
     check_class_factors,
     class_factors_of,
-    log_probability_of_label,
+    cross_entropies,
 )
 
 
@@ -61,12 +61,11 @@ class Focal(MaskLoss):
 
     def score(self, pixels):
         """Return the summed loss and the number of labelled pixels."""
-        log_p = log_probability_of_label(pixels, ops.log_softmax(pixels.logits, axis=-1))
-        losses = -log_p
+        losses = cross_entropies(pixels)
         if self.gamma:
             # expm1 keeps the digits of 1 - p near p = 1. The bound keeps the gradient of the
             # power finite at p = 1, where it is infinite for gamma below 1.
-            missing = ops.maximum(-ops.expm1(log_p), 1e-30)
+            missing = ops.maximum(-ops.expm1(-losses), 1e-30)
             losses = losses * ops.power(missing, self.gamma)
         if self.alpha is not None:
             losses = losses * class_factors_of(pixels, self.alpha, "alpha")

@@ -105,9 +105,9 @@ class MaskLoss(keras.losses.Loss):
         return {"name": self.name, "ignore_label": self.ignore_label}
 
 
-def log_probability_of_label(pixels: Pixels, log_probabilities):
-    """Return [B, H, W], the entry of each pixel's label in [B, H, W, C]."""
-    return ops.take_along_axis(log_probabilities, pixels.labels[..., None], axis=-1)[..., 0]
+def cross_entropies(pixels: Pixels):
+    """Return minus the log-probability of each pixel's label, float32 [B, H, W]."""
+    return ops.sparse_categorical_crossentropy(pixels.labels, pixels.logits, from_logits=True)
 
 
 def check_class_factors(factors, argument: str) -> list[float] | None:

@@ -9,7 +9,7 @@ from eseg_keras.losses.mask_loss import (
     MaskLoss,
     check_class_factors,
     class_factors_of,
-    log_probability_of_label,
+    cross_entropies,
 )
 
 
@@ -98,15 +98,14 @@ class OHEMCrossEntropy(MaskLoss):
 
     def score(self, pixels):
         """Return the summed loss of the kept pixels and their number."""
-        log_p = log_probability_of_label(pixels, ops.log_softmax(pixels.logits, axis=-1))
+        losses = cross_entropies(pixels)
         in_images = self.min_kept_pixels is None
         select = self._select_in_images if in_images else self._select_in_batch
-        probabilities = ops.minimum(ops.exp(ops.stop_gradient(log_p)), 1.0)
+        probabilities = ops.minimum(ops.exp(-ops.stop_gradient(losses)), 1.0)
         # NaN is under no threshold and would be ignored: a broken network must show in the loss.
         probabilities = ops.where(ops.isnan(probabilities), 0.0, probabilities)
         # Ignored pixels are more probable than any other and so never the hardest.
         kept = select(ops.where(pixels.valid, probabilities, 2.0), pixels.valid)
-        losses = -log_p
         if self.class_weights is not None:
             losses = losses * class_factors_of(pixels, self.class_weights, "class_weights")
         if pixels.weights is not None:

@@ -151,6 +151,46 @@ def test_batch_normalization_chooses_synchronisation_itself():
         BatchNormalization(synchronized=True)
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (1, 1, 1, 4), (1, 1, 2, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_fused_batch_normalization_equals_that_of_keras(shape, dtype):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("only TensorFlow has a fused operation")
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(3, 2, (2, *shape)).astype("float32")
+    results = []
+    for cls in BatchNormalization, keras.layers.BatchNormalization:
+        layer = cls(momentum=0.7, epsilon=1e-3, dtype=dtype)
+        layer.build(shape)
+        for variable in layer.weights:
+            variable.assign(np.random.default_rng(1).uniform(0.5, 2, variable.shape))
+        with tf.GradientTape() as tape:
+            images = tf.cast(tf.Variable(x), layer.compute_dtype)
+            tape.watch(images)
+            y = layer(images, training=True)
+            loss = tf.reduce_sum(tf.cast(y, "float32") * weights)
+        gradients = tape.gradient(loss, [images, *layer.trainable_variables])
+        assert y.dtype == layer.compute_dtype
+        results.append([*map(ops.convert_to_numpy, [y, *gradients, *layer.weights])])
+    names = {operation.type for operation in _traced_operations(BatchNormalization(), shape)}
+    assert "FusedBatchNormV3" in names
+    tolerance = 1e-4 if dtype == "float32" else 0.02
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(
+            ours.astype("float32"), theirs.astype("float32"), rtol=tolerance, atol=tolerance
+        )
+
+
+def _traced_operations(layer, shape):
+    import tensorflow as tf
+
+    layer.build(shape)
+    step = tf.function(lambda x: layer(x, training=True))
+    return step.get_concrete_function(tf.TensorSpec(shape)).graph.get_operations()
+
+
 def test_moving_statistics_are_those_of_a_plain_loop():
     """With the documented momentum, 300 steps of fine-tuning leave nothing of the start."""
     layer = BatchNormalization()
