@@ -50,7 +50,7 @@ def get_experiment() -> Experiment:
         class_map={11: 255},
         image_size=(360, 480),
         batch_size=8,
-        epochs=100,
+        epochs=60,
         augment=True,  # Random scale, crop and flip.
         scale=(0.5, 2.0),
         photometric_distortion=True,
