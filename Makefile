@@ -3,15 +3,16 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
-# On two cores, two test processes with one TensorFlow thread each are faster than one process with two.
+# On two cores, two test processes with one TensorFlow thread each are faster than one with two.
 TEST_WORKERS ?= 2
 # A version that the package index of the CI machine has as a CPU build.
 TORCH ?= torch==2.13.0
 # TF Serving's protocol messages; tests compare ours with them. It is installed without its
 # dependency `tensorflow`, which would overwrite files of `tensorflow-cpu`.
 SERVING_API ?= tensorflow-serving-api==2.21.*
-# Reads the metadata of TFLite files, in a test. It is installed without its dependencies, because it
-# requires an old protobuf. It has no wheel for Python 3.12 or newer, so a failed install is ignored.
+# A test reads the metadata of TFLite files with it. It is installed without its dependencies,
+# because it requires an old protobuf. It has no wheel for Python 3.12 or newer, so a failed install
+# is ignored.
 TFLITE_READER ?= tflite-support==0.4.4
 BUILDIFIER ?= @bazel/buildifier@8.2.1
 PYRIGHT ?= pyright@1.1.400
