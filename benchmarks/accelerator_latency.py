@@ -34,7 +34,7 @@ QUEUE = 20
 def main():
     """Measure the cases that have no row in the CSV, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all sizes")
+    parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all untrained")
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
     parser.add_argument("--batch_sizes", nargs="+", type=int, default=(1, 8), help="default: 1 8")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)

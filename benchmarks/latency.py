@@ -37,10 +37,7 @@ def main():
     """Measure the variants that have no row in the CSV, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--presets",
-        nargs="*",
-        default=PRESETS,
-        help="names or directories; default: all sizes",
+        "--presets", nargs="*", default=PRESETS, help="names or directories; default: all untrained"
     )
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
