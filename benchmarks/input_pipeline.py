@@ -205,7 +205,7 @@ def both_variants(batches: Batches, threads: int) -> dict:
 
 
 def timed_epochs(dataset, num_examples, rounds):
-    """Return CPU time of all threads and wall time in ms per image: two lists, a value per round."""
+    """Return CPU time of all threads and wall time in ms per image, one value per round."""
     cpu, wall = [], []
     for _ in range(1 + rounds):
         begun, wall_begun = time.process_time(), time.perf_counter()
