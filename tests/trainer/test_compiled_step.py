@@ -28,7 +28,7 @@ def test_xla_step_equals_the_plain_one(size, gradient_accumulation_steps):
     start, results = model.get_weights(), {}
     for compiled in (False, True):
         model.set_weights(start)
-        # All features that a run of the paper uses in a step; on TPUs, XLA must compile all of them.
+        # All features that a run of the paper uses in a step; on a TPU, XLA must compile them.
         model.compile(
             optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
             loss=OHEMCrossEntropy(),
