@@ -117,7 +117,7 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         (["tensorrt", "--precision", "int8"], "--precision of tensorrt is one of fp32, fp16"),
         (["tflite", "--calibration_images", "x"], "--calibration_images is for --precision int8"),
         (["tflite", "--image_size", 8, 64], "--image_size: must be at least 32"),
-        (["tflite", "--precision", "int8", "--input_dtype", "float32"], "takes uint8 images"),
+        (["tflite", "--precision", "int8", "--input_dtype", "float32"], "needs input_dtype=.uint8"),
         (["tflite", "--precision", "int8", "--calibration_images", "nowhere"], "no folder nowhere"),
         (
             ["onnx", "--precision", "int8", "--calibration_images", tmp_path / "empty"],
@@ -134,7 +134,7 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         (tmp_path / "file.engine" / "net", ["onnx"], "file.engine is not a folder"),
         (tmp_path / "file.engine" / "new" / "net", ["saved_model"], "file.engine is not a folder"),
         (tmp_path / "file.onnx", ["tensorrt"], "file.engine exists"),
-        (tmp_path / "new.engine", ["tensorrt"], "the suffix .engine is for the engine"),
+        (tmp_path / "new.engine", ["tensorrt"], "the engine beside it gets the suffix .engine"),
         (
             tmp_path / "new.tflite",
             ["onnx"],
