@@ -41,7 +41,7 @@ def export_missing(
                 task.result()
             except BrokenProcessPool:
                 reasons[file.format] = (
-                    "The export was killed: probably, there was too little memory."
+                    "The export was killed: there was probably too little memory."
                 )
                 process.shutdown()
                 process = start()

@@ -24,8 +24,8 @@ _ONNX_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(fl
 class Format:
     """A format of networks.
 
-    `suffix` is `None` for the Keras model, `""` for a directory. `runtime` lists the possible
-    packages of the runtime, and `needs` the required (module, extra).
+    `suffix` is `None` for the Keras model and `""` for a directory. `runtime` lists the packages
+    that may contain the runtime; `needs` lists pairs of a required module and its extra.
     """
 
     suffix: str | None = None
@@ -111,7 +111,10 @@ def _saved_model_call(path, image):
 def onnx_call(
     path: str | os.PathLike, image: np.ndarray, threads: int
 ) -> Callable[[], list[np.ndarray]]:
-    """Return a function that runs any ONNX file on an image, cast to its input layout and dtype."""
+    """Return a function that runs any ONNX file on an image.
+
+    The image is converted to the layout and dtype of the file's input.
+    """
     path = Path(path)
     require("onnxruntime", "export")
     if not path.is_file():
