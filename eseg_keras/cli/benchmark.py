@@ -34,7 +34,7 @@ def add_arguments(parser) -> None:
         choices=FORMATS,
         default=FORMATS,
         metavar="FORMAT",
-        help=f"some of {' '.join(FORMATS)}; default: all whose runtime is installed",
+        help=f"some of {' '.join(FORMATS)}; default: all formats whose runtime is installed",
     )
     parser.add_argument(
         "--threads",
@@ -50,7 +50,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--budget_ms",
         type=at_least(1e-3, float),
-        help="latency budget in milliseconds per image: recommend the most accurate preset in it",
+        help="recommend the most accurate preset within this latency in milliseconds per image",
     )
     parser.add_argument(
         "--cache_dir",
@@ -111,7 +111,7 @@ def _check(args):
     """Raise `ValueError` for invalid flags before any slow step."""
     if args.threads and args.threads > (os.cpu_count() or 1):
         raise ValueError(
-            f"--threads must be at most {os.cpu_count()}, the number of processors here. "
+            f"--threads must be at most {os.cpu_count()}, the number of processors of the machine. "
             f"Received: {args.threads}"
         )
     if args.output and Path(args.output).suffix not in (".csv", ".json"):
@@ -149,8 +149,8 @@ def _recommendation(args, rows, presets):
     sentences = recommend(rows, args.budget_ms).sentences()
     if any(paper_mean_iou(preset) is not None for preset in presets):
         sentences.append(
-            "The mean IoU is the paper's, of the architecture on Cityscapes at 1024x2048; the "
-            "paper's weights were not published."
+            "The mean IoU is the paper's value for the architecture on Cityscapes at 1024x2048; "
+            "the paper's weights were not published."
         )
     timed = {row["network"] for row in rows}
     if len(timed) < len(presets):

@@ -29,8 +29,8 @@ _REMEDY = (
 def read_runtime(source: str | os.PathLike | None = None) -> dict[str, bytes]:
     """Return {name: content} of the files, and check the content.
 
-    `source` is an npm package, a `.tgz` file or a folder. By default, npm downloads the package,
-    and the files are cached.
+    `source` is the npm package, as a `.tgz` file or a folder. By default, npm downloads the
+    package, and the files are cached.
     """
     if source is not None:
         return _checked(_read(Path(source)), source)

@@ -55,7 +55,7 @@ def write_demo_page(
 
     Args:
         model: An `ESeg` model for RGB images.
-        output: Folder to write atomically: 15 MB plus the network.
+        output: Folder to write, of about 15 MB plus the network. It is written atomically.
         title: Title of the page.
         long_side: Longer side in pixels to which images are resized, unless the user chooses
             another size on the page; use the value of the training. By default, images with a
@@ -73,8 +73,8 @@ def write_demo_page(
         The comparison of the page's ONNX file with the model.
 
     Raises:
-        ValueError: If `output` may not be replaced (other files, or a page without `overwrite`), if
-            an example or the runtime cannot be read, or if an argument is invalid.
+        ValueError: If `output` contains other files, or a page and `overwrite` is `False`; if an
+            example or the runtime cannot be read; or if an argument is invalid.
         VerificationError: If the outputs of the page's ONNX file differ from the model's.
         ImportError: If the packages of `eseg-keras[export]` are missing.
 

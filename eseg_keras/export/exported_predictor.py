@@ -58,7 +58,7 @@ class ExportedPredictor:
             self._run, classes = _load_saved_model(path)
         elif suffix in _FILES:
             runner, read_classes = _FILES[suffix]
-            # Read the classes first: files of other programs have none, which is a clear error.
+            # Read the classes first: for files of other programs, this raises a clear error.
             classes = read_classes(path)
             self._run = runner(path, threads)
         else:
@@ -127,7 +127,7 @@ def _load_saved_model(path):
         return answer.numpy()
 
     run.image_shape = tuple(images.shape.as_list()[1:])
-    run.loaded = loaded  # The variables are deleted with the last reference.
+    run.loaded = loaded  # Without a reference, the variables would be deleted.
     fields = {"num_classes": int, "ignore_label": int}
     fields |= dict.fromkeys(("class_names", "palette"), (list, type(None)))
     return run, read_json(classes, "Export the model again.", fields)

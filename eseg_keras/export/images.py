@@ -52,8 +52,9 @@ def prepare_images(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return the images for calibration and the images for verification.
 
-    Both are resized to `size`. If it is `None`, `verification` is resized to `sizes` in turn. By
-    default, a quarter of the calibration images, at most three, are held out for verification.
+    Both are resized to `size`. If `size` is `None`, only `verification` is resized, to `sizes` in
+    turn. By default, a quarter of `calibration`, at most three images, is held out for
+    verification.
     """
     if precision != "int8" and calibration is not None:
         raise ValueError(
@@ -83,7 +84,7 @@ def prepare_images(
 def resize_verification_images(
     images: Sequence[np.ndarray] | None, sizes: Sequence[tuple[int, int]], channels: int
 ) -> list[np.ndarray]:
-    """Resize images to `sizes` in turn; repeat the images if there are fewer than sizes."""
+    """Resize images to `sizes` in turn; repeat images if there are more sizes than images."""
     if images is None or len(images) == 0:
         raise ValueError(
             "verification_images are needed to compare the exported file with the network. "

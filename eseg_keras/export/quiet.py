@@ -10,7 +10,7 @@ from absl import logging as absl_logging
 @contextlib.contextmanager
 def quiet(*names: str) -> Iterator[None]:
     """Log only errors within the context, in absl's logger and the named ones (`""`: root)."""
-    # Set absl's verbosity: TensorFlow resets the level of absl's logger to it.
+    # Set absl's verbosity, not the level of its logger: TensorFlow resets the level.
     verbosity = absl_logging.get_verbosity()
     absl_logging.set_verbosity(absl_logging.ERROR)
     loggers = [logging.getLogger(name) for name in names]

@@ -55,7 +55,7 @@ def export_missing(
 
 
 def timed_network(preset: str, image_size: tuple[int, int]) -> keras.Model:
-    """Load trained weights, or build an architecture with random weights for this image size."""
+    """Load a trained preset, or build an architecture with random weights for an image size."""
     if preset not in ARCHITECTURES:
         return ESeg.from_preset(preset)
     return untrained_network(preset, timed_image(image_size))

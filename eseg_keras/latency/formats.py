@@ -104,7 +104,7 @@ def _saved_model_call(path, image):
         answer = serve(images=tf.constant(image[None]))
         return [values.numpy() for values in answer.values()]
 
-    call.loaded = loaded  # The variables are deleted with the last reference.
+    call.loaded = loaded  # Without a reference, the variables would be deleted.
     return call
 
 

@@ -69,7 +69,7 @@ def load_variants(
     """Load networks for batches of one image, after exporting those that are not in the cache.
 
     Variants that cannot be exported or loaded are skipped. Files are exported in another process,
-    so a script must call this below `if __name__ == "__main__":`.
+    so a script must call this function below `if __name__ == "__main__":`.
 
     Args:
         presets: Names or directories of presets. Architectures get random weights.

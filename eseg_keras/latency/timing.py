@@ -18,7 +18,7 @@ class Timing:
         median_ms: Median time, in milliseconds.
         lower_quartile_ms: Lower quartile of the times.
         upper_quartile_ms: Upper quartile of the times.
-        ratio: Median of the ratios to the time of the reference in the same round.
+        ratio: Median of the ratios of the time to the reference's time in the same round.
         lower_quartile_ratio: Lower quartile of the ratios.
         upper_quartile_ratio: Upper quartile of the ratios.
         rounds: Number of rounds.

@@ -59,9 +59,9 @@ class Client:
         version: Version of the model. By default, the server chooses it.
         timeout: Timeout of a whole request in seconds, from the connection to the last byte of the
             response. Defaults to 60.
-        jpeg_quality: For `"encoded"`: JPEG quality, 1 to 100, with which images are encoded. By
-            default, they are encoded as PNG, which is lossless. JPEG files, and PNG files of at
-            most 8 bits without EXIF rotation, are sent unchanged.
+        jpeg_quality: For `"encoded"`: encode images as JPEG files of this quality, 1 to 100. By
+            default, images are encoded as PNG files, which are lossless. JPEG files, and PNG files
+            of at most 8 bits without EXIF rotation, are sent unchanged.
         headers: Additional headers of every request, such as `{"Authorization": "Bearer TOKEN"}`.
 
     Raises:
@@ -217,7 +217,7 @@ class Client:
         return file.getvalue(), {pixels.shape[:2]}
 
     def _from_png(self, content, sizes):
-        """Decode a PNG file: the label map, of a size in `sizes` (if any), and the classes."""
+        """Decode a label map and its classes from a PNG file; the size must be one of `sizes`."""
         try:
             pil_image = Image.open(io.BytesIO(content), formats=["PNG"])
             # Check the size before decoding: the image may be much larger.
@@ -264,7 +264,7 @@ def _read(path):
 
 
 def _is_plain_png(content):
-    """Whether a file is a PNG that servers read correctly: at most 8 bits, no EXIF rotation."""
+    """Return whether a file is a PNG of at most 8 bits without EXIF rotation."""
     if not content.startswith(_PNG) or content[24:25] == b"\x10":
         return False
     try:

@@ -20,7 +20,7 @@ import numpy as np
 from eseg_keras.optional import require
 
 _MOST_CLASSES = 255
-# Extracts the message of an assertion in the SavedModel from TensorFlow's error.
+# Matches the message of an assertion in the SavedModel within TensorFlow's error message.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\]", re.DOTALL)
 
 
@@ -42,7 +42,7 @@ class _Transport:
 
 @dataclasses.dataclass
 class RestTransport(_Transport):
-    """TF Serving's REST API. The API does not name a single output; `predict` names it `""`."""
+    """TF Serving's REST API. It returns a single output without name; `predict` names it `""`."""
 
     def __post_init__(self):
         base = self.address if "://" in self.address else f"http://{self.address}"

@@ -51,7 +51,8 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     bits = 8 * tf.cast(tf.strings.length(content), tf.float64)
     message = [name, " is truncated: too few bytes for ", *sizes, " pixels"]
     complete = tf.debugging.Assert(~is_jpeg | (pixels <= 64 * bits), [tf.strings.join(message)])
-    # A scan of a progressive JPEG file takes only a few bytes, but the decoder visits all blocks.
+    # A scan of a progressive JPEG file may take only a few bytes, but the decoder visits all blocks
+    # for each scan.
     scans = tf.cond(is_jpeg, lambda: _count_scans(tf, content), lambda: 0)
     message = [name, f" is a JPEG file with more than {MAX_SCANS} scans"]
     few_scans = tf.debugging.Assert(scans <= MAX_SCANS, [tf.strings.join(message)])
@@ -134,12 +135,12 @@ def _count_scans(tf, content):
 
 
 def _packed(tf, content):
-    """Return the bytes, float64, from the start of the first IDAT chunk to the end of the last."""
+    """Return the number of bytes, float64, from the first IDAT chunk to the end of the last."""
     data = tf.io.decode_raw(content, tf.uint8)
     is_start = tf.ones_like(data[3:], tf.bool)
     for offset, byte in enumerate(b"IDAT"):
         is_start &= data[offset : tf.size(data) - 3 + offset] == byte
-    # Without a chunk, 4: the length is read from the 4 bytes before a start.
+    # 4 is for files without an IDAT chunk: the length is read from the 4 bytes before a start.
     starts = tf.concat([tf.where(is_start)[:, 0], [4]], axis=0)
     first, last = tf.reduce_min(starts[:-1]), tf.reduce_max(starts)
     # Pad short files: the assertion that the file is a PNG may run later.

@@ -34,7 +34,8 @@ def serving_module(
     tf = require("tensorflow", "tensorflow-cpu")
     calls, variables = {}, {}
     for name in ("labels", "logits"):
-        # For the model's size (usually any), not `image_size`: `encoded` uses the same network.
+        # Built for the model's image size (usually any), not for `image_size`, because the
+        # signature `encoded` uses the same network.
         network = serving_model(model, name, input_dtype, model.image_shape[:2])
         calls[name] = _without_keras(tf, network, variables)
     calls["probabilities"] = lambda images: tf.nn.softmax(calls["logits"](images))

@@ -12,14 +12,14 @@ from eseg_keras.layers.resize import resize
 class CellArgmax(keras.layers.Layer):
     """Upsample logits bilinearly and take the argmax, but interpolate only near boundaries.
 
-    The logits of a pixel are a weighted mean of the logits of the four nearest cells. If these
-    cells have the same argmax, the pixel has it, too; only other pixels are interpolated. All
-    logits are upsampled by `resize` if `stride` is `None`, if the image size is not `stride` times
-    the size of the logits, and on backends other than TensorFlow.
+    The logits of a pixel are a weighted mean of the logits of the four nearest cells. If all four
+    cells have the same argmax, it is also the argmax of the pixel; only other pixels are
+    interpolated. All logits are upsampled by `resize` if `stride` is `None`, if the image size is
+    not `stride` times the size of the logits, and on backends other than TensorFlow.
 
     Inputs are logits [B, h, w, num_classes] of at most 256 classes, and images [B, H, W, ...], of
-    which only the size is used. The output is labels, uint8 [B, H, W]; of equal logits, the first
-    class wins.
+    which only the size is used. The output is labels, uint8 [B, H, W]; for equal logits, the lowest
+    class id.
     """
 
     def __init__(self, stride: int | None, resize: Callable = resize, **kwargs):
@@ -66,7 +66,7 @@ def _argmax(logits):
 def _short_cut(cells, stride):
     """Return labels, uint8 [B, h * stride, w * stride], of TensorFlow logits [B, h, w, classes]."""
     # A block is the `stride` x `stride` pixels between the centres of four cells. The border cells
-    # are repeated, which gives (h + 1) x (w + 1) blocks; the outermost are cropped at the end.
+    # are repeated, which gives (h + 1) x (w + 1) blocks; the result is cropped to the image size.
     import tensorflow as tf
 
     batch, height, width = tf.unstack(tf.shape(cells)[:3])

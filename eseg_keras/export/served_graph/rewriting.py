@@ -8,8 +8,8 @@ from eseg_keras.export.served_graph.level_sum import LevelSum, ResizeByProducts
 from eseg_keras.export.served_graph.replacements import CenterImages, NearestResize, ScaledSum
 from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
 
-# The first scalar is not folded if its ratio to the largest is smaller: the other scalars are
-# divided by it, which would lose precision.
+# Smallest ratio of the first scalar to the largest scalar for which the first scalar is folded: the
+# other scalars are divided by it, and a small divisor would lose precision.
 _SMALLEST_RATIO = 1e-3
 
 
@@ -114,7 +114,7 @@ class _Rewriting:
 
 
 def _is_alone(following, kind):
-    """Whether exactly one layer follows, its class is exactly `kind`, and it is called once."""
+    """Return whether one layer follows, of exactly the class `kind`, that is called only once."""
     return len(following) == 1 and (
         type(following[0]) is kind and len(following[0]._inbound_nodes) == 1
     )
