@@ -191,7 +191,7 @@ def test_an_encrypted_connection(protocol, server, authority, connect, scene, tm
     # Each protocol reads an authority from its own variable, once per process.
     variable = {"rest": "SSL_CERT_FILE", "grpc": "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"}[protocol]
     assert unknown.returncode == 1 and "ConnectionError: The certificate of" in unknown.stderr
-    assert f"in the environment variable {variable}." in unknown.stderr
+    assert f"Set the environment variable {variable} to the file" in unknown.stderr
     known = os.environ | {variable: str(authority.path)}
     done = subprocess.run(command, env=known, **options)
     assert done.returncode == 0, done.stderr
