@@ -118,7 +118,7 @@ def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path)
         (["--output", "times.txt"], "--output must end in .csv or .json"),
         (["--output", f"{__file__}/times.csv"], "test_benchmark.py is not a folder"),
         (["--cache_dir", __file__], "test_benchmark.py is not a folder"),
-        (["--preset", "eseg_s", "eseg_s"], "names a preset twice"),
+        (["--preset", "eseg_s", "eseg_s"], "contains a preset twice"),
         (["--preset", "eseg_s", "mine", "--budget_ms", "5"], "Received: mine"),
         (["--preset", "eseg_x", "--format", "onnx"], "Unknown preset 'eseg_x'"),
         (["--format", "onyx"], "invalid choice: 'onyx'"),

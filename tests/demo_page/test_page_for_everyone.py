@@ -165,7 +165,7 @@ def test_photos_are_dropped(open_page, photo, wait_for):
         document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
     }"""
     page.evaluate(drop, None)
-    wait_for(page, "#problem", "What was dropped is not a file")
+    wait_for(page, "#problem", "The dropped item is not a file")
     page.evaluate(drop, content)
     wait_for(page, "#status", "dropped.png:")
 
@@ -173,7 +173,7 @@ def test_photos_are_dropped(open_page, photo, wait_for):
 def test_without_a_camera(open_page, wait_for):
     page = open_page()  # Without permission to use the camera.
     page.get_by_role("button", name="Use the camera").click()
-    wait_for(page, "#problem", "The camera may not be used")
+    wait_for(page, "#problem", "The browser blocks the camera")
     refuse = """() => {
         navigator.mediaDevices.getUserMedia = async () => {
             throw new DOMException("", "NotFoundError");

@@ -85,7 +85,7 @@ def test_the_last_version_of_a_saved_model_counts(export, tmp_path):
     ("name", "message"),
     [
         ("missing.onnx", "There is no exported file"),
-        ("image.png", r"is no exported network.*ends in \.tflite or \.onnx"),
+        ("image.png", r"is not an exported network.*ends in \.tflite or \.onnx"),
         ("other.tflite", "holds no classes"),
     ],
 )

@@ -174,7 +174,7 @@ def test_a_failed_comparison_leaves_nothing(tiny_model, tmp_path):
         ({"precision": "fp16"}, "precision must be one of"),
         ({"calibration_images": []}, "only for precision='int8'"),
         ({"precision": "int8"}, "needs calibration_images"),
-        ({"verification_images": None}, "is compared with the network on verification_images"),
+        ({"verification_images": None}, "verification_images are needed to compare"),
         ({"image_size": (31, 64)}, "image_size must be at least 32 pixels"),
         ({"opset": 9}, "opset must be from"),
         ({"output_kind": "masks"}, "output_kind must be one of"),

@@ -27,14 +27,14 @@ def test_versions(existing, version, expected, tmp_path):
 
 def test_versions_are_never_overwritten(tmp_path):
     (tmp_path / "3").mkdir()
-    with pytest.raises(ValueError, match="holds version 3 already.* Use version 4"):
+    with pytest.raises(ValueError, match="already contains version 3.* Use version 4"):
         choose_version(tmp_path, 3)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "variables", "1a"])
 def test_other_directories_are_left_alone(name, tmp_path):
     (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match=f"holds '{name}', which is not a version"):
+    with pytest.raises(ValueError, match=f"contains '{name}', which is not a version"):
         choose_version(tmp_path, None)
 
 

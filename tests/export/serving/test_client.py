@@ -136,7 +136,7 @@ def test_the_servers_reasons(protocol, connect, exported, scene, file_of, tmp_pa
     bad.write_bytes(file_of(scene(0, 64, 96), "JPEG")[:900])
     with pytest.raises(ServingError, match=r"Invalid JPEG data or crop window\.$"):
         client(bad)
-    with pytest.raises(ServingError, match="is of 1100x3000 pixels, more than 3145728 in all$"):
+    with pytest.raises(ServingError, match="has 1100x3000 pixels, more than the limit of 3145728$"):
         client(np.zeros((1100, 3000, 3), np.uint8))
     with pytest.raises(ServingError, match="Servable not found"):
         connect(protocol, model="other")(scene(0, 64, 96))
@@ -191,7 +191,7 @@ def test_an_encrypted_connection(protocol, server, authority, connect, scene, tm
     # Each protocol reads the authority from another variable, once per process.
     variable = {"rest": "SSL_CERT_FILE", "grpc": "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"}[protocol]
     assert unknown.returncode == 1 and "ConnectionError: The certificate of" in unknown.stderr
-    assert f"in the environment variable {variable}." in unknown.stderr
+    assert f"Set the environment variable {variable} to the file" in unknown.stderr
     known = os.environ | {variable: str(authority.path)}
     done = subprocess.run(command, env=known, **options)
     assert done.returncode == 0, done.stderr
@@ -283,7 +283,7 @@ def test_wrong_arguments(connect, tmp_path, scene):
     (tmp_path / "text.bmp").write_text("text")
     with pytest.raises(ValueError, match="text.bmp: cannot be read as an image"):
         client(tmp_path / "text.bmp")
-    with pytest.raises(ValueError, match="one at a time"):
+    with pytest.raises(ValueError, match="one image per request"):
         connect("grpc", signature="logits").predict([scene(0, 40, 40), scene(0, 40, 48)])
     assert client.predict([]) == []
 

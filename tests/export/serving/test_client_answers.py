@@ -143,7 +143,7 @@ def test_answers_of_files_that_do_not_fit(ask, answer):
     ids=map(str, range(12)),
 )
 def test_answers_of_arrays_that_do_not_fit(ask, signature, values):
-    with pytest.raises(ServingError, match="/v1/models/m:predict answered with"):
+    with pytest.raises(ServingError, match="/v1/models/m:predict returned"):
         ask(answer_with({"outputs": values.tolist()}), signature=signature)
 
 
@@ -220,7 +220,7 @@ def test_tensors_are_compared_with_the_request_before_they_are_made(shape):
     tensor.int_val.append(1)
     for size in shape:
         tensor.tensor_shape.dim.add(size=size)
-    with pytest.raises(ValueError, match="'labels' is of shape"):
+    with pytest.raises(ValueError, match="'labels' has the shape"):
         protocol.arrays(response, 40 * 48)
 
 

@@ -77,5 +77,5 @@ def test_bytes_and_nothing():
 
 
 def test_types_that_we_do_not_send():
-    with pytest.raises(ValueError, match="output 'x' is of TensorFlow's data type 9"):
+    with pytest.raises(ValueError, match="output 'x' has TensorFlow's data type 9"):
         arrays(response(x=tf.make_tensor_proto(np.zeros(3, "int64"))), 3)

@@ -77,7 +77,7 @@ def test_a_network_that_is_refused(rtx, capfd):
     ]
     node = onnx.helper.make_node("Guess", ["x"], ["y"], "it", domain="nobody")
     graph = onnx.helper.make_graph([node], "graph", kinds[:1], kinds[1:])
-    with pytest.raises(ValueError, match=r"RTX .* refuses the network: Guess it: .*Plugin"):
+    with pytest.raises(ValueError, match=r"RTX .* cannot parse the network: Guess it: .*Plugin"):
         build_engine(rtx, onnx.helper.make_model(graph).SerializeToString(), "fp32")
     assert capfd.readouterr() == ("", "")
 
@@ -229,7 +229,7 @@ def test_an_engine_that_computes_something_else(tiny_model, tmp_path, gpu, monke
 
 
 def test_an_engine_for_another_gpu(rtx, capfd):
-    with pytest.raises(ValueError, match="RTX .* cannot run its engine on this GPU: .+"):
+    with pytest.raises(ValueError, match="RTX .* cannot load the engine on this GPU: .+"):
         EngineRunner(rtx, Cuda(), b"no engine")
     assert capfd.readouterr() == ("", "")
 
@@ -245,7 +245,7 @@ def test_tensorrt_without_a_gpu_builds_nothing(tiny_model, tmp_path, gpu, caplog
     caplog.set_level(logging.WARNING, "eseg_keras")
     gpu.cuda.count = 0
     assert export_tensorrt(tiny_model, tmp_path / "a.onnx", image_size=SIZE).passed
-    assert "No engine was built: there is no GPU here, and TensorRT 11.0 needs one." in caplog.text
+    assert "No engine was built: TensorRT 11.0 needs a GPU, and there is none." in caplog.text
     assert not (tmp_path / "a.engine").exists() and (tmp_path / "a.onnx").exists()
 
 

@@ -191,7 +191,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(
         (streets, {"precision": "int4"}, "precision must be one of float32, float16, dynamic"),
         (streets, {"output_kind": "masks"}, "output_kind must be one of labels"),
         (streets, {"input_dtype": "int8"}, "input_dtype must be"),
-        (streets, {"precision": "int8", "input_dtype": "float32"}, "takes uint8 images"),
+        (streets, {"precision": "int8", "input_dtype": "float32"}, "needs input_dtype=.uint8"),
         (streets, {"calibration_images": calibration}, "only for precision='int8'"),
         (
             streets,
@@ -203,7 +203,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(
             "at least 4",
         ),
         (streets, {"precision": "int8"}, "needs calibration_images"),
-        (streets, {"verification_images": []}, "on verification_images"),
+        (streets, {"verification_images": []}, "verification_images are needed"),
         (streets, {"image_size": (16, 64)}, "image_size must be at least 32 pixels"),
         (fixed, {"image_size": (64, 64)}, r"built for images of \(64, 96\)"),
     ]:
