@@ -9,8 +9,8 @@ import pytest
 from eseg_keras import ESeg
 
 COMPILED = "eseg_lite_s"
-# For a few steps, compiling takes several times as long as running eagerly. eseg_l has a test of one
-# step below.
+# For a few steps, compiling takes several times as long as running eagerly. eseg_l has its own
+# test below.
 EAGER = ["eseg_s", "eseg_edge_s"]
 LARGE = ["eseg_lite_m", "eseg_lite_l", "eseg_m", "eseg_edge_m"]
 PRESETS = [COMPILED, *EAGER, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
