@@ -20,7 +20,7 @@ STREETS = ["--preset", "eseg_lite_s_streets"]
 
 @pytest.fixture(scope="module")
 def clear(preset, tmp_path_factory):
-    """The untrained network, with one class that is clearly the likeliest."""
+    """The untrained network with spread biases, so that labels have a clear margin."""
     model = ESeg.from_preset(str(preset))
     model.head.get_layer("classifier").bias.assign(np.arange(model.num_classes))
     directory = tmp_path_factory.mktemp("presets") / "clear"
@@ -49,7 +49,7 @@ def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, clear, tmp_path):
     assert f"Written: {output}, {output.stat().st_size / 1e6:.1f} MB" in out
     assert read_tflite_classes(output)["class_names"] == list(CLASS_NAMES)
 
-    # What is there stays, unless told otherwise.
+    # An existing file is kept without --overwrite.
     before = output.stat().st_mtime_ns
     status, _, err = eseg(*command)
     assert status == 2 and "--overwrite" in err and err.count("\n") == 1

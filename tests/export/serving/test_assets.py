@@ -63,7 +63,7 @@ def test_models_config_names_every_model(tmp_path):
     for name in ("streets", 'a "b" \\ é', "streets/2/.."):
         (tmp_path / name / "1").mkdir(parents=True, exist_ok=True)
         (tmp_path / name / "1" / "saved_model.pb").touch()
-    # No version of a model: an unfinished one, and a directory of another program.
+    # Not versions of a model: an unfinished export, and a directory of another program.
     for folder in ("half/.1.tmp", "other/export"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "saved_model.pb").touch()
@@ -72,7 +72,7 @@ def test_models_config_names_every_model(tmp_path):
     assert parsed(path) == [
         (name, f"/models/{name}", "tensorflow") for name in ('a "b" \\ é', "streets")
     ]
-    # Another model later.
+    # A model that is exported later is added.
     (tmp_path / "third" / "5").mkdir(parents=True)
     (tmp_path / "third" / "5" / "saved_model.pb").touch()
     write_models_config(tmp_path)

@@ -1,4 +1,4 @@
-"""Our few messages against tensorflow-serving-api's, byte for byte."""
+"""Protocol messages of the package against those of tensorflow-serving-api, byte by byte."""
 
 import numpy as np
 import pytest

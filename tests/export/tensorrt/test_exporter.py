@@ -1,4 +1,4 @@
-"""Files for TensorRT, run by ONNX Runtime without a GPU."""
+"""ONNX files for TensorRT, run by ONNX Runtime without a GPU."""
 
 import functools
 import json
