@@ -114,9 +114,12 @@ def test_splits_and_what_has_no_area(write, converted):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("<annotations", "annotations.xml holds no XML"),
-        ("<annotations><track id='0'/></annotations>", "holds the tracks of a video.*for images"),
-        ("<other/>", "holds no annotated image of the format cvat"),
+        ("<annotations", "annotations.xml is not valid XML"),
+        (
+            "<annotations><track id='0'/></annotations>",
+            "contains the tracks of a video.*for images",
+        ),
+        ("<other/>", "has no annotated image of the format cvat"),
         (file_of(box("car", "x", 1, 2, 3)), "annotations.xml: xtl of <box> must be a number"),
         (file_of(polygon("car", [(1, 2)])), "a polygon has fewer than 3 points"),
         (file_of('<polygon label="car" points="1;2;3"/>'), "the points of a shape"),
