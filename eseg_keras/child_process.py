@@ -15,7 +15,7 @@ from eseg_keras.standard_error import hidden_standard_error
 
 
 def follow_parent(lifeline: Connection) -> None:
-    """End this process when the other end of the pipe `lifeline` closes, as when the parent ends.
+    """End this process when the other end of the pipe `lifeline` closes, or the parent ends.
 
     Use it as the `initializer` of a process pool. It also hides TensorFlow's import messages.
     """

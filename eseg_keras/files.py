@@ -209,7 +209,7 @@ def write_csv(path: str | os.PathLike, names: Iterable[str], rows: Iterable[Iter
 
 
 def _write_bytes(path, text):
-    """Write UTF-8; characters that UTF-8 cannot encode (of odd file names) become escapes."""
+    """Write UTF-8; characters that UTF-8 cannot encode, as in some file names, become escapes."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(text.encode(errors="backslashreplace"))
 
@@ -237,9 +237,9 @@ def read_json(
     try:
         content = json.loads(Path(path).read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"it holds no JSON ({error})", remedy) from error
+        raise _damaged(path, f"it is not valid JSON ({error})", remedy) from error
     if not isinstance(content, dict):
-        raise _damaged(path, f"it holds a {type(content).__name__}, not a JSON object", remedy)
+        raise _damaged(path, f"it contains a {type(content).__name__}, not a JSON object", remedy)
     content = {**(defaults or {}), **content}
     for name, types in (fields or {}).items():
         if name not in content:
@@ -258,7 +258,7 @@ def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
             raise ValueError("NUL bytes")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (ValueError, csv.Error) as error:
-        raise _damaged(path, f"it holds no CSV ({error})", remedy) from error
+        raise _damaged(path, f"it is not valid CSV ({error})", remedy) from error
     for number, row in enumerate(rows, 1):
         if None in row or (None in row.values() and number < len(rows)):
             raise _damaged(path, f"row {number} does not have one value per column", remedy)
@@ -277,7 +277,7 @@ def _damaged(path, problem, remedy):
 
 @contextlib.contextmanager
 def _temporary(path, folder):
-    """Yield an unused path in a folder; remove it at the end, and on error a new folder too."""
+    """Yield an unused path in a folder; remove it at the end, on error also a folder made here."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     with _cleaning:

@@ -20,7 +20,7 @@ def check_image_size(name: str, size: int | Sequence[int | None] | None) -> None
 def to_pixel_values(
     image: "np.ndarray", image_range: tuple[float, float] | None = None
 ) -> "np.ndarray":
-    """Return the pixel values in the range 0..255, or raise ValueError if they do not fit.
+    """Scale pixel values to the range 0..255; raise ValueError if they are out of range.
 
     Without an `image_range`, the range of uint16 images is 0..65535 and that of all others 0..255.
     Values that suggest another range, such as floats up to 1, raise ValueError.

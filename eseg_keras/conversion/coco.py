@@ -137,7 +137,7 @@ def _shape(annotation, size, path, found):
             )
         is_list = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
         if not (isinstance(counts, str) or (is_list and sum(counts) == size[0] * size[1])):
-            raise ValueError(f"{problem}has counts that do not fill its image. {_REMEDY}")
+            raise ValueError(f"{problem}has counts that do not add up to its image. {_REMEDY}")
         return functools.partial(rle_pixels, counts, size)
     given = segmentation if isinstance(segmentation, list) else [segmentation]
     polygons = [polygon for polygon in given if isinstance(polygon, list)]

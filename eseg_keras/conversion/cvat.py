@@ -116,7 +116,7 @@ def _shape(element, size: Size, path: Path):
         except ValueError:
             runs = []
         if min(runs, default=-1) < 0 or sum(runs) != box[2] * box[3]:
-            raise ValueError(f"{path}: the runs of a mask do not fill its box. {_REMEDY}")
+            raise ValueError(f"{path}: the runs of a mask do not add up to its box. {_REMEDY}")
         return functools.partial(mask_pixels, runs, *box, size)
     if len(points) < 3:
         raise ValueError(f"{path}: a polygon has fewer than 3 points. {_REMEDY}")

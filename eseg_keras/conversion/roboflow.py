@@ -16,7 +16,7 @@ _REMEDY = 'Export the data set as "COCO Segmentation" or "Semantic Segmentation 
 
 
 def read(found: Annotations) -> None:
-    """Read an export, whose folders are some of train, valid and test."""
+    """Read an export, which has one or more of the folders train, valid and test."""
     files = list(annotation_files(found.source, _COCO))
     if files:
         coco.read_files(found, files, drop_supercategories=True)

@@ -1,8 +1,8 @@
 """Pascal VOC: `JPEGImages`, `SegmentationClass` and, optionally, `ImageSets/Segmentation`.
 
 CVAT ("Pascal VOC", "Segmentation mask") and LabelMe's converter write the same folders, with the
-classes in `labelmap.txt` or `class_names.txt`. Pixels with index 255, such as the outlines of VOC,
-are ignored.
+classes in `labelmap.txt` or `class_names.txt`. Pixels with index 255, such as the object outlines
+of VOC, are ignored.
 
 Reference:
     [The Pascal VOC development kit](http://host.robots.ox.ac.uk/pascal/VOC/)

@@ -21,7 +21,7 @@ class BiFPN(keras.Model):
             the feature's (height, width, channels); heights and widths may be `None`, and all
             channels must be equal.
         activation: Keras activation name. Defaults to `"silu"`.
-        **kwargs: `name`.
+        **kwargs: Keras model arguments such as `name`.
 
     Call arguments:
         features: Dict of float tensors [B, h_l, w_l, C], each level half the size of the one

@@ -68,7 +68,7 @@ def build_application(spec: EncoderSpec, image_shape: tuple, weights=None) -> ke
 
 
 def read_application_weights(application: keras.Model, path: str | os.PathLike):
-    """Load a file in the layout of keras.applications' `*_notop.h5` into an application."""
+    """Load weights in the layout of the `*_notop.h5` files into a network of keras.applications."""
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no weights file at {path}.")
@@ -82,7 +82,7 @@ def read_application_weights(application: keras.Model, path: str | os.PathLike):
         application.load_weights(path)
     except Exception as error:
         raise ValueError(
-            f"{path} does not hold the weights of {application.name} without its classifier "
+            f"{path} does not contain the weights of {application.name} without classifier "
             f"({_first_line(error)}). It may be truncated or of another network: delete it and "
             "download it again, or build without it: load_weights=False or encoder_weights=None."
         ) from error

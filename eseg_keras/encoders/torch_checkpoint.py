@@ -61,7 +61,7 @@ def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
         for key in _Unpickler(file).load():
             unpickler.storages[key].read(file)
         if not isinstance(tensors, dict) or file.read(1):
-            raise ValueError("it is not a dict of tensors, or bytes follow the last one")
+            raise ValueError("it is not a dict of tensors, or has bytes after the last tensor")
         return {name: tensor.array() for name, tensor in tensors.items()}
     except Exception as error:
         raise ValueError(

@@ -178,7 +178,7 @@ def evaluate_files(
 
 
 def _mask_reader(masks, num_classes, ignore_label, max_pixels, reading):
-    """Return the mask reader for the default rules; black and white masks have 255 for class 1."""
+    """Return the mask reader for the default rules; in black and white masks, 255 is class 1."""
     options = {"ignore_label": ignore_label, "max_pixels": max_pixels}
     reader = MaskReader(num_classes, **options, **reading)
     if num_classes == 2 and ignore_label == 255 and not any(reading.values()):

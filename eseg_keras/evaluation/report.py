@@ -125,7 +125,7 @@ def _confusions(evaluation):
             rows.append([name, *cells, cell(_percent(share), share)])
     if not rows:
         return ""
-    headers = ["Labelled", "Predicted", "Pixels", "Share of the labelled"]
+    headers = ["Labelled", "Predicted", "Pixels", "Share of labelled pixels"]
     return (
         '<h2>Confusions</h2>\n<p class="quiet">The pairs of classes with the most misclassified '
         "pixels.</p>\n" + table("Confusions", headers, rows)

@@ -92,7 +92,7 @@ def evaluation_of(
     {'road': 0.5, 'car': 0.5}
     """
     names = class_names or [f"class {label}" for label in range(metric.num_classes)]
-    # The last column, pixels without a prediction, is 0: a metric has one for every pixel.
+    # The last column is 0: metrics count no pixels without a prediction.
     matrix = np.pad(metric.confusion_matrix(), [(0, 0), (0, 1)])
     return evaluation_of_matrix(matrix, names, num_images)
 

@@ -79,7 +79,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             tf.convert_to_tensor(self.beta),
             epsilon=self.epsilon,
         )
-        # The operation returns the unbiased variance; Keras' moving variance averages biased ones.
+        # The operation returns the unbiased variance; Keras' moving variance uses the biased one.
         count = ops.cast(tf.size(images) // tf.shape(images)[-1], "float32")
         variance = variance * (ops.maximum(count - 1, 1.0) / count)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):

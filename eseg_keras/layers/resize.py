@@ -30,8 +30,8 @@ def resize(x, size):
 class Resize(keras.layers.Layer):
     """Bilinear resize of a feature map to the height and width of another tensor.
 
-    Sizes may be static or dynamic. Pixel centres are half-pixel centres; there is no antialiasing,
-    because feature maps are only upsampled (ESeg, section 3.1).
+    Sizes may be static or dynamic. The resize uses half-pixel centres and no antialiasing, because
+    feature maps are only upsampled (ESeg, section 3.1).
 
     Call arguments:
         x: Float tensor [B, h, w, C].

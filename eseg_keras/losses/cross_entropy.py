@@ -34,7 +34,7 @@ class CrossEntropy(MaskLoss):
         y_pred: Float logits [B, H, W, C].
 
     Raises:
-        ValueError: If `label_smoothing` or `class_weights` are out of range, or shapes mismatch.
+        ValueError: If an argument is out of range, or shapes do not match.
 
     Example:
 

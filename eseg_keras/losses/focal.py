@@ -33,7 +33,7 @@ class Focal(MaskLoss):
         y_pred: Float logits [B, H, W, C].
 
     Raises:
-        ValueError: If `gamma` or `alpha` are out of range, or shapes mismatch.
+        ValueError: If `gamma` or `alpha` are out of range, or shapes do not match.
 
     Example:
 

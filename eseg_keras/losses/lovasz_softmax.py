@@ -28,7 +28,7 @@ class LovaszSoftmax(RegionLoss):
         sample_weight: `None`, or with `per_image=True` one factor per image, [B].
 
     Raises:
-        ValueError: If `sample_weight` has one weight per pixel, or shapes mismatch.
+        ValueError: If `sample_weight` has one weight per pixel, or shapes do not match.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Base of the losses on masks: valid labels, weights, sum and divisor."""
+"""Base class of the losses on masks."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from eseg_keras.replicas import global_mean
 
 
 class Pixels(NamedTuple):
-    """A batch prepared for scoring.
+    """The pixels of a batch, prepared for `MaskLoss.score`.
 
     Attributes:
         logits: float32 [B, H, W, C].
@@ -140,7 +140,7 @@ def _check_shapes(labels, logits):
         or any(a != b for a, b in sizes if a is not None and b is not None)
     ):
         is_one_hot = len(masks) == 4 and masks[-1] == logits.shape[-1]
-        hint = "These look one-hot: pass np.argmax(masks, axis=-1). " * is_one_hot
+        hint = "The masks look one-hot: pass np.argmax(masks, axis=-1). " * is_one_hot
         raise ValueError(
             "Masks must be [B, H, W] or [B, H, W, 1], and logits [B, H, W, C] with equal B, H, W. "
             f"{hint}Received: masks {masks}, logits {tuple(logits.shape)}"

@@ -51,7 +51,7 @@ class OHEMCrossEntropy(MaskLoss):
         y_pred: Float logits [B, H, W, C].
 
     Raises:
-        ValueError: If an argument is out of range, or shapes mismatch.
+        ValueError: If an argument is out of range, or shapes do not match.
 
     Example:
 

@@ -72,7 +72,7 @@ class ConfusionMatrix(keras.metrics.Metric):
             sample_weight: Ignored: each pixel counts once.
 
         Raises:
-            ValueError: If the shapes mismatch.
+            ValueError: If the shapes do not match.
         """
         counts = pixel_counts(y_true, y_pred, self.num_classes, self.ignore_label)
         labelled = counts[1 : self.num_classes + 1]
@@ -166,7 +166,8 @@ class ConfusionMatrix(keras.metrics.Metric):
 def per_class_iou(matrix: np.ndarray) -> np.ndarray:
     """Return the IoU of every class from counts [C, C] or [C, C + 1]; NaN for absent classes.
 
-    Rows are labels, columns are predictions; column C + 1 counts pixels without a prediction.
+    Rows are labels, columns are predictions; the last of C + 1 columns counts pixels without a
+    prediction.
     """
     hits = np.diagonal(matrix).astype("float64")
     union = matrix.sum(axis=1) + matrix.sum(axis=0)[: len(hits)] - hits

@@ -36,7 +36,7 @@ def pixel_counts(y_true, y_pred, num_classes: int, ignore_label: int):
         classes.
 
     Raises:
-        ValueError: If the shapes of masks and predictions mismatch.
+        ValueError: If the shapes of masks and predictions do not match.
 
     Example:
 

@@ -13,7 +13,7 @@ FUSIONS = ("softmax", "sum")
 
 
 def decoder_spec(name: str) -> DecoderSpec:
-    """Return the entry of `DECODERS` with a name, or raise ValueError."""
+    """Return the entry of `DECODERS` named `name`, or raise ValueError."""
     if name not in DECODERS:
         raise ValueError(f"`decoder` must be one of {list(DECODERS)}. Received: decoder={name!r}")
     return DECODERS[name]

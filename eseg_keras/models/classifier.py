@@ -194,7 +194,7 @@ class LabelCrossEntropy(keras.losses.CategoricalCrossentropy):
     integer labels.
 
     Args:
-        label_smoothing: Share of the probability that is spread over all classes.
+        label_smoothing: Share of the target that is spread evenly over all classes.
         **kwargs: The other arguments of `keras.losses.CategoricalCrossentropy`.
 
     Call arguments:

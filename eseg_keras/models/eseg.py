@@ -232,7 +232,7 @@ class ESeg(TrainingModel):
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def segment(self, image, image_range: tuple[float, float] | None = None) -> np.ndarray:
-        """Label every pixel of an image.
+        """Predict the class of every pixel of an image.
 
         Args:
             image: Array [H, W, C], or a batch [B, H, W, C], H and W at least 32.
@@ -411,9 +411,9 @@ class ESeg(TrainingModel):
 
         Args:
             preset: A name in `ESeg.presets` or in an installed package of presets, a preset
-                directory, a `.zip` file of one, or `"hf://user/repository"`. The name of an
-                architecture, such as `"eseg_s"`, gives a network with an ImageNet encoder (for
-                ESeg-Lite a random one) and a random decoder.
+                directory, a `.zip` file of a preset directory, or `"hf://user/repository"`. The
+                name of an architecture, such as `"eseg_s"`, gives a network with an ImageNet
+                encoder (for ESeg-Lite a random one) and a random decoder.
             num_classes: `None` or the preset's number keeps all weights. With another number, the
                 classifier gets random weights; if `class_names` is given too, classes that are also
                 in the preset keep their weights.
@@ -459,7 +459,7 @@ class ESeg(TrainingModel):
         >>> model.copy_weights(source)
         """
         pairs = [(self.encoder, source.encoder), (self.decoder, source.decoder)]
-        # Heads differ in their layers only if the levels, and so the decoders, differ: see below.
+        # Heads have different layers only if the decoders differ, which is an error below.
         pairs += zip(self.head.layers, source.head.layers, strict=False)
         theirs, ours = source.class_names, self.class_names
         are_matched = bool(theirs and ours and theirs != ours)
@@ -486,7 +486,7 @@ class ESeg(TrainingModel):
             for index, name in enumerate(self.class_names)
             if name.lower() in ids
         ]
-        _log.info("%d of %d classes start from %s.", len(pairs), self.num_classes, source.name)
+        _log.info("%d of %d classes are copied from %s.", len(pairs), self.num_classes, source.name)
         new, old = (model.head.get_layer("classifier") for model in (self, source))
         weights = new.get_weights()
         for array, values in zip(weights, old.get_weights(), strict=True):

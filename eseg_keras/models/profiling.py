@@ -203,7 +203,7 @@ def _macs(operation, input_shape, output_shape):
 
 
 def _batched_macs(operation, macs, shape):
-    # TensorFlow 1 dilated depthwise convolutions without SpaceToBatch; 1x1 needs no dilation.
+    # TensorFlow 1 runs dilated depthwise convolutions directly; 1x1 convolutions need no dilation.
     if type(operation) is not layers.Conv2D or operation.kernel_size == (1, 1):
         return macs
     cells = [
@@ -214,7 +214,7 @@ def _batched_macs(operation, macs, shape):
 
 
 def _field(operation, inputs, node):
-    """Return (receptive field, step) of an operation's output; `inputs` are those of its inputs."""
+    """Return (receptive field, step) of an operation's output; `inputs` has those of its inputs."""
     spatial = [
         field
         for field, tensor in zip(inputs, node.input_tensors, strict=True)

@@ -22,7 +22,7 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     mask = MATERIAL_CLASS[material]
     mask[mask != MATERIAL_CLASS[painted[1::2, 1::2]]] = IGNORE_LABEL
 
-    # Texture: one random brightness field per scale, multiplied by the strength of the material.
+    # Texture: one random brightness field per scale, multiplied by the material's `GRAIN`.
     grain = GRAIN * rng.uniform(0.5, 1.5, (len(GRAIN), 1)).astype(np.float32)
     noise_rng = rng.spawn(1)[0]  # separate: the number of its values depends on the image size
     gain = np.ones((height, width), np.float32)
@@ -45,7 +45,7 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     pixels = np.asarray(reduced)[..., :3] * gain[..., None]
     pixels += fog[..., None] * np.array(light.horizon, np.float32)
 
-    # Automatic exposure, partial (square root), to a medium brightness; then colour and contrast.
+    # Exposure moves the mean brightness halfway (square root) to a target; then contrast, colour.
     brightness = pixels[::8, ::8].mean()
     exposure = (rng.uniform(95.0, 130.0) / brightness) ** 0.5
     contrast = rng.uniform(0.8, 1.25)

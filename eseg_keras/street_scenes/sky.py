@@ -17,8 +17,8 @@ def paint_sky(light: Light, shape: tuple[int, int], rng: np.random.Generator) ->
         x = np.linspace(-1.0, 1.0, shape[1], dtype=np.float32)[None, :, None]
         off_sun = (x - np.float32(light.sun_side * 0.8)) ** 2 + (rows[:, None, None] - 0.6) ** 2
         sky = sky + (255.0 - sky) * np.float32(light.sun_ahead) * np.exp(-3.0 * off_sun)
-    # A separate generator: the number of its values depends on the image size, so that the values
-    # of `rng`, and the layout, do not.
+    # A separate generator, because the number of its values depends on the image size: the later
+    # values of `rng` determine the layout and must not depend on it.
     cloud_rng = rng.spawn(1)[0]
     noise = np.zeros(shape, np.float32)
     size = shape[0] * rng.uniform(0.25, 0.6)

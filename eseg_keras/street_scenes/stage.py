@@ -122,7 +122,7 @@ class Stage:
         self.draw.polygon([self.camera.point(x, 0.0, z) for x, z in points], fill=fill)
 
     def shadow(self, points: Sequence[Pair], darkness: float) -> None:
-        """Darken the ground, but no objects, inside a polygon of points (x, z)."""
+        """Darken the ground inside a polygon of points (x, z); objects are not darkened."""
         corners = [self.camera.point(x, 0.0, z) for x, z in points]
         corners = [(x / SHADE_REDUCTION, y / SHADE_REDUCTION) for x, y in corners]
         self._shadows.append((min(1.0, darkness), corners))

@@ -9,8 +9,7 @@ from eseg_keras.street_scenes.materials import ASPHALT, CLUTTER, FOLIAGE, GLASS,
 from eseg_keras.street_scenes.stage import Stage, rectangle
 
 NEAR = 1.0
-"""Distance in metres where objects along the street start; not visible up to an aspect ratio of
-6."""
+"""Distance in metres at which long objects start; out of view for aspect ratios up to 6."""
 
 WALLS = colors(
     "#965541 #78463a #c3aa87 #d7cdb9 #afaca5 #787a7d #5a5c62 #e1ded7 #a5b4c3 "
@@ -64,7 +63,7 @@ def draw_far_end(stage: Stage, street: Street) -> None:
 
 
 def draw_ground(stage: Stage, street: Street) -> None:
-    """Draw carriageway, pavements, markings and kerbs; all paved ground is `road`."""
+    """Draw the road, its markings, pavements and kerbs; the class of all paved ground is `road`."""
     rng, camera = stage.rng, stage.camera
     tone = rng.uniform(75, 150)
     asphalt = (tone + rng.uniform(-8, 10), tone + rng.uniform(-5, 5), tone + rng.uniform(-8, 12))

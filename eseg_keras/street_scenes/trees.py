@@ -57,7 +57,7 @@ def draw_tree(stage: Stage, x: float, z: float) -> None:
     middle, tall = (clear + height) / 2, (height - clear) / 2
     wide = tall * rng.uniform(0.6, 1.15)
     _leaf_blob(stage, (x, middle), (wide, tall), z, scaled(color, 0.72))
-    for _ in range(7):  # boughs, brighter towards the sun
+    for _ in range(7):  # clusters of leaves, brighter towards the sun
         across, up = rng.uniform(-0.65, 0.65, 2)
         size = rng.uniform(0.3, 0.5)
         bright = 0.9 + (across * sun + up) * (0.15 + 0.5 * stage.light.direct)

@@ -60,7 +60,7 @@ def plot_learning_curves(
             if not points:
                 continue
             label = kind if name == "loss" else f"{_SCORES[name]}, {kind}"
-            # Validation may run every few epochs: its points are connected, and marked if few.
+            # Validation may not run every epoch: connect its points, and mark them if few.
             marker = "o" if len(points) <= 15 else None
             epochs, values = zip(*points, strict=True)
             axes.plot(

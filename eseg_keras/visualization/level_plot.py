@@ -43,7 +43,7 @@ def plot_level_weights(weights: Mapping[str, float], title: str | None = None) -
     axes.invert_yaxis()
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_xlabel("weight in the fusion", color=INK)
-    axes.set_ylabel("level (of the image's size)", color=INK)
+    axes.set_ylabel("level (size relative to the image)", color=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(colors=INK)
     axes.tick_params(axis="y", length=0)

@@ -9,7 +9,7 @@ Palette = Sequence[tuple[int, int, int]]
 
 
 def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
-    """Return the colours of Pascal VOC, the palette of classes without a palette.
+    """Return the colours of Pascal VOC, which are used if no palette is given.
 
     Args:
         num_classes: Number of colours, at most 256.

@@ -124,7 +124,7 @@ def test_boxes_and_specks_are_counted(write, converted, image):
         (file_of([annotation(1, 3, [[0.0] * 7])]), "annotation 1 must be polygons"),
         (
             file_of([annotation(1, 3, {"size": [40, 60], "counts": [5]})]),
-            "annotation 1 has counts that do not fill its image",
+            "annotation 1 has counts that do not add up to its image",
         ),
         (
             file_of([annotation(1, 3, {"size": [60, 40], "counts": [2400]})]),

@@ -125,7 +125,7 @@ def test_splits_and_what_has_no_area(write, converted):
         (file_of('<polygon label="car" points="1;2;3"/>'), "the points of a shape"),
         (
             file_of('<mask label="car" rle="3, 4" left="0" top="0" width="3" height="3"/>'),
-            "the runs of a mask do not fill its box",
+            "the runs of a mask do not add up to its box",
         ),
         (file_of("", 'name="a.jpg" width="60"'), "height of <image> must be a number"),
         (file_of(box("", 0, 0, 5, 5)), "a class without a name"),

@@ -112,7 +112,7 @@ def test_mistakes_name_the_file_and_leave_nothing(write, converted, tmp_path, ch
 def test_a_damaged_file(write, converted):
     write("a.jpg", Image.new("RGB", (60, 40)))
     write("a.json", "{")
-    with pytest.raises(ValueError, match="a.json is damaged: it holds no JSON.*Save it again"):
+    with pytest.raises(ValueError, match="a.json is damaged: it is not valid JSON.*Save it again"):
         converted("labelme")
 
 
