@@ -138,7 +138,7 @@ def _lock(file):
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path with the suffix of `path`; rename it to `path` at the end.
+    """Yield a temporary path, with the suffix of `path`; rename it to `path` at the end.
 
     `path` is a file, which is overwritten if it exists, or a directory that does not exist yet. The
     parent folder is created.

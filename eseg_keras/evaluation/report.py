@@ -167,7 +167,7 @@ def _worst(evaluation, images, palette):
     return (
         "<h2>Worst images</h2>\n"
         f"<p>The {len(images)} images with the lowest mean IoU, computed per image over the "
-        "classes in its mask or prediction. Pixels without a colour have no label.</p>\n"
+        "classes in its mask or prediction. Pixels without a colour have no class.</p>\n"
         f'<ul class="legend" aria-label="Colours of the classes">\n{legend}\n</ul>\n{articles}'
     )
 
