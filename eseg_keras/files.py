@@ -277,7 +277,7 @@ def _damaged(path, problem, remedy):
 
 @contextlib.contextmanager
 def _temporary(path, folder):
-    """Yield an unused path in a folder; remove it at the end, on error also a folder made here."""
+    """Yield an unused path in a folder; remove it at the end, and on error also a new folder."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     with _cleaning:

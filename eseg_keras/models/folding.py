@@ -79,7 +79,7 @@ def _is_functional(layer) -> bool:
 
 
 def _foldable_pairs(model: keras.Model) -> list[tuple]:
-    """Return pairs (linear layer, batch normalisation that alone reads that layer's output)."""
+    """Return pairs (linear layer, batch normalisation that is the layer's only consumer)."""
     pairs, consumers = [], {}
     for operation in model.operations:
         for node in operation._inbound_nodes:
