@@ -181,9 +181,9 @@ def test_mistakes_get_one_sentence(eseg, preset, scenes, tmp_path):
     folders = ["--preset", preset, "--images", images, "--masks", masks]
     (tmp_path / "empty").mkdir()
     for arguments, message in [
-        (["--preset", preset], "Which images?"),
-        (["--preset", preset, "--images", images], "go together"),
-        (["--preset", preset, "--masks", masks], "go together"),
+        (["--preset", preset], "No images given"),
+        (["--preset", preset, "--images", images], "must be used together"),
+        (["--preset", preset, "--masks", masks], "must be used together"),
         (["--preset", preset, "--experiment", "imagenet/eseg_lite_s"], "classifies whole images"),
         ([*folders, "--output", "scores.txt"], "Received: scores.txt"),
         ([*folders, "--tta", "--scales", 1], "both name the scales"),
@@ -195,7 +195,7 @@ def test_mistakes_get_one_sentence(eseg, preset, scenes, tmp_path):
         ([*folders, "--submission", tmp_path / "new"], "needs a model with the class names of"),
         (
             ["--preset", preset, "--images", images, "--masks", masks, "--experiment", "x"],
-            "give one of them",
+            "pass only one of them",
         ),
         (["--preset", preset, "--experiment", "camvid/eseg_lite"], "camvid/eseg_lite_s"),
         (["--preset", preset, "--experiment", "camvid/eseg_lite_s"], "8 classes"),
@@ -330,7 +330,7 @@ def test_an_exported_file_is_scored(eseg, preset, scenes, tmp_path):
     assert exported["per_class_iou"].keys() == network["per_class_iou"].keys()
     assert exported["mean_iou"] == pytest.approx(network["mean_iou"], abs=1e-3)
     for options, message in (
-        (["--flip"], "--flip is for networks in Keras"),
+        (["--flip"], "--flip is for Keras networks"),
         (["--set", "long_side=64"], "--set long_side=none"),
         (["--max_pixels", "100"], " pixels"),
     ):

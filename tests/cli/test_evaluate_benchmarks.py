@@ -139,7 +139,7 @@ def test_the_test_split_of_cityscapes_is_only_predicted(
     flags = ["--preset", cityscapes_preset, *CITYSCAPES, "--data_dir", data_dir]
     flags += ["--set", "val_split=test"]
     for outputs, message in [
-        ([], "secret, so it cannot be scored here: give --submission"),
+        ([], "secret, so no scores can be computed: pass --submission"),
         (["--submission", tmp_path / "a", "--output", tmp_path / "a.json"], "no scores for"),
         (["--submission", tmp_path / "a", "--report", tmp_path / "b"], "no scores for"),
     ]:
@@ -220,7 +220,7 @@ def test_test_images_of_ade20k_are_a_folder_without_masks(
     there = sorted(tmp_path.iterdir())
     for arguments, message in [
         (["--preset", preset, *flags], "needs a model with the class names of Cityscapes"),
-        (["--preset", cityscapes_preset, *flags], "ADE_test_00000001.jpg is not named as the"),
+        (["--preset", cityscapes_preset, *flags], "ADE_test_00000001.jpg is not named like the"),
         (["--preset", ade20k_preset, *flags], "ADE_test_00000003.jpg: cannot be read"),
         (["--preset", ade20k_preset, *flags, "--max_pixels", 100], "ADE_test_00000001.jpg: has"),
         (["--preset", ade20k_preset, *flags, "--set", "class_map=1:0"], "no effect"),
@@ -254,5 +254,5 @@ def test_a_model_of_other_classes(eseg, preset, data_dir, tmp_path):
     flags = ["--preset", preset, *CITYSCAPES, "--data_dir", data_dir, "--submission"]
     status, out, err = eseg("evaluate", *flags, tmp_path / "results")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "The model has 8 classes, the images have 19" in err
+    assert "The model has 8 classes, but the images have 19" in err
     assert not list(tmp_path.iterdir())

@@ -84,8 +84,8 @@ def test_mistakes_get_one_sentence(eseg, folder):
         assert (status, out, err.count("\n")) == (2, "", 1), (more, out, err)
         assert message in err
     status, _, err = eseg("evaluate", "--predictions", folder / "results")
-    assert status == 2 and "--predictions and --masks go together" in err
+    assert status == 2 and "--predictions and --masks must be used together" in err
     status, _, err = eseg("evaluate", "--masks", folder / "masks", "--rules", "ade20k")
-    assert status == 2 and "Which model?" in err
+    assert status == 2 and "No model given" in err
     status, _, err = eseg("evaluate", "--preset", "x", "--rules", "ade20k")
-    assert status == 2 and "--rules is for --predictions" in err
+    assert status == 2 and "--rules has no effect without --predictions" in err

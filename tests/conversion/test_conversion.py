@@ -107,12 +107,12 @@ def test_folders_called_train_and_val_are_splits(write, converted):
     ("options", "message"),
     [
         ({"val_share": 1.5}, "above 0 and below 1"),
-        ({"group": "a"}, "give `val_share`"),
+        ({"group": "a"}, "pass `val_share`"),
         ({"group": "(", "val_share": 0.5}, "must be a regular expression"),
-        ({"group": "x", "val_share": 0.5}, "'x' does not fit 'video"),
+        ({"group": "x", "val_share": 0.5}, "'x' does not match 'video"),
         ({"group": "video", "val_share": 0.5}, "at least two groups"),
-        ({"class_names": ["cow"]}, "must name classes of .*: cat, dog. Received: cow"),
-        ({"class_names": ["cat", "cat"]}, "each once"),
+        ({"class_names": ["cow"]}, "must be unique class names of .*: cat, dog. Received: cow"),
+        ({"class_names": ["cat", "cat"]}, "must be unique class names"),
         ({"images": "nowhere"}, "no file or folder nowhere"),
     ],
 )
@@ -125,7 +125,7 @@ def test_mistakes_leave_nothing(photos, converted, tmp_path, options, message):
 def test_a_split_of_its_own_is_kept(write, converted):
     for name in ("train/a", "valid/b"):
         add(write, name, "cat")
-    with pytest.raises(ValueError, match="a validation split of its own"):
+    with pytest.raises(ValueError, match="already has a validation split"):
         converted("labelme", val_share=0.2)
 
 
@@ -133,7 +133,7 @@ def test_two_images_of_one_name(write, converted):
     add(write, "a", "cat")
     add(write, "again/a", "cat")
     (write("b", "").parent / "again" / "a.jpg").unlink()  # Both files now mean a.jpg.
-    with pytest.raises(ValueError, match="two annotated images have one name"):
+    with pytest.raises(ValueError, match="two annotated images have the same name"):
         converted("labelme")
 
 

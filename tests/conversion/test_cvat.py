@@ -114,15 +114,18 @@ def test_splits_and_what_has_no_area(write, converted):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("<annotations", "annotations.xml holds no XML"),
-        ("<annotations><track id='0'/></annotations>", "holds the tracks of a video.*for images"),
-        ("<other/>", "holds no annotated image of the format cvat"),
+        ("<annotations", "annotations.xml is not valid XML"),
+        (
+            "<annotations><track id='0'/></annotations>",
+            "contains the tracks of a video.*for images",
+        ),
+        ("<other/>", "has no annotated image of the format cvat"),
         (file_of(box("car", "x", 1, 2, 3)), "annotations.xml: xtl of <box> must be a number"),
         (file_of(polygon("car", [(1, 2)])), "a polygon has fewer than 3 points"),
         (file_of('<polygon label="car" points="1;2;3"/>'), "the points of a shape"),
         (
             file_of('<mask label="car" rle="3, 4" left="0" top="0" width="3" height="3"/>'),
-            "the runs of a mask do not fill its box",
+            "the runs of a mask do not add up to its box",
         ),
         (file_of("", 'name="a.jpg" width="60"'), "height of <image> must be a number"),
         (file_of(box("", 0, 0, 5, 5)), "a class without a name"),

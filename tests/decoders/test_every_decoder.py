@@ -111,7 +111,5 @@ def without_a_level(shapes, *arguments, **options):
 @pytest.mark.parametrize("build", [without_a_name, without_a_level])
 def test_a_decoder_of_another_form_is_refused(monkeypatch, build):
     monkeypatch.setitem(DECODERS, "mine", dataclasses.replace(BIFPN, build=build))
-    with pytest.raises(
-        ValueError, match="The decoder 'mine' must be a model of the name 'decoder'"
-    ):
+    with pytest.raises(ValueError, match="The decoder 'mine' must be a model named 'decoder'"):
         ESeg("fused_efficientnet_s", decoder="mine", **OPTIONS)

@@ -294,7 +294,7 @@ def test_a_download_without_known_hash_that_was_cut_off_is_removed(monkeypatch, 
 def test_a_file_of_the_user_is_kept_and_named(tmp_path):
     path = tmp_path / "mine_notop.h5"
     path.write_bytes(b"not an HDF5 file")
-    with pytest.raises(ValueError, match="mine_notop.h5 does not hold the weights"):
+    with pytest.raises(ValueError, match="mine_notop.h5 does not contain the weights"):
         build_encoder("efficientnet_b0", weights=path)
     assert path.exists()
 

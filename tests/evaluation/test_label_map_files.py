@@ -48,7 +48,7 @@ def test_predictions_are_found_by_city_sequence_and_frame(cityscapes_files, capl
     )
     again = evaluate_files(folder / "results", folder / "gt", rules="cityscapes")
     np.testing.assert_array_equal(again.confusion_matrix, ours.confusion_matrix)
-    assert "1 predictions of other images are not scored" in caplog.text
+    assert "1 predictions without a mask are not scored" in caplog.text
 
 
 def test_class_ids_of_cityscapes(cityscapes_files, caplog):
@@ -108,9 +108,9 @@ def test_faults_are_named(tmp_path, cityscapes_files):
     folder, _ = cityscapes_files
     results, masks = folder / "results", folder / "gt"
     for arguments, message in [
-        ({"rules": "cityscapes", "num_classes": 19}, "known: omit num_classes"),
-        ({"rules": "cityscapes", "num_classes": 2}, "for its 19 classes"),
-        ({"rules": "cityscapes", "class_map": {1: 2}}, "known: omit class_map"),
+        ({"rules": "cityscapes", "num_classes": 19}, "classes and files: omit num_classes"),
+        ({"rules": "cityscapes", "num_classes": 2}, "for the 19 classes"),
+        ({"rules": "cityscapes", "class_map": {1: 2}}, "classes and files: omit class_map"),
         ({"rules": "vistas"}, "rules must be default, cityscapes or ade20k"),
         ({}, "Pass `class_names`, or `num_classes`"),
         ({"num_classes": 2, "prediction_ids": "ids"}, "`prediction_ids` must be"),

@@ -121,12 +121,12 @@ def test_mistakes_name_the_image(red_predictor, make_examples):
         return str(error.value)
 
     good = np.zeros(SIZE)
-    assert message(good, good + 7).startswith("photos/1.png: the mask holds labels")
+    assert message(good, good + 7).startswith("photos/1.png: the mask has labels")
     assert message(good, good[:-1]).startswith("photos/1.png: mask and prediction must be")
     tiny = message(np.zeros((1, 1)), np.zeros((1, 1)))
     assert tiny.startswith("photos/1.png: is 1x1 pixels")
-    assert "rules of cityscapes are for its 19" in message(good, good, rules="cityscapes")
-    assert "rules of ade20k are for its 150" in message(good, good, rules="ade20k")
+    assert "rules of cityscapes are for the 19" in message(good, good, rules="cityscapes")
+    assert "rules of ade20k are for the 150" in message(good, good, rules="ade20k")
     assert "Received: rules='coco'" in message(good, good, rules="coco")
 
 

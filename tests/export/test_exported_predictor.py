@@ -62,7 +62,7 @@ def test_images_of_another_range(export):
     expected = ExportedPredictor(path)(image).label_map
     found = ExportedPredictor(path, image_range=(0, 1))(image / np.float32(255)).label_map
     assert (found == expected).mean() >= 0.999
-    with pytest.raises(ValueError, match="declare their range"):
+    with pytest.raises(ValueError, match="pass the range"):
         ExportedPredictor(path)(image / np.float32(255))
 
 

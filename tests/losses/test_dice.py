@@ -42,5 +42,5 @@ def test_equals_numpy(seed, per_image):
     ("per_image", "shape"), [(True, (2, 3, 4)), (True, (2, 3, 4, 1)), (False, (2,))]
 )
 def test_weights_it_cannot_apply_are_refused(per_image, shape):
-    with pytest.raises(ValueError, match="scores regions"):
+    with pytest.raises(ValueError, match="compares regions"):
         Dice(per_image=per_image)(np.zeros((2, 3, 4)), np.zeros((2, 3, 4, 2)), np.ones(shape))

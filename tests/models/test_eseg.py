@@ -356,7 +356,7 @@ def test_compile_without_arguments_is_what_its_docstring_says_and_learns():
 
 def test_profile_changes_presets_alone():
     assert profile("eseg_lite_s", (64, 64), num_classes=3, max_level=5).trainable_params > 0
-    with pytest.raises(ValueError, match="given by name"):
+    with pytest.raises(ValueError, match="with the name of a preset"):
         profile(tiny(), (64, 64), num_classes=3)
 
 

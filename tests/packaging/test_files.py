@@ -278,7 +278,7 @@ def test_long_names(tmp_path):
 
 def test_a_directory_in_the_place_of_a_file(tmp_path):
     (tmp_path / "a.json").mkdir()
-    with pytest.raises(IsADirectoryError, match=r"a\.json cannot be written: there is a directory"):
+    with pytest.raises(IsADirectoryError, match=r"a\.json cannot be written: it is a directory"):
         write_json(tmp_path / "a.json", 1)
     for read in (read_json, read_csv):
         with pytest.raises(DamagedFileError, match=r"a\.json is damaged: it is a directory\. Do"):

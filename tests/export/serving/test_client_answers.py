@@ -231,7 +231,7 @@ def test_tensors_are_compared_with_the_request_before_they_are_made(shape):
         (np.full((40, 40, 3), 0.5, np.float32), "multiply by 255"),
         (np.full((40, 40, 3), np.nan, np.float32), "0 to 255"),
         (np.full((40, 40, 3), 300, np.int32), "0 to 255"),
-        (np.full((40, 40, 3), "a"), "an image of numbers"),
+        (np.full((40, 40, 3), "a"), "an integer or float image"),
     ],
 )
 def test_arrays_are_checked_before_they_are_sent(image, message):
