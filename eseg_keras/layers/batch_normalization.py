@@ -11,10 +11,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
     On the TensorFlow backend, under a `tf.distribute` strategy with several replicas, the batch
     statistics are those of the global batch. With one replica, they are computed without the
     synchronised sums of squares, which are less precise; where possible, by TensorFlow's fused
-    operation, because Keras' separate operations take half of a training step on a CPU and keep
-    three more feature maps in memory. On JAX, `keras.distribution` shards one global batch, so the
-    statistics are global by construction. The layer's config does not depend on the backend: a
-    model saved on one backend loads on another.
+    operation, because Keras' separate operations take nearly half of a training step on a CPU. On
+    JAX, `keras.distribution` shards one global batch, so the statistics are global by construction.
+    The layer's config does not depend on the backend: a model saved on one backend loads on
+    another.
 
     Args:
         momentum: Momentum of the moving statistics. Defaults to 0.97: after fine-tuning for 300
