@@ -64,6 +64,8 @@ def run(args) -> int:
     except FolderError:
         _print_values(_mask_values(experiment, *_unpaired_masks(experiment, split, data_dir)))
         raise
+    if args.experiment and isinstance(examples, FolderExamples):
+        problems = {**problems, **_differing_palettes(experiment, examples, split, data_dir)}
     with Progress("Counting", total=len(examples)) as progress:
         statistics = label_statistics(examples, progress.track)
     problems = problems or statistics.problems
@@ -151,6 +153,18 @@ def _open(experiment, split, data_dir):
         return open_examples(experiment, split, data_dir, skip_bad_examples=True), problems
     finally:
         log.disabled = False
+
+
+def _differing_palettes(experiment, examples, split, data_dir):
+    """The problem of palettes that differ from those of the other split's masks, as in training."""
+    from eseg_keras.data.folder_checks import differing_palettes
+    from eseg_keras.data.images.mask_reader import palette_of
+
+    if examples.read_mask.reads_colors:
+        return {}
+    other = "train" if split == "validation" else "validation"
+    masks, _ = _unpaired_masks(experiment, other, data_dir)
+    return differing_palettes({**examples.summary.palettes, **{m: palette_of(m) for m in masks}})
 
 
 def _unpaired_masks(experiment, split, data_dir):

@@ -10,6 +10,7 @@ from eseg_keras.models.classifier import LabelCrossEntropy
 from eseg_keras.trainer import TrainingModel
 from eseg_keras.training.data import (
     check_classes,
+    check_palettes,
     open_examples,
     open_pseudo_labelled,
     training_batches,
@@ -47,6 +48,8 @@ class Segmentation:
         experiment = complete(experiment, len(examples))
         self.experiment = self._experiment = experiment
         self._val_examples = open_examples(experiment, "validation", data_dir, skip_bad_examples)
+        if isinstance(examples, FolderExamples):
+            check_palettes(examples, self._val_examples, skip_bad_examples)
         self.batches = training_batches(
             experiment,
             examples,
