@@ -14,6 +14,7 @@ READING = (
     "image_suffix",
     "reduce_zero_label",
     "image_range",
+    "first_frame",
 )
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
@@ -174,7 +175,8 @@ def _unpaired_masks(experiment, split, data_dir):
 
     folder = experiment.train_masks if split == "train" else experiment.val_masks
     try:
-        files = find_images(Path(data_dir, folder), log_skipped=False)
+        place, frames = Path(data_dir, folder), experiment.first_frame
+        files = find_images(place, log_skipped=False, first_frame=frames)
     except (OSError, ValueError):
         files = []
     reader = None

@@ -26,6 +26,7 @@ READING = (
     "image_suffix",
     "reduce_zero_label",
     "image_range",
+    "first_frame",
     *SEEN,
 )
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
@@ -100,9 +101,10 @@ def run(args) -> int:
     is_secret = (experiment.data, experiment.val_split) == ("cityscapes", "test")
     has_labels = not is_secret and bool(args.masks or not args.images)
     _check_outputs(args, has_labels)
-    images = None if has_labels or is_secret else _images(args.images)
-    # `open_examples` reads the images otherwise.
-    reading = {"image_range": experiment.image_range} if images else {}
+    reading, images = {}, None
+    if not (has_labels or is_secret):  # `open_examples` reads the images otherwise.
+        reading = {name: getattr(experiment, name) for name in ("image_range", "first_frame")}
+        images = _images(args.images, experiment.first_frame)
     model = _load_exported(args, reading) if args.exported else load_model(args)
     if args.images:
         experiment = dataclasses.replace(
@@ -209,7 +211,7 @@ def _experiment(args):
             val_masks=str(Path(args.masks or experiment.val_masks).resolve()),
         )
         data_dir = "."
-        keys = READING if args.masks else ("image_range", *SEEN)
+        keys = READING if args.masks else ("image_range", "first_frame", *SEEN)
         return override(experiment, args.set, keys), data_dir
     if args.experiment:
         experiment = check_segmentation(load_experiment(args.experiment), args.experiment)
@@ -248,11 +250,12 @@ def _check_outputs(args, has_labels):
         raise ValueError("Without labels there are no scores for --output and --report: omit them.")
 
 
-def _images(folder):
+def _images(folder, first_frame):
     """The images in a folder and its subfolders: Cityscapes has one per city."""
     from eseg_keras.inference.input_files import find_files
 
-    images = [file.path for file in find_files([folder], recursive=True) if not file.is_video]
+    files = find_files([folder], recursive=True, first_frame=first_frame)
+    images = [file.path for file in files if not file.is_video]
     if not images:
         raise ValueError(f"{folder} holds videos only: a submission needs images.")
     return images

@@ -63,6 +63,7 @@ def pair_files(
     mask_suffix: str = "",
     image_suffix: str = "",
     kind: str = "image",
+    first_frame: bool = False,
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
@@ -77,7 +78,7 @@ def pair_files(
     found = {}
     for folder in dict.fromkeys((images, masks)):
         try:
-            found[folder] = find_images(folder)
+            found[folder] = find_images(folder, first_frame=first_frame)
         except OSError:
             problems.setdefault("there is no folder", []).append(str(folder))
         except ValueError as error:

@@ -64,7 +64,7 @@ def open_examples(
         )
     names = (
         "class_names", "num_classes", "ignore_label", "class_map", "mask_colors", "mask_suffix",
-        "image_suffix", "reduce_zero_label", "long_side", "image_range",
+        "image_suffix", "reduce_zero_label", "long_side", "image_range", "first_frame",
     )  # fmt: skip
     return open_folders(
         Path(data_dir, getattr(experiment, f"{prefix}_images")),
@@ -129,6 +129,7 @@ def open_pseudo_labelled(
         ignore_label=experiment.ignore_label,
         long_side=experiment.long_side,
         image_range=experiment.image_range,
+        first_frame=experiment.first_frame,
         # A teacher need not find every class.
         check=False,
     )

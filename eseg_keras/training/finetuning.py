@@ -55,6 +55,7 @@ def finetune(
     class_names: Sequence[str] | None = None,
     mask_suffix: str = "",
     image_range: tuple[float, float] | None = None,
+    first_frame: bool = False,
     preset: str | None = None,
     val_share: float = 0.2,
     seed: int = 0,
@@ -79,6 +80,8 @@ def finetune(
         mask_suffix: End of the names of masks that those of the images lack, such as `"_labels"`.
         image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats;
             see `read_image`.
+        first_frame: Whether GIF files, and the first frame of other files with several, are read.
+            Defaults to `False`.
         preset: Preset to start from. Defaults to `"eseg_edge_s"` where the ImageNet weights of its
             encoder are installed, else to `"eseg_lite_s"` with the weights of street scenes.
         val_share: Share of the images that validate. Defaults to 0.2. If the images are in
@@ -103,7 +106,7 @@ def finetune(
     start, output = time.monotonic(), Path(output)
     if minutes <= 0:
         raise ValueError(f"`minutes` must be above 0. Received: minutes={minutes}")
-    options = (class_names, mask_suffix, image_range, preset, val_share, seed)
+    options = (class_names, mask_suffix, image_range, first_frame, preset, val_share, seed)
     with locked(output):
         return _finetune(start, images, masks, output, minutes, options, say)
 
@@ -136,10 +139,11 @@ def _finetune(start, images, masks, output, minutes, options, say):
 
 
 def _first_experiment(
-    images, masks, class_names, mask_suffix, image_range, preset, val_share, seed, data_dir, say
-):
+    images, masks, class_names, mask_suffix, image_range, first_frame, preset, val_share, seed,
+    data_dir, say,
+):  # fmt: skip
     """Read all files, split them, and choose what does not depend on the time."""
-    paired_images, paired_masks = pair_files(images, masks, mask_suffix)
+    paired_images, paired_masks = pair_files(images, masks, mask_suffix, first_frame=first_frame)
     coding = find_mask_coding(paired_masks, class_names and len(class_names))
     say(f"{len(paired_images)} images with masks: {coding.description}.")
     if class_names is not None and len(class_names) != coding.num_classes:
@@ -151,6 +155,7 @@ def _first_experiment(
         "class_map": coding.class_map,
         "mask_suffix": mask_suffix,
         "image_range": image_range,
+        "first_frame": first_frame,
     }
     if coding.mask_colors:
         reading["mask_colors"] = coding.mask_colors
@@ -336,7 +341,8 @@ def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Eval
         say(f"Report: {write_report(output / 'report', evaluation, worst, 'Fine-tuning', details)}")
     scored = [scores for scores in evaluation.images if scores.mean_iou is not None]
     for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:_WORST_IMAGES]:
-        image = read_image(scores.name, image_range=experiment.image_range)
+        reading = {name: getattr(experiment, name) for name in ("image_range", "first_frame")}
+        image = read_image(scores.name, **reading)
         overlay = predictor(image).overlay()
         with atomic_file(output / "worst" / f"{Path(scores.name).stem}.png") as temporary:
             overlay.save(temporary, format="PNG")
