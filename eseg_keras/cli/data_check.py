@@ -4,7 +4,12 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from eseg_keras.cli.flags import add_examples_arguments, check_parent, check_segmentation
+from eseg_keras.cli.flags import (
+    add_examples_arguments,
+    check_data_dir,
+    check_parent,
+    check_segmentation,
+)
 
 # The keys of `--set` by the kind of images.
 READING = (
@@ -91,6 +96,7 @@ def _experiment(args):
         raise ValueError("--images and --masks go together: give both, or neither.")
     if bool(args.images) == bool(args.experiment):
         raise ValueError("Which images? Give --images and --masks, or --experiment.")
+    check_data_dir(args)
     if args.images:
         if args.split:
             raise ValueError("--split is for --experiment: --images are checked as they are.")

@@ -9,6 +9,7 @@ from eseg_keras.cli.flags import (
     PREDICTOR_FLAGS,
     add_examples_arguments,
     add_predictor_arguments,
+    check_data_dir,
     check_parent,
     check_segmentation,
     load_model,
@@ -200,6 +201,7 @@ def _experiment(args):
         )
     if args.images and args.experiment:
         raise ValueError("--images and --experiment both name the images: give one of them.")
+    check_data_dir(args)
     data_dir = args.data_dir
     if args.images:
         # A run's experiment says how its masks are read; only the folders differ.

@@ -81,6 +81,15 @@ def add_examples_arguments(parser, set_help: str) -> None:
     add_set_first_frame_argument(parser)
 
 
+def check_data_dir(args) -> None:
+    """Refuse `--data_dir` beside `--images`."""
+    if args.images and args.data_dir:
+        raise ValueError(
+            "--data_dir holds the images of an experiment, and --images and --masks name the "
+            "images: give one of them."
+        )
+
+
 def add_set_argument(parser, help: str) -> None:
     """Add `--set`."""
     parser.add_argument(

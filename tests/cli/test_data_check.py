@@ -201,6 +201,7 @@ def test_mistakes_get_one_sentence(eseg, folder):
         ([], "Which images?"),
         (["--images", images], "go together"),
         ([*both, "--experiment", "x"], "Which images?"),
+        ([*both, "--data_dir", folder], "--data_dir holds .*: give one of them"),
         (both, r"Which classes\?.* The masks hold 0, 1, 11, 2\."),
         ([*both, "--set", "class_names=a,b,a"], "class_names must be names that differ"),
         ([*both, "--set", "num_classes=3", "--split", "train"], "--split is for --experiment"),
