@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib.util
+import inspect
+import json
 import math
 import os
 import shutil
@@ -19,7 +21,7 @@ from eseg_keras.data.label_statistics import label_statistics
 from eseg_keras.data.mask_coding import find_mask_coding
 from eseg_keras.data.splitting import stratified_split
 from eseg_keras.evaluation import Evaluation, evaluate
-from eseg_keras.files import atomic_directory, atomic_file, locked
+from eseg_keras.files import atomic_directory, atomic_file, locked, read_json, write_json
 from eseg_keras.inference import Predictor
 from eseg_keras.models import ESeg
 from eseg_keras.training.data import open_examples, training_batches, validation_batches
@@ -29,6 +31,7 @@ from eseg_keras.training.recipe import VALIDATIONS, compile_model, complete, ini
 from eseg_keras.training.run import train
 
 EXPERIMENT_FILE = "experiment.py"
+_ARGUMENTS_FILE = "arguments.json"
 
 # Share of the minutes for training; the rest is for the report, and for a machine that slows down.
 _TRAINING_SHARE = 0.8
@@ -66,14 +69,15 @@ def finetune(
     The masks' coding is detected, a validation set in which rare classes occur is split off, and
     image size, batch size, epochs and learning rate are chosen from the number of images and the
     measured time of a step, so that everything ends within `minutes`. The same call resumes after
-    an interruption, with the settings of the first.
+    an interruption, with the settings of the first: other `minutes` then have no effect, and any
+    other argument that was given another value is an error.
 
     Args:
         images: Folder of the images.
         masks: Folder of the masks, which pair with the images by name.
         output: Folder for the result: `preset/`, `report/` (needs matplotlib), `worst/` (overlays
             of the worst validation images), `run/` (the run, see `train`), `experiment.py` and
-            `data/` (what was chosen: `eseg train` accepts both).
+            `data/` (what was chosen: `eseg train` accepts both), `arguments.json` (of the call).
         minutes: Minutes that everything may take. Defaults to 20.
         class_names: One name per class, in the order of their ids, also for classes that never
             occur; by default `"class 0"`, ...
@@ -94,7 +98,8 @@ def finetune(
 
     Raises:
         FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
-        ValueError: If an argument is out of range, or there is nothing to learn from the masks.
+        ValueError: If an argument is out of range, there is nothing to learn from the masks, or
+            `output` was begun with other arguments.
         FileInUseError: If another process writes to `output`; it says which.
         Preempted: After SIGTERM, once the state is saved.
 
@@ -106,22 +111,34 @@ def finetune(
     start, output = time.monotonic(), Path(output)
     if minutes <= 0:
         raise ValueError(f"`minutes` must be above 0. Received: minutes={minutes}")
-    options = (class_names, mask_suffix, image_range, first_frame, preset, val_share, seed)
+    options = {
+        "class_names": class_names,
+        "mask_suffix": mask_suffix,
+        "image_range": image_range,
+        "first_frame": first_frame,
+        "preset": preset,
+        "val_share": val_share,
+        "seed": seed,
+    }
     with locked(output):
         return _finetune(start, images, masks, output, minutes, options, say)
 
 
 def _finetune(start, images, masks, output, minutes, options, say):
     path, data_dir = output / EXPERIMENT_FILE, output / "data"
+    folders = {"images": str(Path(images).resolve()), "masks": str(Path(masks).resolve())}
+    arguments = json.loads(json.dumps({**folders, "minutes": minutes, **options}))
     if path.exists():
         say(f"Resuming with the settings of {path}.")
+        _check_same_arguments(output / _ARGUMENTS_FILE, arguments, say)
         experiment = load_experiment(str(path))
     else:
-        experiment = _first_experiment(images, masks, *options, data_dir, say)
+        experiment = _first_experiment(images, masks, **options, data_dir=data_dir, say=say)
         counts = [len(list_files(data_dir, split)) for split in ("train", "val")]
         seconds = _measure(experiment, counts[0], data_dir)
         left = _TRAINING_SHARE * 60 * minutes - (time.monotonic() - start)
         experiment = fit_into(experiment, *counts, seconds, left)
+        write_json(output / _ARGUMENTS_FILE, arguments)
         write_experiment(
             path,
             experiment,
@@ -136,6 +153,29 @@ def _finetune(start, images, masks, output, minutes, options, say):
     train(experiment, output / "run", data_dir)
     _copy_preset(output)
     return _evaluate(experiment, output, data_dir, say)
+
+
+def _check_same_arguments(path: Path, arguments: dict, say) -> None:
+    """Refuse arguments that are neither defaults nor those of the first call; say of minutes."""
+    if not path.exists():  # A run of an earlier version.
+        return
+    first = read_json(path, "Remove it: the run then resumes with its own settings.")
+    defaults = inspect.signature(finetune).parameters
+    changed = {
+        name: f"{name} ({first.get(name)} there, {value} here)"
+        for name, value in arguments.items()
+        if value not in (first.get(name), defaults[name].default)
+    }
+    if changed.pop("minutes", None):
+        say(
+            f"The epochs were chosen for the {first.get('minutes')} minutes of the first call: "
+            f"the {arguments['minutes']} of this one have no effect."
+        )
+    if changed:
+        raise ValueError(
+            f"{path.parent} holds a run with other values: {', '.join(changed.values())}. Choose "
+            "another output, or remove that one."
+        )
 
 
 def _first_experiment(
