@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import os
 from typing import Any, Literal, get_args
 
@@ -34,7 +35,10 @@ class Distribution:
     def drops_remainder(
         self, num_examples: int, batch_size: int, gradient_accumulation_steps: int = 1
     ) -> bool:
-        """Return whether a last, smaller batch cannot be computed and must be skipped."""
+        """Return whether a last, smaller batch cannot be computed and must be skipped.
+
+        Every replica needs an image for each of its `gradient_accumulation_steps`.
+        """
         if batch_size % self.num_devices:
             raise ValueError(
                 f"batch_size={batch_size} cannot be divided over {self.num_devices} devices. "
@@ -49,7 +53,11 @@ class Distribution:
         on_tpus = self.name == "tpu" and self.num_devices > 1
         if parts > 1 and (on_jax or on_tpus or is_split_twice):
             return remainder % parts != 0
-        return 0 < remainder < parts
+        fewest = remainder // self.num_devices
+        if self.worker[1] == 1:
+            # TensorFlow's split: all replicas get as many images as the first, while there are any.
+            fewest = remainder - math.ceil(remainder / self.num_devices) * (self.num_devices - 1)
+        return remainder > 0 and fewest < gradient_accumulation_steps
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Return the context in which the model is built."""

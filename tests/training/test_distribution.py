@@ -71,6 +71,17 @@ def test_two_devices_and_two_workers_train_as_one_device_does(
     assert_same(one, workers)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX needs equal parts")
+def test_no_replica_is_without_an_image(tmp_path):
+    output = tmp_path / "splits.json"
+    subprocess.run([sys.executable, SCRIPT.with_name("split_batches.py"), output], check=True)
+    for devices, remainder, images in json.loads(output.read_text()):
+        distribution = Distribution("mirrored", num_devices=devices)
+        skipped = distribution.drops_remainder(12 + remainder, 12)
+        assert skipped == (min(images) == 0), (devices, remainder, images)
+
+
 @pytest.mark.parametrize(
     "name, message",
     [("two_devices", "Choose one of auto, one_device"), ("multi_worker", "TF_CONFIG"),
@@ -98,6 +109,8 @@ def test_which_last_batches_are_skipped():
     on_jax = keras.backend.backend() == "jax"
     assert skipped(mirrored, range(5)) == ([1, 3] if on_jax else [1])
     assert skipped(mirrored, (0, 3, 4, 5), steps=2) == ([3, 5] if on_jax else [3])
+    four = Distribution("mirrored", num_devices=4)
+    assert skipped(four, range(9)) == ([1, 2, 3, 5, 6, 7] if on_jax else [1, 2, 3, 5, 6])
     # Equal shares: static shapes, or a worker that feeds several devices.
     for distribution in (
         Distribution("tpu", num_devices=4),
