@@ -45,7 +45,7 @@ class Segmentation:
         if isinstance(examples, FolderExamples):
             check_classes(examples, experiment.class_names)
             experiment = with_class_map(experiment, examples)
-        experiment = complete(experiment, len(examples))
+        experiment = complete(experiment, len(examples), distribution)
         self.experiment = self._experiment = experiment
         self._val_examples = open_examples(experiment, "validation", data_dir, skip_bad_examples)
         if isinstance(examples, FolderExamples):

@@ -96,9 +96,34 @@ def test_devices_that_are_not_there(monkeypatch, name, message):
 def test_auto_takes_what_there_is(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert make_distribution("auto") == Distribution("one_device")
-    monkeypatch.setenv("TF_CONFIG", "{not json")
-    with pytest.raises(ValueError, match="TF_CONFIG is not JSON"):
-        make_distribution("auto")
+    for text in ("", "{}", '{"environment": "cloud", "cluster": {}, "task": {}}'):
+        monkeypatch.setenv("TF_CONFIG", text)
+        assert make_distribution("auto") == Distribution("one_device")
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("{not json", "Expecting property name"),
+        ("[1]", "'list' object"),
+        ('"worker"', "'str' object"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "'task' is missing"),
+        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "not a list"),
+        ('{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}', "with ports"),
+        ('{"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}}', "int"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "1 is of no"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}', "'chief' is"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": "a"}}', "'a'"),
+        ('{"cluster": ["a:1", "b:1"], "task": {"type": "worker", "index": 0}}', "items"),
+    ],
+)
+@pytest.mark.parametrize("name", ["auto", "multi_worker"])
+def test_a_cluster_that_cannot_be_used(monkeypatch, name, text, problem):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("Only TensorFlow reads TF_CONFIG.")
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match=f"TF_CONFIG cannot be used: .*{problem}.*Expected JSON"):
+        make_distribution(name)
 
 
 def test_which_last_batches_are_skipped():
