@@ -483,6 +483,32 @@ FAULTS = {
         "if first is None:",
         "tests/data/test_folders.py::test_palettes_that_differ",
     ),
+    "data/palettes_of_the_splits_may_differ": Fault(
+        "            check_palettes(examples, self._val_examples, skip_bad_examples)",
+        "            pass",
+        "tests/training/test_tasks.py::test_palettes_of_training_and_validation_differ",
+    ),
+    "data/first_frames_are_read_unasked": Fault(
+        "    if first_frame:\n        return\n",
+        "    if first_frame is not None:\n        return\n",
+        "tests/data/images/test_image_reader.py::test_several_frames_are_refused_by_name",
+    ),
+    "training/a_replica_may_have_no_image": Fault(
+        "fewest = remainder - math.ceil(",
+        "fewest = remainder // self.num_devices or math.ceil(",
+        "tests/training/test_distribution.py::test_which_last_batches_are_skipped",
+    ),
+    "training/other_arguments_are_ignored": Fault(
+        "if value not in (first.get(name), defaults[name].default)",
+        "if name == 'minutes' and value not in (first.get(name), defaults[name].default)",
+        "tests/training/test_finetuning.py"
+        "::test_other_arguments_are_refused_and_other_minutes_said",
+    ),
+    "presets/an_edited_card_is_replaced": Fault(
+        'return (mark + rest).decode(errors="replace") != _MARK.format(digest)',
+        "return False",
+        "tests/presets/test_hub.py::test_an_edited_card_is_kept",
+    ),
     "data/numbers_are_cut": Fault(
         "while length and any(cuts(name)",
         "while not length and any(cuts(name)",

@@ -4,7 +4,12 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from eseg_keras.cli.flags import add_examples_arguments, check_parent, check_segmentation
+from eseg_keras.cli.flags import (
+    add_examples_arguments,
+    check_data_dir,
+    check_parent,
+    check_segmentation,
+)
 
 # The keys of `--set` by the kind of images.
 READING = (
@@ -14,6 +19,7 @@ READING = (
     "image_suffix",
     "reduce_zero_label",
     "image_range",
+    "first_frame",
 )
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
@@ -64,6 +70,8 @@ def run(args) -> int:
     except FolderError:
         _print_values(_mask_values(experiment, *_unpaired_masks(experiment, split, data_dir)))
         raise
+    if args.experiment and isinstance(examples, FolderExamples):
+        problems = {**problems, **_differing_palettes(experiment, examples, split, data_dir)}
     with Progress("Counting", total=len(examples)) as progress:
         statistics = label_statistics(examples, progress.track)
     problems = problems or statistics.problems
@@ -88,6 +96,7 @@ def _experiment(args):
         raise ValueError("--images and --masks go together: give both, or neither.")
     if bool(args.images) == bool(args.experiment):
         raise ValueError("Which images? Give --images and --masks, or --experiment.")
+    check_data_dir(args)
     if args.images:
         if args.split:
             raise ValueError("--split is for --experiment: --images are checked as they are.")
@@ -153,6 +162,18 @@ def _open(experiment, split, data_dir):
         log.disabled = False
 
 
+def _differing_palettes(experiment, examples, split, data_dir):
+    """The problem of palettes that differ from those of the other split's masks, as in training."""
+    from eseg_keras.data.folder_checks import differing_palettes
+    from eseg_keras.data.images.mask_reader import palette_of
+
+    if examples.read_mask.reads_colors:
+        return {}
+    other = "train" if split == "validation" else "validation"
+    masks, _ = _unpaired_masks(experiment, other, data_dir)
+    return differing_palettes({**examples.summary.palettes, **{m: palette_of(m) for m in masks}})
+
+
 def _unpaired_masks(experiment, split, data_dir):
     """The mask files of a folder, and their reader, whether or not there are images."""
     from eseg_keras.data.images.mask_reader import MaskReader
@@ -160,7 +181,8 @@ def _unpaired_masks(experiment, split, data_dir):
 
     folder = experiment.train_masks if split == "train" else experiment.val_masks
     try:
-        files = find_images(Path(data_dir, folder), log_skipped=False)
+        place, frames = Path(data_dir, folder), experiment.first_frame
+        files = find_images(place, log_skipped=False, first_frame=frames)
     except (OSError, ValueError):
         files = []
     reader = None

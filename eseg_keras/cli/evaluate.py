@@ -9,6 +9,7 @@ from eseg_keras.cli.flags import (
     PREDICTOR_FLAGS,
     add_examples_arguments,
     add_predictor_arguments,
+    check_data_dir,
     check_parent,
     check_segmentation,
     load_model,
@@ -25,6 +26,7 @@ READING = (
     "image_suffix",
     "reduce_zero_label",
     "image_range",
+    "first_frame",
     *SEEN,
 )
 FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
@@ -99,9 +101,10 @@ def run(args) -> int:
     is_secret = (experiment.data, experiment.val_split) == ("cityscapes", "test")
     has_labels = not is_secret and bool(args.masks or not args.images)
     _check_outputs(args, has_labels)
-    images = None if has_labels or is_secret else _images(args.images)
-    # Without `images`, `open_examples` reads the images and applies the range.
-    reading = {"image_range": experiment.image_range} if images else {}
+    reading, images = {}, None
+    if not (has_labels or is_secret):  # Otherwise `open_examples` reads the images.
+        reading = {name: getattr(experiment, name) for name in ("image_range", "first_frame")}
+        images = _images(args.images, experiment.first_frame)
     model = _load_exported(args, reading) if args.exported else load_model(args)
     if args.images:
         experiment = dataclasses.replace(
@@ -198,6 +201,7 @@ def _experiment(args):
         )
     if args.images and args.experiment:
         raise ValueError("--images and --experiment both name the images: pass only one of them.")
+    check_data_dir(args)
     data_dir = args.data_dir
     if args.images:
         # With --model_dir, masks are read like those of the run, from other folders.
@@ -209,7 +213,7 @@ def _experiment(args):
             val_masks=str(Path(args.masks or experiment.val_masks).resolve()),
         )
         data_dir = "."
-        keys = READING if args.masks else ("image_range", *SEEN)
+        keys = READING if args.masks else ("image_range", "first_frame", *SEEN)
         return override(experiment, args.set, keys), data_dir
     if args.experiment:
         experiment = check_segmentation(load_experiment(args.experiment), args.experiment)
@@ -248,11 +252,12 @@ def _check_outputs(args, has_labels):
         raise ValueError("Without labels there are no scores for --output and --report: omit them.")
 
 
-def _images(folder):
+def _images(folder, first_frame):
     """Return the images in a folder and its subfolders; Cityscapes has one subfolder per city."""
     from eseg_keras.inference.input_files import find_files
 
-    images = [file.path for file in find_files([folder], recursive=True) if not file.is_video]
+    files = find_files([folder], recursive=True, first_frame=first_frame)
+    images = [file.path for file in files if not file.is_video]
     if not images:
         raise ValueError(f"{folder} contains only videos: a submission needs images.")
     return images

@@ -2,7 +2,12 @@
 
 import signal
 
-from eseg_keras.cli.flags import add_image_range_argument, at_least, check_parent
+from eseg_keras.cli.flags import (
+    add_first_frame_argument,
+    add_image_range_argument,
+    at_least,
+    check_parent,
+)
 
 HELP = "train on folders of images and masks within a number of minutes, with all settings chosen"
 EXAMPLE = [
@@ -35,6 +40,7 @@ def add_arguments(parser) -> None:
         help="end of the names of masks that those of the images lack, such as _labels",
     )
     add_image_range_argument(parser)
+    add_first_frame_argument(parser)
     parser.add_argument(
         "--preset",
         help="preset to start from; default: eseg_edge_s if its ImageNet weights are installed, "
@@ -61,6 +67,7 @@ def run(args) -> int:
             class_names=names,
             mask_suffix=args.mask_suffix,
             image_range=args.image_range and tuple(args.image_range),
+            first_frame=args.first_frame,
             preset=args.preset,
         )
     except Preempted:

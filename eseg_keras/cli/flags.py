@@ -78,6 +78,16 @@ def add_examples_arguments(parser, set_help: str) -> None:
     parser.add_argument("--experiment", help="experiment whose images are used")
     parser.add_argument("--data_dir", help="folder of the experiment's data")
     add_set_argument(parser, set_help)
+    add_set_first_frame_argument(parser)
+
+
+def check_data_dir(args) -> None:
+    """Refuse `--data_dir` beside `--images`."""
+    if args.images and args.data_dir:
+        raise ValueError(
+            "--data_dir holds the images of an experiment, and --images and --masks name the "
+            "images: give one of them."
+        )
 
 
 def add_set_argument(parser, help: str) -> None:
@@ -85,6 +95,11 @@ def add_set_argument(parser, help: str) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help=f"{help}; may be repeated"
     )
+
+
+def add_set_first_frame_argument(parser) -> None:
+    """Add `--first_frame` where `--set` changes an experiment: short for first_frame=true."""
+    add_first_frame_argument(parser, action="append_const", dest="set", const="first_frame=true")
 
 
 def add_image_size_argument(parser, default: tuple[int, int] | None, help: str = "") -> None:
@@ -112,6 +127,15 @@ def add_image_range_argument(parser) -> None:
     )
 
 
+def add_first_frame_argument(parser, **options) -> None:
+    """Add `--first_frame`."""
+    parser.add_argument(
+        "--first_frame",
+        **({"action": "store_true"} | options),
+        help="also read GIF files, and the first frame of other files with several frames or pages",
+    )
+
+
 def add_calibration_argument(parser) -> None:
     """Add `--calibration_images`, for `--precision int8`."""
     parser.add_argument(
@@ -121,23 +145,28 @@ def add_calibration_argument(parser) -> None:
         "calibrate the ranges of the activations; default: synthetic street scenes",
     )
     add_image_range_argument(parser)
+    add_first_frame_argument(parser)
 
 
 def read_calibration(args) -> dict:
     """Return the exporter's argument `calibration_images`; an empty dict without the flag."""
     image_range = args.image_range
     if not args.calibration_images:
-        if image_range:
-            raise ValueError("--image_range is for --calibration_images. Give both, or neither.")
+        for flag in ("image_range", "first_frame"):
+            if getattr(args, flag):
+                raise ValueError(f"--{flag} is for --calibration_images. Give both, or neither.")
         return {}
     if args.precision != "int8":
         raise ValueError("--calibration_images is for --precision int8. Give both, or neither.")
 
     from eseg_keras.export.images import read_calibration_images
 
-    if image_range is None and args.model_dir:
-        image_range = run_experiment(args.model_dir)[0].image_range
-    images = read_calibration_images(args.calibration_images, image_range)
+    run = run_experiment(args.model_dir)[0] if args.model_dir else None
+    images = read_calibration_images(
+        args.calibration_images,
+        image_range or (run and run.image_range),
+        args.first_frame or bool(run and run.first_frame),
+    )
     return {"calibration_images": images}
 
 

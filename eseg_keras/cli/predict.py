@@ -3,6 +3,7 @@
 from argparse import BooleanOptionalAction
 
 from eseg_keras.cli.flags import (
+    add_first_frame_argument,
     add_image_range_argument,
     add_predictor_arguments,
     check_parent,
@@ -71,6 +72,7 @@ def add_arguments(parser) -> None:
         help="images of one size, or windows, per batch; default 1",
     )
     add_image_range_argument(parser)
+    add_first_frame_argument(parser)
     add_predictor_arguments(parser)
 
 
@@ -84,14 +86,16 @@ def run(args) -> int:
         raise ValueError(f"--alpha must be between 0 and 1. Received: {args.alpha}")
     # Checked before the model is loaded, which takes longer.
     check_parent(args.output)
-    find_files(args.inputs, args.recursive, exclude=args.output, log_skipped=False)
-    model = load_model(args)
     run = run_experiment(args.model_dir)[0] if args.model_dir else None
+    reading = {"first_frame": args.first_frame or bool(run and run.first_frame)}
+    find_files(args.inputs, args.recursive, exclude=args.output, log_skipped=False, **reading)
+    model = load_model(args)
     predictor = make_predictor(
         args,
         model,
         long_side=run and run.long_side,
         image_range=args.image_range or (run and run.image_range),
+        **reading,
         batch_size=args.batch_size,
         maps=tuple(args.maps),
     )

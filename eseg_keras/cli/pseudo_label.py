@@ -1,6 +1,12 @@
 """`eseg pseudo-label`."""
 
-from eseg_keras.cli.flags import add_weights_arguments, check_parent, load_model, run_experiment
+from eseg_keras.cli.flags import (
+    add_first_frame_argument,
+    add_weights_arguments,
+    check_parent,
+    load_model,
+    run_experiment,
+)
 
 HELP = "label images with a trained network, to train on them"
 EXAMPLE = [
@@ -35,6 +41,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--no_flip", action="store_true", help="do not average with the mirrored image"
     )
+    add_first_frame_argument(parser)
 
 
 def run(args) -> int:
@@ -47,12 +54,14 @@ def run(args) -> int:
 
     # Checked before the model is loaded, which takes longer.
     check_parent(args.output)
-    find_files([args.images], True, exclude=args.output, log_skipped=False)
     run = run_experiment(args.model_dir)[0] if args.model_dir else None
+    reading = {"first_frame": args.first_frame or bool(run and run.first_frame)}
+    find_files([args.images], True, exclude=args.output, log_skipped=False, **reading)
     predictor = Predictor(
         load_model(args),
         long_side=run and run.long_side,
         image_range=run and run.image_range,
+        **reading,
         scales=tuple(args.scales or TEST_TIME_SCALES),
         flip=not args.no_flip,
         min_confidence=args.min_confidence,

@@ -2,7 +2,7 @@
 
 import signal
 
-from eseg_keras.cli.flags import add_set_argument, check_parent
+from eseg_keras.cli.flags import add_set_argument, add_set_first_frame_argument, check_parent
 
 HELP = "train an experiment, or resume a run"
 EXAMPLE = [
@@ -54,6 +54,7 @@ def add_arguments(parser) -> None:
         "writes",
     )
     add_set_argument(parser, "change a value of the experiment")
+    add_set_first_frame_argument(parser)
 
 
 def run(args) -> int:

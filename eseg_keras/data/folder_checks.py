@@ -47,10 +47,14 @@ class FolderError(ValueError):
 
 @dataclass(frozen=True)
 class FolderSummary:
-    """Pixels of each label in the usable masks, int64 [256], and sizes of the readable images."""
+    """Pixels of each label in the usable masks, int64 [256], and sizes of the readable images.
+
+    `palettes` holds the palette of each mask, None of those without one.
+    """
 
     label_counts: np.ndarray
     image_sizes: frozenset[tuple[int, int]]
+    palettes: Mapping[Path, bytes | None]
 
 
 def pair_files(
@@ -59,6 +63,7 @@ def pair_files(
     mask_suffix: str = "",
     image_suffix: str = "",
     kind: str = "image",
+    first_frame: bool = False,
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
@@ -73,7 +78,7 @@ def pair_files(
     found = {}
     for folder in dict.fromkeys((images, masks)):
         try:
-            found[folder] = find_images(folder)
+            found[folder] = find_images(folder, first_frame=first_frame)
         except OSError:
             problems.setdefault("there is no folder", []).append(str(folder))
         except ValueError as error:
@@ -123,17 +128,19 @@ def pair_files(
 def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSummary:
     """Read all files of `FolderExamples`; raise (or log) one FolderError with all problems."""
 
-    palettes = {}
+    palettes, known = {}, {}
 
     def count(index):
         size, labels, problems = None, None, []
-        palettes[index] = palette_of(examples.masks[index])
+        mask_file = examples.masks[index]
+        palette = palette_of(mask_file)
+        palettes[mask_file] = known.setdefault(palette, palette)
         try:
             size = examples.read_image(index).shape[:2]
         except ImageFileError as error:
             problems += [(problem, error.path) for problem in error.problems]
         try:
-            mask = examples.read_mask(examples.masks[index])
+            mask = examples.read_mask(mask_file)
         except ImageFileError as error:
             problems += [(problem, error.path) for problem in error.problems]
         else:
@@ -155,35 +162,40 @@ def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSumma
         found = gather(count, total, progress.track if shown else iter)
     problems = dict(found.problems)
     if not examples.read_mask.reads_colors:
-        problems |= _differing_palettes(examples.masks, palettes)
+        problems |= differing_palettes(palettes)
     if problems:
         error = FolderError(f"Some of the {total} images and their masks", problems)
         if not skip_bad_examples:
             raise error
         log.warning("%s", error)
-    return FolderSummary(found.label_counts.sum(axis=0), frozenset(found.image_sizes))
+    counts = found.label_counts.sum(axis=0)
+    return FolderSummary(counts, frozenset(found.image_sizes), palettes)
 
 
-def _differing_palettes(masks, palettes):
-    """The problem of masks in which an index has another colour than in the others, if any."""
-    if len(set(palettes.values()) - {None}) < 2:
+def differing_palettes(palettes: Mapping[Path, bytes | None]) -> dict[str, tuple[str, ...]]:
+    """Return the problem of masks in which an index has another colour than in others, if any.
+
+    The files are those that differ from the first ones, in the order of their names. In a grey mask
+    (None) the colour of a value is that grey.
+    """
+    if len(set(palettes.values())) < 2:
         return {}
     # Only the used entries of a palette count.
     seen, files, problem = {}, [], ""
-    for number in sorted(number for number, palette in palettes.items() if palette is not None):
-        mask, palette = masks[number], palettes[number]
+    for mask, palette in sorted(palettes.items()):
         with contextlib.suppress(ImageFileError):  # Reported already.
-            colors = {
-                index: tuple((palette + bytes(768))[3 * index :][:3]) for index in count_ids(mask)
-            }
-            for index, color in colors.items():
+            for index in count_ids(mask):
+                color = (index,) * 3
+                if palette is not None:
+                    color = tuple((palette + bytes(768))[3 * index :][:3])
                 first, at = seen.setdefault(index, (color, mask))
                 if first != color:
                     files.append(str(mask))
                     problem = problem or (
                         f"palettes differ: index {index} is {first} in {at} and {color} in {mask}. "
-                        "Indices are read as class ids: save all masks with one palette or, if the "
-                        "colours are the classes, pass mask_colors={(red, green, blue): id, ...}"
+                        "Indices are read as class ids, as are the values of grey masks: save all "
+                        "masks with one palette, or all in grey or, if the colours are the "
+                        "classes, pass mask_colors={(red, green, blue): id, ...}"
                     )
     return {problem: tuple(dict.fromkeys(files))} if problem else {}
 

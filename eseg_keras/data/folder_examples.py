@@ -78,7 +78,10 @@ class FolderExamples(Examples):
     def read_image(self, index: int) -> np.ndarray:
         """Read an image in its own size, uint8 [H, W, 3] RGB."""
         return read_image(
-            self.images[index], max_pixels=self.max_pixels, image_range=self.image_range
+            self.images[index],
+            max_pixels=self.max_pixels,
+            image_range=self.image_range,
+            first_frame=self.read_mask.first_frame,
         )
 
     def name(self, index: int) -> str:
@@ -108,6 +111,7 @@ def open_folders(
     verbose: bool = True,
     max_pixels: int = MAX_PIXELS,
     image_range: tuple[float, float] | None = None,
+    first_frame: bool = False,
 ) -> FolderExamples:
     """Pair a folder of images with a folder of masks, and check every file.
 
@@ -142,6 +146,8 @@ def open_folders(
             to Pillow's own limit, about 179 million.
         image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats.
             By default 16-bit images are of 0..65535 and all others of 0..255; see `read_image`.
+        first_frame: Whether GIF files, and the first frame of other files with several, are read,
+            images and masks alike. Defaults to `False`.
 
     Returns:
         The examples, with a summary of the check; their method `batches` returns `Batches`.
@@ -176,9 +182,10 @@ def open_folders(
             reduce_zero_label=reduce_zero_label,
             ignore_label=ignore_label,
             max_pixels=max_pixels,
+            first_frame=first_frame,
         )
 
-    pairs = pair_files(images, masks, mask_suffix, image_suffix)
+    pairs = pair_files(images, masks, mask_suffix, image_suffix, first_frame=first_frame)
     examples = FolderExamples(
         *pairs, mask_reader(class_map), num_classes, long_side, None, max_pixels, image_range
     )

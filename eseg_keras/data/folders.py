@@ -42,6 +42,7 @@ def from_folders(
     verbose: bool = True,
     max_pixels: int = MAX_PIXELS,
     image_range: tuple[float, float] | None = None,
+    first_frame: bool = False,
     initial_epoch: int = 0,
 ) -> "tf.data.Dataset":
     """Return a `tf.data.Dataset` of a folder of images and a folder of masks.
@@ -54,7 +55,7 @@ def from_folders(
         class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label: What the
             masks hold; see `open_folders`.
         mask_suffix, image_suffix, long_side, skip_bad_examples, check, verbose, max_pixels,
-            image_range: How the files are read and checked; see `open_folders`.
+            image_range, first_frame: How the files are read and checked; see `open_folders`.
         image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
             examples become batches; see `Examples.batches`.
         shuffle: Whether to shuffle the examples, in another order each epoch. Defaults to True, for
@@ -100,6 +101,7 @@ def from_folders(
         verbose=verbose,
         max_pixels=max_pixels,
         image_range=image_range,
+        first_frame=first_frame,
     )
     batches = examples.batches(
         image_size=image_size,

@@ -25,12 +25,12 @@ class ExportedPredictor:
             one version, or the directory with all versions, of which the highest is used.
         threads: Number of threads of the runtime. Defaults to the runtime's choice. Ignored for a
             SavedModel.
-        max_pixels, image_range: Limit of pixels and range of values of images, as for `Predictor`.
+        max_pixels, image_range, first_frame: How images are read, as for `Predictor`.
 
     Attributes:
         num_classes, class_names, palette, ignore_label: As in the exported network.
         image_size: (height, width) of all images, or `None` for any size.
-        max_pixels, image_range: The arguments.
+        max_pixels, image_range, first_frame: The arguments.
 
     Raises:
         ValueError: If the file was not written by one of the three exporters.
@@ -47,10 +47,12 @@ class ExportedPredictor:
         threads: int | None = None,
         max_pixels: int = MAX_PIXELS,
         image_range: tuple[float, float] | None = None,
+        first_frame: bool = False,
     ):
         path = Path(path)
         self.max_pixels = max_pixels
         self.image_range = None if image_range is None else check_image_range(image_range)
+        self.first_frame = first_frame
         suffix = path.suffix.lower()
         if not path.exists():
             raise ValueError(f"There is no exported file {path}.")
@@ -87,7 +89,13 @@ class ExportedPredictor:
             ValueError: If `image` is not an image, or its size is not the file's fixed size.
         """
         name = str(image) if isinstance(image, str | os.PathLike) else "image 0"
-        pixels = read_image(image, self.num_channels, self.max_pixels, image_range=self.image_range)
+        pixels = read_image(
+            image,
+            self.num_channels,
+            self.max_pixels,
+            image_range=self.image_range,
+            first_frame=self.first_frame,
+        )
         if self.image_size not in (None, pixels.shape[:2]):
             problem = (
                 f"has {pixels.shape[0]}x{pixels.shape[1]} pixels, but {self._path} takes images of "

@@ -16,23 +16,25 @@ MOST_IMAGES = 64
 
 
 def read_calibration_images(
-    folder: str | os.PathLike, image_range: tuple[float, float] | None = None
+    folder: str | os.PathLike,
+    image_range: tuple[float, float] | None = None,
+    first_frame: bool = False,
 ) -> list[np.ndarray]:
     """Read up to 64 images of a folder and its subfolders, evenly spaced in sorted order."""
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
     try:
-        images = find_images(folder)
+        images = find_images(folder, first_frame=first_frame)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}.") from error
     if len(images) > MOST_IMAGES:
         images = [images[i * len(images) // MOST_IMAGES] for i in range(MOST_IMAGES)]
-    return [_read(path, image_range) for path in images]
+    return [_read(path, image_range, first_frame) for path in images]
 
 
-def _read(path, image_range):
-    image = read_image(path, image_range=image_range)
+def _read(path, image_range, first_frame):
+    image = read_image(path, image_range=image_range, first_frame=first_frame)
     if min(image.shape[:2]) < SMALLEST_SIDE:
         problem = (
             f"is {image.shape[0]}x{image.shape[1]} pixels, height by width. Calibration images "

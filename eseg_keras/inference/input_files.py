@@ -64,7 +64,8 @@ def _sources_of_path(path, reading):
     """Yield the images of a file, a video or a folder of both."""
     try:
         if path.is_dir():
-            for file in _find_in_folder(path, recursive=False):
+            frames = reading.get("first_frame", False)
+            for file in _find_in_folder(path, recursive=False, first_frame=frames):
                 yield from _sources_of_path(file, reading)
         elif not path.is_file():
             raise ImageFileError(path, ["there is no such file or folder"])
@@ -119,6 +120,7 @@ def find_files(
     recursive: bool = False,
     exclude: str | Path | None = None,
     log_skipped: bool = True,
+    first_frame: bool = False,
 ) -> list[InputFile]:
     """List the images and videos among files and folders, in this order, those of a folder sorted.
 
@@ -126,10 +128,11 @@ def find_files(
     folder `exclude`, such as that of the outputs, is not searched. Without any file, or with two
     whose outputs would have the same name, a ValueError is raised.
     """
+    options = {"exclude": exclude, "log_skipped": log_skipped, "first_frame": first_frame}
     files = []
     for given in map(Path, inputs):
         if given.is_dir():
-            found = _find_in_folder(given, recursive, exclude=exclude, log_skipped=log_skipped)
+            found = _find_in_folder(given, recursive, **options)
             files += [_input_file(path, path.relative_to(given)) for path in found]
         elif given.is_file():
             files.append(_input_file(given, Path(given.name)))

@@ -107,7 +107,7 @@ def predict_files(
         raise ValueError(f"alpha must be between 0 and 1. Received: {alpha}")
     if isinstance(inputs, str | Path):
         inputs = [inputs]
-    files = find_files(inputs, recursive, exclude=output)
+    files = find_files(inputs, recursive, exclude=output, first_frame=predictor.first_frame)
     if not overlay and (video := next((file for file in files if file.is_video), None)):
         raise ValueError(
             f"{video.path}: a video becomes an overlay and nothing else. Skip it, or set "

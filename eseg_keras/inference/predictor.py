@@ -64,6 +64,8 @@ class Predictor:
         image_range: (lowest, highest) value of the images, which the network sees as 0 and 255. By
             default 16-bit images are of 0..65535 and all others of 0..255; values that are probably
             of another range, such as floats of 0..1, are refused.
+        first_frame: Whether GIF files, and the first frame of other files with several, are read.
+            Defaults to `False`: GIF files in folders are skipped, and several frames refused.
 
     Raises:
         ValueError: If an argument is out of range, or contradicts another.
@@ -100,6 +102,7 @@ class Predictor:
         maps: Sequence[str] = (),
         max_pixels: int = MAX_PIXELS,
         image_range: tuple[float, float] | None = None,
+        first_frame: bool = False,
     ):
         self.model = model
         self.batch_size = batch_size
@@ -115,6 +118,7 @@ class Predictor:
         self.maps = tuple(maps)
         self.max_pixels = max_pixels
         self.image_range = None if image_range is None else check_image_range(image_range)
+        self.first_frame = first_frame
         self._check_arguments()
 
         needed = self.maps
@@ -136,6 +140,7 @@ class Predictor:
             "num_channels": self.num_channels,
             "max_pixels": max_pixels,
             "image_range": self.image_range,
+            "first_frame": first_frame,
         }
         self.num_classes = model.output.shape[-1]
         names = getattr(model, "class_names", None)

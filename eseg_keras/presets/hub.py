@@ -1,6 +1,8 @@
 """Publishing a preset on the Hugging Face Hub."""
 
+import hashlib
 import json
+import logging
 import os
 import pathlib
 import tempfile
@@ -17,6 +19,10 @@ from eseg_keras.presets.files import (
 from eseg_keras.presets.locations import PRESET_FILES
 
 _CARD = "README.md"
+# The last line of a card that was written here: it tells an edited card from one that was not.
+_MARK = "<!-- Written by eseg_keras, sha256 {} of the text above -->\n"
+
+_log = logging.getLogger("eseg_keras")
 
 
 def push_to_hub(
@@ -31,7 +37,8 @@ def push_to_hub(
 
     Others load it by `ESeg.from_preset("hf://user/repository")`. The card has the
     classes, the sizes and, for the preset of a finished run, its scores on the validation images. A
-    `README.md` in the directory is uploaded instead of it.
+    `README.md` in the directory is uploaded instead of it. Without one, a card in the repository
+    that somebody wrote or edited is kept, and the log says so.
 
     Args:
         preset: Directory that `save_to_preset` or `eseg train` wrote.
@@ -61,19 +68,35 @@ def push_to_hub(
     metadata = read_preset_json(directory / METADATA_FILE)
     checked_weights(directory, metadata)
     repository = repository.removeprefix("hf://")
+    contents = {name: directory / name for name in PRESET_FILES}
     card = directory / _CARD
-    with tempfile.TemporaryDirectory() as folder:
-        if not card.is_file():
-            card = pathlib.Path(folder) / _CARD
-            card.write_text(model_card(directory, repository, license), "utf-8")
-        api = hub.HfApi(token=token)
-        address = api.create_repo(repository, private=private, exist_ok=True)
-        operations = [
-            hub.CommitOperationAdd(path.name, path)
-            for path in (*(directory / name for name in PRESET_FILES), card)
-        ]
-        api.create_commit(repository, operations, commit_message=f"Upload {directory.name}")
+    contents[_CARD] = card if card.is_file() else model_card(directory, repository, license)
+    api = hub.HfApi(token=token)
+    address = api.create_repo(repository, private=private, exist_ok=True)
+    if not card.is_file() and _has_edited_card(api, repository):
+        del contents[_CARD]
+        _log.warning(
+            "%s was edited and is kept. For a new card, remove it there, or put a %s into %s.",
+            *(f"{address}/blob/main/{_CARD}", _CARD, directory),
+        )
+    operations = [
+        hub.CommitOperationAdd(name, content.encode() if isinstance(content, str) else content)
+        for name, content in contents.items()
+    ]
+    api.create_commit(repository, operations, commit_message=f"Upload {directory.name}")
     return str(address)
+
+
+def _has_edited_card(api, repository):
+    """Whether the repository has a card that is not as `model_card` wrote it."""
+    if not api.file_exists(repository, _CARD):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        card = pathlib.Path(api.hf_hub_download(repository, _CARD, local_dir=folder))
+        # Bytes, because an editor may have changed the ends of lines.
+        text, mark, rest = card.read_bytes().rpartition(_MARK.partition("{}")[0].encode())
+    digest = hashlib.sha256(text).hexdigest()
+    return (mark + rest).decode(errors="replace") != _MARK.format(digest)
 
 
 def model_card(directory: pathlib.Path, repository: str, license: str | None = None) -> str:
@@ -105,7 +128,7 @@ def model_card(directory: pathlib.Path, repository: str, license: str | None = N
     front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in fields.items())
     cells = {name: " ".join(value.replace("|", "\\|").split()) for name, value in rows.items()}
     table = "\n".join(f"| {name} | {value} |" for name, value in cells.items())
-    return f"""---
+    text = f"""---
 {front}
 ---
 
@@ -127,3 +150,4 @@ label_map = model.segment(image)  # uint8 [H, W, 3] to [H, W]
 
 Method: [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683).
 """
+    return text + _MARK.format(hashlib.sha256(text.encode()).hexdigest())

@@ -1,6 +1,7 @@
 """The images of an experiment."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ import numpy as np
 from eseg_keras.data import Augmentation, Examples, FolderExamples, balanced_class_weights
 from eseg_keras.data.batches import Batches
 from eseg_keras.data.datasets import load
+from eseg_keras.data.folder_checks import FolderError, differing_palettes
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
 from eseg_keras.data.images.image_reader import MAX_PIXELS
@@ -17,6 +19,8 @@ from eseg_keras.data.mixed_batches import MixedBatches
 from eseg_keras.street_scenes import StreetScenes
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
+
+_log = logging.getLogger("eseg_keras")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +64,7 @@ def open_examples(
         )
     names = (
         "class_names", "num_classes", "ignore_label", "class_map", "mask_colors", "mask_suffix",
-        "image_suffix", "reduce_zero_label", "long_side", "image_range",
+        "image_suffix", "reduce_zero_label", "long_side", "image_range", "first_frame",
     )  # fmt: skip
     return open_folders(
         Path(data_dir, getattr(experiment, f"{prefix}_images")),
@@ -81,6 +85,18 @@ def check_classes(examples: FolderExamples, class_names: Sequence[str] | None) -
             ": there is nothing to learn. Expected masks with at least two classes. For black and "
             "white masks, name two, such as class_names=background,object."
         )
+
+
+def check_palettes(train: FolderExamples, val: FolderExamples, skip_bad_examples: bool) -> None:
+    """Refuse (or log) training and validation masks in which an index has different colours."""
+    if train.read_mask.reads_colors:
+        return
+    problems = differing_palettes({**train.summary.palettes, **val.summary.palettes})
+    if problems:
+        error = FolderError("The training and the validation masks", problems)
+        if not skip_bad_examples:
+            raise error
+        _log.warning("%s", error)
 
 
 def with_class_map(experiment: Experiment, examples: FolderExamples) -> Experiment:
@@ -113,6 +129,7 @@ def open_pseudo_labelled(
         ignore_label=experiment.ignore_label,
         long_side=experiment.long_side,
         image_range=experiment.image_range,
+        first_frame=experiment.first_frame,
         # A teacher need not find every class.
         check=False,
     )

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import os
 from typing import Any, Literal, get_args
 
@@ -34,7 +35,10 @@ class Distribution:
     def drops_remainder(
         self, num_examples: int, batch_size: int, gradient_accumulation_steps: int = 1
     ) -> bool:
-        """Return whether a last, smaller batch cannot be computed and must be skipped."""
+        """Return whether a last, smaller batch cannot be computed and must be skipped.
+
+        Every replica needs an image for each of its `gradient_accumulation_steps`.
+        """
         if batch_size % self.num_devices:
             raise ValueError(
                 f"batch_size={batch_size} cannot be divided over {self.num_devices} devices. "
@@ -49,7 +53,11 @@ class Distribution:
         on_tpus = self.name == "tpu" and self.num_devices > 1
         if parts > 1 and (on_jax or on_tpus or is_split_twice):
             return remainder % parts != 0
-        return 0 < remainder < parts
+        fewest = remainder // self.num_devices
+        if self.worker[1] == 1:
+            # TensorFlow's split: all replicas get as many images as the first, while there are any.
+            fewest = remainder - math.ceil(remainder / self.num_devices) * (self.num_devices - 1)
+        return remainder > 0 and fewest < gradient_accumulation_steps
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Return the context in which the model is built."""
@@ -135,23 +143,47 @@ def _on_tensorflow(name, steps_per_execution):
     return Distribution(name, strategy.num_replicas_in_sync, strategy)
 
 
+_EXAMPLE = (
+    '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+)
+
+
 def _workers():
     """Addresses of the workers, from TF_CONFIG."""
+    text = os.environ.get("TF_CONFIG") or "{}"
     try:
-        cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
-    except ValueError as error:
-        raise ValueError(f"The environment variable TF_CONFIG is not JSON: {error}") from error
+        config = json.loads(text)
+        cluster = config.get("cluster")
+        if not cluster:  # Cloud services set other entries on a single machine.
+            return []
+        task = config["task"]
+        for name, addresses in cluster.items():
+            if not isinstance(addresses, list) or not all(":" in place for place in addresses):
+                raise ValueError(f"{name} is {addresses}, not a list of addresses with ports")
+        if not 0 <= int(task["index"]) < len(cluster[task["type"]]):
+            raise ValueError(f"index {task['index']} is of no {task['type']}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        missing = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"The environment variable TF_CONFIG cannot be used: {missing}. Expected JSON such as "
+            f"{_EXAMPLE}. Received: {text:.200}"
+        ) from error
     return [*cluster.get("chief", ()), *cluster.get("worker", ())]
 
 
 def _multi_worker(tf):
     if not _workers():
         raise ValueError(
-            "The strategy multi_worker needs the environment variable TF_CONFIG, such as "
-            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
-            '"task": {"type": "worker", "index": 0}}.'
+            f"The strategy multi_worker needs the environment variable TF_CONFIG, such as "
+            f"{_EXAMPLE}."
         )
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except (RuntimeError, ValueError, tf.errors.OpError) as error:
+        raise ValueError(
+            "The workers of the environment variable TF_CONFIG cannot be used: "
+            f"{str(error).splitlines()[0]}. Check the addresses, and that no process uses the port."
+        ) from error
     resolver = strategy.cluster_resolver
     has_chief = "chief" in resolver.cluster_spec().jobs
     place = resolver.task_id + (has_chief and resolver.task_type == "worker")

@@ -163,6 +163,7 @@ class Experiment(TrainingOptions):
         reduce_zero_label: Masks hold 0 for "no class" and 1..num_classes. Defaults to `False`.
         image_range: (lowest, highest) value of the images in folders, such as (0, 1) for TIFF files
             of floats; `None` for 0..255, and 0..65535 in images of 16 bits.
+        first_frame: Whether GIF files, and the first frame of other files with several, are read.
         long_side: Longer side in pixels to which images are scaled first; `None` keeps their size.
         train_examples, val_examples: Number of street scenes; unused for the others.
 
@@ -244,6 +245,7 @@ class Experiment(TrainingOptions):
     image_suffix: str = ""
     reduce_zero_label: bool = False
     image_range: tuple[float, float] | None = None
+    first_frame: bool = False
     long_side: int | None = None
     train_examples: int = 512
     val_examples: int = 64
@@ -385,6 +387,7 @@ class Experiment(TrainingOptions):
             "image_suffix",
             "reduce_zero_label",
             "image_range",
+            "first_frame",
         ):
             if getattr(self, name):
                 raise ValueError(

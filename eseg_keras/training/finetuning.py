@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib.util
+import inspect
+import json
 import math
 import os
 import shutil
@@ -19,7 +21,7 @@ from eseg_keras.data.label_statistics import label_statistics
 from eseg_keras.data.mask_coding import find_mask_coding
 from eseg_keras.data.splitting import stratified_split
 from eseg_keras.evaluation import Evaluation, evaluate
-from eseg_keras.files import atomic_directory, atomic_file, locked
+from eseg_keras.files import atomic_directory, atomic_file, locked, read_json, write_json
 from eseg_keras.inference import Predictor
 from eseg_keras.models import ESeg
 from eseg_keras.training.data import open_examples, training_batches, validation_batches
@@ -29,6 +31,7 @@ from eseg_keras.training.recipe import VALIDATIONS, compile_model, complete, ini
 from eseg_keras.training.run import train
 
 EXPERIMENT_FILE = "experiment.py"
+_ARGUMENTS_FILE = "arguments.json"
 
 # Share of the minutes for training; the rest is for the report, and for a machine that slows down.
 _TRAINING_SHARE = 0.8
@@ -55,6 +58,7 @@ def finetune(
     class_names: Sequence[str] | None = None,
     mask_suffix: str = "",
     image_range: tuple[float, float] | None = None,
+    first_frame: bool = False,
     preset: str | None = None,
     val_share: float = 0.2,
     seed: int = 0,
@@ -65,20 +69,23 @@ def finetune(
     The masks' coding is detected, a validation set in which rare classes occur is split off, and
     image size, batch size, epochs and learning rate are chosen from the number of images and the
     measured time of a step, so that everything ends within `minutes`. The same call resumes after
-    an interruption, with the settings of the first.
+    an interruption, with the settings of the first: other `minutes` then have no effect, and any
+    other argument that was given another value is an error.
 
     Args:
         images: Folder of the images.
         masks: Folder of the masks, which pair with the images by name.
         output: Folder for the result: `preset/`, `report/` (needs matplotlib), `worst/` (overlays
             of the worst validation images), `run/` (the run, see `train`), `experiment.py` and
-            `data/` (what was chosen: `eseg train` accepts both).
+            `data/` (what was chosen: `eseg train` accepts both), `arguments.json` (of the call).
         minutes: Minutes that everything may take. Defaults to 20.
         class_names: One name per class, in the order of their ids, also for classes that never
             occur; by default `"class 0"`, ...
         mask_suffix: End of the names of masks that those of the images lack, such as `"_labels"`.
         image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats;
             see `read_image`.
+        first_frame: Whether GIF files, and the first frame of other files with several, are read.
+            Defaults to `False`.
         preset: Preset to start from. Defaults to `"eseg_edge_s"` where the ImageNet weights of its
             encoder are installed, else to `"eseg_lite_s"` with the weights of street scenes.
         val_share: Share of the images that validate. Defaults to 0.2. If the images are in
@@ -91,7 +98,8 @@ def finetune(
 
     Raises:
         FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
-        ValueError: If an argument is out of range, or there is nothing to learn from the masks.
+        ValueError: If an argument is out of range, there is nothing to learn from the masks, or
+            `output` was begun with other arguments.
         FileInUseError: If another process writes to `output`; it says which.
         Preempted: After SIGTERM, once the state is saved.
 
@@ -103,22 +111,34 @@ def finetune(
     start, output = time.monotonic(), Path(output)
     if minutes <= 0:
         raise ValueError(f"`minutes` must be above 0. Received: minutes={minutes}")
-    options = (class_names, mask_suffix, image_range, preset, val_share, seed)
+    options = {
+        "class_names": class_names,
+        "mask_suffix": mask_suffix,
+        "image_range": image_range,
+        "first_frame": first_frame,
+        "preset": preset,
+        "val_share": val_share,
+        "seed": seed,
+    }
     with locked(output):
         return _finetune(start, images, masks, output, minutes, options, say)
 
 
 def _finetune(start, images, masks, output, minutes, options, say):
     path, data_dir = output / EXPERIMENT_FILE, output / "data"
+    folders = {"images": str(Path(images).resolve()), "masks": str(Path(masks).resolve())}
+    arguments = json.loads(json.dumps({**folders, "minutes": minutes, **options}))
     if path.exists():
         say(f"Resuming with the settings of {path}.")
+        _check_same_arguments(output / _ARGUMENTS_FILE, arguments, say)
         experiment = load_experiment(str(path))
     else:
-        experiment = _first_experiment(images, masks, *options, data_dir, say)
+        experiment = _first_experiment(images, masks, **options, data_dir=data_dir, say=say)
         counts = [len(list_files(data_dir, split)) for split in ("train", "val")]
         seconds = _measure(experiment, counts[0], data_dir)
         left = _TRAINING_SHARE * 60 * minutes - (time.monotonic() - start)
         experiment = fit_into(experiment, *counts, seconds, left)
+        write_json(output / _ARGUMENTS_FILE, arguments)
         write_experiment(
             path,
             experiment,
@@ -135,11 +155,35 @@ def _finetune(start, images, masks, output, minutes, options, say):
     return _evaluate(experiment, output, data_dir, say)
 
 
+def _check_same_arguments(path: Path, arguments: dict, say) -> None:
+    """Refuse arguments that are neither defaults nor those of the first call; say of minutes."""
+    if not path.exists():  # A run of an earlier version.
+        return
+    first = read_json(path, "Remove it: the run then resumes with its own settings.")
+    defaults = inspect.signature(finetune).parameters
+    changed = {
+        name: f"{name} ({first.get(name)} there, {value} here)"
+        for name, value in arguments.items()
+        if value not in (first.get(name), defaults[name].default)
+    }
+    if changed.pop("minutes", None):
+        say(
+            f"The epochs were chosen for the {first.get('minutes')} minutes of the first call: "
+            f"the {arguments['minutes']} of this one have no effect."
+        )
+    if changed:
+        raise ValueError(
+            f"{path.parent} holds a run with other values: {', '.join(changed.values())}. Choose "
+            "another output, or remove that one."
+        )
+
+
 def _first_experiment(
-    images, masks, class_names, mask_suffix, image_range, preset, val_share, seed, data_dir, say
-):
+    images, masks, class_names, mask_suffix, image_range, first_frame, preset, val_share, seed,
+    data_dir, say,
+):  # fmt: skip
     """Read all files, split them, and choose what does not depend on the time."""
-    paired_images, paired_masks = pair_files(images, masks, mask_suffix)
+    paired_images, paired_masks = pair_files(images, masks, mask_suffix, first_frame=first_frame)
     coding = find_mask_coding(paired_masks, class_names and len(class_names))
     say(f"{len(paired_images)} images with masks: {coding.description}.")
     if class_names is not None and len(class_names) != coding.num_classes:
@@ -151,6 +195,7 @@ def _first_experiment(
         "class_map": coding.class_map,
         "mask_suffix": mask_suffix,
         "image_range": image_range,
+        "first_frame": first_frame,
     }
     if coding.mask_colors:
         reading["mask_colors"] = coding.mask_colors
@@ -336,7 +381,8 @@ def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Eval
         say(f"Report: {write_report(output / 'report', evaluation, worst, 'Fine-tuning', details)}")
     scored = [scores for scores in evaluation.images if scores.mean_iou is not None]
     for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:_WORST_IMAGES]:
-        image = read_image(scores.name, image_range=experiment.image_range)
+        reading = {name: getattr(experiment, name) for name in ("image_range", "first_frame")}
+        image = read_image(scores.name, **reading)
         overlay = predictor(image).overlay()
         with atomic_file(output / "worst" / f"{Path(scores.name).stem}.png") as temporary:
             overlay.save(temporary, format="PNG")

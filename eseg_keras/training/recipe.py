@@ -11,6 +11,7 @@ from eseg_keras import losses
 from eseg_keras.encoders.builder import check_finite
 from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models import ESeg
+from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment, TrainingOptions
 
 _log = logging.getLogger("eseg_keras")
@@ -32,21 +33,25 @@ VALIDATIONS = 10  # In a run.
 _DISTORTED_IMAGES = 20_000  # Of more images, colours vary enough.
 
 
-def complete(experiment: Experiment, num_images: int) -> Experiment:
+def complete(
+    experiment: Experiment, num_images: int, distribution: Distribution = ONE_DEVICE
+) -> Experiment:
     """Choose what is `"auto"` in an experiment by its number of training images.
 
     Args:
         experiment: The experiment.
         num_images: Number of training images.
+        distribution: Devices of the run. Defaults to one.
 
     Returns:
         The experiment with: batches of 8, or of 16 from 2,000 images on, but never more than there
-        are images; 100 times the square root of the number of images as steps, at least 300 and at
-        most 40,000 (300 epochs of 2 images, 42 of 367, 5 of 100,000); learning rate 0.05 for
-        batches of 8, in proportion for others; a warm-up over a twentieth of the steps; an average
-        of the weights over about the last tenth of them; ten validations; changes of colour up to
-        20,000 images. Where pseudo labels are half of each batch, an epoch has twice as many steps
-        and batches have an even number of images. If `steps` is set, epochs follow from it.
+        are images, and a multiple of the devices; 100 times the square root of the number of images
+        as steps, at least 300 and at most 40,000 (300 epochs of 2 images, 42 of 367, 5 of 100,000);
+        learning rate 0.05 for batches of 8, in proportion for others; a warm-up over a twentieth of
+        the steps; an average of the weights over about the last tenth of them; ten validations;
+        changes of colour up to 20,000 images. Where pseudo labels are half of each batch, an epoch
+        has twice as many steps and batches have an even number of images. If `steps` is set, epochs
+        follow from it.
 
     Example:
 
@@ -61,12 +66,15 @@ def complete(experiment: Experiment, num_images: int) -> Experiment:
         return automatic if given == "auto" else given
 
     usual = _SMALL_BATCH if num_images < _MANY_IMAGES else _LARGE_BATCH
-    most, multiple = num_images, experiment.gradient_accumulation_steps
+    most = num_images
+    multiple = experiment.gradient_accumulation_steps * distribution.num_devices
     half_is_pseudo = experiment.pseudo_images is not None
     if half_is_pseudo:
         most, multiple = 2 * most, math.lcm(2, multiple)
     batch_size = value("batch_size", max(min(usual, most) // multiple, 1) * multiple)
     steps_per_epoch = math.ceil(num_images / batch_size)
+    if distribution.drops_remainder(num_images, batch_size, experiment.gradient_accumulation_steps):
+        steps_per_epoch = max(1, num_images // batch_size)
     if half_is_pseudo:  # `MixedBatches` refuses a batch that is odd or too large.
         steps_per_epoch = max(1, num_images // max(1, batch_size // 2))
     wanted = min(max(100 * math.sqrt(num_images), _FEWEST_STEPS), _MOST_STEPS)

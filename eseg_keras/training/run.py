@@ -139,16 +139,8 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     with distribution.scope():
         model = task.compiled_model(num_steps)
 
-    # All arguments are valid: from here on, files are written.
-    checkpoints, log = model_dir / "checkpoints", model_dir / "log.csv"
-    board = None
-    if distribution.writes:
-        write_config(model_dir, given, data_dir, found)
-        board = RunBoard(model_dir / "tensorboard", task.shown_batches)
-        callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
-    user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
-
     # The state of an interrupted run.
+    checkpoints, log = model_dir / "checkpoints", model_dir / "log.csv"
     position, arrays = latest_checkpoint(checkpoints)
     if arrays:
         restore(model, arrays)
@@ -159,8 +151,15 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
         position = Position(position.step, position.epoch + 1)
     score = f"val_{task.score}"
     best = max((float(row[score]) for row in rows if row.get(score)), default=-1.0)
-    if board is not None:
+
+    # All arguments and files are valid: from here on, files are written and trackers told.
+    board = None
+    if distribution.writes:
+        write_config(model_dir, given, data_dir, found)
+        board = RunBoard(model_dir / "tensorboard", task.shown_batches)
         board.step = position.step
+        callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
+    user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
 
     def save(position, done=0):
         """Write a checkpoint, by default of a finished epoch."""

@@ -10,6 +10,7 @@ from eseg_keras.models.classifier import LabelCrossEntropy
 from eseg_keras.trainer import TrainingModel
 from eseg_keras.training.data import (
     check_classes,
+    check_palettes,
     open_examples,
     open_pseudo_labelled,
     training_batches,
@@ -44,9 +45,11 @@ class Segmentation:
         if isinstance(examples, FolderExamples):
             check_classes(examples, experiment.class_names)
             experiment = with_class_map(experiment, examples)
-        experiment = complete(experiment, len(examples))
+        experiment = complete(experiment, len(examples), distribution)
         self.experiment = self._experiment = experiment
         self._val_examples = open_examples(experiment, "validation", data_dir, skip_bad_examples)
+        if isinstance(examples, FolderExamples):
+            check_palettes(examples, self._val_examples, skip_bad_examples)
         self.batches = training_batches(
             experiment,
             examples,

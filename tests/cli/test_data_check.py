@@ -154,6 +154,27 @@ def test_street_scenes(eseg, tmp_path):
     assert [row["pixels"] for row in summary["classes"]] == expected
 
 
+def test_palettes_of_both_splits_are_compared(eseg, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from eseg_keras.training import Experiment\n\n\ndef get_experiment():\n"
+        "    return Experiment(num_classes=2)\n"
+    )
+    for split, color in (("train", (200, 0, 0)), ("val", (0, 200, 0))):
+        for kind in ("images", "annotations"):
+            (tmp_path / kind / split).mkdir(parents=True)
+        mask = Image.fromarray(np.eye(32, dtype="uint8"), "P")
+        mask.putpalette([0, 0, 0, *color])
+        mask.save(tmp_path / "annotations" / split / "a.png")
+        mask.convert("RGB").save(tmp_path / "images" / split / "a.png")
+    arguments = ["data-check", "--experiment", tmp_path / "mine.py", "--data_dir", tmp_path]
+    for split in ("train", "validation"):
+        status, out, _ = eseg(*arguments, "--split", split)
+        assert status == 2
+        assert "Problem in 1 file: palettes differ: index 1 is (200, 0, 0) in" in out
+    by_color = "mask_colors=0,0,0:0;200,0,0:1;0,200,0:1"
+    assert eseg(*arguments, "--set", by_color)[0] == 0
+
+
 def test_an_experiment_is_counted_in_the_size_of_its_files(eseg, folder):
     (folder / "mine.py").write_text(
         "from eseg_keras.training import Experiment\n\n\ndef get_experiment():\n"
@@ -180,6 +201,7 @@ def test_mistakes_get_one_sentence(eseg, folder):
         ([], "Which images?"),
         (["--images", images], "go together"),
         ([*both, "--experiment", "x"], "Which images?"),
+        ([*both, "--data_dir", folder], "--data_dir holds .*: give one of them"),
         (both, r"Which classes\?.* The masks hold 0, 1, 11, 2\."),
         ([*both, "--set", "class_names=a,b,a"], "class_names must be names that differ"),
         ([*both, "--set", "num_classes=3", "--split", "train"], "--split is for --experiment"),

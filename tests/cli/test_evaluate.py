@@ -185,6 +185,7 @@ def test_mistakes_get_one_sentence(eseg, preset, scenes, tmp_path):
         (["--preset", preset, "--images", images], "must be used together"),
         (["--preset", preset, "--masks", masks], "must be used together"),
         (["--preset", preset, "--experiment", "imagenet/eseg_lite_s"], "classifies whole images"),
+        ([*folders, "--data_dir", scenes], "--data_dir holds the images of an experiment"),
         ([*folders, "--output", "scores.txt"], "Received: scores.txt"),
         ([*folders, "--tta", "--scales", 1], "both name the scales"),
         ([*folders, "--overlap", 8], "give window too"),

@@ -391,6 +391,34 @@ def test_palettes_that_differ(folders):
     assert len(examples(folders.dataset())) == 3
 
 
+@pytest.mark.parametrize("colors", [False, True])
+def test_first_frames(folders, colors):
+    """Masks as GIF, images as TIFF of two pages: as some public data sets are published."""
+    palette = [(0, 0, 0), (200, 0, 0), (0, 200, 0)]
+    for index in range(2):
+        pages = [Image.fromarray(photo(index + number)) for number in range(2)]
+        pages[0].save(folders.images / f"{index}.tif", save_all=True, append_images=pages[1:])
+        masks = []
+        for number in range(2):
+            mask = Image.fromarray(labels(index + number, values=(0, 1, 2)), "P")
+            mask.putpalette([value for color in palette for value in color])
+            masks.append(mask)
+        masks[0].save(folders.masks / f"{index}.gif", save_all=True, append_images=masks[1:])
+    options = {"mask_colors": palette} if colors else {}
+    assert "--first_frame" in str(folders.problems(**options))  # Masks are missing.
+    for index in range(2):
+        (folders.masks / f"{index}.gif").rename(folders.masks / f"{index}.png")
+    problems = folders.problems(**options).problems
+    assert {name[-3:] for names in problems.values() for name in names} == {"tif", "png"}
+    assert all("2 frames or pages" in problem and "first_frame" in problem for problem in problems)
+    (folders.masks / "0.png").rename(folders.masks / "0.GIF")
+    found = examples(folders.dataset(first_frame=True, **options))
+    assert len(found) == 2
+    for index, (image, mask) in enumerate(found):
+        np.testing.assert_array_equal(image, photo(index))
+        np.testing.assert_array_equal(mask, labels(index, values=(0, 1, 2)))
+
+
 def test_balanced_class_weights(folders):
     for index in range(3):
         folders.add(f"{index}", index, values=(0, 0, 0, 2, 255))

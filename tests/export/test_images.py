@@ -24,6 +24,15 @@ def test_a_folder_gives_images_from_all_over_it(tmp_path):
     assert 0.4 < np.mean([value >= 100 for value in values]) < 0.6
 
 
+def test_first_frames(tmp_path):
+    pages = [Image.new("RGB", (64, 48), color) for color in ("red", "lime")]
+    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ValueError, match=r"read the first frame of \.gif with first_frame=True"):
+        read_calibration_images(tmp_path)
+    (image,) = read_calibration_images(tmp_path, first_frame=True)
+    assert (image == (255, 0, 0)).all()
+
+
 def test_an_image_that_is_too_small_is_named(tmp_path):
     for name, size in (("a", (64, 48)), ("icon", (64, 20))):
         Image.new("RGB", size).save(tmp_path / f"{name}.png")

@@ -310,6 +310,18 @@ def test_networks_of_other_channels():
 # === Invalid input ===
 
 
+def test_first_frames_of_a_folder(plain, network, scene, tmp_path):
+    pages = [Image.fromarray(scene), Image.fromarray(255 - scene)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    pages[0].convert("L").save(tmp_path / "b.gif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ValueError, match="a.tif: holds 2 frames"):
+        list(plain.predict(tmp_path))
+    both = Predictor(network, first_frame=True).predict(tmp_path)
+    grey = np.asarray(pages[0].convert("L"))
+    for image, prediction in zip((scene, grey), both, strict=True):
+        np.testing.assert_array_equal(prediction.label_map, plain(image).label_map)
+
+
 def test_a_declared_range(plain, network, scene, tmp_path):
     label_map = plain(scene).label_map
     grey = scene.mean(-1, dtype="float32")

@@ -44,6 +44,11 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         name = self.path.rpartition("/")[2]
         if self.path.startswith("/me/leaves/resolve/"):
+            if name not in self.server.files:
+                self.send_response(404)
+                self.send_header("X-Error-Code", "EntryNotFound")
+                self.end_headers()
+                return
             self.send_file(self.server.files[name])
         elif "/tree/" in self.path:
             sizes = {path: len(content) for path, content in self.server.files.items()}
@@ -137,6 +142,33 @@ def test_a_card_of_ones_own_is_kept(server, preset):
     (preset / "README.md").write_text("Mine.")
     push_to_hub(preset, "me/leaves", token="hf_x")
     assert server.files["README.md"] == b"Mine."
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda card: card.replace(b"# leaves", b"# My leaves"),
+        lambda card: card + b"Thanks to all.",
+        lambda card: b"Mine.",
+    ],
+    ids=["changed", "added", "new"],
+)
+def test_an_edited_card_is_kept(server, preset, caplog, edit):
+    push_to_hub(preset, "me/leaves", token="hf_x")
+    first = server.files["README.md"]
+    push_to_hub(preset, "me/leaves", license="mit", token="hf_x")
+    # Nobody has edited it: it is written again.
+    assert b'license: "mit"' in server.files["README.md"] and b"license" not in first
+    assert not caplog.text
+    server.files["README.md"] = mine = edit(server.files["README.md"])
+    del server.files["config.json"]
+    push_to_hub(preset, "me/leaves", token="hf_x")
+    assert server.files["README.md"] == mine and "config.json" in server.files
+    assert f"{server.url}/me/leaves/blob/main/README.md was edited and is kept" in caplog.text
+    # A card beside the weights is meant.
+    (preset / "README.md").write_text("Other.")
+    push_to_hub(preset, "me/leaves", token="hf_x")
+    assert server.files["README.md"] == b"Other."
 
 
 def test_a_damaged_preset_is_not_published(server, preset):

@@ -71,6 +71,17 @@ def test_two_devices_and_two_workers_train_as_one_device_does(
     assert_same(one, workers)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX needs equal parts")
+def test_no_replica_is_without_an_image(tmp_path):
+    output = tmp_path / "splits.json"
+    subprocess.run([sys.executable, SCRIPT.with_name("split_batches.py"), output], check=True)
+    for devices, remainder, images in json.loads(output.read_text()):
+        distribution = Distribution("mirrored", num_devices=devices)
+        skipped = distribution.drops_remainder(12 + remainder, 12)
+        assert skipped == (min(images) == 0), (devices, remainder, images)
+
+
 @pytest.mark.parametrize(
     "name, message",
     [("two_devices", "Choose one of auto, one_device"), ("multi_worker", "TF_CONFIG"),
@@ -85,9 +96,34 @@ def test_devices_that_are_not_there(monkeypatch, name, message):
 def test_auto_takes_what_there_is(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert make_distribution("auto") == Distribution("one_device")
-    monkeypatch.setenv("TF_CONFIG", "{not json")
-    with pytest.raises(ValueError, match="TF_CONFIG is not JSON"):
-        make_distribution("auto")
+    for text in ("", "{}", '{"environment": "cloud", "cluster": {}, "task": {}}'):
+        monkeypatch.setenv("TF_CONFIG", text)
+        assert make_distribution("auto") == Distribution("one_device")
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("{not json", "Expecting property name"),
+        ("[1]", "'list' object"),
+        ('"worker"', "'str' object"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "'task' is missing"),
+        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "not a list"),
+        ('{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}', "with ports"),
+        ('{"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}}', "int"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "1 is of no"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}', "'chief' is"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": "a"}}', "'a'"),
+        ('{"cluster": ["a:1", "b:1"], "task": {"type": "worker", "index": 0}}', "items"),
+    ],
+)
+@pytest.mark.parametrize("name", ["auto", "multi_worker"])
+def test_a_cluster_that_cannot_be_used(monkeypatch, name, text, problem):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("Only TensorFlow reads TF_CONFIG.")
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match=f"TF_CONFIG cannot be used: .*{problem}.*Expected JSON"):
+        make_distribution(name)
 
 
 def test_which_last_batches_are_skipped():
@@ -98,6 +134,8 @@ def test_which_last_batches_are_skipped():
     on_jax = keras.backend.backend() == "jax"
     assert skipped(mirrored, range(5)) == ([1, 3] if on_jax else [1])
     assert skipped(mirrored, (0, 3, 4, 5), steps=2) == ([3, 5] if on_jax else [3])
+    four = Distribution("mirrored", num_devices=4)
+    assert skipped(four, range(9)) == ([1, 2, 3, 5, 6, 7] if on_jax else [1, 2, 3, 5, 6])
     # TPUs, and workers with several devices, need equal shares.
     for distribution in (
         Distribution("tpu", num_devices=4),

@@ -81,6 +81,37 @@ def test_a_run_that_was_killed_before_its_settings_resumes(folders, tmp_path, mo
     assert mine.read_text() == "mine"
 
 
+def test_other_arguments_are_refused_and_other_minutes_said(folders, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def train(*_):
+        raise Killed
+
+    monkeypatch.setattr(finetuning, "_measure", lambda *_: Seconds(1.0, 0.1))
+    monkeypatch.setattr(finetuning, "train", train)
+    arguments, said = (folders / "images", folders / "masks", tmp_path / "out"), []
+
+    def call(*places, **options):
+        said.clear()
+        finetune(*(places or arguments), say=said.append, **options)
+
+    with pytest.raises(Killed):
+        call(minutes=5, preset="eseg_lite_s", image_range=(0, 255))
+    # Arguments that are not given are those of the first call.
+    with pytest.raises(Killed):
+        call()
+    assert not any("minutes" in sentence for sentence in said)
+    with pytest.raises(Killed):
+        call(minutes=7.5, preset="eseg_lite_s", image_range=(0.0, 255.0))
+    assert "the 5 minutes of the first call: the 7.5 of this one have no effect" in said[1]
+    message = r"out holds a run with other values: preset \(eseg_lite_s there, eseg_s here\), seed"
+    with pytest.raises(ValueError, match=message):
+        call(preset="eseg_s", seed=3, minutes=7.5)
+    with pytest.raises(ValueError, match=r"masks \(\S+/masks there, \S+/images here\)"):
+        call(arguments[0], arguments[0], arguments[2])
+
+
 def test_a_second_process_is_refused(folders, tmp_path):
     with locked(tmp_path / "out"), pytest.raises(FileInUseError, match="out is in use by process"):
         finetune(folders / "images", folders / "masks", tmp_path / "out")

@@ -12,6 +12,7 @@ from eseg_keras.data.datasets import DATASETS
 from eseg_keras.data.mixed_batches import MixedBatches
 from eseg_keras.training import Experiment, override
 from eseg_keras.training.data import open_examples, training_batches
+from eseg_keras.training.distribution import Distribution
 from eseg_keras.training.recipe import (
     compile_model,
     compile_options,
@@ -233,6 +234,20 @@ def test_settings_follow_the_number_of_images(num_images):
     assert found.ema_decay <= 0.999
     assert found.epochs / found.val_every <= 20
     assert found.photometric_distortion == (num_images <= 20_000)
+
+
+def test_skipped_batches_are_not_counted_and_all_devices_get_as_many_images():
+    four = Distribution("mirrored", num_devices=4)
+    experiment = Experiment(num_classes=2, **{**AUTO, "batch_size": 8}, steps=12)
+    # 5 images in the last batch: one device would get none.
+    assert complete(experiment, 13).epochs == 6
+    assert complete(experiment, 13, four).epochs == 12
+    assert complete(experiment, 16, four).epochs == 6
+    automatic = Experiment(num_classes=2, **AUTO)
+    sizes = [complete(automatic, count, four).batch_size for count in (7, 13, 3000)]
+    assert sizes == [4, 8, 16]
+    three = Distribution("mirrored", num_devices=3)
+    assert complete(automatic, 13, three).batch_size == 6
 
 
 def test_numbers_given_are_kept():

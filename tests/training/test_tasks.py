@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eseg_keras.data import FolderError
 from eseg_keras.training import Experiment
 from eseg_keras.training.distribution import ONE_DEVICE
 from eseg_keras.training.tasks import Segmentation
@@ -54,3 +55,30 @@ def test_masks_that_teach_nothing_are_refused(write, num_classes, train, message
     experiment = Experiment(num_classes=num_classes, **OPTIONS)
     with pytest.raises(ValueError, match=message):
         Segmentation(experiment, write(train, [0, 1]), ONE_DEVICE, False)
+
+
+@pytest.mark.parametrize("colors", [((0, 0, 0), (0, 200, 0)), None], ids=["palette", "grey"])
+def test_palettes_of_training_and_validation_differ(write, caplog, colors):
+    folder = write([0, 1], [0, 1])
+    experiment = Experiment(num_classes=2, **OPTIONS)
+    set_palette(folder, "train", ((0, 0, 0), (200, 0, 0)))
+    if colors:
+        set_palette(folder, "val", colors)
+    message = r"(?s)training and the validation masks.*1 file: palettes differ: index 1 is"
+    with pytest.raises(FolderError, match=message):
+        Segmentation(experiment, folder, ONE_DEVICE, False)
+    Segmentation(experiment, folder, ONE_DEVICE, True)
+    assert "palettes differ: index 1" in caplog.text
+    by_color = Experiment(mask_colors=((0, 0, 0), (200, 0, 0)), num_classes=2, **OPTIONS)
+    set_palette(folder, "val", ((200, 0, 0), (0, 0, 0)))
+    Segmentation(by_color, folder, ONE_DEVICE, False)
+    # An entry that no pixel uses does not count.
+    set_palette(folder, "val", ((0, 0, 0), (200, 0, 0), (0, 200, 0)))
+    Segmentation(experiment, folder, ONE_DEVICE, False)
+
+
+def set_palette(folder, split, colors):
+    path = folder / "annotations" / split / "a.png"
+    mask = Image.fromarray(np.asarray(Image.open(path)), "P")
+    mask.putpalette([value for color in colors for value in color])
+    mask.save(path)

@@ -6,7 +6,7 @@ import sys
 import keras
 import pytest
 
-from eseg_keras.training import Experiment, train
+from eseg_keras.training import Experiment, run, train
 from eseg_keras.training.trackers import make_tracker
 
 VALUES = {"preset": "eseg_s", "learning_rate": 0.5, "class_names": None}
@@ -27,6 +27,29 @@ def test_a_tracker_that_cannot_be_used_leaves_no_files(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match="wandb"):
         train(experiment, tmp_path / "run", tracker="wandb")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_that_cannot_be_used_starts_no_tracker(tmp_path, monkeypatch):
+    class Task:
+        batches = val_batches = [0]
+        shown_batches = None
+
+        def __init__(self, experiment, *_):
+            self.experiment = experiment
+
+        def compiled_model(self, num_steps):
+            pass
+
+    def latest_checkpoint(directory):
+        raise ValueError("of another model")
+
+    started = []
+    monkeypatch.setitem(run.TASKS, "segmentation", Task)
+    monkeypatch.setattr(run, "latest_checkpoint", latest_checkpoint)
+    monkeypatch.setattr(run, "make_tracker", lambda *_: started.append(1) or [])
+    with pytest.raises(ValueError, match="of another model"):
+        train(Experiment(data="street_scenes"), tmp_path / "run")
+    assert not started and not (tmp_path / "run").exists()
 
 
 def test_mlflow_continues_its_run(tmp_path, monkeypatch):

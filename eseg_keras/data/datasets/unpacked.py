@@ -3,13 +3,14 @@
 import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from eseg_keras.data.datasets.found_files import FoundFiles, has_files
 from eseg_keras.data.datasets.metadata import Description, Layout
+from eseg_keras.progress import Progress
 
 # Depth of the deepest folder that may hold a data set.
 _DEPTH = 6
@@ -34,7 +35,17 @@ def find_unpacked(data_dir: Path, description: Description, split: str) -> Unpac
     two folders of the same depth hold the split.
     """
     roots = [defaultdict(list) for _ in description.layouts]
-    for level in _levels(data_dir):
+    with Progress(f"Looking for {description.title} in {data_dir}") as progress:
+        levels = _levels(data_dir, lambda count: progress.update(count, details=f"{count} folders"))
+        files = _search(data_dir, description, split, levels, roots)
+    if files is not None:
+        return Unpacked(files)
+    return Unpacked(problem=_problem(data_dir, description, split, roots))
+
+
+def _search(data_dir, description, split, levels, roots):
+    """The files of a split in the outermost folder that has them, or None; adds to the roots."""
+    for level in levels:
         for layout, found in zip(description.layouts, roots, strict=True):
             _add_roots(found, layout, level)
             pairs = _pairs(found, layout, split)
@@ -51,18 +62,25 @@ def find_unpacked(data_dir: Path, description: Description, split: str) -> Unpac
                     for name, part in layout.splits.items()
                     if image_root in found[name, "images"] and mask_root in found[name, "labels"]
                 }
-                return Unpacked(FoundFiles(description, layout, mask_root, folders))
-    return Unpacked(problem=_problem(data_dir, description, split, roots))
+                return FoundFiles(description, layout, mask_root, folders)
+    return None
 
 
-def _levels(base: Path) -> Iterator[list[Path]]:
-    """The folders of each depth, sorted, links after folders; each is listed once."""
+def _levels(base: Path, on_count: Callable[[int], None]) -> Iterator[list[Path]]:
+    """The folders of each depth, sorted, links after folders; each is listed once.
+
+    `on_count` is called with the number of folders so far, while they are searched.
+    """
     # Absolute, so that the folder has a name. Links stay, to keep the user's names in messages.
     level, seen = [Path(os.path.abspath(base))], set()
     for _ in range(_DEPTH + 1):
         level = [folder for folder in level if _is_new(folder, seen)]
         yield level
-        level = [child for folder in level for child in _folders_inside(folder)]
+        children = []
+        for count, folder in enumerate(level, len(seen) - len(level) + 1):
+            children += _folders_inside(folder)
+            on_count(count)
+        level = children
         level.sort(key=lambda folder: (folder.is_symlink(), folder))
 
 

@@ -46,6 +46,7 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     name: str | None = None,
     image_range: tuple[float, float] | None = None,
+    first_frame: bool = False,
 ) -> np.ndarray:
     """Read an image from a file, bytes, a Pillow image or an array.
 
@@ -63,6 +64,8 @@ def read_image(
         image_range: (lowest, highest) value of the images, which become 0 and 255. By default
             16-bit images are of 0..65535 and all others of 0..255; values that are probably of
             another range, such as floats of 0..1, are refused.
+        first_frame: Whether the first frame of files with several, such as animated GIF or TIFF of
+            several pages, is read. Defaults to `False`: they are refused.
 
     Returns:
         Array [H, W, num_channels] of 0..255, uint8 if there are 3 channels.
@@ -85,7 +88,7 @@ def read_image(
         if num_channels != 3:
             problem = f"files are read as RGB, and the network takes {num_channels} channels"
             raise ImageFileError(name, [f"{problem}: pass arrays [H, W, {num_channels}]"])
-        pil_image = decode(image, name, max_pixels)
+        pil_image = decode(image, name, max_pixels, first_frame)
         try:
             return _rgb_pixels(pil_image, image_range)
         except ValueError as error:
@@ -103,7 +106,10 @@ def read_image(
 
 
 def decode(
-    content: str | Path | bytes, name: str | Path, max_pixels: int = MAX_PIXELS
+    content: str | Path | bytes,
+    name: str | Path,
+    max_pixels: int = MAX_PIXELS,
+    first_frame: bool = False,
 ) -> "Image.Image":
     """Decode an image file (its path or bytes), in the file's own mode, without EXIF rotation."""
     from PIL import Image
@@ -112,7 +118,7 @@ def decode(
         content = content if isinstance(content, bytes) else Path(content).read_bytes()
         with no_pillow_limit():
             pil_image = Image.open(io.BytesIO(content))
-            check_header(name, pil_image, max_pixels)
+            check_header(name, pil_image, max_pixels, first_frame)
         pil_image.load()
     except (ImageFileError, MemoryError):
         raise
@@ -134,7 +140,9 @@ def no_pillow_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def check_header(name: str | Path, pil_image: "Image.Image", max_pixels: int) -> None:
+def check_header(
+    name: str | Path, pil_image: "Image.Image", max_pixels: int, first_frame: bool = False
+) -> None:
     """Refuse an image with too many pixels or several frames, before it is decoded."""
     width, height = pil_image.size
     if width * height > max_pixels:
@@ -143,10 +151,15 @@ def check_header(name: str | Path, pil_image: "Image.Image", max_pixels: int) ->
             f"{max_pixels:,}: if that is intended, raise max_pixels"
         )
         raise ImageFileError(name, [problem])
+    if first_frame:
+        return
     # The further frames of a JPEG (MPO) are previews or the second image of a stereo pair.
     frames = getattr(pil_image, "n_frames", 1)
     if frames > 1 and pil_image.format in _MULTI_FRAME_FORMATS:
-        problem = f"holds {frames} frames or pages: save the one to use as a file of its own"
+        problem = (
+            f"holds {frames} frames or pages: save the one to use as a file of its own, or pass "
+            "first_frame=True (--first_frame) to read the first"
+        )
         raise ImageFileError(name, [problem])
 
 

@@ -47,6 +47,7 @@ class MaskReader:
         reduce_zero_label: Whether id 0 means "no label" and the classes begin at 1, as in ADE20K.
         ignore_label: Label, 0 to 255, of the pixels that are ignored.
         max_pixels: Files with more pixels are refused before they are decoded.
+        first_frame: Whether the first frame of files with several is read, see `read_image`.
 
     Example:
 
@@ -69,6 +70,7 @@ class MaskReader:
         reduce_zero_label: bool = False,
         ignore_label: int = 255,
         max_pixels: int = MAX_PIXELS,
+        first_frame: bool = False,
     ):
         if not 1 <= num_classes <= 255:
             raise ValueError(f"`num_classes` must be 1 to 255. Received: num_classes={num_classes}")
@@ -79,6 +81,7 @@ class MaskReader:
         self.num_classes = num_classes
         self.ignore_label = ignore_label
         self.max_pixels = max_pixels
+        self.first_frame = first_frame
         self.class_map = dict(class_map or {})
         self.reduce_zero_label = reduce_zero_label
         new_labels = _label_table(self.class_map, reduce_zero_label, ignore_label)
@@ -101,7 +104,7 @@ class MaskReader:
         ImageFileError is raised if it cannot be read, or holds other labels or colours.
         """
         if self._color_ids is None:
-            ids = read_ids(path, self.max_pixels)
+            ids = read_ids(path, self.max_pixels, self.first_frame)
         else:
             ids = self._ids_of_colors(path)
         # `take` is faster than an index.
@@ -134,7 +137,7 @@ class MaskReader:
         return int(self._new_labels[value]) if is_label else None
 
     def _ids_of_colors(self, path):
-        codes = _color_codes(path, self.max_pixels)
+        codes = _color_codes(path, self.max_pixels, self.first_frame)
         ids = self._color_ids[codes]
         unknown = np.unique(codes[ids < 0]).tolist()
         problems = []
@@ -272,7 +275,10 @@ def is_lossless_webp(content: bytes) -> bool:
 
 
 def decode_mask(
-    content: str | Path | bytes, name: str | Path, max_pixels: int = MAX_PIXELS
+    content: str | Path | bytes,
+    name: str | Path,
+    max_pixels: int = MAX_PIXELS,
+    first_frame: bool = False,
 ) -> tuple["Image.Image", bytes]:
     """Decode a mask file (its path or bytes) in its own mode, with EXIF rotation applied.
 
@@ -285,7 +291,7 @@ def decode_mask(
         content = content if isinstance(content, bytes) else Path(content).read_bytes()
     except OSError as error:
         raise ImageFileError(name, [UNREADABLE]) from error
-    pil_image = decode(content, name, max_pixels)
+    pil_image = decode(content, name, max_pixels, first_frame)
     if pil_image.format == "PNG":
         try:
             with no_pillow_limit():
@@ -309,9 +315,9 @@ def decode_mask(
     return turned, content
 
 
-def read_colors(path, max_pixels):
+def read_colors(path, max_pixels, first_frame=False):
     """uint8 [H, W, 3] of a mask whose colours are the classes."""
-    pil_image, _ = decode_mask(path, path, max_pixels)
+    pil_image, _ = decode_mask(path, path, max_pixels, first_frame)
     if pil_image.mode.startswith("I"):
         raise ImageFileError(path, ["is 16-bit grey, and `mask_colors` needs colours of 8 bits"])
     if pil_image.mode == "P" and "transparency" in pil_image.info:
@@ -322,21 +328,23 @@ def read_colors(path, max_pixels):
 
 
 def count_ids(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[int]:
-    """Return the number of pixels of each id in a mask file."""
-    counts = np.bincount(read_ids(path, max_pixels).ravel())
+    """Return the number of pixels of each id in a mask file, of several frames in the first."""
+    counts = np.bincount(read_ids(path, max_pixels, first_frame=True).ravel())
     return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
 
 
 def count_colors(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[Color]:
-    """Return the number of pixels of each colour in a mask file."""
-    codes, counts = np.unique(_color_codes(path, max_pixels), return_counts=True)
+    """Return the number of pixels of each colour in a mask file, of several frames in the first."""
+    codes, counts = np.unique(_color_codes(path, max_pixels, True), return_counts=True)
     pairs = zip(codes.tolist(), counts.tolist(), strict=True)
     return Counter({(code >> 16, code >> 8 & 255, code & 255): count for code, count in pairs})
 
 
-def _color_codes(path, max_pixels):
+def _color_codes(path, max_pixels, first_frame):
     """int32 [H, W], red << 16 | green << 8 | blue."""
-    red, green, blue = np.moveaxis(read_colors(path, max_pixels).astype(np.int32), -1, 0)
+    red, green, blue = np.moveaxis(
+        read_colors(path, max_pixels, first_frame).astype(np.int32), -1, 0
+    )
     return (red << 16) | (green << 8) | blue
 
 
@@ -365,9 +373,9 @@ def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
     return tuple(map(tuple, colors.tolist()))
 
 
-def read_ids(path, max_pixels):
+def read_ids(path, max_pixels, first_frame=False):
     """Unsigned ids [H, W] of a mask whose pixel values or palette indices are the classes."""
-    pil_image, content = decode_mask(path, path, max_pixels)
+    pil_image, content = decode_mask(path, path, max_pixels, first_frame)
     bits, color_type = (content[24], content[25]) if pil_image.format == "PNG" else (8, None)
     pixels = np.asarray(pil_image)
     if pil_image.mode in ("LA", "RGB", "RGBA") and bits == 8:

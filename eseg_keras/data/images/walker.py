@@ -14,6 +14,9 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Suffixes, in lower case, of the files that are read as images."""
 
+FRAMES_SUFFIXES = frozenset({".apng", ".gif"})
+"""Suffixes of files that usually hold several frames, of which the first can be read."""
+
 _MOST_SUFFIXES = 8  # named in a message
 
 
@@ -27,6 +30,7 @@ def find_images(
     *,
     kind: str = "image",
     suffixes: frozenset[str] = IMAGE_SUFFIXES,
+    first_frame: bool = False,
     recursive: bool = True,
     exclude: str | Path | None = None,
     log_skipped: bool = True,
@@ -35,12 +39,14 @@ def find_images(
 
     Hidden files and folders are ignored, and so is `exclude`, a subfolder such as that of the
     outputs. Links are followed; a folder that is reached twice is read once, so that cycles of
-    links end. Other files are skipped and counted by suffix in the log. Raises FileNotFoundError if
-    there is no such folder, and ValueError, without the folder's name, if there is no `kind` in it.
+    links end. Other files are skipped and counted by suffix in the log; `first_frame` adds the
+    suffixes of animations. Raises FileNotFoundError if there is no such folder, and ValueError,
+    without the folder's name, if there is no `kind` in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}. Give one that holds images.")
+    suffixes = suffixes | FRAMES_SUFFIXES if first_frame else suffixes
     excluded = None if exclude is None else os.path.realpath(exclude)
     seen = set()
     found, skipped = [], Counter()
@@ -70,6 +76,8 @@ def find_images(
         if others := sorted(skipped):
             shown = ", ".join(others[:_MOST_SUFFIXES]) + ", ..." * (len(others) > _MOST_SUFFIXES)
             message += f"; it holds {shown}: convert images to PNG or JPEG, masks to PNG"
+        if named := ", ".join(sorted(FRAMES_SUFFIXES & skipped.keys())):
+            message += f", or read the first frame of {named} with first_frame=True (--first_frame)"
         raise ValueError(message)
     if skipped and log_skipped:
         log.warning(

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from eseg_keras import progress
 from eseg_keras.data.datasets import DATASETS, load
 from eseg_keras.data.images.image_reader import ImageFileError
 
@@ -185,6 +186,19 @@ def test_other_files_among_the_images(tmp_path, files_of, write_files, caplog):
     write_files(tmp_path, files)
     assert len(load("cityscapes", "train", tmp_path)) == 6
     assert "skipped 1 .db" in caplog.text and ".json" not in caplog.text
+
+
+def test_progress_in_many_folders(tmp_path, files_of, write_files, monkeypatch, capsys):
+    for number in range(400):
+        (tmp_path / "others" / f"{number}" / "deep").mkdir(parents=True)
+    write_files(tmp_path / "x" / "y" / "z", files_of("ade20k", ("train",)))
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    monkeypatch.setattr(progress, "NEXT_LINE", 0.0)
+    assert len(load("ade20k", "train", tmp_path)) == 6
+    lines = capsys.readouterr().err.splitlines()
+    # Down to x/y and the 400 folders beside it; x/y/z is then looked at first.
+    assert len(lines) == 1 + 2 + 401
+    assert lines[-1] == f"Looking for ADE20K scene parsing in {tmp_path}  404 folders"
 
 
 def test_two_copies_of_the_same_depth_are_named(tmp_path, files_of, write_files):

@@ -48,6 +48,8 @@ def test_what_is_skipped_is_counted_by_suffix(make, caplog):
     assert f"{root}: skipped 2 .gif, 1 .txt, 1 Makefile" in caplog.text
     caplog.clear()
     assert names(root, log_skipped=False) and not caplog.text
+    assert names(root, first_frame=True) == ["a.tif", "b.TIFF", "c.gif", "d/e.GIF"]
+    assert f"{root}: skipped 1 .txt, 1 Makefile" in caplog.text
 
 
 def test_the_folder_of_the_outputs_is_excluded_unless_it_is_the_folder_itself(make):
