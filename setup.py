@@ -58,6 +58,9 @@ DOCS = [
     "nbformat>=5.10",
 ]
 
+# Pseudo labels by several processes or machines.
+RAY = ["ray[data]>=2.60"]
+
 # The gRPC client; REST needs nothing.
 SERVING = ["grpcio>=1.60", "protobuf>=5"]
 
@@ -79,6 +82,7 @@ EXTRAS = {
     "wandb": ["wandb>=0.19"],
     "mlflow": ["mlflow-skinny>=3"],
     "hub": ["huggingface_hub>=0.34"],
+    "ray": RAY,
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
     # Completion of `eseg` in the shell.
@@ -90,6 +94,7 @@ EXTRAS = {
         *DOCS,
         *EXPORT,
         *IMAGENET,
+        *RAY,
         *SERVING,
         VIDEO,
         # Users' augmentations, and trackers of experiments.
@@ -124,8 +129,8 @@ EXTRAS["all"] = sorted(
     {
         requirement
         for extra in (
-            "completion", "convert", "data", "export", "hub", "imagenet", "mlflow", "serving",
-            "tensorboard", "video", "visualization", "wandb",
+            "completion", "convert", "data", "export", "hub", "imagenet", "mlflow", "ray",
+            "serving", "tensorboard", "video", "visualization", "wandb",
         )
         for requirement in EXTRAS[extra]
     }
