@@ -34,8 +34,21 @@ def map_on_workers(
         _connect(ray, num_workers)
     context = data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
-    attempts = ray.remote(num_cpus=0)(_Attempts).remote()
     shared, most_deaths = ray.put(function), _MOST_DEATHS
+
+    # Local classes are sent by value: a process imports no more than `function` needs.
+    class Attempts:
+        """Counts how often the items that are not finished were begun."""
+
+        def __init__(self):
+            self.counts = Counter()
+
+        def begin(self, index):
+            self.counts[index] += 1
+            return self.counts[index]
+
+        def end(self, index):
+            del self.counts[index]
 
     class Worker:
         def __init__(self):
@@ -44,11 +57,12 @@ def map_on_workers(
         def __call__(self, row):
             index = row["index"]
             if ray.get(attempts.begin.remote(index)) > most_deaths:
-                return {"index": index, "result": WorkerDied(f"{most_deaths} workers died of it")}
+                return {"index": index, "died": True, "result": ""}
             result = self.function(row["item"])
             ray.get(attempts.end.remote(index))
-            return {"index": index, "result": result}
+            return {"index": index, "died": False, "result": result}
 
+    attempts = ray.remote(num_cpus=0)(Attempts).remote()
     rows = [{"index": index, "item": item} for index, item in enumerate(items)]
     num_tasks = max(min(len(rows), _TASKS_PER_WORKER * num_workers), len(rows) // _MOST_ITEMS)
     has_gpus = ray.cluster_resources().get("GPU", 0) > 0
@@ -60,21 +74,8 @@ def map_on_workers(
         runtime_env={"env_vars": {"KERAS_BACKEND": keras.backend.backend()}},
     )
     for row in results.iter_rows():
-        yield row["index"], row["result"]
-
-
-class _Attempts:
-    """Counts how often items that are not finished were begun."""
-
-    def __init__(self):
-        self.counts = Counter()
-
-    def begin(self, index):
-        self.counts[index] += 1
-        return self.counts[index]
-
-    def end(self, index):
-        del self.counts[index]
+        died = WorkerDied(f"{most_deaths} workers died of it")
+        yield row["index"], died if row["died"] else row["result"]
 
 
 def _connect(ray, num_workers):
