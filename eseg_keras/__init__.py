@@ -52,7 +52,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    """Import a part of the package, and with it Keras, when it is first used."""
+    """Import a subpackage, and with it Keras, on first access."""
     if name == "ESeg":
         return importlib.import_module("eseg_keras.models").ESeg
     if name in __all__:

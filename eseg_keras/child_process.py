@@ -1,6 +1,6 @@
-"""Child processes: end them with their parent, hide their messages, shield them from Ctrl-C.
+"""Child processes: end them with their parent, hide import messages, let them ignore Ctrl-C.
 
-This module imports nothing heavy: a new process runs `follow_parent` before all other imports.
+This module imports only light modules: a new process runs `follow_parent` before other imports.
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from eseg_keras.standard_error import hidden_standard_error
 
 
 def follow_parent(lifeline: Connection) -> None:
-    """End this process once the other end of a pipe is closed, such as by its parent's death.
+    """End this process when the other end of the pipe `lifeline` closes, or the parent ends.
 
-    For the `initializer` of a pool of processes. It also hides the messages of TensorFlow's import.
+    Use it as the `initializer` of a process pool. It also hides TensorFlow's import messages.
     """
 
     def wait():
@@ -31,9 +31,9 @@ def follow_parent(lifeline: Connection) -> None:
 
 @contextlib.contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Defer SIGINT and SIGTERM while processes are started, which will themselves ignore SIGINT.
+    """Defer SIGINT and SIGTERM while child processes start; the children never receive SIGINT.
 
-    A terminal sends Ctrl-C, which is SIGINT, to all processes; only the parent answers it.
+    A terminal sends SIGINT (Ctrl-C) to the parent and its children; only the parent handles it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -41,7 +41,7 @@ def signals_deferred() -> Iterator[None]:
     received, before = [], {}
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, lambda number, frame: received.append(number))
-    # New processes inherit what is blocked, but no handlers.
+    # Child processes inherit blocked signals, but not signal handlers.
     block = getattr(signal, "pthread_sigmask", lambda how, numbers: None)
     try:
         block(getattr(signal, "SIG_BLOCK", None), {signal.SIGINT})

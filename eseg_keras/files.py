@@ -30,7 +30,7 @@ except ImportError:  # Windows.
 
 _LEFT_OVER = re.compile(r"\.eseg_tmp\.([0-9a-f]{8})\.(\d{1,9})\..*", re.DOTALL)
 _LOCK = ".eseg_lock"
-_LOCKED_BYTE = 1 << 30  # Windows lets nobody read a locked byte, so it lies outside the content.
+_LOCKED_BYTE = 1 << 30  # On Windows: beyond the content, because locked bytes cannot be read.
 _LONGEST_NAME = 200
 _DAY = 24 * 60 * 60.0
 _FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
@@ -48,23 +48,23 @@ class FileInUseError(OSError):
 
 
 class DiskFullError(OSError):
-    """There is no space left for a file; the message names it."""
+    """The disk is full; the message names the file that could not be written."""
 
     def __init__(self, path: str | os.PathLike):
         super().__init__(
-            f"{path} cannot be written: the disk is full. Make room and run the same command "
-            "again; what was finished is kept."
+            f"{path} cannot be written: the disk is full. Free some space and rerun the same "
+            "command; finished results are kept."
         )
         self.errno = errno.ENOSPC
 
 
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike, name: str = "") -> Iterator[None]:
-    """Let no other process lock a folder, or its file `name`, until the end of the `with` block.
+    """Hold the lock of a folder, or of its file `name`, until the end of the `with` block.
 
-    The operating system locks a small hidden file, so a killed process holds nothing. The file says
-    who holds the lock and is removed at the end. A missing folder is created, and removed at the
-    end if it is still empty.
+    The lock is an operating-system lock of a small hidden file, so it ends with the process. The
+    file names the process that holds the lock, and is removed at the end. A missing folder is
+    created, and removed at the end if it is still empty.
 
     Raises:
         FileInUseError: If another process, or another thread of this one, holds the lock.
@@ -78,12 +78,12 @@ def locked(folder: str | os.PathLike, name: str = "") -> Iterator[None]:
         try:
             now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
             holder = f"process {os.getpid()} on {socket.gethostname()} since {now}"
-            with contextlib.suppress(OSError):  # A full disk is reported for the output itself.
+            with contextlib.suppress(OSError):  # If the disk is full, writing the output raises.
                 os.ftruncate(file, 0)
                 os.write(file, holder.encode())
             yield
         finally:
-            if fcntl is not None:  # While it is locked: afterwards it may be another process's.
+            if fcntl is not None:  # Before unlocking: afterwards another process may lock it.
                 path.unlink(missing_ok=True)
             os.close(file)
             if fcntl is None:  # Windows does not remove open files.
@@ -92,34 +92,34 @@ def locked(folder: str | os.PathLike, name: str = "") -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             for parent in missing:
-                parent.rmdir()  # Fails if it holds anything.
+                parent.rmdir()  # Fails if the folder is not empty.
 
 
 def _open_locked(path, target):
-    """Open and lock the file of a lock; raise `FileInUseError` if that is locked."""
+    """Open and lock a lock file; raise `FileInUseError` if it is already locked."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _lock(file)
-            # The process before may have removed the file between the two lines above.
+            # The previous holder may have removed the file after it was opened here.
             if _is_at(file, path):
                 return file
         except (BlockingIOError, PermissionError):
             holder = os.read(file, 1000).decode(errors="replace") or "another process"
             os.close(file)
             raise FileInUseError(
-                f"{target} is in use by {holder}. Wait for its end, or choose another output."
+                f"{target} is in use by {holder}. Wait until it ends, or choose another output."
             ) from None
         except FileNotFoundError:
             pass
-        except OSError as error:  # Some network file systems have no locks.
+        except OSError as error:  # Some network file systems do not support locks.
             _log.warning("%s cannot be locked (%s): run one process at a time.", target, error)
             return file
         os.close(file)
 
 
 def _is_at(file, path):
-    """Whether an open file is the one at a path, not one that was removed since."""
+    """Return whether an open file is still the file at `path`, and was not removed or replaced."""
     return os.path.exists(path) and os.path.samestat(os.fstat(file), os.stat(path))
 
 
@@ -138,15 +138,15 @@ def _lock(file):
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path, with the suffixes of `path`, that is renamed to it at the end.
+    """Yield a temporary path, with the suffix of `path`; rename it to `path` at the end.
 
-    `path` is a file, which is replaced if it exists, or a directory that does not exist. Its folder
-    is created.
+    `path` is a file, which is overwritten if it exists, or a directory that does not exist yet. The
+    parent folder is created.
     """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(
-            f"{path} cannot be written: there is a directory of that name. Rename or remove it."
+            f"{path} cannot be written: it is a directory. Rename or remove the directory."
         )
     with _temporary(path, path.parent) as temporary:
         yield temporary
@@ -156,10 +156,10 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary directory that is renamed to `path` at the end.
+    """Yield a temporary directory; rename it to `path` at the end.
 
-    Unless `overwrite` is true, raise `FileExistsError` if the directory holds anything. Another
-    process that writes the same directory gets a `FileInUseError`.
+    Unless `overwrite` is true, raise `FileExistsError` if the directory is not empty. Raise
+    `FileInUseError` if another process writes the same directory.
     """
     path = Path(path).resolve()
     if not overwrite:
@@ -181,7 +181,7 @@ def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterat
 
 
 def check_is_new(directory: str | os.PathLike) -> None:
-    """Raise `FileExistsError` if a path is a file, or a directory that holds anything."""
+    """Raise `FileExistsError` if a path is a file or a directory that is not empty."""
     directory = Path(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise FileExistsError(
@@ -209,7 +209,7 @@ def write_csv(path: str | os.PathLike, names: Iterable[str], rows: Iterable[Iter
 
 
 def _write_bytes(path, text):
-    """Write UTF-8; names of files that are not UTF-8 hold parts that are written as escapes."""
+    """Write UTF-8; characters that UTF-8 cannot encode, as in some file names, become escapes."""
     with atomic_file(path) as temporary:
         temporary.write_bytes(text.encode(errors="backslashreplace"))
 
@@ -232,14 +232,14 @@ def read_json(
     fields: Mapping[str, type | tuple[type, ...]] | None = None,
     defaults: Mapping[str, object] | None = None,
 ) -> dict:
-    """Read a JSON object with the given fields; an error message ends with the remedy."""
+    """Read a JSON object and check its fields; error messages end with `remedy`."""
     check_is_file(path, remedy)
     try:
         content = json.loads(Path(path).read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"it holds no JSON ({error})", remedy) from error
+        raise _damaged(path, f"it is not valid JSON ({error})", remedy) from error
     if not isinstance(content, dict):
-        raise _damaged(path, f"it holds a {type(content).__name__}, not a JSON object", remedy)
+        raise _damaged(path, f"it contains a {type(content).__name__}, not a JSON object", remedy)
     content = {**(defaults or {}), **content}
     for name, types in (fields or {}).items():
         if name not in content:
@@ -250,7 +250,7 @@ def read_json(
 
 
 def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
-    """Read the rows of a CSV file; values that an incomplete last row lacks are `None`."""
+    """Read the rows of a CSV file; missing values of an incomplete last row are `None`."""
     check_is_file(path, remedy)
     try:
         text = Path(path).read_text("utf-8")
@@ -258,7 +258,7 @@ def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
             raise ValueError("NUL bytes")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (ValueError, csv.Error) as error:
-        raise _damaged(path, f"it holds no CSV ({error})", remedy) from error
+        raise _damaged(path, f"it is not valid CSV ({error})", remedy) from error
     for number, row in enumerate(rows, 1):
         if None in row or (None in row.values() and number < len(rows)):
             raise _damaged(path, f"row {number} does not have one value per column", remedy)
@@ -266,7 +266,7 @@ def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
 
 
 def check_is_file(path: str | os.PathLike, remedy: str) -> None:
-    """Raise `DamagedFileError` if there is a directory in the place of a file."""
+    """Raise `DamagedFileError` if the path is a directory."""
     if Path(path).is_dir():
         raise _damaged(path, "it is a directory", remedy)
 
@@ -277,11 +277,12 @@ def _damaged(path, problem, remedy):
 
 @contextlib.contextmanager
 def _temporary(path, folder):
-    """Yield an unused path in a folder, and remove it at the end; on error, also a new folder."""
+    """Yield an unused path in a folder; remove it at the end, and on error also a new folder."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     with _cleaning:
-        # By its real path: under another name of the folder, files being written look left over.
+        # The real path is the cache key: a second call for the same folder, under another name,
+        # would remove files that this process is writing.
         _remove_left_overs(os.path.realpath(folder), os.getpid())
     temporary = folder / f".eseg_tmp.{_host()}.{os.getpid()}.{_short(path.name)}"
     _remove(temporary)
@@ -291,14 +292,14 @@ def _temporary(path, folder):
         with contextlib.suppress(OSError):
             _remove(temporary)
             if is_new:
-                folder.rmdir()  # Fails if it holds anything.
+                folder.rmdir()  # Fails if the folder is not empty.
         _raise_if_disk_full(error, path)
         raise
     _remove(temporary)
 
 
 def _short(name):
-    """The name of a file, shortened if it leaves no room for a prefix."""
+    """Return a file name; if it leaves no room for a prefix, its checksum and suffix."""
     content = os.fsencode(name)
     if len(content) <= _LONGEST_NAME:
         return name
@@ -307,7 +308,7 @@ def _short(name):
 
 def _raise_if_disk_full(error, path):
     is_full = getattr(error, "errno", None) in _FULL
-    # HDF5 and TensorFlow have errors of their own.
+    # HDF5 and TensorFlow raise exceptions without this errno.
     if is_full or (isinstance(error, Exception) and os.strerror(errno.ENOSPC) in str(error)):
         raise DiskFullError(path) from error
 
@@ -316,13 +317,13 @@ def _host():
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
-@functools.cache  # Once per process: a folder may hold thousands of files.
+@functools.cache  # Once per folder and process: a folder may hold thousands of files.
 def _remove_left_overs(folder, own):
     """Remove the temporary files and directories of processes that no longer run.
 
-    At the first call in a process, files with its own process id are from an earlier process, as
-    after the restart of a container. Processes of other hosts cannot be seen: their files are
-    removed a day after the last change.
+    At the first call in a process, files with its own process id are from an earlier process with
+    the same id, such as before the restart of a container. Processes on other hosts cannot be
+    checked: their files are removed one day after the last change.
     """
     for name in os.listdir(folder):
         path = Path(folder, name)
@@ -348,7 +349,7 @@ def _remove_unless_locked(path):
 
 
 def _is_running(process):
-    if os.name == "posix":  # Signal 0 only checks that a process exists; elsewhere there is none.
+    if os.name == "posix":  # Signal 0 only checks that a process exists; Windows has no such check.
         try:
             os.kill(process, 0)
         except ProcessLookupError:

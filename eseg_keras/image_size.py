@@ -1,4 +1,4 @@
-"""What images the networks take: the smallest size, and the range of the values."""
+"""Checks of input images: the smallest size and the range of pixel values."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-# P5, the last level of the encoders, then has one cell.
+# At this size P5, the encoders' last level (stride 32), has a single cell.
 SMALLEST_SIDE = 32
 
 
 def check_image_size(name: str, size: int | Sequence[int | None] | None) -> None:
-    """Raise ValueError if a side is below `SMALLEST_SIDE`; `None` stands for any size."""
+    """Raise ValueError if a side is below `SMALLEST_SIDE`; `None` means any size."""
     sides = [size] if size is None or isinstance(size, int) else size
     if any(side is not None and side < SMALLEST_SIDE for side in sides):
         raise ValueError(f"{name} must be at least {SMALLEST_SIDE} pixels. Received: {name}={size}")
@@ -20,15 +20,15 @@ def check_image_size(name: str, size: int | Sequence[int | None] | None) -> None
 def to_pixel_values(
     image: "np.ndarray", image_range: tuple[float, float] | None = None
 ) -> "np.ndarray":
-    """Return an array of 0..255, or raise ValueError if its values may mean something else.
+    """Scale pixel values to the range 0..255; raise ValueError if they are out of range.
 
-    Without an `image_range`, 16-bit images are of 0..65535 and all others of 0..255. Values that
-    are probably of another range are refused, as nothing is guessed.
+    Without an `image_range`, the range of uint16 images is 0..65535 and that of all others 0..255.
+    Values that suggest another range, such as floats up to 1, raise ValueError.
     """
-    import numpy as np  # Not above: the command line starts without it.
+    import numpy as np  # Imported here: the command line starts without NumPy.
 
     if not (np.issubdtype(image.dtype, np.floating) or np.issubdtype(image.dtype, np.integer)):
-        raise ValueError(f"Expected an image of numbers. Received an array of {image.dtype}.")
+        raise ValueError(f"Expected an integer or float image. Received an array of {image.dtype}.")
     if image_range is None and image.dtype == np.uint8:
         return image
     low, high = image.min(), image.max()
@@ -38,7 +38,7 @@ def to_pixel_values(
         if not least <= low <= high <= most:
             raise ValueError(f"Expected values in image_range=({least:g}, {most:g}). {received}.")
         return (image.astype(np.float32) - least) * np.float32(255 / (most - least))
-    declare = "declare their range, such as image_range="
+    declare = "pass the range of the values, such as image_range="
     if image.dtype == np.uint16:
         if 0 < high <= 255:
             raise ValueError(

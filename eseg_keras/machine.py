@@ -1,4 +1,4 @@
-"""The machine and the package versions that a benchmark ran on; imports no Keras."""
+"""Describe the machine and the package versions; does not import Keras."""
 
 import os
 import platform
@@ -21,9 +21,9 @@ def machine() -> dict[str, str | int]:
     """Describe this machine, as columns of a table.
 
     Returns:
-        Dict of `"cpu"` (the model), `"cores"` (those this process may use), `"accelerator"` (empty
-        without one, and before a backend is imported), `"python"`, and the versions of Keras, its
-        backends, NumPy and Pillow, empty if not installed.
+        Dict of `"cpu"` (model name), `"cores"` (usable by this process), `"accelerator"` (empty if
+        there is none, or before JAX or TensorFlow is imported), `"python"` (version), and the
+        versions of Keras, its backends, NumPy and Pillow (empty if not installed).
 
     Example:
 
@@ -41,7 +41,7 @@ def machine() -> dict[str, str | int]:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -67,7 +67,7 @@ def _cpu():
 
 
 def _accelerator():
-    # Only of a backend that is imported already: importing one here would initialize it.
+    # Query only backends that are already imported: importing one here would initialize it.
     if "jax" in sys.modules:
         device = sys.modules["jax"].devices()[0]
         return "" if device.platform == "cpu" else device.device_kind

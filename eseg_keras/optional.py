@@ -10,7 +10,7 @@ from types import ModuleType
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import a module that an extra of eseg-keras installs; an error names the pip command."""
+    """Import a module of the optional dependencies `extra`; the error names the pip command."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -16,10 +16,10 @@ NEXT_LINE = 60.0
 
 
 class Progress:
-    """Show the progress of a task on the standard error.
+    """Show the progress of a task on standard error.
 
-    On a terminal it is a bar, which disappears at the end. Elsewhere it is one line after 20
-    seconds, and then one per minute.
+    A terminal shows a bar, which disappears at the end. Otherwise one line is printed after 20
+    seconds, and then one line per minute.
     """
 
     def __init__(self, description: str, total: int | None = None, done: int = 0):
@@ -51,7 +51,7 @@ class Progress:
         description: str | None = None,
         details: str | None = None,
     ) -> None:
-        """Update the shown values; `None` keeps a value."""
+        """Update the shown values; arguments that are `None` change nothing."""
         changes = {} if details is None else {"details": details}
         self.bar.update(self._task, completed=done, total=total, description=description, **changes)
         if not self.console.is_terminal and time.monotonic() >= self._next_line:
@@ -61,11 +61,11 @@ class Progress:
             self.print(*filter(None, (task.description, count, task.fields["details"])))
 
     def print(self, *parts: str) -> None:
-        """Print a line above the bar, without wrapping and markup."""
+        """Print a line above the bar, without wrapping or markup."""
         self.console.print("  ".join(parts), soft_wrap=True)
 
     def track(self, results: Iterable[Result]) -> Iterator[Result]:
-        """Yield the elements of an iterable, and count them."""
+        """Yield the elements of an iterable and show how many are done."""
         if self.bar.tasks[0].total is None and isinstance(results, Sized):
             self.update(total=len(results))
         for done, result in enumerate(results, start=1):

@@ -1,7 +1,7 @@
 """Sums over the replicas of a TensorFlow distribution strategy.
 
-Without one (JAX, PyTorch, TensorFlow without a strategy) a step computes the whole batch and there
-is one replica: on JAX, `keras.distribution` shards arrays inside the step.
+Without a strategy (JAX, PyTorch, TensorFlow by itself), a single replica computes the whole batch;
+on JAX, `keras.distribution` shards the arrays inside the training step.
 """
 
 import keras
@@ -9,7 +9,7 @@ from keras import ops
 
 
 def num_replicas() -> int:
-    """Return how many replicas share a step, 1 without a strategy."""
+    """Return the number of replicas of a training step; 1 without a strategy."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf
@@ -18,7 +18,7 @@ def num_replicas() -> int:
 
 
 def sum_over_replicas(tensors):
-    """Add up a tensor or a list of tensors over the replicas of a step, without a gradient."""
+    """Return a tensor, or each tensor of a list, summed over the replicas of a training step."""
     if num_replicas() == 1:
         return tensors
     import tensorflow as tf
@@ -30,10 +30,10 @@ def sum_over_replicas(tensors):
 
 
 def global_mean(total, count):
-    """Return this replica's share of the mean `total / count` over the replicas, and that count.
+    """Return this replica's share of the global mean `total / count`, and the global count.
 
-    The shares have the same value on every replica, so that it is logged right where replicas hold
-    different numbers of images, or none; the gradient is that of the replica's own `total`.
+    All replicas return the same share, and the shares add up to the mean, even if replicas hold
+    different numbers of images, or none. The gradient is that of the replica's own `total`.
     """
     replicas = num_replicas()
     if replicas == 1:

@@ -1,4 +1,4 @@
-"""Hide messages that compiled libraries write directly to the standard error."""
+"""Hide messages that compiled libraries write directly to standard error."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def hidden_standard_error() -> Iterator[None]:
-    """Hide the output to file descriptor 2, unless an exception is raised.
+    """Hide what is written to file descriptor 2; after an exception, show it.
 
     With the environment variable `TF_CPP_MIN_LOG_LEVEL=0`, nothing is hidden.
     """

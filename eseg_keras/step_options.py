@@ -1,4 +1,4 @@
-"""The checks of the arguments of a training step, for `TrainingModel.compile` and experiments."""
+"""Checks of training-step arguments, shared by `TrainingModel.compile` and experiments."""
 
 
 def check_step_options(
@@ -9,7 +9,7 @@ def check_step_options(
     gradient_accumulation_steps: int,
     batch_size: int | None = None,
 ) -> None:
-    """Refuse arguments of `TrainingModel.compile` that are out of range."""
+    """Raise ValueError if an argument of `TrainingModel.compile` is out of range."""
     steps = gradient_accumulation_steps
     if weight_decay < 0:
         raise ValueError(f"weight_decay must not be negative. Received: {weight_decay}")

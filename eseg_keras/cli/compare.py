@@ -4,7 +4,7 @@ from pathlib import Path
 
 from eseg_keras.cli.flags import check_parent
 
-HELP = "compare runs: scores, the settings that differ, and curves"
+HELP = "compare runs: scores, the settings that differ, and learning curves"
 EXAMPLE = [
     "eseg compare runs/camvid runs/camvid_adamw",
     "eseg compare runs/* --output runs.png",
@@ -13,8 +13,8 @@ EXAMPLE = [
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    parser.add_argument("runs", nargs="+", help="folders of runs of eseg train, finished or not")
-    parser.add_argument("--output", help="image file for the curves: .png, .pdf or .svg")
+    parser.add_argument("runs", nargs="+", help="folders of runs of eseg train, complete or not")
+    parser.add_argument("--output", help="image file for learning curves: .png, .pdf or .svg")
 
 
 def run(args) -> int:
@@ -56,7 +56,7 @@ def run(args) -> int:
 
 
 def _differing(settings) -> list[str]:
-    """The settings that are not the same in all runs."""
+    """Return the names of the settings that differ between runs."""
     names = dict.fromkeys(name for values in settings.values() for name in values)
     return [
         name for name in names if len({repr(values.get(name)) for values in settings.values()}) > 1

@@ -16,8 +16,7 @@ from eseg_keras.cli.flags import (
     run_experiment,
 )
 
-# The keys of `--set` by the kind of images: how images are read and scaled, not how they are
-# trained on.
+# Fields that `--set` may change for each kind of data: how images are read and scaled.
 SEEN = ("long_side", "eval_size")
 READING = (
     "class_map",
@@ -51,25 +50,25 @@ def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     add_examples_arguments(
         parser,
-        "change which images are read and how, such as val_split=test for a published data set or "
-        "class_map=11:255 for folders",
+        "change which images are read, or how they are read, such as val_split=test for a "
+        "published data set or class_map=11:255 for folders",
     )
     parser.add_argument(
         "--predictions",
         metavar="DIR",
-        help="folder of label maps (PNG) of any network, scored against --masks without a model",
+        help="folder of label maps (PNG) of any network, to score against --masks without a model",
     )
     parser.add_argument(
         "--rules",
         choices=("default", "cityscapes", "ade20k"),
-        help="with --predictions: rules of the scores; those of a benchmark need its published "
-        "masks; default: default, which needs --set class_names or num_classes",
+        help="with --predictions: rules of the scores; the rules of a benchmark require its "
+        "published masks; default: default, which requires --set class_names or num_classes",
     )
     parser.add_argument(
         "--prediction_ids",
         choices=("classes", "masks"),
-        help="with --predictions: whether these files hold ids of classes (0, 1, ...) or those of "
-        "the mask files; default: masks for cityscapes and ade20k, else classes",
+        help="with --predictions: ids in these files: class ids (0, 1, ...) or the ids of the mask "
+        "files; default: masks for the rules cityscapes and ade20k, else classes",
     )
     parser.add_argument(
         "--output", help="file for the scores: .json (everything) or .csv (one row per class)"
@@ -81,7 +80,7 @@ def add_arguments(parser) -> None:
         "--submission",
         metavar="DIR",
         help="new folder for label maps in the format of the Cityscapes and ADE20K servers; with "
-        "--images alone, or the test split of Cityscapes, nothing is scored",
+        "--images but no --masks, or the test split of Cityscapes, no scores are computed",
     )
     add_predictor_arguments(parser, exported=True, required=False)
 
@@ -91,17 +90,17 @@ def run(args) -> int:
     if args.predictions:
         return _score_files(args)
     if not (args.preset or args.model_dir or args.exported):
-        raise ValueError("Which model? Give --preset, --model_dir, --exported or --predictions.")
+        raise ValueError("No model given. Pass --preset, --model_dir, --exported or --predictions.")
     for flag in ("rules", "prediction_ids"):
         if getattr(args, flag):
-            raise ValueError(f"--{flag} is for --predictions. Omit it.")
+            raise ValueError(f"--{flag} has no effect without --predictions. Omit it.")
     experiment, data_dir = _experiment(args)
-    # The labels of this split are placeholders; the true ones are on the server.
+    # The published masks of this split are placeholders: the labels are secret.
     is_secret = (experiment.data, experiment.val_split) == ("cityscapes", "test")
     has_labels = not is_secret and bool(args.masks or not args.images)
     _check_outputs(args, has_labels)
     images = None if has_labels or is_secret else _images(args.images)
-    # `open_examples` reads the images otherwise.
+    # Without `images`, `open_examples` reads the images and applies the range.
     reading = {"image_range": experiment.image_range} if images else {}
     model = _load_exported(args, reading) if args.exported else load_model(args)
     if args.images:
@@ -113,10 +112,10 @@ def run(args) -> int:
         )
     if experiment.num_classes != model.num_classes:
         raise ValueError(
-            f"The model has {model.num_classes} classes, the images have "
+            f"The model has {model.num_classes} classes, but the images have "
             f"{experiment.num_classes}. Choose a model that was trained on these classes."
         )
-    # Street scenes are rendered at the requested size: training does not scale them.
+    # Street scenes are rendered at the requested size and not scaled in training either.
     long_side = None if experiment.data == "street_scenes" else experiment.long_side
     sizes = {"long_side": long_side, "image_size": experiment.eval_size}
     if args.exported:
@@ -132,7 +131,7 @@ def run(args) -> int:
         from eseg_keras.evaluation.scoring import predictions_and_masks
         from eseg_keras.training.data import open_examples
 
-        # Scores are computed at the size of the masks, whatever the input size of the network.
+        # Scores are computed at the size of the masks, for any input size of the network.
         own_size = dataclasses.replace(experiment, long_side=None)
         examples = open_examples(own_size, "validation", data_dir, max_pixels=predictor.max_pixels)
         names = [examples.name(index) for index in range(len(examples))]
@@ -160,12 +159,13 @@ def run(args) -> int:
 
 
 def _load_exported(args, reading):
-    """The predictor of `--exported`, which has none of the inference options."""
+    """Return the predictor of `--exported`; raise ValueError for options that it lacks."""
     flags = ("long_side", "scales", "flip", "tta", "window", "overlap", "min_confidence")
     for flag in flags:
         if getattr(args, flag):
             raise ValueError(
-                f"--{flag} is for networks in Keras: what {args.exported} does is fixed. Omit it."
+                f"--{flag} is for Keras networks; the exported file {args.exported} does not "
+                "support it. Omit it."
             )
 
     from eseg_keras.export import ExportedPredictor
@@ -176,31 +176,31 @@ def _load_exported(args, reading):
 
 
 def _check_own_size(args, **sizes):
-    """Refuse an experiment that scales its images: an exported file sees them as they are."""
+    """Raise ValueError if the experiment scales its images: exported files do not scale them."""
     for name, size in sizes.items():
         if size is not None:
             raise ValueError(
-                f"The experiment scales images to {name}={size}, and {args.exported} takes them as "
-                f"they are. For scores at their own size: --set {name}=none"
+                f"The experiment scales images to {name}={size}, but {args.exported} does not. To "
+                f"score unscaled images, pass --set {name}=none"
             )
 
 
 def _experiment(args):
-    """The experiment with all changes, and its data directory."""
+    """Return the experiment with the changes of the flags, and its data directory."""
     from eseg_keras.training.experiment import Experiment
     from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.overrides import override
 
     if args.masks and not args.images or args.images and not (args.masks or args.submission):
         raise ValueError(
-            "--images and --masks go together: give both, or neither. Without masks, only a "
-            "--submission can be written."
+            "--images and --masks must be used together. Without --masks, only a --submission can "
+            "be written."
         )
     if args.images and args.experiment:
-        raise ValueError("--images and --experiment both name the images: give one of them.")
+        raise ValueError("--images and --experiment both name the images: pass only one of them.")
     data_dir = args.data_dir
     if args.images:
-        # A run's experiment says how its masks are read; only the folders differ.
+        # With --model_dir, masks are read like those of the run, from other folders.
         experiment = run_experiment(args.model_dir)[0] if args.model_dir else Experiment()
         experiment = dataclasses.replace(
             experiment,
@@ -217,13 +217,13 @@ def _experiment(args):
         experiment, run_data_dir = run_experiment(args.model_dir)
         data_dir = data_dir or run_data_dir
     else:
-        raise ValueError("Which images? Give --images and --masks, or --experiment.")
+        raise ValueError("No images given. Pass --images and --masks, or --experiment.")
     keys = {"folders": FOLDERS, "street_scenes": SCENES}.get(experiment.data, DATA_SETS)
     return override(experiment, args.set, keys), data_dir
 
 
 def _check_outputs(args, has_labels):
-    """Refuse outputs that cannot be written, before any slow step."""
+    """Raise an error if an output cannot be written, before the slow steps."""
     for path in (args.output, args.report, args.submission):
         if path:
             check_parent(path)
@@ -236,30 +236,30 @@ def _check_outputs(args, has_labels):
 
         require("matplotlib.figure", "visualization")
         if Path(args.report).is_file():
-            raise ValueError(f"--report must be a folder, and {args.report} is a file.")
+            raise ValueError(f"--report must be a folder, but {args.report} is a file.")
     if has_labels:
         return
     if not args.submission:
         raise ValueError(
-            "The labels of the test split of Cityscapes are secret, so it cannot be scored here: "
-            "give --submission DIR, and upload that folder."
+            "The labels of the test split of Cityscapes are secret, so no scores can be computed: "
+            "pass --submission DIR, and upload that folder."
         )
     if args.output or args.report:
         raise ValueError("Without labels there are no scores for --output and --report: omit them.")
 
 
 def _images(folder):
-    """The images in a folder and its subfolders: Cityscapes has one per city."""
+    """Return the images in a folder and its subfolders; Cityscapes has one subfolder per city."""
     from eseg_keras.inference.input_files import find_files
 
     images = [file.path for file in find_files([folder], recursive=True) if not file.is_video]
     if not images:
-        raise ValueError(f"{folder} holds videos only: a submission needs images.")
+        raise ValueError(f"{folder} contains only videos: a submission needs images.")
     return images
 
 
 def _evaluate(args, benchmark, predictor, examples, submission):
-    """Score, print and write."""
+    """Score a predictor, and print and write the scores."""
     from eseg_keras.evaluation.scoring import evaluate
     from eseg_keras.evaluation.worst_images import WorstImages
     from eseg_keras.progress import Progress
@@ -278,14 +278,14 @@ def _evaluate(args, benchmark, predictor, examples, submission):
         evaluation = evaluate(predictor, examples, rules=benchmark or "default", on_image=on_image)
     details = {
         "Model": args.preset or args.model_dir or args.exported,
-        "Images": args.images or args.experiment or f"those of {args.model_dir}",
-        "Input size": "their own size" if args.exported else _describe_view(predictor),
+        "Images": args.images or args.experiment or f"validation images of {args.model_dir}",
+        "Input size": "original size" if args.exported else _describe_view(predictor),
     }
     _print_and_write(args, evaluation, worst, details)
 
 
 def _score_files(args) -> int:
-    """Score, print and write the scores of label maps in files."""
+    """Score label maps in files, and print and write the scores."""
     from eseg_keras.training.experiment import Experiment
     from eseg_keras.training.overrides import override
 
@@ -293,10 +293,10 @@ def _score_files(args) -> int:
         if getattr(args, flag):
             raise ValueError(f"--{flag} has no effect with --predictions. Omit it.")
     if not args.masks:
-        raise ValueError("--predictions and --masks go together: give both.")
+        raise ValueError("--predictions and --masks must be used together.")
     rules = args.rules or "default"
     if args.set and rules != "default":
-        raise ValueError(f"--set has no effect with --rules {rules}: its masks are known. Omit it.")
+        raise ValueError(f"--set has no effect with --rules {rules}. Omit it.")
     experiment = override(Experiment(), args.set, FILES)
     _check_outputs(args, has_labels=True)
 
@@ -327,7 +327,7 @@ def _score_files(args) -> int:
 
 
 def _print_and_write(args, evaluation, worst, details):
-    """Print the scores and write their files."""
+    """Print the scores, and write the files of --output and --report."""
     from eseg_keras.cli.tables import print_scores, print_worst_images
     from eseg_keras.evaluation.score_files import write_score_files, write_scores
 
@@ -346,11 +346,11 @@ def _print_and_write(args, evaluation, worst, details):
 
 def _describe_view(predictor):
     """Describe the size, windows and scales at which a predictor runs the network."""
-    seen = "their own size"
+    seen = "original size"
     if predictor.image_size:
         seen = "resized to fit into {}x{} pixels".format(*predictor.image_size)
     elif predictor.long_side:
-        seen = f"a longer side of {predictor.long_side} pixels"
+        seen = f"resized to a longer side of {predictor.long_side} pixels"
     if predictor.window:
         seen += ", in windows of {}x{} pixels".format(*predictor.window)
     if predictor.scales != (1.0,):

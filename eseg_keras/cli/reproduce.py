@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-HELP = "print a table of the paper beside our counts and scores"
+HELP = "print a table of the paper next to our counts and scores"
 EXAMPLE = ["eseg reproduce --table 8", "eseg reproduce --table 4 --runs_dir runs"]
 
-# Column of the paper: its title, in the order of the printed table.
+# {column in the published tables: title of the printed column}, in the printed order.
 _PUBLISHED = {
     "input_size": "size",
     "encoder_width": "width",
@@ -21,17 +21,17 @@ _PUBLISHED = {
     "fps": "FPS",
 }
 _COUNTS = (
-    "Ours are trainable parameters and multiply-adds of convolutions, which the paper calls FLOPs. "
-    "Its figures also count element-wise operations, at most 2% more."
+    "Our params are trainable parameters. Our FLOPs are the multiply-adds of convolutions; the "
+    "paper's FLOPs also count element-wise operations, which add at most 2%."
 )
 _NOTES = {
-    6: "The FPS are the paper's, on a V100 with TensorRT; `eseg benchmark` measures ours.",
+    6: "FPS is from the paper: a V100 with TensorRT. Run `eseg benchmark` to measure ours.",
     8: (
-        "As batches: dilated 3x3 convolutions as batches of interleaved cells with zeros between, "
-        "which the published FLOPs count. ResNet-50 is v1, that of keras.applications, which "
-        "strides in the first 1x1 convolution of a stage and has biases; the published FLOPs fit "
-        "v1.5, which strides in the 3x3: 187.4, 404.1 (423.0 as batches) and 223.3 (229.9). The "
-        "published 324.3 fits neither."
+        "As batches: FLOPs if dilated 3x3 convolutions run by SpaceToBatch, which pads with zeros; "
+        "the published FLOPs are counted in this way. Our ResNet-50 is v1 of keras.applications: "
+        "the first 1x1 convolution of a stage has the stride, and convolutions have biases. The "
+        "published FLOPs match v1.5, where the 3x3 convolution has the stride: 187.4, 404.1 (423.0 "
+        "as batches) and 223.3 (229.9). The published 324.3 matches neither version."
     ),
 }
 
@@ -42,12 +42,12 @@ def add_arguments(parser) -> None:
         "--table", type=int, required=True, choices=range(1, 9), help="number of the table"
     )
     parser.add_argument(
-        "--runs_dir", help="folder of your runs, each named after its experiment; default: runs"
+        "--runs_dir", help="folder that contains a run named after each experiment; default: runs"
     )
 
 
 def run(args) -> int:
-    """Print the table, remarks, and the commands of the rows that were not run."""
+    """Print the table, notes, and the commands for the rows that were not run."""
     from rich.table import Table
 
     from eseg_keras.cli.tables import print_table
@@ -57,7 +57,7 @@ def run(args) -> int:
 
     if args.runs_dir is not None and not Path(args.runs_dir).is_dir():
         raise ValueError(
-            f"There is no folder {args.runs_dir}: give --runs_dir the folder of your runs."
+            f"There is no folder {args.runs_dir}: set --runs_dir to the folder of your runs."
         )
     title, rows = PAPER_TABLES[args.table]
     names = [row["experiment"] for row in rows if row["experiment"]]
@@ -92,7 +92,7 @@ def run(args) -> int:
 
 
 def _counts(row):
-    """Cells with the counts of a row's network: parameters, and both counts of multiply-adds."""
+    """Return cells with the parameters and both multiply-add counts of a row's network."""
     from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.paper import network_costs
 

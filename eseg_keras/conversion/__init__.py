@@ -1,7 +1,7 @@
-"""From the files of annotation tools to folders of images and masks.
+"""Convert the files of annotation tools to folders of images and masks.
 
-A folder of its own above `training`, because it writes palette images (`visualization`) and an
-experiment (`training`) beside the masks that `data` reads.
+The package is not part of `data`, because it depends on `visualization` (to write palette images)
+and on `training` (to write an experiment).
 """
 
 from eseg_keras.conversion.conversion import FORMATS, Conversion, convert

@@ -1,4 +1,4 @@
-"""Annotations: images with labelled regions, and the classes, filled by the reader of a format."""
+"""Annotations: images with labelled regions, and the classes, as read from any format."""
 
 import os
 from collections import Counter, defaultdict
@@ -13,7 +13,7 @@ from eseg_keras.data.images.walker import find_images
 Size = tuple[int, int]
 Color = tuple[int, int, int]
 
-# A region: the name of its class, or `None` for pixels to ignore, and its pixels, bool [H, W].
+# A region: (name of its class, or `None` for pixels to ignore; its pixels, bool [H, W]).
 Region = tuple[str | None, np.ndarray]
 
 BACKGROUND = "background"
@@ -30,11 +30,12 @@ class Annotated:
     """An annotated image.
 
     Attributes:
-        image: The file, or a function that returns its content.
-        name: Path of the image in the output, with `/` and suffix.
+        image: The image file, or a function that returns the content of an image file.
+        name: Relative path of the image in the output, with `/` as separator, with suffix.
         file: The annotation file, for messages.
-        size: (height, width) that the annotations refer to.
-        regions: Returns the regions in drawing order: of two that overlap, the later one counts.
+        size: (height, width) of the image according to the annotations.
+        regions: Function that returns the regions in drawing order: later regions cover earlier
+            ones.
         split: `"train"`, `"val"`, `"test"`, or `None` if the source has no splits.
     """
 
@@ -47,16 +48,17 @@ class Annotated:
 
 
 class Annotations:
-    """The annotated images of a source; the reader of its format fills it.
+    """The annotated images of a source. The readers of the formats add images and classes.
 
     Attributes:
-        source: The file or folder.
+        source: The annotation file, or a folder.
+        folder: The source if it is a folder, else its parent folder.
         examples: The annotated images.
         class_names: Names of the classes in the order of the source.
-        colors: {class name: colour}, for classes with a colour of their own.
-        has_background: Whether pixels outside of all regions are a class, "background".
-        problems: {problem: files}; if there are any, nothing is written.
-        skipped: {what cannot be drawn: how often}.
+        colors: {class name: colour}, for classes whose colour is in the source.
+        has_background: Whether pixels outside of all regions have the class "background".
+        problems: {problem: files}; if there are problems, nothing is written.
+        skipped: {description of skipped parts of the source: their number}.
     """
 
     def __init__(self, source: Path, images: Path | None = None):
@@ -78,9 +80,9 @@ class Annotations:
             self._by_stem[os.path.splitext(path)[0]].append(path)
 
     def add_class(self, name: str, color: Color | None = None) -> str:
-        """Add a class unless it is there already, and return its name."""
+        """Add a class, if it does not exist yet, and return its name."""
         if not name.strip():
-            raise ValueError(f"{self.source} has a class without a name: give it one and try again")
+            raise ValueError(f"{self.source} has a class without a name: name it and try again")
         if name.strip("_").casefold() == BACKGROUND:
             name = BACKGROUND
         if name not in self.class_names:
@@ -102,18 +104,18 @@ class Annotations:
 
         Args:
             file: The annotation file.
-            image: As a text, the image's name in that file, perhaps with folders of another
-                machine; as a `Path`, the path of the image without its suffix.
+            image: A string: the path of the image in that file, which may be a path on another
+                machine. Or a `Path`: the path of the image without its suffix.
             size, regions, split: See `Annotated`.
-            embedded: A function that returns the image itself, and its suffix, for images
-                without a file.
+            embedded: For images that may be in the annotation file only: a function that returns
+                the content of the image file, and its suffix.
         """
         found = self._beside(image) if isinstance(image, Path) else self._named(image, file.parent)
         if len(found) == 1:
             self._unused.discard(found[0])
             self.examples.append(Annotated(*self._files[found[0]], file, size, regions, split))
         elif found:
-            problem = "several images have this name: keep one of them"
+            problem = "several images have this name: keep only one"
             self.problems[problem].append(f"{image} of {file}")
         elif embedded is not None:
             content, suffix = embedded
@@ -121,21 +123,21 @@ class Annotations:
             self.examples.append(Annotated(content, name, file, size, regions, split))
         else:
             where = " and ".join(map(str, self._roots))
-            problem = f"the image is not below {where}: give its folder with --images"
+            problem = f"the image is not in {where}: pass its folder as --images"
             self.problems[problem].append(f"{image} of {file}")
 
     def skip_unused_images(self) -> None:
-        """Count the image files that no annotation names."""
+        """Add the number of image files without annotations to `skipped`."""
         if self._unused:
             self.skipped["images without annotations"] = len(self._unused)
 
     def _list_files(self):
-        """{path: (path, path below its root)} of all image files."""
+        """Return {path: (path, path relative to its root)} of all image files."""
         files = {}
         for root in self._roots:
             try:
                 paths = find_images(root, log_skipped=False)
-            except ValueError:  # There is none.
+            except ValueError:  # There are no images.
                 paths = []
             for path in paths:
                 name = path.relative_to(root).as_posix()
@@ -143,19 +145,19 @@ class Annotations:
         return files
 
     def _beside(self, path):
-        """The image files with this path and any suffix; if none, those of this name in a root."""
+        """Return the images with this path and any suffix, else those with this name in a root."""
         stems = [path, *(root / path.name for root in self._roots)]
         found = (self._by_stem.get(os.path.normpath(stem)) for stem in stems)
         return next(filter(None, found), [])
 
     def _named(self, name, near):
-        """The image files that an annotation file names."""
+        """Return the image files that match an image path in an annotation file."""
         parts = [part for part in name.replace("\\", "/").split("/") if part]
         for folder in (near, *self._roots):
             path = os.path.normpath(os.path.join(folder, *parts))
             if path in self._files:
                 return [path]
-        # The path may be from another machine: find the files that share its longest end.
+        # The path may be from another machine: find the files that share most of its last parts.
         paths = self._by_name[parts[-1]] if parts else []
         for start in range(len(parts)):
             end = os.sep + os.path.join(*parts[start:])
@@ -165,7 +167,7 @@ class Annotations:
 
 
 def split_of(*texts: str) -> str | None:
-    """Return the split that one of the texts names: `"train"`, `"val"`, `"test"` or `None`."""
+    """Return `"train"`, `"val"` or `"test"` for the first text that names a split, else `None`."""
     for text in texts:
         for split, names in _SPLITS.items():
             if text.casefold() in names:
@@ -174,7 +176,7 @@ def split_of(*texts: str) -> str | None:
 
 
 def annotation_files(source: Path, pattern: str) -> Iterator[Path]:
-    """Yield the files below a folder whose names match, sorted, or the source if it is a file."""
+    """Yield the matching files of a folder and its subfolders, sorted; or the source file."""
     if source.is_file():
         yield source
         return
@@ -185,7 +187,7 @@ def annotation_files(source: Path, pattern: str) -> Iterator[Path]:
 
 
 def check_number(value: object, path: Path, name: str) -> int:
-    """Return a size in pixels, or raise `ValueError`."""
+    """Return a size in pixels as an integer, or raise `ValueError`."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < 1 << 31:
         raise ValueError(
             f"{path}: {name} must be a number of pixels. Received: {str(value)[:80]}. Export the "

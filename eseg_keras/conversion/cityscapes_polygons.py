@@ -1,7 +1,7 @@
 """The polygons of Cityscapes: `*_gtFine_polygons.json`.
 
-Polygons are filled by Pillow in the order of the file, as cityscapesscripts does. The result has
-the 19 classes of the benchmark; everything else is ignored.
+Polygons are filled with Pillow in the order of the file, as in cityscapesscripts. The masks have
+the 19 classes of the benchmark; all other labels are ignored.
 
 Reference:
     [cityscapesscripts](https://github.com/mcordts/cityscapesScripts)
@@ -21,7 +21,7 @@ from eseg_keras.conversion.annotations import (
 from eseg_keras.data.datasets.cityscapes import CLASSES
 from eseg_keras.files import read_json
 
-# Labels that the benchmark ignores. Licence plates are not drawn: the car around them counts.
+# Labels that the benchmark ignores. Licence plates are not drawn: their pixels belong to the car.
 _IGNORED = {
     "unlabeled", "ego vehicle", "rectification border", "out of roi", "static", "dynamic", "ground",
     "parking", "rail track", "guard rail", "bridge", "tunnel", "polegroup", "caravan", "trailer",
@@ -31,7 +31,7 @@ _REMEDY = "Unpack the archive of the annotations again."
 
 
 def read(found: Annotations) -> None:
-    """Read the polygons of a folder: only the fine ones, if there are fine and coarse ones."""
+    """Read the polygons of a folder; coarse annotations are skipped if there are fine ones."""
     found.has_background = False
     for name, color in CLASSES.colors.items():
         found.add_class(name, color)
@@ -53,7 +53,7 @@ def read(found: Annotations) -> None:
 
 
 def _shape(entry, path, found):
-    """(class or None, points) of a polygon that is drawn."""
+    """Return (class or None to ignore, points) of a polygon; None if it is not drawn."""
     if not isinstance(entry, dict) or not isinstance(entry.get("label"), str):
         raise ValueError(
             f"{path}: an object must have a label. Received: {str(entry)[:80]}. {_REMEDY}"
@@ -64,7 +64,7 @@ def _shape(entry, path, found):
         label = label.removesuffix("group")
     if label not in known:
         raise ValueError(
-            f"{path}: {label!r} is not a label of Cityscapes. Rename it to one of them: "
+            f"{path}: {label!r} is not a label of Cityscapes. Rename it to one of the labels: "
             f"{', '.join(sorted(known))}."
         )
     if entry.get("deleted") or label == _NOT_DRAWN:

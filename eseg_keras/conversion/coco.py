@@ -1,7 +1,7 @@
 """COCO: JSON files with images, categories and annotations.
 
-Annotations are drawn in the order of the file. Crowd regions outline many objects coarsely: they
-are ignored (255), except where other objects cover them.
+Annotations are drawn in the order of the file. Crowd regions, which outline groups of objects
+coarsely, are ignored (255), except where other objects cover them.
 
 Reference:
     [COCO's data format](https://cocodataset.org/#format-data)
@@ -29,13 +29,13 @@ _REMEDY = "Export it again as COCO (instance segmentation)."
 def read(found: Annotations) -> None:
     """Read the JSON files of a folder, or one JSON file."""
     paths = list(annotation_files(found.source, "*.json"))
-    # COCO's own folder also holds captions and key points of the same images.
+    # The published folder of COCO also contains captions and key points of the same images.
     paths = [path for path in paths if path.name.startswith("instances_")] or paths
     read_files(found, paths)
 
 
 def read_files(found: Annotations, paths: Iterable[Path], drop_supercategories=False) -> None:
-    """Read JSON files; optionally drop the unused supercategories that Roboflow writes."""
+    """Read JSON files; optionally skip the unused supercategories that Roboflow writes."""
     require("pycocotools.mask", "convert")
     contents = {}
     for path in paths:
@@ -65,11 +65,11 @@ _FIELDS = {
 
 
 def _check_fields(content, path):
-    """Refuse entries that lack a field, or have one of another type."""
+    """Raise ValueError if an entry lacks a field or a field has the wrong type."""
     for kind, fields in _FIELDS.items():
         for entry in content[kind]:
             if isinstance(entry, dict) and "segments_info" in entry:
-                raise ValueError(f"{path} holds panoptic segments, not objects. {_REMEDY}")
+                raise ValueError(f"{path} contains panoptic segments, not objects. {_REMEDY}")
             if not isinstance(entry, dict) or not all(
                 isinstance(entry.get(name), types) for name, types in fields.items()
             ):
@@ -108,10 +108,10 @@ def _read_images(found, path, content):
                 crowd = bool(annotation.get("iscrowd"))
                 name = names[annotation["category_id"]]
                 objects.append((None if crowd else found.add_class(name), shape))
-        objects.sort(key=lambda item: item[0] is not None)  # Crowds first; the others keep order.
+        objects.sort(key=lambda item: item[0] is not None)  # Crowds first; the sort is stable.
         found.add(path, image["file_name"], size, functools.partial(_regions, objects), split)
     if by_image:
-        found.skipped["annotations of images that are not listed"] += sum(
+        found.skipped["annotations of images that are not in the file"] += sum(
             map(len, by_image.values())
         )
 
@@ -122,10 +122,10 @@ def _regions(objects):
 
 
 def _shape(annotation, size, path, found):
-    """A function that returns the pixels of an annotation, or None if it has no area."""
+    """Return a function that returns an annotation's pixels; None if it has no area."""
     segmentation = annotation.get("segmentation")
     if not segmentation:
-        found.skipped["objects with a box alone"] += 1
+        found.skipped["objects with a box only"] += 1
         return None
     problem = f"{path}: the segmentation of annotation {annotation.get('id')} "
     if isinstance(segmentation, dict):
@@ -137,7 +137,7 @@ def _shape(annotation, size, path, found):
             )
         is_list = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
         if not (isinstance(counts, str) or (is_list and sum(counts) == size[0] * size[1])):
-            raise ValueError(f"{problem}has counts that do not fill its image. {_REMEDY}")
+            raise ValueError(f"{problem}has counts that do not add up to its image. {_REMEDY}")
         return functools.partial(rle_pixels, counts, size)
     given = segmentation if isinstance(segmentation, list) else [segmentation]
     polygons = [polygon for polygon in given if isinstance(polygon, list)]

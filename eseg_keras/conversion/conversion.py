@@ -1,4 +1,4 @@
-"""Write the annotations of a tool as a folder of images and masks."""
+"""Convert the annotations of a tool to a folder of images and masks."""
 
 import dataclasses
 import re
@@ -32,20 +32,20 @@ FORMATS: dict[str, ModuleType] = {
     "roboflow": roboflow,
     "cityscapes-polygons": cityscapes_polygons,
 }
-"""The reader of each format."""
+"""{format: module whose function `read` reads it}."""
 
 _MOST_CLASSES = 254
 
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """What was written.
+    """Summary of a conversion.
 
     Attributes:
         class_names: Names of the classes in the order of their ids in the masks.
-        palette: One (red, green, blue) per class, 0..255, also in the masks themselves.
-        num_images: {split: number of images}; the split is `""` if there are none.
-        skipped: {what could not be drawn: how often}.
+        palette: One (red, green, blue) per class, 0..255; it is also the palette of the masks.
+        num_images: {split: number of images}; the key is `""` if there are no splits.
+        skipped: {description of skipped parts of the source: their number}.
     """
 
     class_names: tuple[str, ...]
@@ -67,42 +67,44 @@ def convert(
     seed: int = 0,
     verbose: bool = True,
 ) -> Conversion:
-    """Turn the files of an annotation tool into images and masks.
+    """Convert the files of an annotation tool to images and masks.
 
-    Writes `images/` and `annotations/`, and `experiment.py` with names and colours of the classes,
-    which `eseg train` and `eseg data-check` take as `--experiment`. If the source has splits (or
-    with `val_share`), both folders have subfolders `train`, `val` and `test`. Masks are palette
-    PNGs of class ids, 255 where pixels are ignored. Where shapes overlap, the later one in the file
-    counts (for CVAT, the one of the higher layer). Images are copied unchanged. As their EXIF
-    rotation is applied when they are read, masks of annotations drawn without it are rotated too.
+    Write `images/`, `annotations/` and `experiment.py`, which contains the names and colours of the
+    classes and is the `--experiment` for `eseg train` and `eseg data-check`. If the source has
+    splits (or with `val_share`), both folders have subfolders such as `train`, `val` and `test`.
+    Masks are palette PNG files of class ids, with 255 for ignored pixels. Later shapes in the file
+    cover earlier ones (for CVAT, higher layers cover lower ones). Images are copied unchanged; the
+    EXIF rotation is applied when they are read. If the annotations were drawn without the EXIF
+    rotation, it is applied to the masks.
 
     Args:
         format: A key of `FORMATS`: `"labelme"`, `"coco"`, `"voc"`, `"cvat"`, `"roboflow"` or
             `"cityscapes-polygons"`.
-        source: Folder of the annotations, or one annotation file; images are searched in the folder
-            and its subfolders.
+        source: Folder of the annotations, or one annotation file. Images are searched in this
+            folder (for a file, in its folder) and its subfolders.
         output: Folder for the result, which must be new or empty.
-        images: Another folder to search for images.
-        class_names: The classes to keep, in the order of their ids; "background" is put in front.
-            Shapes of other classes are drawn as background. Defaults to all classes.
-        background: Whether pixels without a class are a class called "background", with id 0. If
-            not, they are ignored, as they always are for Cityscapes.
-        val_share: Share of the images, above 0 and below 1, that are put into `val`, such that each
-            class occurs there; for sources that have no such split.
-        group: Regular expression, such as `"^(.*)_frame"`, searched in the path of each image
-            without its suffix. Images for which it finds the same text (of its first group, if it
-            has any) stay in one split.
+        images: Another folder to search for images, too.
+        class_names: The classes to keep, in the order of their ids; "background", if it is used, is
+            always the first. Pixels of other classes are treated like pixels without a class.
+            Defaults to all classes.
+        background: Whether pixels without a class get the class "background", with id 0. Otherwise
+            these pixels are ignored; for Cityscapes they are always ignored.
+        val_share: Share of the images for the split `val`, above 0 and below 1; the split is
+            stratified by class. For sources without this split.
+        group: Regular expression, such as `"^(.*)_frame"`, that is searched in the path of each
+            image without suffix. Images with equal matches (of the first group, if there are
+            groups) get the same split.
         seed: Seed of the split. Defaults to 0.
-        verbose: Whether to show a progress bar.
+        verbose: Whether to show a progress bar. Defaults to `True`.
 
     Returns:
-        The classes, and the number of images.
+        A `Conversion` with the classes and the number of images.
 
     Raises:
-        FolderError: If images are missing, or files cannot be used; it lists them all.
+        FolderError: If images are missing or files cannot be used; the message lists the files.
         DamagedFileError: If an annotation file cannot be read.
         FileExistsError: If the output is not empty.
-        ValueError: If an annotation is invalid (the message names the file), or an argument.
+        ValueError: If an annotation (the message names its file) or an argument is invalid.
 
     Example:
 
@@ -127,11 +129,11 @@ def convert(
     if not (found.examples or found.problems):
         skipped = ", ".join(f"{count} {what}" for what, count in found.skipped.items())
         raise ValueError(
-            f"{source} holds no annotated image of the format {format}{skipped and ': skipped '}"
-            f"{skipped}. Give the folder of the export, or another format."
+            f"{source} has no annotated image of the format {format}{skipped and ': skipped '}"
+            f"{skipped}. Pass the folder of the export, or another format."
         )
     if val_share is not None and any(example.split == "val" for example in found.examples):
-        raise ValueError(f"{source} has a validation split of its own: omit val_share.")
+        raise ValueError(f"{source} already has a validation split: omit val_share.")
     has_background = background and found.has_background
     names = _class_list(found, class_names, has_background)
     colors = default_palette(len(names))
@@ -188,7 +190,7 @@ def _check_arguments(format, source, output, images, val_share, group):
         )
     if group is not None:
         if val_share is None:
-            raise ValueError("`group` is for a split: give `val_share`, too, such as 0.2.")
+            raise ValueError("`group` is used for a split: pass `val_share`, too, such as 0.2.")
         try:
             re.compile(group)
         except re.error as error:
@@ -198,14 +200,14 @@ def _check_arguments(format, source, output, images, val_share, group):
 
 
 def _class_list(found, chosen, has_background):
-    """The classes in the order of their ids."""
+    """Return the classes in the order of their ids."""
     names = found.class_names
     if chosen is not None:
         unknown = [name for name in chosen if name not in (*names, BACKGROUND)]
         if unknown or len(set(chosen)) < len(chosen):
             raise ValueError(
-                f"`class_names` must name classes of {found.source}, each once: "
-                f"{', '.join(names)}. Received: {', '.join(chosen)}"
+                f"`class_names` must be unique class names of {found.source}: {', '.join(names)}. "
+                f"Received: {', '.join(chosen)}"
             )
         names = chosen
     names = [BACKGROUND] * has_background + [name for name in names if name != BACKGROUND]

@@ -1,7 +1,7 @@
 """CVAT: the XML of "CVAT for images 1.1".
 
-Shapes are drawn by their `z_order`, then in the order of the file. Polygons and boxes are filled
-by pycocotools, as in CVAT's own export of masks.
+Shapes are drawn in the order of their `z_order`, and of the file for equal `z_order`. Polygons and
+boxes are filled with pycocotools, as in CVAT's own export of masks.
 
 Reference:
     [CVAT's XML format](https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/)
@@ -30,21 +30,21 @@ _SHAPES = ("polygon", "box", "ellipse", "mask")
 
 
 def read(found: Annotations) -> None:
-    """Read the XML files of an export with or without images."""
+    """Read the XML files of an export, with or without images."""
     require("pycocotools.mask", "convert")
     roots = {}
     for path in annotation_files(found.source, "*.xml"):
         try:
             root = ElementTree.parse(path).getroot()
         except (ElementTree.ParseError, ValueError) as error:
-            raise ValueError(f"{path} holds no XML ({error}). {_REMEDY}") from error
+            raise ValueError(f"{path} is not valid XML ({error}). {_REMEDY}") from error
         if root.tag == "annotations":
             roots[path] = root
         else:
             found.skipped["XML files that are not CVAT's"] += 1
     for path, root in roots.items():
         if root.find("track") is not None:
-            raise ValueError(f"{path} holds the tracks of a video. {_REMEDY}")
+            raise ValueError(f"{path} contains the tracks of a video. {_REMEDY}")
         for label in root.iterfind("./meta//labels/label"):
             color = (label.findtext("color") or "").lstrip("#")
             try:
@@ -70,7 +70,7 @@ def _read_image(found, path, image):
             shapes.append((order, label, _shape(element, size, path)))
         elif element.tag != "tag":
             found.skipped[f"shapes without an area ({element.tag})"] += 1
-    shapes.sort(key=lambda item: item[0])  # Shapes of one layer keep their order.
+    shapes.sort(key=lambda item: item[0])  # The sort is stable.
     split = split_of(image.get("subset", ""))
     found.add(path, image.get("name", ""), size, functools.partial(_regions, shapes), split)
 
@@ -96,7 +96,7 @@ def _number(element, name, path, default=None) -> float:
 
 
 def _shape(element, size: Size, path: Path):
-    """A function that returns the pixels of a shape."""
+    """Return a function that returns the pixels of a shape."""
     number = functools.partial(_number, element, path=path)
     turn = math.radians(number("rotation", default=0))
     if element.tag == "polygon":
@@ -116,7 +116,7 @@ def _shape(element, size: Size, path: Path):
         except ValueError:
             runs = []
         if min(runs, default=-1) < 0 or sum(runs) != box[2] * box[3]:
-            raise ValueError(f"{path}: the runs of a mask do not fill its box. {_REMEDY}")
+            raise ValueError(f"{path}: the runs of a mask do not add up to its box. {_REMEDY}")
         return functools.partial(mask_pixels, runs, *box, size)
     if len(points) < 3:
         raise ValueError(f"{path}: a polygon has fewer than 3 points. {_REMEDY}")
@@ -124,7 +124,7 @@ def _shape(element, size: Size, path: Path):
 
 
 def _rotated(points, center, turn):
-    """Points turned clockwise on the screen, as CVAT counts angles."""
+    """Rotate points clockwise on the screen, like CVAT's angles; `turn` is in radians."""
     (x0, y0), cos, sin = center, math.cos(turn), math.sin(turn)
     return [
         (x0 + cos * (x - x0) - sin * (y - y0), y0 + sin * (x - x0) + cos * (y - y0))
@@ -135,7 +135,7 @@ def _rotated(points, center, turn):
 def ellipse_pixels(
     cx: float, cy: float, rx: float, ry: float, turn: float, size: Size
 ) -> np.ndarray:
-    """Return the pixels whose centres are inside an ellipse, bool [H, W].
+    """Return the pixels whose centres are inside an ellipse, bool [H, W]; `turn` is in radians.
 
     >>> ellipse_pixels(2.0, 0.5, 1.1, 0.5, 0.0, (1, 4)).astype(int).tolist()
     [[0, 1, 1, 0]]
@@ -150,7 +150,7 @@ def ellipse_pixels(
 def mask_pixels(
     runs: list[int], left: int, top: int, width: int, height: int, size: Size
 ) -> np.ndarray:
-    """Return the pixels of CVAT's row-wise run lengths, zeros first, in a box of the image.
+    """Return the pixels, bool [H, W], of CVAT's row-wise run lengths (zeros first) in a box.
 
     >>> mask_pixels([1, 3], 1, 0, 2, 2, (2, 4)).astype(int).tolist()
     [[0, 0, 1, 0], [0, 1, 1, 0]]

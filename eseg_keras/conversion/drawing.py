@@ -1,4 +1,4 @@
-"""The mask of an annotated image."""
+"""Draw the mask of an annotated image."""
 
 import io
 from collections.abc import Mapping
@@ -18,19 +18,19 @@ from eseg_keras.data.images.image_reader import (
     upright,
 )
 
-_FIRST_TURNED = 5  # EXIF orientations from this on swap width and height.
+_FIRST_TURNED = 5  # EXIF orientations 5 to 8 swap width and height.
 
 
 def draw_mask(
     example: Annotated, image: Path | bytes, labels: Mapping[str, int], unlabelled: int
 ) -> np.ndarray:
-    """Return the mask of an image as displayed, uint8 [H, W], or raise ImageFileError."""
+    """Return the mask of an image, uint8 [H, W], after EXIF rotation, or raise ImageFileError."""
     size, orientation = _size_and_orientation(image, example.name)
     seen_size = size[::-1] if orientation >= _FIRST_TURNED else size
     if example.size not in (size, seen_size):
         problem = (
-            f"is {size[0]}x{size[1]} (height x width), and its annotations are for another size: "
-            "find the images that were annotated"
+            f"is {size[0]}x{size[1]} (height x width), but its annotations are for another size: "
+            "use the images that were annotated"
         )
         raise ImageFileError(example.name, [problem])
     mask = np.full(example.size, unlabelled, np.uint8)
@@ -50,7 +50,7 @@ def draw_mask(
 
 
 def _size_and_orientation(image: Path | bytes, name: str):
-    """(height, width) as stored in the file, and its EXIF orientation."""
+    """Return (height, width) as stored in the file, and the EXIF orientation."""
     try:
         with no_pillow_limit():
             pil_image = Image.open(io.BytesIO(image) if isinstance(image, bytes) else image)

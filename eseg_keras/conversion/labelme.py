@@ -1,7 +1,7 @@
 """LabelMe: one JSON file per image.
 
-Shapes are rasterised as LabelMe itself does: with their outlines, lines 10 pixels wide, points as
-discs with a radius of 5 pixels. Where shapes overlap, the later one in the file counts.
+Shapes are rasterised as in LabelMe: outlines are included, lines are 10 pixels wide, and points are
+discs with a radius of 5 pixels. Later shapes in the file cover earlier ones.
 
 Reference:
     [LabelMe](https://github.com/wkentaro/labelme)
@@ -30,7 +30,7 @@ IGNORE = "__ignore__"
 
 _PNG = "iVBOR"  # The beginning of a PNG file in base64.
 _LINE_WIDTH, _POINT_RADIUS = 10, 5
-# Number of points of each type of shape; polygons and linestrips have any number from these on.
+# Number of points of each type of shape; types in `_FEWEST_POINTS` have that number or more.
 _NUM_POINTS = {
     "circle": 2, "line": 2, "mask": 2, "oriented_rectangle": 4, "point": 1, "rectangle": 2,
 }  # fmt: skip
@@ -39,7 +39,7 @@ _REMEDY = "Save it again in LabelMe, or remove it."
 
 
 def read(found: Annotations) -> None:
-    """Read the JSON files of a folder; `labels.txt`, if there is one, orders the classes."""
+    """Read the JSON files of a folder; the classes in `labels.txt`, if it exists, come first."""
     labels = found.folder / "labels.txt"
     if labels.is_file():
         for name in labels.read_text("utf-8").splitlines():
@@ -49,7 +49,7 @@ def read(found: Annotations) -> None:
     for path in annotation_files(found.source, "*.json"):
         content = read_json(path, _REMEDY)
         if isinstance(content.get("shapes"), list) and "imagePath" in content:
-            # Keep only the beginning of the embedded image, which tells its format.
+            # Keep only the start of the embedded image, which identifies its format.
             head = str(content.pop("imageData", None) or "")[:8]
             files[path] = content, head
         else:
@@ -84,18 +84,19 @@ def _label(shape, path):
 
 
 def _checked(shape, path, found):
-    """(class or None, type, points, mask) of a shape; None if it cannot be drawn."""
+    """Return (class or None to ignore, type, points, mask) of a shape; None if it is skipped."""
     kind = str(shape.get("shape_type") or "polygon")
     if kind not in _NUM_POINTS and kind not in _FEWEST_POINTS:
         found.skipped[f"shapes of the unknown type {kind!r}"] += 1
         return None
     points = check_points(shape.get("points"), path)
     if len(points) < _FEWEST_POINTS.get(kind, 0):
-        found.skipped[f"{kind}s of {len(points)} points"] += 1
+        found.skipped[f"{kind} shapes with {len(points)} points"] += 1
         return None
     if len(points) != _NUM_POINTS.get(kind, len(points)):
         raise ValueError(
-            f"{path}: a {kind} has {_NUM_POINTS[kind]} points. Received: {len(points)}. {_REMEDY}"
+            f"{path}: a {kind} must have {_NUM_POINTS[kind]} points. Received: {len(points)}. "
+            f"{_REMEDY}"
         )
     mask = None
     if kind == "mask":
@@ -135,7 +136,7 @@ def rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.nd
 
 
 def _placed(mask, points, size):
-    """A mask at its place; `points` are the first and the last pixel of its box."""
+    """Return a mask at its place, bool [H, W]; `points` are the corners of its box."""
     (left, top), _ = np.array(points).astype(int)
     pixels = np.zeros(size, bool)
     seen = mask[max(0, -top) :, max(0, -left) :]
@@ -152,5 +153,5 @@ def _decode_base64(text, path) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error) as error:
-        problem = f"has an image or a mask inside that cannot be decoded. {_REMEDY}"
+        problem = f"has an embedded image or mask that cannot be decoded. {_REMEDY}"
         raise ImageFileError(path, [problem]) from error

@@ -1,4 +1,4 @@
-"""COCO's own rasteriser: polygons and run-length encodings."""
+"""Rasterise polygons and run-length encodings with COCO's own library, pycocotools."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def polygon_pixels(polygons: Sequence[Sequence[float]], size: Size) -> np.ndarra
 def rle_pixels(counts: str | Sequence[int], size: Size) -> np.ndarray:
     """Return the pixels of COCO's column-wise run-length encoding, bool [H, W].
 
-    `counts` are the lengths of runs of zeros and ones in turn, or COCO's text of them.
+    `counts` are the lengths of alternating runs of zeros and ones, or COCO's compressed string.
     """
     coco = require("pycocotools.mask", "convert")
     if isinstance(counts, str):

@@ -16,14 +16,14 @@ _REMEDY = 'Export the data set as "COCO Segmentation" or "Semantic Segmentation 
 
 
 def read(found: Annotations) -> None:
-    """Read the folders train, valid and test of an export; any of them may be missing."""
+    """Read an export, which has one or more of the folders train, valid and test."""
     files = list(annotation_files(found.source, _COCO))
     if files:
         coco.read_files(found, files, drop_supercategories=True)
         return
     tables = list(annotation_files(found.source, _CLASSES))
     if not tables:
-        raise ValueError(f"{found.source} holds neither {_COCO} nor {_CLASSES}. {_REMEDY}")
+        raise ValueError(f"{found.source} contains neither {_COCO} nor {_CLASSES}. {_REMEDY}")
     for table in tables:
         ids = {value: found.add_class(name) for value, name in _read_classes(table).items()}
         split = split_of(*reversed(table.relative_to(found.folder).parts))
@@ -33,7 +33,7 @@ def read(found: Annotations) -> None:
 
 
 def _read_classes(table: Path) -> dict[int, str]:
-    """{pixel value: class} of `_classes.csv`, whose header is "Pixel Value, Class"."""
+    """Return {pixel value: class} from `_classes.csv`, whose header is "Pixel Value, Class"."""
     with table.open(encoding="utf-8", newline="") as file:
         rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row]
     try:

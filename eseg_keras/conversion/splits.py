@@ -1,4 +1,4 @@
-"""The paths of images and masks in the output, and their splits."""
+"""Choose the paths and the splits of the images and masks in the output."""
 
 import posixpath
 import re
@@ -14,11 +14,11 @@ from eseg_keras.data.splitting import stratified_split
 
 IMAGES, MASKS = "images", "annotations"
 STAGING = ".unsplit"
-"""Subfolder of both that holds the files until they are divided."""
+"""Subfolder of `IMAGES` and `MASKS` for the files before they are split."""
 
 
 def output_paths(found: Annotations) -> tuple[list[str], list[Path]]:
-    """Split and path of each image in the output; the folders common to a split are dropped."""
+    """Return the split and the output path of each image, without the split's common folders."""
     splits = [example.split or "" for example in found.examples]
     if any(splits):
         splits = [split or "train" for split in splits]
@@ -31,7 +31,7 @@ def output_paths(found: Annotations) -> tuple[list[str], list[Path]]:
         path = Path(PurePosixPath(example.name).relative_to(common[split]))
         other = seen.setdefault((split, path.with_suffix("")), example)
         if other is not example:
-            problem = "two annotated images have one name: remove or rename one"
+            problem = "two annotated images have the same name: remove or rename one"
             found.problems[problem].append(
                 f"{other.name} of {other.file} and {example.name} of {example.file}"
             )
@@ -47,7 +47,7 @@ def divide(
     group: str | None,
     seed: int,
 ) -> list[str]:
-    """Divide the images of `train`, or of no split, into `train` and `val`; return all splits."""
+    """Split the images of `train`, or without split, into `train` and `val`; return all splits."""
     free = [index for index, split in enumerate(splits) if split in ("", "train")]
     members = defaultdict(list)
     for index in free:
@@ -56,7 +56,9 @@ def divide(
         if group is not None:
             match = re.search(group, name)
             if match is None:
-                raise ValueError(f"`group` must fit every image. {group!r} does not fit {name!r}.")
+                raise ValueError(
+                    f"`group` must match every image. {group!r} does not match {name!r}."
+                )
             key = match[1] if match.re.groups else match[0]
         members[key].append(index)
     if len(members) < 2:
@@ -77,7 +79,7 @@ def divide(
 
 
 def move(folder: Path, splits: Sequence[str], parts: Sequence[str], paths: Sequence[Path]) -> None:
-    """Move the files from the staging folders into their splits."""
+    """Move the files from the staging folders to the folders of their splits."""
     for kind in (IMAGES, MASKS):
         for split, part, path in zip(splits, parts, paths, strict=True):
             path = path.with_suffix(".png") if kind == MASKS else path

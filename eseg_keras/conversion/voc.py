@@ -1,8 +1,8 @@
-"""Pascal VOC: `JPEGImages`, `SegmentationClass` and, if there are any, `ImageSets/Segmentation`.
+"""Pascal VOC: `JPEGImages`, `SegmentationClass` and, optionally, `ImageSets/Segmentation`.
 
 CVAT ("Pascal VOC", "Segmentation mask") and LabelMe's converter write the same folders, with the
-classes in `labelmap.txt` or `class_names.txt`. Pixels with index 255, such as the outlines of VOC,
-are ignored.
+classes in `labelmap.txt` or `class_names.txt`. Pixels with index 255, such as the object outlines
+of VOC, are ignored.
 
 Reference:
     [The Pascal VOC development kit](http://host.robots.ox.ac.uk/pascal/VOC/)
@@ -30,7 +30,7 @@ _MASK_FOLDERS = ("SegmentationClass", "SegmentationClassPNG")
 
 
 def read(found: Annotations) -> None:
-    """Read the folder that holds `SegmentationClass`: the source or a subfolder of it."""
+    """Read the folder that contains `SegmentationClass`: the source or one of its subfolders."""
     root, masks = _mask_folder(found.source)
     ids, colors = _classes(root, found)
     splits = _splits(root)
@@ -38,7 +38,7 @@ def read(found: Annotations) -> None:
         name = mask.relative_to(masks).with_suffix("").as_posix()
         split = splits.get(name)
         if splits and split is None:
-            found.skipped["masks in no list of ImageSets"] += 1
+            found.skipped["masks that are in no list of ImageSets"] += 1
             continue
         add_mask(found, mask, root / "JPEGImages" / name, ids, colors, split)
 
@@ -51,7 +51,7 @@ def add_mask(
     colors: Mapping[Color, str] | None = None,
     split: str | None = None,
 ) -> None:
-    """Add a mask whose ids, or colours, are classes; `image` is without suffix."""
+    """Add a mask with ids or colours of classes; `image` is the image's path without suffix."""
     try:
         pil_image = decode(mask, mask)
         size = pil_image.size[::-1]
@@ -68,14 +68,14 @@ def _mask_folder(source):
     if len({folder.parent for folder in folders}) != 1:
         received = ", ".join(map(str, folders)) or "none"
         raise ValueError(
-            f"{source} must hold one folder {' or '.join(_MASK_FOLDERS)} of masks. "
-            f"Received: {received}. Give the folder above it."
+            f"{source} must contain one mask folder, {' or '.join(_MASK_FOLDERS)}. "
+            f"Received: {received}. Pass the parent folder of the mask folder."
         )
     return folders[-1].parent, folders[-1]
 
 
 def _classes(root, found):
-    """({id: class}, {colour: class} or None), added to the classes."""
+    """Return ({id: class}, {colour: class} or None), and add the classes to `found`."""
     labelmap, names = root / "labelmap.txt", root / "class_names.txt"
     if labelmap.is_file():
         colors = {}
@@ -100,7 +100,7 @@ def _classes(root, found):
 
 
 def _splits(root):
-    """{name of an image: its split} from `ImageSets/Segmentation`."""
+    """Return {name of an image: its split} from `ImageSets/Segmentation`."""
     splits = {}
     for path in sorted((root / "ImageSets" / "Segmentation").glob("*.txt")):
         split = split_of(path.stem)
@@ -110,7 +110,7 @@ def _splits(root):
 
 
 def _regions(mask: Path, ids, colors) -> list[Region]:
-    """The pixels of each class in a mask."""
+    """Return the regions of a mask, one per value."""
     if colors is None:
         values = read_ids(mask, MAX_PIXELS).astype(np.int64)
         table = {_IGNORED_ID: None, **ids}
@@ -123,7 +123,7 @@ def _regions(mask: Path, ids, colors) -> list[Region]:
         if value not in table:
             shown = value if colors is None else (value >> 16, value >> 8 & 255, value & 255)
             raise ImageFileError(
-                mask, [f"has the value {shown}, which is no class: complete the list of classes"]
+                mask, [f"has the value {shown}, which is not a class: complete the list of classes"]
             )
         regions.append((table[value], values == value))
     return regions

@@ -1,4 +1,4 @@
-"""Decoders: from an encoder's levels to fused levels of one width, and the head on top."""
+"""Decoders, which fuse an encoder's levels into levels of equal width, and the head."""
 
 from eseg_keras.decoders.bifpn import BiFPN, bifpn_decoder
 from eseg_keras.decoders.bifpn_automl import bifpn_automl_decoder

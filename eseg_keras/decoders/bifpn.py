@@ -21,7 +21,7 @@ class BiFPN(keras.Model):
             the feature's (height, width, channels); heights and widths may be `None`, and all
             channels must be equal.
         activation: Keras activation name. Defaults to `"silu"`.
-        **kwargs: `name`.
+        **kwargs: Keras model arguments such as `name`.
 
     Call arguments:
         features: Dict of float tensors [B, h_l, w_l, C], each level half the size of the one
@@ -83,7 +83,7 @@ class BiFPN(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Build from what `get_config` returned."""
+        """Build a model from a dict of `get_config`."""
         return cls(**config)
 
 
@@ -95,7 +95,7 @@ def bifpn_decoder(
     activation: str,
     align: bool = False,
 ) -> keras.Model:
-    """Build the decoder from encoder features to fused features of one width.
+    """Build the decoder: a model from encoder features to fused features of equal width.
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels) of the encoder's
@@ -104,7 +104,7 @@ def bifpn_decoder(
         channels: Width of every level in the decoder.
         repeats: Number of BiFPN repeats; weights are not shared between them.
         activation: Keras activation name.
-        align: Pad levels of an encoder that rounds its sizes down. Defaults to `False`.
+        align: Whether to pad the levels, for encoders that round sizes down. Defaults to `False`.
 
     Returns:
         A Keras model from a dict of features to a dict `"P<min>"`..`"P<max>"` of

@@ -1,4 +1,4 @@
-"""The BiFPN as in EfficientDet's published code, which differs from ours."""
+"""The BiFPN as in EfficientDet's published code, which differs from `bifpn_decoder`."""
 
 import keras
 from keras import layers
@@ -19,9 +19,9 @@ def bifpn_automl_decoder(
 
     It differs from `bifpn_decoder` in four ways: a node is fusion, activation, separable
     convolution, batch normalisation, in this order; pointwise convolutions have biases; levels are
-    downsampled by 3x3 maximum pooling; and in the first repeat every node has a 1x1 convolution and
-    batch normalisation of its own for each level of another width that it uses. Levels above the
-    encoder's are those of ESeg.
+    downsampled by 3x3 max pooling; and in the first repeat, every node has its own 1x1 convolution
+    and batch normalisation for each input whose number of channels is not `channels`. Levels above
+    the encoder's are computed by average pooling, as in ESeg.
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels) of the encoder's
@@ -30,7 +30,7 @@ def bifpn_automl_decoder(
         channels: Width of every level in the decoder.
         repeats: Number of repeats; weights are not shared between them.
         activation: Keras activation name.
-        align: Pad levels of an encoder that rounds its sizes down. Defaults to `False`.
+        align: Whether to pad the levels, for encoders that round sizes down. Defaults to `False`.
 
     Returns:
         A Keras model from a dict of features to a dict `"P<min>"`..`"P<max>"` of
@@ -84,7 +84,7 @@ def _repeat(features, channels, activation, name):
         node = f"{name}_{level}_bottom_up"
         parts = [resample(features[level], node, level)]
         if level != levels[-1]:
-            parts.append(top_down[level])  # At the top it is the feature itself.
+            parts.append(top_down[level])  # At the highest level it equals `features[level]`.
         down = layers.MaxPooling2D(3, 2, "same", name=f"{node}_down")
         outputs[level] = combine([*parts, down(outputs[below])], node)
     return outputs

@@ -1,4 +1,4 @@
-"""Decoders by name."""
+"""Table of the decoders by name."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,18 +13,19 @@ from eseg_keras.decoders.fpn import fpn_decoder
 
 @dataclasses.dataclass(frozen=True)
 class DecoderSpec:
-    """One decoder, and the defaults of `ESeg` for it.
+    """A decoder, and the defaults of `ESeg` for it.
 
     Attributes:
-        build: Function with the arguments of `bifpn_decoder`. The model that it returns is named
-            "decoder", as weights are found by names, and has every level of the pyramid, or the
-            lowest alone.
+        build: Function with the arguments of `bifpn_decoder`. It returns a model named "decoder"
+            (weights are found by name) whose outputs are all levels of the pyramid, or the lowest
+            level only.
         channels: Default of `decoder_channels`.
         repeats: Default of `decoder_repeats`.
         max_level: Default of `max_level`.
-        output_strides: Output strides of the encoder that it accepts.
-        least_kernels: Function of the number of levels: least number of kernels of channels x
-            channels in one repeat. It limits the size of a preset before anything is built.
+        output_strides: Output strides of the encoder that the decoder accepts.
+        least_kernels: Function from the number of levels to a lower bound of the number of
+            channels x channels kernels in one repeat. A preset that would be too large is rejected
+            by this bound before the model is built.
     """
 
     build: Callable[..., keras.Model]

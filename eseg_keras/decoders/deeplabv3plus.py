@@ -17,30 +17,31 @@ def deeplabv3plus_decoder(
     activation: str,
     align: bool = False,
 ) -> keras.Model:
-    """Build the decoder of DeepLabV3+, which ESeg's Table 8 compares the BiFPN with.
+    """Build the decoder of DeepLabV3+, which ESeg's Table 8 compares with the BiFPN.
 
-    The top level goes through a 1x1 convolution, 3x3 convolutions of rates 6, 12 and 18, and the
-    pooling of the whole image, all joined by a 1x1 convolution. The result, upsampled bilinearly,
-    and the lowest level, at 48 channels, go through `repeats` separable 3x3 convolutions; the head
-    adds one more, so one repeat is the paper's decoder. Convolutions have no bias; batch
-    normalisation and the activation follow each of them, one per separable convolution.
+    The highest level goes through five parallel branches: a 1x1 convolution, 3x3 convolutions with
+    dilation rates 6, 12 and 18, and global average pooling; a 1x1 convolution joins them. The
+    result is upsampled bilinearly, concatenated with the lowest level (projected to 48 channels)
+    and passed through `repeats` separable 3x3 convolutions; the head adds one more, so one repeat
+    gives the paper's decoder. Convolutions have no bias; batch normalisation and the activation
+    follow each convolution (for separable ones, only the pointwise convolution).
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels) of the encoder's
             features, lowest level first; heights and widths may be `None`. The levels between the
             lowest and the highest are not used.
-        max_level: Highest level of `feature_shapes`: this decoder adds none.
+        max_level: Highest level of `feature_shapes`; this decoder adds no levels.
         channels: Width of the decoder.
         repeats: Number of separable convolutions.
         activation: Keras activation name.
-        align: Ignored: features of any two sizes are resized to fit.
+        align: Ignored; features are resized, whatever their sizes.
 
     Returns:
-        A Keras model from a dict of the lowest and the highest level to a dict of the lowest,
+        A Keras model from a dict of the lowest and the highest level to a dict of the lowest level,
         [B, h, w, channels].
 
     Raises:
-        ValueError: If `max_level` is not the highest level of the features, or the only one.
+        ValueError: If `max_level` is not the highest level of the features, or is the only level.
 
     Example:
 
@@ -57,8 +58,8 @@ def deeplabv3plus_decoder(
     lowest, highest = list(feature_shapes)[0], list(feature_shapes)[-1]
     if highest != f"P{max_level}" or lowest == highest:
         raise ValueError(
-            "DeepLabV3+ adds no levels: its highest must be one of the encoder's, above the "
-            f"lowest. Received: max_level={max_level}, levels {list(feature_shapes)}"
+            "DeepLabV3+ adds no levels: max_level must be an encoder level above the lowest level. "
+            f"Received: max_level={max_level}, levels {list(feature_shapes)}"
         )
     inputs = {level: keras.Input(feature_shapes[level], name=level) for level in (lowest, highest)}
 

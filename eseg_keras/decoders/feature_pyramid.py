@@ -1,4 +1,4 @@
-"""From the encoder's levels to all levels of the decoder, at the decoder's width."""
+"""Build all levels of the decoder, with the decoder's width, from the encoder's levels."""
 
 import keras
 from keras import layers, ops
@@ -10,11 +10,12 @@ from eseg_keras.layers import AveragePooling, BatchNormalization
 class HalveLike(keras.layers.Layer):
     """Pad a feature map at the bottom and right to half the size of the level below, rounded up.
 
-    Encoders that pad SAME need no such thing. Those that round down (DenseNet, ConvNeXt) miss the
-    last row or column at some sizes; it is repeated.
+    Encoders with SAME padding do not need this layer. Encoders that round sizes down (DenseNet,
+    ConvNeXt) lack one row or column at some sizes: the last row or column is repeated.
 
     Call arguments:
-        x: Float tensor [B, h, w, C] with h in {floor(H / 2), ceil(H / 2)}, and so for w.
+        x: Float tensor [B, h, w, C], h in {floor(H / 2), ceil(H / 2)}, w in {floor(W / 2),
+            ceil(W / 2)}.
         below: Float tensor [B, H, W, ...], the level below.
 
     Returns:
@@ -41,7 +42,7 @@ class HalveLike(keras.layers.Layer):
 
 
 def extend_pyramid(features: dict, max_level: int) -> dict:
-    """Add levels on top of an encoder's by 3x3 stride-2 average pooling of the level below."""
+    """Add levels above the encoder's by 3x3 stride-2 average pooling of the level below."""
     features = dict(features)
     top = int(list(features)[-1][1:])
     for level in range(top + 1, max_level + 1):
@@ -51,7 +52,7 @@ def extend_pyramid(features: dict, max_level: int) -> dict:
 
 
 def align_pyramid(features: dict) -> dict:
-    """Make every level half the size of the one below it, rounded up."""
+    """Pad every level to half the size of the level below, rounded up."""
     aligned, below = {}, None
     for level, x in features.items():
         aligned[level] = x if below is None else HalveLike(name=f"{level}_halve")(x, below)
@@ -60,7 +61,7 @@ def align_pyramid(features: dict) -> dict:
 
 
 def project_laterals(features: dict, channels: int) -> dict:
-    """Bring every level to the decoder's width by a 1x1 convolution and batch normalisation."""
+    """Project every level to `channels` by a 1x1 convolution and batch normalisation."""
     laterals = {}
     for level, x in features.items():
         x = layers.Conv2D(channels, 1, use_bias=False, name=f"{level}_lateral")(x)

@@ -1,4 +1,4 @@
-"""The feature pyramid network: top-down only, the baseline of the BiFPN."""
+"""The feature pyramid network, which has a top-down path only: a baseline for the BiFPN."""
 
 import keras
 from keras import layers
@@ -15,20 +15,21 @@ def fpn_decoder(
     activation: str,
     align: bool = False,
 ) -> keras.Model:
-    """Build a feature pyramid network, the decoder that ESeg's Table 2 compares the BiFPN with.
+    """Build a feature pyramid network, the decoder that ESeg's Table 2 compares with the BiFPN.
 
-    Laterals and levels above the encoder's are those of the BiFPN. Each level is added to the
-    level above it, upsampled by nearest neighbour, from the top down; a full 3x3 convolution
-    without bias, batch normalisation and the activation follow on every sum, and on the top level.
+    The lateral convolutions and the levels above the encoder's are those of `bifpn_decoder`. From
+    the highest level down, each level is added to the sum of the level above, upsampled by nearest
+    neighbour. A 3x3 convolution without bias, batch normalisation and the activation follow on
+    every sum and on the highest level.
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels) of the encoder's
             features, lowest level first; heights and widths may be `None`.
         max_level: Highest level of the pyramid.
         channels: Width of every level in the decoder.
-        repeats: Number of top-down passes, each on the outputs of the one before it.
+        repeats: Number of top-down passes; each takes the outputs of the previous pass.
         activation: Keras activation name.
-        align: Pad levels of an encoder that rounds its sizes down. Defaults to `False`.
+        align: Whether to pad the levels, for encoders that round sizes down. Defaults to `False`.
 
     Returns:
         A Keras model from a dict of features to a dict `"P<min>"`..`"P<max>"` of

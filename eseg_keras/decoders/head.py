@@ -1,4 +1,4 @@
-"""The prediction head: fuse the levels, classify every cell."""
+"""The prediction head, which fuses the levels and classifies every cell."""
 
 import keras
 from keras import layers
@@ -9,15 +9,16 @@ from eseg_keras.layers import BatchNormalization, Resize, WeightedFusion
 def segmentation_head(
     feature_shapes: dict, num_classes: int, activation: str, fusion: str
 ) -> keras.Model:
-    """Build the head from fused pyramid levels to logits at the lowest level.
+    """Build the head: a model from pyramid levels to logits at the lowest level's resolution.
 
-    Every level is upsampled bilinearly to the lowest one and the levels are summed with one scalar
-    each; a separable 3x3 convolution, batch normalisation, the activation and a 1x1 classifier
-    with bias follow (ESeg, section 3.1). A single level is taken as it is.
+    All levels are upsampled bilinearly to the resolution of the lowest level and summed, each
+    multiplied by one scalar. A separable 3x3 convolution, batch normalisation, the activation and a
+    1x1 convolution with bias, the classifier, follow (ESeg, section 3.1). A single level is used
+    without a sum.
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels), lowest level first.
-        num_classes: Channels of the logits.
+        num_classes: Number of channels of the logits.
         activation: Keras activation name.
         fusion: `"softmax"` for learnable scalars, `"sum"` for a plain sum.
 

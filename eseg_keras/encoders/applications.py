@@ -1,4 +1,4 @@
-"""Table of the encoders of keras.applications."""
+"""Table of the networks of keras.applications that are used as encoders."""
 
 import dataclasses
 
@@ -7,21 +7,21 @@ from eseg_keras.encoders.image_constants import IMAGENET_OFFSET, IMAGENET_SCALE
 
 @dataclasses.dataclass(frozen=True)
 class EncoderSpec:
-    """How a network of keras.applications becomes an encoder.
+    """How to turn a network of keras.applications into an encoder.
 
     Attributes:
         application: Name of the constructor in `keras.applications`.
-        endpoints: Names of the last block output at stride 4, 8, 16 and 32 (`"P2"`..`"P5"`).
-            `"before:NAME"` means the tensor that enters layer NAME, `"before:"` the one that
-            enters the last layer: blocks that end in an unnamed addition.
-        weights_file: Name of the ImageNet file in Keras' cache, without classifier.
-        scale: Factor on images of 0..255, one or per channel.
-        offset: Added after the factor, one or per channel.
-        reverse_channels: The network takes BGR.
-        same_padding: Replace explicit padding before strided convolutions by SAME. Networks built
-            with a dynamic size otherwise pad as if every stage saw an even size, and disagree with
-            their own fixed-size build.
-        has_preprocessing_argument: The constructor takes `include_preprocessing`.
+        endpoints: Names of the layers whose outputs are the last at strides 4, 8, 16 and 32
+            (`"P2"`..`"P5"`). For blocks that end in an unnamed addition, `"before:NAME"` is the
+            input of layer NAME, and `"before:"` the input of the last layer.
+        weights_file: Name of the ImageNet weights file without classifier, in Keras' cache.
+        scale: Factor that images of 0..255 are multiplied by: one number, or one per channel.
+        offset: Number added to the scaled images: one number, or one per channel.
+        reverse_channels: Whether the network takes BGR.
+        same_padding: Whether to replace explicit padding before strided convolutions by SAME.
+            Networks built with a dynamic size otherwise pad as if the input of every stage had an
+            even size, and differ from the same network built with a fixed size.
+        has_preprocessing_argument: Whether the constructor takes `include_preprocessing`.
     """
 
     application: str
@@ -62,7 +62,7 @@ def _resnet(depth, blocks):
             f"conv{stage}_block{last}_out" for stage, last in enumerate(blocks, start=2)
         ),
         weights_file=f"resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        # Caffe's: BGR, mean subtracted, no division.
+        # Preprocessing of Caffe: BGR, mean subtracted, no division.
         scale=1.0,
         offset=[-103.939, -116.779, -123.68],
         reverse_channels=True,

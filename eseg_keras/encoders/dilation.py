@@ -1,13 +1,13 @@
-"""Encoders of a smaller output stride: dilated convolutions in place of strided ones."""
+"""Encoders with a smaller output stride: dilated convolutions in place of strided ones."""
 
 import keras
 
 
 def dilate(encoder: keras.Model, output_stride: int) -> keras.Model:
-    """Return a copy, with weights of its own, whose levels have at most the given stride.
+    """Return a copy of an encoder, with new weights, whose levels have at most the given stride.
 
-    A strided convolution beyond that stride becomes dense, and convolutions behind it are dilated,
-    so that each sees the same pixels of the image as before (DeepLabV3, section 3.1,
+    Strided convolutions that would exceed this stride get stride 1, and the convolutions after them
+    are dilated, so that all keep their receptive fields (DeepLabV3, section 3.1,
     https://arxiv.org/abs/1706.05587).
     """
     strides = _input_strides(encoder)
@@ -25,7 +25,7 @@ def dilate(encoder: keras.Model, output_stride: int) -> keras.Model:
 
 
 def _input_strides(encoder):
-    """The stride of every layer's input, in pixels of the image."""
+    """Return {layer name: stride of the layer's input in image pixels}."""
     inputs, tensors = {}, {}
     for operation in encoder.operations:
         for node in operation._inbound_nodes:

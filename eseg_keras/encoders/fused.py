@@ -29,13 +29,13 @@ def fused_efficientnet(
 ) -> keras.Model:
     """Build the encoder of ESeg-Lite with random weights.
 
-    EfficientNet-B0's stage table scaled by (width, depth) as EfficientNet does, every MBConv
-    replaced by a Fused-MBConv, no squeeze-and-excitation, ReLU everywhere: what TensorRT runs
-    fast (ESeg, section 3.3).
+    EfficientNet-B0's stages, scaled by (width, depth) as in EfficientNet, with operations that are
+    fast in TensorRT (ESeg, section 3.3): Fused-MBConv blocks in place of MBConv blocks, ReLU, and
+    no squeeze-and-excitation.
 
     Args:
-        width: Multiplier of every filter count, the stem's included.
-        depth: Multiplier of every stage's number of blocks.
+        width: Multiplier of the number of filters in every stage and in the stem.
+        depth: Multiplier of the number of blocks in every stage.
         image_shape: (H, W, C) of the images, H and W may be `None`.
         name: Name of the model.
 

@@ -1,4 +1,4 @@
-"""Constants that turn images of 0..255 into what encoders were trained on."""
+"""Constants that scale images of 0..255 to the input range of pretrained encoders."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -8,7 +8,7 @@ IMAGENET_OFFSET = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD,
 
 
 def for_channels(constants: float | list[float], channels: int) -> float | list[float]:
-    """Return constants per channel; their mean where images are not RGB."""
+    """Return `constants` for 3 channels, or their mean for another number of channels."""
     if channels == 3 or isinstance(constants, int | float):
         return constants
     return sum(constants) / len(constants)

@@ -1,4 +1,4 @@
-"""Networks of keras.applications, and their files of weights."""
+"""Networks of keras.applications and their weights files."""
 
 import os
 import pathlib
@@ -10,27 +10,28 @@ import keras
 
 from eseg_keras.encoders.applications import EncoderSpec
 
-# Otherwise a proxy that accepts the connection and never answers would block a download for ever.
+# Timeout of a download: a proxy that accepts the connection but never answers would block forever.
 SECONDS_WITHOUT_ANSWER = 10
 
 
 def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
     """Build a network of keras.applications with its ImageNet weights.
 
-    Keras downloads the file into its cache, and downloads one again whose hash is not the published
-    one. What it refused or could not read is removed, so that the next call downloads it again.
+    Keras downloads the file into its cache, and downloads it again if its hash is not the published
+    one. A file that Keras refuses or cannot read is removed, so that the next call downloads it
+    again.
 
     Args:
-        name: Name of the encoder, for the message.
-        spec: Its row in the table.
+        name: Name of the encoder, for the error message.
+        spec: Entry of the encoder in `APPLICATIONS`.
 
     Returns:
         The network without its classifier, for images of any size.
 
     Raises:
-        FileNotFoundError: If the published file is neither cached nor can be downloaded.
+        FileNotFoundError: If the published file is not cached and cannot be downloaded.
     """
-    # Keras fixes its home when it is imported and has no public name for it.
+    # Keras sets its home directory on import and has no public function that returns it.
     home = pathlib.Path(keras.src.backend.config.keras_home()).expanduser()
     path = home / "models" / spec.weights_file
     timeout = socket.getdefaulttimeout()
@@ -39,7 +40,7 @@ def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
         return build_application(spec, (None, None, 3), weights="imagenet")
     except Exception as error:
         if isinstance(error, OSError | ValueError):
-            # Refused by its hash, or cut off in a download whose hash Keras does not know.
+            # The hash is wrong, or the file is truncated and Keras has no hash to check it by.
             path.unlink(missing_ok=True)
         raise FileNotFoundError(
             f"The ImageNet weights of {name!r} are not on this machine and could not be "
@@ -52,7 +53,10 @@ def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
 
 
 def build_application(spec: EncoderSpec, image_shape: tuple, weights=None) -> keras.Model:
-    """Build a network of keras.applications without its classifier and its preprocessing layers."""
+    """Build a network of keras.applications without classifier, and without preprocessing layers.
+
+    If the constructor has no `include_preprocessing`, the preprocessing layers remain.
+    """
     arguments = {"include_preprocessing": False} if spec.has_preprocessing_argument else {}
     constructor = getattr(keras.applications, spec.application)
     with warnings.catch_warnings():
@@ -64,28 +68,28 @@ def build_application(spec: EncoderSpec, image_shape: tuple, weights=None) -> ke
 
 
 def read_application_weights(application: keras.Model, path: str | os.PathLike):
-    """Load a file in the layout of keras.applications' `*_notop.h5` into an application."""
+    """Load weights in the layout of the `*_notop.h5` files into a network of keras.applications."""
     path = pathlib.Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no weights file at {path}.")
     if _is_keras_3_file(path):
         raise ValueError(
-            f"{path} was written by Keras 3's save_weights, and is not in the layout of "
-            "keras.applications that its name promises. If it was saved from an encoder, rename it "
-            f"to {path.stem}.weights.h5 and pass that."
+            f"{path} was written by Keras 3's save_weights and does not have the layout of "
+            "keras.applications. If it was saved from an encoder, rename it to "
+            f"{path.stem}.weights.h5 and pass that path."
         )
     try:
         application.load_weights(path)
     except Exception as error:
         raise ValueError(
-            f"{path} does not hold the weights of {application.name} without its classifier "
+            f"{path} does not contain the weights of {application.name} without classifier "
             f"({_first_line(error)}). It may be truncated or of another network: delete it and "
             "download it again, or build without it: load_weights=False or encoder_weights=None."
         ) from error
 
 
 def _is_keras_3_file(path):
-    """Whether variables are in a group `layers`; older files name their layers in an attribute."""
+    """Return whether a file has the layout of Keras 3: a group `layers`, no `layer_names`."""
     try:
         with h5py.File(path) as file:
             return "layer_names" not in file.attrs and "layers" in file

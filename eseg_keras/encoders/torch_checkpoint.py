@@ -1,4 +1,4 @@
-"""Read a PyTorch checkpoint without PyTorch, and without running what is in it."""
+"""Read a PyTorch checkpoint without PyTorch and without executing code from the file."""
 
 import collections
 import io
@@ -8,8 +8,8 @@ import pickle
 
 import numpy as np
 
-# What `torch.save` wrote before PyTorch 1.6: these two numbers, a description of the machine, the
-# objects, the keys of their storages, and every storage as its length and its numbers.
+# The format of `torch.save` before PyTorch 1.6: these two numbers, a description of the machine,
+# the objects, the keys of their storages, and the length and the values of each storage.
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
 
@@ -25,8 +25,8 @@ _DTYPES = {
 def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Read a state dict in PyTorch's legacy (not zipped) format.
 
-    Only dictionaries, tensors and their storages are rebuilt. A pickle that names anything else,
-    such as a function to call, is refused before it is called.
+    Only dictionaries, tensors and their storages are rebuilt. A pickle that refers to any other
+    name, such as a function, raises ValueError before that name is imported or called.
 
     Args:
         path: The file, such as `model.pth`.
@@ -35,7 +35,7 @@ def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
         Dict from the name of a parameter to its NumPy array.
 
     Raises:
-        ValueError: If the file is truncated, of another format, or names anything but tensors.
+        ValueError: If the file is truncated, has another format, or contains other objects.
 
     Example:
 
@@ -50,7 +50,7 @@ def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
         `_legacy_save`
     """
     path = pathlib.Path(path)
-    # Read at once: an unpickler reads ahead in files, and the numbers follow the pickles.
+    # Read the whole file first: an unpickler reads ahead in a file, past the end of its pickle.
     file = io.BytesIO(path.read_bytes())
     try:
         if _Unpickler(file).load() != MAGIC_NUMBER or _Unpickler(file).load() != PROTOCOL_VERSION:
@@ -61,7 +61,7 @@ def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
         for key in _Unpickler(file).load():
             unpickler.storages[key].read(file)
         if not isinstance(tensors, dict) or file.read(1):
-            raise ValueError("it is not a dict of tensors, or bytes follow the last one")
+            raise ValueError("it is not a dict of tensors, or has bytes after the last tensor")
         return {name: tensor.array() for name, tensor in tensors.items()}
     except Exception as error:
         raise ValueError(
@@ -71,7 +71,7 @@ def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 class _Storage:
-    """The numbers of one or several tensors, read after the pickles."""
+    """The values of one or more tensors, which follow the pickles in the file."""
 
     def __init__(self, dtype, size):
         self.dtype, self.size, self.numbers = np.dtype(dtype), size, None
@@ -85,7 +85,7 @@ class _Storage:
 
 
 class _Tensor:
-    """A view of a storage: what PyTorch's `_rebuild_tensor_v2` is called with."""
+    """A view of a storage; has the arguments of PyTorch's `_rebuild_tensor_v2`."""
 
     def __init__(self, storage, offset, shape, strides, requires_grad=False, hooks=None):
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
@@ -96,7 +96,7 @@ class _Tensor:
             (size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)
         )
         if numbers is None or min((self.offset, *self.strides)) < 0 or last >= len(numbers):
-            raise ValueError("a tensor reaches beyond its numbers")
+            raise ValueError("a tensor reaches beyond its storage")
         item = numbers.itemsize
         view = np.lib.stride_tricks.as_strided(
             numbers[self.offset :], self.shape, [stride * item for stride in self.strides]
@@ -105,7 +105,7 @@ class _Tensor:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds plain values, dictionaries and tensors; refuses every other name."""
+    """Unpickle plain values, dictionaries and tensors; raise an error for any other name."""
 
     def __init__(self, file):
         super().__init__(file, encoding="utf-8")
@@ -118,7 +118,7 @@ class _Unpickler(pickle.Unpickler):
             return _Tensor
         if module == "torch" and name in _DTYPES:
             return name
-        raise pickle.UnpicklingError(f"it names {module}.{name}")
+        raise pickle.UnpicklingError(f"it refers to {module}.{name}")
 
     def persistent_load(self, saved_id):
         kind, storage_type, key, _, size, view = saved_id

@@ -1,4 +1,4 @@
-"""Scoring the label maps of any network, from files."""
+"""Score label maps in files, from any network."""
 
 import logging
 import re
@@ -31,7 +31,7 @@ from eseg_keras.visualization import default_palette
 log = logging.getLogger(__name__)
 
 _CLASSES = {"ade20k": ade20k.CLASSES, "cityscapes": cityscapes.CLASSES}
-# What the names of a mask and of its prediction have in common.
+# Patterns of file names; a mask and its prediction have the same text in the group.
 _MASK_NAMES = {"ade20k": r"(.+)", "cityscapes": r"([^_]+_\d{6}_\d{6})_gt(?:Fine|Coarse)_labelIds"}
 _PREDICTION_NAMES = {"ade20k": r"(.+)", "cityscapes": r"([^_]+_\d{6}_\d{6})(?:_.*)?"}
 
@@ -57,37 +57,40 @@ def evaluate_files(
     show_progress: Callable[[Iterable], Iterable] = iter,
     on_image: Callable[[Prediction, np.ndarray, ImageScores], None] | None = None,
 ) -> Evaluation:
-    """Score a folder of label maps, of any network, against a folder of masks.
+    """Score a folder of label maps, from any network, against a folder of masks.
 
     With the rules of Cityscapes or ADE20K, the masks are the published files (`gtFine/val` or
-    `annotations/validation`), read with their own label ids. Predictions are found in any
-    subfolder: for Cityscapes by CITY_SEQUENCE_FRAME, for ADE20K by their whole name. Those of other
-    images are not scored. With the default rules, predictions and masks pair as images and masks do
-    (`open_folders`).
+    `annotations/validation`) with the label ids of the benchmark. Predictions are searched in all
+    subfolders and matched to masks by name: for Cityscapes by CITY_SEQUENCE_FRAME, for ADE20K by
+    the whole name. Predictions without a mask are not scored. With the default rules, predictions
+    are matched to masks like the images of `open_folders`.
 
     Args:
         predictions: Folder of the label maps, PNG files of the same size as their masks.
         masks: Folder of the masks.
-        rules: As for `evaluate`.
-        prediction_ids: Ids in the predictions. `"classes"`: 0, 1, ..., as `eseg predict` writes
-            them; `"masks"`: those of the mask files, as the servers of the benchmarks expect.
-            Defaults to `"classes"` for the default rules and to `"masks"` for the others.
+        rules: See `evaluate`.
+        prediction_ids: Ids in the predictions. `"classes"`: class ids 0, 1, ..., as written by
+            `eseg predict`; `"masks"`: the ids of the mask files, as expected by the servers of the
+            benchmarks. Defaults to `"classes"` for the default rules, and to `"masks"` for the
+            rules of a benchmark.
         class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label,
-            mask_suffix: How masks are read, as for `open_folders`; for the default rules.
-        prediction_suffix: End of the names of predictions that those of the masks lack.
-        max_pixels: Files with more pixels are refused.
-        show_progress: Function that wraps the iterable of the pairs, such as `Progress.track`.
-        on_image: Called after each image with its prediction (whose `image` is `None`), its mask
-            and its scores.
+            mask_suffix: How to read masks, see `open_folders`; only for the default rules.
+        prediction_suffix: Suffix of the names of predictions that is not in the names of masks;
+            only for the default rules.
+        max_pixels: Largest number of pixels of a file.
+        show_progress: Function that wraps the iterable of (prediction, mask) pairs, such as
+            `Progress.track`.
+        on_image: Function called after each image with its prediction (whose `image` is `None`),
+            its mask and its scores.
 
     Returns:
-        The scores, as `evaluate` returns them. Labelled pixels whose prediction is not a class are
-        misses; a warning is logged if there are many.
+        The scores, see `evaluate`. Labelled pixels whose prediction is not a class count as
+        misclassified; if they are more than 1%, a warning is logged.
 
     Raises:
-        FolderError: If a mask has no prediction, or several; it lists them all.
-        ImageFileError: If a file cannot be read, or holds unknown labels.
-        ValueError: If an argument is invalid, or a prediction has another size than its mask.
+        FolderError: If masks have no prediction or several; the message lists these masks.
+        ImageFileError: If a file cannot be read or has unknown labels.
+        ValueError: If an argument is invalid, or a prediction and its mask differ in size.
 
     Example:
 
@@ -128,7 +131,7 @@ def evaluate_files(
         given |= {"mask_suffix": mask_suffix, "prediction_suffix": prediction_suffix}
         if changed := [name for name, value in given.items() if value]:
             raise ValueError(
-                f"The classes and files of {rules} are known: omit {', '.join(changed)}."
+                f"rules={rules!r} defines the classes and files: omit {', '.join(changed)}."
             )
         table, ignore_label = _CLASSES[rules], 255
         class_names, palette = table.class_names, table.palette
@@ -166,16 +169,16 @@ def evaluate_files(
             on_image(prediction, mask, images[-1])
     share = total[:, -1].sum() / max(total.sum(), 1)
     if share > _MANY_MISSES:
-        hint = "if the predictions hold class ids from 0, set prediction_ids to 'classes'"
+        hint = "if the predictions contain class ids from 0, set prediction_ids to 'classes'"
         log.warning(
-            "%.1f%% of the labelled pixels have no predicted class and count as misses%s.",
+            "%.1f%% of the labelled pixels have no predicted class and count as misclassified%s.",
             100 * share, f": {hint}" * as_masks,
         )  # fmt: skip
     return evaluation_of_matrix(total, names, len(images), rules, images)
 
 
 def _mask_reader(masks, num_classes, ignore_label, max_pixels, reading):
-    """The reader of masks for the default rules; in black and white masks, 255 is class 1."""
+    """Return the mask reader for the default rules; in black and white masks, 255 is class 1."""
     options = {"ignore_label": ignore_label, "max_pixels": max_pixels}
     reader = MaskReader(num_classes, **options, **reading)
     if num_classes == 2 and ignore_label == 255 and not any(reading.values()):
@@ -187,7 +190,7 @@ def _mask_reader(masks, num_classes, ignore_label, max_pixels, reading):
 
 
 def _read_labels(path, table, max_pixels):
-    """Class ids of a file with the label ids of a benchmark, uint8 [H, W]."""
+    """Read a file with the label ids of a benchmark; return class ids, uint8 [H, W]."""
     labels = read_ids(path, max_pixels)
     try:
         return table.read(labels)
@@ -197,10 +200,10 @@ def _read_labels(path, table, max_pixels):
 
 
 def _benchmark_pairs(predictions, masks, rules):
-    """[(prediction, mask)] in the order of the names of the masks."""
+    """Return [(prediction, mask)], sorted by the names of the masks."""
     found = [
         _by_name(predictions, _PREDICTION_NAMES[rules]),
-        # Other files are part of the published folders.
+        # The published folders also contain other files.
         _by_name(masks, _MASK_NAMES[rules], log_skipped=False),
     ]
     by_name, masks_by_name = found
@@ -213,18 +216,18 @@ def _benchmark_pairs(predictions, masks, rules):
     ]
     problems = {
         f"mask without a prediction in {predictions}": missing,
-        "several files of one image": several,
+        "several files for the same image": several,
     }
     problems = {problem: names for problem, names in problems.items() if names}
     if problems:
         raise FolderError(f"{predictions} and {masks}", problems)
     if others := len(by_name.keys() - masks_by_name.keys()):
-        log.warning("%s: %d predictions of other images are not scored", predictions, others)
+        log.warning("%s: %d predictions without a mask are not scored", predictions, others)
     return [(by_name[name][0], masks_by_name[name][0]) for name in sorted(masks_by_name)]
 
 
 def _by_name(folder, pattern, log_skipped=True):
-    """{what a pattern finds in the name: files}."""
+    """Return {group of the pattern in the file name: PNG files}."""
     try:
         paths = find_images(folder, suffixes=frozenset({".png"}), log_skipped=log_skipped)
     except (OSError, ValueError) as error:
@@ -235,6 +238,6 @@ def _by_name(folder, pattern, log_skipped=True):
         if match := re.fullmatch(pattern, path.stem):
             found[match[1]].append(path)
     if not found:
-        problem = f"no PNG file whose name is like {pattern}"
+        problem = f"no PNG file whose name matches {pattern}"
         raise FolderError(str(folder), {problem: [str(folder)]})
     return found

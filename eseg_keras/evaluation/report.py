@@ -1,4 +1,4 @@
-"""An evaluation as an HTML page."""
+"""Write an evaluation as an HTML page."""
 
 import io
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from eseg_keras.files import write_text
 from eseg_keras.version import __version__
 from eseg_keras.visualization import default_palette, overlay, plot_confusion_matrix
 
-# Rows of the table of confusions.
+# Number of rows in the table of confusions.
 _NUM_CONFUSIONS = 12
-# Up to this many classes the confusion matrix is scaled to the page; a larger one scrolls.
+# Largest number of classes for which the confusion matrix is scaled to the page, not scrolled.
 _MOST_FITTING = 40
-# Opacity of the classes' colours over the images.
+# Opacity of the class colours in overlays.
 _ALPHA = 0.6
 
 
@@ -30,11 +30,11 @@ def write_report(
     title: str,
     details: Mapping[str, str],
 ) -> Path:
-    """Write `index.html`, which holds everything it shows, to a folder; return its path.
+    """Write the page `index.html`, a single self-contained file, to a folder; return its path.
 
-    Scores, a table of the classes, the categories if there are any, the most frequent confusions,
-    the confusion matrix, and the worst images with mask and prediction. `details` says what was
-    evaluated, such as `{"model": "runs/demo"}`. Needs matplotlib.
+    The page shows the scores, a table of the classes, the categories if there are any, the most
+    frequent confusions, the confusion matrix, and the worst images with mask and prediction.
+    `details` describes what was evaluated, such as `{"model": "runs/demo"}`. Requires matplotlib.
     """
     palette = worst.palette or default_palette(len(evaluation.class_names))
     sections = [
@@ -89,9 +89,9 @@ def _classes(evaluation, palette):
         for name, color, share in zip(evaluation.class_names, palette, shares, strict=True)
     ]
     explanation = (
-        '<p class="quiet">IoU: correct pixels, as a share of those labelled or predicted as the '
-        "class. Accuracy: correct pixels, as a share of those labelled as the class. A class "
-        "without such pixels is absent.</p>"
+        '<p class="quiet">IoU: correct pixels, as a share of the pixels labelled or predicted as '
+        "the class. Accuracy: correct pixels, as a share of the pixels labelled as the class. "
+        "“absent”: there are no such pixels.</p>"
     )
     headers = ["Class", "IoU", "Accuracy", "Share of all pixels"]
     return f"<h2>Classes</h2>\n{explanation}\n{table('Classes', headers, rows)}"
@@ -125,10 +125,10 @@ def _confusions(evaluation):
             rows.append([name, *cells, cell(_percent(share), share)])
     if not rows:
         return ""
-    headers = ["Labelled", "Predicted", "Pixels", "Share of the labelled"]
+    headers = ["Labelled", "Predicted", "Pixels", "Share of labelled pixels"]
     return (
-        '<h2>Confusions</h2>\n<p class="quiet">The pairs of classes with most wrong pixels.</p>\n'
-        + table("Confusions", headers, rows)
+        '<h2>Confusions</h2>\n<p class="quiet">The pairs of classes with the most misclassified '
+        "pixels.</p>\n" + table("Confusions", headers, rows)
     )
 
 
@@ -141,8 +141,8 @@ def _matrix(evaluation):
         size = (plot.width * 100 // 160, plot.height * 100 // 160)
     alt = (
         f"Confusion matrix of {len(names)} classes: each row shows the predictions for the pixels "
-        "labelled as a class, in percent. The accuracies on its diagonal are in the table of "
-        "classes, the largest of its other values in the table of confusions."
+        "labelled as a class, in percent. The table of classes lists the accuracies on the "
+        "diagonal, the table of confusions the most frequent confusions."
     )
     fits = 'class="fits"' if len(names) <= _MOST_FITTING else ""
     return (
@@ -166,15 +166,15 @@ def _worst(evaluation, images, palette):
     articles = "\n".join(_article(number, item, palette) for number, item in enumerate(images, 1))
     return (
         "<h2>Worst images</h2>\n"
-        f"<p>The {len(images)} images of lowest mean IoU, each over the classes that are in it. "
-        "Pixels without a colour have no label.</p>\n"
+        f"<p>The {len(images)} images with the lowest mean IoU, computed per image over the "
+        "classes in its mask or prediction. Pixels without a colour have no class.</p>\n"
         f'<ul class="legend" aria-label="Colours of the classes">\n{legend}\n</ul>\n{articles}'
     )
 
 
 def _article(number: int, item: WorstImage, palette):
     image_view = {} if item.image is None else {"Image": Image.fromarray(item.image)}
-    # Without an image, the colours are shown alone, over white.
+    # Without an image, the colours are drawn on white.
     below = np.full((*item.mask.shape, 3), 255, np.uint8) if item.image is None else item.image
     alpha = 1.0 if item.image is None else _ALPHA
     views = image_view | {
@@ -201,7 +201,7 @@ def _percent(share, digits=1):
 
 def _score(value, bar=False):
     if value is None:
-        return cell("absent", -1)  # Sorted below all others.
+        return cell("absent", -1)  # Sorted below all scores.
     if not bar:
         return cell(_percent(value), value)
     bar = f'<span class="bar" aria-hidden="true"><i style="width:{100 * value:.1f}%"></i></span>'

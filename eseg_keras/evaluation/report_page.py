@@ -1,4 +1,4 @@
-"""The HTML of a report: one file with everything inside."""
+"""The HTML elements of a report, which is a single self-contained file."""
 
 import base64
 import importlib.resources
@@ -7,7 +7,7 @@ from html import escape
 
 
 def page(title: str, sections: Sequence[str]) -> str:
-    """Return an HTML page of sections; its Content-Security-Policy forbids all requests."""
+    """Return an HTML page with sections; its Content-Security-Policy forbids all requests."""
     static = importlib.resources.files("eseg_keras.evaluation") / "static"
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src "
     lines = [
@@ -34,7 +34,7 @@ def page(title: str, sections: Sequence[str]) -> str:
 
 
 def image(content: bytes, kind: str, alt: str, size: tuple[int, int], attributes: str = "") -> str:
-    """Return an image file of a kind ("png", "jpeg"), shown at (width, height) if there is room."""
+    """Return an `<img>` with an embedded "png" or "jpeg" file; `size` is (width, height)."""
     data = base64.b64encode(content).decode()
     more = f" {attributes}" if attributes else ""
     return (
@@ -44,7 +44,7 @@ def image(content: bytes, kind: str, alt: str, size: tuple[int, int], attributes
 
 
 def table(label: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells (HTML) as a sortable table; its label is for screen readers."""
+    """Return a sortable table of rows of HTML cells; `label` is for screen readers."""
     kinds = ["data-value" in content for content in rows[0]]
     heads = "".join(
         f'<th scope="col"{" class=number" if is_number else ""}>{escape(header)}</th>'
@@ -59,7 +59,7 @@ def table(label: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def cell(content: str, value: float | None = None) -> str:
-    """Return a cell of a table: a number, aligned right, if there is a value to sort by."""
+    """Return a table cell; with a `value`, which it is sorted by, the cell is aligned right."""
     if value is None:
         return f"<td>{content}</td>"
     return f'<td class="number" data-value="{value:.6g}">{content}</td>'

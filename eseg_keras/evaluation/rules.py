@@ -1,4 +1,4 @@
-"""The scores of a confusion matrix, by the rules of each benchmark."""
+"""Compute the scores of a confusion matrix by the rules of each benchmark."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -23,7 +23,7 @@ CATEGORIES: Mapping[str, tuple[int, ...]] = {
     "human": (11, 12),
     "vehicle": (13, 14, 15, 16, 17, 18),
 }
-"""Classes of each category of Cityscapes."""
+"""Class ids of each category of Cityscapes."""
 
 
 def evaluation_of_matrix(
@@ -33,10 +33,10 @@ def evaluation_of_matrix(
     rules: Rules = "default",
     images: Sequence[ImageScores] = (),
 ) -> Evaluation:
-    """Compute all scores from a matrix, int64 [C, C + 1], as `Evaluation.confusion_matrix`.
+    """Compute all scores from a confusion matrix, int64 [C, C + 1], see `Evaluation`.
 
-    The rules `"cityscapes"` add the IoU of the categories; `"ade20k"` takes the mean over all
-    classes and adds the score of the challenge.
+    With the rules `"cityscapes"`, the IoU of the categories is added. With `"ade20k"`, the mean IoU
+    is over all classes, with 0 for absent ones, and the score of the challenge is added.
 
     Reference:
         - [Cityscapes](https://github.com/mcordts/cityscapesScripts),
@@ -45,7 +45,7 @@ def evaluation_of_matrix(
     """
     check_rules(rules, len(matrix))
     iou, labelled = per_class_iou(matrix), matrix.sum(axis=1)
-    with np.errstate(invalid="ignore"):  # NaN for classes that do not occur.
+    with np.errstate(invalid="ignore"):  # NaN for classes without labelled pixels.
         accuracy = np.diagonal(matrix) / labelled
     mean_iou = _mean(np.nan_to_num(iou) if rules == "ade20k" else iou)
     pixel_accuracy = _pixel_accuracy(matrix)
@@ -71,12 +71,12 @@ def evaluation_of_matrix(
 def evaluation_of(
     metric: SegmentationScores, class_names: Sequence[str] | None, num_images: int
 ) -> Evaluation:
-    """Return the scores that a metric has counted.
+    """Compute the scores from the counts of a metric.
 
     Args:
         metric: The metric.
-        class_names: Names of its classes, or `None`.
-        num_images: Number of images that it has counted.
+        class_names: Names of the classes, or `None` for "class 0", "class 1", ...
+        num_images: Number of images that the metric has counted.
 
     Returns:
         The scores.
@@ -92,13 +92,13 @@ def evaluation_of(
     {'road': 0.5, 'car': 0.5}
     """
     names = class_names or [f"class {label}" for label in range(metric.num_classes)]
-    # A metric has a prediction for every pixel.
+    # The last column is 0: metrics count no pixels without a prediction.
     matrix = np.pad(metric.confusion_matrix(), [(0, 0), (0, 1)])
     return evaluation_of_matrix(matrix, names, num_images)
 
 
 def image_scores(name: str, matrix: np.ndarray) -> ImageScores:
-    """Compute the scores of one image from its own confusion matrix, int64 [C, C + 1]."""
+    """Compute the scores of one image from its confusion matrix, int64 [C, C + 1]."""
     num_pixels = int(matrix.sum())
     if not num_pixels:
         return ImageScores(name, None, None, 0)
@@ -106,18 +106,18 @@ def image_scores(name: str, matrix: np.ndarray) -> ImageScores:
 
 
 def check_rules(rules: str, num_classes: int) -> None:
-    """Refuse rules that do not exist or are for other classes."""
+    """Raise ValueError if rules do not exist or are for another number of classes."""
     if rules != "default" and rules not in NUM_CLASSES:
         raise ValueError(f"rules must be default, cityscapes or ade20k. Received: rules={rules!r}")
     if num_classes != NUM_CLASSES.get(rules, num_classes):
         raise ValueError(
-            f"The rules of {rules} are for its {NUM_CLASSES[rules]} classes. Received: "
+            f"The rules of {rules} are for the {NUM_CLASSES[rules]} classes of {rules}. Received: "
             f"{num_classes} classes"
         )
 
 
 def _category_iou(matrix):
-    """IoU of every category of Cityscapes, float64, NaN for one that does not occur."""
+    """Return the IoU of every category of Cityscapes, float64, NaN for absent categories."""
     is_member = np.array([np.isin(np.arange(len(matrix)), c) for c in CATEGORIES.values()], int)
     rows = is_member @ matrix
     return per_class_iou(np.hstack([rows[:, :-1] @ is_member.T, rows[:, -1:]]))
@@ -128,7 +128,7 @@ def _pixel_accuracy(matrix):
 
 
 def _mean(values):
-    """Mean of those that are not NaN, 0 if all are."""
+    """Return the mean of the values that are not NaN; 0 if all are NaN."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else 0.0
 

@@ -1,4 +1,4 @@
-"""Scores as JSON and as tables."""
+"""Write scores as JSON and CSV files."""
 
 import dataclasses
 from pathlib import Path
@@ -8,10 +8,10 @@ from eseg_keras.files import write_csv, write_json
 
 
 def check_suffix(path: str | Path) -> None:
-    """Refuse a file for scores that is neither JSON nor CSV."""
+    """Raise ValueError if a file for scores is neither JSON nor CSV."""
     if Path(path).suffix.lower() not in (".json", ".csv"):
         raise ValueError(
-            "Scores are written as .json (everything) or .csv (one row per class). "
+            "The file for scores must end in .json (everything) or .csv (one row per class). "
             f"Received: {path}"
         )
 
@@ -19,8 +19,8 @@ def check_suffix(path: str | Path) -> None:
 def write_scores(evaluation: Evaluation, path: str | Path) -> None:
     """Write an evaluation to one file, atomically.
 
-    A `.json` file holds everything, the confusion matrix and the images included; a `.csv` file one
-    row per class: IoU, accuracy, labelled and predicted pixels.
+    A `.json` file contains all scores, the confusion matrix and the scores of each image. A `.csv`
+    file has one row per class: IoU, accuracy, numbers of labelled and of predicted pixels.
     """
     path = Path(path)
     check_suffix(path)

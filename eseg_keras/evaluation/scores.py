@@ -11,10 +11,11 @@ class ImageScores:
 
     Attributes:
         name: Name of the image.
-        mean_iou: Mean IoU over the classes in its mask or its label map; `None` if nothing is
-            labelled.
-        pixel_accuracy: Share of the labelled pixels that are right; `None` if there are none.
-        num_pixels: Labelled pixels.
+        mean_iou: Mean IoU over the classes in the image's mask or label map; `None` without
+            labelled pixels.
+        pixel_accuracy: Share of the labelled pixels that are classified correctly; `None` without
+            labelled pixels.
+        num_pixels: Number of labelled pixels.
     """
 
     name: str
@@ -27,27 +28,30 @@ class ImageScores:
 class Evaluation:
     """Scores over a data set, all from one confusion matrix.
 
-    Where nothing is labelled, the means are 0.
+    Without labelled pixels, all means are 0.
 
     Attributes:
-        mean_iou: Mean of the per-class IoU: over the classes that occur in masks or predictions,
-            or by the rules of ADE20K over all, where one that does not occur counts 0.
-        pixel_accuracy: Share of the labelled pixels that are right.
+        mean_iou: Mean of the per-class IoU over the classes that occur in masks or predictions; by
+            the rules of ADE20K, over all classes, with an IoU of 0 for absent classes.
+        pixel_accuracy: Share of the labelled pixels that are classified correctly.
         mean_accuracy: Mean of the per-class accuracy over the classes that occur in the masks.
-        frequency_weighted_iou: Mean of the per-class IoU, weighted by the pixels of each class.
-        per_class_iou: From class name to IoU; `None` for a class that occurs neither in the masks
-            nor in the predictions.
-        per_class_accuracy: From class name to the share of its pixels that are right; `None` for a
-            class that does not occur in the masks.
+        frequency_weighted_iou: Mean of the per-class IoU, weighted by the labelled pixels of each
+            class.
+        per_class_iou: Dict from class name to IoU; `None` for a class that occurs neither in the
+            masks nor in the predictions.
+        per_class_accuracy: Dict from class name to the share of the class's labelled pixels that
+            are classified correctly; `None` for a class that does not occur in the masks.
         num_images: Number of images.
         class_names: Names of the classes.
-        confusion_matrix: int64 [C, C + 1]: labelled pixels by label (row) and prediction (column);
-            the last column holds those for which no class was predicted.
-        categories: By the rules of Cityscapes from category to IoU, or `None` for one without a
-            pixel; otherwise `None`.
-        mean_category_iou: Mean over the categories that occur; otherwise `None`.
-        score: By the rules of ADE20K the mean of mean IoU and pixel accuracy; otherwise `None`.
-        images: Scores of each image; empty if they were not kept.
+        confusion_matrix: int64 [C, C + 1]: number of labelled pixels by label (row) and prediction
+            (column); the last column counts pixels without a predicted class.
+        categories: By the rules of Cityscapes, dict from category to IoU, `None` for an absent
+            category. `None` by other rules.
+        mean_category_iou: By the rules of Cityscapes, mean IoU over the categories that occur.
+            `None` by other rules.
+        score: By the rules of ADE20K, the mean of `mean_iou` and `pixel_accuracy`. `None` by other
+            rules.
+        images: Scores of each image; may be empty.
     """
 
     mean_iou: float
@@ -67,8 +71,8 @@ class Evaluation:
     def summary(self) -> dict:
         """Return the scores over all images as a dict for JSON.
 
-        It has neither the confusion matrix, nor the scores of each image, nor scores that are
-        `None`.
+        The dict excludes the class names, the confusion matrix, the scores of each image and scores
+        that are `None`.
         """
         excluded = ("class_names", "confusion_matrix", "images")
         values = {name: value for name, value in vars(self).items() if name not in excluded}

@@ -1,4 +1,4 @@
-"""Scoring a predictor on labelled images."""
+"""Score a predictor on labelled images."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from eseg_keras.evaluation.scores import Evaluation, ImageScores
 from eseg_keras.inference.prediction import Prediction
 from eseg_keras.inference.threads import map_ahead
 
-# Threads that read examples, and examples that wait while the network is busy.
+# Number of threads that read examples, and of examples that are read ahead.
 _READERS = 2
 
 
@@ -23,27 +23,27 @@ def evaluate(
     rules: Rules = "default",
     on_image: Callable[[Prediction, np.ndarray, ImageScores], None] | None = None,
 ) -> Evaluation:
-    """Score a predictor on images with masks, each at the size of its own mask.
+    """Score a predictor on images with masks, at the size of each mask.
 
     Args:
-        predictor: A `Predictor`, which sets the size at which the network sees the images.
+        predictor: A `Predictor`; it determines the input size of the network.
         examples: Images and masks, such as `eseg_keras.data.load(...)` or
             `eseg_keras.data.open_folders(...)`: an object with `len(examples)`,
             `examples.read(index)`, which returns an image, uint8 [H, W, 3], and its mask, uint8
             [H, W], and `examples.name(index)`.
         rules: `"default"`: mean IoU over the classes that occur in masks or predictions.
-            `"cityscapes"`: the same for its 19 classes, and the IoU of its seven categories.
-            `"ade20k"`: mean IoU over all 150 classes, where one that does not occur counts 0, and
-            the score of the challenge. Results equal those of the official scripts.
-        on_image: Called after each image with its prediction, its mask and its scores.
+            `"cityscapes"`: as `"default"` for the 19 classes of Cityscapes, and the IoU of the
+            seven categories. `"ade20k"`: mean IoU over all 150 classes, with 0 for absent ones, and
+            the score of the challenge. The results are those of the official scripts.
+        on_image: Function called after each image with its prediction, its mask and its scores.
 
     Returns:
         The scores. Pixels with the predictor's ignore label in the mask are excluded; labelled
-        pixels without a predicted class are misses.
+        pixels without a predicted class count as misclassified.
 
     Raises:
-        ValueError: If there is no image, one cannot be used, or a mask holds labels other than the
-            classes and the ignore label; the message names the image.
+        ValueError: If there are no images, an image cannot be used, or a mask has labels other than
+            the classes and the ignore label; the message names the image.
 
     Example:
 
@@ -59,7 +59,7 @@ def evaluate(
     """
     check_rules(rules, predictor.num_classes)
     if not len(examples):
-        raise ValueError("There is nothing to evaluate: the data set holds no images.")
+        raise ValueError("There is nothing to evaluate: the data set has no images.")
     total, images = 0, []
     for prediction, mask in predictions_and_masks(predictor, examples):
         classes = (predictor.num_classes, predictor.ignore_label)
@@ -72,7 +72,7 @@ def evaluate(
 
 
 def predictions_and_masks(predictor, examples) -> Iterator[tuple[Prediction, np.ndarray]]:
-    """Predict examples in turn, while the next ones are read; yield predictions and masks."""
+    """Yield the prediction and the mask of each example, while the next examples are read."""
     read = map_ahead(examples.read, range(len(examples)), _READERS, _READERS)
     for index, (image, mask) in enumerate(read):
         name = examples.name(index)

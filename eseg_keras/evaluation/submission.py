@@ -1,4 +1,4 @@
-"""Predictions in the format of the evaluation servers of Cityscapes and ADE20K."""
+"""Write predictions in the format of the evaluation servers of Cityscapes and ADE20K."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,16 +13,16 @@ from eseg_keras.files import atomic_directory, check_is_new
 
 Benchmark = Literal["cityscapes", "ade20k"]
 
-# The label of each class in submitted files. Both use 0 for pixels without a class.
+# The label of each class in submitted files; 0 means no class in both benchmarks.
 _FILE_LABELS = {"cityscapes": cityscapes.LABEL_IDS, "ade20k": range(1, 151)}
 _CLASS_NAMES = {"cityscapes": cityscapes.CLASSES.class_names, "ade20k": ade20k.CLASSES.class_names}
 
-# The server finds a prediction by the city, the sequence and the frame in its name.
+# The server matches predictions to images by the city, the sequence and the frame in the name.
 _CITYSCAPES_NAME = re.compile(r"([^_]+_\d{6}_\d{6})(_leftImg8bit)?")
 
 
 def benchmark_of(class_names: Sequence[str] | None) -> Benchmark:
-    """Return the benchmark whose classes a model has."""
+    """Return the benchmark with the given class names, or raise ValueError."""
     for benchmark, names in _CLASS_NAMES.items():
         if tuple(class_names or ()) == names:
             return benchmark
@@ -34,24 +34,24 @@ def benchmark_of(class_names: Sequence[str] | None) -> Benchmark:
 
 
 class Submission:
-    """A folder of label maps for a server, written atomically.
+    """A folder of label maps for an evaluation server, written atomically.
 
-    Each label map becomes an 8-bit grey PNG of its own size: for Cityscapes with the label ids of
-    the `labelIds` files, named `CITY_SEQUENCE_FRAME_labelIds.png`; for ADE20K with 1 to 150, named
-    as the image. Pixels without a class become 0, which no class has.
+    Each label map becomes an 8-bit grey PNG of the same size: for Cityscapes with the label ids of
+    the `labelIds` files, named `CITY_SEQUENCE_FRAME_labelIds.png`; for ADE20K with labels 1 to 150,
+    named like the image. Pixels without a class become 0.
 
-    The files are written to a temporary folder, which is renamed at the end of the `with` block: a
-    submission never mixes two models or settings, nor lacks an image. An interrupted run starts
-    again from the first image.
+    The files are written to a temporary folder, which is renamed at the end of the `with` block, so
+    that a submission is never incomplete and never mixes two models or settings. An interrupted run
+    starts again from the first image.
 
     Args:
         directory: Folder to write, which must be new or empty.
-        benchmark: Whose server it is for.
+        benchmark: Benchmark of the server.
         names: Names or files of all images that will be added.
 
     Raises:
-        FileExistsError: If the folder holds anything.
-        ValueError: If the names do not fit the benchmark.
+        FileExistsError: If the folder is not empty.
+        ValueError: If a name does not fit the benchmark, or two images have the same name.
 
     Reference:
         - [Cityscapes](https://www.cityscapes-dataset.com/submit/)
@@ -84,19 +84,19 @@ class Submission:
         return self._context.__exit__(*error)
 
     def add(self, name: str, label_map: np.ndarray) -> None:
-        """Write the label map of an image, uint8 [H, W]; values without a class become 0."""
+        """Write the label map of an image, uint8 [H, W]; values that are not a class become 0."""
         image = Image.fromarray(np.take(self._file_labels, label_map))
         image.save(self._temporary / self._file_name(name))
 
     def _file_name(self, name):
-        # Names in a prepared data set have no suffix.
+        # Image names of prepared data sets have no suffix; `stem` is then the whole name.
         stem = Path(name).stem
         if self._benchmark == "ade20k":
             return f"{stem}.png"
         match = _CITYSCAPES_NAME.fullmatch(stem)
         if match is None:
             raise ValueError(
-                f"{name} is not named as the images of Cityscapes are, such as "
-                "berlin_000000_000019_leftImg8bit.png: its server could not match the prediction."
+                f"{name} is not named like the images of Cityscapes, such as "
+                "berlin_000000_000019_leftImg8bit.png: the server could not match the prediction."
             )
         return f"{match[1]}_labelIds.png"

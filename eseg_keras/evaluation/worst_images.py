@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from eseg_keras.evaluation.scores import ImageScores
     from eseg_keras.inference.prediction import Prediction
 
-# Pixels of the longer side of the copies.
+# Largest length of the longer side of the copies, in pixels.
 _LONG_SIDE = 640
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class WorstImage:
-    """A small copy of an image, its mask and its label map, with its scores.
+    """Downscaled copies of an image, its mask and its label map, and the scores of the image.
 
     Attributes:
         name: Name of the image.
-        mean_iou: Over the classes of this image.
-        pixel_accuracy: Share of its labelled pixels that are right.
-        image: uint8 [h, w, 3], RGB, its longer side at most 640; `None` if there is none.
+        mean_iou: Mean IoU over the classes in the mask or the label map.
+        pixel_accuracy: Share of the labelled pixels that are classified correctly.
+        image: uint8 [h, w, 3], RGB, with a longer side of at most 640; `None` if there is no image.
         mask: uint8 [h, w].
         prediction: The label map, uint8 [h, w].
     """
@@ -36,10 +36,10 @@ class WorstImage:
 
 
 class WorstImages:
-    """Collects small copies of the `count` images of lowest mean IoU while an evaluation runs.
+    """Collects downscaled copies of the `count` images with the lowest mean IoU of an evaluation.
 
-    An image without a labelled pixel has no score and is skipped; among images of equal scores the
-    first are kept. `palette` is that of the predictions, `None` before the first.
+    Images without labelled pixels have no score and are skipped; of images with equal scores, the
+    first are kept. `palette` is the palette of the predictions; `None` before the first prediction.
     """
 
     def __init__(self, count: int = 20):
@@ -50,7 +50,7 @@ class WorstImages:
         self._kept: list[WorstImage] = []
 
     def add(self, prediction: "Prediction", mask: np.ndarray, scores: "ImageScores") -> None:
-        """Keep a copy of an image and its mask, uint8 [H, W], if it is among the worst so far."""
+        """Keep copies of an image and its mask, uint8 [H, W], if it is among the worst so far."""
         self.palette = self.palette or prediction.palette
         if scores.mean_iou is None:
             return
@@ -78,12 +78,12 @@ def _rank(scores):
 
 
 def _small(pixels, resample):
-    """A copy whose longer side is at most 640."""
-    # Of a very large image only every few pixels are read: a whole copy may not fit the memory.
+    """Return a copy whose longer side is at most 640."""
+    # Subsample very large images first: a copy of the whole image may not fit into memory.
     step = max(1, max(pixels.shape[:2]) // (4 * _LONG_SIDE))
     pixels = pixels[::step, ::step].astype(np.uint8)
     if pixels.ndim == 3 and pixels.shape[-1] != 3:
-        # Other channels than RGB: the first of them as grey.
+        # Images with other than three channels: show the first channel as grey.
         pixels = np.repeat(pixels[..., :1], 3, axis=-1)
     small = Image.fromarray(pixels)
     small.thumbnail((_LONG_SIDE, _LONG_SIDE), resample, reducing_gap=None)

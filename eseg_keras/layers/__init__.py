@@ -1,4 +1,4 @@
-"""Keras layers of the ESeg networks, usable alone."""
+"""Keras layers of the ESeg networks; they can be used in other networks, too."""
 
 from eseg_keras.layers.average_pooling import AveragePooling
 from eseg_keras.layers.batch_normalization import BatchNormalization

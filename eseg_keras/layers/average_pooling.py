@@ -6,11 +6,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class AveragePooling(keras.layers.AveragePooling2D):
-    """3x3 stride-2 average pooling with SAME padding; padded cells do not count.
+    """3x3 stride-2 average pooling with SAME padding; padding is excluded from the averages.
 
-    It computes P6 to P9 (ESeg, section 3.1). On the PyTorch backend Keras 3.15 pads by
-    repeating the border where the padding is not symmetric, so the border's averages are off; here
-    they are those of TensorFlow and JAX.
+    It computes P6 to P9 (ESeg, section 3.1). On the PyTorch backend, Keras 3.15 repeats the border
+    if the padding is asymmetric, which changes the averages at the border; this layer returns the
+    same averages as on TensorFlow and JAX.
 
     Args:
         **kwargs: Keras layer arguments such as `name`.

@@ -8,17 +8,17 @@ from keras import ops
 class BatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation, synchronised over replicas where the backend supports it.
 
-    On the TensorFlow backend under a `tf.distribute` strategy of several replicas, the batch
-    statistics are those of the global batch. With one replica Keras' own moments are used: they
-    are more precise than the synchronised sums of squares, and TensorFlow's fused operation
-    computes them: Keras' own moments, as separate operations, take half of a training step on a
-    CPU and keep three more feature maps in memory. On JAX, `keras.distribution` shards one global
-    batch, so the statistics are global by construction.
-    The layer's config does not name the backend: a model saved on one loads on another.
+    On the TensorFlow backend, under a `tf.distribute` strategy with several replicas, the batch
+    statistics are those of the global batch. With one replica, they are computed without the
+    synchronised sums of squares, which are less precise; where possible, by TensorFlow's fused
+    operation, because Keras' separate operations take nearly half of a training step on a CPU. On
+    JAX, `keras.distribution` shards one global batch, so the statistics are global by construction.
+    The layer's config does not depend on the backend: a model saved on one backend loads on
+    another.
 
     Args:
-        momentum: Of the moving statistics. Defaults to 0.97: after a fine-tuning of 300 steps,
-            0.99 would keep 5% of the initial statistics, enough to spoil inference.
+        momentum: Momentum of the moving statistics. Defaults to 0.97: after fine-tuning for 300
+            steps, 0.99 would keep 5% of the initial statistics, which would harm inference.
         **kwargs: The other arguments of `keras.layers.BatchNormalization`, without
             `synchronized`.
 
@@ -40,7 +40,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     @property
     def synchronized(self) -> bool:
-        """Whether statistics are summed over replicas in the current strategy."""
+        """Whether the statistics are summed over the replicas of the current strategy."""
         if keras.backend.backend() != "tensorflow":
             return False
         import tensorflow as tf
@@ -49,17 +49,17 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     @synchronized.setter
     def synchronized(self, value: bool):
-        # The parent's constructor stores its default here; the strategy at call time decides.
+        # The parent's constructor assigns its default; the value depends on the current strategy.
         del value
 
     def call(self, inputs, training=None, mask=None):
-        """Normalise float [..., channels] by the batch if `training`, else as learnt."""
+        """Normalise float [..., channels]: by batch statistics if `training`, else moving ones."""
         if training and self.trainable and mask is None and self._is_fused(inputs):
             return self._fused_call(inputs)
         return super().call(inputs, training=training, mask=mask)
 
     def _is_fused(self, inputs) -> bool:
-        """Whether TensorFlow's fused operation computes what the parent would."""
+        """Return whether TensorFlow's fused operation can replace the parent's `call`."""
         return (
             keras.backend.backend() == "tensorflow"
             and not (self.synchronized or self.renorm)
@@ -79,7 +79,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             tf.convert_to_tensor(self.beta),
             epsilon=self.epsilon,
         )
-        # The operation returns the unbiased variance; Keras averages that of the batch itself.
+        # The operation returns the unbiased variance; Keras' moving variance uses the biased one.
         count = ops.cast(tf.size(images) // tf.shape(images)[-1], "float32")
         variance = variance * (ops.maximum(count - 1, 1.0) / count)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):

@@ -1,4 +1,4 @@
-"""Scaling of pixel values to the range that an encoder was trained on."""
+"""Scaling of pixel values to the input range of an encoder."""
 
 import keras
 from keras import ops
@@ -8,8 +8,8 @@ from keras import ops
 class ImageScaling(keras.layers.Layer):
     """Scale images of 0..255 by constants: `image * scale + offset` per channel.
 
-    Computed in float32 under every dtype policy, because half precision rounds pixel values to
-    whole numbers; the layers that follow cast to their own dtype.
+    Computed in float32 under every dtype policy, because half precision would round pixel values;
+    the next layers cast to their own dtype.
 
     Args:
         scale: One float, or one per channel in the order of the output.

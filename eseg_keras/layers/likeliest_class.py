@@ -1,14 +1,14 @@
-"""The class of each pixel."""
+"""The most likely class of each pixel."""
 
 import keras
 from keras import ops
 
 
 def label_map(scores):
-    """Return the class of the largest score, the first of equal ones.
+    """Return the class with the largest score; of equal scores, the first.
 
-    On TensorFlow, `top_k` takes half the time of `argmax` and a third of that of
-    `keras.ops.argmax`, which on CPUs is a large part of a small network's time.
+    On TensorFlow, `top_k` takes half the time of `tf.argmax` and a third of the time of
+    `keras.ops.argmax`, which is a large part of the latency of a small network on CPUs.
 
     Args:
         scores: Float tensor [..., C], logits or probabilities.

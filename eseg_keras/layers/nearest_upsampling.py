@@ -6,12 +6,12 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class NearestUpsampling(keras.layers.Layer):
-    """Double height and width by repetition, then crop to the finer level's size.
+    """Double height and width by repetition, then crop to the size of the level below.
 
-    A level of a pyramid with SAME padding is half the one below it, rounded up, so the finer level
-    has 2h or 2h - 1 rows. Doubling and cropping keeps cell i over the rows 2i and 2i + 1, as the
-    stride-2 layers have it; a resize straight to an odd size would depend on how each backend
-    rounds.
+    In a pyramid with SAME padding, each level is half the size of the level below, rounded up, so
+    the level below has 2h or 2h - 1 rows. Doubling and cropping aligns row i with rows 2i and
+    2i + 1, as the stride-2 layers do; a direct resize to an odd size would depend on the rounding
+    of each backend.
 
     Call arguments:
         x: Float tensor [B, h, w, C].
@@ -33,8 +33,8 @@ class NearestUpsampling(keras.layers.Layer):
 
     def call(self, x, like):
         """Return `x` doubled and cropped to the height and width of `like`."""
-        # Not a nearest-neighbour resize: XLA, which training on a GPU or TPU compiles with, lacks
-        # its gradient.
+        # Not by a nearest-neighbour resize: XLA, which compiles training on GPUs and TPUs, has no
+        # gradient for it.
         doubled = ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
         target = ops.shape(like)[1:3]
         if tuple(doubled.shape[1:3]) == tuple(like.shape[1:3]) and None not in like.shape[1:3]:

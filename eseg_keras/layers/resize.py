@@ -1,4 +1,4 @@
-"""The project's only image resize."""
+"""Bilinear resize of feature maps, logits and images inside networks."""
 
 import keras
 from keras import ops
@@ -7,21 +7,21 @@ from keras import ops
 def resize(x, size):
     """Resize a batch [B, h, w, C] bilinearly to `size` (height, width), with half-pixel centres.
 
-    `keras.ops.image.resize` fails for bilinear interpolation to a size known only at run time
-    (Keras 3.14.0 to 3.15.1, TensorFlow backend: SavedModel and LiteRT export, and the second image
-    size in `predict`), so TensorFlow's own resize is called there.
+    On the TensorFlow backend, `tf.image.resize` is called, because `keras.ops.image.resize` (Keras
+    3.14.0 to 3.15.1) fails if the size is known only at run time: in SavedModel and LiteRT exports,
+    and for the second image size in `predict`.
 
     Args:
         x: Float tensor [B, h, w, C].
-        size: Height and width, Python integers or integer tensors.
+        size: (height, width), Python integers or integer tensors.
 
     Returns:
-        Tensor [B, height, width, C] of the dtype of `x`.
+        Tensor [B, height, width, C] with the dtype of `x`.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # Bilinear resizing of half-precision tensors returns float32.
+        # `tf.image.resize` returns float32 for half-precision tensors.
         return tf.cast(tf.image.resize(x, size, method="bilinear"), x.dtype)
     return ops.image.resize(x, size, interpolation="bilinear", data_format="channels_last")
 
@@ -30,12 +30,12 @@ def resize(x, size):
 class Resize(keras.layers.Layer):
     """Bilinear resize of a feature map to the height and width of another tensor.
 
-    Sizes may be static or dynamic; half-pixel centres, no antialiasing (the project only
-    upsamples, ESeg section 3.1).
+    Sizes may be static or dynamic. The resize uses half-pixel centres and no antialiasing, because
+    feature maps are only upsampled (ESeg, section 3.1).
 
     Call arguments:
         x: Float tensor [B, h, w, C].
-        like: Tensor [B, H, W, ...] that gives the target size; its values are not read.
+        like: Tensor [B, H, W, ...] of the target size; its values are not used.
 
     Returns:
         Tensor [B, H, W, C].

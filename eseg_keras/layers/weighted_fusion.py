@@ -11,23 +11,23 @@ EPSILON = 1e-4
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class WeightedFusion(keras.layers.Layer):
-    """Sum feature maps of one shape, each times a scalar.
+    """Sum feature maps of equal shape, each multiplied by a scalar.
 
-    The scalars come from one trainable weight per input, initialised to 1:
+    The scalars are computed from one trainable weight w_i per input, initialised to 1:
 
     - `"softmax"`: `exp(w_i) / sum_j exp(w_j)`, the fusion over levels of ESeg (section 3.1).
     - `"fast"`: `relu(w_i) / (sum_j relu(w_j) + 1e-4)`, the fast normalised fusion of BiFPN nodes
       (EfficientDet, section 3.3).
     - `"sum"`: 1 for every input, without weights.
-    - `"constant"`: the stored numbers as they are, not trainable: what the first two become once
-      training is done (ESeg, section 3.1: "we can get rid of the softmax function").
+    - `"constant"`: `w_i`, not trainable; replaces `"softmax"` and `"fast"` in folded models (ESeg,
+      section 3.1: "we can get rid of the softmax function").
 
     Args:
         normalization: `"softmax"`, `"fast"`, `"sum"` or `"constant"`.
         **kwargs: Keras layer arguments such as `name`.
 
     Call arguments:
-        inputs: List of float tensors of one shape [B, H, W, C].
+        inputs: List of float tensors of equal shape [B, H, W, C].
 
     Returns:
         Tensor [B, H, W, C].
@@ -64,7 +64,7 @@ class WeightedFusion(keras.layers.Layer):
                 name="w",
                 shape=(len(input_shape),),
                 initializer="ones",
-                # Half precision would move a scalar that multiplies whole feature maps.
+                # Stored and normalised in float32 under every dtype policy.
                 dtype="float32",
                 autocast=False,
                 trainable=self.normalization != "constant",
@@ -81,7 +81,7 @@ class WeightedFusion(keras.layers.Layer):
 
     def call(self, inputs):
         """Return the weighted sum of the inputs."""
-        # A chain of additions: converters to int8 keep an n-ary addition in float.
+        # Add two tensors at a time: int8 converters leave an addition of more tensors in float.
         if self.normalization == "sum":
             return functools.reduce(operator.add, inputs)
         scalars = ops.cast(self.scalars(), self.compute_dtype)

@@ -15,26 +15,26 @@ from eseg_keras.losses.mask_loss import (
 class CrossEntropy(MaskLoss):
     """Mean softmax cross-entropy over the labelled pixels of a batch.
 
-    The sum over pixels is divided by the number of pixels whose label is not ignored, so an
-    image's void area does not shrink the gradient of the rest. A batch without any labelled pixel
-    gives 0. Sample weights of shape [B, H, W] multiply the pixels' losses and do not change the
+    The sum over pixels is divided by the number of pixels whose label is not ignored, so ignored
+    pixels do not change the gradient of the others. A batch without a labelled pixel gives 0.
+    Sample weights of shape [B, H, W] multiply the losses of the pixels and do not change the
     divisor.
 
     Args:
         ignore_label: Label of pixels to ignore. Defaults to 255.
-        class_weights: One factor per class on the loss of its pixels, in a sequence, or `None`. The
-            divisor stays the number of pixels.
-        label_smoothing: Share of the target spread evenly over all classes, 0 to below 1.
-            Defaults to 0.
+        class_weights: Sequence with one factor per class, which multiplies the losses of its
+            pixels, or `None`. The divisor stays the number of labelled pixels.
+        label_smoothing: Share of the target that is spread evenly over all classes, from 0 to
+            below 1. Defaults to 0.
         name: Name of the loss.
 
     Call arguments:
         y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, on every backend: compiled steps cannot raise.
+            ignored makes the loss NaN, because compiled steps cannot raise errors.
         y_pred: Float logits [B, H, W, C].
 
     Raises:
-        ValueError: If `label_smoothing` or `class_weights` are out of range, or shapes do not fit.
+        ValueError: If an argument is out of range, or shapes do not match.
 
     Example:
 

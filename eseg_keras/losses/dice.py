@@ -10,26 +10,27 @@ from eseg_keras.losses.region_loss import RegionLoss
 class Dice(RegionLoss):
     """One minus the soft Dice coefficient, averaged over the classes present.
 
-    With p the class's probability and g 1 on its pixels, a class scores
-    1 - 2 sum(p g) / (sum(p) + sum(g)), sums over the labelled pixels. Classes without a labelled
-    pixel are skipped. The divisor is the number of images with a labelled pixel, so no split of
-    the batch over replicas changes the loss; a batch without any gives 0.
+    The loss of a class is 1 - 2 sum(p g) / (sum(p) + sum(g)), summed over the labelled pixels: p is
+    the probability of the class, and g is 1 for pixels with its label, else 0. Classes without a
+    labelled pixel are skipped. The losses of the images are averaged over the images with a
+    labelled pixel, so the loss does not depend on the split of the batch over replicas; a batch
+    without labelled pixels gives 0.
 
     Args:
-        per_image: Whether each image is scored by itself. If `False`, sums run over the whole
-            batch, which is steadier for rare classes but depends on how replicas split it.
-            Defaults to `True`.
+        per_image: Whether to compute the loss of each image separately. If `False`, the sums run
+            over the whole batch, which has less variance for rare classes but depends on the split
+            of the batch over replicas. Defaults to `True`.
         ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the loss.
 
     Call arguments:
         y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, on every backend: compiled steps cannot raise.
+            ignored makes the loss NaN, because compiled steps cannot raise errors.
         y_pred: Float logits [B, H, W, C].
-        sample_weight: `None`, or with `per_image=True` factors of images [B].
+        sample_weight: `None`, or with `per_image=True` one factor per image, [B].
 
     Raises:
-        ValueError: If weights of pixels are given, or shapes do not fit.
+        ValueError: If `sample_weight` has one weight per pixel, or shapes do not match.
 
     Example:
 
@@ -40,7 +41,7 @@ class Dice(RegionLoss):
     0.3333
 
     Reference:
-        [Milletari et al., 2016, V-Net](https://arxiv.org/abs/1606.04797), there with squares in
+        [Milletari et al., 2016, V-Net](https://arxiv.org/abs/1606.04797), which squares p and g in
         the denominator
     """
 
@@ -48,9 +49,9 @@ class Dice(RegionLoss):
         super().__init__(per_image, ignore_label, name)
 
     def class_losses(self, probabilities, targets, valid):
-        """Return the losses of classes, [N, C]."""
+        """Return the loss of each class, [N, C]."""
         overlap = ops.sum(ops.where(targets, probabilities, 0.0), axis=-1)
         predicted = ops.sum(ops.where(valid, probabilities, 0.0), axis=-1)
         labelled = ops.sum(ops.cast(targets, "float32"), axis=-1)
-        # A class that is present has a sum of at least 1: the bound only serves absent ones.
+        # The sum of a class that is present is at least 1: `maximum` only affects absent classes.
         return 1 - 2 * overlap / ops.maximum(predicted + labelled, 1.0)

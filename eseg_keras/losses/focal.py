@@ -14,24 +14,26 @@ from eseg_keras.losses.mask_loss import (
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class Focal(MaskLoss):
-    """Mean of -alpha (1 - p)^gamma log p over the labelled pixels, p the label's probability.
+    """Mean of -alpha (1 - p)^gamma log p over labelled pixels; p is the label's probability.
 
-    The sum is divided by the number of labelled pixels. A batch without any labelled pixel gives
-    0. Sample weights multiply the pixels' losses and do not change the divisor.
+    The sum is divided by the number of labelled pixels. A batch without a labelled pixel gives 0.
+    Sample weights multiply the losses of the pixels and do not change the divisor.
 
     Args:
-        gamma: How fast easy pixels fade, >= 0; 0 is cross-entropy. Defaults to 2.
-        alpha: One factor per class on the loss of its pixels, in a sequence, or `None`.
+        gamma: Focusing parameter, >= 0: larger values give easy pixels less weight, and 0 gives
+            cross-entropy. Defaults to 2.
+        alpha: Sequence with one factor per class, which multiplies the losses of its pixels, or
+            `None`.
         ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the loss.
 
     Call arguments:
         y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, on every backend: compiled steps cannot raise.
+            ignored makes the loss NaN, because compiled steps cannot raise errors.
         y_pred: Float logits [B, H, W, C].
 
     Raises:
-        ValueError: If `gamma` or `alpha` are out of range, or shapes do not fit.
+        ValueError: If `gamma` or `alpha` are out of range, or shapes do not match.
 
     Example:
 
@@ -63,8 +65,8 @@ class Focal(MaskLoss):
         """Return the summed loss and the number of labelled pixels."""
         losses = cross_entropies(pixels)
         if self.gamma:
-            # expm1 keeps the digits of 1 - p near p = 1. The bound keeps the gradient of the
-            # power finite at p = 1, where it is infinite for gamma below 1.
+            # expm1 computes 1 - p accurately near p = 1. The lower bound keeps the gradient of the
+            # power finite: at p = 1 it is infinite for gamma below 1.
             missing = ops.maximum(-ops.expm1(-losses), 1e-30)
             losses = losses * ops.power(missing, self.gamma)
         if self.alpha is not None:

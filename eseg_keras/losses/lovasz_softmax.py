@@ -11,23 +11,24 @@ class LovaszSoftmax(RegionLoss):
     """Lovász extension of 1 - IoU on the softmax errors, averaged over the classes present.
 
     Classes without a labelled pixel are skipped. The divisor is the number of images with a
-    labelled pixel (at most 1 with `per_image=False`); a batch without any gives 0. Every class
-    sorts its pixels, which is what this loss costs.
+    labelled pixel (at most 1 with `per_image=False`); a batch without labelled pixels gives 0. The
+    loss is slow because it sorts all pixels once per class.
 
     Args:
-        per_image: Whether each image is scored by itself, and not the batch as one image. Only
-            the former is the same however replicas split a batch. Defaults to `True`.
+        per_image: Whether to compute the loss of each image separately. If `False`, the batch
+            counts as one image, and the loss depends on the split of the batch over replicas.
+            Defaults to `True`.
         ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the loss.
 
     Call arguments:
         y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, on every backend: compiled steps cannot raise.
+            ignored makes the loss NaN, because compiled steps cannot raise errors.
         y_pred: Float logits [B, H, W, C].
-        sample_weight: `None`, or with `per_image=True` factors of images [B].
+        sample_weight: `None`, or with `per_image=True` one factor per image, [B].
 
     Raises:
-        ValueError: If weights of pixels are given, or shapes do not fit.
+        ValueError: If `sample_weight` has one weight per pixel, or shapes do not match.
 
     Example:
 
@@ -47,9 +48,9 @@ class LovaszSoftmax(RegionLoss):
         super().__init__(per_image, ignore_label, name)
 
     def class_losses(self, probabilities, targets, valid):
-        """Return the losses of classes, [N, C]."""
+        """Return the loss of each class, [N, C]."""
         errors = ops.where(targets, 1 - probabilities, probabilities)
-        # An error of 0 adds nothing wherever it is sorted, so ignored pixels need no removal.
+        # An error of 0 adds nothing to the loss, so ignored pixels need not be removed.
         errors = ops.where(valid, errors, 0.0)
         order = ops.argsort(ops.stop_gradient(-errors), axis=-1)
         errors = ops.take_along_axis(errors, order, axis=-1)
@@ -59,8 +60,8 @@ class LovaszSoftmax(RegionLoss):
         labelled = ops.sum(inside, axis=-1, keepdims=True)
         union = ops.cast(ops.maximum(labelled + outside, 1), "float32")
         missed = ops.cast(labelled - found, "float32")
-        # Steps of the Jaccard index along the order, in closed form: the difference of two
-        # neighbours, both close to 1 over a million pixels, would lose its digits in float32.
+        # Differences of consecutive Jaccard losses, in closed form: with a million pixels,
+        # subtracting two values close to 1 would lose all digits in float32.
         step_outside = missed / (union * ops.maximum(union - 1, 1.0))
         steps = ops.where(ops.equal(inside, 1), 1 / union, step_outside)
         return ops.sum(errors * ops.stop_gradient(steps), axis=-1)

@@ -1,4 +1,4 @@
-"""Base of the losses on masks: valid labels, weights, sum and divisor."""
+"""Base class of the losses on masks."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,13 +11,13 @@ from eseg_keras.replicas import global_mean
 
 
 class Pixels(NamedTuple):
-    """A batch prepared for scoring.
+    """The pixels of a batch, prepared for `MaskLoss.score`.
 
     Attributes:
         logits: float32 [B, H, W, C].
-        labels: int32 [B, H, W], 0 where the given label is not a class.
-        valid: bool [B, H, W], whether the pixel's label counts.
-        weights: float32 sample weights [B, H, W], [B, 1, 1] for those of images, or `None`.
+        labels: int32 [B, H, W], 0 where the label in the mask is not a class.
+        valid: bool [B, H, W], whether the label is not the ignore label.
+        weights: float32 sample weights, [B, H, W] for pixels or [B, 1, 1] for images, or `None`.
     """
 
     logits: object
@@ -32,12 +32,11 @@ class Pixels(NamedTuple):
 
 
 class MaskLoss(keras.losses.Loss):
-    """Base of the losses: prepares labels, and divides the sum by the count.
+    """Base class of the losses: prepares the labels and divides the sum by the count.
 
-    A subclass gives `score`. The same rules hold for all of them: ignored pixels do not count; a
+    A subclass implements `score`. All losses follow the same rules: ignored pixels do not count; a
     label that is neither a class nor ignored makes the loss NaN; a batch without a labelled pixel
-    gives 0. Under a distribution strategy sum and count are those of the global batch, however its
-    pixels fall on the replicas.
+    gives 0. Under a distribution strategy, the sum and the count are those of the global batch.
 
     Args:
         ignore_label: Label of pixels to ignore.
@@ -51,14 +50,14 @@ class MaskLoss(keras.losses.Loss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Return the loss of a batch, a float32 scalar.
 
-        In a step on several replicas it is this replica's share: the loss of the global batch
-        divided by the number of replicas, as Keras expects. The gradients of the replicas add up
-        to that of the global batch.
+        In a training step on several replicas, return this replica's share: the loss of the global
+        batch divided by the number of replicas, as Keras expects. The gradients of all replicas add
+        up to the gradient of the global batch.
         """
         return self.loss_and_count(y_true, y_pred, sample_weight)[0]
 
     def loss_and_count(self, y_true, y_pred, sample_weight=None):
-        """Return what `__call__` returns, and the divisor of the global batch.
+        """Return the loss, as `__call__` does, and the divisor of the global batch.
 
         Args:
             y_true: Integer masks [B, H, W] or [B, H, W, 1].
@@ -73,13 +72,13 @@ class MaskLoss(keras.losses.Loss):
     def sum_and_count(self, y_true, y_pred, sample_weight=None):
         """Return the summed loss and its divisor.
 
-        Sums and counts of the parts of a batch can be added before the division.
+        If a batch is split into parts, their sums and their counts can be added before dividing.
 
         Args:
             y_true: Integer masks [B, H, W] or [B, H, W, 1].
             y_pred: Float logits [B, H, W, C].
-            sample_weight: `None`, or factors of pixels [B, H, W] (or [B, H, W, 1]) or of
-                images [B].
+            sample_weight: `None`, or one factor per pixel, [B, H, W] or [B, H, W, 1], or one factor
+                per image, [B].
 
         Returns:
             Two float32 scalars.
@@ -116,8 +115,8 @@ def check_class_factors(factors, argument: str) -> list[float] | None:
         return None
     if isinstance(factors, Mapping) or not all(np.isfinite(f) and f >= 0 for f in factors):
         raise ValueError(
-            f"`{argument}` must be a sequence of one finite factor >= 0 for each class, in "
-            f"the order of the ids. Received: {argument}={factors!r}"
+            f"`{argument}` must be a sequence with one finite factor >= 0 for each class, in the "
+            f"order of the class ids. Received: {argument}={factors!r}"
         )
     return [float(factor) for factor in factors]
 
@@ -141,9 +140,9 @@ def _check_shapes(labels, logits):
         or any(a != b for a, b in sizes if a is not None and b is not None)
     ):
         is_one_hot = len(masks) == 4 and masks[-1] == logits.shape[-1]
-        hint = "These look one-hot: pass np.argmax(masks, axis=-1). " * is_one_hot
+        hint = "The masks look one-hot: pass np.argmax(masks, axis=-1). " * is_one_hot
         raise ValueError(
-            "Masks must be [B, H, W] or [B, H, W, 1] and logits [B, H, W, C] of the same size. "
+            "Masks must be [B, H, W] or [B, H, W, 1], and logits [B, H, W, C] with equal B, H, W. "
             f"{hint}Received: masks {masks}, logits {tuple(logits.shape)}"
         )
 

@@ -15,39 +15,43 @@ from eseg_keras.losses.mask_loss import (
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class OHEMCrossEntropy(MaskLoss):
-    """Mean cross-entropy over the pixels whose label has a low probability.
+    """Mean cross-entropy over the hardest pixels: those whose label has a low probability.
 
-    In each image, a labelled pixel is kept if the probability of its label is under `threshold`.
-    If these are fewer than `min_kept` of the image's pixels, the least probable ones up to that
-    number are kept, with all that tie with the last, and all labelled pixels where an image has
-    no more. As every image selects by itself, no split of a batch over replicas changes the loss.
+    In each image, labelled pixels are kept if the probability of their label is below `threshold`.
+    If these are fewer than the number m given by `min_kept`, the m labelled pixels with the lowest
+    probabilities are kept instead, and all pixels that tie with the last of these; an image with
+    fewer than m labelled pixels keeps all of them. Pixels are selected in each image separately, so
+    the loss does not depend on the split of the batch over replicas.
 
-    With `min_kept_pixels`, the batch that the call sees (a replica's) selects as a whole, by the
-    rule of HRNet's code: with n labelled pixels, and probabilities sorted upwards and counted from
-    0, the threshold is max(`threshold`, probability number min(`min_kept_pixels`, n - 1)), and
-    pixels strictly under it are kept. The loss then depends on how replicas split a batch. HRNet
-    uses `threshold=0.9, min_kept_pixels=131_072`.
+    With `min_kept_pixels`, pixels are selected in the whole batch (of a replica), as in HRNet's
+    code: if p[0] <= p[1] <= ... <= p[n - 1] are the sorted probabilities of the n labelled pixels,
+    pixels with a probability below max(`threshold`, p[min(`min_kept_pixels`, n - 1)]) are kept. The
+    loss then depends on the split of the batch over replicas. HRNet uses `threshold=0.9,
+    min_kept_pixels=131_072`.
 
-    The divisor is the number of kept pixels; a batch without any gives 0. Sample weights and
-    class weights multiply the kept pixels' losses and change neither selection nor divisor.
+    The divisor is the number of kept pixels; a batch without labelled pixels gives 0. Sample
+    weights and class weights multiply the losses of the kept pixels; they change neither the
+    selection nor the divisor.
 
     Args:
-        threshold: Probability under which pixels are kept, above 0, at most 1. Defaults to 0.7.
-        min_kept: Least share of an image's pixels to keep, 0 to 1, rounded to whole pixels but
-            not below one. Defaults to 1/16.
-        min_kept_pixels: Least number of pixels of the whole batch to keep, at least 1, in place of
-            `min_kept`; `None` selects in each image. Defaults to `None`.
-        class_weights: One factor per class on the loss of its pixels, in a sequence, or `None`.
+        threshold: Pixels with a probability below this number are kept; above 0 and at most 1.
+            Defaults to 0.7.
+        min_kept: Smallest share of the pixels of an image to keep, 0 to 1; the number of pixels is
+            rounded and at least 1. Defaults to 1/16.
+        min_kept_pixels: Smallest number of pixels of the whole batch to keep (see above), at least
+            1, in place of `min_kept`. `None` selects pixels in each image. Defaults to `None`.
+        class_weights: Sequence with one factor per class, which multiplies the losses of its
+            pixels, or `None`.
         ignore_label: Label of pixels to ignore. Defaults to 255.
         name: Name of the loss.
 
     Call arguments:
         y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, on every backend: compiled steps cannot raise.
+            ignored makes the loss NaN, because compiled steps cannot raise errors.
         y_pred: Float logits [B, H, W, C].
 
     Raises:
-        ValueError: If an argument is out of range, or shapes do not fit.
+        ValueError: If an argument is out of range, or shapes do not match.
 
     Example:
 
@@ -81,8 +85,8 @@ class OHEMCrossEntropy(MaskLoss):
             )
         if not 0 <= min_kept <= 1:
             raise ValueError(
-                "`min_kept` must be a share of the image's pixels, from 0 to 1; for a number of "
-                f"pixels of the batch, pass min_kept_pixels. Received: min_kept={min_kept}"
+                "`min_kept` must be a share of the image's pixels, from 0 to 1; to give a number "
+                f"of pixels, pass min_kept_pixels. Received: min_kept={min_kept}"
             )
         if min_kept_pixels is not None and (
             min_kept_pixels < 1 or min_kept_pixels != int(min_kept_pixels)
@@ -102,9 +106,9 @@ class OHEMCrossEntropy(MaskLoss):
         in_images = self.min_kept_pixels is None
         select = self._select_in_images if in_images else self._select_in_batch
         probabilities = ops.minimum(ops.exp(-ops.stop_gradient(losses)), 1.0)
-        # NaN is under no threshold and would be ignored: a broken network must show in the loss.
+        # NaN is not below a threshold: without this line, diverged pixels would be ignored.
         probabilities = ops.where(ops.isnan(probabilities), 0.0, probabilities)
-        # Ignored pixels are more probable than any other and so never the hardest.
+        # Ignored pixels get a probability above all others, so that they are never selected.
         kept = select(ops.where(pixels.valid, probabilities, 2.0), pixels.valid)
         if self.class_weights is not None:
             losses = losses * class_factors_of(pixels, self.class_weights, "class_weights")
@@ -124,7 +128,7 @@ class OHEMCrossEntropy(MaskLoss):
         return ops.where(enough, under, probabilities <= cut)
 
     def _select_in_batch(self, probabilities, valid):
-        # HRNet counts from 0: number k from 0 is the (k + 1)-th smallest.
+        # p[k], counted from 0, is the (k + 1)-th smallest probability.
         kth = ops.minimum(self.min_kept_pixels + 1, _count(valid, (0, 1, 2)))
         return probabilities < bounded_kth_smallest(probabilities, kth, self.threshold, (0, 1, 2))
 
@@ -142,21 +146,22 @@ class OHEMCrossEntropy(MaskLoss):
 def bounded_kth_smallest(values, k, floor: float, axes):
     """Return max(floor, k-th smallest value over `axes`), exactly, without sorting.
 
-    k differs between images and is known only in the step, and is tens of thousands: a sort (and
-    `top_k` at that size is one) costs more than the rest of the loss. Halving the range
-    (floor, 1] needs a count of the values below the middle in each step, keeps static shapes, and
-    is exact: once no float32 lies between the two ends, the upper end is the value. Halving
-    reaches the value's power of two after -log2(floor) steps at most, and the 2^23 floats in it
-    after 23 more; the rest of the steps covers rounding of the middle.
+    k is tens of thousands, differs between images and is only known at run time. Sorting (or
+    `top_k`, which sorts for such k) would take longer than the rest of the loss. Bisection of the
+    range (floor, 1] only counts the values up to the middle in each step and has static shapes. It
+    is exact: it ends when no float32 lies between the two ends, and then the upper end is the
+    result. At most -log2(floor) steps find the result's power of two, 23 more steps its mantissa
+    (23 bits); 3 extra steps cover rounding of the middle.
 
     Args:
-        values: float32 tensor; values above 1 are never chosen.
-        k: int32, as `values` with `axes` of size 1; at most the number of values up to 1.
-        floor: Lower bound of the result, above 0, at most 1.
+        values: float32 tensor; values above 1 are never returned.
+        k: int32, with the shape of `values` except for size 1 along `axes`; at most the number of
+            values that are <= 1.
+        floor: Lower bound of the result; above 0 and at most 1.
         axes: Axes over which to select.
 
     Returns:
-        float32, as `values` with `axes` of size 1.
+        float32 tensor with the shape of `k`.
     """
     steps = 26 + math.ceil(-math.log2(floor))
     low = ops.ones_like(k, dtype="float32") * floor

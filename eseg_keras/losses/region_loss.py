@@ -1,4 +1,4 @@
-"""Base of the losses on regions: one score per class, averaged over the classes present."""
+"""Base class of the region losses: one loss per class, averaged over the classes present."""
 
 from keras import ops
 
@@ -6,12 +6,12 @@ from eseg_keras.losses.mask_loss import MaskLoss
 
 
 class RegionLoss(MaskLoss):
-    """Base of the losses that score the region of each class as a whole.
+    """Base class of the losses that compare the whole region of each class.
 
-    A subclass gives `class_losses`. The mean skips classes without a labelled pixel.
+    A subclass implements `class_losses`. Classes without a labelled pixel are not averaged.
 
     Args:
-        per_image: Whether each image is scored by itself, and not the batch as one image.
+        per_image: Whether to compute the loss of each image separately, and not of the whole batch.
         ignore_label: Label of pixels to ignore.
         name: Name of the loss.
     """
@@ -21,18 +21,18 @@ class RegionLoss(MaskLoss):
         self.per_image = per_image
 
     def score(self, pixels):
-        """Return the summed loss of the images (or of the batch), and how many have labels."""
+        """Return the summed loss of the images (or of the batch), and the number with labels."""
         if pixels.weights is not None and not (
             self.per_image and tuple(pixels.weights.shape[1:]) == (1, 1)
         ):
             raise ValueError(
-                f"`{type(self).__name__}` scores regions and takes no weights of pixels: "
-                "`sample_weight` must be None or, with `per_image=True`, of images, shape [B]. "
-                f"Received: per_image={self.per_image} and weights that fit "
+                f"`{type(self).__name__}` compares regions and takes no weights per pixel: "
+                "`sample_weight` must be None or, with `per_image=True`, weights per image, [B]. "
+                f"Received: per_image={self.per_image} and weights that broadcast from "
                 f"{tuple(pixels.weights.shape)}"
             )
         batch, height, width, classes = ops.shape(pixels.logits)
-        # No -1 in the shapes: a replica may get no image at all, and -1 is then undefined.
+        # No -1 in the shapes: it would be undefined for a replica without images.
         rows, size = (batch, height * width) if self.per_image else (1, batch * height * width)
         valid = ops.reshape(pixels.valid, (rows, 1, size))
         labels = ops.reshape(pixels.labels, (rows, 1, size))
@@ -49,11 +49,11 @@ class RegionLoss(MaskLoss):
         return ops.sum(losses), ops.sum(ops.cast(number > 0, "float32"))
 
     def class_losses(self, probabilities, targets, valid):
-        """Return the losses of classes, [N, C], finite also where a class is absent.
+        """Return the loss of each class, [N, C]; it must be finite for absent classes, too.
 
         Args:
-            probabilities: float32 [N, C, P], P pixels in each of N images.
-            targets: bool [N, C, P], whether the pixel has that label.
+            probabilities: float32 [N, C, P]: N images with P pixels each.
+            targets: bool [N, C, P], whether the label of the pixel is the class.
             valid: bool [N, 1, P], whether the pixel has a label.
         """
         raise NotImplementedError

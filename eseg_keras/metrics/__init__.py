@@ -1,4 +1,4 @@
-"""Metrics on logits [B, H, W, C] and integer masks, from one confusion matrix."""
+"""Metrics on logits [B, H, W, C] and integer masks, computed from a confusion matrix."""
 
 from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 from eseg_keras.metrics.mean_iou import MeanIoU

@@ -6,9 +6,9 @@ from keras import ops
 
 from eseg_keras.metrics.pixel_counts import ABOVE, BELOW, pixel_counts, row_of
 
-# Counts are kept as high * 2**20 + low in two int32 variables: exact beyond 2**31 on every
-# backend (JAX has no int64 by default; Cityscapes' training set alone has 6.2e9 pixels), and the
-# low parts of 2,000 replicas still add up within int32.
+# Counts are stored in two int32 variables, as high * 2**20 + low: exact beyond 2**31 on every
+# backend (JAX has no int64 by default; Cityscapes' training set has 6.2e9 pixels). The sum of the
+# low parts of 2,000 replicas fits into int32.
 _BASE = 2**20
 
 _ROW_NAMES = {BELOW: "below 0", ABOVE: "above 255"}
@@ -19,9 +19,9 @@ class ConfusionMatrix(keras.metrics.Metric):
     """Count pixels by (label, prediction).
 
     A label that is neither a class nor the ignore label is an error in the data, but a compiled
-    step cannot raise: such pixels are not in the matrix but counted by value, for
-    `eseg_keras.trainer.LabelCheck` to raise at the end of the epoch. So are predictions outside
-    the classes, which only label maps can contain.
+    step cannot raise errors. Such pixels are not in the matrix; they are counted by label, and
+    `eseg_keras.trainer.LabelCheck` raises an error at the end of the epoch. Predictions that are
+    not a class, which only label maps can contain, are counted but not in the matrix either.
 
     Args:
         num_classes: Number of classes, 1 to 256.
@@ -53,26 +53,26 @@ class ConfusionMatrix(keras.metrics.Metric):
             raise ValueError(f"`num_classes` must be 1 to 256. Received: {num_classes}")
         self.num_classes = num_classes
         self.ignore_label = ignore_label
-        # Rows of the labels that are neither a class nor ignored.
+        # Rows of `pixel_counts` for labels that are neither a class nor ignored.
         rows = range(BELOW, ABOVE + 1)
         self._invalid_rows = tuple(
             row for row in rows if not 1 <= row <= num_classes and row != row_of(ignore_label)
         )
-        # The matrix, invalid labels by value, and how many predictions are invalid.
+        # The matrix, the pixels of each invalid label, and the pixels with an invalid prediction.
         shape = (num_classes**2 + len(self._invalid_rows) + 1,)
         self.low = self.add_variable(shape, "zeros", dtype="int32", name="low")
         self.high = self.add_variable(shape, "zeros", dtype="int32", name="high")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Add a batch's counts.
+        """Add the counts of a batch.
 
         Args:
             y_true: Integer masks [B, H, W] or [B, H, W, 1].
             y_pred: Logits [B, H, W, C] or integer label maps [B, H, W].
-            sample_weight: Not used: a pixel counts once.
+            sample_weight: Ignored: each pixel counts once.
 
         Raises:
-            ValueError: If the shapes do not fit.
+            ValueError: If the shapes do not match.
         """
         counts = pixel_counts(y_true, y_pred, self.num_classes, self.ignore_label)
         labelled = counts[1 : self.num_classes + 1]
@@ -95,7 +95,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         """Return the exact counts.
 
         Returns:
-            NumPy int64 [C, C]; rows are labels, columns predictions.
+            NumPy int64 [C, C]; rows are labels, columns are predictions.
         """
         counts = self._counts()[: self.num_classes**2]
         return counts.reshape(self.num_classes, self.num_classes)
@@ -104,16 +104,16 @@ class ConfusionMatrix(keras.metrics.Metric):
         """Return the IoU of every class.
 
         Returns:
-            NumPy float64 [C], NaN where neither labels nor predictions hold the class.
+            NumPy float64 [C], NaN for classes in neither the labels nor the predictions.
         """
         return per_class_iou(self.confusion_matrix())
 
     def invalid_labels(self) -> dict[int | str, int]:
-        """Return the pixels whose label is neither a class nor ignored.
+        """Return the number of pixels of each label that is neither a class nor ignored.
 
         Returns:
-            Dict from the label's value, or `"below 0"` or `"above 255"`, to the number of pixels;
-            empty if there are none.
+            Dict from label, or `"below 0"` or `"above 255"`, to the number of pixels; empty if
+            there are no such pixels.
         """
         counts = self._counts()[self.num_classes**2 : -1]
         return {
@@ -123,11 +123,11 @@ class ConfusionMatrix(keras.metrics.Metric):
         }
 
     def invalid_predictions(self) -> int:
-        """Return the number of labelled pixels whose prediction is outside the classes."""
+        """Return the number of labelled pixels whose prediction is not a class."""
         return int(self._counts()[-1])
 
     def mean_iou(self):
-        """Return the mean IoU, a float32 scalar tensor; 0 before any pixel was seen."""
+        """Return the mean IoU, a float32 scalar tensor; 0 if no pixel was counted."""
         matrix = self.float_matrix()
         hits = ops.diagonal(matrix)
         union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits
@@ -136,12 +136,12 @@ class ConfusionMatrix(keras.metrics.Metric):
         return ops.sum(iou * seen) / ops.maximum(ops.sum(seen), 1.0)
 
     def pixel_accuracy(self):
-        """Return the share of pixels that are right, a float32 scalar tensor; 0 without any."""
+        """Return the pixel accuracy, a float32 scalar tensor; 0 if no pixel was counted."""
         matrix = self.float_matrix()
         return ops.trace(matrix) / ops.maximum(ops.sum(matrix), 1.0)
 
     def float_matrix(self):
-        """Return the counts as a float32 tensor [C, C], for results inside a compiled step."""
+        """Return the counts as a float32 tensor [C, C]; works in compiled steps."""
         cells = self.num_classes**2
         low, high = (ops.cast(v[:cells], "float32") for v in (self.low, self.high))
         return ops.reshape(high * _BASE + low, (self.num_classes, self.num_classes))
@@ -164,9 +164,10 @@ class ConfusionMatrix(keras.metrics.Metric):
 
 
 def per_class_iou(matrix: np.ndarray) -> np.ndarray:
-    """Return the IoU of every class of counts [C, C] or [C, C + 1], NaN for one without a pixel.
+    """Return the IoU of every class from counts [C, C] or [C, C + 1]; NaN for absent classes.
 
-    Rows are labels, columns predictions; a last column holds pixels without a prediction.
+    Rows are labels, columns are predictions; the last of C + 1 columns counts pixels without a
+    prediction.
     """
     hits = np.diagonal(matrix).astype("float64")
     union = matrix.sum(axis=1) + matrix.sum(axis=0)[: len(hits)] - hits

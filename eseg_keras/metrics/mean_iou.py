@@ -9,8 +9,8 @@ from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 class MeanIoU(ConfusionMatrix):
     """Mean over classes of true positives / (true positives + false positives + false negatives).
 
-    Counts cover all pixels seen since the last reset, not single images. Ignored pixels do
-    not count; the mean skips classes that occur in neither labels nor predictions.
+    The IoU is computed over all pixels since the last reset, not per image. Ignored pixels do not
+    count; classes that occur in neither labels nor predictions are excluded from the mean.
 
     Args:
         num_classes: Number of classes.
@@ -38,5 +38,5 @@ class MeanIoU(ConfusionMatrix):
         super().__init__(num_classes, ignore_label, name)
 
     def result(self):
-        """Return the mean IoU, a float32 scalar; 0 before any pixel was seen."""
+        """Return the mean IoU, a float32 scalar; 0 if no pixel was counted."""
         return self.mean_iou()

@@ -1,4 +1,4 @@
-"""Share of labelled pixels that are right."""
+"""Pixel accuracy."""
 
 import keras
 
@@ -7,7 +7,7 @@ from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class PixelAccuracy(ConfusionMatrix):
-    """Share of the labelled pixels whose prediction is right.
+    """Pixel accuracy: share of labelled pixels that are classified correctly.
 
     Args:
         num_classes: Number of classes.
@@ -32,5 +32,5 @@ class PixelAccuracy(ConfusionMatrix):
         super().__init__(num_classes, ignore_label, name)
 
     def result(self):
-        """Return the accuracy, a float32 scalar; 0 before any pixel was seen."""
+        """Return the accuracy, a float32 scalar; 0 if no pixel was counted."""
         return self.pixel_accuracy()

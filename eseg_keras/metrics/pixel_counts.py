@@ -1,27 +1,27 @@
-"""Counting a batch's pixels by label and prediction."""
+"""Count the pixels of a batch by label and prediction."""
 
 import math
 
 import keras
 from keras import ops
 
-# Labels are counted by value, plus one row each for those below 0 and those above 255. One more
-# row takes an ignore label outside 0..255.
+# Rows of the counts: labels below 0, one row for each label 0..255, labels above 255, and an
+# ignore label outside 0..255.
 BELOW, ABOVE = 0, 257
 IGNORED = 258
 NUM_ROWS = 259
 
 
 def row_of(label: int) -> int:
-    """Return the row of a label's value in `pixel_counts`."""
+    """Return the row of a label in `pixel_counts`; for labels outside 0..255, `IGNORED`."""
     return label + 1 if 0 <= label <= 255 else IGNORED
 
 
 def pixel_counts(y_true, y_pred, num_classes: int, ignore_label: int):
-    """Count pixels by label and prediction, values out of range included.
+    """Count pixels by label and prediction, including values out of range.
 
-    Every value has a cell in a small table, which is filtered afterwards: a third of the time of
-    masking pixel by pixel.
+    All values are counted in one table, so that the caller can exclude values afterwards: this
+    takes a third of the time of masking the pixels.
 
     Args:
         y_true: Integer masks [B, H, W] or [B, H, W, 1].
@@ -31,12 +31,12 @@ def pixel_counts(y_true, y_pred, num_classes: int, ignore_label: int):
         ignore_label: Label of pixels to ignore.
 
     Returns:
-        Tensor int32 [259, num_classes + 2]. Rows are labels: those below 0, the values 0 to 255,
-        those above 255, and those equal to an ignore label outside 0..255. Columns are
-        predictions: those below 0, the classes, those above.
+        Tensor int32 [259, num_classes + 2]. Rows are labels: below 0, 0 to 255, above 255, and an
+        ignore label outside 0..255. Columns are predictions: below 0, the classes, and above the
+        classes.
 
     Raises:
-        ValueError: If the shapes of masks and predictions do not fit.
+        ValueError: If the shapes of masks and predictions do not match.
 
     Example:
 
@@ -61,20 +61,20 @@ def pixel_counts(y_true, y_pred, num_classes: int, ignore_label: int):
     labels = _clipped(y_true, 256)
     if row_of(ignore_label) == IGNORED:
         labels = ops.where(ops.cast(y_true, "int32") == ignore_label, IGNORED - 1, labels)
-    # Labels and predictions count from -1.
+    # Labels and predictions start at -1.
     columns = num_classes + 2
     cells = ops.reshape(labels, (-1,)) * columns + ops.reshape(predictions, (-1,))
     return ops.reshape(_bincount(cells + (columns + 1), NUM_ROWS * columns), (NUM_ROWS, columns))
 
 
 def _clipped(x, top):
-    """The values as int32, those outside 0..top-1 as -1 or top."""
+    """Return `x` as int32; values below 0 become -1, and values from `top` up become `top`."""
     dtype = keras.backend.standardize_dtype(x.dtype)
     if dtype.startswith("uint"):
-        # uint8 labels, the usual case, are below 256 as they are.
+        # uint8 labels, the usual case, need no clipping.
         x = x if dtype == "uint8" and top > 255 else ops.minimum(x, ops.cast(top, dtype))
         return ops.cast(x, "int32")
-    # What does not fit int32 must not wrap around to a class.
+    # Clip int64 before the cast: larger values must not wrap around to a class.
     x = x if dtype == "int64" else ops.cast(x, "int32")
     return ops.cast(ops.clip(x, -1, top), "int32")
 
@@ -93,7 +93,7 @@ def _bincount(cells, size):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # 25 times faster on CPUs than a segment sum, and with a constant size XLA compiles it.
+        # On CPUs 25 times faster than `segment_sum`. XLA requires the constant size.
         return tf.raw_ops.DenseBincount(
             input=cells, size=tf.constant(size), weights=tf.constant([], "int32")
         )

@@ -1,4 +1,4 @@
-"""All scores of a segmentation from one confusion matrix."""
+"""Mean IoU and pixel accuracy from one confusion matrix."""
 
 import keras
 
@@ -7,10 +7,10 @@ from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class SegmentationScores(ConfusionMatrix):
-    """Mean IoU and pixel accuracy at the cost of one.
+    """Mean IoU and pixel accuracy from the same counts.
 
-    The pixels are counted once for both. In `compile(metrics=[...])` each is a log of its own,
-    `"mean_iou"` and `"pixel_accuracy"`, as `MeanIoU` and `PixelAccuracy` give them.
+    Faster than `MeanIoU` and `PixelAccuracy` together, because pixels are counted once. As a metric
+    of `compile`, it logs `"mean_iou"` and `"pixel_accuracy"`.
 
     Args:
         num_classes: Number of classes.
@@ -37,5 +37,5 @@ class SegmentationScores(ConfusionMatrix):
         super().__init__(num_classes, ignore_label, name)
 
     def result(self):
-        """Return the scores by name, float32 scalars."""
+        """Return {name of the score: float32 scalar}."""
         return {"mean_iou": self.mean_iou(), "pixel_accuracy": self.pixel_accuracy()}

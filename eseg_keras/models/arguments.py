@@ -13,7 +13,7 @@ FUSIONS = ("softmax", "sum")
 
 
 def decoder_spec(name: str) -> DecoderSpec:
-    """Return a row of the table of decoders."""
+    """Return the entry of `DECODERS` named `name`, or raise ValueError."""
     if name not in DECODERS:
         raise ValueError(f"`decoder` must be one of {list(DECODERS)}. Received: decoder={name!r}")
     return DECODERS[name]
@@ -23,7 +23,7 @@ def check_arguments(
     encoder, num_classes, decoder, min_level, max_level, sizes, output_stride, activation, fusion,
     image_shape, ignore_label, class_names, palette, encoder_weights, frozen,
 ):  # fmt: skip
-    """Raise one error for the first argument of `ESeg` that does not fit."""
+    """Raise ValueError for the first invalid argument of `ESeg`."""
 
     def check(holds, name, value, expected):
         if not holds:
@@ -47,10 +47,10 @@ def check_arguments(
     check(fusion in FUSIONS, "fusion", fusion, f"one of {list(FUSIONS)}")
     check(isinstance(activation, str), "activation", activation, "the name of a Keras activation")
     for name, value in (("min_level", min_level), ("max_level", max_level)):
-        check(_is_whole(value) and value >= 1, name, value, "a whole number from 1 up")
+        check(_is_whole(value) and value >= 1, name, value, "a whole number, at least 1")
     check(min_level < max_level, "min_level", min_level, f"below max_level={max_level}")
     for name, value in sizes.items():
-        check(_is_whole(value) and value >= 1, name, value, "a whole number from 1 up")
+        check(_is_whole(value) and value >= 1, name, value, "a whole number, at least 1")
     check(
         len(image_shape) == 3
         and all(
@@ -70,11 +70,11 @@ def check_arguments(
         )  # fmt: skip
     check(
         class_names is None or len(set(class_names)) == num_classes,
-        "class_names", class_names, "names that differ",
+        "class_names", class_names, "unique names",
     )  # fmt: skip
     check(
         palette is None or all(len(c) == 3 and all(0 <= v <= 255 for v in c) for c in palette),
-        "palette", palette, "(r, g, b) of 0..255 for every class",
+        "palette", palette, "one (r, g, b) per class, each value 0..255",
     )  # fmt: skip
     check(
         encoder_weights is None or isinstance(encoder, str),
@@ -89,13 +89,13 @@ def check_arguments(
 
 
 def check_encoder(encoder: keras.Model, image_shape: tuple):
-    """Raise one error if a Keras model cannot be the encoder of images of a shape."""
+    """Raise ValueError if a Keras model cannot be the encoder for images of `image_shape`."""
     outputs = encoder.output
     levels = list(outputs) if isinstance(outputs, dict) else None
     if not levels or not all(re.fullmatch(r"P?[1-9]", str(level)) for level in levels):
         received = f"a dict of {levels}" if levels else type(outputs).__name__
         raise ValueError(
-            "The encoder must return a dict of features 'P2', 'P3', ... (or 2, 3, ...), Pl at "
+            "The encoder must return a dict of features 'P2', 'P3', ... (or 2, 3, ...), with Pl at "
             f"stride 2^l. Received: {received}"
         )
     expected = encoder.input_shape[1:]
@@ -103,19 +103,20 @@ def check_encoder(encoder: keras.Model, image_shape: tuple):
         have is not None and have != want for have, want in zip(expected, image_shape, strict=True)
     ):
         raise ValueError(
-            f"The encoder takes images of {expected}. Received: image_shape={image_shape}. Pass "
-            f"image_shape={expected}, or an encoder for other images."
+            f"The encoder takes images of shape {expected}. Received: image_shape={image_shape}. "
+            f"Pass image_shape={expected}, or an encoder for that image_shape."
         )
 
 
 def check_decoder(name: str, decoder: keras.Model, min_level: int, max_level: int):
-    """Raise one error if a function of `DECODERS` did not return what weights and the head need."""
+    """Raise ValueError for a decoder whose name (weights are found by it) or levels are wrong."""
     levels = [f"P{level}" for level in range(min_level, max_level + 1)]
     found = list(decoder.output) if isinstance(decoder.output, dict) else type(decoder.output)
     if decoder.name != "decoder" or found not in (levels, levels[:1]):
         raise ValueError(
-            f"The decoder {name!r} must be a model of the name 'decoder' that returns a dict of "
-            f"the levels {levels}, or of the first. Received: name={decoder.name!r}, levels {found}"
+            f"The decoder {name!r} must be a model named 'decoder' that returns a dict of the "
+            f"levels {levels} or of {levels[0]} only. Received: name={decoder.name!r}, "
+            f"levels {found}"
         )
 
 

@@ -15,17 +15,17 @@ class Classifier(TrainingModel):
     """Encoder, 1x1 convolution to 1280 channels, global average pooling, linear classifier.
 
     EfficientNet's classification head on any encoder of `ESeg`. No public ImageNet weights exist
-    for the ESeg-Lite encoders: train this, `save_encoder_weights`, and pass the file to
-    `ESeg(encoder_weights=...)`.
+    for the ESeg-Lite encoders: train a `Classifier`, call `save_encoder_weights`, and pass the file
+    to `ESeg(encoder_weights=...)`.
 
     Args:
         encoder: Name of an encoder (`eseg_keras.encoders.encoder_names()`), or a Keras model from
-            images to a dict of features of which the last level, such as `"P5"`, is classified.
+            images to a dict of features; the highest level, such as `"P5"`, is classified.
         num_classes: Number of classes. Defaults to 1000.
         channels: Channels of the convolution. Defaults to 1280.
-        activation: Activation after it. Defaults to `"relu"`, what ESeg-Lite uses; EfficientNet's
-            is `"silu"`.
-        dropout: Share of the pooled features dropped in training. Defaults to 0.2.
+        activation: Activation after the convolution. Defaults to `"relu"`, as in ESeg-Lite;
+            EfficientNet uses `"silu"`.
+        dropout: Dropout rate of the pooled features. Defaults to 0.2.
         image_shape: (H, W, C) of the images; H and W may be `None`.
         encoder_weights: For an encoder given by name: `None`, `"imagenet"` or a path, see
             `build_encoder`.
@@ -34,7 +34,7 @@ class Classifier(TrainingModel):
         name: Name of the model.
 
     Call arguments:
-        images: Tensor [B, H, W, C], uint8 or float, RGB of 0..255 where C is 3.
+        images: Tensor [B, H, W, C], uint8 or float, with values 0..255; RGB if C is 3.
 
     Returns:
         Float32 logits [B, num_classes].
@@ -141,11 +141,11 @@ class Classifier(TrainingModel):
         super().compile(optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def save_encoder_weights(self, path: str):
-        """Write the encoder's weights, averaged if there are averages.
+        """Write the encoder's weights: the averaged weights if the model keeps averages.
 
         Args:
-            path: File to write, ending in `.weights.h5`: what `ESeg(encoder_weights=path)` and
-                `build_encoder(name, weights=path)` read.
+            path: File to write, ending in `.weights.h5`. `ESeg(encoder_weights=path)` and
+                `build_encoder(name, weights=path)` read it.
 
         Example:
 
@@ -177,7 +177,7 @@ class Classifier(TrainingModel):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Build from what `get_config` returned."""
+        """Build a model from a dict of `get_config`."""
         config = dict(config)
         if isinstance(config["encoder"], dict):
             config["encoder"] = keras.saving.deserialize_keras_object(
@@ -190,10 +190,11 @@ class Classifier(TrainingModel):
 class LabelCrossEntropy(keras.losses.CategoricalCrossentropy):
     """Cross-entropy of integer labels and logits, with label smoothing.
 
-    Keras' sparse cross-entropy has no label smoothing, its categorical one no integer labels.
+    Keras' sparse cross-entropy has no label smoothing; its categorical cross-entropy takes no
+    integer labels.
 
     Args:
-        label_smoothing: Share of the probability that is spread over all classes.
+        label_smoothing: Share of the target that is spread evenly over all classes.
         **kwargs: The other arguments of `keras.losses.CategoricalCrossentropy`.
 
     Call arguments:

@@ -1,4 +1,4 @@
-"""Building under a dtype policy: the constructors of keras.applications take no `dtype`."""
+"""Build models under a dtype policy: the constructors of keras.applications take no `dtype`."""
 
 import contextlib
 

@@ -26,7 +26,7 @@ from eseg_keras.models.freezing import check_parts, set_trainable
 from eseg_keras.presets.catalog import PRESETS
 from eseg_keras.trainer.training_model import TrainingModel
 
-# Fine-tuning from scratch or ImageNet at batch 8; the paper's 0.08 is for batch 16 and warm-up.
+# For batch size 8, from random or ImageNet weights; the paper's 0.08 is for 16 with warm-up.
 DEFAULT_LEARNING_RATE = 0.02
 DEFAULT_MOMENTUM = 0.9
 
@@ -47,47 +47,48 @@ class ESeg(TrainingModel):
 
     `ESeg.presets` lists the presets. The constructor is for networks of other sizes.
 
-    An encoder gives features up to P5, average pooling adds P6 to P9, a BiFPN fuses them, every
-    level is upsampled to the lowest and summed with learnable softmax weights, and a light head
-    classifies every cell; the logits are upsampled bilinearly to the image's size. The model is a
-    functional Keras model: `fit`, `predict`, `save` and `summary` are Keras' own.
+    The encoder computes features up to P5, average pooling adds P6 to P9, and a BiFPN fuses them.
+    All levels are upsampled to the resolution of the lowest level and summed with learnable softmax
+    weights, and a light head classifies every cell. The logits are upsampled bilinearly to the size
+    of the image. The model is a functional Keras model with Keras' `fit`, `predict`, `save` and
+    `summary`.
 
     Args:
         encoder: Name of an encoder (`eseg_keras.encoders.encoder_names()`), or any Keras model from
             images to a dict of features `"P2"`, `"P3"`, ... (or 2, 3, ...), Pl at stride 2^l.
         num_classes: Number of classes, 1 to 255.
         decoder: Name of a decoder (`eseg_keras.decoders.DECODERS`). Defaults to `"bifpn"`.
-        min_level: Lowest level of the decoder; the head works there. Defaults to 2.
-        max_level: Highest level of the decoder; DeepLabV3+ takes one of the encoder's. Defaults to
-            the decoder's own: 9, for `"deeplabv3plus"` 5.
-        decoder_channels: Width of the decoder. Defaults to 96, for `"deeplabv3plus"` 256.
+        min_level: Lowest level of the decoder; the head runs at its resolution. Defaults to 2.
+        max_level: Highest level of the decoder; for `"deeplabv3plus"` an encoder level. Defaults to
+            9, or 5 for `"deeplabv3plus"`.
+        decoder_channels: Width of the decoder. Defaults to 96, or 256 for `"deeplabv3plus"`.
         decoder_repeats: Number of BiFPN repeats, of top-down passes of `"fpn"`, or of separable
             convolutions of `"deeplabv3plus"`. Defaults to 4 for a BiFPN, else to 1.
         activation: Activation of the decoder and the head. Defaults to `"silu"`.
         fusion: `"softmax"` for the learnable fusion over levels, `"sum"` for a plain sum.
-        image_shape: (H, W, C) of the images; H and W may be `None` for any size from 32 up.
+        image_shape: (H, W, C) of the images; H and W are at least 32, or `None` for any size.
         ignore_label: Label that the loss and the metrics ignore. Defaults to 255.
         class_names: Names of the classes, or `None`.
         palette: One (r, g, b) of 0..255 per class, or `None`.
         encoder_weights: For an encoder given by name: `None`, `"imagenet"` or a path, see
             `build_encoder`.
-        output_stride: 32, or 16 for `"deeplabv3plus"` and an encoder given by name: its last stage
-            is then dilated instead of strided. Defaults to 32.
+        output_stride: Stride of the encoder's last stage: 32; or 16, by dilated convolutions, for
+            `"deeplabv3plus"` with an encoder given by name. Defaults to 32.
         folded: Build without batch normalisation and with constant fusion weights: the structure
             that `fold()` returns. Defaults to `False`.
-        frozen: Parts that do not train, see `freeze`.
+        frozen: Parts that are not trained, see `freeze`.
         dtype: Keras dtype policy of the network, such as `"mixed_bfloat16"`; the global policy by
             default. Logits are float32 under every policy.
         name: Name of the model.
 
     Call arguments:
-        images: Tensor [B, H, W, C], uint8 or float, RGB of 0..255 where C is 3.
+        images: Tensor [B, H, W, C], uint8 or float, with values 0..255; RGB if C is 3.
 
     Returns:
         Float32 logits [B, H, W, num_classes].
 
     Raises:
-        ValueError: For an argument out of range; the message says what was received and expected.
+        ValueError: For an invalid argument; the message has the received and the expected value.
 
     Example:
 
@@ -145,7 +146,7 @@ class ESeg(TrainingModel):
                 check_encoder(encoder, image_shape)
             if folded:
                 encoder = fold_layers(encoder)
-            # Images of floats are cast by the scaling layer, in float32.
+            # No autocast: half precision would round float images before they are scaled.
             encoder.autocast = False
             features = _pyramid_levels(encoder.output, min_level, max_level)
             shapes = {level: tuple(x.shape[1:]) for level, x in features.items()}
@@ -188,7 +189,7 @@ class ESeg(TrainingModel):
         self.output_stride = output_stride
         self.image_shape = image_shape
         self.ignore_label = ignore_label
-        # Tuples, which Keras does not track as layers or variables.
+        # Stored as tuples: Keras does not track tuples of strings or numbers.
         self.class_names = None if class_names is None else tuple(class_names)
         self.palette = None if palette is None else tuple(tuple(map(int, c)) for c in palette)
         self.folded = folded
@@ -226,25 +227,25 @@ class ESeg(TrainingModel):
             loss = CrossEntropy(ignore_label=self.ignore_label)
         if isinstance(metrics, str) and metrics == "auto":
             metrics = [SegmentationScores(self.num_classes, ignore_label=self.ignore_label)]
-        # In a closure, past Keras' tracking of what is assigned: metrics would be found twice.
+        # In a closure, because Keras tracks assigned attributes: metrics would be tracked twice.
         self._compile_arguments = lambda: {"loss": loss, "metrics": metrics, **kwargs}
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def segment(self, image, image_range: tuple[float, float] | None = None) -> np.ndarray:
-        """Label every pixel of an image.
+        """Predict the class of every pixel of an image.
 
         Args:
             image: Array [H, W, C], or a batch [B, H, W, C], H and W at least 32.
-            image_range: (lowest, highest) value of the images. By default 16-bit images are of
-                0..65535 and all others of 0..255; values that are probably of another range, such
-                as floats of 0..1, are refused.
+            image_range: (lowest, highest) possible pixel value. Defaults to (0, 65535) for uint16
+                images and (0, 255) for all others; then values that suggest another range, such as
+                floats up to 1, raise ValueError.
 
         Returns:
             NumPy label map [H, W] (or [B, H, W]), uint8.
 
         Raises:
-            ValueError: If the array is not an image of the model's channels, or its values are out
-                of range.
+            ValueError: If the array is not an image with the model's number of channels, is too
+                small, or has values out of range.
 
         Example:
 
@@ -264,7 +265,7 @@ class ESeg(TrainingModel):
         ):
             raise ValueError(
                 f"Expected an image [H, W, {channels}] or a batch [B, H, W, {channels}] with "
-                f"height and width from {SMALLEST_SIDE} up. Received an array of shape "
+                f"height and width at least {SMALLEST_SIDE}. Received an array of shape "
                 f"{image.shape}."
             )
         image = to_pixel_values(image, image_range)
@@ -275,8 +276,8 @@ class ESeg(TrainingModel):
 
     @functools.cached_property
     def _label_model(self):
-        # `cached_property` writes past Keras' attribute tracking: this model shares the layers,
-        # it is not one of them.
+        # `cached_property` bypasses Keras' attribute tracking: this model shares all layers and
+        # must not become a layer itself.
         model = keras.Model(self.input, label_map(self.output))
         model.autocast = False
         return model
@@ -304,9 +305,9 @@ class ESeg(TrainingModel):
         """Fold batch normalisation and fusion weights into constants, for inference.
 
         Returns:
-            A new ESeg of the same function (to rounding) that saves and loads like any other.
-            Batch normalisation that does not follow a convolution directly stays; its layers are
-            logged and listed in the returned model's `unfolded_layers`.
+            A new ESeg with the same outputs, up to rounding; it is saved and loaded like any other.
+            Batch normalisation layers that do not directly follow a convolution cannot be folded;
+            they are logged and listed in the returned model's `unfolded_layers`.
 
         Example:
 
@@ -337,9 +338,9 @@ class ESeg(TrainingModel):
         ]
 
     def freeze(self, *parts: str):
-        """Freeze parts of the model; saved and loaded with it.
+        """Freeze parts of the model; the frozen parts are saved with the model.
 
-        A frozen part's batch normalisation uses its moving statistics and does not change them. If
+        Batch normalisation in a frozen part uses its moving statistics and does not update them. If
         the model is compiled, it is compiled again and the optimizer's state is lost.
 
         Args:
@@ -361,7 +362,7 @@ class ESeg(TrainingModel):
         self._set_frozen((*self.frozen, *parts))
 
     def unfreeze(self, *parts: str):
-        """Make frozen parts trainable again; without arguments all of them.
+        """Make frozen parts trainable again; without arguments, all parts.
 
         Args:
             *parts: As in `freeze`.
@@ -376,7 +377,7 @@ class ESeg(TrainingModel):
         self.frozen = tuple(dict.fromkeys(parts))
         set_trainable(self, self.frozen)
         if self.compiled:
-            # The optimizer and the compiled step still use the variables of the old choice.
+            # The optimizer and the compiled step still use the previous trainable variables.
             optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
             self.compile(optimizer, **self._compile_arguments())
 
@@ -384,12 +385,12 @@ class ESeg(TrainingModel):
         """Write the model as a preset directory that `from_preset` reads.
 
         Args:
-            directory: Directory to write; must not exist or be empty.
+            directory: Directory to write; must be new or empty.
             weights_dtype: `"float32"`, or `"float16"` for half the size on disk.
 
         Raises:
-            ValueError: If the encoder is a custom Keras model: save those as `.keras`.
-            FileExistsError: If the directory holds anything.
+            ValueError: If the encoder is a custom Keras model: save such a model as `.keras`.
+            FileExistsError: If the directory is not empty.
 
         Example:
 
@@ -409,13 +410,13 @@ class ESeg(TrainingModel):
         """Build a model from a preset.
 
         Args:
-            preset: A name in `ESeg.presets` or of an installed package of presets, a preset
-                directory, a `.zip` file of one, or `"hf://user/repository"`. A bare name such as
-                `"eseg_s"` is the architecture with an ImageNet encoder (Lite: random) and a random
-                decoder.
-            num_classes: `None` or the preset's number keeps the whole model. Another number keeps
-                all but the classifier, which gets random weights; with `class_names`, classes that
-                the preset names too keep their weights.
+            preset: A name in `ESeg.presets` or in an installed package of presets, a preset
+                directory, a `.zip` file of a preset directory, or `"hf://user/repository"`. The
+                name of an architecture, such as `"eseg_s"`, gives a network with an ImageNet
+                encoder (for ESeg-Lite a random one) and a random decoder.
+            num_classes: `None` or the preset's number keeps all weights. With another number, the
+                classifier gets random weights; if `class_names` is given too, classes that are also
+                in the preset keep their weights.
             load_weights: `False` builds with random weights and reads no file. Defaults to `True`.
             **overrides: Constructor arguments to change, such as `image_shape` or `class_names`.
 
@@ -440,15 +441,15 @@ class ESeg(TrainingModel):
     def copy_weights(self, source: "ESeg"):
         """Copy the weights of a network of the same architecture.
 
-        Classes are matched by name, regardless of case, where both networks name theirs and the
-        names differ; classes without a match keep their own weights. Without names, all classes
-        keep their own weights if the numbers differ.
+        If both networks have class names and these differ, the classifier's weights are copied for
+        classes with the same name, ignoring case; other classes keep their weights. Otherwise, the
+        classifier is copied only if both networks have the same number of classes.
 
         Args:
-            source: The network to copy from, with its averaged weights where it has any.
+            source: The network to copy from; if it has averaged weights, these are copied.
 
         Raises:
-            ValueError: If the two differ in more than their classes.
+            ValueError: If the networks differ in more than their classes.
 
         Example:
 
@@ -458,7 +459,7 @@ class ESeg(TrainingModel):
         >>> model.copy_weights(source)
         """
         pairs = [(self.encoder, source.encoder), (self.decoder, source.decoder)]
-        # Networks of other levels have heads of other layers; then the decoders differ, too.
+        # Heads have different layers only if the decoders differ, which is an error below.
         pairs += zip(self.head.layers, source.head.layers, strict=False)
         theirs, ours = source.class_names, self.class_names
         are_matched = bool(theirs and ours and theirs != ours)
@@ -468,9 +469,9 @@ class ESeg(TrainingModel):
             shapes = [[tuple(w.shape) for w in part.weights] for part in (new, old)]
             if shapes[0] != shapes[1]:
                 raise ValueError(
-                    f"The weights of {source.name!r} do not fit {self.name!r}: their "
-                    f"{new.name!r} parts have other shapes. Start from a network of the same "
-                    "encoder and decoder."
+                    f"The weights of {source.name!r} do not fit {self.name!r}: their {new.name!r} "
+                    "parts have different shapes. Start from a network with the same encoder and "
+                    "decoder."
                 )
         with source.averaged_weights():
             for new, old in pairs:
@@ -485,7 +486,7 @@ class ESeg(TrainingModel):
             for index, name in enumerate(self.class_names)
             if name.lower() in ids
         ]
-        _log.info("%d of %d classes start from %s.", len(pairs), self.num_classes, source.name)
+        _log.info("%d of %d classes are copied from %s.", len(pairs), self.num_classes, source.name)
         new, old = (model.head.get_layer("classifier") for model in (self, source))
         weights = new.get_weights()
         for array, values in zip(weights, old.get_weights(), strict=True):
@@ -521,7 +522,7 @@ class ESeg(TrainingModel):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """Build from what `get_config` returned."""
+        """Build a model from a dict of `get_config`."""
         config = dict(config)
         if isinstance(config["encoder"], dict):
             config["encoder"] = keras.saving.deserialize_keras_object(
@@ -535,7 +536,7 @@ def _pyramid_levels(features, min_level, max_level):
     levels = sorted(level for level in by_level if min_level <= level <= max_level)
     if not levels or levels != list(range(min_level, levels[-1] + 1)):
         raise ValueError(
-            f"The encoder must give consecutive levels from P{min_level}. "
+            f"The encoder must return consecutive levels from P{min_level}. "
             f"Received: {[f'P{level}' for level in sorted(by_level)]}. Change min_level or the "
             "encoder's outputs."
         )
@@ -543,8 +544,8 @@ def _pyramid_levels(features, min_level, max_level):
 
 
 def _rounds_up(encoder, image_shape):
-    """Whether each level has half the size of the one below it, rounded up."""
-    # 513 is odd at every stride, which reveals an encoder that rounds down.
+    """Return whether each level is half the size of the level below, rounded up."""
+    # 513 and its halves, rounded up, are all odd: rounding down gives another size at every level.
     height, width = (513 if size is None else size for size in image_shape[:2])
     shapes = encoder.compute_output_shape((1, height, width, image_shape[2]))
     return all(

@@ -8,16 +8,16 @@ from eseg_keras.layers import WeightedFusion
 
 
 def fold_layers(model: keras.Model) -> keras.Model:
-    """Rebuild a functional model without the batch normalisation that folds.
+    """Rebuild a functional model without the batch normalisation layers that can be folded.
 
-    Convolutions keep their names and get a bias; fusions get constant scalars; weights are new,
-    see `transfer_folded`.
+    Convolutions keep their names and get a bias; `WeightedFusion` layers get constant scalars. The
+    new model has initial weights: call `transfer_folded` to copy the folded weights.
 
     Args:
-        model: A functional Keras model, nested ones included.
+        model: A functional Keras model; functional models nested in it are folded, too.
 
     Returns:
-        The new model, of the same inputs, outputs and name.
+        The new model, with the same input shapes, output shapes and name.
     """
     pairs = _foldable_pairs(model)
     linear_ids = {id(linear) for linear, _ in pairs}
@@ -47,7 +47,7 @@ def fold_layers(model: keras.Model) -> keras.Model:
 
 
 def transfer_folded(model: keras.Model, folded: keras.Model):
-    """Copy a model's weights into what `fold_layers` built from it."""
+    """Fold the weights of `model` and copy them into `folded`, which `fold_layers` returned."""
     norms = {id(linear): norm for linear, norm in _foldable_pairs(model)}
     folded_ids = {id(norm) for norm in norms.values()}
     for layer in model.layers:
@@ -65,7 +65,7 @@ def transfer_folded(model: keras.Model, folded: keras.Model):
 
 
 def unfoldable_layers(model: keras.Model) -> list[str]:
-    """Return the names of batch normalisation layers that `fold_layers` leaves."""
+    """Return the names of the batch normalisation layers that `fold_layers` cannot fold."""
     folded_ids = {id(norm) for _, norm in _foldable_pairs(model)}
     return [
         layer.name
@@ -79,7 +79,7 @@ def _is_functional(layer) -> bool:
 
 
 def _foldable_pairs(model: keras.Model) -> list[tuple]:
-    """Pairs (convolution, batch normalisation) where the second is all that follows the first."""
+    """Return pairs (linear layer, batch normalisation that is the layer's only consumer)."""
     pairs, consumers = [], {}
     for operation in model.operations:
         for node in operation._inbound_nodes:

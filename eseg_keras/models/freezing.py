@@ -12,10 +12,9 @@ def check_parts(parts):
 
 
 def set_trainable(model: keras.Model, frozen: tuple[str, ...]):
-    """Make every layer of an ESeg trainable but those of the frozen parts."""
-    # On the nested models themselves: a constructor argument does not reach a model within.
-    # Layer by layer: on the TensorFlow backend, assigning True to a model that is True already
-    # does not reach its layers.
+    """Make every layer of an ESeg trainable, except the layers of the frozen parts."""
+    # Set layer by layer: on the TensorFlow backend, assigning `trainable = True` to a model where
+    # it is already True does not change its layers.
     for layer in model._flatten_layers(include_self=False):
         layer.trainable = True
     for part in frozen:

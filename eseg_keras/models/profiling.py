@@ -16,17 +16,18 @@ class LayerProfile:
     Attributes:
         name: Path of the layer, such as `"decoder/bifpn_1/P3_top_down_bn"`.
         kind: Class name.
-        output_shape: (height, width, channels), or what the output has.
+        output_shape: Shape of the output without the batch axis: (height, width, channels) for
+            feature maps.
         params: Parameters, moving statistics included.
-        macs: Multiply-adds of convolutions and dense layers; zero padding counts as computed.
-        batched_macs: The same where dilated convolutions with full kernels run as convolutions of
-            batches of interleaved cells, with zeros up to a multiple of the dilation (SpaceToBatch
-            of TensorFlow 1): the way that FLOPs of DeepLab are published.
+        macs: Multiply-adds of convolutions and dense layers, including those with zero padding.
+        batched_macs: `macs` if dilated convolutions (except depthwise and 1x1) run by SpaceToBatch,
+            as in TensorFlow 1: each output side is padded to a multiple of the dilation rate. The
+            published FLOPs of DeepLab are counted in this way.
         activation_bytes: Size of the float32 output for one image.
         receptive_field: Pixels of the image along one axis that the output can depend on through
-            convolutions and poolings (without the gates of squeeze-and-excitation and global
-            poolings, which see the whole image).
-        step: Pixels of the image from one cell of the output to the next.
+            convolutions and pooling windows (global pooling, also that of squeeze-and-excitation,
+            is not counted: it covers the whole image).
+        step: Stride of the output: image pixels per output cell along one axis.
     """
 
     name: str
@@ -41,7 +42,7 @@ class LayerProfile:
 
     @property
     def stage(self) -> str:
-        """The part of the network: encoder stride, BiFPN repeat, head."""
+        """The part of the network, such as an encoder stride, a BiFPN repeat or the head."""
         parts = self.name.split("/")
         if parts[0] == "encoder":
             return f"encoder /{self.step}"
@@ -71,7 +72,7 @@ class Profile:
 
     @property
     def batched_macs(self) -> int:
-        """Multiply-adds with dilated convolutions in batches, see `LayerProfile`."""
+        """Multiply-adds if dilated convolutions run by SpaceToBatch, see `LayerProfile`."""
         return sum(layer.batched_macs for layer in self.layers)
 
     @property
@@ -97,7 +98,7 @@ def profile(
     """Count parameters, multiply-adds, activation memory and receptive field by layer.
 
     Args:
-        model: An ESeg, or the name of a preset, which is built without memory for weights.
+        model: An ESeg, or the name of a preset. Presets are built without allocating weights.
         image_size: (height, width) of the image, batch 1. Defaults to (1024, 2048).
         **overrides: For a preset: arguments of `ESeg` to change, such as `num_classes`.
 
@@ -119,14 +120,16 @@ def profile(
             )
     elif overrides:
         raise ValueError(
-            f"Arguments are changed in presets, given by name. Received: {overrides} for a model"
+            "Overrides can only be given with the name of a preset. Received: a model, and the "
+            f"overrides {overrides}"
         )
     image_shape = (*image_size, model.image_shape[-1])
     if tuple(model.image_shape) != image_shape:
         if model.encoder_name is None:
             raise ValueError(
-                "A model around a custom encoder is profiled at its own fixed size. Received: "
-                f"image_size={tuple(image_size)} for image_shape={tuple(model.image_shape)}."
+                "A model with a custom encoder can only be profiled at its own image_shape. "
+                f"Received: image_size={tuple(image_size)}, "
+                f"image_shape={tuple(model.image_shape)}."
             )
         with _without_weights():
             model = ESeg.from_config({**model.get_config(), "image_shape": image_shape})
@@ -159,7 +162,7 @@ def _walk(model, fields, prefix, rows):
 
 
 def _node_within(operation, fields):
-    """The call of the operation inside the model being walked."""
+    """Return the node (call) of an operation that belongs to the walked model."""
     for node in operation._inbound_nodes:
         if all(id(tensor) in fields for tensor in node.input_tensors):
             return node
@@ -200,7 +203,7 @@ def _macs(operation, input_shape, output_shape):
 
 
 def _batched_macs(operation, macs, shape):
-    # Depthwise convolutions were dilated by their own kernels, 1x1 ones need no dilation.
+    # TensorFlow 1 runs dilated depthwise convolutions directly; 1x1 convolutions need no dilation.
     if type(operation) is not layers.Conv2D or operation.kernel_size == (1, 1):
         return macs
     cells = [
@@ -211,7 +214,7 @@ def _batched_macs(operation, macs, shape):
 
 
 def _field(operation, inputs, node):
-    """(receptive field, step) of an operation's output from those of its inputs."""
+    """Return (receptive field, step) of an operation's output; `inputs` has those of its inputs."""
     spatial = [
         field
         for field, tensor in zip(inputs, node.input_tensors, strict=True)

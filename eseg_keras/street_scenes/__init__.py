@@ -1,4 +1,4 @@
-"""Procedural street scenes with exact masks: a data set that needs no download."""
+"""Synthetic street scenes with exact masks: a data set without download."""
 
 from eseg_keras.street_scenes.dataset import StreetScenes, street_scenes
 from eseg_keras.street_scenes.images import calibration_scenes, scene_images

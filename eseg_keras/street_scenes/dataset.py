@@ -1,4 +1,4 @@
-"""Street scenes as examples, and as a tf.data pipeline."""
+"""Street scenes as `Examples` and as a `tf.data.Dataset`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 DEFAULT_NUM_EXAMPLES = {"train": 2000, "validation": 100, "test": 100}
-"""Default number of scenes of each split; a split may have any number."""
+"""Default number of scenes of each split; any number of scenes can be rendered."""
 
 
 class StreetScenes(Examples):
-    """Synthetic street scenes, rendered as they are read.
+    """Synthetic street scenes; each scene is rendered when it is read.
 
-    A scene depends only on the seed, the split and the index, so all epochs and all machines see
-    the same images. The splits are disjoint.
+    A scene depends only on the image size, the seed, the split and the index, so that all epochs
+    and machines get the same images. The splits are disjoint.
 
     Args:
         split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
-        num_examples: Number of scenes. Defaults to 2000 for training and 100 for the others.
+        num_examples: Number of scenes. Defaults to 2000 for training and 100 for other splits.
         image_size: (height, width) in pixels, each at least 32. Defaults to (192, 384).
         seed: Seed of the scenes. Defaults to 0.
 
@@ -65,11 +65,11 @@ class StreetScenes(Examples):
         return self.num_examples
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Render a scene: its image, uint8 [H, W, 3], and its mask, uint8 [H, W]."""
+        """Render a scene; return the image, uint8 [H, W, 3], and the mask, uint8 [H, W]."""
         return render_scene(index, self.split, self.image_size, self.seed)
 
     def name(self, index: int) -> str:
-        """Return the name of a scene in messages."""
+        """Return the name of a scene, for messages."""
         return f"street scene {index}"
 
 
@@ -91,23 +91,23 @@ def street_scenes(
 
     Args:
         split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
-        num_examples: Number of scenes. Defaults to 2000 for training and 100 for the others.
+        num_examples: Number of scenes. Defaults to 2000 for training and 100 for other splits.
         image_size: (height, width) in pixels, each at least 32. Defaults to (192, 384).
         batch_size: Scenes per batch. Defaults to 8.
         augment: Whether to rescale, crop and flip the scenes at random, or the `Augmentation` to
             use. Defaults to False.
-        shuffle: Whether to shuffle the scenes, in another order each epoch. Defaults to True for
-            `"train"` and False for the others.
+        shuffle: Whether to shuffle the scenes, in a different order each epoch. Defaults to True
+            for `"train"` and False for other splits.
         seed: Seed of the scenes, of their order and of the augmentation. Defaults to 0.
-        class_weights: Weight of each class, [8]; batches then also hold sample weights.
-        initial_epoch: Number of the first epoch, for a run that resumes. Defaults to 0.
+        class_weights: Weight of each class, [8]; batches then also contain sample weights.
+        initial_epoch: Number of the first epoch, to resume a run. Defaults to 0.
         drop_remainder: Whether to drop a last, smaller batch. Defaults to False.
         cache: Whether to keep rendered scenes in memory (0.3 MB each at the default size) instead
             of rendering them again every epoch. Defaults to False.
 
     Returns:
-        A tf.data.Dataset of (uint8 images [B, H, W, 3], uint8 masks [B, H, W]) whose labels are
-        those of `CLASS_NAMES`, or 255 for void.
+        A tf.data.Dataset of (uint8 images [B, H, W, 3], uint8 masks [B, H, W]). Labels are indices
+        into `CLASS_NAMES`, or 255 for void.
 
     Raises:
         ValueError: If the split is unknown or a number is out of range.

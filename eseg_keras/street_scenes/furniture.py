@@ -1,4 +1,4 @@
-"""Street furniture: lamp posts, traffic lights, signs, and clutter that has no class."""
+"""Street furniture: lamp posts, traffic lights, signs, and clutter without a class."""
 
 import math
 
@@ -11,7 +11,7 @@ PLATES = colors("#c81e23 #ebe8e4 #2355aa #ebc328 #28784b #969696 #e17828 #78553c
 
 
 def _draw_post(stage: Stage, x: float, z: float, half: float, height: float) -> Color:
-    """Draw an upright post, lit from one side, and return its colour."""
+    """Draw a vertical post, lit from one side, and return its colour."""
     rng = stage.rng
     color = scaled(POSTS[rng.integers(len(POSTS))], rng.uniform(0.7, 1.25))
     stage.box((x - half, x + half), (0.0, height), z, color, METAL)
@@ -49,7 +49,7 @@ def draw_lamp_post(stage: Stage, x: float, z: float) -> None:
 
 
 def draw_traffic_light(stage: Stage, x: float, z: float) -> None:
-    """Draw a traffic light; all of it is `pole`."""
+    """Draw a traffic light; all its pixels have the class `pole`."""
     rng = stage.rng
     height = rng.uniform(3.0, 3.8)
     _draw_post(stage, x, z, rng.uniform(0.12, 0.16), height)
@@ -72,7 +72,7 @@ def draw_sign(stage: Stage, x: float, z: float) -> None:
 
 
 def _draw_plate(stage: Stage, x: float, y: float, z: float, size: float) -> None:
-    """Draw a plate: a rim, a face of another colour, and a mark."""
+    """Draw a sign plate: a rim, a face of another colour, and a mark on the face."""
     rng = stage.rng
     rim, face, mark = (PLATES[i] for i in rng.permutation(len(PLATES))[:3])
     rim, face = scaled(rim, rng.uniform(0.8, 1.1)), scaled(face, rng.uniform(0.8, 1.1))
@@ -87,7 +87,7 @@ def _draw_plate(stage: Stage, x: float, y: float, z: float, size: float) -> None
             ends = (x - wide * 0.7, x + wide * rng.uniform(0.1, 0.7))
             stage.box(ends, (y + tall * line - 0.06, y + tall * line + 0.06), z, mark, PLATE)
         return
-    # A disc, a triangle (point up or down) or an octagon: corners and the angle of the first.
+    # A disc, a triangle (point up or down) or an octagon: number of corners, angle of the first.
     corners, first = ((24, 0.0), (3, 0.5), (3, -0.5), (8, 0.125))[kind]
     reach = size * (1.25 if corners == 3 else 1.05)
     for radius, color in ((reach, rim), (reach * 0.76, face)):
@@ -101,7 +101,7 @@ def _draw_plate(stage: Stage, x: float, y: float, z: float, size: float) -> None
 
 
 def draw_clutter(stage: Stage, x: float, z: float) -> None:
-    """Draw a bin, a box or a bollard: objects of no class, which are void in the mask."""
+    """Draw clutter, such as a bin, a box or a bollard; it has no class and is void in the mask."""
     rng = stage.rng
     color = scaled((rng.uniform(50, 170), rng.uniform(60, 150), rng.uniform(50, 150)), 0.9)
     wide, tall = rng.uniform(0.2, 0.5), rng.uniform(0.6, 1.2)

@@ -34,7 +34,7 @@ def scene_images(
 
 
 def calibration_scenes(size: tuple[int, int], channels: int = 3) -> list[np.ndarray]:
-    """Render images to calibrate 8-bit exports, and warn that real ones are better.
+    """Render images to calibrate 8-bit exports, and warn that images of the task are better.
 
     Args:
         size: (height, width) in pixels, each at least 32.

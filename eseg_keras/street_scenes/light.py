@@ -1,4 +1,4 @@
-"""The light of a scene: weather, brightness by orientation of a surface, haze."""
+"""The light of a scene: weather, brightness of surfaces by orientation, and haze."""
 
 from dataclasses import dataclass
 
@@ -14,31 +14,31 @@ def colors(codes: str) -> tuple[Color, ...]:
 
 
 def mix(first: Color, second: Color, amount: float) -> Color:
-    """The colour `amount` (0 to 1) of the way from `first` to `second`."""
+    """Interpolate linearly from `first` (amount 0) to `second` (amount 1)."""
     pairs = zip(first, second, strict=True)
     return tuple(a * (1.0 - amount) + b * amount for a, b in pairs)
 
 
 def scaled(color: Color, gain: float) -> Color:
-    """The colour times `gain`."""
+    """Multiply a colour by `gain`."""
     return (color[0] * gain, color[1] * gain, color[2] * gain)
 
 
 @dataclass(frozen=True)
 class Weather:
-    """One kind of weather; colours are RGB from 0 to 255."""
+    """A kind of weather: ranges of the parameters of `Light`; colours are RGB from 0 to 255."""
 
     zenith: tuple[Color, Color]
-    """The range of the colour at the top of the sky."""
+    """Range of the colour at the top of the sky."""
     horizon: tuple[Color, Color]
     clouds: tuple[Color, Color]
     cloud_cover: tuple[float, float]
     direct: tuple[float, float]
-    """Strength of sunlight: brightness of surfaces that face the sun, darkness of shadows."""
+    """Range of the strength of sunlight, which brightens sunlit surfaces and darkens shadows."""
     tint: Color
-    """Colour of the light itself, 1 for white."""
+    """Colour of the light, (1, 1, 1) for white."""
     haze: tuple[float, float]
-    """Distance in metres at which a surface has two thirds of the horizon's colour."""
+    """Range of the distance in metres at which haze covers 65% of a surface's colour."""
     windows_lit: float
 
 
@@ -88,7 +88,7 @@ WEATHER_SHARES = (0.45, 0.27, 0.16, 0.12)
 
 
 class Light:
-    """The light of one scene, with one of the `WEATHERS` at random."""
+    """The light of one scene, drawn at random from one of the `WEATHERS`."""
 
     def __init__(self, rng: np.random.Generator):
         weather = WEATHERS[rng.choice(len(WEATHERS), p=WEATHER_SHARES)]
@@ -105,13 +105,13 @@ class Light:
         self.tint = scaled(weather.tint, exposure)
 
     def paint(self, color: Color, z: float, sideways: float | None = None) -> tuple[int, int, int]:
-        """The colour of a surface in the image, with light and haze.
+        """Return the colour of a surface in the image, with light and haze.
 
         Args:
             color: RGB from 0 to 255 under white light.
-            z: Distance in metres; far surfaces fade to the horizon's colour.
-            sideways: 1.0 for a surface that faces right, -1.0 for left, 0.0 for one that faces the
-                camera. Defaults to a surface as bright as the ground.
+            z: Distance in metres; haze gives far surfaces the colour of the horizon.
+            sideways: 1.0 for a surface that faces right, -1.0 for left, 0.0 for the camera; `None`
+                for horizontal surfaces, such as the ground. Defaults to `None`.
 
         Returns:
             Three integers from 0 to 255.

@@ -1,7 +1,7 @@
 """The materials of a street scene, with the class and the texture of each.
 
-The renderer paints materials, not classes. A wall and a window are both `building`, but only the
-wall is rough. The mask is a lookup of the material map in `MATERIAL_CLASS`.
+The renderer paints materials, not classes: a wall and a window both have the class `building`, but
+different textures. The mask is computed from the map of materials by the table `MATERIAL_CLASS`.
 """
 
 import numpy as np
@@ -19,13 +19,13 @@ PALETTE = (
     (250, 170, 30),
     (0, 200, 180),
 )
-"""One RGB colour per class, for showing masks; images are not painted with it."""
+"""One RGB colour per class, to show masks."""
 
 IGNORE_LABEL = 255
-"""The label of void pixels: kerbs, clutter, the own car's bonnet, edges between classes."""
+"""Label of void pixels: kerbs, clutter, the bonnet of the camera's car, edges between classes."""
 
-# name, class (None is void), and the standard deviation of the relative brightness at three
-# scales: single pixels, small patches, large patches.
+# Name, class (`None` for void), and standard deviations of the relative brightness at three scales:
+# single pixels, small patches, large patches.
 _TABLE = (
     ("sky", "sky", 0.0, 0.0, 0.0),
     ("asphalt", "road", 0.06, 0.04, 0.05),
@@ -52,7 +52,7 @@ for _material, (_, _name, *_) in enumerate(_TABLE):
         MATERIAL_CLASS[_material] = CLASS_NAMES.index(_name)
 
 GRAIN = np.array([row[2:] for row in _TABLE], np.float32)
-"""float32 [materials, 3]: texture strength at the three scales of `_TABLE`."""
+"""float32 [materials, 3]: strength of the texture at the three scales of `_TABLE`."""
 
 ON_GROUND = np.array([row[0] in ("asphalt", "paving", "paint") for row in _TABLE], np.float32)
-"""float32 [materials]: 1 for the flat ground, whose haze depends on the image row."""
+"""float32 [materials]: 1 for the flat ground, where haze depends on the image row; else 0."""

@@ -1,4 +1,4 @@
-"""Random fields that are smooth at a chosen scale."""
+"""Smooth random fields."""
 
 import numpy as np
 from PIL import Image
@@ -7,10 +7,10 @@ from PIL import Image
 def smooth_noise(
     rng: np.random.Generator, shape: tuple[int, int], cell: float, stretch: float = 1.0
 ) -> np.ndarray:
-    """Return a random field, float32 [height, width], that varies over about `cell` rows.
+    """Return a smooth random field, float32 [height, width].
 
-    It interpolates a coarse grid of normally distributed values, whose cells are `stretch` times as
-    wide as high.
+    It interpolates a coarse grid of normally distributed values. The cells of the grid are `cell`
+    pixels high and `stretch` times as wide.
     """
     if cell <= 1.0:
         return rng.standard_normal(shape, np.float32)

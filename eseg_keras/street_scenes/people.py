@@ -11,7 +11,7 @@ HAIR = colors("#231c18 #553a26 #be9b64 #969491")
 
 
 def _cloth(rng: np.random.Generator) -> Color:
-    """Return a random colour of clothes, often a dull one."""
+    """Return a random colour of clothes, usually with low saturation."""
     tone = rng.uniform(30, 210)
     vivid = rng.uniform(0, 70)
     return tuple(tone + rng.uniform(-vivid, vivid) for _ in range(3))

@@ -1,4 +1,4 @@
-"""From the painted stage to an image: grain, shadows, haze on the ground, lens and sensor."""
+"""Turn the painted stage into an image: texture, shadows, haze, lens and sensor noise."""
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -9,10 +9,10 @@ from eseg_keras.street_scenes.stage import SUPERSAMPLING, Stage
 
 
 def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
-    """Turn a finished stage into an image, uint8 [H, W, 3], and its mask, uint8 [H, W].
+    """Turn a painted stage into an image, uint8 [H, W, 3], and its mask, uint8 [H, W].
 
-    Their size is that of the canvas divided by `SUPERSAMPLING`. Pixels whose diagonal corners
-    belong to different classes are void.
+    Their size is the size of the canvas divided by `SUPERSAMPLING`. A pixel is void if its upper
+    left and lower right canvas pixels have different classes.
     """
     rng, light, camera = stage.rng, stage.light, stage.camera
     reduced = stage.image.reduce(SUPERSAMPLING)
@@ -22,13 +22,13 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     mask = MATERIAL_CLASS[material]
     mask[mask != MATERIAL_CLASS[painted[1::2, 1::2]]] = IGNORE_LABEL
 
-    # Texture: one random brightness field per scale, as strong as the material's texture.
+    # Texture: one random brightness field per scale, multiplied by the material's `GRAIN`.
     grain = GRAIN * rng.uniform(0.5, 1.5, (len(GRAIN), 1)).astype(np.float32)
-    noise_rng = rng.spawn(1)[0]  # apart: the number of its values depends on the size
+    noise_rng = rng.spawn(1)[0]  # separate: the number of its values depends on the image size
     gain = np.ones((height, width), np.float32)
     for scale, cell in enumerate((1.0, height / 64, height / 16)):
         gain += smooth_noise(noise_rng, (height, width), cell) * grain[:, scale][material]
-    # Shadows and haze on the ground, where each row has a single distance.
+    # Shadows and haze on the ground, where the distance depends on the row only.
     ground = ON_GROUND[material]
     shade = stage.ground_shade().resize((width, height), Image.Resampling.BILINEAR)
     gain *= 1.0 - ground * np.asarray(shade) * np.float32(0.7 / 255)
@@ -36,7 +36,7 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     distance = camera.focal * camera.height / np.maximum(rows - camera.horizon, 1.0)
     fog = ground * (1.0 - 2.0 ** (-1.5 * distance / light.haze))[:, None]
     gain *= 1.0 - fog
-    # The lens darkens the corners.
+    # Vignetting: the lens darkens the corners.
     y = np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None]
     x = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None, :]
     vignette = 1.0 - np.float32(rng.uniform(0.0, 0.15)) * (x * x + y * y)
@@ -45,7 +45,7 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     pixels = np.asarray(reduced)[..., :3] * gain[..., None]
     pixels += fog[..., None] * np.array(light.horizon, np.float32)
 
-    # The exposure corrects half of the difference to a medium brightness; then colour and contrast.
+    # Exposure moves the mean brightness halfway (square root) to a target; then contrast, colour.
     brightness = pixels[::8, ::8].mean()
     exposure = (rng.uniform(95.0, 130.0) / brightness) ** 0.5
     contrast = rng.uniform(0.8, 1.25)

@@ -1,4 +1,4 @@
-"""Compose a street scene: choose its dimensions at random, then paint from far to near."""
+"""Render a street scene: choose random dimensions, then paint objects from far to near."""
 
 import numpy as np
 
@@ -27,24 +27,25 @@ def render_scene(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render one street scene with its mask.
 
-    The result depends only on the arguments. All sizes of one aspect ratio have the same layout,
-    with different clouds and textures.
+    The result depends only on the arguments. Image sizes with the same aspect ratio give the same
+    layout, with different clouds and textures.
 
     Args:
         index: Number of the scene, 0 or above.
-        split: `"train"`, `"validation"` or `"test"`, which are disjoint. Defaults to `"train"`.
-        image_size: (height, width) in pixels, each at least 32. Thin objects need a height of about
-            128. Defaults to (192, 384).
-        seed: Seed of the whole data set, 0 or above. Defaults to 0.
+        split: `"train"`, `"validation"` or `"test"`. The splits are disjoint. Defaults to
+            `"train"`.
+        image_size: (height, width) in pixels, each at least 32. Thin objects are visible from a
+            height of about 128. Defaults to (192, 384).
+        seed: Seed of the data set, 0 or above. Defaults to 0.
 
     Returns:
-        The RGB image, uint8 [H, W, 3], and the mask, uint8 [H, W], with labels 0 to 7 in the order
-        of `CLASS_NAMES` and 255 for void: kerbs, bins, the bonnet of the camera's own car, and
-        pixels on the edge between two classes. All paved ground is `road`, hedges are `tree`, lamps
-        and traffic lights are `pole`.
+        The RGB image, uint8 [H, W, 3], and the mask, uint8 [H, W]. Labels 0 to 7 are indices into
+        `CLASS_NAMES`; 255 is void: kerbs, bins, the bonnet of the camera's car, and pixels on the
+        edge between two classes. All paved ground is `road`, hedges are `tree`, lamps and traffic
+        lights are `pole`.
 
     Raises:
-        ValueError: If the split is unknown, the size too small, or index or seed negative.
+        ValueError: If the split is unknown, the size is too small, or index or seed is negative.
 
     Example:
 
@@ -127,7 +128,7 @@ def _draw_traffic(stage: Stage, street: Street) -> None:
     things = []
 
     def place(draw, x, nearest, farthest, half=(0.3, 0.45)):
-        # Objects are placed within the view, and do not intersect.
+        # Place the object within the view, where it does not intersect others, or skip it.
         camera = stage.camera
         room = (stage.width - camera.center if x > 0 else camera.center) * 0.93
         nearest = max(nearest, camera.focal * abs(x) / room)
@@ -175,7 +176,7 @@ def _draw_traffic(stage: Stage, street: Street) -> None:
 
 
 def _draw_bonnet(stage: Stage) -> None:
-    """Draw the own car's bonnet along the bottom edge; it is void."""
+    """Draw the bonnet of the camera's car along the bottom edge; it is void in the mask."""
     rng = stage.rng
     color = (rng.uniform(20, 190),) * 3
     top = stage.height * rng.uniform(0.93, 0.97)

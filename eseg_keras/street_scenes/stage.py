@@ -1,4 +1,4 @@
-"""The stage of a scene: a camera in a street, the light, a canvas of colours and materials.
+"""The stage of a scene: the camera, the light, and a canvas of colours and materials.
 
 Positions are in metres: x to the right of the camera, y up from the ground, z ahead of the camera.
 """
@@ -16,47 +16,48 @@ Pair = tuple[float, float]
 Point = tuple[float, float, float]
 
 SUPERSAMPLING = 2
-"""Canvas pixels per image pixel and axis; the reduction smooths the edges of the shapes."""
+"""Canvas pixels per image pixel and axis; downscaling smooths the edges of shapes."""
 
 SHADE_REDUCTION = 4
-"""Canvas pixels per pixel and axis of the map of ground shadows; the enlargement softens them."""
+"""Canvas pixels per pixel and axis of the shadow map; upscaling softens the shadows."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that looks along the street; lengths are canvas pixels unless stated."""
+    """A pinhole camera that looks along the street; lengths are canvas pixels except `height`."""
 
     focal: float
     center: float
     horizon: float
     height: float
-    """Metres above the ground."""
+    """Height above the ground in metres."""
 
     def x(self, x: float, z: float) -> float:
-        """Canvas column of a point `x` metres to the right at distance `z`."""
+        """Return the canvas column of a point `x` metres to the right at distance `z`."""
         return self.center + self.focal * x / z
 
     def y(self, y: float, z: float) -> float:
-        """Canvas row of a point `y` metres above the ground at distance `z`."""
+        """Return the canvas row of a point `y` metres above the ground at distance `z`."""
         return self.horizon + self.focal * (self.height - y) / z
 
     def point(self, x: float, y: float, z: float) -> tuple[float, float]:
-        """Canvas column and row of a point."""
+        """Return the canvas column and row of a point."""
         scale = self.focal / z
         return self.center + x * scale, self.horizon + (self.height - y) * scale
 
 
 def rectangle(x: Pair, y: Pair) -> list[Pair]:
-    """Corners of a rectangle; on the ground, `y` is the range of z."""
+    """Return the corners of a rectangle; for one on the ground, pass its range of z as `y`."""
     return [(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])]
 
 
 class Stage:
-    """The canvas of one scene, with drawing calls in metres.
+    """The canvas of one scene; drawing methods take metres.
 
-    A CMYK image serves as four plain channels (red, green, blue, material): unlike RGBA, Pillow
-    never blends or premultiplies its fourth channel, so one call paints colour and material. The
-    canvas begins with a small sky, uint8 [h, w, 3], enlarged to reach from the top to the horizon.
+    The canvas is a CMYK image, used as four channels (red, green, blue, material): Pillow never
+    blends or premultiplies its fourth channel, unlike that of RGBA, so that one call paints colour
+    and material. The image `sky`, uint8 [h, w, 3], is enlarged and pasted from the top to the
+    horizon.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Stage:
         self.draw.polygon(corners, fill=(*self.light.paint(color, z, 0.0), material))
 
     def box(self, x: Pair, y: Pair, z: float, color: Color, material: int) -> None:
-        """Paint an upright rectangle that faces the camera."""
+        """Paint a rectangle that faces the camera."""
         left, top = self.camera.point(x[0], y[1], z)
         right, bottom = self.camera.point(x[1], y[0], z)
         if right > left and bottom > top:
@@ -103,7 +104,7 @@ class Stage:
     def side(
         self, x: float, points: Sequence[Pair], color: Color, material: int, sideways: float
     ) -> None:
-        """Paint a polygon in the plane along the street at `x`: points (y, z)."""
+        """Paint a polygon in the vertical plane along the street at `x`: points (y, z)."""
         z = sum(point[1] for point in points) / len(points)
         corners = [self.camera.point(x, y, z) for y, z in points]
         self.draw.polygon(corners, fill=(*self.light.paint(color, z, sideways), material))
@@ -111,26 +112,26 @@ class Stage:
     def solid(
         self, points: Sequence[Point], color: Color, material: int, sideways: float | None
     ) -> None:
-        """Paint a polygon anywhere in space: points (x, y, z), the nearest first."""
+        """Paint a polygon of points (x, y, z); the first point gives the distance for haze."""
         fill = (*self.light.paint(color, points[0][2], sideways), material)
         self.draw.polygon([self.camera.point(*point) for point in points], fill=fill)
 
     def ground(self, points: Sequence[Pair], color: Color, material: int) -> None:
-        """Paint a polygon on the ground, points (x, z); haze is added later, row by row."""
+        """Paint a polygon on the ground: points (x, z); `take_photograph` adds the haze."""
         fill = (*self.light.paint(color, 0.0), material)
         self.draw.polygon([self.camera.point(x, 0.0, z) for x, z in points], fill=fill)
 
     def shadow(self, points: Sequence[Pair], darkness: float) -> None:
-        """Darken the ground inside a polygon of points (x, z); objects on it stay bright."""
+        """Darken the ground inside a polygon of points (x, z); objects are not darkened."""
         corners = [self.camera.point(x, 0.0, z) for x, z in points]
         corners = [(x / SHADE_REDUCTION, y / SHADE_REDUCTION) for x, y in corners]
         self._shadows.append((min(1.0, darkness), corners))
 
     def ground_shade(self) -> Image.Image:
-        """The shadows, from 0 to 255, as an image of mode "L", `SHADE_REDUCTION` times smaller."""
+        """Return the shadows, 0 to 255, as an "L" image that is `SHADE_REDUCTION` times smaller."""
         size = (-(-self.width // SHADE_REDUCTION), -(-self.height // SHADE_REDUCTION))
         shade = Image.new("L", size, 0)
         draw = ImageDraw.Draw(shade)
-        for darkness, corners in sorted(self._shadows):  # where they overlap, the darkest counts
+        for darkness, corners in sorted(self._shadows):  # the darkest last: it covers the others
             draw.polygon(corners, fill=int(255 * darkness))
         return shade

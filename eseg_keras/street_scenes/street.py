@@ -1,4 +1,4 @@
-"""The street: its far end, the ground, and the houses along it."""
+"""The street: its far end, the ground, and the houses along the street."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from eseg_keras.street_scenes.materials import ASPHALT, CLUTTER, FOLIAGE, GLASS,
 from eseg_keras.street_scenes.stage import Stage, rectangle
 
 NEAR = 1.0
-"""Metres ahead of the camera at which long objects end; out of view up to an aspect ratio of 6."""
+"""Distance in metres at which long objects start; out of view for aspect ratios up to 6."""
 
 WALLS = colors(
     "#965541 #78463a #c3aa87 #d7cdb9 #afaca5 #787a7d #5a5c62 #e1ded7 #a5b4c3 "
@@ -27,11 +27,11 @@ class Street:
     left_wall: float
     right_wall: float
     end: float
-    """Distance at which the street ends or fades out."""
+    """Distance at which the rows of houses end."""
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> "Street":
-        """Return a random street, with the camera in its right half most of the time."""
+        """Return a random street; the camera is in its right half in most cases."""
         half_road = rng.uniform(3.4, 5.6)
         offset = rng.uniform(-0.25, 0.55) * half_road
         left, right = rng.uniform(2.2, 4.2, 2)
@@ -63,7 +63,7 @@ def draw_far_end(stage: Stage, street: Street) -> None:
 
 
 def draw_ground(stage: Stage, street: Street) -> None:
-    """Draw carriageway, pavements, markings and kerbs; all paved ground is `road`."""
+    """Draw the road, its markings, pavements and kerbs; the class of all paved ground is `road`."""
     rng, camera = stage.rng, stage.camera
     tone = rng.uniform(75, 150)
     asphalt = (tone + rng.uniform(-8, 10), tone + rng.uniform(-5, 5), tone + rng.uniform(-8, 12))
@@ -93,7 +93,7 @@ def draw_ground(stage: Stage, street: Street) -> None:
         width, length = rng.uniform(0.5, 1.5), rng.uniform(1.0, 8.0)
         patch = rectangle((x, x + width), (z, z + length))
         stage.ground(patch, scaled(asphalt, rng.uniform(0.75, 1.15)), ASPHALT)
-    for x in (left, right):  # kerb stones belong to no class
+    for x in (left, right):  # kerb stones have no class
         kerb = scaled(paving, rng.uniform(0.8, 1.2))
         stage.ground(rectangle((x - 0.1, x + 0.1), (NEAR, 25)), kerb, CLUTTER)
 
@@ -104,7 +104,7 @@ def _wall_color(rng: np.random.Generator) -> Color:
 
 
 def _window_fills(stage: Stage, z: float, sideways: float) -> list[tuple[int, ...]]:
-    """A few fills for the windows of one house: some panes are brighter, some lit at night."""
+    """Return a few fill colours for the windows of a house; at night, some windows are lit."""
     fills = []
     for _ in range(6):
         glass = scaled((70, 80, 92), stage.rng.uniform(0.6, 1.7))
@@ -134,7 +134,7 @@ def _draw_front(stage: Stage, x: tuple[float, float], height: float, z: float, w
 
 
 def draw_house(stage: Stage, x: float, near: float, far: float, height: float) -> None:
-    """Draw a house along the street between two distances, its facade in the plane at `x`."""
+    """Draw a house between two distances along the street, with its facade in the plane at `x`."""
     rng = stage.rng
     outward = 1.0 if x > 0 else -1.0
     wall = _wall_color(rng)
@@ -154,7 +154,7 @@ def draw_house(stage: Stage, x: float, near: float, far: float, height: float) -
 def _draw_windows(
     stage: Stage, x: float, near: float, far: float, height: float, wall: Color, sideways: float
 ) -> None:
-    """Draw a facade's windows, its cornice and, on some houses, shops."""
+    """Draw the windows, the cornice and, on some houses, the shops of a facade."""
     rng, camera = stage.rng, stage.camera
     trim = mix(wall, (235, 230, 220) if rng.random() < 0.5 else (60, 55, 55), 0.5)
     band = [(height - 0.4, near), (height, near), (height, far), (height - 0.4, far)]

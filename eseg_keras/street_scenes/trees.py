@@ -17,14 +17,14 @@ _CIRCLE = np.stack([np.cos(_AROUND), np.sin(_AROUND)], axis=-1)
 
 
 def _leaf_blob(stage: Stage, center: Pair, radius: Pair, z: float, color: Color) -> None:
-    """Paint a ragged disc of leaves."""
+    """Paint an ellipse of leaves with an irregular edge."""
     ragged = 1.0 + 0.13 * stage.rng.standard_normal((_CORNERS, 1))
     points = np.array(center) + np.array(radius) * ragged * _CIRCLE
     stage.polygon(points.tolist(), z, color, FOLIAGE)
 
 
 def draw_tree(stage: Stage, x: float, z: float) -> None:
-    """Draw a tree: round, tall or conical, green, autumnal or bare."""
+    """Draw a broad-leaved tree (green, in autumn colours or bare) or a conifer."""
     rng = stage.rng
     height = rng.uniform(4.5, 9.0)
     trunk = rng.uniform(0.16, 0.26)
@@ -44,7 +44,7 @@ def draw_tree(stage: Stage, x: float, z: float) -> None:
     leaves = AUTUMN if rng.random() < 0.2 and not conifer else SUMMER
     color = scaled(leaves[rng.integers(len(leaves))], rng.uniform(0.75, 1.3))
     sun = stage.light.sun_side
-    if conifer:  # tier on tier
+    if conifer:  # five tiers, from bottom to top
         for tier in range(5):
             low = 0.6 + (height - 0.6) * tier / 5.5
             half = (0.32 - 0.05 * tier) * height * 0.75
@@ -57,7 +57,7 @@ def draw_tree(stage: Stage, x: float, z: float) -> None:
     middle, tall = (clear + height) / 2, (height - clear) / 2
     wide = tall * rng.uniform(0.6, 1.15)
     _leaf_blob(stage, (x, middle), (wide, tall), z, scaled(color, 0.72))
-    for _ in range(7):  # boughs, brighter towards the sun
+    for _ in range(7):  # clusters of leaves, brighter towards the sun
         across, up = rng.uniform(-0.65, 0.65, 2)
         size = rng.uniform(0.3, 0.5)
         bright = 0.9 + (across * sun + up) * (0.15 + 0.5 * stage.light.direct)
@@ -75,7 +75,7 @@ def _draw_branches(
     color: Color,
     depth: int,
 ) -> None:
-    """Draw a bough and the boughs that grow from it."""
+    """Draw a branch and, recursively, the branches at its end."""
     end = (start[0] + length * math.cos(angle), start[1] + length * math.sin(angle))
     across = (math.sin(angle) * width / 2, -math.cos(angle) * width / 2)
     tip = 0.7
@@ -104,6 +104,6 @@ def draw_hedge(stage: Stage, x: float, near: float, far: float) -> None:
 
 
 def _oval(x: float, z: float, wide: float, deep: float) -> list[Pair]:
-    """An oval on the ground, as points (x, z)."""
+    """Return an ellipse on the ground as points (x, z)."""
     steps = [2 * math.pi * step / 12 for step in range(12)]
     return [(x + wide * math.cos(s), max(1.0, z + deep * math.sin(s))) for s in steps]

@@ -1,4 +1,4 @@
-"""Cars, vans and buses, seen from behind, from the front or from the side."""
+"""Cars, vans and buses, seen from the front, from behind or from the side."""
 
 from dataclasses import dataclass
 
@@ -15,24 +15,24 @@ PAINTS = colors(
 BLACK: Color = (22, 22, 24)
 GLASS_COLOR: Color = (58, 68, 78)
 SILL = 0.28
-"""Metres from the ground to the underside."""
+"""Height of the underside above the ground in metres."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Dimensions of a vehicle in metres, from the end that faces the camera."""
+    """Dimensions of a vehicle in metres; `half` is half the width."""
 
     half: float
     waist: float
-    """Height at which the windows begin."""
+    """Height of the lower edge of the windows."""
     height: float
     length: float
     roof: float
-    """Width of the roof, relative to that of the body."""
+    """Width of the roof, relative to the width of the body."""
     snout: float
-    """Length of the bonnet or boot at the near end; 0 where the end is one flat face."""
+    """Length of the bonnet or boot at the near end; 0 if the near end is flat."""
     panes: int
-    """Side windows."""
+    """Number of side windows."""
 
 
 CAR = Shape(half=0.92, waist=0.85, height=1.5, length=4.3, roof=0.74, snout=0.9, panes=2)
@@ -45,7 +45,7 @@ def _paint(rng: np.random.Generator) -> Color:
 
 
 def draw_vehicle(stage: Stage, x: float, z: float) -> None:
-    """Draw a car, van or bus along the street: from the front if left of the camera, or behind."""
+    """Draw a car, van or bus: seen from the front if it is left of the camera, else from behind."""
     rng = stage.rng
     shape = (CAR, VAN, BUS)[rng.choice(3, p=(0.72, 0.16, 0.12))]
     high = shape.height * rng.uniform(0.93, 1.1)
@@ -82,7 +82,7 @@ def draw_vehicle(stage: Stage, x: float, z: float) -> None:
 
 
 def _draw_shadow(stage: Stage, x: float, half: float, near: float, far: float) -> None:
-    """Darken the ground below the vehicle, and beside it on the side away from the sun."""
+    """Darken the ground below the vehicle and next to it, on the side away from the sun."""
     below = rectangle((x - half - 0.15, x + half + 0.15), (near - 0.3, far))
     stage.shadow(below, 0.75)
     reach = stage.light.direct * 2.5 * -stage.light.sun_side
@@ -100,7 +100,7 @@ def _draw_flank(
     high: float,
     paint: Color,
 ) -> None:
-    """Draw the flank on one side (-1.0 left, 1.0 right); depths: near end, cabin, far end."""
+    """Draw a side of the vehicle (-1.0 left, 1.0 right); depths: near end, cabin, far end."""
     near, cabin, far = depths
     body, roof = x + side * shape.half, x + side * shape.half * shape.roof
     span, waist = far - near, shape.waist
@@ -122,7 +122,7 @@ def _draw_flank(
 
 
 def _draw_fittings(stage: Stage, x: float, z: float, half: float, top: float, paint: Color) -> None:
-    """Draw lamps, number plate, bumper and, on a front, the grille."""
+    """Draw lamps, number plate, bumper and, if seen from the front, the grille."""
     stage.box((x - half, x + half), (SILL, 0.46), z, scaled(paint, 0.55), BODYWORK)
     lamp: Color = (190, 25, 22)
     if x < 0:

@@ -1,4 +1,4 @@
-"""Label maps, scores and weights as images and plots."""
+"""Show label maps, scores and weights as images and plots."""
 
 from eseg_keras.visualization.confusion_plot import plot_confusion_matrix as plot_confusion_matrix
 from eseg_keras.visualization.curves import plot_comparison as plot_comparison

@@ -10,7 +10,7 @@ from eseg_keras.visualization.texts import printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Up to this many classes, the cells show their values.
+# Largest number of classes for which the cells show their values.
 _MOST_WITH_VALUES = 24
 
 
@@ -22,22 +22,23 @@ def plot_confusion_matrix(
 ) -> "Figure":
     """Plot a confusion matrix.
 
-    The figure grows with the number of classes and the length of their names, so that every name
-    is readable. Up to 24 classes, the cells show their values.
+    The size of the figure depends on the number of classes and the length of their names, so that
+    all names are readable. With up to 24 classes, the cells show their values.
 
     Args:
-        matrix: Counts of pixels [C, C], labels in rows and predictions in columns; or [C, C + 1],
-            whose last column counts pixels without a predicted class and is shown if it counts any.
+        matrix: Numbers of pixels [C, C], with labels in rows and predictions in columns; or
+            [C, C + 1], whose last column counts pixels without a predicted class. The last column
+            is not shown if it is 0.
         class_names: One name per class. Defaults to "0", "1", ...
         normalize: Whether to show each row in percent of its pixels; the row of a class without
-            pixels is grey. `False` shows counts, on a logarithmic scale.
-        title: Line above the matrix. Defaults to none.
+            pixels is grey. `False` shows counts, with colours on a logarithmic scale.
+        title: Title above the matrix. Defaults to `None`.
 
     Returns:
         A `matplotlib.figure.Figure`; notebooks display it.
 
     Raises:
-        ValueError: If the matrix is of another shape, or there is not one name per class.
+        ValueError: If the matrix has another shape, or the number of names is wrong.
         ImportError: If matplotlib is missing.
 
     Example:
@@ -70,7 +71,7 @@ def plot_confusion_matrix(
     with np.errstate(invalid="ignore"):
         values = 100 * matrix / totals if normalize else np.where(matrix > 0, matrix, np.nan)
 
-    # Inches; the margins hold the names, whatever their length.
+    # Sizes in inches; the margins are as wide as the names.
     cell = max(2.4 / num_classes, 0.42 if num_classes <= _MOST_WITH_VALUES else 0.16)
     font_size = 9 if num_classes <= _MOST_WITH_VALUES else 7.5
     names_width = width_of(columns, font_size)
@@ -83,7 +84,7 @@ def plot_confusion_matrix(
     figure = NotebookFigure(figsize=total, facecolor="white")
 
     def add_axes(box, **options):
-        """Axes in a box of inches: left, bottom, width, height."""
+        """Add axes in a box (left, bottom, width, height), in inches."""
         return figure.add_axes([x / total[i % 2] for i, x in enumerate(box)], **options)
 
     color = "#e4e4e4" if normalize else "white"
@@ -112,7 +113,7 @@ def plot_confusion_matrix(
     if num_classes <= _MOST_WITH_VALUES:
         for (row, column), value in np.ndenumerate(values):
             text = _percent(value) if normalize else _short(matrix[row, column])
-            # White on the darker half of the colours.
+            # White text on dark cells.
             color = "white" if norm(value) > 0.55 else INK
             axes.text(column, row, text, color=color, fontsize=8, ha="center", va="center")
     return figure
@@ -123,7 +124,7 @@ def _percent(value):
 
 
 def _short(count):
-    """A count in at most four letters, such as 1.2M."""
+    """Return a count in at most four characters, such as 1.2M."""
     for size, letter in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
         if count >= size:
             digits = 1 if count < 9.95 * size else 0

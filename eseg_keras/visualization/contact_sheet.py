@@ -1,4 +1,4 @@
-"""Images and masks of a data set on one sheet."""
+"""Show examples of a data set as one image."""
 
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +20,7 @@ def contact_sheet(
     palette: Palette | None = None,
     ignore_label: int = 255,
 ) -> Image.Image:
-    """Show examples (name, image, mask) side by side, the classes' colours over the images.
+    """Return an image with the overlays of examples (name, image, mask), in rows of four.
 
     Pixels of `ignore_label` are striped; a legend names the classes that occur.
     """

@@ -1,4 +1,4 @@
-"""Plot loss and scores of a run over its epochs."""
+"""Plot the loss and the scores of runs by epoch."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SCORES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "accuracy": "accuracy"}
-# Okabe and Ito's colours, which colour-blind readers can distinguish.
+# Colours by Okabe and Ito, which colour-blind readers can distinguish.
 _COLORS = {
     "loss": "#0072b2",
     "mean_iou": "#d55e00",
@@ -23,21 +23,21 @@ _COLORS = {
 def plot_learning_curves(
     log: str | Path | Iterable[Mapping[str, float | str]], title: str | None = None
 ) -> "Figure":
-    """Plot loss and scores of a run by epoch.
+    """Plot the loss and the scores of a run by epoch.
 
     Args:
         log: `log.csv` of a run, or its rows: `"epoch"` from 0, `"loss"`, and any of `"mean_iou"`,
-            `"pixel_accuracy"` and `"accuracy"`, with `"val_"` in front for validation. Values may
-            be missing or empty.
-        title: Line above the curves. Defaults to none.
+            `"pixel_accuracy"` and `"accuracy"`; names of validation values start with `"val_"`.
+            Values may be missing or empty.
+        title: Title above the curves. Defaults to `None`.
 
     Returns:
-        A `matplotlib.figure.Figure` with the loss on the left and the scores on the right,
-        training dashed and validation solid; notebooks display it.
+        A `matplotlib.figure.Figure` with the loss on the left and the scores on the right.
+        Training curves are dashed, validation curves are solid. Notebooks display the figure.
 
     Raises:
-        ValueError: If the log has no epoch, or a value in it is not a number.
-        FileNotFoundError: If there is no such file.
+        ValueError: If the log has no epoch, or contains a value that is not a number.
+        FileNotFoundError: If the file does not exist.
         ImportError: If matplotlib is missing.
 
     Example:
@@ -60,7 +60,7 @@ def plot_learning_curves(
             if not points:
                 continue
             label = kind if name == "loss" else f"{_SCORES[name]}, {kind}"
-            # Validation may be every few epochs: points are joined, and marked if there are few.
+            # Validation may not run every epoch: connect its points, and mark them if few.
             marker = "o" if len(points) <= 15 else None
             epochs, values = zip(*points, strict=True)
             axes.plot(
@@ -78,17 +78,17 @@ def plot_learning_curves(
 def plot_comparison(
     logs: Mapping[str, str | Path | Iterable[Mapping[str, float | str]]],
 ) -> "Figure":
-    """Plot training loss and validation score of several runs by epoch, one colour per run.
+    """Plot the training loss and the validation score of several runs by epoch, in one colour each.
 
     Args:
-        logs: {name of a run: its log, as of `plot_learning_curves`}.
+        logs: Dict from the name of a run to its log, see `plot_learning_curves`.
 
     Returns:
-        A `matplotlib.figure.Figure`: the training loss on the left, the validation's mean IoU (or
-        accuracy) on the right.
+        A `matplotlib.figure.Figure` with the training loss on the left and the validation mean IoU
+        (or accuracy) on the right.
 
     Raises:
-        ValueError: If there is no run, or a log has no epoch, or a value in it is not a number.
+        ValueError: If there are no logs, or a log has no epoch or a value that is not a number.
 
     Example:
 
@@ -99,7 +99,7 @@ def plot_comparison(
     2
     """
     if not logs:
-        raise ValueError("There is no run with a finished epoch to plot.")
+        raise ValueError("There is no run with a completed epoch to plot.")
     curves = {name: _curves(log) for name, log in logs.items()}
     from matplotlib import colormaps
 
@@ -133,11 +133,11 @@ def _style(axes, title):
 
 
 def _curves(log):
-    """{name: [(epoch from 1, value), ...]} of all finite values."""
+    """Return {name: [(epoch from 1, value), ...]} of all finite values."""
     where = "The log"
     if isinstance(log, str | Path):
         where = str(log)
-        log = read_csv(log, "Give the log.csv of another run.")
+        log = read_csv(log, "Pass the log.csv of another run.")
     curves = {}
     for number, row in enumerate(log):
         for name, value in row.items():
@@ -147,13 +147,13 @@ def _curves(log):
                 value = float(value)
             except (TypeError, ValueError):
                 raise ValueError(
-                    f"{where} must hold numbers. Received: {name}={value!r} in row {number + 1}"
+                    f"{where} must contain numbers. Received: {name}={value!r} in row {number + 1}"
                 ) from None
             curves.setdefault(name, []).append((number, value))
     epochs = dict(curves.get("epoch", ()))
     if not epochs:
         raise ValueError(
-            f"{where} has no epoch to show: give log.csv of a run, or rows with 'epoch' and 'loss'."
+            f"{where} has no epoch to plot: pass log.csv of a run, or rows with 'epoch' and 'loss'."
         )
     return {
         name: [

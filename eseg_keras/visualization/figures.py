@@ -1,4 +1,4 @@
-"""The matplotlib figure of all plots. Importing this module needs matplotlib."""
+"""The matplotlib figure class of all plots. Importing this module requires matplotlib."""
 
 import io
 from collections.abc import Iterable
@@ -13,10 +13,9 @@ PALE = "#d0d0d0"
 
 
 class NotebookFigure(Figure):
-    """A figure that notebooks display.
+    """A figure that notebooks display, even if `matplotlib.pyplot` was not imported.
 
-    A plain `Figure` is shown only after `matplotlib.pyplot` has been imported, which keeps every
-    figure in memory.
+    `matplotlib.pyplot` is avoided because it keeps all figures in memory.
     """
 
     def _repr_png_(self) -> bytes:
@@ -31,8 +30,8 @@ def png(figure: Figure, dpi: float = 100) -> bytes:
 
 
 def width_of(texts: Iterable[str], font_size: float) -> float:
-    """Return the width of the widest text in inches; `$` begins no formula."""
-    # Without the spaces at its ends, an empty text has no outline to measure.
+    """Return the width of the widest text in inches; `$` is not parsed as mathtext."""
+    # Blank texts are skipped: they have no outline.
     outlines = [
         TextPath((0, 0), text.replace("$", r"\$"), size=font_size) for text in texts if text.strip()
     ]

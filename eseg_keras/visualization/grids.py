@@ -1,4 +1,4 @@
-"""Images, masks, predictions and errors, one row per image."""
+"""Show images with masks, predictions and errors, one row per image."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from eseg_keras.visualization.overlays import Palette, label_image
 from eseg_keras.visualization.sheet import fit, sheet
 
 WRONG = (213, 94, 0)
-"""Vermilion, the colour of wrong pixels: colour-blind readers can distinguish it from grey."""
+"""Colour of misclassified pixels: vermilion, which colour-blind readers can tell from grey."""
 
 
 def label_grid(
@@ -27,26 +27,28 @@ def label_grid(
 ) -> Image.Image:
     """Show images with their masks and predictions, one row per image.
 
-    With both masks and predictions, a fourth column shows the errors: wrong pixels are vermilion,
-    right ones show the image in pale grey. Pixels of `ignore_label` are striped everywhere.
+    With masks and predictions, a fourth column shows the errors: misclassified pixels are
+    vermilion, correct pixels show the image in pale grey. Pixels of `ignore_label` are striped.
 
     Args:
-        images: uint8 [H, W, 3] each, RGB; the sizes may differ.
-        masks: Integers [H, W] each, of the size of their image, 0..255.
-        predictions: Label maps, as `masks`.
-        names: A line below each image.
+        images: Arrays uint8 [H, W, 3], RGB; their sizes may differ.
+        masks: Integer arrays [H, W], 0..255, of the same sizes as the images, or `None`.
+        predictions: Label maps, given like `masks`, or `None`.
+        names: One caption per image. Defaults to `None`.
         class_names: Names of the classes, for the legend. Defaults to "class 0", ...
-        palette: One (red, green, blue) per class, 0..255. Classes beyond it get the colours of
-            `default_palette`.
-        ignore_label: Label of the pixels without a class.
-        cell_size: Pixels of the longer side of every image on the grid.
-        legend: Whether to add a strip below that names the classes that occur.
+        palette: One (red, green, blue) per class, 0..255. Classes without an entry get the colours
+            of `default_palette`.
+        ignore_label: Label of the pixels without a class. Defaults to 255.
+        cell_size: Length of the longer side of every shown image in pixels. Defaults to 320.
+        legend: Whether to add a legend, below the grid, of the classes that occur. Defaults to
+            `True`.
 
     Returns:
         An RGB Pillow image.
 
     Raises:
-        ValueError: If there is no image, or images, masks and predictions differ in number or size.
+        ValueError: If there are no images, or images, masks, predictions and names differ in number
+            or size.
 
     Example:
 
@@ -87,13 +89,13 @@ def _check(images, columns, cell_size):
     for name, items in columns.items():
         if len(items) != len(images):
             raise ValueError(
-                f"Expected as many of each as there are images. Received: {len(images)} images, "
+                f"Expected one entry of each argument per image. Received: {len(images)} images, "
                 f"{len(items)} for {name}"
             )
         for index, (image, item) in enumerate(zip(images, items, strict=True)):
             if name != "names" and item.shape[:2] != image.shape[:2]:
                 raise ValueError(
-                    "An image and its label maps must be of one size. Received: image "
+                    "An image and its label maps must have the same size. Received: image "
                     f"{index} {list(image.shape)}, {name} {list(item.shape)}"
                 )
 
@@ -105,7 +107,7 @@ def _colored(labels, palette, ignore_label):
 
 
 def _errors(image, mask, prediction, ignore_label):
-    # Pale, so that nothing in the image looks like an error.
+    # The image is pale, so that it cannot be confused with the colour of errors.
     grey = np.asarray(image.convert("L"))[..., None] // 3 + 160
     right = np.repeat(grey.astype(np.uint8), 3, axis=-1)
     wrong = np.where((mask != prediction)[..., None], np.uint8(WRONG), right)
@@ -116,12 +118,12 @@ def _errors(image, mask, prediction, ignore_label):
 def _share_wrong(mask, prediction, ignore_label):
     labelled = mask != ignore_label
     if not labelled.any():
-        return "nothing labelled"
+        return "no labelled pixels"
     return f"{100 * (mask != prediction)[labelled].mean():.1f}% wrong"
 
 
 def with_legend(image, found, class_names, palette, ignore_label, errors=False):
-    """Add a legend of the labels found, and of the colour of errors, below a Pillow image."""
+    """Add a legend of the labels in `found`, and optionally of errors, below a Pillow image."""
     every = label_image(np.zeros((1, 1)), palette).getpalette()
     labels = sorted(found - {ignore_label})
     names = [

@@ -7,12 +7,12 @@ from PIL import Image, ImageDraw
 
 from eseg_keras.visualization.texts import INK, PAPER, font_for, printable, shorten
 
-# Letters shrink to this many pixels before a long name loses its middle.
+# Smallest font size in pixels; names that are still too long are shortened.
 _SMALLEST = 8
 
 
 def hatching(height: int, width: int) -> np.ndarray:
-    """Return the grey stripes that stand for pixels without a class, uint8 [H, W, 3]."""
+    """Return the grey stripes that mark pixels without a class, uint8 [H, W, 3]."""
     diagonal = np.add.outer(np.arange(height), np.arange(width))
     grey = np.where(diagonal % 6 < 4, 240, 150).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=-1)
@@ -24,22 +24,22 @@ def add_legend(
     colors: Sequence[tuple[int, int, int] | None],
     font_size: int | None = None,
 ) -> Image.Image:
-    """Add a strip below an image that names its colours.
+    """Add a legend of colours below an image.
 
     Args:
         image: An RGB Pillow image.
-        names: One name per entry.
-        colors: One (red, green, blue) per entry, 0..255; `None` for the grey stripes of pixels
-            without a class.
-        font_size: Height of the letters in pixels. Defaults to 1/40 of the image's longer side
-            (1/6 of the shorter if that is less), at least 12. It shrinks if a name does not fit the
-            image's width; a name that is far too long is shortened in its middle.
+        names: One name per legend entry.
+        colors: One (red, green, blue), 0..255, per legend entry; `None` for the grey stripes of
+            pixels without a class.
+        font_size: Font size in pixels. Defaults to 1/40 of the image's longer side (or 1/6 of the
+            shorter side if that is less), at least 12. It is reduced, to 8 at least, if a name does
+            not fit the image's width; names that are still too long are shortened in the middle.
 
     Returns:
-        A new, higher image of the same width, with the pixels of `image` on top.
+        A new, higher image of the same width, with the legend below the pixels of `image`.
 
     Raises:
-        ValueError: If there is not one color per name.
+        ValueError: If the numbers of names and colours differ.
 
     Example:
 
@@ -51,10 +51,10 @@ def add_legend(
     if len(names) != len(colors):
         raise ValueError(f"Expected one color per name. Received: {len(names)}, {len(colors)}")
     names = [printable(name) for name in names]
-    # The legend of a panorama must not be higher than the panorama.
+    # 1/6 of the shorter side: the legend of a panorama must not be higher than the panorama.
     size = font_size or max(12, min(max(image.size) // 40, min(image.size) // 6))
     widest = max((font_for(names, size).getlength(name) for name in names), default=0)
-    # A swatch and its gaps are two and a half letters wide.
+    # The colour swatch and the gaps are 2.5 font sizes wide.
     fitting = int(size * image.width / (widest + 2.5 * size))
     size = max(min(size, fitting), min(size, _SMALLEST))
     font = font_for(names, size)

@@ -1,4 +1,4 @@
-"""Plot the weights of the pyramid's levels."""
+"""Plot the fusion weights of the pyramid levels."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
 
 
 def plot_level_weights(weights: Mapping[str, float], title: str | None = None) -> "Figure":
-    """Plot the weight of each level of the pyramid in a model's output.
+    """Plot the weight of each pyramid level in the fusion of a model.
 
     Args:
-        weights: Weight of each level, as `ESeg.level_weights()` returns them: `"P3"`, ... to float.
+        weights: Dict from level (`"P3"`, ...) to weight, as returned by `ESeg.level_weights()`.
             Level n has 1/2^n of the image's height and width.
-        title: Line above the bars. Defaults to none.
+        title: Title above the bars. Defaults to `None`.
 
     Returns:
         A `matplotlib.figure.Figure`; notebooks display it.
@@ -30,7 +30,7 @@ def plot_level_weights(weights: Mapping[str, float], title: str | None = None) -
     ['0.750', '0.250']
     """
     if not weights:
-        raise ValueError("There are no levels to show. Give the dict of ESeg.level_weights().")
+        raise ValueError("There are no levels to plot. Pass the dict of ESeg.level_weights().")
     from eseg_keras.visualization.figures import INK, NotebookFigure
 
     figure = NotebookFigure(
@@ -43,7 +43,7 @@ def plot_level_weights(weights: Mapping[str, float], title: str | None = None) -
     axes.invert_yaxis()
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_xlabel("weight in the fusion", color=INK)
-    axes.set_ylabel("level (of the image's size)", color=INK)
+    axes.set_ylabel("level (size relative to the image)", color=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(colors=INK)
     axes.tick_params(axis="y", length=0)

@@ -1,4 +1,4 @@
-"""Label maps in colour, over the image or alone."""
+"""Show label maps in colour, as overlays of images or alone."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ Palette = Sequence[tuple[int, int, int]]
 
 
 def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
-    """Return the Pascal VOC colours, for classes without a palette.
+    """Return the colours of Pascal VOC, which are used if no palette is given.
 
     Args:
         num_classes: Number of colours, at most 256.
@@ -28,8 +28,8 @@ def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
     """
     colors = []
     for label in range(num_classes):
-        # Bits 0, 1 and 2 of the label are the highest bits of red, green and blue, bits 3 to 5 the
-        # next lower ones, and so on.
+        # Bits 0 to 2 of the label are the highest bits of red, green and blue, bits 3 to 5 the
+        # second highest bits, and so on.
         color = [0, 0, 0]
         for bit in range(8):
             color[bit % 3] |= (label >> bit & 1) << (7 - bit // 3)
@@ -40,18 +40,17 @@ def default_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
 def overlay(
     image: np.ndarray, label_map: np.ndarray, palette: Palette | None = None, alpha: float = 0.5
 ) -> Image.Image:
-    """Blend the classes' colours with an image.
+    """Blend the colours of the classes with an image.
 
     Args:
         image: uint8 [H, W, 3], RGB.
-        label_map: Integers [H, W]. Pixels with labels beyond the palette, such as an ignore label
-            of 255, keep the image's colour.
-        palette: One (red, green, blue) per class, 0..255. Defaults to `default_palette` for 255
-            classes.
+        label_map: Integers [H, W]. Pixels whose label is not in the palette, such as an ignore
+            label of 255, keep the image's colour.
+        palette: One (red, green, blue) per class, 0..255. Defaults to `default_palette(255)`.
         alpha: Opacity of the colours, 0 to 1. Defaults to 0.5.
 
     Returns:
-        A Pillow image of mode "RGB" and the same size.
+        A Pillow image of mode "RGB" and the size of `image`.
 
     Raises:
         ValueError: If the sizes differ or `alpha` is out of range.
@@ -71,14 +70,14 @@ def overlay(
         )
     if image.shape[:2] != label_map.shape:
         raise ValueError(
-            "image and label_map must be of one size. "
+            "image and label_map must have the same size. "
             f"Received: image {list(image.shape)}, label_map {list(label_map.shape)}"
         )
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be between 0 and 1. Received: alpha={alpha}")
     colors = np.asarray(default_palette(255) if palette is None else palette, np.float32)
     known = (label_map >= 0) & (label_map < len(colors))
-    # The last row of each table keeps the values, for labels without a colour.
+    # The last row of each table, for labels without a colour, does not change the values.
     rows = np.where(known, label_map, len(colors)).astype(np.intp) * 256
     values = np.arange(256, dtype=np.float32)
     result = np.empty_like(image)
@@ -94,10 +93,11 @@ def label_image(label_map: np.ndarray, palette: Palette | None = None) -> Image.
 
     Args:
         label_map: Integers [H, W], 0..255.
-        palette: One (red, green, blue) per class. Labels beyond it get the default colours.
+        palette: One (red, green, blue) per class. Labels without an entry get the colours of
+            `default_palette`.
 
     Returns:
-        A Pillow image of mode "P"; saved as PNG it keeps labels and colours.
+        A Pillow image of mode "P"; PNG files of it keep labels and colours.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Images in rows and columns, as one image."""
+"""Arrange images in rows and columns of one image."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _GAP = 8
 
 
 def fit(image: Image.Image, longer_side: int, resample: Image.Resampling) -> Image.Image:
-    """Scale an image, up or down, to a length of its longer side in pixels."""
+    """Scale an image, up or down, so that its longer side has `longer_side` pixels."""
     scale = longer_side / max(image.size)
     size = tuple(max(1, round(side * scale)) for side in image.size)
     return image.resize(size, resample)
@@ -22,11 +22,11 @@ def sheet(
     headings: Sequence[str] = (),
     font_size: int = 13,
 ) -> Image.Image:
-    """Arrange images in rows and columns, a caption or an empty text below each.
+    """Arrange images in rows and columns, with a caption (may be empty) below each image.
 
-    Columns are as wide as the widest image and rows as high as their highest; smaller images are
-    centred. Rows may differ in length. Captions are shortened to their column; headings stand above
-    the columns, letters are `font_size` pixels high.
+    All columns are as wide as the widest image; a row is as high as its highest image. Smaller
+    images are centred. Rows may differ in length. Captions and headings (above the columns) are
+    shortened to the column width. `font_size` is in pixels.
     """
     headings = [printable(heading) for heading in headings]
     captions = [[printable(caption) for caption in row] for row in captions]

@@ -1,4 +1,4 @@
-"""Text on images: the font, and shortening long names."""
+"""Text on images: choose a font, and shorten long texts."""
 
 import importlib.util
 import unicodedata
@@ -12,10 +12,10 @@ PAPER = (255, 255, 255)
 
 
 def font_for(texts: Iterable[str], size: int) -> ImageFont.FreeTypeFont:
-    """Return a font that has the letters of some texts, `size` pixels high.
+    """Return a font of `size` pixels that contains the characters of some texts.
 
-    Pillow's own font has English letters only. Others come from DejaVu Sans, of the system or of
-    matplotlib, if one of these is installed.
+    Pillow's default font contains ASCII characters only. Other texts need DejaVu Sans, from the
+    system or from matplotlib; if it is not installed, the default font is returned.
     """
     if not all(text.replace("…", "").isascii() for text in texts):
         matplotlib = importlib.util.find_spec("matplotlib")
@@ -32,9 +32,9 @@ def font_for(texts: Iterable[str], size: int) -> ImageFont.FreeTypeFont:
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, control characters and invalid ones escaped, as `\\udce9`.
+    """Return a text with control characters and surrogates escaped, such as `\\udce9`.
 
-    Names of files that are not UTF-8 hold such characters, which no font has.
+    Line breaks are escaped, too. File names that are not UTF-8 contain surrogates.
     """
     return "".join(
         c.encode("unicode_escape").decode() if unicodedata.category(c) in ("Cc", "Cs") else c
@@ -43,7 +43,7 @@ def printable(text: str) -> str:
 
 
 def shorten(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
-    """Return a text of at most a width in pixels, its middle replaced by an ellipsis if need be."""
+    """Return a text; if it is wider than `width` pixels, an ellipsis replaces its middle."""
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 0, -1):

@@ -30,8 +30,8 @@ def test_the_next_commands_read_what_it_writes(eseg, photos, tmp_path):
     ("arguments", "message"),
     [
         (("labelme", "nowhere"), "There is no file or folder nowhere"),
-        (("voc",), "must hold one folder SegmentationClass"),
-        (("cvat",), "holds no annotated image of the format cvat"),
+        (("voc",), "must contain one mask folder, SegmentationClass"),
+        (("cvat",), "has no annotated image of the format cvat"),
     ],
 )
 def test_mistakes_are_one_sentence(eseg, photos, tmp_path, arguments, message):

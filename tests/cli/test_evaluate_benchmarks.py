@@ -13,12 +13,12 @@ from PIL import Image
 from eseg_keras import ESeg
 from eseg_keras.data.datasets import ade20k, cityscapes
 
-# Few images of many sizes, and a graph for each takes longer than they do.
+# Few images of many sizes: tracing a graph for each size takes longer than eager execution.
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 SIZE = (40, 64)
 CITYSCAPES = ["--experiment", "cityscapes/eseg_lite_s"]
-# The network sees the images in 64x64 pixels instead of 520x520.
+# Images are scaled to 64x64 pixels instead of 520x520.
 ADE20K = ["--experiment", "ade20k/eseg_m", "--set", "eval_size=64,64"]
 
 
@@ -44,7 +44,7 @@ def write_zip(path, files):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    """Both data sets as they are downloaded; they are prepared at their first use."""
+    """Data directory with the archives of both data sets, which the first use prepares."""
     directory = tmp_path_factory.mktemp("data")
     photos, labels = {}, {}
     for split, city in (("train", "aachen"), ("val", "munster"), ("test", "berlin")):
@@ -92,7 +92,7 @@ def ade20k_preset(tmp_path_factory):
 
 
 def official_scores(archive, results, folder):
-    """What the official script says about a submission, which it finds by itself."""
+    """Return the scores of the official script, which finds the submitted files itself."""
     truths = []
     with zipfile.ZipFile(archive) as files:
         for name in files.namelist():
@@ -139,7 +139,7 @@ def test_the_test_split_of_cityscapes_is_only_predicted(
     flags = ["--preset", cityscapes_preset, *CITYSCAPES, "--data_dir", data_dir]
     flags += ["--set", "val_split=test"]
     for outputs, message in [
-        ([], "secret, so it cannot be scored here: give --submission"),
+        ([], "secret, so no scores can be computed: pass --submission"),
         (["--submission", tmp_path / "a", "--output", tmp_path / "a.json"], "no scores for"),
         (["--submission", tmp_path / "a", "--report", tmp_path / "b"], "no scores for"),
     ]:
@@ -161,7 +161,7 @@ def test_the_test_split_of_cityscapes_is_only_predicted(
         np.testing.assert_array_equal(label_map, labels)
     assert len(list((tmp_path / "results").iterdir())) == 2
 
-    # The folder of the archive does as well.
+    # The unpacked folder of images works too.
     with zipfile.ZipFile(data_dir / "leftImg8bit_trainvaltest.zip") as archive:
         archive.extractall(tmp_path)
     images = ["--preset", cityscapes_preset, "--images", tmp_path / "leftImg8bit" / "test"]
@@ -206,7 +206,7 @@ def test_test_images_of_ade20k_are_a_folder_without_masks(
     for number, size in enumerate([(40, 64), (48, 33)], start=1):
         photo = np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
         Image.fromarray(photo).save(images / f"ADE_test_{number:08}.jpg")
-    # Pixels that the network is unsure of, here all, are submitted without a class.
+    # Pixels below the minimum confidence (here all) are submitted without a class.
     flags = ["--images", images, "--submission", tmp_path / "results"]
     status, out, _ = eseg("evaluate", "--preset", ade20k_preset, *flags, "--min_confidence", 1)
     assert status == 0 and "IoU" not in out
@@ -220,7 +220,7 @@ def test_test_images_of_ade20k_are_a_folder_without_masks(
     there = sorted(tmp_path.iterdir())
     for arguments, message in [
         (["--preset", preset, *flags], "needs a model with the class names of Cityscapes"),
-        (["--preset", cityscapes_preset, *flags], "ADE_test_00000001.jpg is not named as the"),
+        (["--preset", cityscapes_preset, *flags], "ADE_test_00000001.jpg is not named like the"),
         (["--preset", ade20k_preset, *flags], "ADE_test_00000003.jpg: cannot be read"),
         (["--preset", ade20k_preset, *flags, "--max_pixels", 100], "ADE_test_00000001.jpg: has"),
         (["--preset", ade20k_preset, *flags, "--set", "class_map=1:0"], "no effect"),
@@ -254,5 +254,5 @@ def test_a_model_of_other_classes(eseg, preset, data_dir, tmp_path):
     flags = ["--preset", preset, *CITYSCAPES, "--data_dir", data_dir, "--submission"]
     status, out, err = eseg("evaluate", *flags, tmp_path / "results")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "The model has 8 classes, the images have 19" in err
+    assert "The model has 8 classes, but the images have 19" in err
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ from eseg_keras.inference import TEST_TIME_SCALES
 
 @pytest.fixture(scope="module")
 def predictor():
-    """Function of flags and of what a run had; returns the predictor."""
+    """Function (flags, settings of a run) -> predictor."""
     images = keras.Input((None, None, 3))
     model = keras.Model(images, keras.layers.Conv2D(2, 1)(images))
 
@@ -72,9 +72,9 @@ def test_contradictions(predictor, flags, message):
 
 
 def test_the_view_in_words(predictor):
-    assert describe_view(predictor()) == "their own size"
+    assert describe_view(predictor()) == "original size"
     assert describe_view(predictor(image_size=(64, 96))) == "resized to fit into 64x96 pixels"
-    words = "a longer side of 320 pixels, at the scales 0.5, 1, 2 and mirrored"
+    words = "resized to a longer side of 320 pixels, at the scales 0.5, 1, 2 and mirrored"
     assert describe_view(predictor("--tta", long_side=320)) == words
-    words = "their own size, in windows of 64x96 pixels"
+    words = "original size, in windows of 64x96 pixels"
     assert describe_view(predictor("--window", 64, 96)) == words

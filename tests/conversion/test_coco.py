@@ -1,4 +1,4 @@
-"""COCO's files, compared with pycocotools' own masks."""
+"""Files in COCO format, compared with the masks of pycocotools."""
 
 import numpy as np
 import pytest
@@ -112,7 +112,7 @@ def test_boxes_and_specks_are_counted(write, converted, image):
     done, masks = converted("coco")
     assert (masks["a"] > 0).sum() == 100
     assert done.skipped == {
-        "objects with a box alone": 1, "polygons with fewer than 3 points": 1,
+        "objects with a box only": 1, "polygons with fewer than 3 points": 1,
     }  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def test_boxes_and_specks_are_counted(write, converted, image):
         (file_of([annotation(1, 3, [[0.0] * 7])]), "annotation 1 must be polygons"),
         (
             file_of([annotation(1, 3, {"size": [40, 60], "counts": [5]})]),
-            "annotation 1 has counts that do not fill its image",
+            "annotation 1 has counts that do not add up to its image",
         ),
         (
             file_of([annotation(1, 3, {"size": [60, 40], "counts": [2400]})]),
@@ -142,7 +142,7 @@ def test_boxes_and_specks_are_counted(write, converted, image):
         (file_of([{"image_id": [7], "category_id": 3}]), "each of the annotations must have"),
         (file_of([annotation(1, 3, 1.5)]), "annotation 1 must be polygons"),
         (file_of([], "b.jpg"), "b.jpg of .*annotations.json"),
-        ({"images": []}, "holds no annotated image of the format coco: skipped 1 JSON files"),
+        ({"images": []}, "has no annotated image of the format coco: skipped 1 JSON files"),
     ],
 )
 def test_mistakes_name_the_file_and_leave_nothing(

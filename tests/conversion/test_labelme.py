@@ -1,4 +1,4 @@
-"""LabelMe's files, compared with the masks that LabelMe itself draws."""
+"""LabelMe files, compared with the masks that LabelMe draws."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ def test_every_type_of_shape_is_drawn_as_labelme_does(write, converted):
 def test_folders_of_another_machine_do_not_count(write, tmp_path, monkeypatch):
     write("a.json", file_of([rectangle("cat", 0, 0, 9, 9)], imagePath="C:\\photos\\a.jpg"))
     write("a.jpg", Image.new("RGB", (60, 40)))
-    # Also where paths are relative to the folder itself.
+    # Also if the source is the current folder.
     monkeypatch.chdir(tmp_path / "source")
     convert("labelme", ".", tmp_path / "data", verbose=False)
     assert (tmp_path / "data" / "images" / "a.jpg").is_file()
@@ -58,7 +58,7 @@ def test_the_image_may_be_inside_of_the_file(write, converted, tmp_path):
 
 def test_a_damaged_image_inside_of_the_file(write, converted):
     write("a.json", file_of([rectangle("cat", 0, 0, 9, 9)], imageData="no base64"))
-    with pytest.raises(ValueError, match="1 file: has an image or a mask inside that cannot be"):
+    with pytest.raises(ValueError, match="1 file: has an embedded image or mask that cannot be"):
         converted("labelme")
 
 
@@ -85,8 +85,8 @@ def test_labels_file_orders_the_classes(write, converted):
     [
         ({"imageHeight": None}, "a.json: imageHeight must be a number of pixels. Received: None"),
         ({"imageHeight": 41}, "its annotations are for another size"),
-        ({"imagePath": "b.jpg"}, "give its folder with --images"),
-        ({"imagePath": ""}, "give its folder with --images"),
+        ({"imagePath": "b.jpg"}, "pass its folder as --images"),
+        ({"imagePath": ""}, "pass its folder as --images"),
         ({"shapes": [{"label": "cat", "points": [[1, 2, 3]]}]}, "a.json: the points of a shape"),
         ({"shapes": [{"label": "cat", "points": "x"}]}, "a.json: the points of a shape"),
         ({"shapes": [{"label": "", "points": [[0, 0]] * 3}]}, "class without a name"),
@@ -97,7 +97,7 @@ def test_labels_file_orders_the_classes(write, converted):
         ),
         (
             {"shapes": [{"label": "a", "shape_type": "mask", "points": [[0, 0]] * 2, "mask": "?"}]},
-            "a.json: has an image or a mask inside that cannot be decoded",
+            "a.json: has an embedded image or mask that cannot be decoded",
         ),
     ],
 )
@@ -112,7 +112,7 @@ def test_mistakes_name_the_file_and_leave_nothing(write, converted, tmp_path, ch
 def test_a_damaged_file(write, converted):
     write("a.jpg", Image.new("RGB", (60, 40)))
     write("a.json", "{")
-    with pytest.raises(ValueError, match="a.json is damaged: it holds no JSON.*Save it again"):
+    with pytest.raises(ValueError, match="a.json is damaged: it is not valid JSON.*Save it again"):
         converted("labelme")
 
 

@@ -1,4 +1,4 @@
-"""The folders of Pascal VOC, as VOC, CVAT and LabelMe write them."""
+"""Folders in Pascal VOC format, as VOC, CVAT and LabelMe write them."""
 
 import numpy as np
 import pytest
@@ -28,18 +28,18 @@ def test_the_classes_and_splits_of_voc(write, converted):
     assert done.class_names[:3] == ("background", "aeroplane", "bicycle")
     assert (len(done.class_names), done.palette[1]) == (21, (128, 0, 0))
     assert done.num_images == {"train": 1, "val": 1}
-    assert done.skipped == {"masks in no list of ImageSets": 1}
+    assert done.skipped == {"masks that are in no list of ImageSets": 1}
     np.testing.assert_array_equal(masks["val/2007_000033"], MASK)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "P", "L"])
 def test_the_label_map_of_cvat(write, converted, mode):
-    """Its masks have the colours of the list; grey ones have the numbers of its lines."""
+    """RGB and palette masks have the colours of labelmap.txt; grey masks have its line numbers."""
     mask = MASK % 255
     picture = Image.fromarray(mask)
     if mode == "RGB":
         picture = Image.fromarray(np.array(COLORS, "uint8")[mask])
-    elif mode == "P":  # Indices in another order than the classes.
+    elif mode == "P":  # Palette indices in another order than the classes.
         picture = Image.fromarray(2 - mask)
         picture.putpalette([*COLORS[2], *COLORS[1], *COLORS[0]])
     add(write, "a", picture, root="")
@@ -60,14 +60,14 @@ def test_the_class_names_of_labelme(write, converted):
 
 def test_the_mask_is_never_taken_for_its_image(write, converted):
     write("SegmentationClass/a.png", label_image(MASK))
-    with pytest.raises(ValueError, match="the image is not below"):
+    with pytest.raises(ValueError, match="the image is not in"):
         converted("voc")
 
 
 @pytest.mark.parametrize(
     ("names", "mask", "message"),
     [
-        ({"class_names.txt": "background\nleaf\n"}, MASK, "has the value 2, which is no class"),
+        ({"class_names.txt": "background\nleaf\n"}, MASK, "has the value 2, which is not a class"),
         ({"labelmap.txt": "background:0,0\n"}, MASK, "labelmap.txt: a line must be NAME:RED"),
         ({"labelmap.txt": LABELMAP}, np.dstack([MASK] * 3), r"has the value \(0, 0, 0\)"),
     ],
@@ -83,5 +83,5 @@ def test_mistakes_name_the_file(write, converted, names, mask, message):
 def test_there_is_one_folder_of_masks(write, converted):
     for root in ("VOC2007/", "VOC2012/"):
         add(write, "a", label_image(MASK), root)
-    with pytest.raises(ValueError, match="must hold one folder SegmentationClass"):
+    with pytest.raises(ValueError, match="must contain one mask folder, SegmentationClass"):
         converted("voc")

@@ -53,14 +53,14 @@ def test_whole_or_absent(tmp_path):
         submission.add("a", LABELS)
     assert list(tmp_path.iterdir()) == [results]
     assert list(files(results)) == ["a.png"]
-    # It could be of another model.
+    # Existing results could be of another model.
     with pytest.raises(FileExistsError, match="results exists and is not empty"):
         Submission(results, "ade20k", ["a"])
 
 
 def test_names_must_fit(tmp_path):
     for name in ("photo.png", "berlin_1_2.png", "berlin_000000_000019_gtFine_color.png"):
-        with pytest.raises(ValueError, match=f"{name} is not named as the images of Cityscapes"):
+        with pytest.raises(ValueError, match=f"{name} is not named like the images of Cityscapes"):
             Submission(tmp_path / "results", "cityscapes", [name])
     with pytest.raises(ValueError, match=r"a/1.jpg and b/1.jpg would both be .* 1.png"):
         Submission(tmp_path / "results", "ade20k", ["a/1.jpg", "b/1.jpg"])

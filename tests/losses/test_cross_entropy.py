@@ -1,4 +1,4 @@
-"""Cross-entropy against plain NumPy."""
+"""Cross-entropy against NumPy."""
 
 import keras
 import numpy as np
@@ -81,7 +81,7 @@ def test_sample_weight_of_an_image():
 
 @pytest.mark.parametrize("weights", [{0: 1.0, 1: 5.0}, [1.0, -1.0], [1.0, float("nan")]])
 def test_wrong_class_weights_are_refused(weights):
-    with pytest.raises(ValueError, match="sequence of one finite factor"):
+    with pytest.raises(ValueError, match="sequence with one finite factor"):
         CrossEntropy(class_weights=weights)
 
 

@@ -57,7 +57,7 @@ def test_overlay_leaves_its_arguments_alone():
     [
         ((np.zeros((2, 2, 3)), np.zeros((2, 2), int)), "uint8"),
         ((np.zeros((2, 2, 1), "uint8"), np.zeros((2, 2), int)), "uint8"),
-        ((np.zeros((2, 3, 3), "uint8"), np.zeros((3, 2), int)), "one size"),
+        ((np.zeros((2, 3, 3), "uint8"), np.zeros((3, 2), int)), "the same size"),
         ((np.zeros((2, 2, 3), "uint8"), np.zeros((2, 2), int), None, 1.5), "alpha=1.5"),
     ],
 )

@@ -1,4 +1,4 @@
-// Headers of tables sort them. Without scripts, tables keep their order.
+// Clicking a table header sorts the table by that column. Without JavaScript, nothing is sorted.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
   heads.forEach((head, column) => {
