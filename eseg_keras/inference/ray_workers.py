@@ -1,5 +1,6 @@
 """Work on many items by Ray: on several processes of this machine, or on a cluster."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -84,4 +85,6 @@ def _connect(ray, num_workers):
     try:
         ray.init("auto", **options)
     except ConnectionError:
+        if os.environ.get("RAY_ADDRESS"):
+            raise
         ray.init("local", num_cpus=max(num_workers, usable_cores()), **options)
