@@ -59,6 +59,9 @@ DOCS = [
     "nbformat>=5.10",
 ]
 
+# Pseudo labels by several processes or machines.
+RAY = ["ray[data]>=2.60"]
+
 # For the gRPC client; the REST client needs no package.
 SERVING = ["grpcio>=1.60", "protobuf>=5"]
 
@@ -80,6 +83,7 @@ EXTRAS = {
     "wandb": ["wandb>=0.19"],
     "mlflow": ["mlflow-skinny>=3"],
     "hub": ["huggingface_hub>=0.34"],
+    "ray": RAY,
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
     # Shell completion of `eseg`.
@@ -91,6 +95,7 @@ EXTRAS = {
         *DOCS,
         *EXPORT,
         *IMAGENET,
+        *RAY,
         *SERVING,
         VIDEO,
         # Augmentations of users, and experiment trackers, for the tests.
@@ -125,8 +130,8 @@ EXTRAS["all"] = sorted(
     {
         requirement
         for extra in (
-            "completion", "convert", "data", "export", "hub", "imagenet", "mlflow", "serving",
-            "tensorboard", "video", "visualization", "wandb",
+            "completion", "convert", "data", "export", "hub", "imagenet", "mlflow", "ray",
+            "serving", "tensorboard", "video", "visualization", "wandb",
         )
         for requirement in EXTRAS[extra]
     }

@@ -3,6 +3,7 @@
 from eseg_keras.cli.flags import (
     add_first_frame_argument,
     add_weights_arguments,
+    at_least,
     check_parent,
     load_model,
     run_experiment,
@@ -11,6 +12,7 @@ from eseg_keras.cli.flags import (
 HELP = "label images with a trained network, to train on them"
 EXAMPLE = [
     "eseg pseudo-label unlabelled --model_dir runs/teacher --output labelled",
+    "eseg pseudo-label unlabelled --model_dir runs/teacher --output labelled --workers 8",
 ]
 
 
@@ -42,6 +44,13 @@ def add_arguments(parser) -> None:
         "--no_flip", action="store_true", help="do not average with the mirrored image"
     )
     add_first_frame_argument(parser)
+    parser.add_argument(
+        "--workers",
+        type=at_least(1),
+        metavar="COUNT",
+        help="share the images among Ray workers: processes of the cluster in RAY_ADDRESS, or else "
+        "of this machine; default: this process alone",
+    )
 
 
 def run(args) -> int:
@@ -67,7 +76,9 @@ def run(args) -> int:
         min_confidence=args.min_confidence,
     )
     with Progress("Labelling") as progress:
-        files, manifest = pseudo_label(predictor, args.images, args.output, progress.update)
+        files, manifest = pseudo_label(
+            predictor, args.images, args.output, progress.update, args.workers
+        )
     title = f"{manifest['num_images']} images, {100 * manifest['kept']:.1f}% of the pixels kept"
     table = number_table("class", "share %", title=title)
     for name, share in manifest["class_shares"].items():

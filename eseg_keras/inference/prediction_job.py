@@ -50,6 +50,7 @@ def predict_files(
     legend: bool = True,
     recursive: bool = False,
     overwrite: bool = False,
+    num_workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> PredictedFiles:
     """Segment image and video files, and write the results to a folder.
@@ -75,6 +76,10 @@ def predict_files(
             `False`.
         overwrite: Whether to predict all files again, whatever `output` holds. Other files in it
             stay. Defaults to `False`.
+        num_workers: Number of Ray workers that share the images: processes of the cluster in the
+            environment variable RAY_ADDRESS, or else of this machine. All of them read `inputs`
+            and write `output`; this process writes the log. Each worker has a GPU of its own if
+            there are any. Videos stay in this process. Defaults to `None`, no Ray.
         on_progress: Called with the numbers of finished and of all images and frames, after each.
 
     Returns:
@@ -85,6 +90,7 @@ def predict_files(
             outputs of one name, an option is out of range, or `output` holds predictions of
             another model or with other options. Nothing is written then.
         FileInUseError: If another process writes to `output`; it says which.
+        ImportError: If Ray is needed and missing.
 
     Example:
 
@@ -105,6 +111,8 @@ def predict_files(
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be between 0 and 1. Received: {alpha}")
+    if num_workers is not None and num_workers < 1:
+        raise ValueError(f"num_workers must be at least 1, or None. Received: {num_workers}")
     if isinstance(inputs, str | Path):
         inputs = [inputs]
     files = find_files(inputs, recursive, exclude=output, first_frame=predictor.first_frame)
@@ -119,7 +127,10 @@ def predict_files(
         # Read again: until now, another process may have held the lock and written outputs.
         folder = OutputFolder(output, settings, files, overwrite)
         job = _Job(predictor, folder, alpha, legend, on_progress)
-        job.predict_images()
+        if num_workers is None:
+            job.predict_images()
+        else:
+            job.predict_images_on_workers(num_workers)
         job.predict_videos()
     waiting = set(folder.waiting)
     return PredictedFiles(
@@ -176,28 +187,38 @@ class _Job:
                 self._advance(1)
 
     def _write_outputs(self, file_and_prediction):
-        """Write the outputs of one image, each file atomically: (file, whether it fits memory)."""
+        """Write the outputs of one image: (file, whether it fits memory)."""
         file, prediction = file_and_prediction
         try:
-            self._write_kinds(file, prediction)
+            _write_outputs(prediction, self.folder.outputs(file), self.alpha, self.legend)
         except MemoryError:
             return file, False
         return file, True
 
-    def _write_kinds(self, file, prediction):
-        for kind, path in self.folder.outputs(file).items():
-            with atomic_file(path) as temporary:
-                if kind == "overlays":
-                    overlay = prediction.overlay(self.alpha, self.legend)
-                    overlay.save(temporary, "PNG", compress_level=_QUICK)
-                elif kind == "labels":
-                    prediction.label_image().save(temporary, "PNG")
-                elif kind == "probabilities":
-                    halves = prediction.probabilities.astype("float16")
-                    np.savez_compressed(temporary, probabilities=halves)
-                else:
-                    grey = np.rint(getattr(prediction, kind).clip(0, 1) * 255).astype("uint8")
-                    Image.fromarray(grey).save(temporary, "PNG", compress_level=_QUICK)
+    def predict_images_on_workers(self, num_workers):
+        """Write the outputs of the images by several processes; only this one writes the log."""
+        from eseg_keras.inference.ray_workers import WorkerDied, map_on_workers
+
+        if not self._images:
+            return
+        self.folder.begin()
+        paths = [
+            {
+                "image": str(file.path.absolute()),
+                **{kind: str(path.absolute()) for kind, path in self.folder.outputs(file).items()},
+            }
+            for file in self._images
+        ]
+        work = _ImageWork(self.predictor, self.alpha, self.legend)
+        for index, problem in map_on_workers(work, paths, num_workers):
+            file = self._images[index]
+            if isinstance(problem, WorkerDied):
+                problem = f"{file.path}: {problem}; perhaps it {TOO_LARGE}"
+            if problem:
+                self.failed[file.path] = problem
+            else:
+                self.folder.finish(file)
+            self._advance(1)
 
     def predict_videos(self):
         """Write the overlay of each video."""
@@ -226,3 +247,40 @@ class _Job:
         self._finished += count
         if count and self._on_progress:
             self._on_progress(self._finished, self._total)
+
+
+@dataclass(frozen=True)
+class _ImageWork:
+    """What a worker does: predict an image file and write its outputs."""
+
+    predictor: Predictor
+    alpha: float
+    legend: bool
+
+    def __call__(self, paths):
+        """Return why the image cannot be used, or an empty string."""
+        image = paths["image"]
+        outputs = {kind: Path(path) for kind, path in paths.items() if kind != "image"}
+        try:
+            _write_outputs(self.predictor(image), outputs, self.alpha, self.legend)
+        except ImageFileError as error:
+            return str(error)
+        except MemoryError:
+            return f"{image}: {TOO_LARGE}"
+        return ""
+
+
+def _write_outputs(prediction, paths, alpha, legend):
+    """Write the outputs of one image, each file atomically."""
+    for kind, path in paths.items():
+        with atomic_file(path) as temporary:
+            if kind == "overlays":
+                prediction.overlay(alpha, legend).save(temporary, "PNG", compress_level=_QUICK)
+            elif kind == "labels":
+                prediction.label_image().save(temporary, "PNG")
+            elif kind == "probabilities":
+                halves = prediction.probabilities.astype("float16")
+                np.savez_compressed(temporary, probabilities=halves)
+            else:
+                grey = np.rint(getattr(prediction, kind).clip(0, 1) * 255).astype("uint8")
+                Image.fromarray(grey).save(temporary, "PNG", compress_level=_QUICK)

@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -147,6 +148,15 @@ class Predictor:
         self.class_names = names or tuple(f"class {label}" for label in range(self.num_classes))
         self.palette = getattr(model, "palette", None) or default_palette(self.num_classes)
         self.ignore_label = getattr(model, "ignore_label", 255)
+
+    def __reduce__(self):
+        """Pickle the model and the arguments, not the compiled functions."""
+        names = (
+            "batch_size", "long_side", "image_size", "scales", "flip", "window", "overlap",
+            "min_confidence", "maps", "max_pixels", "image_range",
+        )  # fmt: skip
+        options = {name: getattr(self, name) for name in names}
+        return partial(type(self), **options), (self.model,)
 
     def _check_arguments(self):
         if self.batch_size < 1 or self.max_pixels < 1:

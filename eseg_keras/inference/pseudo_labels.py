@@ -1,16 +1,17 @@
 """Pseudo labels: a teacher's predictions as masks to train on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from eseg_keras.files import read_json, write_json
+from eseg_keras.files import DamagedFileError, read_json, write_json
 from eseg_keras.inference.prediction_job import PredictedFiles, predict_files
 from eseg_keras.inference.predictor import Predictor
 
 MANIFEST = "manifest.json"
+_REMEDY = "Remove it, and run eseg pseudo-label again with the same output."
 
 
 def pseudo_label(
@@ -18,6 +19,7 @@ def pseudo_label(
     images: str | Path | Iterable[str | Path],
     output: str | Path,
     on_progress: Callable[[int, int], None] | None = None,
+    num_workers: int | None = None,
 ) -> tuple[PredictedFiles, dict]:
     """Write the predictions of a teacher on unlabelled images as masks.
 
@@ -33,6 +35,9 @@ def pseudo_label(
         images: A folder of images, searched with its subfolders, or a list of files.
         output: Folder to write to.
         on_progress: Called with the numbers of finished and of all images, after each.
+        num_workers: Number of Ray workers that share the images, see `predict_files`: processes of
+            the cluster in the environment variable RAY_ADDRESS, or else of this machine. If one
+            dies, another takes over its images. Defaults to `None`, no Ray.
 
     Returns:
         The files that were written, skipped and unusable, and the content of the manifest.
@@ -40,6 +45,7 @@ def pseudo_label(
     Raises:
         ValueError: If the predictor has no `min_confidence`, there is no image or none that can be
             used, or `output` holds labels of another teacher or with other options.
+        ImportError: If Ray is needed and missing.
 
     Example:
 
@@ -58,7 +64,13 @@ def pseudo_label(
         )
     output = Path(output)
     files = predict_files(
-        predictor, images, output, overlay=False, recursive=True, on_progress=on_progress
+        predictor,
+        images,
+        output,
+        overlay=False,
+        recursive=True,
+        num_workers=num_workers,
+        on_progress=on_progress,
     )
     if not (files.written or files.skipped):
         first = next(iter(files.failed.values()))
@@ -66,13 +78,45 @@ def pseudo_label(
     settings = read_json(
         output / "predictions.json", "Choose another output folder.", {"model": dict}
     )
-    manifest = {
-        "teacher": settings["model"],
-        "options": settings["options"],
-        **_shares(predictor, output / "labels"),
-    }
-    write_json(output / MANIFEST, manifest)
+    manifest = {"teacher": settings["model"], "options": settings["options"]}
+    path = output / MANIFEST
+    if path.exists():
+        before = _read_manifest(path)
+        if changed := [name for name, value in manifest.items() if before[name] != value]:
+            raise DamagedFileError(
+                f"{path} is damaged: '{changed[0]}' differs from that of the masks. {_REMEDY}"
+            )
+    manifest |= _shares(predictor, output / "labels")
+    write_json(path, manifest)
     return files, manifest
+
+
+def check_teacher(masks: str | Path, class_names: Sequence[str] | None, num_classes: int) -> None:
+    """Refuse a folder of pseudo labels whose teacher had other classes.
+
+    Without a manifest beside the folder, the masks may be of any origin and are accepted.
+    """
+    path = Path(masks).parent / MANIFEST
+    if not path.is_file():
+        return
+    teacher = _read_manifest(path)["teacher"]
+    names = teacher["class_names"]
+    is_unnamed = names == [f"class {label}" for label in range(len(names))]
+    wanted = names if is_unnamed or not class_names else class_names
+    is_same = [name.lower() for name in names] == [name.lower() for name in wanted]
+    if not is_same or len(names) != num_classes:
+        raise ValueError(
+            f"The teacher of the masks in {masks} has other classes: {', '.join(names)}. Expected "
+            f"{num_classes}{', in this order: ' + ', '.join(wanted) if class_names else ''}."
+        )
+
+
+def _read_manifest(path):
+    manifest = read_json(path, _REMEDY, {"teacher": dict, "options": dict})
+    names = manifest["teacher"].get("class_names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DamagedFileError(f"{path} is damaged: the teacher has no class_names. {_REMEDY}")
+    return manifest
 
 
 def _shares(predictor, folder) -> dict:

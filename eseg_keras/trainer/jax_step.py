@@ -27,44 +27,52 @@ def step_by_parts(model, state, data):
     trainable, other, optimizer, metrics = state
     parts = jax.tree.map(lambda x: _split(x, model.gradient_accumulation_steps), data)
 
-    def loss_of_part(trainable, other, part):
+    def terms_of_part(trainable, other, part):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(part)
         y_pred, other, losses = model.stateless_call(
             trainable, other, x, return_losses=True, training=True
         )
         mapping = zip(model.trainable_variables, trainable, strict=True)
         with keras.StatelessScope(state_mapping=list(mapping)):
-            loss, count = model.loss_and_count(x, y, y_pred, sample_weight, training=True)
-            loss = loss + model.decay_loss() + sum(losses)
+            terms = model.loss_terms(x, y, y_pred, sample_weight, training=True)
+            terms[0] = (terms[0][0] + model.decay_loss() + sum(losses), terms[0][1])
         with keras.StatelessScope(
             state_mapping=list(zip(model.optimizer.variables, optimizer, strict=True))
         ):
-            scaled = model.optimizer.scale_loss(loss)
-        # A part counts for its labelled pixels. Where no part has any, this is the plain mean.
-        return scaled, (loss, jnp.maximum(count, 1e-6), y_pred, other)
+            scaled = [model.optimizer.scale_loss(loss) for loss, _ in terms]
+        # A part of a term counts for its pixels. Where no part has any, it is the plain mean.
+        counts = [jnp.maximum(count, 1e-6) for _, count in terms]
+        return scaled, ([loss for loss, _ in terms], counts, y_pred, other)
 
     def add_part(carry, part):
-        other, metrics, gradients, total, count = carry
-        (_, (loss, part_count, y_pred, other)), new = jax.value_and_grad(
-            loss_of_part, has_aux=True
-        )(trainable, other, part)
+        other, metrics, sums = carry
+        scaled, backward, (losses, counts, y_pred, other) = jax.vjp(
+            lambda trainable: terms_of_part(trainable, other, part), trainable, has_aux=True
+        )
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(part)
         mapping = list(zip(model.metrics_variables, metrics, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
             model.compute_metrics(x, y, y_pred, sample_weight)
         metrics = [scope.get_current_value(v) for v in model.metrics_variables]
-        gradients = jax.tree.map(lambda a, b: a + b * part_count, gradients, new)
-        return (other, metrics, gradients, total + loss * part_count, count + part_count), None
+        new = []
+        for number, (loss, count) in enumerate(zip(losses, counts, strict=True)):
+            chosen = [jnp.full_like(s, float(i == number)) for i, s in enumerate(scaled)]
+            (gradients,) = backward(chosen)
+            new.append((loss * count, [gradient * count for gradient in gradients], count))
+        return (other, metrics, jax.tree.map(jnp.add, sums, new)), None
 
+    num_terms = 1 if model._teacher is None else 2
     zeros = jax.tree.map(jnp.zeros_like, trainable)
-    start = (other, metrics, zeros, jnp.zeros(()), jnp.zeros(()))
-    (other, metrics, gradients, total, count), _ = jax.lax.scan(add_part, start, parts)
-    gradients = jax.tree.map(lambda gradient: gradient / count, gradients)
+    start = (other, metrics, [(jnp.zeros(()), zeros, jnp.zeros(()))] * num_terms)
+    (other, metrics, sums), _ = jax.lax.scan(add_part, start, parts)
+    means = [(loss / count, [g / count for g in gradients]) for loss, gradients, count in sums]
+    losses, gradients = zip(*means, strict=True)
+    gradients = [sum(of_terms) for of_terms in zip(*gradients, strict=True)]
     trainable, optimizer = model.optimizer.stateless_apply(optimizer, gradients, trainable)
     mapping = list(zip(model.metrics_variables, metrics, strict=True))
     with keras.StatelessScope(state_mapping=mapping) as scope:
         model._loss_tracker.update_state(
-            total / count, sample_weight=jax.tree.leaves(data)[0].shape[0]
+            sum(losses), sample_weight=jax.tree.leaves(data)[0].shape[0]
         )
         logs = model.get_metrics_result()
     metrics = [scope.get_current_value(v) for v in model.metrics_variables]

@@ -38,31 +38,44 @@ def _scales_loss(optimizer):
 
 def _batch_gradients(model, data, variables):
     """Loss and gradients of a batch, part by part if it has several."""
-    if model.gradient_accumulation_steps == 1:
-        return _gradients(model, data, variables)[:2]
-    total, gradients, count = 0.0, [], 0.0
-    for part in range(model.gradient_accumulation_steps):
+    num_parts = model.gradient_accumulation_steps
+    sums = None
+    for part in range(num_parts):
         # Without an order TensorFlow may hold the activations of several parts at once.
-        with tf.control_dependencies(gradients):
-            piece = tf.nest.map_structure(
-                lambda x, i=part: x[i :: model.gradient_accumulation_steps], data
-            )
-            loss, new, part_count = _gradients(model, piece, variables)
-            # A part counts for its labelled pixels. Where no part has any, this is the plain mean.
-            part_count = tf.maximum(part_count, 1e-6)
-            new = [gradient * part_count for gradient in new]
-            gradients = [a + b for a, b in zip(gradients, new, strict=True)] if part else new
-            total, count = total + loss * part_count, count + part_count
-    return total / count, [gradient / count for gradient in gradients]
+        with tf.control_dependencies(tf.nest.flatten(sums) if sums else []):
+            piece = tf.nest.map_structure(lambda x, i=part: x[i::num_parts], data)
+            terms = _gradients(model, piece, variables)
+            if num_parts == 1:
+                ((loss, gradients, _),) = terms
+                return loss, gradients
+            # A part of a term counts for its pixels. Where no part has any, it is the plain mean.
+            counts = [tf.maximum(count, 1e-6) for _, _, count in terms]
+            terms = [
+                (loss * count, [gradient * count for gradient in gradients], count)
+                for (loss, gradients, _), count in zip(terms, counts, strict=True)
+            ]
+            sums = terms if sums is None else tf.nest.map_structure(tf.add, sums, terms)
+    means = [(loss / count, [g / count for g in gradients]) for loss, gradients, count in sums]
+    losses, gradients = zip(*means, strict=True)
+    return sum(losses), [sum(of_terms) for of_terms in zip(*gradients, strict=True)]
 
 
 def _gradients(model, data, variables):
-    """Loss, gradients and divisor of a part of a batch; adds the part to the metrics."""
+    """(loss, gradients, count) of each term of the loss of a part; adds the part to the metrics.
+
+    The terms of a whole batch are one.
+    """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    with tf.GradientTape() as tape:
+    has_terms = model.gradient_accumulation_steps > 1 and model._teacher is not None
+    with tf.GradientTape(persistent=has_terms) as tape:
         y_pred = model(x, training=True)
-        loss, count = model.loss_and_count(x, y, y_pred, sample_weight, training=True)
-        loss = loss + model.decay_loss()
-        scaled = model.optimizer.scale_loss(loss)
+        terms = model.loss_terms(x, y, y_pred, sample_weight, training=True)
+        if not has_terms:
+            terms = [(sum(loss for loss, _ in terms), terms[0][1])]
+        terms[0] = (terms[0][0] + model.decay_loss(), terms[0][1])
+        scaled = [model.optimizer.scale_loss(loss) for loss, _ in terms]
     model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
-    return loss, tape.gradient(scaled, variables), count
+    return [
+        (loss, tape.gradient(scaled_loss, variables), count)
+        for (loss, count), scaled_loss in zip(terms, scaled, strict=True)
+    ]

@@ -6,10 +6,11 @@ import keras
 from keras import ops
 
 from eseg_keras.losses.mask_loss import MaskLoss
-from eseg_keras.replicas import global_mean, num_replicas
+from eseg_keras.replicas import num_replicas
 from eseg_keras.step_options import check_step_options
 from eseg_keras.trainer.image_range import check_first_images
 from eseg_keras.trainer.label_check import LabelCheck
+from eseg_keras.trainer.teacher import Teacher, no_gradients
 from eseg_keras.trainer.weight_average import WeightAverage
 
 
@@ -65,8 +66,7 @@ class TrainingModel(keras.Model):
                 Defaults to 1.
             teacher: Model from the same images to logits of the same shape, whose probabilities the
                 model also learns, in all pixels of the augmented images. It does not train, and is
-                not saved. With `gradient_accumulation_steps` its loss weighs a part by the labelled
-                pixels of the part, as that of the masks does. Defaults to `None`.
+                not saved. Defaults to `None`.
             distillation: Share of the loss that is the cross-entropy with the teacher, above 0, at
                 most 1; the rest is `loss`. Used with a teacher only. Defaults to 0.5.
             **kwargs: The other arguments of `keras.Model.compile`.
@@ -88,7 +88,8 @@ class TrainingModel(keras.Model):
             )
         self._check_scope(must_be_inside=True)
         if teacher is not None:
-            _check_teacher(teacher, self, distillation)
+            teacher = Teacher(teacher)
+            teacher.check(self, distillation)
         optimizer = keras.optimizers.get(optimizer)
         # An optimizer that scales the loss leaves clipping to the one inside.
         inner = getattr(optimizer, "inner_optimizer", optimizer)
@@ -110,8 +111,7 @@ class TrainingModel(keras.Model):
         self.ema_decay = ema_decay
         self.global_clipnorm = global_clipnorm
         self.gradient_accumulation_steps = int(gradient_accumulation_steps)
-        # In a closure, past Keras' tracking: the teacher is not part of the model.
-        self._teacher = None if teacher is None else lambda images: teacher(images, training=False)
+        self._teacher = teacher
         self.distillation = 0.0 if teacher is None else distillation
         self._has_metric_variables = False
         self._average = None
@@ -155,28 +155,25 @@ class TrainingModel(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the compiled loss with the weight decay, a scalar."""
-        loss, _ = self.loss_and_count(x, y, y_pred, sample_weight, training)
-        return loss + self.decay_loss()
+        terms = self.loss_terms(x, y, y_pred, sample_weight, training)
+        return sum(loss for loss, _ in terms) + self.decay_loss()
 
-    def loss_and_count(self, x, y, y_pred, sample_weight, training):
-        """Return the loss without weight decay, and what it was divided by over all replicas."""
+    def loss_terms(self, x, y, y_pred, sample_weight, training) -> list:
+        """Return the parts of the loss without weight decay: the masks', perhaps a teacher's.
+
+        Each is (loss, count): what it adds to the loss, and what that was divided by over all
+        replicas, which is how much a part of a batch counts.
+        """
         if isinstance(self.loss, MaskLoss) and not self.losses:
             loss, count = self.loss.loss_and_count(y, y_pred, sample_weight)
         else:
             loss = super().compute_loss(x, y, y_pred, sample_weight, training=training)
             count = 1.0
-        if training and self._teacher is not None:
-            share = self.distillation
-            loss = (1 - share) * loss + share * self._teacher_loss(x, y_pred)
-        return loss, count
-
-    def _teacher_loss(self, x, y_pred):
-        """Mean cross-entropy with the teacher's probabilities; on a replica, its share."""
-        with _no_gradients():
-            target = ops.stop_gradient(ops.softmax(ops.cast(self._teacher(x), "float32"), axis=-1))
-        log_probabilities = ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)
-        pixels = -ops.sum(target * log_probabilities, axis=-1)
-        return global_mean(ops.sum(pixels), ops.cast(ops.size(pixels), "float32"))[0]
+        if not training or self._teacher is None:
+            return [(loss, count)]
+        share = self.distillation
+        soft_loss, num_pixels = self._teacher.loss_and_count(x, y_pred)
+        return [((1 - share) * loss, count), (share * soft_loss, num_pixels)]
 
     def decay_loss(self):
         """Return weight_decay / 2 times the squares of all trained kernels, a float32 scalar.
@@ -196,14 +193,29 @@ class TrainingModel(keras.Model):
 
     if keras.backend.backend() == "jax":
 
+        def make_train_function(self, force=False):
+            """Compile the training step."""
+            if self.train_function is not None and not force:
+                return
+            super().make_train_function(force)
+            if self._teacher is not None:
+                step, teacher = self.train_function, self._teacher
+                self.train_function = lambda state, batches: step(
+                    state, ((batch, teacher.current_values()) for batch in batches)
+                )
+
         def train_step(self, state, data):
             """Train on one batch."""
             from eseg_keras.trainer.jax_step import moved_averages, step_by_parts
 
-            if self.gradient_accumulation_steps > 1:
-                logs, new_state = step_by_parts(self, state, data)
-            else:
-                logs, new_state = super().train_step(state, data)
+            with contextlib.ExitStack() as stack:
+                if self._teacher is not None:
+                    data, values = data
+                    stack.enter_context(self._teacher.with_values(values))
+                if self.gradient_accumulation_steps > 1:
+                    logs, new_state = step_by_parts(self, state, data)
+                else:
+                    logs, new_state = super().train_step(state, data)
             if self._average is not None:
                 new_state = moved_averages(self, state, new_state)
             return logs, new_state
@@ -308,7 +320,7 @@ class TrainingModel(keras.Model):
             if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
         ]
         momenta = [norm.momentum for norm in norms]
-        with self.averaged_weights(), _no_gradients():
+        with self.averaged_weights(), no_gradients():
             before = [_statistics(norm) for norm in norms]
             result, count = before, 0
             sums = [[0.0, 0.0] for _ in norms]
@@ -383,25 +395,6 @@ def _statistics(norm):
     """Moving mean and variance of a layer, float64 NumPy arrays."""
     variables = (norm.moving_mean, norm.moving_variance)
     return tuple(ops.convert_to_numpy(v).astype("float64") for v in variables)
-
-
-def _no_gradients():
-    if keras.backend.backend() != "torch":
-        return contextlib.nullcontext()
-    import torch
-
-    return torch.no_grad()
-
-
-def _check_teacher(teacher, model, distillation):
-    if not 0 < distillation <= 1:
-        raise ValueError(f"distillation must be above 0, at most 1. Received: {distillation}")
-    shapes = [tuple(m.input_shape[3:]) + tuple(m.output_shape[3:]) for m in (teacher, model)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"The teacher has {shapes[0][0]} channels and {shapes[0][1]} classes, the model has "
-            f"{shapes[1][0]} and {shapes[1][1]}. Choose a teacher of the same classes."
-        )
 
 
 def _check_clipping(optimizer):

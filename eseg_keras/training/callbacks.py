@@ -20,8 +20,9 @@ class RunCallbacks(keras.callbacks.Callback):
         self._all.on_train_begin()
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Forward the call; `params` are those of this epoch."""
-        self._all.set_params({**self._all.params, "steps": self.params["steps"]})
+        """Forward the call; `params` are those of this epoch, if a `fit` trains it."""
+        if self.params:
+            self._all.set_params({**self._all.params, "steps": self.params["steps"]})
         self._all.on_epoch_begin(epoch)
 
     def on_train_batch_begin(self, batch, logs=None):

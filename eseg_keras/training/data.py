@@ -16,6 +16,7 @@ from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
 from eseg_keras.data.images.image_reader import MAX_PIXELS
 from eseg_keras.data.mixed_batches import MixedBatches
+from eseg_keras.inference.pseudo_labels import check_teacher
 from eseg_keras.street_scenes import StreetScenes
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
@@ -122,9 +123,11 @@ def open_pseudo_labelled(
     """Find the images with masks by a teacher, whose values are class ids; `None` without them."""
     if experiment.pseudo_images is None:
         return None
+    masks = Path(data_dir or ".", experiment.pseudo_masks)
+    check_teacher(masks, experiment.class_names, experiment.num_classes)
     return open_folders(
         Path(data_dir or ".", experiment.pseudo_images),
-        Path(data_dir or ".", experiment.pseudo_masks),
+        masks,
         num_classes=experiment.num_classes,
         ignore_label=experiment.ignore_label,
         long_side=experiment.long_side,

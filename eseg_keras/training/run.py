@@ -241,6 +241,8 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
                 save(position)
                 if leave.is_set():
                     raise Preempted
+            else:  # The run was interrupted in the validation of this epoch.
+                user_callbacks.on_epoch_begin(epoch)
             logs, speed = dict(position.logs), progress.images_per_second()
             is_last = is_stopped or position.step >= num_steps
             if is_last or (epoch + 1) % experiment.val_every == 0:

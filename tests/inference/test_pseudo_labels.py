@@ -59,6 +59,12 @@ def test_masks_keep_what_the_teacher_is_sure_of(teacher, images, tmp_path):
     again, same = pseudo_label(predictor, images, output)
     assert [path.name for path in again.written] == ["2.png"] and len(again.skipped) == 2
     assert same == manifest
+    edited = {**manifest, "options": {**manifest["options"], "flip": False}}
+    (output / "manifest.json").write_text(json.dumps(edited))
+    with pytest.raises(
+        ValueError, match="damaged: 'options' differs from that of the masks. Remove"
+    ):
+        pseudo_label(predictor, images, output)
     with pytest.raises(ValueError, match="other options: flip"):
         pseudo_label(Predictor(teacher, min_confidence=threshold, scales=(0.5, 1)), images, output)
 

@@ -21,7 +21,8 @@ from eseg_keras.training import Experiment, override
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *(ROOT / name / "README.md" for name in ("benchmarks", "experiments")),
     *sorted(ROOT.glob("docs/**/*.md")),
 ]
 SCRIPTS = sorted(path for path in ROOT.glob("colab/*.py") if path.stem != "execute")

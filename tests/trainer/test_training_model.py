@@ -172,24 +172,30 @@ def test_weights_loaded_after_compile_are_where_the_average_starts():
             np.testing.assert_array_equal(np.asarray(a), b)
 
 
-def test_parts_of_a_batch_give_the_gradient_of_the_whole():
+@pytest.mark.parametrize("with_teacher, numbers", [(False, (1, 2, 4)), (True, (1, 2))])
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(with_teacher, numbers):
     """Without batch normalisation, which depends on the parts; valid pixels differ in number."""
     if keras.backend.backend() == "torch":
         with pytest.raises(ValueError, match="works on TensorFlow and JAX"):
             small_model().compile(gradient_accumulation_steps=2)
         return
     images, masks = examples()
-    model = small_model()
+    model, teacher = small_model(), None
+    if with_teacher:
+        teacher = small_model()
+        for weight in teacher.trainable_variables:
+            weight.assign(2 * weight)
     model.freeze("batch_norm")
     start, results = model.get_weights(), {}
-    for parts in (1, 2, 4):
+    for parts in numbers:
         model.set_weights(start)
         model.compile(
-            keras.optimizers.SGD(0.1), weight_decay=1e-2, gradient_accumulation_steps=parts
-        )
+            keras.optimizers.SGD(0.1), weight_decay=1e-2, gradient_accumulation_steps=parts,
+            teacher=teacher, **(FEW_STEPS if with_teacher else {}),
+        )  # fmt: skip
         logs = model.fit(images, masks, batch_size=4, epochs=2, shuffle=False, verbose=0).history
         results[parts] = logs, model.get_weights()
-    for parts in (2, 4):
+    for parts in numbers[1:]:
         for name in ("loss", "mean_iou", "pixel_accuracy"):
             np.testing.assert_allclose(results[parts][0][name], results[1][0][name], rtol=1e-4)
         for a, b in zip(results[parts][1], results[1][1], strict=True):
@@ -345,6 +351,22 @@ def test_a_teacher_moves_the_weights_and_stays_as_it_is():
     assert np.abs(ends[0] - ends[1]).max() > 1e-4
     for a, b in zip(before, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_weights_of_a_teacher_are_those_of_the_moment():
+    """They are no constants of the compiled step."""
+    images, masks = examples()
+    model, teacher = small_model(), small_model()
+    start, losses = model.get_weights(), []
+    model.compile(keras.optimizers.SGD(0.0), teacher=teacher, distillation=1.0, **FEW_STEPS)
+    for factor in (1, 3, 1 / 3):
+        for weight in teacher.trainable_variables:
+            weight.assign(factor * weight)
+        model.set_weights(start)
+        model.fit(images, masks, batch_size=4, shuffle=False, verbose=0)
+        losses.append(model.history.history["loss"][0])
+    assert abs(losses[0] - losses[1]) > 0.01
+    assert losses[2] == pytest.approx(losses[0], rel=1e-5)
 
 
 def test_a_teacher_has_the_same_classes():

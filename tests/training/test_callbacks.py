@@ -97,3 +97,20 @@ def test_a_run_stopped_before_its_first_validation_has_a_result(experiment, tmp_
         path.name for path in (tmp_path / "run").iterdir()
     ]
     assert (tmp_path / "run" / "preset").is_dir()
+
+
+def test_a_run_that_resumes_begins_with_the_interrupted_epoch(experiment, tmp_path):
+    class Interrupt(Recorder):
+        def on_test_begin(self, logs=None):
+            raise KeyboardInterrupt
+
+    experiment = dataclasses.replace(experiment, epochs=2)
+    first, second = Interrupt(), Recorder()
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, tmp_path / "run", callbacks=[first])
+    assert first.calls[-3:] == ["epoch 1 of 2", "batch 0", "batch 1"]
+    metrics = train(experiment, tmp_path / "run", callbacks=[second])
+    assert second.calls == [
+        "begin", "epoch 1 of 2", "test", "test batch 0", "test end", "end 1 validated", "end",
+    ]  # fmt: skip
+    assert (metrics["steps"], metrics["epochs"]) == (4, 2)

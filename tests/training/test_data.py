@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -168,6 +169,27 @@ def test_pseudo_labels_are_half_of_each_batch(tmp_path):
         values = images[:, 0, 0, 0]
         assert values.min() < 3 and values.max() >= 200
         np.testing.assert_array_equal(masks[:, 0, 0], values % 2)
+    # Two workers with two devices each share a batch.
+    four = dataclasses.replace(experiment, batch_size=4)
+    whole, _ = training_batches(four, examples, pseudo_labelled=others).batch(0, 0)
+    for place, part in enumerate(np.split(whole, 2)):
+        distribution = Distribution("multi_worker", num_devices=4, worker=(place, 2))
+        shard = training_batches(four, examples, distribution, pseudo_labelled=others)
+        np.testing.assert_array_equal(shard.batch(0, 0)[0], part)
+    with pytest.raises(ValueError, match="batch_size=2 cannot be divided over 4 devices"):
+        training_batches(experiment, examples, distribution, pseudo_labelled=others)
+    manifest = {"teacher": {"class_names": ["Cat", "dog"]}, "options": {}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    named = dataclasses.replace(experiment, class_names=("cat", "Dog"))
+    assert len(open_pseudo_labelled(named, tmp_path)) == len(others)
+    other = dataclasses.replace(experiment, class_names=("dog", "cat"))
+    with pytest.raises(ValueError, match="other classes: Cat, dog. Expected 2, in this order: dog"):
+        open_pseudo_labelled(other, tmp_path)
+    with pytest.raises(ValueError, match="other classes: Cat, dog. Expected 3."):
+        open_pseudo_labelled(dataclasses.replace(experiment, num_classes=3), tmp_path)
+    (tmp_path / "manifest.json").write_text('{"teacher": {}, "options": {}}')
+    with pytest.raises(ValueError, match="manifest.json is damaged: the teacher has no class_na"):
+        open_pseudo_labelled(named, tmp_path)
     assert open_pseudo_labelled(Experiment(num_classes=2), tmp_path) is None
     with pytest.raises(ValueError, match="pseudo_images and pseudo_masks go together"):
         Experiment(num_classes=2, pseudo_images="extra")

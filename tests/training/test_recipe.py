@@ -1,5 +1,6 @@
 """Initial weights, automatic settings, loss, optimizer and learning rate of a run."""
 
+import csv
 import dataclasses
 
 import keras
@@ -10,7 +11,8 @@ from eseg_keras import ESeg, losses
 from eseg_keras.data import Augmentation, Examples
 from eseg_keras.data.datasets import DATASETS
 from eseg_keras.data.mixed_batches import MixedBatches
-from eseg_keras.training import Experiment, override
+from eseg_keras.street_scenes import CLASS_NAMES
+from eseg_keras.training import Experiment, override, train
 from eseg_keras.training.data import open_examples, training_batches
 from eseg_keras.training.distribution import Distribution
 from eseg_keras.training.recipe import (
@@ -210,6 +212,30 @@ def test_a_teacher_of_other_classes_is_refused(tmp_path):
     experiment = Experiment(num_classes=3, teacher=str(tmp_path / "teacher"))
     with pytest.raises(ValueError, match="teacher has other classes: class 1 is 'b'.*'C'"):
         compile_model(small_model(class_names=("A", "C", "b")), experiment, 10)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_run_learns_from_its_teacher_alone(tmp_path, small_eseg):
+    student, teacher = (small_eseg(num_classes=8, class_names=CLASS_NAMES) for _ in range(2))
+    teacher.head.get_layer("classifier").bias.assign(np.arange(8.0))
+    for name, model in (("student", student), ("teacher", teacher)):
+        model.save_to_preset(tmp_path / name)
+    experiment = Experiment(
+        preset=str(tmp_path / "student"), teacher=str(tmp_path / "teacher"), distillation=1.0,
+        data="street_scenes", image_size=(64, 96), batch_size=4, train_examples=4, val_examples=1,
+        augment=False, epochs=1,
+    )  # fmt: skip
+    train(experiment, tmp_path / "run")
+    (row,) = csv.DictReader((tmp_path / "run" / "log.csv").open())
+    batch, _ = training_batches(experiment, open_examples(experiment, "train")).batch(0, 0)
+
+    def log_softmax(logits):
+        logits = keras.ops.convert_to_numpy(logits).astype("float64")
+        return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+    # Before its step, with the statistics of the batch.
+    learnt, soft = log_softmax(student(batch, training=True)), log_softmax(teacher(batch))
+    assert float(row["loss"]) == pytest.approx(-(np.exp(soft) * learnt).sum(-1).mean(), rel=1e-4)
 
 
 def test_freezing_everything_is_refused():

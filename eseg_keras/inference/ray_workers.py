@@ -1,0 +1,90 @@
+"""Work on many items by Ray: on several processes of this machine, or on a cluster."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+
+from eseg_keras.machine import usable_cores
+from eseg_keras.optional import require
+
+# Items of one task, which is repeated if its worker dies: few, but Ray's record of tasks is small.
+_TASKS_PER_WORKER = 16
+_MOST_ITEMS = 64
+# Ray starts a new worker however often one dies. An item that ends as many is given up.
+_MOST_DEATHS = 3
+
+
+class WorkerDied(Exception):
+    """An item was given up, because workers died of it."""
+
+
+def map_on_workers(
+    function: Callable[[Any], Any], items: Sequence[Any], num_workers: int
+) -> Iterator[tuple[int, Any]]:
+    """Yield the index of each item and `function(item)`, once, in the order of completion.
+
+    `function` is sent to each worker once. If a worker dies, another takes over its items; the
+    result of an item that ends three workers is a `WorkerDied`.
+    """
+    ray = require("ray", "ray")
+    data = require("ray.data", "ray")
+    if not ray.is_initialized():
+        _connect(ray, num_workers)
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    shared, most_deaths = ray.put(function), _MOST_DEATHS
+
+    # Local classes are sent by value: a process imports no more than `function` needs.
+    class Attempts:
+        """Counts how often the items that are not finished were begun."""
+
+        def __init__(self):
+            self.counts = Counter()
+
+        def begin(self, index):
+            self.counts[index] += 1
+            return self.counts[index]
+
+        def end(self, index):
+            del self.counts[index]
+
+    class Worker:
+        def __init__(self):
+            self.function = ray.get(shared)
+
+        def __call__(self, row):
+            index = row["index"]
+            if ray.get(attempts.begin.remote(index)) > most_deaths:
+                return {"index": index, "died": True, "result": ""}
+            result = self.function(row["item"])
+            ray.get(attempts.end.remote(index))
+            return {"index": index, "died": False, "result": result}
+
+    attempts = ray.remote(num_cpus=0)(Attempts).remote()
+    rows = [{"index": index, "item": item} for index, item in enumerate(items)]
+    num_tasks = max(min(len(rows), _TASKS_PER_WORKER * num_workers), len(rows) // _MOST_ITEMS)
+    has_gpus = ray.cluster_resources().get("GPU", 0) > 0
+    results = data.from_items(rows, override_num_blocks=num_tasks).map(
+        Worker,
+        compute=data.ActorPoolStrategy(size=num_workers),
+        num_cpus=1,
+        num_gpus=1 if has_gpus else 0,
+        runtime_env={"env_vars": {"KERAS_BACKEND": keras.backend.backend()}},
+    )
+    for row in results.iter_rows():
+        died = WorkerDied(f"{most_deaths} workers died of it")
+        yield row["index"], died if row["died"] else row["result"]
+
+
+def _connect(ray, num_workers):
+    """Connect to the cluster of RAY_ADDRESS or of `ray start`, or else begin one here."""
+    options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+    try:
+        ray.init("auto", **options)
+    except ConnectionError:
+        if os.environ.get("RAY_ADDRESS"):
+            raise
+        ray.init("local", num_cpus=max(num_workers, usable_cores()), **options)
