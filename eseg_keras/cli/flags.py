@@ -194,7 +194,7 @@ def add_predictor_arguments(
         metavar=("HEIGHT", "WIDTH"),
         help="slide a window over the image at its full size, which bounds the memory for large "
         "images; default: "
-        + ("1024 1024 for images of more than 8.4 megapixels" if window else "every image whole"),
+        + ("768 768 for images of more than 8.4 megapixels" if window else "every image whole"),
     )
     group.add_argument(
         "--overlap", type=int, metavar="PIXELS", help="overlap of neighbouring windows"

@@ -19,7 +19,7 @@ from eseg_keras.layers.resize import resize
 # Resized logits and probabilities are computed in blocks of rows of this many bytes.
 _BLOCK_BYTES = 2**24
 
-AUTO_WINDOW = (1024, 1024)
+AUTO_WINDOW = (768, 768)
 """Window over images of more than `LARGEST_WHOLE` pixels, with `window="auto"`."""
 
 LARGEST_WHOLE = 2**23

@@ -60,7 +60,7 @@ class Predictor:
         flip: Whether to average with the image mirrored left to right. Defaults to `False`.
         window: Pixels, or (height, width), of a window that slides over images larger than it; the
             probabilities of overlapping windows are blended. Memory then depends on the window and
-            not on the image. `"auto"` is 1024x1024 over images of more than 8.4 million pixels, and
+            not on the image. `"auto"` is 768x768 over images of more than 8.4 million pixels, and
             others whole. Defaults to `None`, every image whole.
         overlap: Pixels, or (rows, columns), that neighbouring windows share at least. Defaults to
             a quarter of the window.

@@ -282,7 +282,7 @@ def test_automatic_windows_are_for_large_images(pixelwise, noise, monkeypatch):
         whole = Predictor(pixelwise)(image)
         np.testing.assert_array_equal(predictor(image).label_map, whole.label_map)
     assert seen == [(48, 64), (40, 64)]
-    assert Predictor(pixelwise, window="auto").overlap == (256, 256)
+    assert Predictor(pixelwise, window="auto").overlap == (192, 192)
 
 
 def test_windows_with_augmentation(pixelwise, noise):
@@ -521,7 +521,7 @@ def test_what_is_no_image_is_said(pixelwise, image, message):
         ({"overlap": 8}, "give window too"),
         ({"window": 64, "long_side": 64}, "own size"),
         ({"window": "auto", "long_side": 64}, "own size"),
-        ({"window": "auto", "overlap": 1024}, "smaller"),
+        ({"window": "auto", "overlap": 768}, "smaller"),
         ({"window": "always"}, "window must be"),
     ],
 )
