@@ -115,7 +115,7 @@ def model_card(directory: pathlib.Path, repository: str, license: str | None = N
 # {repository.rpartition("/")[2]}
 
 A semantic segmentation network of
-[eseg_keras](https://pypi.org/project/eseg-keras/), ESeg in Keras:
+eseg_keras, ESeg in Keras:
 
 | | |
 |---|---|
