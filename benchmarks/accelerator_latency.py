@@ -4,14 +4,14 @@
     KERAS_BACKEND=jax python benchmarks/accelerator_latency.py --presets eseg_lite_s \
         --sizes 1024x2048 --batch_sizes 1
 
-From uint8 images on the device to their label maps on the device, with batch normalisation folded.
-As in the paper's frames per second, copying images to the device is not included. `median_ms` is
-the time of one call, including the wait for its result; `images_per_second` is the throughput of
-queued calls, as for a video, which hides Python's overhead.
+Measured from uint8 images on the device to label maps on the device, with batch normalisation
+folded. As in the paper's frames per second, copying images to the device is not included.
+`median_ms` is the time of one call, including the wait for its result; `images_per_second` is the
+throughput of queued calls, as for a video, which hides Python's overhead.
 
 All variants of a size and batch size are compiled first and then run interleaved. Ratios are
-printed first: to the first preset and precision, computed within each round. Rows are written after
-each size and batch size; runs resume.
+printed first: they are relative to the first preset and precision, in the same round. Rows are
+written after each size and batch size; runs resume.
 """
 
 import argparse
@@ -32,9 +32,9 @@ QUEUE = 20
 
 
 def main():
-    """Measure the rows that the CSV lacks, and print them, ratios first."""
+    """Measure the cases that have no row in the CSV, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all of ours")
+    parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all untrained")
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
     parser.add_argument("--batch_sizes", nargs="+", type=int, default=(1, 8), help="default: 1 8")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
@@ -45,7 +45,7 @@ def main():
     if min(arguments.rounds, *arguments.batch_sizes) < 1:
         parser.error("--rounds and --batch_sizes must be at least 1")
     if os.environ.get("KERAS_BACKEND") != "jax":
-        parser.error("this is for JAX: set KERAS_BACKEND=jax")
+        parser.error("this benchmark needs JAX: set KERAS_BACKEND=jax")
 
     failed = False
     for image_size in arguments.sizes:
@@ -59,7 +59,7 @@ def measure_group(arguments, image_size, batch_size) -> bool:
     """Measure one size and batch size, and write its rows.
 
     Returns:
-        Whether all of them could be measured.
+        Whether all missing rows were measured.
     """
     where = {"size": "{}x{}".format(*image_size), "batch_size": batch_size}
     print(f"{where['size']}, batch {batch_size}", flush=True)
@@ -76,12 +76,12 @@ def measure_group(arguments, image_size, batch_size) -> bool:
         return True
     loaded = {}
     for variant in variants:
-        # The first is the reference.
+        # The first variant is the reference.
         if variant in missing or variant == variants[0]:
             print(f"  compiling {variant[0]} {variant[1]}", flush=True)
             try:
                 loaded[variant] = compiled(*variant, image_size, batch_size)
-            except Exception as error:  # Such as out of memory; others may fit.
+            except Exception as error:  # Such as out of memory; other variants may fit.
                 print(f"  skipped: {type(error).__name__}: {str(error)[:300]}", flush=True)
     if not loaded:
         return False
@@ -99,7 +99,7 @@ def measure_group(arguments, image_size, batch_size) -> bool:
     ]
     for row in sorted(rows, key=lambda row: row["ratio"]):
         print(summary(row), flush=True)
-    # The reference may have a row already, from an earlier run of fewer variants.
+    # The reference may already have a row, from an earlier run with fewer variants.
     new = [row for variant, row in zip(loaded, rows, strict=True) if variant in missing]
     if new:
         write_rows(arguments.output, [*kept, *new])
@@ -119,7 +119,7 @@ def compiled(preset, precision, image_size, batch_size):
     policy = {"bfloat16": "mixed_bfloat16", "float32": "float32"}[precision]
     model = eseg_keras.ESeg.from_preset(preset, load_weights=False, dtype=policy).fold()
     network = keras.Model(model.input, label_map(model.output))
-    # Weights are constants of the program, so that values computed from them alone are precomputed.
+    # Weights are constants of the program, so that XLA precomputes values that depend on them only.
     program = jax.jit(lambda images: network(images, training=False))
     scenes = [render_scene(index, "test", image_size)[0] for index in range(batch_size)]
     images = jax.device_put(np.stack(scenes))

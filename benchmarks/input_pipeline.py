@@ -2,12 +2,12 @@
 
     python benchmarks/input_pipeline.py
 
-Images are synthetic: street scenes, enlarged four times and with sensor noise, in the sizes and
-file formats of the data sets. Files are read repeatedly, and so from memory, not from a disk. A
-stage is measured in CPU time of its thread; the whole pipeline in CPU time of all threads, which
-determines the number of cores needed. A row of the CSV has the median and the quartiles of the
-rounds. The wall time is that of the fastest round; for two threads, it is only meaningful if the
-load average shows that no other program was running.
+Images are synthetic: street scenes, upsampled by four and with sensor noise, in the sizes and file
+formats of the data sets. Files are read repeatedly, so they come from the page cache, not from a
+disk. For a stage, CPU time is that of its thread; for the whole pipeline, that of all threads,
+which determines the number of cores needed. A row of the CSV has the median and the quartiles of
+the rounds. The wall time is that of the fastest round; with two threads, it is only meaningful if
+the load average shows that no other program was running.
 """
 
 import argparse
@@ -37,13 +37,13 @@ ACCELERATORS = 8
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes and format of a data set's files, and size of the crops.
+    """Size and format of the files of a data set, and size of the crops.
 
     Attributes:
         size: (height, width) of the files.
-        suffix: Their format, as the suffix of the image files.
+        suffix: Suffix of the image files, which sets their format.
         crop: (height, width) of the crops.
-        long_side: Size to which the longer side is resized first, or None.
+        long_side: Length in pixels to which the longer side is resized first, or `None`.
     """
 
     size: tuple[int, int]
@@ -73,7 +73,7 @@ def main():
         "--steps_per_second",
         type=float,
         default=5.0,
-        help="of eight accelerators together; default: %(default)s, which is an assumption",
+        help="assumed steps per second of eight accelerators together; default: %(default)s",
     )
     default = Path(__file__).parent / "results" / "input_pipeline.csv"
     parser.add_argument("--output", type=Path, default=default, help="default: %(default)s")
@@ -108,7 +108,7 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
             "fastest_wall_ms": round(min(wall_times), 2),
             "images_per_second_per_core": round(1000 / median, 1),
             "kilobytes": round(kilobytes),
-            # If it is above the number of threads, other programs were running.
+            # A load above the number of threads means that other programs were running.
             "load_average": round(os.getloadavg()[0], 1),
             "rounds": arguments.rounds,
         }
@@ -161,7 +161,7 @@ def stages(
     def flip(index):
         return [np.ascontiguousarray(array[:, ::-1]) for array in crops[index]]
 
-    # Fixed seeds, so that every round has the same scales, and many of them.
+    # A fixed seed for each image and round: scales vary, and every run has the same ones.
     def seeds(index, round_):
         return np.random.default_rng([index, round_])
 
@@ -181,7 +181,7 @@ def stages(
 
 
 def timed(work, num_examples, rounds, clock):
-    """CPU and wall time of one call in ms, each a list of means over the examples."""
+    """Return CPU and wall time of a call in ms: two lists with the mean of each round."""
     cpu, wall = [], []
     for round_ in range(1 + rounds):
         begun, wall_begun = clock(), time.perf_counter()
@@ -193,7 +193,7 @@ def timed(work, num_examples, rounds, clock):
 
 
 def both_variants(batches: Batches, threads: int) -> dict:
-    """Return the batches as both kinds of data set, with this number of threads."""
+    """Return the batches as `tf.data.Dataset` and as `PyDataset`, with this number of threads."""
     import tensorflow as tf
 
     options = tf.data.Options()
@@ -205,7 +205,7 @@ def both_variants(batches: Batches, threads: int) -> dict:
 
 
 def timed_epochs(dataset, num_examples, rounds):
-    """CPU time of all threads and wall time in ms per image, each a list of one value per round."""
+    """Return CPU time of all threads and wall time in ms per image, one value per round."""
     cpu, wall = [], []
     for _ in range(1 + rounds):
         begun, wall_begun = time.process_time(), time.perf_counter()

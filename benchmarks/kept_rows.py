@@ -1,4 +1,4 @@
-"""Results as CSV, written row by row: an interrupted benchmark resumes."""
+"""Read and write CSV files of results, so that interrupted benchmarks resume."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,14 +15,14 @@ def is_measured(rows: Sequence[Mapping], case: Mapping) -> bool:
         case: The columns that define the case.
     """
     here = machine()
-    # This process has not initialized the accelerator.
+    # Excluded, because this process has not initialized the accelerator.
     del here["accelerator"]
     wanted = {name: str(value) for name, value in {**case, **here}.items()}
     return any(all(row[name] == value for name, value in wanted.items()) for row in rows)
 
 
 def read_rows(path: Path) -> list[dict]:
-    """Return the rows of a CSV, none if there is no such file."""
+    """Return the rows of a CSV, or an empty list if the file does not exist."""
     if not path.is_file():
         return []
     return read_csv(path, "Remove it and measure again.")

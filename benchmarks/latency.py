@@ -1,17 +1,17 @@
-"""Latency of one image: every preset in every format, beside other networks.
+"""Latency of one image, for every preset in every format and for other networks.
 
     python benchmarks/latency.py
     python benchmarks/latency.py --presets eseg_lite_s eseg_s --sizes 1024x2048 --formats onnx \
         --against runs/peers/*.onnx
 
-From a uint8 image in memory to its label map, batch 1. At each size all variants are loaded and
-then run interleaved, so that other load on the machine affects all of them. That needs memory for
-all presets at once; use fewer `--presets` to save memory. Files are exported for the measured size,
-and kept in `--cache_dir`. `--against` takes any ONNX file with one image as its input, and computes
-all of its outputs. `peers.py` writes such files.
+Measured from a uint8 image in memory to its label map, batch size 1. At each size all variants are
+loaded and then run interleaved, so that other load on the machine affects all of them. This needs
+memory for all presets at once; use fewer `--presets` to save memory. Files are exported for the
+measured size and kept in `--cache_dir`. `--against` takes any ONNX files with one image as input,
+such as those of `peers.py`; all of their outputs are computed.
 
-Ratios are printed first: to `--reference`, computed within each round. Rows are written after each
-size; runs resume.
+Ratios are printed first: they are relative to `--reference`, in the same round. Rows are written
+after each size; runs resume.
 """
 
 import argparse
@@ -30,14 +30,14 @@ from eseg_keras.presets.catalog import ARCHITECTURES
 PRESETS = tuple(ARCHITECTURES)
 FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8")
 SIZES = ((512, 1024), (1024, 2048))
-EXTERNAL = "external"  # The format of an --against file.
+EXTERNAL = "external"  # The format of --against files in the CSV.
 
 
 def main():
-    """Measure the rows that the CSV lacks, and print them, ratios first."""
+    """Measure the variants that have no row in the CSV, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--presets", nargs="*", default=PRESETS, help="names or directories; default: all of ours"
+        "--presets", nargs="*", default=PRESETS, help="names or directories; default: all untrained"
     )
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
@@ -75,7 +75,7 @@ def main():
         if not variants:
             print(f"{name}: measured before")
             continue
-        # In a process, because TensorFlow's number of threads is fixed, and to free the memory.
+        # In a separate process: TensorFlow's threads can be set only once, and memory is freed.
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as process:
             rows, skipped = process.submit(measure, arguments, (height, width), variants).result()
@@ -85,7 +85,7 @@ def main():
             print(summary(row))
         failed = failed or not rows
         kept = read_rows(arguments.output)
-        # The reference may have a row already, from an earlier run of fewer variants.
+        # The reference may already have a row, from an earlier run with fewer variants.
         new = [row for row in rows if not is_measured(kept, case(row))]
         if new:
             write_rows(arguments.output, [*kept, *new])
@@ -97,17 +97,17 @@ def size(text: str) -> tuple[int, int]:
     """Return (height, width) of a text such as `512x1024`."""
     sides = tuple(int(side) for side in text.split("x")) if re.fullmatch(r"\d+x\d+", text) else ()
     if len(sides) != 2 or min(sides) < 32:
-        raise argparse.ArgumentTypeError(f"expected such as 512x1024, from 32x32 up, not {text}")
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, at least 32x32, not {text}")
     return sides
 
 
 def case(row: dict) -> dict:
-    """Return the columns that define the case of a row, without the results."""
+    """Return the columns of a row that define its case: all but the results."""
     return {name: row[name] for name in ("network", "format", "size", "batch_size", "threads")}
 
 
 def missing_variants(arguments: argparse.Namespace, size: str) -> list[tuple[str, str]]:
-    """Return network and format of the variants without a row in the CSV, and of the reference."""
+    """Return (network, format) of the variants without a row in the CSV, and of the reference."""
     from eseg_keras.latency.measurement import network_name
 
     variants = [
@@ -157,7 +157,7 @@ def measure(arguments, image_size, variants) -> tuple[list[dict], dict]:
     reference = tuple(arguments.reference)
     timed = list(rounds[0])
     rows = result_rows(loaded, rounds, next((v for v in timed if v == reference), timed[0]))
-    # If it is above the number of cores, other programs were running.
+    # A load above the number of cores means that other programs were running.
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else ""
     return [{**row, "load_average": load, **machine()} for row in rows], loaded.skipped
 

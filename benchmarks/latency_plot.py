@@ -1,11 +1,11 @@
-"""Accuracy against cost: the paper's Figures 1 and 4, and this machine's latencies beside them.
+"""Plot accuracy against cost: the paper's Figures 1 and 4, and latencies measured on a CPU.
 
     python benchmarks/latency_plot.py
 
 The first two panels show Tables 4 and 6 of the paper. The third shows latencies of
-`results/latency.csv` against reported accuracy: the paper's for our networks, mmsegmentation's for
-those of `peers.py` (`published.csv`). Latency and accuracy are of different weights: latencies are
-measured with random weights.
+`results/latency.csv` against reported accuracy: that of the paper for ESeg, that of mmsegmentation
+for the networks of `peers.py` (`published.csv`). Latencies are measured with random weights, so
+latency and accuracy are not of the same weights.
 """
 
 import argparse
@@ -21,17 +21,17 @@ from eseg_keras.training.paper import PAPER_TABLES
 INK, PALE = "#202020", "#d8d8d8"
 BLUE, GREY, ORANGE = "#0072b2", "#8a8a8a", "#d55e00"
 DPI = 120
-# Format in the CSV, and its style in the plot.
+# Formats in the CSV: label, colour and marker in the plot.
 SHOWN = {
     "onnx": ("ONNX, float32", BLUE, "o"),
     "onnx_int8": ("ONNX, int8", ORANGE, "s"),
 }
-# Networks that are connected by a line, and its style.
+# Networks that a line connects, and the style of the line.
 FAMILIES = (
     (("eseg_lite_s", "eseg_lite_m", "eseg_lite_l"), "-"),
     (("eseg_s", "eseg_m", "eseg_l"), "--"),
 )
-# Names that would overlap: horizontal alignment, shift to the right and up in points.
+# Placement of names that would overlap otherwise: alignment, shift right, shift up (in points).
 PLACES = {
     "Auto-DeepLab-S": ("right", -7, -3),
     "PSPNet (ResNet-101)": ("left", 6, 4),
@@ -92,7 +92,7 @@ def rows_of(path: Path) -> list[dict]:
 
 
 def draw_flops(axes, rows):
-    """Draw Figure 1: FLOPs against accuracy, with and without extra data."""
+    """Draw Figure 1: accuracy against FLOPs, with and without extra data."""
     axes.set_title("Reported: FLOPs (paper, Table 4)", loc="left", color=INK, fontsize=11)
     own = sorted((row for row in rows if row["experiment"]), key=cost("flops_b"))
     for column, style, label in (
@@ -117,7 +117,7 @@ def draw_flops(axes, rows):
 
 
 def draw_speed(axes, rows):
-    """Draw Figure 4: images per second against accuracy."""
+    """Draw Figure 4: accuracy against images per second."""
     axes.set_title("Reported: speed on GPUs (paper, Table 6)", loc="left", color=INK, fontsize=11)
     own = [row for row in rows if row["experiment"] and row["input_size"] == "1024x2048"]
     points = sorted((float(row["fps"]), float(row["miou"])) for row in own)
@@ -143,7 +143,7 @@ def draw_speed(axes, rows):
 
 
 def draw_latency(axes, rows, reported):
-    """Draw times on one machine against reported accuracy."""
+    """Draw reported accuracy against latency on one machine."""
     first = rows[0]
     axes.set_title("Measured: latency on a CPU", loc="left", color=INK, fontsize=11)
     named = set()

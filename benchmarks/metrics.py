@@ -4,8 +4,8 @@
 
 The metric computes the cell of every pixel, excludes ignored and invalid ones, and adds the counts
 to its state; the bincount gets precomputed cells. Both run in a `tf.function`, interleaved, so that
-other load on the machine affects both. Ratios are printed first; a row of the CSV has the median
-and the quartiles of the rounds.
+other load on the machine affects both. Ratios to the time of the bincount are printed first; a row
+of the CSV has the median and the quartiles of the rounds.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main():
     arguments = parser.parse_args()
     rows = []
     for threads in arguments.threads:
-        # In a process, because TensorFlow's number of threads is fixed in each.
+        # In a separate process, because TensorFlow's threads can be set only once.
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as process:
             rows += process.submit(measure, threads, arguments.rounds).result()

@@ -1,19 +1,19 @@
-r"""Write six networks of mmsegmentation as ONNX files, to compare their latency with ours.
+r"""Write six networks of mmsegmentation as ONNX files, to compare their latency with ESeg's.
 
-In a separate environment, for PyTorch:
+Run in a separate environment with PyTorch:
 
     pip install torch onnx ftfy regex "mmcv-lite==2.1.0" "mmsegmentation==1.2.2"
     python benchmarks/peers.py --output runs/peers
 
-and then in the environment of this package:
+Then run in the environment of this package:
 
     python benchmarks/latency.py --sizes 1024x2048 --formats onnx onnx_int8 \
         --against runs/peers/*.onnx
 
 As in our exports, pre- and post-processing are part of the file: uint8 image in, normalisation,
-bilinear upsampling of the logits, argmax, uint8 label map out. Batch normalisation is folded by the
-exporter. Weights are random; the latency does not depend on them. `published.csv` has the accuracy
-that mmsegmentation reports for each network.
+bilinear upsampling of the logits, argmax, uint8 label map out. The exporter folds batch
+normalisation. Weights are random; the latency does not depend on them. `published.csv` has the
+accuracy that mmsegmentation reports for each network.
 """
 
 import argparse
@@ -63,8 +63,8 @@ def main():
 
 def build(config_name):
     """Return a network of mmsegmentation, with random weights and without auxiliary heads."""
-    # mmsegmentation imports the compiled operators of mmcv, which mmcv-lite lacks and none of these
-    # networks uses.
+    # mmsegmentation imports the compiled operators of mmcv. mmcv-lite does not have them, and these
+    # networks do not use them.
     sys.modules.setdefault("mmcv._ext", _NoOperators("mmcv._ext"))
     import mmseg
     from mmengine.config import Config
@@ -87,7 +87,7 @@ class _NoOperators(types.ModuleType):
 
 
 def _for_inference_on_cpu(config):
-    """Drop pretrained weights, which would be downloaded, and statistics over several GPUs."""
+    """Remove pretrained weights (to avoid the download) and replace SyncBN by BN."""
     if isinstance(config, dict):
         config.pop("init_cfg", None)
         config.pop("pretrained", None)

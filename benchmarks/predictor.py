@@ -1,11 +1,12 @@
-"""Latency of a `Predictor` against the bare network, for one call with one image.
+"""Latency of a `Predictor` compared with the bare network, for one call with one image.
 
     python benchmarks/predictor.py
 
-The bare network is `model.predict_on_batch` on a batch of the image, which returns logits. The
-predictor checks and converts the image, and returns a label map of its size; from a file, it also
-reads the image. All run interleaved, so that other load on the machine affects all of them. Ratios
-are printed first; a row of the CSV has the median and the quartiles of the rounds.
+The bare network is `model.predict_on_batch` on a batch of one image, which returns logits. The
+predictor checks and converts the image, and returns a label map of the image's size; given a file,
+it also reads the image. All variants run interleaved, so that other load on the machine affects all
+of them. Ratios to the bare network are printed first; a row of the CSV has the median and the
+quartiles of the rounds.
 """
 
 import argparse
@@ -39,7 +40,7 @@ def main():
         tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     rows = []
-    print("One call, in units of the bare network:")
+    print("One call, relative to the bare network:")
     for preset in arguments.presets:
         for row in measure(preset, arguments.rounds):
             row = {**row, "threads": arguments.threads, "load_average": round(os.getloadavg()[0])}
@@ -54,7 +55,7 @@ def main():
 
 
 def measure(preset: str, rounds: int) -> list[dict]:
-    """Time one call of every kind at every size."""
+    """Time one call of every variant at every size."""
     from PIL import Image
 
     import eseg_keras

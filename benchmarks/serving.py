@@ -2,17 +2,19 @@
 
     python benchmarks/serving.py
 
-The plain export is the folded network, with full-size float32 logits as its output. The others are
-the files of `export_onnx`: label maps, in float32 and int8, for any size (`free`) and for one
-(`fixed`). All run interleaved, so that other load on the machine affects all of them.
+The plain export is the folded network with full-size float32 logits as output. The other variants
+are files as `export_onnx` writes them, with label maps as output, in float32 and int8. Every export
+exists for any input size (`free`) and for one size (`fixed`). All variants run interleaved, so that
+other load on the machine affects all of them.
 
-Random weights are not representative: the labels of neighbouring cells differ everywhere or
-nowhere, which makes the last step slow or fast. `differing` is the share of blocks between four
-cells whose labels differ. `streets` is ESeg-Lite-S trained on street scenes, with its classes
-repeated to have 19, of which the repeated ones never win: the computation of 19 classes, with the
-label maps of a trained network.
+Random weights are not representative: the labels of neighbouring cells differ almost everywhere or
+almost nowhere, which makes the last step of the graph (see `CellArgmax`) slow or fast. `differing`
+is the share of blocks between four cells whose labels differ. `streets` is ESeg-Lite-S trained on
+street scenes, with the classifier extended from 8 to 19 classes by copies that are never predicted:
+it has the cost of 19 classes and the label maps of a trained network.
 
-Rows of the CSV for this machine and these versions are kept: delete those to measure again.
+Networks that have rows in the CSV for this machine and these package versions are skipped; delete
+the rows to measure again.
 """
 
 import argparse
@@ -98,7 +100,7 @@ def measure(name: str, size: tuple[int, int], rounds: int, threads: int) -> list
                 "upper_quartile_ms": round(high, 1),
                 "cpu_ms": round(np.median(cpu), 1),
                 "same_labels": round((labels == reference).mean(), 6),
-                # Of the blocks between four cells of 4x4 pixels.
+                # Blocks lie between four cells of 4x4 pixels.
                 "differing": round(boundary_share(reference[:, 2::4, 2::4]), 3),
                 "rounds": rounds,
             }
@@ -107,7 +109,7 @@ def measure(name: str, size: tuple[int, int], rounds: int, threads: int) -> list
 
 
 def network(name: str):
-    """Build a network of 19 classes."""
+    """Build a network with 19 classes."""
     import keras
 
     import eseg_keras
@@ -126,7 +128,7 @@ def network(name: str):
 
 
 def export(model, folder: Path, size: tuple[int, int]) -> dict[str, Path]:
-    """Write every file; the plain ones come first."""
+    """Write all files; in each kind, the plain export comes first."""
     import keras
     import onnx
 
@@ -159,12 +161,12 @@ def export(model, folder: Path, size: tuple[int, int]) -> dict[str, Path]:
 
 
 def session(path: Path, threads: int):
-    """Load a file, as a function of images."""
+    """Load a file; return a function from images to its output."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Without spinning: idle sessions would take cores from the running one.
+    # No spinning, because spinning threads of idle sessions would slow the running session.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     loaded = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -2,10 +2,10 @@
 
     python benchmarks/sliding_window.py --sides 1024 4096 20000
 
-Each size runs in a separate process. `peak_mb` is its largest resident memory, `before_mb` its
-memory after loading the network and predicting one window, `input_mb` the image itself;
-`beyond_input_mb`, the peak without the image, is the memory for the prediction: libraries, network,
-windows and label map. Rows of a CSV for this machine and these versions are kept.
+Each size runs in a separate process. `peak_mb` is its peak resident memory, `before_mb` the peak
+after loading the network and predicting one window, and `input_mb` the size of the image.
+`beyond_input_mb` is `peak_mb` minus `input_mb`: the memory for libraries, network, windows and
+label map. Sizes that have a row in the CSV for this machine and these package versions are skipped.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from eseg_keras.machine import machine
 
 
 def main():
-    """Measure the sizes that the CSV lacks, and print them all."""
+    """Measure the sizes that have no row in the CSV, and print all rows."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--preset", default="eseg_lite_s", help="default: %(default)s")
     parser.add_argument("--sides", type=int, nargs="+", default=[1024, 4096, 20000])
@@ -61,7 +61,7 @@ def main():
 
 
 def in_own_process(function, *arguments):
-    """Run a function in a separate process, which frees its memory, and return the result."""
+    """Run a function in a separate process, whose end frees its memory, and return the result."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as process:
         return process.submit(function, *arguments).result()
@@ -75,7 +75,7 @@ def write_file(side: int, path: Path) -> None:
 
 
 def measure(case: dict, path: Path) -> dict:
-    """Predict one image, and return its columns."""
+    """Predict one image and return the columns of its row."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     import eseg_keras
     from eseg_keras.inference import Predictor
@@ -108,7 +108,7 @@ def measure(case: dict, path: Path) -> dict:
 
 
 def made_image(side: int) -> np.ndarray:
-    """Return noise in blocks, uint8 [side, side, 3], without a second array of this size."""
+    """Return random 64x64 blocks, uint8 [side, side, 3], without a second array of this size."""
     rng = np.random.default_rng(0)
     image = np.empty((side, side, 3), "uint8")
     for top in range(0, side, 64):
@@ -118,7 +118,7 @@ def made_image(side: int) -> np.ndarray:
 
 
 def _peak_mb():
-    """Largest resident memory of this process so far, in MiB (Linux counts KiB)."""
+    """Return the peak resident memory of this process in MiB (Linux reports it in KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 

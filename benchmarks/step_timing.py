@@ -5,13 +5,13 @@ import sys
 import time
 from dataclasses import dataclass
 
-# Warm-up steps at the start of a block, because the pipeline starts empty.
+# Untimed steps at the start of a block, because the input pipeline starts empty.
 WARM_UP = 3
 
 
 @dataclass(frozen=True)
 class Block:
-    """Seconds per step of one block: wall time, and CPU time of all threads."""
+    """Seconds per step in one block: wall time, CPU time of all threads; and the first step."""
 
     wall: float
     cpu: float
@@ -19,7 +19,7 @@ class Block:
 
 
 def run_block(model, data, steps: int) -> Block:
-    """Run the steps of a block with `fit`, after the warm-up."""
+    """Run `WARM_UP + steps` steps with `fit`, and time the last `steps`."""
     import keras
 
     ends = []
@@ -48,8 +48,8 @@ def one_batch(batch, like):
 
     Args:
         batch: Tuple of arrays.
-        like: The data set of the other variants. On TensorFlow the result has the same static
-            shapes, because with others the step would be another graph.
+        like: The data set of the input pipeline. On TensorFlow the result has the same static
+            shapes, because other shapes would compile another graph of the step.
     """
     import keras
 
@@ -80,7 +80,7 @@ def check_device(device):
 
 
 def peak_memory() -> float:
-    """Return the peak memory so far, in MB: of the device, or of this process."""
+    """Return the peak memory so far in MB: of the GPU, or else of this process."""
     import keras
 
     if not keras.distribution.list_devices()[0].startswith("gpu"):

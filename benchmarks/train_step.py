@@ -1,23 +1,24 @@
-"""Speed and memory of the training step, cost of averaged weights, and cost of the input.
+"""Speed and memory of the training step, and the time of averaged weights and of the input.
 
     python benchmarks/train_step.py --shrink 4 --batch_size 4
     KERAS_BACKEND=jax python benchmarks/train_step.py --device gpu --steps 20
 
-The step is that of the Cityscapes experiments as `fit` runs it: OHEM, scores, weight decay and
-averaged weights, from random weights. The loss is read after every step, as in `train`. Three
+The measured step is that of the Cityscapes experiments, run by `fit`: OHEM, scores, weight decay
+and averaged weights, from random weights. The loss is read after every step, as in `train`. Three
 variants run a few steps each, interleaved, so that other load on the machine affects all of them:
 
 - the whole step, on a batch that stays in memory;
-- the same without averaged weights;
-- the whole step through the input pipeline, from PNG files of the data set's size.
+- the step without averaged weights, on the same batch;
+- the whole step with the input pipeline, from PNG files of the data set's size.
 
-The cost of the input is the third against the first. It includes waiting for input, and the
-slowdown of steps that share cores with the threads of the pipeline, which timing the iterator would
-miss. Files are read repeatedly, and so from memory, not from a disk.
+The cost of the input is computed from the third and the first variant. It includes waiting for
+input, and the slowdown of steps that share cores with the threads of the pipeline, which timing the
+iterator alone would not show. Files are read repeatedly, so they come from the page cache, not from
+a disk.
 
 Every preset and precision runs in a separate process, to measure its memory. All usable cores are
-used (`taskset -c 0 python ...` restricts them to one). Rows are written as they are measured; runs
-resume.
+used (`taskset -c 0 python ...` restricts them to one). Each row is written when it is measured;
+runs resume.
 """
 
 import argparse
@@ -41,7 +42,7 @@ PRESETS = tuple(ARCHITECTURES)
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """The case of one row; a case that has a row with the same values is not measured again."""
+    """What one row measures. A case that already has a row is not measured again."""
 
     preset: str
     precision: str
@@ -53,7 +54,7 @@ class Case:
 
 
 def main():
-    """Measure the rows that the CSV lacks, and print them, ratios first."""
+    """Measure the cases that have no row in the CSV, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
     parser.add_argument(
@@ -78,7 +79,7 @@ def main():
         "--seconds",
         type=float,
         default=60.0,
-        help="seconds after which a row gets no further rounds, except for the first three; "
+        help="start no more rounds of a row after this time, but run at least three; "
         "default: %(default)s",
     )
     default = Path(__file__).parent / "results" / "train_step.csv"
@@ -108,7 +109,7 @@ def main():
                 row = process.submit(
                     measure, case, arguments.steps, arguments.rounds, arguments.seconds
                 ).result()
-            except Exception as error:  # Such as out of memory; others may fit.
+            except Exception as error:  # Such as out of memory; other cases may fit.
                 failed += 1
                 print(f"  failed: {type(error).__name__}: {str(error)[:500]}", flush=True)
                 continue
@@ -119,7 +120,7 @@ def main():
 
 
 def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
-    """Measure one row, in a new process."""
+    """Measure one row; called in a new process."""
     import numpy as np
     from input_pipeline import Shape, make_files
 
@@ -146,7 +147,7 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         size = (1024 // case.shrink, 2048 // case.shrink)
         files = make_files(Shape(size, ".png", experiment.image_size), Path(folder), 8)
-        # An epoch that is longer than any block.
+        # Repeat the files, so that an epoch is longer than any block.
         times = 1 + case.batch_size * 4 * (WARM_UP + steps) // len(files)
         examples = dataclasses.replace(
             files, images=files.images * times, masks=files.masks * times
@@ -158,7 +159,7 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
         model = compiled(experiment)
         ways = {"memory": (model, in_memory), "files": (model, from_files)}
         memory_before = peak_memory()
-        # Other variants are compiled after this, so that the peak is that of the whole step alone.
+        # The step without averages is compiled later, so that the peak is that of the whole step.
         first = [run_block(*way, steps) for way in ways.values()][0]
         peak = peak_memory()
         if case.ema == "both":
@@ -196,21 +197,21 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
         "first_step_seconds": round(first.first_step, 1),
         "rounds": len(wall["memory"]),
         "steps": steps,
-        # If it is above the number of cores, other programs were running.
+        # A load above the number of cores means that other programs were running.
         "load_average": round(os.getloadavg()[0], 1),
         **machine(),
     }
 
 
 def average_percent(name, seconds):
-    """Return the columns of the time that averaged weights add; empty if not measured."""
+    """Return the columns for the time that averaged weights add; empty if not measured."""
     if "memory, no average" not in seconds:
         return dict.fromkeys(quartiles(name, [0.0]), "")
     return quartiles(name, 100 * (seconds["memory"] / seconds["memory, no average"] - 1))
 
 
 def quartiles(name, values):
-    """Return three columns: the median and both quartiles."""
+    """Return three columns: median, lower quartile and upper quartile."""
     import numpy as np
 
     low, median, high = np.percentile(values, (25, 50, 75)).round(2)

@@ -1,4 +1,4 @@
-"""Extension of griffe: our section "Example", whose code is not indented, as its "Examples"."""
+"""Griffe extension: show our docstring section "Example" as Griffe's section "Examples"."""
 
 import re
 import textwrap
@@ -9,10 +9,10 @@ _EXAMPLE = re.compile(r"^Example:\n+(.*?)(?=^Reference:$|\Z)", re.MULTILINE | re
 
 
 class ExamplesExtension(griffe.Extension):
-    """Rename and indent the section in every docstring, so that its code is shown as code."""
+    """Rename the section to "Examples" and indent it: Griffe then shows its code as code."""
 
     def on_object(self, *, obj: griffe.Object, **_) -> None:
-        """Called for every module, class, function and attribute."""
+        """Change the docstring of one module, class, function or attribute."""
         if obj.docstring is not None:
             obj.docstring.value = _EXAMPLE.sub(_as_examples, obj.docstring.value)
 

@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: links to files outside of docs/ become plain text."""
+"""MkDocs hook: replace links to files outside of docs/ by plain text."""
 
 import re
 
@@ -6,7 +6,7 @@ _OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(?!docs/)([\w./-]+)\)")
 
 
 def on_page_markdown(markdown: str, page, **_) -> str:
-    """Replace `[text](../benchmarks/x.csv)` in pages at the top of docs/."""
+    """Replace links such as `[text](../benchmarks/x.csv)` in pages directly in docs/."""
     if "/" in page.file.src_uri:
         return markdown
     return _OUTSIDE.sub(r"\1 (`\2`)", markdown)

@@ -1,4 +1,4 @@
-"""Write the drawings of docs/concepts.md in docs/drawings, from the networks themselves.
+"""Write the drawings of docs/concepts.md to docs/drawings, computed from the networks.
 
 python docs/make_drawings.py
 """
@@ -20,7 +20,7 @@ COLUMNS = {"in": 0, "top_down": 1, "bottom_up": 2}
 
 
 def fusion_graph(bifpn: keras.Model) -> list[tuple[tuple[str, str], tuple[str, str]]]:
-    """Return the edges of a BiFPN, (level, column) to (level, column), found in its layers."""
+    """Return the edges ((level, column), (level, column)) of a BiFPN, found in its layers."""
 
     def node_of(tensor):
         layer = tensor._keras_history.operation
@@ -44,7 +44,7 @@ def fusion_graph(bifpn: keras.Model) -> list[tuple[tuple[str, str], tuple[str, s
 
 
 def draw_fusion() -> Figure:
-    """Draw one BiFPN repeat: every fusion, and where its inputs come from."""
+    """Draw one BiFPN repeat: its fusion nodes and their inputs."""
     edges = fusion_graph(BiFPN({level: (None, None, 8) for level in LEVELS}))
 
     def place(node):
@@ -73,7 +73,7 @@ def draw_fusion() -> Figure:
 
 
 def draw_costs() -> Figure:
-    """Draw where the multiply-adds are, and how much of the image a cell of each level sees."""
+    """Draw the multiply-adds of each stage and the receptive field of each level."""
     costs = profile(PRESET, IMAGE_SIZE)
     stages = [stage for stage in costs.stages if stage["macs"]]
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
@@ -96,7 +96,7 @@ def draw_costs() -> Figure:
 
 
 def draw_level_weights() -> Figure:
-    """Draw how much each level counts in the output of the shipped network."""
+    """Draw the fusion weight of each level in the shipped network."""
     from eseg_keras.visualization import plot_level_weights
 
     return plot_level_weights(ESeg.from_preset("eseg_lite_s_streets").level_weights())

@@ -16,7 +16,7 @@ SCENES = (3, 8, 21)
 
 
 def main():
-    """Write the figure: image, mask and prediction side by side."""
+    """Write the figure: one row per scene, with image, mask and prediction."""
     model = ESeg.from_preset("eseg_lite_s_streets")
     rows = []
     for index in SCENES:

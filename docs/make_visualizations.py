@@ -1,4 +1,4 @@
-"""Write the figures of eseg_keras.visualization in this folder, with the shipped weights.
+"""Write one example of each figure of eseg_keras.visualization to docs/.
 
 python docs/make_visualizations.py
 

@@ -1,8 +1,8 @@
-"""Settings that hold for every test."""
+"""Settings and fixtures for all tests."""
 
 import os
 
-# Set before Keras or TensorFlow is imported by any test module.
+# Set before any test module imports Keras or TensorFlow.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -17,11 +17,11 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="module")
 def clear_keras():
-    """Let go of a module's models: what Keras and TensorFlow keep of them slows later tests."""
+    """Free the models of a test module: Keras' and TensorFlow's references slow later tests."""
     yield
-    # It collects garbage itself.
+    # This also collects garbage.
     keras.utils.clear_session()
-    # What is left stays: later collections need not visit it.
+    # Exclude the remaining objects from later garbage collections.
     gc.freeze()
 
 
@@ -38,9 +38,9 @@ def small_eseg():
 
 @pytest.fixture
 def eagerly():
-    """Without graphs: for a few steps, making one takes several times as long as they do.
+    """Run without graphs: for a few steps, tracing takes several times as long as the steps.
 
-    What is compiled is tested with the models, the predictor and slow tests of training.
+    Compiled functions are tested with the models, the predictor and slow tests of training.
     """
     import tensorflow as tf
 
@@ -50,7 +50,7 @@ def eagerly():
 
 
 class Terminal:
-    """A terminal that is read all the while: a full one would stop whoever writes to it."""
+    """A pseudo-terminal that a thread reads, because a full buffer would block the writer."""
 
     def __init__(self):
         self._leader, self.follower = pty.openpty()
@@ -59,13 +59,13 @@ class Terminal:
         self._reader.start()
 
     def _read(self):
-        # The end is an error on Linux and no bytes elsewhere.
+        # At the end, Linux raises an error; other systems return no bytes.
         with contextlib.suppress(OSError):
             while chunk := os.read(self._leader, 1 << 16):
                 self._chunks.append(chunk)
 
     def end(self):
-        """Close it and return all that was written to it."""
+        """Close the terminal and return everything that was written to it."""
         os.close(self.follower)
         self._reader.join()
         os.close(self._leader)

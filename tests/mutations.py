@@ -1,12 +1,13 @@
-"""Faults that the tests must catch, one line each, and the tests that catch them.
+"""One-line faults, and the tests that must catch them.
 
     python tests/mutations.py                            # every fault, about ten minutes
     python tests/mutations.py layers/momentum losses/dice_factor
     python tests/mutations.py --results /tmp/mutations.json     # rerun to resume
 
-Each fault replaces one text in a temporary copy of the package and runs the tests named beside it;
-they must fail. First, those tests must pass without any fault. A fault is found by its text, which
-occurs once in `eseg_keras/`, so files may move. The exit status is 1 if a fault survives.
+Each fault replaces one text in a temporary copy of the package and runs the tests listed with it,
+which must fail. Before that, the same tests must pass without the fault. The place of a fault is
+found by its original text, which must occur exactly once in `eseg_keras/`, so files may move. The
+exit status is 1 if a fault survives.
 """
 
 import argparse
@@ -29,7 +30,7 @@ COPIED = ("eseg_keras", "tests", "experiments", "pyproject.toml", "setup.py")
 
 
 class Fault(NamedTuple):
-    """One text replaced by another, and the tests (pytest node ids, by spaces) that must fail."""
+    """A text, its replacement, and the tests that must fail: pytest node ids, space-separated."""
 
     old: str
     new: str
@@ -211,6 +212,11 @@ FAULTS = {
         "tests/decoders/test_head.py",
     ),
     # === Layers ===
+    "layers/fused_variance_unbiased": Fault(
+        "variance = variance * (ops.maximum(count - 1, 1.0) / count)",
+        "variance = ops.maximum(variance, 0.0)",
+        f"{LAYERS}::test_fused_batch_normalization_equals_that_of_keras",
+    ),
     "layers/momentum": Fault(
         "momentum: float = 0.97",
         "momentum: float = 0.99",
@@ -652,12 +658,12 @@ FAULTS = {
 
 @functools.cache
 def sources(root: Path) -> dict[Path, str]:
-    """Return the files of the package as they are without a fault."""
+    """Return the files of the package without faults."""
     return {path: path.read_text("utf-8") for path in (root / "eseg_keras").rglob("*.py")}
 
 
 def find(root: Path, text: str) -> Path:
-    """Return the one file of the package that holds a text, once."""
+    """Return the file of the package that contains a text; the text must occur exactly once."""
     found = {str(path): n for path, source in sources(root).items() if (n := source.count(text))}
     if sum(found.values()) != 1:
         raise ValueError(
@@ -668,7 +674,7 @@ def find(root: Path, text: str) -> Path:
 
 
 def copy_tree(root: Path):
-    """Copy what tests need; byte code is compared by content, so that no stale file is used."""
+    """Copy the files that tests need; byte code is validated by content, so it is never stale."""
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in COPIED:
         source = ROOT / name
@@ -687,7 +693,7 @@ def run_tests(root: Path, tests: list[str]) -> tuple[int, str]:
 
 
 def fingerprint(root: Path, fault: Fault) -> str:
-    """Return a hash of the fault, the file that it is in and its tests."""
+    """Return a hash of the fault, its file and its tests."""
     files = [find(root, fault.old)]
     for test in fault.tests.split():
         path = root / test.partition("::")[0]
@@ -697,7 +703,7 @@ def fingerprint(root: Path, fault: Fault) -> str:
 
 
 def try_fault(root: Path, fault: Fault) -> str:
-    """Return "caught", "SURVIVED" or "ERROR" and put the file back."""
+    """Return "caught", "SURVIVED" or "ERROR"; restore the file."""
     path = find(root, fault.old)
     before = path.read_bytes()
     path.write_bytes(before.replace(fault.old.encode(), fault.new.encode()))
@@ -707,7 +713,7 @@ def try_fault(root: Path, fault: Fault) -> str:
         path.write_bytes(before)
     if status > 1:
         print(output, flush=True)
-    # 1: tests failed. Above: nothing was tested.
+    # pytest's status 1: tests failed; above 1: no tests ran.
     return {0: "SURVIVED", 1: "caught"}.get(status, "ERROR")
 
 

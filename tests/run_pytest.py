@@ -1,4 +1,4 @@
-"""Runs pytest on the files it is given: the main of every py_test target."""
+"""Run pytest on the given files: the main program of every py_test target."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Signals around the start of a process, and processes that end with their parent."""
+"""Signals during the start of a child process, and child processes that end with their parent."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Every example in a docstring runs and prints what it says."""
+"""Every example in a docstring runs and prints the output shown."""
 
 import doctest
 import importlib
@@ -18,7 +18,7 @@ MODULES = sorted(
 
 @pytest.fixture
 def no_progress_bars():
-    """Keras' progress bars would count as what an example prints."""
+    """Disable Keras' progress bars, which would count as output of an example."""
     keras.config.disable_interactive_logging()
     yield
     keras.config.enable_interactive_logging()

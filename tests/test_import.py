@@ -1,4 +1,4 @@
-"""What importing the package does and does not do, in processes of their own."""
+"""What importing the package does and does not do, tested in separate processes."""
 
 import pathlib
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
-# What a model with one layer of ours holds of it.
+# A layer of this package as a saved model stores it.
 LAYER = {
     "module": "eseg_keras.layers",
     "class_name": "Resize",
@@ -30,7 +30,7 @@ def run(code):
     [
         "import eseg_keras, keras",
         "import keras, eseg_keras",
-        # Keras is imported in the middle of a module of ours.
+        # A module of this package imports Keras first.
         "from eseg_keras.layers import Resize; import keras",
     ],
 )

@@ -1,4 +1,4 @@
-"""Progress of long work."""
+"""Progress bars and progress lines."""
 
 import os
 import sys

@@ -12,7 +12,7 @@ from eseg_keras.cli.flags import (
 )
 from eseg_keras.presets.catalog import ARCHITECTURES
 
-HELP = "measure the latency of networks in every format, and recommend one for a budget"
+HELP = "measure the latency of networks in every format, and recommend a network for a budget"
 EXAMPLE = [
     "eseg benchmark --preset eseg_lite_s eseg_s --image_size 512 1024 --threads 2",
     "eseg benchmark --model_dir runs/demo --format tflite onnx_int8 --output times.csv",
@@ -29,8 +29,8 @@ def add_arguments(parser) -> None:
         "--preset",
         nargs="+",
         metavar="NAME",
-        help="names or directories of presets; architectures get random weights, which have the "
-        "same latency; default: eseg_lite_s, and with --budget_ms the six of the paper",
+        help="names or directories of presets; architectures get random weights, with the same "
+        "latency as trained weights; default: eseg_lite_s, or the paper's six with --budget_ms",
     )
     add_model_dir_argument(group)
     add_image_size_argument(parser, default=(512, 1024))
@@ -40,30 +40,30 @@ def add_arguments(parser) -> None:
         choices=FORMATS,
         default=FORMATS,
         metavar="FORMAT",
-        help=f"some of {' '.join(FORMATS)}; default: all whose runtime is installed",
+        help=f"some of {' '.join(FORMATS)}; default: all formats whose runtime is installed",
     )
     parser.add_argument(
         "--threads",
         type=at_least(1),
-        help="threads of each runtime; default: one per usable core",
+        help="number of threads of each runtime; default: one per usable core",
     )
     parser.add_argument(
         "--rounds",
         type=at_least(1),
         default=15,
-        help="rounds of measurements; default: %(default)s",
+        help="number of measured rounds; default: %(default)s",
     )
     parser.add_argument(
         "--budget_ms",
         type=at_least(1e-3, float),
-        help="milliseconds per image: recommend the most accurate preset within this budget",
+        help="recommend the most accurate preset within this latency in milliseconds per image",
     )
     parser.add_argument(
         "--cache_dir",
         metavar="FOLDER",
-        help="folder that keeps the exported files for the next run; default: they are deleted",
+        help="folder that keeps the exported files for later runs; default: files are deleted",
     )
-    parser.add_argument("--output", help="also write the table, as .csv or .json")
+    parser.add_argument("--output", help="also write the table to this .csv or .json file")
 
 
 def run(args) -> int:
@@ -114,10 +114,10 @@ def run(args) -> int:
 
 
 def _check(args):
-    """Refuse invalid flags before any slow step."""
+    """Raise `ValueError` for invalid flags before any slow step."""
     if args.threads and args.threads > (os.cpu_count() or 1):
         raise ValueError(
-            f"--threads must be at most {os.cpu_count()}, the processors of this machine. "
+            f"--threads must be at most {os.cpu_count()}, the number of processors of the machine. "
             f"Received: {args.threads}"
         )
     if args.output and Path(args.output).suffix not in (".csv", ".json"):
@@ -128,7 +128,7 @@ def _check(args):
         if path:
             check_parent(path)
     if args.preset and len(set(args.preset)) < len(args.preset):
-        raise ValueError(f"--preset names a preset twice. Received: {' '.join(args.preset)}")
+        raise ValueError(f"--preset contains a preset twice. Received: {' '.join(args.preset)}")
     if args.budget_ms and args.preset and len(args.preset) > 1:
         from eseg_keras.latency.recommendation import paper_mean_iou
 
@@ -136,7 +136,7 @@ def _check(args):
             if paper_mean_iou(preset) is None:
                 raise ValueError(
                     "--budget_ms compares presets by the accuracy that the paper reports. Expected "
-                    f"the paper's presets, or one preset alone. Received: {preset}"
+                    f"only presets of the paper, or a single preset. Received: {preset}"
                 )
 
 
@@ -155,8 +155,8 @@ def _recommendation(args, rows, presets):
     sentences = recommend(rows, args.budget_ms).sentences()
     if any(paper_mean_iou(preset) is not None for preset in presets):
         sentences.append(
-            "Mean IoU: the paper's, for the architecture on Cityscapes at 1024x2048; its weights "
-            "were not published."
+            "The mean IoU is the paper's value for the architecture on Cityscapes at 1024x2048; "
+            "the paper's weights were not published."
         )
     timed = {row["network"] for row in rows}
     if len(timed) < len(presets):
@@ -187,13 +187,14 @@ def _print(rows, threads):
         )
     print_table(table)
     print(
-        f"{first['rounds']} rounds, interleaved, after 3 of warm-up; from uint8 image to label map."
+        f"{first['rounds']} interleaved rounds after 3 warm-up rounds; from uint8 image to label "
+        "map."
     )
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > usable_cores() + 1:
         print(
             f"Other programs ran at the same time (load average {load:.0f}, {usable_cores()} "
-            "cores): latencies are too high, ratios are roughly right."
+            "cores): the latencies are too high, but the ratios are roughly right."
         )
 
 

@@ -11,7 +11,7 @@ from eseg_keras.cli.flags import (
     run_experiment,
 )
 
-HELP = "write a static page that runs a network inside the browser"
+HELP = "write a static web page that runs a network in the browser"
 EXAMPLE = [
     "eseg demo-page --preset eseg_lite_s_streets --output demo",
     'eseg demo-page --model_dir runs/demo --output demo --title "Our roads" --examples 1.jpg 2.jpg',
@@ -22,14 +22,14 @@ def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     add_weights_arguments(parser)
     parser.add_argument(
-        "--output", required=True, help="folder for the page, which any web server can serve"
+        "--output", required=True, help="folder of the page; any web server can serve it"
     )
     parser.add_argument("--title", help="title of the page")
     parser.add_argument(
         "--long_side",
         type=int,
-        help="longer side in pixels to which images are resized at first (the page offers other "
-        "sizes); default: as in the run of --model_dir, else at most 512",
+        help="longer side in pixels to which images are resized, until the user chooses another "
+        "size on the page; default: as in the run of --model_dir, else at most 512",
     )
     parser.add_argument(
         "--examples",
@@ -41,7 +41,7 @@ def add_arguments(parser) -> None:
         "--precision",
         choices=("float32", "int8"),
         default="float32",
-        help="int8 is a quarter of the size and faster, but changes the labels of some pixels; "
+        help="int8 has a quarter of the size and is faster, but changes the labels of some pixels; "
         "default: float32",
     )
     add_calibration_argument(parser)
@@ -49,13 +49,13 @@ def add_arguments(parser) -> None:
         "--runtime",
         metavar="FILE",
         help="onnxruntime-web 1.30.0, as the .tgz file that `npm pack` writes or as a folder; "
-        "default: npm fetches it once",
+        "default: npm downloads it once",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing demo page")
 
 
 def run(args) -> int:
-    """Write the page and say how to open it."""
+    """Write the page and print how to open it."""
     from eseg_keras.demo_page import write_demo_page
 
     check_parent(args.output)

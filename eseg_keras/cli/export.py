@@ -13,7 +13,7 @@ from eseg_keras.cli.flags import (
     read_calibration,
 )
 
-HELP = "write a network for a server, a phone, a GPU or a browser, and verify the file"
+HELP = "export a network for servers, phones, GPUs or browsers, and verify the file"
 EXAMPLE = [
     "eseg export --preset eseg_lite_s_streets --format saved_model --output models/streets",
     "eseg export --model_dir runs/demo --format tflite --precision int8 "
@@ -23,7 +23,7 @@ EXAMPLE = [
 
 
 class Format(NamedTuple):
-    """A format: its exporter, and the flags and precisions that not all formats have."""
+    """A format: its exporter, its optional flags and its precisions."""
 
     exporter: str  # Module and function.
     flags: tuple[str, ...]
@@ -51,7 +51,7 @@ FORMATS = {
     ),
 }
 
-# The formats whose files have a suffix.
+# {suffix: formats that may have it}. Other suffixes are allowed for every format.
 SUFFIXES = {
     ".tflite": ("tflite",), ".onnx": ("onnx", "tensorrt"), ".engine": ("tensorrt",),
     ".keras": (), ".h5": (), ".pb": (),
@@ -65,20 +65,20 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--output",
         required=True,
-        help="file to write; for saved_model a directory of versions: OUTPUT/1, OUTPUT/2, ...; "
-        "OUTPUT.verification.json beside it holds the comparison with the network",
+        help="file to write; for saved_model, a directory of versions: OUTPUT/1, OUTPUT/2, ...; "
+        "the comparison with the network is written to OUTPUT.verification.json",
     )
     parser.add_argument(
         "--output_kind",
         choices=("labels", "logits", "probabilities"),
         default="labels",
-        help="default: labels, a class for every pixel",
+        help="default: labels, the class id of each pixel",
     )
     parser.add_argument(
         "--input_dtype",
         choices=("uint8", "float32"),
         default="uint8",
-        help="type of the images' values, 0..255 either way; default: uint8",
+        help="dtype of the images, with values of 0..255 for both; default: uint8",
     )
     add_image_size_argument(
         parser, None, "fixed size of the images; default: any size, and 1024 2048 for tensorrt"
@@ -91,19 +91,19 @@ def add_arguments(parser) -> None:
             for name, format in FORMATS.items()
             if format.precisions
         )
-        + "; float16 is half the file, dynamic has 8-bit weights; default: 32 bits",
+        + "; float16 halves the file size, dynamic has 8-bit weights; default: 32 bits",
     )
     add_calibration_argument(parser)
     parser.add_argument(
         "--max_pixels",
         type=int,
-        help=f"{', '.join(_formats_with('max_pixels'))}: image files of more pixels are refused "
+        help=f"{', '.join(_formats_with('max_pixels'))}: image files with more pixels are rejected "
         "before they are decoded",
     )
     parser.add_argument(
         "--version",
         type=int,
-        help=f"{', '.join(_formats_with('version'))}: number of the version; default: the next",
+        help=f"{', '.join(_formats_with('version'))}: version number; default: the highest plus 1",
     )
     # The default is None, so that `_check` can tell whether the flag was given.
     parser.add_argument(
@@ -119,7 +119,7 @@ def _formats_with(flag):
 
 
 def run(args) -> int:
-    """Write the network, and print the comparison."""
+    """Export the network and print the comparison."""
     _check(args)
     module, _, function = FORMATS[args.format].exporter.rpartition(".")
     export = getattr(importlib.import_module(module), function)
@@ -134,14 +134,14 @@ def run(args) -> int:
     if not args.calibration_images:
         options |= _street_scenes(args, model)
     verification = export(model, args.output, **options)
-    # Absolute, so that "." has a name.
+    # The path "." has no name: resolve it.
     output = Path(args.output)
     _print(output if output.name else output.resolve(), verification)
     return 0
 
 
 def _street_scenes(args, model):
-    """Synthetic images for calibration and verification, if the user passes none."""
+    """Return synthetic images for calibration and verification."""
     from eseg_keras.export.tensorrt.exporter import PAPER_SIZE
     from eseg_keras.street_scenes import calibration_scenes, scene_images
 
@@ -156,7 +156,7 @@ def _street_scenes(args, model):
 
 
 def _check(args):
-    """Refuse invalid flags before any slow step."""
+    """Raise `ValueError` for invalid flags before any slow step."""
     for flag in ("precision", "calibration_images", "max_pixels", "version", "overwrite"):
         if getattr(args, flag) is not None and flag not in FORMATS[args.format].flags:
             raise ValueError(
@@ -166,18 +166,18 @@ def _check(args):
     precisions = FORMATS[args.format].precisions
     if args.precision and args.precision not in precisions:
         raise ValueError(
-            f"--precision of {args.format} is one of {', '.join(precisions)}. "
+            f"--precision of {args.format} must be one of {', '.join(precisions)}. "
             f"Received: {args.precision}"
         )
     output = Path(args.output)
     if args.format not in SUFFIXES.get(output.suffix.lower(), FORMATS):
         raise ValueError(
-            f"--output {output} ends in {output.suffix}, which is not a file of --format "
-            f"{args.format}. Change one of them."
+            f"--output {output} ends in {output.suffix}, which is not a suffix of --format "
+            f"{args.format}. Change one of the two flags."
         )
     check_parent(output)
     if args.format == "saved_model":
-        return  # The new version is a new folder inside.
+        return  # A version is a new folder in the output directory.
     if output.is_dir():
         raise ValueError(f"{output} is a directory. Give a file for --output.")
     files = [output]
@@ -202,7 +202,7 @@ def _print(output, verification):
     if verification.relative_difference is not None:
         table.add_row("as a share of the logits' range", f"{verification.relative_difference:.2g}")
     shortfall = f"{verification.label_shortfall:.2g} of the range"
-    table.add_row("largest gap between best logit and label's", shortfall)
+    table.add_row("label shortfall (best logit - logit of label)", shortfall)
     table.add_row("same label", f"{verification.label_agreement:.3%}")
     clear = f"same label, pixels with a clear label only ({verification.clear_pixels:.1%})"
     table.add_row(clear, f"{verification.clear_label_agreement:.3%}")

@@ -157,8 +157,8 @@ def _skipped_files_at_the_end():
 
 
 def quiet_tensorflow() -> None:
-    """Hide the messages of TensorFlow while it is imported, and all but errors afterwards."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """Hide the messages of TensorFlow's C++ code: what fails there is raised as an exception."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Some are written to file descriptor 2 before TensorFlow reads any environment variable.
     around_import("tensorflow", hidden_standard_error)
 

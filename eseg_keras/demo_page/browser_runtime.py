@@ -1,4 +1,4 @@
-"""The two files of onnxruntime-web that the page needs to run a network in the browser."""
+"""Get the two files of onnxruntime-web that the page needs to run a network in the browser."""
 
 import hashlib
 import os
@@ -15,19 +15,23 @@ PACKAGE = "onnxruntime-web@1.30.0"
 
 SCRIPT, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 
-# They run in the browsers of the page's users, so no other content is accepted.
+# The files run in the browsers of users, so files with other content are rejected.
 _SHA256 = {
     SCRIPT: "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
     WASM: "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
 _REMEDY = (
-    f"On a machine with npm, run `npm pack {PACKAGE}` and pass the .tgz file that it writes as "
+    f"On a machine with npm, run `npm pack {PACKAGE}` and pass the .tgz file that npm writes as "
     "runtime"
 )
 
 
 def read_runtime(source: str | os.PathLike | None = None) -> dict[str, bytes]:
-    """Return the files by name, checked: from an npm package, or downloaded by npm and cached."""
+    """Return {name: content} of the files, and check the content.
+
+    `source` is the npm package, as a `.tgz` file or a folder. By default, npm downloads the
+    package, and the files are cached.
+    """
     if source is not None:
         return _checked(_read(Path(source)), source)
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
@@ -44,7 +48,7 @@ def read_runtime(source: str | os.PathLike | None = None) -> dict[str, bytes]:
 
 
 def _read(source):
-    """Read those of the files that exist in a .tgz file or a folder."""
+    """Read the files from a .tgz file or a folder; missing files are skipped."""
     if source.is_dir():
         folder = source / "dist" if (source / "dist").is_dir() else source
         paths = [folder / name for name in _SHA256]
@@ -69,10 +73,10 @@ def _downloaded():
     npm = shutil.which("npm")
     if npm is None:
         raise ValueError(
-            f"The page needs {PACKAGE}, which npm downloads, and there is no npm. {_REMEDY}; or "
-            "install Node.js, which includes npm."
+            f"The page needs {PACKAGE}, and npm, which downloads it, is not installed. {_REMEDY}; "
+            "or install Node.js, which includes npm."
         )
-    # In an empty folder, without a package.json or .npmrc of the user's project.
+    # In an empty folder, so that npm finds no package.json or .npmrc of the user's project.
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", "--loglevel=error", PACKAGE]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -96,7 +100,7 @@ def _checked(files, source):
         raise ValueError(f"{source} holds no {missing[0]}. Expected {PACKAGE}. {_REMEDY}.")
     if not _are_right(files):
         raise ValueError(
-            f"{source} does not hold the files of {PACKAGE}: another version, or altered. "
-            f"{_REMEDY}."
+            f"{source} does not hold the files of {PACKAGE}: they are of another version, or "
+            f"altered. {_REMEDY}."
         )
     return files

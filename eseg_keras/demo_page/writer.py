@@ -1,4 +1,4 @@
-"""Write the page: its own files, the network, the runtime, examples."""
+"""Write the demo page: its static files, the network, the runtime and examples."""
 
 import importlib.resources
 import os
@@ -22,11 +22,11 @@ from eseg_keras.visualization import default_palette
 
 TITLE = "Semantic segmentation in your browser"
 
-# Choices for the longer side in pixels, besides the image's own.
+# Choices for the longer side in pixels, in addition to the original size.
 _SIZES = (512, 1024)
 # Indices of test scenes that look different: blue sky, a bus, autumn.
 _SCENES = (1, 0, 6)
-# Height of a thumbnail: twice its height on the page, for high-density screens.
+# Height of a thumbnail in pixels: twice its height on the page, for high-density screens.
 _THUMBNAIL = 192
 
 
@@ -44,37 +44,38 @@ def write_demo_page(
 ) -> Verification:
     """Write a static web page that runs a network in the browser.
 
-    The page labels the pixels of an image that a user drops on it, or of camera frames. The network
-    runs in the browser with onnxruntime-web: any static file server can host the page, and it sends
-    no requests to other servers. `python -m http.server --directory OUTPUT` serves it at
-    <http://localhost:8000>. Browsers do not load it from a `file:` address, and allow the camera
-    only on localhost or https.
+    The page segments images that a user drops on it, or camera frames. The network runs in the
+    browser with onnxruntime-web: any static file server can host the page, and the page sends no
+    requests to other servers. `python -m http.server --directory OUTPUT` serves the page at
+    <http://localhost:8000>. Browsers do not load the page from a `file:` address, and allow the
+    camera only on localhost or https.
 
-    With the response headers `Cross-Origin-Opener-Policy: same-origin` and
-    `Cross-Origin-Embedder-Policy: require-corp` the page uses several threads.
+    If the server sends the headers `Cross-Origin-Opener-Policy: same-origin` and
+    `Cross-Origin-Embedder-Policy: require-corp`, the page uses several threads.
 
     Args:
         model: An `ESeg` model for RGB images.
-        output: Folder to write, about 15 MB and the network. It is written atomically.
+        output: Folder to write, of about 15 MB plus the network. It is written atomically.
         title: Title of the page.
         long_side: Longer side in pixels to which images are resized, unless the user chooses
-            another size; use that of the training. By default, images above 512 are resized to 512.
+            another size on the page; use the value of the training. By default, images with a
+            longer side above 512 are resized to 512, and smaller images are not resized.
         examples: Image files that the page offers to try. Defaults to synthetic street scenes.
-        precision: `"float32"`, or `"int8"` for a quarter of the size and two thirds of the latency,
-            which changes the labels of some pixels; see `export_onnx`.
-        calibration_images: For `"int8"`: uint8 arrays [H, W, 3] of the network's task. Defaults to
-            synthetic street scenes.
+        precision: `"float32"`, or `"int8"` for a quarter of the size and two thirds of the latency.
+            `"int8"` changes the labels of some pixels; see `export_onnx`.
+        calibration_images: For `"int8"`: uint8 arrays [H, W, 3] that resemble the training images.
+            Defaults to synthetic street scenes.
         runtime: The package onnxruntime-web 1.30.0, as the `.tgz` file that `npm pack` writes or as
-            a folder. By default npm downloads it once.
+            a folder. By default, npm downloads it once.
         overwrite: Whether to replace an existing page.
 
     Returns:
-        The comparison of the network in the page with the model.
+        The comparison of the page's ONNX file with the model.
 
     Raises:
-        ValueError: If the folder exists, an example or the runtime cannot be read, or an argument
-            is invalid.
-        VerificationError: If the outputs of the network in the page differ from the model's.
+        ValueError: If `output` contains other files, or a page and `overwrite` is `False`; if an
+            example or the runtime cannot be read; or if an argument is invalid.
+        VerificationError: If the outputs of the page's ONNX file differ from the model's.
         ImportError: If the packages of `eseg-keras[export]` are missing.
 
     Example:
@@ -85,10 +86,10 @@ def write_demo_page(
     Reference:
         [ONNX Runtime Web](https://onnxruntime.ai/docs/tutorials/web/)
     """
-    # Absolute, with links resolved, so that "." has a name.
+    # The path "." has no name: resolve it, and symbolic links.
     output = Path(output).resolve()
     _check(model, output, long_side, overwrite)
-    # The licences are in the Python package of the same project.
+    # The licences of onnxruntime-web are in the Python package onnxruntime.
     notices = importlib.resources.files(require("onnxruntime", "export"))
     files = read_runtime(runtime)
     with atomic_directory(output, overwrite) as page:
@@ -98,7 +99,7 @@ def write_demo_page(
         entries = write_examples(page / "examples", examples)
         folder = page / "onnxruntime"
         folder.mkdir()
-        # Many servers send .mjs files with a MIME type that browsers refuse to run.
+        # As .js: many servers send .mjs files with a MIME type that browsers reject.
         (folder / Path(SCRIPT).with_suffix(".js")).write_bytes(files[SCRIPT])
         (folder / WASM).write_bytes(files[WASM])
         for name in ("LICENSE", "ThirdPartyNotices.txt"):
@@ -119,7 +120,7 @@ def write_demo_page(
 
 
 def write_examples(folder: Path, paths: Sequence[str | os.PathLike] | None) -> list[dict]:
-    """Write images and thumbnails as JPEG files; return a dict of name and files for each."""
+    """Write images and thumbnails as JPEG files; return [{"name", "file", "thumbnail"}, ...]."""
     if paths is None:
         scenes = [render_scene(index, "test", (512, 1024))[0] for index in _SCENES]
         images = [(f"street scene {number}", scene) for number, scene in enumerate(scenes, 1)]
@@ -131,7 +132,7 @@ def write_examples(folder: Path, paths: Sequence[str | os.PathLike] | None) -> l
     entries = []
     for number, (name, image) in enumerate(images, 1):
         entry = {kind: f"{folder.name}/{kind}_{number}.jpg" for kind in ("file", "thumbnail")}
-        # Encoded again to remove metadata such as the location, which must not be published.
+        # Encode the image again to remove metadata such as the location.
         pil_image = Image.fromarray(image)
         pil_image.save(folder.parent / entry["file"], quality=92, subsampling=0)
         pil_image.thumbnail((4 * _THUMBNAIL, _THUMBNAIL))
@@ -143,7 +144,7 @@ def write_examples(folder: Path, paths: Sequence[str | os.PathLike] | None) -> l
 def _check(model, output, long_side, overwrite):
     channels = model.image_shape[-1]
     if channels != 3:
-        raise ValueError(f"The page needs a network of RGB images. Received: {channels} channels.")
+        raise ValueError(f"The page needs a network for RGB images. Received: {channels} channels.")
     if None not in (built := tuple(model.image_shape[:2])):
         raise ValueError(
             f"The page needs a network for images of any size. Received: one for images of {built}."
@@ -159,7 +160,7 @@ def _check(model, output, long_side, overwrite):
 
 
 def _description(model, title, long_side, examples, num_bytes):
-    """The content of `model/model.json`, which the page reads."""
+    """Return the content of `model/model.json`, which the page reads."""
     chosen = long_side or _SIZES[0]
     # As in training, smaller images are enlarged to `long_side`.
     sizes = [
@@ -169,9 +170,9 @@ def _description(model, title, long_side, examples, num_bytes):
     millions = model.count_params() / 1e6
     return {
         "title": title,
-        "about": f"A neural network of {millions:.1f} million parameters assigns one of "
-        f"{model.num_classes} classes to every pixel of an image. It runs on this device: images "
-        "are not uploaded.",
+        "about": f"A neural network with {millions:.1f} million parameters assigns one of "
+        f"{model.num_classes} classes to every pixel of an image. The network runs on this device: "
+        "images are not uploaded.",
         "names": model.class_names or [f"class {label}" for label in range(model.num_classes)],
         "palette": model.palette or default_palette(model.num_classes),
         "sizes": [*sizes, {"longSide": None, "enlarge": False, "chosen": False}],

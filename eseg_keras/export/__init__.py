@@ -1,4 +1,4 @@
-"""Files for servers, phones, GPU engines and browsers."""
+"""Export models to SavedModel, TFLite, ONNX and TensorRT; verify and run the files."""
 
 from eseg_keras.export.client import Client as Client
 from eseg_keras.export.client import ServedPrediction as ServedPrediction

@@ -1,4 +1,4 @@
-"""Segmenting images with an exported file, in the file's own runtime."""
+"""Segment images with an exported file, in TensorFlow, LiteRT or ONNX Runtime."""
 
 import os
 from pathlib import Path
@@ -17,20 +17,20 @@ from eseg_keras.visualization import default_palette
 class ExportedPredictor:
     """Segment images with a file that `export_saved_model`, `export_tflite` or `export_onnx` wrote.
 
-    It can be evaluated like a `Predictor`: the scores are then those of the file, 8-bit arithmetic
-    included.
+    The evaluation accepts it in place of a `Predictor`. The scores are then those of the exported
+    file, including the errors of 8-bit arithmetic.
 
     Args:
-        path: A `.tflite` or `.onnx` file, or the directory of a SavedModel: that of one version, or
-            that of all versions, of which the last is used.
-        threads: Threads of the runtime. Defaults to the runtime's choice; has no effect on a
+        path: A `.tflite` or `.onnx` file, or the directory of a SavedModel: either the directory of
+            one version, or the directory with all versions, of which the highest is used.
+        threads: Number of threads of the runtime. Defaults to the runtime's choice. Ignored for a
             SavedModel.
-        max_pixels, image_range: How images are read, as for `Predictor`.
+        max_pixels, image_range: Limit of pixels and range of values of images, as for `Predictor`.
 
     Attributes:
         num_classes, class_names, palette, ignore_label: As in the exported network.
         image_size: (height, width) of all images, or `None` for any size.
-        max_pixels, image_range: As given.
+        max_pixels, image_range: The arguments.
 
     Raises:
         ValueError: If the file was not written by one of the three exporters.
@@ -58,13 +58,13 @@ class ExportedPredictor:
             self._run, classes = _load_saved_model(path)
         elif suffix in _FILES:
             runner, read_classes = _FILES[suffix]
-            # The classes first, so that a file of another program gets a clear error.
+            # Read the classes first: for files of other programs, this raises a clear error.
             classes = read_classes(path)
             self._run = runner(path, threads)
         else:
             raise ValueError(
-                f"{path} is no exported network. Expected the directory of a SavedModel, or a file "
-                f"that ends in {' or '.join(_FILES)}."
+                f"{path} is not an exported network. Expected the directory of a SavedModel, or a "
+                f"file that ends in {' or '.join(_FILES)}."
             )
         height, width, self.num_channels = self._run.image_shape
         self.image_size = None if height is None or width is None else (height, width)
@@ -84,21 +84,22 @@ class ExportedPredictor:
             The prediction, with a label map of the image's size.
 
         Raises:
-            ValueError: If it is not an image, or does not have the file's fixed size.
+            ValueError: If `image` is not an image, or its size is not the file's fixed size.
         """
         name = str(image) if isinstance(image, str | os.PathLike) else "image 0"
         pixels = read_image(image, self.num_channels, self.max_pixels, image_range=self.image_range)
         if self.image_size not in (None, pixels.shape[:2]):
             problem = (
-                f"has {pixels.shape[0]}x{pixels.shape[1]} pixels, and {self._path} takes images of "
-                f"{self.image_size[0]}x{self.image_size[1]} only: scale it, or export for its size"
+                f"has {pixels.shape[0]}x{pixels.shape[1]} pixels, but {self._path} takes images of "
+                f"{self.image_size[0]}x{self.image_size[1]} only: resize the image, or export the "
+                "model for its size"
             )
             raise ImageFileError(name, [problem])
         (answer,) = self._run(pixels[None])
         return Prediction(
             name=name,
             image=pixels,
-            # Labels, or logits or probabilities.
+            # The answer is a label map [H, W], or logits or probabilities [H, W, num_classes].
             label_map=(answer if answer.ndim == 2 else answer.argmax(-1)).astype("uint8"),
             class_names=self.class_names,
             palette=self.palette,
@@ -107,7 +108,7 @@ class ExportedPredictor:
 
 
 def _load_saved_model(path):
-    """A function like that of `onnx_runner`, and the classes."""
+    """Return a function like that of `onnx_runner`, and the dict of classes."""
     versions = [file.parent for file in path.glob("*/saved_model.pb") if file.parent.name.isdigit()]
     if versions:
         path = max(versions, key=lambda version: int(version.name))
@@ -126,7 +127,7 @@ def _load_saved_model(path):
         return answer.numpy()
 
     run.image_shape = tuple(images.shape.as_list()[1:])
-    run.loaded = loaded  # Keeps the variables alive.
+    run.loaded = loaded  # Without a reference, the variables would be deleted.
     fields = {"num_classes": int, "ignore_label": int}
     fields |= dict.fromkeys(("class_names", "palette"), (list, type(None)))
     return run, read_json(classes, "Export the model again.", fields)

@@ -1,4 +1,4 @@
-"""Images to calibrate quantized networks and to verify exported files."""
+"""Prepare images to calibrate quantized networks and to verify exported files."""
 
 import os
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from eseg_keras.data.images.image_reader import ImageFileError, read_image
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.image_size import SMALLEST_SIDE, check_image_size
 
-# A few dozen images determine the ranges; more take time and change little.
+# A few dozen images suffice to calibrate; more take time and hardly change the ranges.
 MOST_IMAGES = 64
 
 
 def read_calibration_images(
     folder: str | os.PathLike, image_range: tuple[float, float] | None = None
 ) -> list[np.ndarray]:
-    """Read at most 64 images, evenly spaced in the sorted list, of a folder and its subfolders."""
+    """Read up to 64 images of a folder and its subfolders, evenly spaced in sorted order."""
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
@@ -35,8 +35,8 @@ def _read(path, image_range):
     image = read_image(path, image_range=image_range)
     if min(image.shape[:2]) < SMALLEST_SIDE:
         problem = (
-            f"is {image.shape[0]}x{image.shape[1]} pixels, height by width; images to calibrate "
-            f"with need at least {SMALLEST_SIDE}x{SMALLEST_SIDE}. Scale it up or remove it"
+            f"is {image.shape[0]}x{image.shape[1]} pixels, height by width. Calibration images "
+            f"need at least {SMALLEST_SIDE}x{SMALLEST_SIDE}: enlarge the image or remove it"
         )
         raise ImageFileError(path, [problem])
     return image
@@ -50,18 +50,20 @@ def prepare_images(
     sizes: Sequence[tuple[int, int]],
     channels: int,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return images for calibration and verification, resized to one size or to `sizes` in turn.
+    """Return the images for calibration and the images for verification.
 
-    By default, one in four of the calibration images, at most three, is held out for verification.
+    Both are resized to `size`. If `size` is `None`, only `verification` is resized, to `sizes` in
+    turn. By default, a quarter of `calibration`, at most three images, is held out for
+    verification.
     """
     if precision != "int8" and calibration is not None:
         raise ValueError(
-            f"calibration_images are only for precision='int8'. Received: {precision!r}"
+            f"calibration_images are only for precision='int8'. Received: precision={precision!r}"
         )
     if precision == "int8" and (calibration is None or len(calibration) == 0):
         raise ValueError(
-            "precision='int8' needs calibration_images for the ranges of its values: a few dozen "
-            f"uint8 arrays [H, W, {channels}] of the network's task. "
+            "precision='int8' needs calibration_images to determine the ranges of activations: a "
+            f"few dozen uint8 arrays [H, W, {channels}] that resemble the training images. "
             f"Received: {calibration!r}"
         )
     images = [] if calibration is None else calibration
@@ -71,8 +73,8 @@ def prepare_images(
         return images, resize_verification_images(verification, sizes, channels)
     if len(images) < 4:
         raise ValueError(
-            "Expected at least 4 calibration images, of which one in four is held out for the "
-            f"verification, or verification_images. Received: {len(images)} calibration images"
+            "Expected verification_images, or at least 4 calibration_images, of which a quarter "
+            f"are held out for verification. Received: {len(images)} calibration images"
         )
     held_out = range(0, len(images), max(4, -(-len(images) // 3)))
     rest = [image for index, image in enumerate(images) if index not in held_out]
@@ -82,12 +84,12 @@ def prepare_images(
 def resize_verification_images(
     images: Sequence[np.ndarray] | None, sizes: Sequence[tuple[int, int]], channels: int
 ) -> list[np.ndarray]:
-    """Resize images to the sizes in turn; repeat them if there are fewer images than sizes."""
+    """Resize images to `sizes` in turn; repeat images if there are more sizes than images."""
     if images is None or len(images) == 0:
         raise ValueError(
-            "The exported file is compared with the network on verification_images. Expected "
-            f"uint8 arrays [H, W, {channels}], a few images of the network's task that it was not "
-            f"trained on. Received: {images!r}"
+            "verification_images are needed to compare the exported file with the network. "
+            f"Expected a few uint8 arrays [H, W, {channels}] that resemble the training images "
+            f"but were not used for training. Received: {images!r}"
         )
     images = [_checked(image, channels, "verification") for image in images]
     count = max(len(images), len(sizes))

@@ -1,4 +1,4 @@
-"""First steps of every exporter: check arguments, cast to float32, describe the classes."""
+"""Common steps of the exporters: check arguments, cast to float32, describe the classes."""
 
 import functools
 import json
@@ -16,7 +16,7 @@ Exporter = TypeVar("Exporter", bound=Callable)
 
 
 def one_writer(export: Exporter) -> Exporter:
-    """Decorate an exporter: two processes cannot write one output at the same time."""
+    """Decorate an exporter: raise `FileInUseError` if another process writes the same output."""
 
     @functools.wraps(export)
     def call(model, output, **options):
@@ -28,23 +28,23 @@ def one_writer(export: Exporter) -> Exporter:
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    """Raise `ValueError` unless the value of an argument is one of its choices."""
+    """Raise `ValueError` unless the value of the argument `name` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}")
 
 
 def require_tensorflow(kind: str):
-    """Import TensorFlow, which `kind` files need; `ValueError` on another Keras backend."""
+    """Import TensorFlow; raise `ValueError` if Keras uses another backend."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            f"{kind} files are written by TensorFlow. Received: the Keras backend "
-            f"{keras.backend.backend()!r}; set the environment variable KERAS_BACKEND=tensorflow."
+            f"The export to {kind} needs the Keras backend 'tensorflow'. Received: "
+            f"{keras.backend.backend()!r}. Set the environment variable KERAS_BACKEND=tensorflow."
         )
     return require("tensorflow", "tensorflow-cpu")
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """Return a model that computes in float32: this one, or a copy with its averaged weights."""
+    """Return `model` if its dtype policy is float32, else a float32 copy with averaged weights."""
     if model.dtype_policy.name == "float32":
         return model
     config = model.get_config() | {"dtype": "float32"}
@@ -61,12 +61,13 @@ def in_float32(model: keras.Model) -> keras.Model:
 
 
 def exported_size(model: keras.Model, image_size: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Check `image_size`; return the fixed (height, width) of a file's images, `None` for any."""
+    """Check `image_size`; return the fixed (height, width) of a file's images, or `None`."""
     built = tuple(model.image_shape[:2])
     if None not in built:
         if image_size is not None and tuple(image_size) != built:
             raise ValueError(
-                f"The network is built for images of {built}. Received: image_size={image_size}"
+                f"The network is built for images of {built}. Received: image_size={image_size}. "
+                "Omit image_size."
             )
         return built
     if image_size is None:

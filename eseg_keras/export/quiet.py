@@ -1,4 +1,4 @@
-"""Keep converters quiet."""
+"""Suppress log messages of converters."""
 
 import contextlib
 import logging
@@ -9,8 +9,8 @@ from absl import logging as absl_logging
 
 @contextlib.contextmanager
 def quiet(*names: str) -> Iterator[None]:
-    """Let absl's logger and loggers by name (`""`: the root) log errors only."""
-    # TensorFlow resets the level of absl's logger to absl's verbosity.
+    """Log only errors within the context, in absl's logger and the named ones (`""`: root)."""
+    # Set absl's verbosity, not the level of its logger: TensorFlow resets the level.
     verbosity = absl_logging.get_verbosity()
     absl_logging.set_verbosity(absl_logging.ERROR)
     loggers = [logging.getLogger(name) for name in names]

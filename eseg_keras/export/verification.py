@@ -1,4 +1,4 @@
-"""Compare an exported file, run in its own runtime, with the network."""
+"""Compare the outputs of an exported file with those of the network."""
 
 import dataclasses
 import importlib
@@ -14,22 +14,23 @@ from eseg_keras.files import write_json
 from eseg_keras.machine import installed_version
 from eseg_keras.version import __version__
 
-# If a smaller share of the pixels has a clear label, their agreement is not meaningful.
+# If fewer pixels than this share have a clear label, the agreement is not meaningful.
 _FEWEST_CLEAR = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """How much an exported file may differ from the network.
+    """Allowed differences between the outputs of an exported file and of the network.
 
     Args:
-        difference: Largest difference of logits, as a share of the range of the network's logits
-            over all images.
-        probability: Largest difference of probabilities.
-        agreement: Smallest share of equal labels among the pixels with a clear label. Others are
-            not counted: rounding may change a label if two classes are almost equally likely.
-        margin: A label is clear if its logit exceeds the second largest by more than this share of
-            the range of the logits.
+        difference: Largest allowed difference of logits, as a share of the range of the network's
+            logits over all images.
+        probability: Largest allowed difference of probabilities.
+        agreement: Smallest allowed share of equal labels among the pixels with a clear label. Other
+            pixels are not counted: two classes are almost equally likely, so that rounding may
+            change the label.
+        margin: A label is clear if its logit exceeds the second largest logit by more than this
+            share of the range of the logits.
     """
 
     difference: float
@@ -39,18 +40,21 @@ class Tolerance:
 
 
 TOLERANCES = {
-    # Additions in another order: 1e-6 of the range. The margin is twice the allowed difference,
-    # which therefore cannot change a clear label.
+    # Additions in another order. Measured: logits 1e-6 of the range. The margin is twice the
+    # allowed difference, so that an allowed difference cannot change a clear label.
     "float32": Tolerance(difference=1e-3, probability=1e-3, agreement=0.9999, margin=2e-3),
-    # Weights, or all values, of 11 significant bits: 5e-4 of the range, probabilities 0.003.
+    # Weights, or all values, with 11 significant bits. Measured: logits 5e-4 of the range,
+    # probabilities 0.003.
     "float16": Tolerance(difference=5e-3, probability=0.05, agreement=0.999, margin=0.01),
-    # 8-bit weights with one scale per channel, activations with one per tensor: 0.015 and 0.08.
+    # 8-bit weights with one scale per channel, 8-bit activations with one scale per tensor.
+    # Measured: logits 0.015 of the range, probabilities 0.08.
     "dynamic": Tolerance(difference=0.1, probability=0.5, agreement=0.99, margin=0.05),
-    # All values of 8 bits, with ranges from the calibration images: 0.03 and 0.26. Probabilities
-    # are compared by their labels, because single pixels between two classes may differ a lot.
+    # All values with 8 bits, with ranges from the calibration images. Measured: logits 0.03 of the
+    # range, probabilities 0.26. The limit of probabilities is high, because single pixels between
+    # two classes may differ a lot; the agreement of labels is the effective limit.
     "int8": Tolerance(difference=0.2, probability=0.9, agreement=0.98, margin=0.05),
 }
-"""By precision; the comments hold the differences measured for eseg_lite_s_streets."""
+"""Tolerances by precision. The comments give the differences measured for eseg_lite_s_streets."""
 
 
 class VerificationError(ValueError):
@@ -64,13 +68,14 @@ class Verification:
     Args:
         output_kind: `"labels"`, `"logits"` or `"probabilities"`.
         runtime: Name and version of the runtime, such as `"ai-edge-litert 2.3.0"`.
-        threads: Number of threads of the runtime, `None` for its own choice.
-        sizes: (height, width) of every image compared.
+        threads: Number of threads of the runtime, or `None` if the runtime chose it.
+        sizes: (height, width) of each compared image.
         largest_difference: Largest difference of logits or probabilities; `None` for labels.
         relative_difference: For logits, `largest_difference` as a share of the range of the
             network's logits.
-        label_shortfall: Largest difference, over all pixels, between the network's best logit and
-            its logit of the file's label, as a share of the range.
+        label_shortfall: Largest difference, over all pixels, between the network's largest logit
+            and its logit of the label that the file gives, as a share of the range. It is 0 if all
+            labels are equal.
         label_agreement: Share of equal labels among all pixels.
         clear_label_agreement: Share of equal labels among the pixels with a clear label.
         clear_pixels: Share of the pixels with a clear label.
@@ -93,7 +98,7 @@ class Verification:
 
     @property
     def num_images(self) -> int:
-        """Number of images compared."""
+        """Number of compared images."""
         return len(self.sizes)
 
     @property
@@ -102,7 +107,7 @@ class Verification:
         return self._problem() is None
 
     def check(self, remedy: str = "Nothing was written.") -> None:
-        """Raise `VerificationError`, with the numbers and a remedy, unless the file passed."""
+        """Raise `VerificationError`, with the differences and `remedy`, unless the file passed."""
         if problem := self._problem():
             raise VerificationError(
                 f"The outputs of the exported file differ from the network's: {problem}, in "
@@ -110,7 +115,7 @@ class Verification:
             )
 
     def as_dict(self) -> dict:
-        """Return everything as plain types."""
+        """Return all fields, `passed` and `num_images` as a dict that JSON can store."""
         fields = dataclasses.asdict(self)
         fields["sizes"] = [list(size) for size in self.sizes]
         return {"passed": self.passed, "num_images": self.num_images, **fields}
@@ -127,7 +132,7 @@ class Verification:
         of_range = self.output_kind == "logits"
         allowed = limit.difference if of_range else limit.probability
         found = self.relative_difference if of_range else self.largest_difference
-        # The comparison is written so that nan fails.
+        # `not found <= allowed` is also true for NaN.
         if self.output_kind != "labels" and not found <= allowed:
             return (
                 f"{self.output_kind} differ by up to {found:.2g}{' of their range' * of_range} "
@@ -141,8 +146,8 @@ class Verification:
             )
         if self.clear_label_agreement < limit.agreement:
             return (
-                f"{self.clear_label_agreement:.2%} of the labels agree where the network's are "
-                f"clear (needed: {limit.agreement:.2%}), {self.label_agreement:.2%} everywhere"
+                f"{self.clear_label_agreement:.2%} of the labels agree among pixels with a clear "
+                f"label (needed: {limit.agreement:.2%}), {self.label_agreement:.2%} among all"
             )
         return None
 
@@ -188,11 +193,11 @@ def verify(
     (True, 1.0)
     """
     if not images:
-        raise ValueError("Expected at least one image to compare on. Received: none")
+        raise ValueError("Expected at least one image for the comparison. Received: none")
     differences, low, high, compared, shortfall = [], np.inf, -np.inf, [], 0.0
     for image in images:
         with model.averaged_weights():
-            # Compiled, because an eager call would keep all feature maps.
+            # `predict_on_batch` is compiled; an eager call would keep all feature maps in memory.
             logits = np.asarray(model.predict_on_batch(image[None]))
         answer = np.asarray(run(image[None]))
         _check_answer(answer, logits, output_kind)
@@ -208,7 +213,7 @@ def verify(
     spread = float(high - low)
     agrees = np.concatenate([agreement.ravel() for agreement, _ in compared])
     clear = np.concatenate([lead.ravel() for _, lead in compared]) > tolerance.margin * spread
-    # NumPy's maximum propagates nan, Python's does not.
+    # np.max propagates NaN; Python's max does not.
     largest = float(np.max(differences)) if differences else None
     relative = None
     if output_kind == "logits":
@@ -250,7 +255,7 @@ def _check_answer(answer, logits, output_kind):
 
 
 def _lead(logits):
-    """The difference of the two largest logits of every pixel."""
+    """Return the difference of the two largest logits of each pixel; infinity for one class."""
     if logits.shape[-1] == 1:
         return np.full(logits.shape[:-1], np.inf)
     two = np.partition(logits, -2, axis=-1)[..., -2:]
@@ -258,5 +263,5 @@ def _lead(logits):
 
 
 def _version(package):
-    # The package may have another name than the module, such as tensorflow-cpu.
+    # The package may have another name than the module: tensorflow-cpu contains tensorflow.
     return installed_version(package) or importlib.import_module(package).__version__

@@ -1,4 +1,4 @@
-"""Measure the latency of networks in every format, and recommend one for a budget."""
+"""Measure the latency of networks in every format, and recommend a network for a latency budget."""
 
 from eseg_keras.latency.formats import FORMATS as FORMATS
 from eseg_keras.latency.measurement import EXTERNAL as EXTERNAL

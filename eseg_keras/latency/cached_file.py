@@ -1,4 +1,4 @@
-"""A cache of exported files between measurements."""
+"""Cache of exported files, so that later measurements can reuse them."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ from eseg_keras.latency.formats import FORMATS
 from eseg_keras.machine import installed_version
 
 _PACKAGE = Path(__file__).parents[1]
-# The code that determines the content of a file, together with the weights.
+# Source files that, together with the weights, determine the content of an exported file.
 _SOURCES = (
     "decoders/*.py",
     "encoders/*.py",
@@ -30,7 +30,7 @@ _DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx", "o
 
 @dataclasses.dataclass(frozen=True)
 class CachedFile:
-    """An exported file of a network; the `.key` file beside it shows whether it is current."""
+    """An exported file in the cache; the `.key` file beside it tells whether it is up to date."""
 
     folder: str | Path
     network: str
@@ -40,16 +40,19 @@ class CachedFile:
 
     @property
     def path(self) -> Path:
-        """The file or directory."""
+        """Path of the exported file, or of the directory of a SavedModel."""
         return self._path(FORMATS[self.format].suffix)
 
     def is_current(self) -> bool:
-        """Return whether the file was written by this code and these packages and weights."""
+        """Return whether the file was written with the current code, packages and weights."""
         key = self._path(".key")
         return self.path.exists() and key.is_file() and key.read_text("utf-8") == self._key()
 
     def write(self, write: Callable[[Path], None]) -> None:
-        """Replace the file, which no other process writes meanwhile; `write` takes its path."""
+        """Replace the file: call `write(path)`.
+
+        Raises `FileInUseError` if another process writes the file.
+        """
         key = self._path(".key")
         with locked(key.parent, key.name):
             key.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Export the files to measure, in a separate process, which frees its memory at the end."""
+"""Export the files to measure, in a separate process, to free the memory after the export."""
 
 import functools
 import multiprocessing
@@ -22,8 +22,8 @@ from eseg_keras.street_scenes import render_scene, scene_images
 def export_missing(
     files: Sequence[CachedFile], preset: str, report: Callable[[str], None]
 ) -> dict[str, str]:
-    """Export the files of a preset that are not current; return {failed format: reason}."""
-    # Exporting a large network takes more memory than running it, and Python keeps that memory.
+    """Export the files of a preset that are not up to date; return {failed format: reason}."""
+    # Exporting a large network takes more memory than running it, and a process keeps that memory.
     context = multiprocessing.get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
     start = functools.partial(
@@ -40,32 +40,34 @@ def export_missing(
                     task = process.submit(_export, file, preset)
                 task.result()
             except BrokenProcessPool:
-                reasons[file.format] = "The export was killed: was there too little memory?"
+                reasons[file.format] = (
+                    "The export was killed: there was probably too little memory."
+                )
                 process.shutdown()
                 process = start()
-            except Exception as error:  # Exporters raise exceptions of their own types.
+            except Exception as error:  # Converters raise exceptions of many types.
                 reasons[file.format] = reason_of(error)
     finally:
-        held.close()  # Ends the process, also in the middle of an export.
+        held.close()  # Ends the process, even during an export.
         process.shutdown()
         lifeline.close()
     return reasons
 
 
 def timed_network(preset: str, image_size: tuple[int, int]) -> keras.Model:
-    """Load a preset, or build an architecture with random weights for an image of this size."""
+    """Load a trained preset, or build an architecture with random weights for an image size."""
     if preset not in ARCHITECTURES:
         return ESeg.from_preset(preset)
     return untrained_network(preset, timed_image(image_size))
 
 
 def timed_image(image_size: tuple[int, int], channels: int = 3) -> np.ndarray:
-    """Render the image to label, a street scene, uint8 [H, W, channels]."""
+    """Render the street scene that the networks segment, uint8 [H, W, channels]."""
     return render_scene(0, "test", image_size)[0][..., np.arange(channels) % 3]
 
 
 def reason_of(error: Exception) -> str:
-    """Return the message of an error of this package, or the type and first line of another."""
+    """Return the message of an `ImportError` or `ValueError`, else the type and first line."""
     if isinstance(error, ImportError | ValueError):
         return str(error)
     lines = str(error).strip().splitlines()
@@ -73,7 +75,7 @@ def reason_of(error: Exception) -> str:
 
 
 def _export(file, preset):
-    """Write a file with label maps as output; with trained weights, verify it."""
+    """Export a file that outputs label maps; verify it if the weights are trained."""
     from eseg_keras.export.quiet import quiet
 
     model = _network(preset, file.image_size)
@@ -84,7 +86,7 @@ def _export(file, preset):
         file.write(lambda path: export(kind, model, path, file.image_size, precision))
 
 
-# One process exports all files of a network.
+# Cached, because one process exports all files of a network.
 _network = functools.cache(timed_network)
 
 
@@ -106,7 +108,7 @@ def _export_trained(kind, model, path, image_size, precision):
 
 
 def _export_untrained(kind, model, path, image_size, precision):
-    """Convert as the exporters do, without verification, which random weights fail in 8 bits."""
+    """Convert like the exporters but do not verify: 8-bit files with random weights would fail."""
     if kind == "saved_model":
         from eseg_keras.export.saved_model.image_codec import MAX_SERVED_PIXELS
         from eseg_keras.export.saved_model.signatures import SERVING_DEFAULT, serving_module
@@ -134,5 +136,5 @@ def _export_untrained(kind, model, path, image_size, precision):
 
 
 def _calibration_images(image_size, channels=3):
-    # Few, because only the latency matters here, not the accuracy.
+    # Only a few images: the latency is measured, not the accuracy.
     return scene_images("train", 4, image_size, channels)

@@ -1,4 +1,4 @@
-"""The formats that are compared, and the runtimes that run their files."""
+"""The formats whose latency is measured, and functions that run their files."""
 
 import dataclasses
 import os
@@ -13,16 +13,20 @@ from eseg_keras.machine import installed_version
 from eseg_keras.optional import require
 
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
-# Modules, each with the extra of eseg-keras that installs it.
+# Pairs of a module and the extra of eseg-keras that installs it.
 _TFLITE_NEEDS = (_TENSORFLOW, ("ai_edge_litert.interpreter", "export"))
 _ONNX_NEEDS = (_TENSORFLOW, *((name, "export") for name in ("tf2onnx", "onnx", "onnxruntime")))
-# Element types of images, by the names of ONNX Runtime.
+# {ONNX Runtime's type of an input: NumPy dtype}.
 _ONNX_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A format: suffix (`None` for the Keras model), runtime packages, requirements, precision."""
+    """A format of networks.
+
+    `suffix` is `None` for the Keras model and `""` for a directory. `runtime` lists the packages
+    that may contain the runtime; `needs` lists pairs of a required module and its extra.
+    """
 
     suffix: str | None = None
     runtime: tuple[str, ...] = ()
@@ -31,17 +35,17 @@ class Format:
 
     @property
     def runtime_version(self) -> str:
-        """Name and version of the runtime; for the Keras model also its backend."""
+        """Name and version of the runtime; for the Keras model, also the backend."""
         if self.suffix is None:
             return f"keras {keras.__version__} on {keras.backend.backend()}"
         installed = [(name, installed_version(name)) for name in self.runtime]
         return next((f"{name} {version}" for name, version in installed if version), "")
 
     def missing(self) -> str | None:
-        """Return why the format cannot be used here, with the remedy, or `None` if it can."""
+        """Return why the format cannot be used and what to do, or `None` if it can be used."""
         if self.suffix is not None and keras.backend.backend() != "tensorflow":
             return (
-                "It is written by TensorFlow: set the environment variable "
+                "The format needs the Keras backend 'tensorflow'. Set the environment variable "
                 "KERAS_BACKEND=tensorflow."
             )
         try:
@@ -60,11 +64,11 @@ FORMATS = {
     "onnx": Format(".onnx", ("onnxruntime",), _ONNX_NEEDS, "float32"),
     "onnx_int8": Format(".onnx", ("onnxruntime",), _ONNX_NEEDS, "int8"),
 }
-"""Formats by name. All take a uint8 image and return its label map."""
+"""Formats by name. Each takes a uint8 image and returns the label map."""
 
 
 def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) -> Callable:
-    """Return a function that runs an exported file on an image and returns arrays in a list."""
+    """Return a function that runs an exported file on an image and returns a list of arrays."""
     if name == "saved_model":
         return _saved_model_call(path, image)
     if name.startswith("onnx"):
@@ -76,7 +80,10 @@ def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) ->
 
 
 def limit_tensorflow_threads(threads: int) -> None:
-    """Set TensorFlow's number of threads; `ValueError` if it was initialized with another one."""
+    """Set TensorFlow's number of threads.
+
+    Raises `ValueError` if TensorFlow was initialized with another number.
+    """
     tf = require(*_TENSORFLOW)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -97,14 +104,17 @@ def _saved_model_call(path, image):
         answer = serve(images=tf.constant(image[None]))
         return [values.numpy() for values in answer.values()]
 
-    call.loaded = loaded  # Keeps the variables alive.
+    call.loaded = loaded  # Without a reference, the variables would be deleted.
     return call
 
 
 def onnx_call(
     path: str | os.PathLike, image: np.ndarray, threads: int
 ) -> Callable[[], list[np.ndarray]]:
-    """Return a function that runs any ONNX file on an image, in the file's layout and dtype."""
+    """Return a function that runs any ONNX file on an image.
+
+    The image is converted to the layout and dtype of the file's input.
+    """
     path = Path(path)
     require("onnxruntime", "export")
     if not path.is_file():
@@ -117,7 +127,7 @@ def onnx_call(
     inputs = session.get_inputs()
     if len(inputs) != 1:
         names = ", ".join(entry.name for entry in inputs)
-        raise ValueError(f"{path} has {len(inputs)} inputs ({names}). Expected one, the image.")
+        raise ValueError(f"{path} has {len(inputs)} inputs ({names}). Expected one: the image.")
     feed = {inputs[0].name: _as_input(path, inputs[0], image)}
     return lambda: session.run(None, feed)
 
@@ -130,7 +140,7 @@ def _as_input(path, entry, image):
             "shape [1, height, width, channels] or [1, channels, height, width]."
         )
     batches = [image[None], image[None].transpose(0, 3, 1, 2)]
-    # Free dimensions are strings or None. The number of channels must be fixed.
+    # Dynamic dimensions are strings or None. The number of channels must be fixed.
     fitting = [
         batch
         for batch, channels in zip(batches, (entry.shape[3], entry.shape[1]), strict=True)
@@ -144,8 +154,8 @@ def _as_input(path, entry, image):
         height, width, channels = image.shape
         raise ValueError(
             f"The input of {path} is {expected}, which does not fit one image of {height}x{width} "
-            f"with {channels} channels. Export it for this size, or with free height and width and "
-            "a fixed number of channels."
+            f"with {channels} channels. Export the file for this size, or with dynamic height and "
+            "width and a fixed number of channels."
         )
     dtype = _ONNX_DTYPES[entry.type]
     batch = fitting[0] if dtype == "uint8" else fitting[0] / np.float32(255)

@@ -1,4 +1,4 @@
-"""Load networks in every format, measure their latency interleaved, and summarise it."""
+"""Load networks in every format, measure their latency in interleaved rounds, and summarise it."""
 
 import dataclasses
 import functools
@@ -19,14 +19,14 @@ from eseg_keras.models import ESeg
 from eseg_keras.presets.catalog import ARCHITECTURES
 
 EXTERNAL = "external"
-"""Name of the format of ONNX files that other programs wrote."""
+"""Format name of ONNX files that were written by other programs."""
 
 
 class Variant(NamedTuple):
     """A network in a format.
 
     Args:
-        network: Name of a preset, of the folder of one, or of an ONNX file without its suffix.
+        network: Name of a preset, of the directory of a preset, or of an ONNX file without suffix.
         format: One of `FORMATS`, or `EXTERNAL`.
     """
 
@@ -39,14 +39,15 @@ class Variant(NamedTuple):
 
 @dataclasses.dataclass
 class Variants:
-    """The loaded variants, and those that were skipped.
+    """Loaded and skipped variants.
 
     Args:
-        image_size: (height, width).
-        calls: {`Variant`: function that labels the image}. The image is the same for all.
-        skipped: {`Variant` that was skipped: reason}.
-        facts: {`Variant`: columns of its row}: `threads` (empty if the runtime chooses), `weights`,
-            `runtime` and, after the first call, `output`.
+        image_size: (height, width) of the image that all variants segment.
+        calls: {loaded `Variant`: function that segments the image}.
+        skipped: {skipped `Variant`: reason}.
+        facts: {loaded `Variant`: {column of the table: value}}, with the columns `threads` (empty
+            if the runtime chooses the number), `weights`, `runtime` and, after the first call,
+            `output`.
     """
 
     image_size: tuple[int, int]
@@ -68,7 +69,7 @@ def load_variants(
     """Load networks for batches of one image, after exporting those that are not in the cache.
 
     Variants that cannot be exported or loaded are skipped. Files are exported in another process,
-    so a script must call this below `if __name__ == "__main__":`.
+    so a script must call this function below `if __name__ == "__main__":`.
 
     Args:
         presets: Names or directories of presets. Architectures get random weights.
@@ -77,16 +78,17 @@ def load_variants(
         threads: Number of threads of every runtime; Keras backends other than TensorFlow choose
             their own.
         cache_dir: Folder that keeps the exported files.
-        against: ONNX files of other networks.
-        wanted: Function of a variant that returns whether to load it. Defaults to all.
+        against: ONNX files of other networks, to measure them, too.
+        wanted: Function that takes a `Variant` and returns whether to load it. By default, all are
+            loaded.
         report: Function that is called with a description of the current step.
 
     Returns:
         The loaded variants, and the reason for each skipped one.
 
     Raises:
-        ValueError: If a preset is unknown or built for another size, two have the same name, or
-            TensorFlow was initialized with another number of threads.
+        ValueError: If a preset is unknown or built for another size, if two networks have the same
+            name, or if TensorFlow was initialized with another number of threads.
     """
     names = {preset: network_name(preset) for preset in presets} | {
         path: Path(path).stem for path in against
@@ -96,7 +98,7 @@ def load_variants(
     on_tensorflow = keras.backend.backend() == "tensorflow"
     if on_tensorflow and {"keras", "saved_model"} & set(format_names):
         formats.limit_tensorflow_threads(threads)
-    # All presets first, so that an unknown one is an error before any slow step.
+    # Load all presets first, so that an unknown preset raises an error before any slow step.
     trained = {
         preset: ESeg.from_preset(preset) for preset in presets if preset not in ARCHITECTURES
     }
@@ -131,14 +133,14 @@ def measure(
     warm_up: int = WARM_UP,
     report: Callable[[str], None] = lambda text: None,
 ) -> Iterator[dict[Variant, float]]:
-    """Measure the latency of all loaded variants, interleaved.
+    """Measure the latency of all loaded variants, in interleaved rounds.
 
     A variant whose first call fails is skipped.
 
     Args:
         variants: The return value of `load_variants`.
         rounds: Number of measured rounds.
-        warm_up: Number of rounds before them that are not measured. Defaults to 3.
+        warm_up: Number of rounds before the measured ones. Defaults to 3.
         report: Function that is called with a description of the current step.
 
     Yields:
@@ -148,7 +150,7 @@ def measure(
         report(f"first call: {variant}")
         try:
             answer = call()
-        except Exception as error:  # Such as out of memory; other variants may work.
+        except Exception as error:  # For example out of memory; other variants may work.
             del variants.calls[variant]
             variants.skipped[variant] = f"The first call failed: {reason_of(error)}"
             continue
@@ -200,7 +202,7 @@ def result_rows(
 
 
 def network_name(preset: str) -> str:
-    """Return the name of a preset in tables and files; a run's preset is named after the run."""
+    """Return a preset's name for tables and files; the preset of a run gets the run's name."""
     path = Path(preset.removeprefix("hf://"))
     return path.absolute().parent.name if path.name == "preset" else path.name
 
@@ -226,7 +228,7 @@ def _load_preset(variants, preset, model, wanted, threads, cache_dir, report):
                 call = functools.partial((model or timed_network(preset, size)).segment, image)
             else:
                 call = formats.load(name, files[name].path, image, threads)
-        except Exception as error:  # Runtimes raise exceptions of their own types.
+        except Exception as error:  # Runtimes raise exceptions of many types.
             variants.skipped[variant] = reason_of(error)
             continue
         chooses_threads = name == "keras" and keras.backend.backend() != "tensorflow"

@@ -1,4 +1,4 @@
-"""Recommend the most accurate network within a latency budget, by the paper's accuracy."""
+"""Recommend the most accurate network, according to the paper, within a latency budget."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from eseg_keras.presets.catalog import ARCHITECTURES, PRESETS
 PAPER_MEAN_IOU = {
     name: size.paper_mean_iou for name, size in ARCHITECTURES.items() if size.paper_mean_iou
 }
-"""The paper's mean IoU in percent, by architecture. Its weights were not published."""
+"""The paper's mean IoU in percent, by architecture. The paper's weights were not published."""
 
 
 def paper_mean_iou(preset: str) -> float | None:
@@ -18,7 +18,7 @@ def paper_mean_iou(preset: str) -> float | None:
         preset: Name of a preset.
 
     Returns:
-        Percent, or `None` for architectures that are not the paper's and for directories.
+        Mean IoU in percent; `None` for architectures that are not in the paper and for directories.
 
     Example:
 
@@ -34,14 +34,16 @@ def paper_mean_iou(preset: str) -> float | None:
 
 @dataclasses.dataclass(frozen=True)
 class Recommendation:
-    """The most accurate network within a budget, with the next faster and the next slower one.
+    """The most accurate network within a budget, with the next faster and the next slower network.
 
     Args:
         budget_ms: The budget, in milliseconds.
-        best: Row of the recommended network, `None` if none is within the budget.
-        faster: Row of the next less accurate network that is faster, or `None`.
-        slower: Row of the next more accurate network, which exceeds the budget, or `None`.
-        fastest: The fastest row of all.
+        best: Row of the recommended network; `None` if no network is within the budget.
+        faster: Row of the most accurate network that is faster and less accurate than `best`, or
+            `None`.
+        slower: Row of the least accurate network that is more accurate than `best`, or `None`. It
+            exceeds the budget.
+        fastest: The row with the lowest median latency.
     """
 
     budget_ms: float
@@ -55,25 +57,25 @@ class Recommendation:
         budget = f"{self.budget_ms:g} ms"
         if self.best is None:
             return [
-                f"No measured network is within {budget}: the fastest is {_words(self.fastest)}. "
+                f"No measured network is within {budget}. The fastest is {_words(self.fastest)}. "
                 "Use smaller images, or more threads if there are free cores."
             ]
         found = [f"Recommended within {budget}: {_words(self.best)}."]
         if _is_int8(self.best):
-            found.append("8 bits cost some accuracy: compare the label maps on your own images.")
+            found.append("8 bits reduce the accuracy: compare label maps of your own images.")
         if self.faster:
             found.append(f"Next faster network: {_words(self.faster)}.")
         if self.slower:
-            found.append(f"Next more accurate, beyond the budget: {_words(self.slower)}.")
+            found.append(f"Next more accurate network, above the budget: {_words(self.slower)}.")
         return found
 
 
 def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
     """Choose the most accurate network within a budget.
 
-    A row is within the budget if its upper quartile is. Networks are compared by the mean IoU that
-    the paper reports; of equally accurate ones, the faster is chosen. Of the formats within the
-    budget, 32-bit ones are preferred to 8-bit ones, then the fastest.
+    A row is within the budget if the upper quartile of its latency is. Networks are ranked by the
+    mean IoU that the paper reports, equally accurate networks by median latency. For each network,
+    32-bit formats within the budget are preferred to 8-bit formats, and then the fastest is chosen.
 
     Args:
         rows: The return value of `result_rows`, at least one row.
@@ -83,8 +85,8 @@ def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
         The recommendation.
 
     Raises:
-        ValueError: If the budget is not above 0, or there are several networks and the paper
-            reports no accuracy for one of them.
+        ValueError: If the budget is not above 0, or if there are several networks and the paper
+            does not report the accuracy of all.
 
     Example:
 
@@ -103,8 +105,8 @@ def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
     if len(networks) > 1 and None in networks.values():
         unknown = next(name for name, value in networks.items() if value is None)
         raise ValueError(
-            f"The accuracy of {unknown} is unknown. Expected rows of the paper's presets, or of a "
-            "single network."
+            f"The accuracy of {unknown} is unknown. Expected rows of the paper's presets only, or "
+            "of a single network."
         )
 
     def accuracy(row):
@@ -139,7 +141,7 @@ def _fits(row, budget_ms):
 
 
 def _choice(rows, budget_ms):
-    """The best row of a network within the budget, else its fastest."""
+    """Return the best row of a network within the budget; if none is, its fastest row."""
     fitting = [row for row in rows if _fits(row, budget_ms)]
     of_32_bits = [row for row in fitting if not _is_int8(row)]
     return min(of_32_bits or fitting or rows, key=lambda row: row["median_ms"])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-# The first calls compile, allocate and fill caches.
+# The first calls are slower: they compile, allocate memory and fill caches.
 WARM_UP = 3
 
 
@@ -18,7 +18,7 @@ class Timing:
         median_ms: Median time, in milliseconds.
         lower_quartile_ms: Lower quartile of the times.
         upper_quartile_ms: Upper quartile of the times.
-        ratio: Median of the ratios to the reference in the same round.
+        ratio: Median of the ratios of the time to the reference's time in the same round.
         lower_quartile_ratio: Lower quartile of the ratios.
         upper_quartile_ratio: Upper quartile of the ratios.
         rounds: Number of rounds.
@@ -39,14 +39,14 @@ def timed_rounds(
     warm_up: int = WARM_UP,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[dict[Hashable, float]]:
-    """Time every function once per round, so that other load on the machine affects all of them.
+    """Time every function once per round, so that other load on the machine affects all equally.
 
-    Every other round runs in reverse order, so that none always follows the same other one.
+    Every second round runs in reverse order, so that no function always follows the same other one.
 
     Args:
         functions: Functions by name.
         rounds: Number of measured rounds.
-        warm_up: Number of rounds before them that are not measured. Defaults to 3.
+        warm_up: Number of rounds before the measured ones. Defaults to 3.
         clock: Function that returns seconds. Defaults to `time.perf_counter`.
 
     Yields:
@@ -63,9 +63,7 @@ def timed_rounds(
     (2, True)
     """
     if rounds < 1 or warm_up < 0:
-        raise ValueError(
-            f"Expected at least 1 round and 0 rounds of warm-up. Received: {rounds} and {warm_up}"
-        )
+        raise ValueError(f"Expected rounds >= 1 and warm_up >= 0. Received: {rounds} and {warm_up}")
     names = list(functions)
     for number in range(-warm_up, rounds):
         times = {}
@@ -80,7 +78,7 @@ def timed_rounds(
 def timings(
     rounds: Sequence[Mapping[Hashable, float]], reference: Hashable
 ) -> dict[Hashable, Timing]:
-    """Summarise rounds; ratios are computed within each round, under the same load.
+    """Summarise rounds; ratios are computed within each round, where the load is the same.
 
     Args:
         rounds: The rounds that `timed_rounds` yielded, at least one.

@@ -1,4 +1,4 @@
-"""Networks with random weights that have the latency of trained ones."""
+"""Networks with random weights that have the same latency as trained networks."""
 
 import keras
 import numpy as np
@@ -8,20 +8,23 @@ from eseg_keras.street_scenes import render_scene
 
 # The `boundary_share` of eseg_lite_s_streets on street scenes.
 _BOUNDARY_SHARE = 0.2
-# Several scenes, because the top of the pyramid has a single cell per scene. Small ones, because
-# eseg_l needs 17 KB per pixel for the activations of all layers.
+# Several scenes, because the coarsest pyramid level has a single cell per scene. Small scenes,
+# because eseg_l needs 17 KB per pixel for the activations of all layers.
 _SCENE_SIZE = (128, 256)
 _NUM_SCENES = 6
 
 
 def untrained_network(preset: str, image: np.ndarray) -> keras.Model:
-    """Build an architecture with random weights that takes as long as a trained network."""
+    """Build an architecture with random weights and the same latency as a trained network."""
     # With initial weights, the activations of a deep network vanish, and its label maps are noise
-    # or a single class. But the latency of exported networks depends on the label map (they skip
-    # work where neighbouring cells have the same label), and 8-bit ones need realistic ranges. So
-    # batch normalisation gets the statistics of a few street scenes, blocks add little to their
-    # shortcut, as in trained networks, and the scale and biases of the classifier are chosen such
-    # that a fifth of the cells is on a boundary.
+    # or a single class. But the latency of exported networks depends on the label map (no
+    # interpolation where neighbouring cells have the same label), and 8-bit networks need realistic
+    # ranges. Therefore:
+    # - Batch normalisation gets the statistics of a few street scenes.
+    # - The last scale of each residual block is reduced: as in trained networks, blocks add little
+    #   to their shortcut.
+    # - The scale and the biases of the classifier are chosen so that a fifth of the 2x2 blocks of
+    #   cells contain a boundary.
     keras.utils.set_random_seed(0)
     model = ESeg.from_preset(preset, load_weights=False)
     size = tuple(min(*sides) for sides in zip(image.shape[:2], _SCENE_SIZE, strict=True))
@@ -31,7 +34,7 @@ def untrained_network(preset: str, image: np.ndarray) -> keras.Model:
             layer.gamma.assign(layer.gamma * 0.25)
     model.update_batch_norm([scenes])
     stride = 2**model.min_level
-    # Compiled, because an eager call would keep all activations.
+    # `predict_on_batch` is compiled; an eager call would keep all activations in memory.
     logits = np.asarray(model.predict_on_batch(image[None]))
     logits = logits[:, stride // 2 :: stride, stride // 2 :: stride]
     mean, deviation = logits.mean((0, 1, 2)), logits.std((0, 1, 2)) + 1e-12
@@ -43,14 +46,14 @@ def untrained_network(preset: str, image: np.ndarray) -> keras.Model:
 
 
 def boundary_share(labels: np.ndarray) -> float:
-    """Return the share of 2x2 blocks of labels [B, h, w] that are not equal."""
+    """Return the share of 2x2 blocks in labels [B, h, w] that contain different labels."""
     corner = labels[:, :-1, :-1]
     others = (labels[:, 1:, :-1], labels[:, :-1, 1:], labels[:, 1:, 1:])
     return float(np.mean(np.any([corner != other for other in others], axis=0)))
 
 
 def _biases(cells):
-    """Find biases, larger for earlier classes, that give the target share of boundaries."""
+    """Find biases that give the target `boundary_share`; they are larger for earlier classes."""
     steps = -np.arange(cells.shape[-1], dtype="float32")
     low, high = 0.0, 4.0
     for _ in range(12):

@@ -3,9 +3,9 @@
 Data: ADEChallengeData2016, unpacked anywhere in DATA (see `eseg_keras.data.load`).
 
 Our reading of "the same image size 520x520 for both training and inference" (section 4.1): images
-are scaled to a longer side of 520. Training takes 520x520 crops of them at random scales; its
-validation pads them to 520x520 with ignored pixels. `eseg evaluate` resizes the logits to the own
-size of the masks, as the benchmark does.
+are scaled to a longer side of 520. Training uses 520x520 crops of the images at random scales.
+Validation during training pads the images to 520x520 with ignored pixels. `eseg evaluate` resizes
+the logits to the original size of the masks, as the benchmark does.
 
 Row:      Table 5, ESeg-L
 Command:  eseg train --experiment ade20k/eseg_l --data_dir DATA
@@ -34,13 +34,13 @@ def get_experiment() -> Experiment:
         scale=(0.5, 2.0),
         photometric_distortion=False,  # Not in the paper.
         loss="ohem",
-        ohem_threshold=0.9,  # HRNet's rule and numbers, which the paper refers to.
-        ohem_min_kept_pixels=131_072,  # Per replica: 2 crops on each of 8 cores.
+        ohem_threshold=0.9,  # Rule and values of HRNet, to which the paper refers.
+        ohem_min_kept_pixels=131_072,  # In the 2 crops of each of the 8 replicas.
         learning_rate=0.08,
-        warmup_steps=1000,  # Ours.
+        warmup_steps=1000,  # Ours: not in the paper.
         momentum=0.9,
         weight_decay=5e-5,
-        ema_decay=0.9998,  # Ours: the paper gives no number.
+        ema_decay=0.9998,  # Ours: the paper gives no value.
         val_every=5,
         keep="last",
         seed=0,

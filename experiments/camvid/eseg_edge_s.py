@@ -2,14 +2,16 @@
 
 Data: 367 training and 101 validation images of the SegNet split, as
     DATA/images/{train,val}/NAME.jpg and DATA/annotations/{train,val}/NAME.png
-with label 11 for void.
+where label 11 means void.
+
+The recipe is ours.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_edge_s --data_dir DATA --model_dir runs/edge_s
 Hardware: two CPU cores
 Time:     not run
-Reported: none: others score the 233 test images; PP-LiteSeg-T has 0.733 there at 720x960
-Score:    not run: the training has not ended
+Reported: none: other papers report the 233 test images, where PP-LiteSeg-T has 0.733 at 720x960
+Score:    not run: training has not finished
 """
 
 from eseg_keras.training import Experiment

@@ -2,9 +2,11 @@
 
 Data: 367 training and 101 validation images of the SegNet split, as
     DATA/images/{train,val}/NAME.jpg and DATA/annotations/{train,val}/NAME.png
-with label 11 for void.
+where label 11 means void.
 
-The paper's recipe. The colour distortion is ours, because there are few images.
+Batch size, learning rate, weight decay, momentum, scales and flips are those of the paper. Ours:
+OHEM in each image with threshold 0.7, warm-up, EMA decay, epochs, and the colour distortion
+(because there are few images).
 
 Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_s --data_dir DATA --model_dir runs/camvid_eseg_s

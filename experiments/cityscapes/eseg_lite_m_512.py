@@ -2,11 +2,11 @@
 
 Data: leftImg8bit and gtFine, unpacked anywhere in DATA (see `eseg_keras.data.load`).
 
-The published score needs an encoder pretrained on ImageNet, and no weights are public: train
-`imagenet/eseg_lite_m` first, then add `--set encoder_weights=FILE` with the file that it writes.
+To reach the published score, pretrain the encoder on ImageNet, because no such weights are public:
+train `imagenet/eseg_lite_m` first, then add `--set encoder_weights=FILE` with the file it writes.
 
-Our reading of "InputSize 512x1024" in Table 6: images and masks are halved for training and for the
-score. The larger crop of section 4.3 is then the whole image.
+Our reading of "InputSize 512x1024" in Table 6: images and masks are scaled to half their size for
+training and evaluation. The "larger crop size" of section 4.3 is then the whole image, 512x1024.
 
 Row:      Table 6, ESeg-Lite-M at 512x1024
 Command:  eseg train --experiment cityscapes/eseg_lite_m_512 --data_dir DATA
@@ -25,9 +25,9 @@ def get_experiment() -> Experiment:
     return Experiment(
         preset="eseg_lite_m",
         load_weights=False,
-        encoder_weights=None,  # See above.
+        encoder_weights=None,  # Give the file with --set, see above.
         data="cityscapes",
-        long_side=1024,  # Half of the images' 2048.
+        long_side=1024,  # The images have 2048.
         image_size=(512, 1024),
         batch_size=16,
         steps=90_000,
@@ -35,13 +35,13 @@ def get_experiment() -> Experiment:
         scale=(0.5, 2.0),
         photometric_distortion=False,  # Not in the paper.
         loss="ohem",
-        ohem_threshold=0.9,  # HRNet's rule and numbers, which the paper refers to.
-        ohem_min_kept_pixels=131_072,  # Per replica: 2 crops on each of 8 cores.
+        ohem_threshold=0.9,  # Rule and values of HRNet, to which the paper refers.
+        ohem_min_kept_pixels=131_072,  # In the 2 crops of each of the 8 replicas.
         learning_rate=0.08,
-        warmup_steps=1000,  # Ours.
+        warmup_steps=1000,  # Ours: not in the paper.
         momentum=0.9,
         weight_decay=5e-5,
-        ema_decay=0.9998,  # Ours: the paper gives no number.
+        ema_decay=0.9998,  # Ours: the paper gives no value.
         val_every=10,
         keep="last",
         seed=0,

@@ -2,8 +2,8 @@
 
 Data: leftImg8bit and gtFine, unpacked anywhere in DATA (see `eseg_keras.data.load`).
 
-The published score needs an encoder pretrained on ImageNet, and no weights are public: train
-`imagenet/eseg_lite_s` first, then add `--set encoder_weights=FILE` with the file that it writes.
+To reach the published score, pretrain the encoder on ImageNet, because no such weights are public:
+train `imagenet/eseg_lite_s` first, then add `--set encoder_weights=FILE` with the file it writes.
 
 Our reading: "larger crop size" (section 4.3) is 1024x1024.
 
@@ -24,7 +24,7 @@ def get_experiment() -> Experiment:
     return Experiment(
         preset="eseg_lite_s",
         load_weights=False,
-        encoder_weights=None,  # See above.
+        encoder_weights=None,  # Give the file with --set, see above.
         data="cityscapes",
         image_size=(1024, 1024),
         batch_size=16,
@@ -33,13 +33,13 @@ def get_experiment() -> Experiment:
         scale=(0.5, 2.0),
         photometric_distortion=False,  # Not in the paper.
         loss="ohem",
-        ohem_threshold=0.9,  # HRNet's rule and numbers, which the paper refers to.
-        ohem_min_kept_pixels=131_072,  # Per replica: 2 crops on each of 8 cores.
+        ohem_threshold=0.9,  # Rule and values of HRNet, to which the paper refers.
+        ohem_min_kept_pixels=131_072,  # In the 2 crops of each of the 8 replicas.
         learning_rate=0.08,
-        warmup_steps=1000,  # Ours.
+        warmup_steps=1000,  # Ours: not in the paper.
         momentum=0.9,
         weight_decay=5e-5,
-        ema_decay=0.9998,  # Ours: the paper gives no number.
+        ema_decay=0.9998,  # Ours: the paper gives no value.
         val_every=10,
         keep="last",
         seed=0,

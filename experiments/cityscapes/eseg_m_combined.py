@@ -1,17 +1,17 @@
 """ESeg-M on Cityscapes with self-training after pretraining (section 4.4).
 
-First label the images of the coarse set with a trained network, here the largest; their own
-annotations are not used. The paper names no teacher:
+First create pseudo labels for the images of the coarse set with a trained network; their coarse
+annotations are not used. The paper does not name the teacher; this command uses ESeg-L:
     eseg pseudo-label DATA/leftImg8bit/train_extra --model_dir runs/cityscapes/eseg_l
         --output DATA/pseudo
-Then run `mapillary_vistas/eseg_m`; its result is read from runs/mapillary_vistas/eseg_m, or from
+Then run `mapillary_vistas/eseg_m`; its weights are read from runs/mapillary_vistas/eseg_m, or from
 `--init_from FOLDER`.
 Data: see `cityscapes/eseg_m`, and leftImg8bit/train_extra unpacked in DATA.
 
 Row:      Table 7, ESeg-M, combined
 Command:  eseg train --experiment cityscapes/eseg_m_combined --data_dir DATA
               --model_dir runs/cityscapes/eseg_m_combined
-Hardware: TPU cores in the paper, which names no number here
+Hardware: TPU cores in the paper, number not given
 Time:     not run
 Reported: mean IoU 0.837 on the 500 validation images
 Score:    not run: needs the data
@@ -25,7 +25,7 @@ def get_experiment() -> Experiment:
     return derive_experiment(
         "cityscapes/eseg_m",
         init_from="runs/mapillary_vistas/eseg_m",
-        # Half of each batch.
+        # Pseudo-labelled images are half of each batch.
         pseudo_images="leftImg8bit/train_extra",
         pseudo_masks="pseudo/labels",
         batch_size=128,

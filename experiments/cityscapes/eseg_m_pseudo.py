@@ -1,7 +1,7 @@
 """ESeg-M on Cityscapes with self-training (section 4.4).
 
-First label the images of the coarse set with a trained network, here the largest; their own
-annotations are not used. The paper names no teacher:
+First create pseudo labels for the images of the coarse set with a trained network; their coarse
+annotations are not used. The paper does not name the teacher; this command uses ESeg-L:
     eseg pseudo-label DATA/leftImg8bit/train_extra --model_dir runs/cityscapes/eseg_l
         --output DATA/pseudo
 Data: see `cityscapes/eseg_m`, and leftImg8bit/train_extra unpacked in DATA.
@@ -9,7 +9,7 @@ Data: see `cityscapes/eseg_m`, and leftImg8bit/train_extra unpacked in DATA.
 Row:      Table 7, ESeg-M, self-training
 Command:  eseg train --experiment cityscapes/eseg_m_pseudo --data_dir DATA
               --model_dir runs/cityscapes/eseg_m_pseudo
-Hardware: TPU cores in the paper, which names no number here
+Hardware: TPU cores in the paper, number not given
 Time:     not run
 Reported: mean IoU 0.826 on the 500 validation images
 Score:    not run: needs the data
@@ -22,7 +22,7 @@ def get_experiment() -> Experiment:
     """Return the experiment."""
     return derive_experiment(
         "cityscapes/eseg_m",
-        # Half of each batch.
+        # Pseudo-labelled images are half of each batch.
         pseudo_images="leftImg8bit/train_extra",
         pseudo_masks="pseudo/labels",
         batch_size=128,

@@ -1,8 +1,8 @@
 """ESeg-M on Cityscapes, pretrained on Mapillary Vistas (section 4.4).
 
-Run `mapillary_vistas/eseg_m` first; its result is read from runs/mapillary_vistas/eseg_m, or
-from `--init_from FOLDER`. Classes of the same names keep their weights, such as road and car; those
-of other names start at random: traffic sign, rider and train.
+Run `mapillary_vistas/eseg_m` first; its weights are read from runs/mapillary_vistas/eseg_m, or
+from `--init_from FOLDER`. Classes that Mapillary Vistas has under the same name, such as road and
+car, start from its classifier weights; traffic sign, rider and train start from random weights.
 Data: see `cityscapes/eseg_m`.
 
 Row:      Table 7, ESeg-M with pre-training

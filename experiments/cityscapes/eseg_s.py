@@ -27,13 +27,13 @@ def get_experiment() -> Experiment:
         scale=(0.5, 2.0),
         photometric_distortion=False,  # Not in the paper.
         loss="ohem",
-        ohem_threshold=0.9,  # HRNet's rule and numbers, which the paper refers to.
-        ohem_min_kept_pixels=131_072,  # Per replica: 2 crops on each of 8 cores.
+        ohem_threshold=0.9,  # Rule and values of HRNet, to which the paper refers.
+        ohem_min_kept_pixels=131_072,  # In the 2 crops of each of the 8 replicas.
         learning_rate=0.08,
-        warmup_steps=1000,  # Ours.
+        warmup_steps=1000,  # Ours: not in the paper.
         momentum=0.9,
         weight_decay=5e-5,
-        ema_decay=0.9998,  # Ours: the paper gives no number.
+        ema_decay=0.9998,  # Ours: the paper gives no value.
         val_every=10,
         keep="last",
         seed=0,

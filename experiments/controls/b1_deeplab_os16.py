@@ -1,6 +1,6 @@
-"""Control: EfficientNet-B1 of output stride 16 with DeepLabV3+'s decoder.
+"""Control: EfficientNet-B1 with output stride 16 (dilated) and the decoder of DeepLabV3+.
 
-All but the network is ESeg-S's (section 5: "exactly the same training settings").
+The training settings are those of ESeg-S (section 5: "exactly the same training settings").
 Data: see `cityscapes/eseg_s`.
 
 Row:      Table 8, EfficientNet-B1 + DeepLabV3+ with atrous
@@ -23,5 +23,5 @@ def get_experiment() -> Experiment:
         max_level=5,
         decoder_channels=256,
         decoder_repeats=1,
-        output_stride=16,  # Atrous convolutions in the last stage.
+        output_stride=16,  # The last stage has atrous (dilated) convolutions.
     )

@@ -1,6 +1,6 @@
-"""Control: EfficientNet-B1 with DeepLabV3+'s decoder, not dilated.
+"""Control: EfficientNet-B1 without dilation, and the decoder of DeepLabV3+.
 
-All but the network is ESeg-S's (section 5: "exactly the same training settings").
+The training settings are those of ESeg-S (section 5: "exactly the same training settings").
 Data: see `cityscapes/eseg_s`.
 
 Row:      Table 8, EfficientNet-B1 + DeepLabV3+ without atrous
@@ -23,5 +23,5 @@ def get_experiment() -> Experiment:
         max_level=5,
         decoder_channels=256,
         decoder_repeats=1,
-        output_stride=32,  # None in the encoder.
+        output_stride=32,  # The encoder has no atrous (dilated) convolutions.
     )

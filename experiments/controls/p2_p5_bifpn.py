@@ -1,6 +1,6 @@
 """Control: ESeg-S with levels P2 to P5 only.
 
-All but the network is ESeg-S's (section 5: "exactly the same training settings").
+The training settings are those of ESeg-S (section 5: "exactly the same training settings").
 Data: see `cityscapes/eseg_s`.
 
 Row:      Table 1, P2-P5 (Table 2, P2-P5 BiFPN)

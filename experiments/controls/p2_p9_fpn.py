@@ -1,6 +1,6 @@
-"""Control: EfficientNet-B1 with a feature pyramid network from P2 to P9.
+"""Control: EfficientNet-B1 with an FPN decoder from P2 to P9.
 
-All but the network is ESeg-S's (section 5: "exactly the same training settings").
+The training settings are those of ESeg-S (section 5: "exactly the same training settings").
 Data: see `cityscapes/eseg_s`.
 
 Row:      Table 2, P2-P9 FPN

@@ -1,10 +1,10 @@
-"""Control: ResNet-50 with ESeg-S's decoder.
+"""Control: ResNet-50 with the decoder of ESeg-S.
 
-All but the network is ESeg-S's (section 5: "exactly the same training settings").
+The training settings are those of ESeg-S (section 5: "exactly the same training settings").
 Data: see `cityscapes/eseg_s`.
 
-ResNet-50 is that of keras.applications, which has ImageNet weights: v1, which strides in the first
-1x1 convolution of a stage. The published FLOPs are those of v1.5, which strides in the 3x3.
+ResNet-50 is v1, from keras.applications, because its ImageNet weights are public: the first 1x1
+convolution of a stage has the stride. The published FLOPs fit v1.5, whose 3x3 has the stride.
 
 Row:      Table 8, ResNet-50 + BiFPN
 Command:  eseg train --experiment controls/r50_bifpn --data_dir DATA

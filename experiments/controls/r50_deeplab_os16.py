@@ -1,10 +1,11 @@
-"""Control: ResNet-50 of output stride 16 with DeepLabV3+'s decoder.
+"""Control: ResNet-50 with output stride 16 (dilated) and the decoder of DeepLabV3+.
 
-All but the network is ESeg-S's (section 5: "exactly the same training settings").
+The training settings are those of ESeg-S (section 5: "exactly the same training settings").
 Data: see `cityscapes/eseg_s`.
 
-ResNet-50 is that of keras.applications, which has ImageNet weights: v1, which strides in the first
-1x1 convolution of a stage. The published FLOPs are those of v1.5, which strides in the 3x3.
+ResNet-50 is v1, from keras.applications, because its ImageNet weights are public: the first 1x1
+convolution of a stage has the stride. In v1.5, the 3x3 has the stride. The published
+FLOPs of this row fit neither; those of the other ResNet-50 rows fit v1.5.
 
 Row:      Table 8, ResNet-50 + DeepLabV3+ with atrous
 Command:  eseg train --experiment controls/r50_deeplab_os16 --data_dir DATA
@@ -27,5 +28,5 @@ def get_experiment() -> Experiment:
         max_level=5,
         decoder_channels=256,
         decoder_repeats=1,
-        output_stride=16,  # Atrous convolutions in the last stage.
+        output_stride=16,  # The last stage has atrous (dilated) convolutions.
     )

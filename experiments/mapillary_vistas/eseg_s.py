@@ -1,10 +1,10 @@
 """ESeg-S on Mapillary Vistas: pretraining for Cityscapes (section 4.4).
 
 Data: the archive of Mapillary Vistas v1.2 (65 classes; the paper does not name the version) in
-DATA/downloads/manual, prepared in the first run (see `eseg_keras.data.load`).
+DATA/downloads/manual, which the first run prepares (see `eseg_keras.data.load`).
 
-`cityscapes/eseg_s_vistas` starts from the result. The learning rate, weight decay and batch
-size are those of Cityscapes: section 4.4 gives none.
+`cityscapes/eseg_s_vistas` starts from the trained weights. Learning rate, weight decay and
+batch size are those of Cityscapes: section 4.4 gives no values.
 
 Row:      none: the first half of Table 7, ESeg-S with pre-training
 Command:  eseg train --experiment mapillary_vistas/eseg_s --data_dir DATA
@@ -26,20 +26,20 @@ def get_experiment() -> Experiment:
         data="mapillary_vistas",
         long_side=2048,
         image_size=(1024, 1024),
-        eval_size=(2048, 2048),  # Ours: images differ in size, and some are upright.
+        eval_size=(2048, 2048),  # Ours: for all sizes and orientations of the images.
         batch_size=16,
         epochs=500,
         augment=True,  # Random scale, crop and flip.
         scale=(0.5, 2.0),
         photometric_distortion=False,  # Not in the paper.
         loss="ohem",
-        ohem_threshold=0.9,  # HRNet's rule and numbers, which the paper refers to.
-        ohem_min_kept_pixels=131_072,  # Per replica: 2 crops on each of 8 cores.
+        ohem_threshold=0.9,  # Rule and values of HRNet, to which the paper refers.
+        ohem_min_kept_pixels=131_072,  # In the 2 crops of each of the 8 replicas.
         learning_rate=0.08,
-        warmup_steps=1000,  # Ours.
+        warmup_steps=1000,  # Ours: not in the paper.
         momentum=0.9,
         weight_decay=5e-5,
-        ema_decay=0.9998,  # Ours: the paper gives no number.
+        ema_decay=0.9998,  # Ours: the paper gives no value.
         val_every=10,
         keep="last",
         seed=0,

@@ -1,4 +1,4 @@
-"""ESeg-Lite-S on synthetic street scenes: the run behind the shipped `eseg_lite_s_streets`.
+"""ESeg-Lite-S on synthetic street scenes: the run that trained the preset `eseg_lite_s_streets`.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment street_scenes/eseg_lite_s --model_dir runs/streets

@@ -1,4 +1,4 @@
-"""Makes golden_logits.npz: run once, on the TensorFlow backend.
+"""Write golden_logits.npz: run once, on the TensorFlow backend.
 
     python tests/backends/make_golden_logits.py
 
@@ -14,8 +14,8 @@ from eseg_keras import ESeg
 from eseg_keras.presets.weights_file import named_variables
 
 FILE = pathlib.Path(__file__).with_name("golden_logits.npz")
-# Both encoders and activations; the second takes the 360x480 that a stride-2 stage sees as odd. The
-# others have the decoders of the paper's controls.
+# Both kinds of encoders and activations, and the decoders of the paper's controls. At 360x480, some
+# levels have odd sizes.
 SMALL = {"preset": "eseg_lite_s", "decoder_channels": 8, "max_level": 5}
 NETWORKS = {
     "eseg_lite_s": {"preset": "eseg_lite_s"},
@@ -23,12 +23,12 @@ NETWORKS = {
     "fpn": {**SMALL, "decoder": "fpn"},
     "deeplabv3plus": {**SMALL, "decoder": "deeplabv3plus", "output_stride": 16},
 }
-# Every 9th pixel of both axes keeps the file small and meets all phases of the stride-8 grid.
+# Every 9th pixel of both axes: a small file with all positions relative to the stride-8 grid.
 STEP = 9
 
 
 def build(name: str) -> ESeg:
-    """A network with made weights that depend on nothing but their names."""
+    """Build a network with random weights that depend on the names of the variables only."""
     model = ESeg.from_preset(num_classes=4, load_weights=False, **NETWORKS[name])
     for path, variable in named_variables(model).items():
         rng = np.random.default_rng(zlib.crc32(path.encode()))
@@ -44,7 +44,7 @@ def build(name: str) -> ESeg:
 
 
 def images() -> np.ndarray:
-    """One image of 360x480: blocks of colour and noise."""
+    """Return one image of 360x480: blocks of random colours, with noise."""
     rng = np.random.default_rng(0)
     blocks = rng.integers(0, 256, (1, 12, 16, 3)).repeat(30, 1).repeat(30, 2)
     return np.clip(blocks + rng.normal(0, 20, blocks.shape), 0, 255).astype("uint8")

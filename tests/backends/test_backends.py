@@ -1,7 +1,7 @@
-"""The core on whichever Keras backend runs this: logits, training, saving.
+"""The core on the current Keras backend: logits, training, saving.
 
-`make test` runs it on TensorFlow, `make test-backends` on JAX and PyTorch where TensorFlow is not
-installed.
+`make test` runs it on TensorFlow, `make test-backends` on JAX and PyTorch in an environment without
+TensorFlow.
 """
 
 import importlib.util
@@ -42,7 +42,7 @@ def test_trains_saves_and_loads(tmp_path, small_eseg):
     keras.utils.set_random_seed(0)
     model = small_eseg(num_classes=3)
     model.compile()
-    # Bright blocks on dark ground: something that can be learnt.
+    # A task that can be learnt: bright blocks on a dark background.
     rng = np.random.default_rng(0)
     masks = rng.integers(0, 3, (2, 4, 6)).repeat(16, 1).repeat(16, 2).astype("uint8")
     images = (masks[..., None] * 80 + rng.integers(0, 40, (2, 64, 96, 3))).astype("uint8")
@@ -67,6 +67,6 @@ def test_trains_saves_and_loads(tmp_path, small_eseg):
 
 
 def test_tensorflow_is_not_imported_elsewhere():
-    """Runs last in this file: by now everything of the core has been used."""
+    """This test is last in the file, so that the whole core has been used before."""
     if keras.backend.backend() != "tensorflow":
         assert "tensorflow" not in sys.modules

@@ -1,4 +1,4 @@
-"""Data parallelism of JAX over two devices, without TensorFlow."""
+"""Data parallelism on JAX with two devices, without TensorFlow."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""The benchmark of latencies runs, resumes, and is drawn."""
+"""The latency benchmark runs and resumes, and its plot is drawn."""
 
 import csv
 import pathlib
@@ -53,7 +53,7 @@ def test_rows_are_measured_once_kept_and_drawn(tmp_path):
     assert done.returncode == 0 and "measured before" in done.stdout
     assert output.read_text() == before
 
-    # What is new is measured beside the reference, whose row stays.
+    # New variants are measured together with the reference, whose row is kept.
     options += ["--formats", "keras", "onnx", "--against", a_peer(tmp_path / "peer.onnx")]
     done = run("latency.py", *options)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]

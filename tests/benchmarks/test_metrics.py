@@ -20,5 +20,5 @@ def test_the_benchmark_runs(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     rows = list(csv.DictReader(output.open()))
     ratios = [float(row["ratio"]) for row in rows if row["predictions"] != "logits"]
-    # Time itself is no matter for a test.
+    # A test cannot check the times themselves.
     assert len(ratios) == 6 and min(ratios) > 0, rows

@@ -1,4 +1,4 @@
-"""The benchmark of the training step runs, and goes on where it was stopped."""
+"""The benchmark of the training step runs and resumes."""
 
 import csv
 import pathlib
@@ -30,7 +30,7 @@ def test_rows_are_measured_once_and_kept(tmp_path):
     (row,) = csv.DictReader(output.open())
     assert (row["preset"], row["crop"], row["batch_size"]) == ("eseg_lite_s", "128x128", "2")
     assert row["backend"] == keras.backend.backend()
-    # Time itself is no matter for a test; these two ways of telling it cannot disagree.
+    # A test cannot check the times themselves, but the columns must be consistent.
     speed = float(row["images_per_second"])
     share = float(row["input_percent"]) / 100
     seconds = float(row["step_ms"]) / 1000

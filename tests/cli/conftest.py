@@ -10,7 +10,7 @@ from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, render_scene
 
 @pytest.fixture
 def eseg(capsys):
-    """Run the command line in this process: exit status, standard output, standard error."""
+    """Run the command line in this process; return exit status, standard output, standard error."""
 
     def run(*arguments):
         capsys.readouterr()
@@ -27,9 +27,9 @@ def eseg(capsys):
 
 @pytest.fixture(scope="session")
 def preset(tmp_path_factory):
-    """A preset directory of a small untrained network with the classes of the street scenes."""
+    """Preset directory of a small untrained network with the classes of the street scenes."""
     directory = tmp_path_factory.mktemp("presets") / "untrained"
-    # Untrained networks of some seeds predict one class everywhere.
+    # With some seeds, an untrained network predicts one class everywhere.
     keras.utils.set_random_seed(0)
     model = ESeg(
         "fused_efficientnet_s",
@@ -47,7 +47,7 @@ def preset(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory):
-    """A folder of two street scenes, images/ and annotations/."""
+    """Folder of two street scenes, with images/ and annotations/."""
     directory = tmp_path_factory.mktemp("scenes")
     for name in ("images", "annotations"):
         (directory / name).mkdir()

@@ -1,4 +1,4 @@
-"""`eseg benchmark`. Times themselves are no matter for a test."""
+"""`eseg benchmark`. The times themselves are not tested."""
 
 import contextlib
 import csv
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A folder of exported files, for the whole module."""
+    """Folder that keeps exported files for all tests of this module."""
     return tmp_path_factory.mktemp("files")
 
 
 @pytest.fixture
 def run(eseg, preset, files):
-    """Time the ONNX file of a tiny image; TensorFlow's threads cannot be set any more here."""
+    """Time ONNX on a tiny image; TensorFlow formats would need threads set before the first use."""
     pytest.importorskip("tf2onnx")
     tiny = ["--format", "onnx", "--image_size", 64, 96, "--threads", 1, "--rounds", 2]
 
@@ -80,7 +80,7 @@ def test_a_runtime_that_is_not_installed_is_skipped(run, monkeypatch):
 
 
 def test_a_finished_run_is_named_after_its_folder(run, preset, files, tmp_path):
-    # Of the name and the weights of the preset, whose file is there.
+    # The folder has the name and the weights of the preset, so the exported file is reused.
     folder = tmp_path / "untrained"
     folder.mkdir()
     (folder / "preset").symlink_to(preset)
@@ -118,7 +118,7 @@ def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path)
         (["--output", "times.txt"], "--output must end in .csv or .json"),
         (["--output", f"{__file__}/times.csv"], "test_benchmark.py is not a folder"),
         (["--cache_dir", __file__], "test_benchmark.py is not a folder"),
-        (["--preset", "eseg_s", "eseg_s"], "names a preset twice"),
+        (["--preset", "eseg_s", "eseg_s"], "contains a preset twice"),
         (["--preset", "eseg_s", "mine", "--budget_ms", "5"], "Received: mine"),
         (["--preset", "eseg_x", "--format", "onnx"], "Unknown preset 'eseg_x'"),
         (["--format", "onyx"], "invalid choice: 'onyx'"),
@@ -182,7 +182,7 @@ def test_a_signal_leaves_no_process(tmp_path, number, status, seconds):
     while not (children := _exporters(process.pid)) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(seconds)
-    # A terminal sends Ctrl-C to all processes, others send SIGTERM to the first.
+    # A terminal sends SIGINT (Ctrl-C) to all processes; SIGTERM goes to the parent only.
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert children and process.returncode == status
@@ -201,14 +201,14 @@ def test_a_killed_benchmark_leaves_no_process(tmp_path):
         time.sleep(0.05)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 60  # It may still be importing.
+    deadline = time.monotonic() + 60  # The child may still be importing packages.
     while any(map(_is_running, children)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert children and not any(map(_is_running, children))
 
 
 def _exporters(parent):
-    """Numbers of the processes that a process has spawned with `multiprocessing`."""
+    """Return the ids of the processes that a process has spawned with `multiprocessing`."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

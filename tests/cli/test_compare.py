@@ -13,7 +13,7 @@ EXPERIMENT = Experiment(num_classes=2)
 
 @pytest.fixture
 def runs(tmp_path):
-    """Three runs: two with other settings, one without an epoch."""
+    """Three runs: two with different settings, one without a finished epoch."""
     changes = {"a": {}, "b": {"learning_rate": 0.5, "optimizer": "adamw"}, "new": {}}
     for name, values in changes.items():
         write_config(tmp_path / name, dataclasses.replace(EXPERIMENT, **values), None)

@@ -17,7 +17,7 @@ OUTPUTS = ["classes.csv", "contact_sheet.png", "summary.json"]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Five images, of two sizes, with masks of the labels 0, 1, 2 and 11."""
+    """Five images of two sizes, with masks that contain the labels 0, 1, 2 and 11."""
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     rng = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def test_a_folder_without_problems(eseg, folder):
     assert summary["mask_values"][-1] == {
         "value": 2, "share": pytest.approx(25 / total), "masks": 1, "class": "car"
     }  # fmt: skip
-    # The names are as given, and every class has its line.
+    # Every class has a line with its exact name.
     lines = {line.split("│")[1].strip(): line for line in out.splitlines() if "│" in line}
     assert list(lines) == NAMES
     assert f"{100 * pixels[1] / sum(pixels):.3f}" in lines["[bold]sky[/]"]
@@ -92,7 +92,7 @@ def test_every_problem_is_listed_and_the_rest_counted(eseg, folder, caplog):
     for index in range(10, 40):
         save(folder, index, np.zeros((32, 32, 3)), np.full((32, 32), 7))
     status, out, err = eseg(*flags(folder, "--output", folder / "check"))
-    # Listed once: not in the log as well.
+    # The problems are printed once, and not logged as well.
     assert status == 2 and err == "" and caplog.records == []
     summary, _ = read(folder / "check")
     stray, unreadable, size = sorted(
@@ -104,7 +104,7 @@ def test_every_problem_is_listed_and_the_rest_counted(eseg, folder, caplog):
     assert "Problem in 30 files" in out and "and 10 more (all of them with --output)" in out
     assert "Problem in 2 files" in out and "Problem in 1 file:" in out
     assert summary["images"] == 35 and summary["unusable_images"] == 33
-    # What can be used is counted: 3 and 4.
+    # Only images 3 and 4 are usable, and counted.
     masks = [np.asarray(Image.open(folder / "masks" / f"{index}.png")) for index in (3, 4)]
     assert summary["classes"][0]["pixels"] == sum(int((mask == 0).sum()) for mask in masks)
     assert (folder / "check" / "contact_sheet.png").is_file()
@@ -123,7 +123,7 @@ def test_images_without_masks_are_listed_and_nothing_written(eseg, folder):
     for index in (1, 2):
         (folder / "masks" / f"{index}.png").unlink()
     status, out, err = eseg(*flags(folder, "--output", folder / "check"))
-    # The values of the masks are shown, whatever is wrong.
+    # The values of the masks are printed despite the errors.
     assert status == 2 and "    11: " in out and " 3 masks: ignored" in out
     assert "2 files: image without a mask" in err and "1.png" in err and "2.png" in err
     assert not (folder / "check").exists()

@@ -11,7 +11,7 @@ from eseg_keras.training.run_files import write_config
 
 @pytest.fixture
 def runtime(tmp_path, monkeypatch):
-    """A folder that passes for onnxruntime-web where no browser looks at it."""
+    """Folder of empty files that the checksum test accepts as onnxruntime-web."""
     folder = tmp_path / "runtime"
     folder.mkdir()
     for name in browser_runtime._SHA256:

@@ -15,12 +15,12 @@ from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, scene_images
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
 
-# Few images of many sizes, and a graph for each takes longer than they do.
+# Few images of many sizes: tracing a graph for each size takes longer than eager execution.
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def enlarged(logits, size):
-    """Bilinear samples at the centres of the pixels, along one axis after the other."""
+    """Resize logits bilinearly with half-pixel centres, one axis at a time."""
     for axis, side in enumerate(size):
         count = logits.shape[axis]
         places = np.clip((np.arange(side) + 0.5) * count / side - 0.5, 0, count - 1)
@@ -80,7 +80,7 @@ def test_a_run_brings_its_own_images(eseg, preset, tmp_path):
 
 @pytest.fixture
 def colored_run(preset, scenes, tmp_path):
-    """A run whose masks are in colour with a suffix and one class too many, and such a folder."""
+    """A run of colour masks with a suffix and an extra class to ignore; and masks of this kind."""
     extra = (1, 2, 3)
     colors = {color: label for label, color in enumerate(PALETTE)} | {extra: 9}
     experiment = Experiment(
@@ -111,7 +111,7 @@ def test_other_images_are_read_as_the_run_read_its_own(eseg, preset, scenes, col
     model = ESeg.from_preset(str(preset))
 
     def at_long_side(image, long_side):
-        """Logits of the image as the network sees it."""
+        """Return the logits of the image resized to this longer side."""
         seen, _ = resize_long_side(image, image[..., 0], long_side)
         return model.predict_on_batch(seen[None])[0]
 
@@ -123,7 +123,7 @@ def test_other_images_are_read_as_the_run_read_its_own(eseg, preset, scenes, col
         return logits[: round(height * scale), : round(width * scale)]
 
     def expected(look, size):
-        """Pixel accuracy at the size of the masks, whatever the size that the network sees."""
+        """Return the pixel accuracy at the size of the masks; `look` computes the logits."""
         right = total = 0
         for index in range(2):
             labels = np.asarray(Image.open(scenes / "annotations" / f"{index}.png")).copy()
@@ -135,7 +135,7 @@ def test_other_images_are_read_as_the_run_read_its_own(eseg, preset, scenes, col
         return right / total
 
     def about(share):
-        return pytest.approx(share, abs=3 / (64 * (96 + 128)))  # Two or three pixels.
+        return pytest.approx(share, abs=3 / (64 * (96 + 128)))  # A tolerance of three pixels.
 
     run, larger = scores()["pixel_accuracy"], scores("--long_side", 100)["pixel_accuracy"]
     window = scores("--set", "eval_size=80,80")["pixel_accuracy"]
@@ -143,9 +143,9 @@ def test_other_images_are_read_as_the_run_read_its_own(eseg, preset, scenes, col
     assert larger == about(expected(at_long_side, 100))
     assert window == about(expected(in_window, (80, 80)))
     assert len({run, larger, window}) == 3
-    # The flag says it all.
+    # --long_side takes precedence over eval_size.
     assert scores("--set", "eval_size=80,80", "--long_side", 100)["pixel_accuracy"] == larger
-    # The flags come last.
+    # --set takes precedence over the settings of the run.
     to_road = ",".join(f"{label}:0" for label in range(1, 10))
     mapped = scores("--set", f"class_map={to_road}")
     assert mapped["per_class_iou"]["road"] == pytest.approx(mapped["pixel_accuracy"])
@@ -219,7 +219,7 @@ def test_files_with_too_many_pixels_are_listed_and_the_limit_can_be_raised(
     assert status == 2
     assert "has 8,192 pixels (64x128), more than the limit of 7,000" in err
     assert "images/1.png" in err and "annotations/1.png" in err and "0.png" not in err
-    # Pillow's own limit, which gives way to ours.
+    # Our limit replaces Pillow's own limit.
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     assert eseg("evaluate", "--preset", preset, *flags, "--max_pixels", 8192)[0] == 0
 
@@ -265,7 +265,7 @@ def test_bad_files_are_told_and_nothing_is_written(eseg, preset, tmp_path):
         status, out, err = eseg("evaluate", "--preset", preset, *folders, *outputs)
         assert (status, out) == (2, "")
         assert message in err and "Traceback" not in err
-        # The file, or the folder without one.
+        # The message names the file, or the folder if there is no file.
         assert (f"{name}/images/1.png" if image is not None else f"{name}/images") in err or (
             name == "labels" and "masks/1.png" in err
         )
@@ -278,7 +278,7 @@ def test_the_flags_reach_the_predictor(eseg, preset, scenes, tmp_path):
     arguments = ["--preset", preset, *folders, "--output", output, "--min_confidence", 0.999]
     assert eseg("evaluate", *arguments)[0] == 0
     matrix = np.array(json.loads(output.read_text())["confusion_matrix"])
-    # An untrained network is sure of nothing.
+    # An untrained network has a low confidence everywhere.
     assert matrix[:, -1].sum() == matrix.sum() > 0
 
 
@@ -294,7 +294,7 @@ def test_outputs(eseg, preset, scenes, tmp_path):
     assert [row["class"] for row in csv.DictReader(table.splitlines())] == list(CLASS_NAMES)
     page = (tmp_path / "report" / "index.html").read_text()
     assert str(preset) in page and str(scenes / "images" / "1.png") in page
-    # In the terminal: means, and both images as the worst.
+    # The terminal output has the means, and both images as the worst images.
     scores = json.loads((tmp_path / "report" / "scores.json").read_text())
     for name, key in [("mean accuracy", "mean_accuracy"), ("mean IoU", "mean_iou")]:
         assert f"{100 * scores[key]:.1f}" in next(line for line in out.splitlines() if name in line)
@@ -310,7 +310,7 @@ def test_a_report_needs_matplotlib(eseg, preset, scenes, tmp_path, monkeypatch):
     folders = ["--images", scenes / "images", "--masks", scenes / "annotations"]
     report = ["--report", tmp_path / "report"]
     status, out, err = eseg("evaluate", "--preset", "no such preset", *folders, *report)
-    assert (status, out) == (2, "")  # Before anything is loaded.
+    assert (status, out) == (2, "")  # Fails before the network is loaded.
     assert 'pip install "eseg-keras[visualization]"' in err
     assert not list(tmp_path.iterdir())
 

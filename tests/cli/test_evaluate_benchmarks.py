@@ -13,12 +13,12 @@ from PIL import Image
 from eseg_keras import ESeg
 from eseg_keras.data.datasets import ade20k, cityscapes
 
-# Few images of many sizes, and a graph for each takes longer than they do.
+# Few images of many sizes: tracing a graph for each size takes longer than eager execution.
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 SIZE = (40, 64)
 CITYSCAPES = ["--experiment", "cityscapes/eseg_lite_s"]
-# The network sees the images in 64x64 pixels instead of 520x520.
+# Images are scaled to 64x64 pixels instead of 520x520.
 ADE20K = ["--experiment", "ade20k/eseg_m", "--set", "eval_size=64,64"]
 
 
@@ -44,7 +44,7 @@ def write_zip(path, files):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    """Both data sets as they are downloaded; they are prepared at their first use."""
+    """Data directory with the archives of both data sets, which the first use prepares."""
     directory = tmp_path_factory.mktemp("data")
     photos, labels = {}, {}
     for split, city in (("train", "aachen"), ("val", "munster"), ("test", "berlin")):
@@ -92,7 +92,7 @@ def ade20k_preset(tmp_path_factory):
 
 
 def official_scores(archive, results, folder):
-    """What the official script says about a submission, which it finds by itself."""
+    """Return the scores of the official script, which finds the submitted files itself."""
     truths = []
     with zipfile.ZipFile(archive) as files:
         for name in files.namelist():
@@ -161,7 +161,7 @@ def test_the_test_split_of_cityscapes_is_only_predicted(
         np.testing.assert_array_equal(label_map, labels)
     assert len(list((tmp_path / "results").iterdir())) == 2
 
-    # The folder of the archive does as well.
+    # The unpacked folder of images works too.
     with zipfile.ZipFile(data_dir / "leftImg8bit_trainvaltest.zip") as archive:
         archive.extractall(tmp_path)
     images = ["--preset", cityscapes_preset, "--images", tmp_path / "leftImg8bit" / "test"]
@@ -206,7 +206,7 @@ def test_test_images_of_ade20k_are_a_folder_without_masks(
     for number, size in enumerate([(40, 64), (48, 33)], start=1):
         photo = np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
         Image.fromarray(photo).save(images / f"ADE_test_{number:08}.jpg")
-    # Pixels that the network is unsure of, here all, are submitted without a class.
+    # Pixels below the minimum confidence (here all) are submitted without a class.
     flags = ["--images", images, "--submission", tmp_path / "results"]
     status, out, _ = eseg("evaluate", "--preset", ade20k_preset, *flags, "--min_confidence", 1)
     assert status == 0 and "IoU" not in out

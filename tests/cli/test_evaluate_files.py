@@ -12,7 +12,7 @@ SIZE = (24, 40)
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three predictions and masks of the classes 0, 1, 2; 11 is ignored."""
+    """Three predictions and masks with the classes 0, 1, 2; label 11 is ignored."""
     rng = np.random.default_rng(0)
     for name, values in (("results", (0, 1, 2)), ("masks", (0, 1, 2, 11))):
         (tmp_path / name).mkdir()
@@ -46,7 +46,7 @@ def test_scores_and_report(eseg, folder):
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == [str(folder / "results" / f"{i}.png") for i in range(3)]
     page = (folder / "report" / "index.html").read_text("utf-8")
-    # There are no images: each article shows mask and prediction.
+    # Without images, each article shows mask and prediction only.
     assert page.count("<article>") == 3
     assert page.count("<figcaption>Mask<") == page.count("<figcaption>Prediction<") == 3
     assert "<figcaption>Image<" not in page and "<dt>Rules</dt><dd>default</dd>" in page
@@ -62,7 +62,7 @@ def test_rules_of_a_benchmark(eseg, tmp_path):
     assert status == 0 and "ADE20K score" in out
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["score"] == 1 and scores["per_class_iou"]["wall"] == 1
-    # The same files as class ids are all wrong.
+    # Read as class ids, the same files have invalid labels.
     status, _, err = eseg(*flags(tmp_path, *more, "--prediction_ids", "classes"))
     assert status == 2 and "150" in err
 

@@ -20,7 +20,7 @@ STREETS = ["--preset", "eseg_lite_s_streets"]
 
 @pytest.fixture(scope="module")
 def clear(preset, tmp_path_factory):
-    """The untrained network, with one class that is clearly the likeliest."""
+    """The untrained network with spread biases, so that labels have a clear margin."""
     model = ESeg.from_preset(str(preset))
     model.head.get_layer("classifier").bias.assign(np.arange(model.num_classes))
     directory = tmp_path_factory.mktemp("presets") / "clear"
@@ -49,7 +49,7 @@ def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, clear, tmp_path):
     assert f"Written: {output}, {output.stat().st_size / 1e6:.1f} MB" in out
     assert read_tflite_classes(output)["class_names"] == list(CLASS_NAMES)
 
-    # What is there stays, unless told otherwise.
+    # An existing file is kept without --overwrite.
     before = output.stat().st_mtime_ns
     status, _, err = eseg(*command)
     assert status == 2 and "--overwrite" in err and err.count("\n") == 1
@@ -113,11 +113,14 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
             ["tensorrt", "--calibration_images", "x"],
             "--calibration_images is for --format tflite and onnx",
         ),
-        (["onnx", "--precision", "float16"], "--precision of onnx is one of float32, int8"),
-        (["tensorrt", "--precision", "int8"], "--precision of tensorrt is one of fp32, fp16"),
+        (["onnx", "--precision", "float16"], "--precision of onnx must be one of float32, int8"),
+        (["tensorrt", "--precision", "int8"], "--precision of tensorrt must be one of fp32, fp16"),
         (["tflite", "--calibration_images", "x"], "--calibration_images is for --precision int8"),
         (["tflite", "--image_size", 8, 64], "--image_size: must be at least 32"),
-        (["tflite", "--precision", "int8", "--input_dtype", "float32"], "takes uint8 images"),
+        (
+            ["tflite", "--precision", "int8", "--input_dtype", "float32"],
+            "needs input_dtype='uint8'",
+        ),
         (["tflite", "--precision", "int8", "--calibration_images", "nowhere"], "no folder nowhere"),
         (
             ["onnx", "--precision", "int8", "--calibration_images", tmp_path / "empty"],
@@ -134,15 +137,15 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         (tmp_path / "file.engine" / "net", ["onnx"], "file.engine is not a folder"),
         (tmp_path / "file.engine" / "new" / "net", ["saved_model"], "file.engine is not a folder"),
         (tmp_path / "file.onnx", ["tensorrt"], "file.engine exists"),
-        (tmp_path / "new.engine", ["tensorrt"], "the suffix .engine is for the engine"),
+        (tmp_path / "new.engine", ["tensorrt"], "the engine beside it gets the suffix .engine"),
         (
             tmp_path / "new.tflite",
             ["onnx"],
-            "ends in .tflite, which is not a file of --format onnx",
+            "ends in .tflite, which is not a suffix of --format onnx",
         ),
-        (tmp_path / "new.ONNX", ["tflite"], "ends in .ONNX, which is not a file of --format tfl"),
-        (tmp_path / "new.onnx", ["saved_model"], "which is not a file of --format saved_model"),
-        (tmp_path / "new.keras", ["onnx"], "which is not a file of --format onnx"),
+        (tmp_path / "new.ONNX", ["tflite"], "ends in .ONNX, which is not a suffix of --format tfl"),
+        (tmp_path / "new.onnx", ["saved_model"], "which is not a suffix of --format saved_model"),
+        (tmp_path / "new.keras", ["onnx"], "which is not a suffix of --format onnx"),
     ]:
         status, _, err = eseg("export", *STREETS, "--output", output, "--format", *flags)
         assert status == 2 and message in err and err.count("\n") == 1, err

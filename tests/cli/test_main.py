@@ -86,7 +86,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(
 
 
 def test_faults_of_the_program_keep_their_traceback(eseg, monkeypatch):
-    # Raised below numpy, not by a sentence of ours.
+    # Raised by NumPy, not by the package.
     def fault(args):
         import numpy as np
 

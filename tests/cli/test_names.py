@@ -1,4 +1,4 @@
-"""Names of classes and files are text: not markup, not HTML, and in any encoding."""
+"""Names of classes and files are printed as text, never as markup or HTML, in any encoding."""
 
 import csv
 import json
@@ -13,13 +13,13 @@ from PIL import Image
 from eseg_keras.street_scenes import render_scene
 
 NAMES = ("[/]", "[red]car :smile: $x$", "<b>&\"'", "wörd\n\udcff", "=1+1,;", "a" * 300, "木", "x")
-# With the folder of the second, its path has a closing tag.
+# The path of the second file contains "[/bold]", a closing tag of rich's markup.
 FILES = (b"[bold].png", b"x[/bold].png", b"caf\xe9 <i>.png", b"a,b;c:smile:.png")
 
 
 @pytest.fixture(scope="module")
 def named(tmp_path_factory, small_eseg):
-    """A preset whose classes have difficult names."""
+    """Preset whose class names contain markup, HTML and special characters."""
     directory = tmp_path_factory.mktemp("presets") / "named [red"
     model = small_eseg(num_classes=len(NAMES), class_names=NAMES)
     model.save_to_preset(directory)
@@ -28,7 +28,7 @@ def named(tmp_path_factory, small_eseg):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Images and masks of difficult names, in images/ and masks/."""
+    """Folders images/ and masks/ whose file names contain markup and special characters."""
     folder = tmp_path_factory.mktemp("data") / "[red]"
     for kind in ("images", "masks"):
         (folder / kind / "x[").mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_data_check(eseg, tmp_path, data):
     assert status == 0, err
     assert "[/]" in out and "[red]car :smile: $x$" in out
     assert (tmp_path / "check" / "contact_sheet.png").is_file()
-    # Problems are printed with the names of the files.
+    # Problems are printed with the file names.
     status, out, err = eseg("data-check", *folders, "num_classes=2", "--output", tmp_path / "two")
     assert status == 2 and "[bold].png" in out + err
     assert "x[/bold].png" in (tmp_path / "two" / "summary.json").read_text()

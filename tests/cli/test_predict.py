@@ -12,7 +12,7 @@ from eseg_keras.street_scenes import CLASS_NAMES, render_scene
 from eseg_keras.training import Experiment
 from eseg_keras.training.run_files import write_config
 
-# Few images of many sizes, and a graph for each takes longer than they do.
+# Few images of many sizes: tracing a graph for each size takes longer than eager execution.
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 

@@ -11,7 +11,7 @@ from eseg_keras.inference import TEST_TIME_SCALES
 
 @pytest.fixture(scope="module")
 def predictor():
-    """Function of flags and of what a run had; returns the predictor."""
+    """Function (flags, settings of a run) -> predictor."""
     images = keras.Input((None, None, 3))
     model = keras.Model(images, keras.layers.Conv2D(2, 1)(images))
 

@@ -1,4 +1,4 @@
-"""The tables of the paper: their figures, our counts against the golden ones, and our scores."""
+"""The tables of the paper: published numbers, our counts against golden values, our scores."""
 
 import dataclasses
 import json
@@ -46,14 +46,14 @@ def test_counts_equal_the_golden_ones(name):
         assert costs.macs == golden["conv_macs"]
         assert costs.batched_macs == golden.get("macs_as_published_count", golden["conv_macs"])
     else:
-        # keras.applications has v1, with biases and fewer multiply-adds.
+        # ResNet-50 of keras.applications is v1, with biases and fewer multiply-adds.
         assert 0 < costs.params - golden["trainable_params"] < 0.002 * golden["trainable_params"]
         assert 0.93 < costs.macs / golden["conv_macs"] < 0.99
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if not ROWS[name]["exact"]])
 def test_resnet50_in_the_form_of_the_paper_has_the_golden_counts(name):
-    """v1.5: the stride of a stage in its first 3x3 convolution, and no biases."""
+    """ResNet v1.5: the first 3x3 convolution of a stage has the stride; no biases."""
     golden, experiment = ROWS[name], load_experiment(name)
 
     strides = {}
@@ -74,7 +74,7 @@ def test_resnet50_in_the_form_of_the_paper_has_the_golden_counts(name):
     given = {**experiment.network_arguments(), "image_shape": (1024, 2048, 3)}
     for name in ("encoder", "output_stride"):
         given.pop(name, None)
-    # Counting needs no memory for weights.
+    # Variables are not initialized: counting does not need their values.
     with keras.StatelessScope(initialize_variables=False):
         encoder = keras.models.clone_model(
             build_encoder("resnet50", **options), clone_function=clone_layer

@@ -1,4 +1,4 @@
-"""How the command line starts and ends, in processes of their own."""
+"""How the command line starts and ends, tested in separate processes."""
 
 import json
 import os
@@ -12,13 +12,13 @@ import pytest
 from eseg_keras.cli import main
 
 HEAVY = ("keras", "tensorflow", "jax", "torch")
-# What a user's terminal has: no variable that quiets TensorFlow.
+# As in a user's terminal: no variable that sets TensorFlow's log level.
 ENVIRONMENT = {name: text for name, text in os.environ.items() if "LOG_LEVEL" not in name}
 LIGHT = [["--help"], ["--version"], ["presets"], ["experiments"]]
 
 
 def test_it_starts_without_keras():
-    """All in one process: the first command that imports too much is the first one reported."""
+    """All commands run in one process; the first that imports too much is reported."""
     commands = [*LIGHT, *([name, "--help"] for name in main.COMMANDS)]
     code = f"""
 import contextlib, io, json, sys
@@ -103,7 +103,7 @@ def test_a_signal_ends_it_with_one_sentence(tmp_path, number, status, sentence):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background job, in which tests may run, ignores SIGINT and hands that down.
+        # Background jobs of a shell, and their child processes, ignore SIGINT: restore the default.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60

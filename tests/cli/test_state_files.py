@@ -1,4 +1,4 @@
-"""Files that commands wrote and somebody damaged: one sentence with the file, and status 2."""
+"""Damaged files of earlier commands: one sentence that names the file, and exit status 2."""
 
 import json
 
@@ -113,7 +113,7 @@ def test_log(tmp_path, content):
         read_log(tmp_path / "log.csv")
 
 
-# Further damages of these two: tests/packaging/test_files.py.
+# tests/packaging/test_files.py tests other kinds of damage.
 @pytest.mark.parametrize("kind", ["no field", "a directory"])
 def test_settings_of_predictions(eseg, tmp_path, preset, kind):
     Image.new("RGB", (40, 36)).save(tmp_path / "a.png")
@@ -132,7 +132,7 @@ def test_the_list_of_predicted_files(eseg, tmp_path, preset):
     check_refused(eseg(*command, "--no-overlay"), path)
     path.rmdir()
     assert eseg(*command, "--no-overlay")[0] == 0
-    # A damaged line is another image that is predicted again.
+    # With a damaged line, that image is predicted again.
     damage(path, DAMAGES["nul"])
     status, out, _ = eseg(*command, "--no-overlay")
     assert status == 0 and "1 file predicted" in out
@@ -158,6 +158,6 @@ def test_experiment_files(eseg, tmp_path, content):
     path = tmp_path / "out" / "experiment.py"
     damage(path, content)
     check_refused(eseg("train", "--experiment", path, "--model_dir", tmp_path / "run"), path)
-    # `eseg finetune` resumes with the file that it wrote.
+    # `eseg finetune` resumes from this file.
     check_refused(eseg("finetune", tmp_path, tmp_path, "--output", path.parent), path)
     assert {file.name for file in tmp_path.rglob("*")} <= {"out", "experiment.py", "__pycache__"}

@@ -56,7 +56,7 @@ def test_a_finished_run_says_how_to_repeat_it(eseg, tmp_path):
     said = " ".join(out.split())
     assert f"{run} holds this run already" in said and f"To train again: rm -r {run}" in said
     assert f"To train further: --init_from {run} with another --model_dir" in said
-    # Its folder alone names the run.
+    # --model_dir is enough to resume the run.
     assert eseg("train", "--model_dir", run)[:2] == (0, out)
 
 

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and are written from their scripts."""
+"""The notebooks run from top to bottom, and match their scripts."""
 
 import importlib.util
 from pathlib import Path
@@ -12,7 +12,7 @@ spec = importlib.util.spec_from_file_location("execute", COLAB / "execute.py")
 execute = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(execute)
 
-# Parameters that make each one small.
+# Parameters that make each notebook fast.
 TINY = {
     "quickstart": "IMAGE_SIZE = (64, 128)",
     "finetune_your_folder": "MINUTES, NUM_EXAMPLES, IMAGE_SIZE = 0.3, 6, (96, 96)",
@@ -44,9 +44,9 @@ def test_a_notebook_is_its_script_with_outputs(name):
     assert cells == wanted, f"python colab/execute.py {name}"
     assert any("image/png" in output.get("data", {}) for output in outputs(notebook))
     assert not [output for output in outputs(notebook) if output.output_type == "error"]
-    assert "pip" in notebook.cells[1].source  # The first cell of code installs.
+    assert "pip" in notebook.cells[1].source  # The first code cell installs the package.
     assert sum("parameters" in cell.metadata.get("tags", ()) for cell in notebook.cells) == 1
-    # No paths of the machine that wrote it.
+    # Outputs contain no paths of the machine that ran the notebook.
     assert "/tmp/" not in str(outputs(notebook)) and "/root/" not in str(outputs(notebook))
 
 

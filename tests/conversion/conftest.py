@@ -9,7 +9,7 @@ from eseg_keras.conversion import convert
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a file below `source`: an image of a size, JSON, bytes or text."""
+    """Function (name, content, ...) that writes an image, JSON, bytes or text to `source`."""
 
     def write(name, content, **options):
         path = tmp_path / "source" / name
@@ -27,7 +27,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def converted(tmp_path):
-    """Convert `source` to `data`: what `convert` returns, and {name: mask}."""
+    """Function (format, ...) that converts `source` to `data`: the conversion, and {name: mask}."""
 
     def run(format, **options):
         done = convert(format, tmp_path / "source", tmp_path / "data", verbose=False, **options)

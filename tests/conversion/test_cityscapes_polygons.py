@@ -1,4 +1,4 @@
-"""Cityscapes' polygons, compared with the masks that cityscapesscripts draws."""
+"""Polygons of Cityscapes, compared with the masks that cityscapesscripts draws."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""COCO's files, compared with pycocotools' own masks."""
+"""Files in COCO format, compared with the masks of pycocotools."""
 
 import numpy as np
 import pytest

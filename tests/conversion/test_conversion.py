@@ -1,4 +1,4 @@
-"""What all formats have in common: splits, rotated images, classes, files."""
+"""Features of all formats: splits, rotated images, classes, files."""
 
 import subprocess
 
@@ -15,7 +15,7 @@ SIZE = (40, 60)
 
 
 def add(write, name, *labels, size=SIZE, **image_options):
-    """An image and a file of LabelMe, whose shapes lie side by side."""
+    """Write an image and its LabelMe file, with one shape per label, side by side."""
     write(f"{name}.jpg", Image.new("RGB", size[::-1]), **image_options)
     shapes = [
         {"label": label, "shape_type": "rectangle", "points": [[9 * i, 0], [9 * i + 8, 8]]}
@@ -27,7 +27,7 @@ def add(write, name, *labels, size=SIZE, **image_options):
 
 @pytest.fixture
 def photos(write):
-    """Twelve images of four videos; one video alone shows a dog."""
+    """Twelve images of four videos; only one video contains the class dog."""
     for index in range(12):
         add(write, f"video{index // 3}_frame{index % 3}", "cat", *["dog"] * (index // 3 == 2))
 
@@ -36,7 +36,7 @@ def test_a_split_keeps_groups_together(photos, converted, tmp_path):
     done, masks = converted("labelme", val_share=0.25, group=r"^(.*)_frame")
     assert done.num_images == {"train": 9, "val": 3}
     sides = {name.rpartition("_")[0] for name in masks}
-    assert len(sides) == 4  # No video is on both sides.
+    assert len(sides) == 4  # No video is in both splits.
     assert not list(tmp_path.glob("data/*/.unsplit"))
     experiment = load_experiment(str(tmp_path / "data" / "experiment.py"))
     assert experiment.class_names == done.class_names == ("background", "cat", "dog")
@@ -62,12 +62,13 @@ def test_files_are_the_same_in_another_run(photos, tmp_path):
 
 @pytest.mark.parametrize(
     ("orientation", "is_turned"),
-    # Where the size does not tell whether the annotated image was turned, it is taken as turned.
+    # With orientations 1 to 4, the size does not show whether the EXIF rotation was applied before
+    # annotating; it is assumed that it was.
     [*((orientation, True) for orientation in range(1, 9)), (5, False), (6, False), (7, False),
      (8, False)],
 )  # fmt: skip
 def test_rotated_images(write, converted, tmp_path, orientation, is_turned):
-    """The marked corner of the image is the marked corner of the mask, as the reader sees both."""
+    """The corner marked in the image is the corner marked in the mask, in the displayed image."""
     pixels = np.zeros((*SIZE, 3), np.uint8)
     pixels[:8, :8] = 255
     stored = Image.fromarray(pixels)
@@ -75,7 +76,7 @@ def test_rotated_images(write, converted, tmp_path, orientation, is_turned):
     exif[0x0112] = orientation
     path = write("a.png", stored, exif=exif)
     seen = read_image(path)
-    # LabelMe annotates what is seen; other tools annotate the pixels of the file.
+    # LabelMe applies the EXIF rotation before annotating; some other tools do not.
     annotated = seen if is_turned else pixels
     rows, columns = np.nonzero(annotated[..., 0])
     points = [[int(v.min()) for v in (columns, rows)], [int(v.max()) for v in (columns, rows)]]

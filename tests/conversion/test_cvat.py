@@ -1,4 +1,4 @@
-"""CVAT's XML, compared with the masks of CVAT's own exporter, by pycocotools and Pillow."""
+"""CVAT's XML, compared with masks drawn as CVAT's exporter does, with pycocotools and Pillow."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_boxes_and_their_rotation(write, converted, image):
     _, masks = converted("cvat")
     expected = np.zeros(SIZE, np.uint8)
     expected[3:9, 2:12] = 1
-    expected[5:25, 25:35] = 2  # Ten wide and twenty high, about the same centre.
+    expected[5:25, 25:35] = 2  # Rotated by 90 degrees about its centre: ten wide, twenty high.
     np.testing.assert_array_equal(masks["a"], expected)
 
 
@@ -74,7 +74,7 @@ def test_a_tilted_box_turns_clockwise(write, converted, image):
 
 def test_masks_are_runs_of_a_box(write, converted, image):
     pixels = np.random.default_rng(0).random((6, 9)) > 0.5
-    pixels[0, 0] = True  # The runs begin with zeros, here none.
+    pixels[0, 0] = True  # The first run counts zeros: here none.
     flat = pixels.ravel()
     changes = np.flatnonzero(np.diff(flat)) + 1
     runs = [0, *np.diff(np.concatenate([[0], changes, [flat.size]])).tolist()]

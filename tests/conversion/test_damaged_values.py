@@ -1,4 +1,4 @@
-"""Any value of a file may be missing or of another type: a sentence, never a traceback."""
+"""Missing values, and values of another type, give one sentence, never a traceback."""
 
 import copy
 import json
@@ -41,7 +41,7 @@ FILES = {
 
 
 def places(value):
-    """The keys that lead to every value inside of a value."""
+    """Yield the path of keys to every nested value."""
     for key in value if isinstance(value, dict) else range(len(value)):
         yield (key,)
         if isinstance(value[key], dict | list):

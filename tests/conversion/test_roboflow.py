@@ -1,4 +1,4 @@
-"""Roboflow's two exports of masks."""
+"""The two export formats of Roboflow that contain masks."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The folders of Pascal VOC, as VOC, CVAT and LabelMe write them."""
+"""Folders in Pascal VOC format, as VOC, CVAT and LabelMe write them."""
 
 import numpy as np
 import pytest
@@ -34,12 +34,12 @@ def test_the_classes_and_splits_of_voc(write, converted):
 
 @pytest.mark.parametrize("mode", ["RGB", "P", "L"])
 def test_the_label_map_of_cvat(write, converted, mode):
-    """Its masks have the colours of the list; grey ones have the numbers of its lines."""
+    """RGB and palette masks have the colours of labelmap.txt; grey masks have its line numbers."""
     mask = MASK % 255
     picture = Image.fromarray(mask)
     if mode == "RGB":
         picture = Image.fromarray(np.array(COLORS, "uint8")[mask])
-    elif mode == "P":  # Indices in another order than the classes.
+    elif mode == "P":  # Palette indices in another order than the classes.
         picture = Image.fromarray(2 - mask)
         picture.putpalette([*COLORS[2], *COLORS[1], *COLORS[0]])
     add(write, "a", picture, root="")

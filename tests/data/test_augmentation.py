@@ -13,7 +13,7 @@ scales = st.tuples(st.floats(0.2, 3), st.floats(0.2, 3)).map(sorted).map(tuple)
 
 
 def blocks(size, seed):
-    """An image of flat 8×8 blocks whose value tells their label."""
+    """Return an image and mask of constant 8×8 blocks; the image is 40 times the label."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 6, [-(-side // 8) for side in size], dtype=np.uint8)
     mask = np.kron(coarse, np.ones((8, 8), np.uint8))[: size[0], : size[1]]
@@ -41,8 +41,8 @@ def test_image_and_mask_move_together(seed):
     image, mask = blocks((64, 80), seed)
     augmentation = Augmentation(fill=(250.0, 250.0, 250.0))
     image, mask = augmentation(image, mask, (48, 56), np.random.default_rng(seed))
-    # Away from the edges between labels, where the image is interpolated, each pixel of the image
-    # still says its label; where nothing is shown, both say so.
+    # Except near edges between labels, where the image is interpolated, each pixel of the image
+    # still encodes its label; padding has its own value in image and mask.
     inside = np.zeros(mask.shape, bool)
     middle = mask[2:-2, 2:-2]
     inside[2:-2, 2:-2] = True
@@ -97,7 +97,7 @@ def test_scales_and_crops_cover_their_range():
         augmentation(image, mask, (50, 50), np.random.default_rng(seed))[1] for seed in range(200)
     ]
     corners = np.array([mask[0, 0] for mask in results])
-    assert corners.min() < 5 and corners.max() > 65  # every place, up to (200 - 50) / 2
+    assert corners.min() < 5 and corners.max() > 65  # all positions, up to (200 - 50) / 2
     widths = np.array([np.ptp(mask[25]) + 1 for mask in results])
     assert widths.min() < 29 and widths.max() > 95  # from scale 2 to scale 0.5
 
@@ -123,7 +123,7 @@ def test_colours_leave_mask_and_place_alone(size, image_size, scale, flip, seed)
     colored = Augmentation(**options, photometric_distortion=True)
     image, mask = colored(image, mask, image_size, np.random.default_rng(seed))
     np.testing.assert_array_equal(mask, plain[1])
-    # With no strength at all, the crop is the same: the same numbers were drawn for it.
+    # A distortion of strength zero gives the plain crop: distortion draws its numbers last.
     nothing = PhotometricDistortion(brightness=0, contrast=(1, 1), saturation=(1, 1), hue=0)
     weak = dataclasses.replace(colored, photometric_distortion=nothing)
     again = weak(*blocks(size, seed), image_size, np.random.default_rng(seed))
@@ -140,7 +140,7 @@ def test_colours_leave_mask_and_place_alone(size, image_size, scale, flip, seed)
 )
 @settings(deadline=None)
 def test_every_pixel_comes_from_where_its_label_does(size, image_size, scale, flip, seed):
-    # The picture tells each pixel's row and column; so do two masks, cut with the same numbers.
+    # The image encodes each pixel's row and column, as do two masks, cropped with the same seed.
     rows, columns = np.indices(size)
     image = np.stack([rows, columns], axis=-1).astype(np.float32)
     augmentation = Augmentation(flip=flip, scale=scale, fill=(-1.0, -1.0))
@@ -152,7 +152,7 @@ def test_every_pixel_comes_from_where_its_label_does(size, image_size, scale, fl
     outside = cuts[0][1] == 255
     np.testing.assert_array_equal(outside, cuts[1][1] == 255)
     assert (cuts[0][0][outside] == -1).all()
-    # The nearest pixel is up to half a pixel away, and the ends of the photo pull averages inwards.
+    # The nearest pixel is up to half a pixel away, and antialiasing is asymmetric at image borders.
     for axis, place in enumerate((cuts[0][1], cuts[1][1])):
         ratio = size[axis] / max(1, np.floor(size[axis] * scale[0] + 0.5))
         error = np.abs(cuts[0][0][..., axis] - place)[~outside]
@@ -170,7 +170,7 @@ def test_distortion_is_given_as_true_or_itself():
 
 
 class Inverted:
-    """Like a transform of Albumentations: inverts images by a random number of its own."""
+    """A transform with Albumentations' interface: adds a random number, inverts the mask."""
 
     def set_random_seed(self, seed):
         self.rng = np.random.default_rng(seed)
@@ -215,7 +215,7 @@ def test_a_transform_of_albumentations():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_scales_in_steps_are_of_the_grid(seed):
-    # An image of one row of blocks: its width in the crop tells the scale.
+    # The width of the image in the crop shows the scale.
     image, mask = np.zeros((10, 100, 3), np.uint8), np.zeros((10, 100), np.uint8)
     augmentation = Augmentation(flip=False, scale=(0.5, 2.0), scale_step=0.1, place_at_random=False)
     _, mask = augmentation(image, mask, (40, 400), np.random.default_rng(seed))

@@ -1,4 +1,4 @@
-"""The batches themselves, and that tf.data and PyDataset give the same ones."""
+"""Batches, and that tf.data and PyDataset yield the same ones."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from eseg_keras.data.batches import Batches
 
 
 def read_example(index, size=(40, 60)):
-    """An image whose pixels all hold the index, and a mask that tells the column."""
+    """Return an image whose pixels are all the index, and a mask whose pixels are the column."""
     mask = np.tile(np.arange(size[1]) % 3, (size[0], 1)).astype(np.uint8)
     return np.full((*size, 3), index, np.uint8), mask
 
@@ -90,7 +90,7 @@ def test_the_rest_of_an_epoch(kind, initial_batch):
     tf_dataset = batches.to_tf_dataset(4, initial_batch)
     py_dataset = batches.to_py_dataset(4, initial_batch)
     assert len(tf_dataset) == len(py_dataset) == len(expected)
-    # However often: it has no next epoch.
+    # Repeated iterations yield the same batches: the rest of an epoch has no next epoch.
     for _ in range(2):
         assert_same(tf_epoch(tf_dataset), expected)
         assert_same(list(py_dataset), expected)
@@ -158,7 +158,7 @@ def test_every_epoch_has_an_order_and_an_augmentation_of_its_own():
     ]
     assert len({order.tobytes() for order in orders}) == 4
     masks = [batches.load(epoch, index)[1].tobytes() for epoch in range(4) for index in (3, 4)]
-    assert len(set(masks)) > 5  # some may look alike
+    assert len(set(masks)) > 5  # Some masks may be equal.
     other = random_batches(20, seed=6)
     assert other.indices(0, 0).tolist() != batches.indices(0, 0).tolist()
 
@@ -179,7 +179,7 @@ def test_names():
         batches.names(0, 3)
 
 
-# Examples that cannot be used
+# Invalid examples
 
 
 HUM = OSError("the disk hums")
@@ -256,11 +256,11 @@ def test_examples_unlike_the_first_are_refused(other):
         numpy_epoch(Batches(read, 4, batch_size=2), 0)
 
 
-# What `fit` sees
+# The batches that `fit` trains on
 
 
 class Recorder(keras.Sequential):
-    """A model that keeps the images of every training step."""
+    """A model that records the images of every training step."""
 
     def __init__(self):
         super().__init__([keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(3, 1)])
@@ -319,7 +319,7 @@ def test_datasets_go_by_the_epoch_that_they_are_told():
     batches = random_batches()
     tf_dataset, py_dataset = batches.to_tf_dataset(), batches.to_py_dataset()
     rest = batches.to_tf_dataset(2, initial_batch=1)
-    ahead = tf_dataset.prefetch(10)  # takes the last batch when asked for the first
+    ahead = tf_dataset.prefetch(10)  # reads the last batch when the first is requested
     for epoch in (0, 1, 5):
         list(ahead)
         batches.begin_epoch(epoch)

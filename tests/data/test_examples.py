@@ -1,4 +1,4 @@
-"""The family of training data: every source of examples becomes the same kind of batches."""
+"""Every source of examples gives the same kind of batches."""
 
 import inspect
 
@@ -11,7 +11,7 @@ from eseg_keras.street_scenes import StreetScenes, render_scene, street_scenes
 
 
 class Columns(Examples):
-    """Six images whose masks tell the column, with labels 0, 1, 2 and 9."""
+    """Six images; the labels of their masks, 0, 1, 2 and 9, depend on the column."""
 
     num_classes = 3
     ignore_label = 9
@@ -87,5 +87,5 @@ def test_the_short_way_takes_the_arguments_of_the_long_one():
     short = dict(inspect.signature(data.from_folders).parameters)
     assert short.pop("initial_epoch").default == 0
     assert set(short) == set(long) - {"self"}
-    for name in set(short) - {"shuffle"}:  # Training shuffles.
+    for name in set(short) - {"shuffle"}:  # The training batches are shuffled, these are not.
         assert short[name].default == long[name].default

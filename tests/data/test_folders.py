@@ -26,7 +26,7 @@ def labels(seed, size=SIZE, values=(0, 1, 2, 255)):
 
 
 class Folders:
-    """A folder of photos and one of masks, and `from_folders` on them."""
+    """A folder of images and a folder of masks, and `from_folders` on them."""
 
     def __init__(self, root):
         self.images, self.masks = root / "images", root / "masks"
@@ -359,7 +359,7 @@ def test_255_stays_the_ignore_label_elsewhere(folders, caplog, values, options):
     ((_, mask),) = examples(folders.dataset(**options))
     np.testing.assert_array_equal(mask == 255, labels(0, values=values) == 255)
     assert "class 1" not in caplog.text
-    # What was decided is said.
+    # The decision is logged.
     assert ("hold 0, 1 and 255: 255 is ignored" in caplog.text) == (1 in values)
 
 
@@ -372,7 +372,7 @@ def save_palette(path, ids, colors):
 def test_palettes_that_differ(folders):
     red, green, blue, black = (200, 0, 0), (0, 200, 0), (0, 0, 200), (0, 0, 0)
     ids = labels(0, values=(0, 1))
-    # In c the editor has numbered the colours again; in d only an unused entry differs.
+    # Palette c has another order of colours; palette d differs in an unused entry only.
     palettes = {"a": (black, red, green), "b": (black, red, green), "c": (black, green, red)}
     palettes["d"] = (black, red, blue)
     for name, palette in palettes.items():
@@ -381,7 +381,7 @@ def test_palettes_that_differ(folders):
     (problem,) = folders.problems().problems.items()
     assert problem[1] == (str(folders.masks / "c.png"),)
     assert "index 1 is (200, 0, 0) in " in problem[0] and "a.png and (0, 200, 0)" in problem[0]
-    # By their colours the masks can be read.
+    # With `mask_colors` the masks are read by colour.
     by_color = {black: 0, red: 1, green: 2, blue: 3}
     masks = [mask for _, mask in examples(folders.dataset(num_classes=4, mask_colors=by_color))]
     np.testing.assert_array_equal(masks[0], ids)
@@ -507,7 +507,7 @@ def test_bad_files_are_skipped_and_logged_when_asked(folders, caplog):
 
 
 def test_progress_is_shown_for_many_files(folders, capsys, monkeypatch):
-    # Off a terminal, a line at every step.
+    # Without a terminal, print a line at every step.
     monkeypatch.setattr("eseg_keras.progress.FIRST_LINE", 0.0)
     monkeypatch.setattr("eseg_keras.progress.NEXT_LINE", 0.0)
     for index in range(201):
@@ -586,7 +586,7 @@ def test_fit_learns_from_folders(folders):
 
 
 def test_the_limit_of_pixels_holds_for_photos_and_masks(folders, monkeypatch):
-    # Pillow's own limit, which gives way to ours.
+    # Our limit replaces Pillow's own limit.
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     folders.add("one")
     assert len(open_folders(folders.images, folders.masks, num_classes=3, max_pixels=2240)) == 1

@@ -9,7 +9,7 @@ sides = st.integers(1, 40)
 
 
 def nearest(mask, size):
-    """Nearest neighbour with pixel centres at half-integers, a pixel at a time."""
+    """Resize by nearest neighbour with half-pixel centres, pixel by pixel."""
     return np.array(
         [
             [
@@ -26,14 +26,14 @@ def nearest(mask, size):
 
 
 def unambiguous(size, scaled_size):
-    """Where a pixel's centre is not on the border of two pixels: there it may go either way."""
+    """Return where nearest neighbour is unique: no pixel centre on the border of two pixels."""
     ys = (np.arange(scaled_size[0]) + 0.5) * size[0] / scaled_size[0]
     xs = (np.arange(scaled_size[1]) + 0.5) * size[1] / scaled_size[1]
     return np.outer(np.abs(ys - np.round(ys)) > 1e-6, np.abs(xs - np.round(xs)) > 1e-6)
 
 
 def bilinear_upsampling(image, size):
-    """Bilinear interpolation between pixel centres, in plain NumPy. For enlarging only."""
+    """Upsample bilinearly with half-pixel centres, in NumPy."""
     ys = (np.arange(size[0]) + 0.5) * image.shape[0] / size[0] - 0.5
     xs = (np.arange(size[1]) + 0.5) * image.shape[1] / size[1] - 0.5
     rows = np.stack([np.interp(ys, np.arange(len(column)), column) for column in image.T], 1)
@@ -102,7 +102,7 @@ def test_window_is_a_slice_of_the_padded_whole(size, scaled_size, window, places
 
 @pytest.mark.parametrize("scale", [0.53, 0.77, 1.3, 1.9])
 def test_image_and_mask_have_no_shift_between_them(scale):
-    # Both hold the number of the column, so they may differ by rounding but not on average.
+    # Image and mask encode the column: they may differ by rounding, but not on average.
     mask = np.tile(np.arange(200, dtype=np.uint8), (8, 1))
     image = mask[..., None].astype(np.float32)
     side = round(200 * scale)

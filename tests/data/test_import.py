@@ -4,8 +4,8 @@ from pathlib import Path
 
 import eseg_keras
 
-# The package above imports Keras, and with it the backend: it is left out here, so that only what
-# the data package itself imports is seen.
+# `import eseg_keras` would import Keras and the backend. With this stand-in for the package, only
+# what the data package needs is imported.
 IMPORT_ALONE = """
 import sys, types
 parent = types.ModuleType("eseg_keras")

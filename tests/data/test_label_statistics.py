@@ -7,7 +7,7 @@ from eseg_keras.data.label_statistics import label_statistics, representatives
 
 
 class Made:
-    """Random masks; every third file is broken in one or two ways."""
+    """Random masks; reading every third example raises one or two problems."""
 
     def __init__(self, count, seed):
         rng = np.random.default_rng(seed)
@@ -62,7 +62,7 @@ def test_representatives_are_images_with_labels(seed, num_images, num_classes, c
     assert chosen == sorted(set(chosen)) and set(chosen) <= usable
     assert len(chosen) == min(count, len(usable))
     if count >= num_classes:
-        # There is room for every class that occurs anywhere.
+        # With enough images, every class that occurs is shown.
         np.testing.assert_array_equal(counts[chosen].any(axis=0), counts.any(axis=0))
 
 
@@ -70,6 +70,6 @@ def test_a_rare_class_is_shown_where_it_is_largest():
     counts = np.full((100, 2), [100, 0])
     counts[[20, 60, 80], 1] = [5, 50, 7]
     assert representatives(counts, 1) == [60]
-    # The others are spread over the whole range.
+    # Further images are spread over the whole range.
     chosen = representatives(counts, 4)
     assert 60 in chosen and chosen[0] == 0 and chosen[-1] > 60

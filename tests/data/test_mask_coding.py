@@ -1,4 +1,4 @@
-"""How masks are coded, found out from masks of every kind."""
+"""Detection of how masks encode classes, for every kind of mask."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_coding(tmp_path, masks, num_classes, class_map, mask_colors, descriptio
         mask_colors,
     )
     assert description in coding.description
-    # The arguments read these masks, and every class occurs.
+    # The detected arguments read these masks, and every class occurs.
     examples = open_folders(
         tmp_path / "images",
         tmp_path / "masks",

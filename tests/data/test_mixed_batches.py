@@ -1,4 +1,4 @@
-"""Batches of two sources."""
+"""Batches with examples of two sources."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from eseg_keras.data.mixed_batches import MixedBatches
 
 
 class Flat(Examples):
-    """Images whose values tell their source and index."""
+    """Constant images whose value encodes source and index."""
 
     num_classes = 3
 
@@ -29,7 +29,7 @@ class Flat(Examples):
 
 
 def values(batches, epoch):
-    """The names of the examples of an epoch, [batches, examples]; arrays hold the same."""
+    """Return the names of an epoch's examples, [batches, examples], checked against the images."""
     names = []
     for number in range(len(batches)):
         names.append([int(name) for name in batches.names(epoch, number)])
@@ -45,16 +45,16 @@ def test_half_of_each_batch_is_of_each_source(num_others):
     epochs = [values(batches, epoch) for epoch in range(9)]
     assert [epoch.shape for epoch in epochs] == [(3, 4)] * 9
     assert all(((epoch < 100).sum(axis=1) == 2).all() for epoch in epochs)
-    # A pass over the first without the remainder, in another order each time.
+    # An epoch is a pass over the first source without the remainder, in a new order.
     first = [epoch[epoch < 100] for epoch in epochs]
     assert all(len(set(names)) == 6 and names.max() < 7 for names in first)
     assert len({tuple(names) for names in first}) > 1
-    # The others continue across epochs: no image is read again before all are.
+    # The second source continues across epochs: no image is read again before all are read.
     others, counts = np.concatenate(epochs), Counter(dict.fromkeys(range(100, 100 + num_others), 0))
     for batch in others:
         counts.update(batch[batch >= 100].tolist())
         assert max(counts.values()) - min(counts.values()) <= 1
-    # Replicas get consecutive parts of a batch: neither source has a place of its own.
+    # Replicas get consecutive parts of a batch, so the sources have no fixed positions.
     assert len({tuple(batch < 100) for batch in others}) > 2
 
 

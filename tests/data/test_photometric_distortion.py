@@ -19,7 +19,7 @@ def photo(seed, size=(24, 40)):
 
 
 def recolored(image, saturate, turn):
-    """What `change_color` is meant to be, a pixel at a time and in floats."""
+    """Compute `change_color` pixel by pixel in floats."""
     pixels = []
     for pixel in image.reshape(-1, 3) / 255:
         hue, saturation, value = colorsys.rgb_to_hsv(*pixel)
@@ -35,7 +35,7 @@ def test_saturation_and_hue_are_those_of_hsv(saturate, turn, seed):
     changed = change_color(image, saturate, turn)
     assert changed.dtype == np.uint8 and changed.shape == image.shape
     error = changed - recolored(image, saturate, turn)
-    # HSV of 8 bits: single pixels are off by a few levels, and none in general.
+    # 8-bit HSV: single pixels may differ by several levels, but there is no bias.
     assert np.abs(error).max() < 14 and np.abs(error).mean() < 2 and abs(error.mean()) < 0.5
 
 
@@ -67,7 +67,7 @@ def test_without_strength_nothing_changes(seed):
 
 
 def amounts(option, measure, value):
-    """What one option alone does to a photo over many seeds."""
+    """Measure the change that one option makes, for many seeds."""
     distort = PhotometricDistortion(**NOTHING | {option: value})
     image = np.full((2, 2, 3), (150, 100, 100), np.uint8)
     found = [
@@ -85,7 +85,7 @@ def amounts(option, measure, value):
         (
             "hue",
             36,
-            # -0.5 to 0.5 turns, times 360
+            # from -180 to 180 degrees
             lambda pixel: ((colorsys.rgb_to_hsv(*pixel)[0] + 0.5) % 1 - 0.5) * 360,
             (-36, 36),
         ),
@@ -98,13 +98,13 @@ def test_each_happens_half_of_the_time_within_its_range(option, value, measure, 
     assert found.min() >= range_[0] - slack and found.max() <= range_[1] + slack
     assert found.min() < range_[0] + 3 * slack and found.max() > range_[1] - 3 * slack
     unchanged = np.isclose(found, nothing).mean()
-    assert 0.42 < unchanged < 0.65  # amounts too small to see are among them
+    assert 0.42 < unchanged < 0.65  # includes changes that are too small to measure
     changed = found[~np.isclose(found, nothing)]
     assert abs(changed.mean() - nothing) < (range_[1] - range_[0]) * 0.06
 
 
 def test_contrast_comes_before_or_after_the_colours():
-    """Where contrast clips, the order shows."""
+    """Clipping by the contrast makes the order visible."""
     image = np.full((1, 1, 3), (250, 200, 100), np.uint8)
     distort = PhotometricDistortion(**NOTHING | {"contrast": (1.5, 1.5), "saturation": (0.5, 0.5)})
     seen = {tuple(distort(image, np.random.default_rng(seed))[0, 0]) for seed in range(100)}
@@ -112,7 +112,7 @@ def test_contrast_comes_before_or_after_the_colours():
     last = change_tone(change_color(image, 0.5, 0), 0, 1.5)[0, 0]
     assert tuple(first) != tuple(last)
     assert {tuple(first), tuple(last)} <= seen
-    assert len(seen) == 5  # those two, each of the two alone, and neither
+    assert len(seen) == 5  # both orders, contrast alone, saturation alone, and no change
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from eseg_keras.data import Augmentation, Batches
 
 
 def read_example(index, size=(40, 60)):
-    """An image whose pixels all hold the index, and a mask that tells the column."""
+    """Return an image whose pixels are all the index, and a mask whose pixels are the column."""
     mask = np.tile(np.arange(size[1]) % 3, (size[0], 1)).astype(np.uint8)
     return np.full((*size, 3), index, np.uint8), mask
 
@@ -33,7 +33,7 @@ def random_options(**options):
 
 
 def epoch(dataset):
-    """All batches of one epoch as NumPy arrays."""
+    """Return all batches of one epoch as NumPy arrays."""
     return [tuple(tensor.numpy() for tensor in batch) for batch in dataset]
 
 
@@ -221,7 +221,7 @@ def test_fit_sees_one_epoch_after_another():
     assert len(history.history["val_loss"]) == 3
     expected = build_dataset(read, 6, **random_options())
     images = [batch[0] for _ in range(3) for batch in epoch(expected)]
-    # The last three iterations of three batches, whatever Keras looked at to build the model.
+    # The last nine batches, because Keras may have read batches before, to build the model.
     np.testing.assert_array_equal(np.stack(seen[-9:]), np.stack(images))
 
 

@@ -10,7 +10,7 @@ def to_numpy(layer):
 
 
 def pad_same(x, stride, fill):
-    """Pad [h, w, c] for a 3x3 window as SAME does."""
+    """Pad [h, w, c] for a 3x3 window like SAME padding."""
     pads = []
     for size in x.shape[:2]:
         total = max((-(-size // stride) - 1) * stride + 3 - size, 0)

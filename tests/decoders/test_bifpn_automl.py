@@ -1,4 +1,4 @@
-"""EfficientDet's form of the BiFPN against plain NumPy, and its counts against arithmetic."""
+"""The BiFPN of EfficientDet's code against NumPy, and its counts against formulas."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def normalise(model, name, x):
 
 
 def windows(x, stride, fill):
-    """The nine cells of every 3x3 window, padded as SAME does: [9, h, w, c]."""
+    """Return the nine cells of every 3x3 window with SAME padding: [9, h, w, c]."""
     pads = []
     for size in x.shape[:2]:
         total = max((-(-size // stride) - 1) * stride + 3 - size, 0)
@@ -80,7 +80,7 @@ def test_equals_numpy():
 
 
 def counts(widths, channels, repeats, size):
-    """Parameters and multiply-adds of the decoder, by arithmetic alone: {level: width}."""
+    """Return parameters and multiply-adds of the decoder by formula; `widths` is {level: width}."""
     cells = {level: -(-size[0] // 2**level) * -(-size[1] // 2**level) for level in widths}
     low, high = min(widths), max(widths)
     params = macs = 0
@@ -88,7 +88,7 @@ def counts(widths, channels, repeats, size):
         for level in [*range(low, high), *range(low + 1, high + 1)]:
             params += 9 * channels + channels**2 + channels + 2 * channels
             macs += cells[level] * (9 * channels + channels**2)
-        # Two weights in the nodes from the top and in the last, three in the others.
+        # Fusion weights: two in top-down nodes and the last bottom-up node, three in others.
         params += 2 * (high - low) + 3 * (high - low - 1) + 2
         if repeat == 0:
             # Each level enters one node from the top and one from the bottom; the lowest enters
@@ -106,7 +106,7 @@ def test_counts_of_eseg_s():
     found = profile("eseg_s", (1024, 2048), decoder="bifpn_automl")
     decoder = [layer for layer in found.layers if layer.name.startswith("decoder/")]
     assert sum(layer.macs for layer in decoder) == macs
-    # Encoder and head are those of ESeg-S; its own BiFPN, counted in the same way, is left out.
+    # Encoder and head are those of ESeg-S: subtract its BiFPN, counted by formula, from its total.
     nodes = 4 * 14 * (9 * 96 + 96**2 + 2 * 96) + 4 * (2 * 7 + 3 * 6 + 2)
     laterals = sum(width * 96 + 2 * 96 for width in widths.values())
     assert found.trainable_params == 6_860_547 - nodes - laterals + params == 7_036_899

@@ -1,4 +1,4 @@
-"""The paper's other decoders, FPN and DeepLabV3+, against plain NumPy."""
+"""The other decoders of the paper, FPN and DeepLabV3+, against NumPy."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def randomize(model):
 
 
 def convolve(x, kernel, rate=1):
-    """Convolve [h, w, c] with [k, k, c, d] at a rate, zeros around."""
+    """Convolve [h, w, c] with [k, k, c, d] at a dilation rate, with zero padding."""
     size = len(kernel)
     reach = rate * (size // 2)
     padded = np.pad(x, [(reach, reach), (reach, reach), (0, 0)])
@@ -33,14 +33,14 @@ def convolve(x, kernel, rate=1):
 
 
 def activate(model, name, x):
-    """Batch normalisation and SiLU."""
+    """Apply batch normalisation and SiLU."""
     gamma, beta, mean, variance = to_numpy(model.get_layer(f"{name}_bn"))
     x = (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
     return x / (1 + np.exp(-x))
 
 
 def bilinear(size, size_in):
-    """Matrix [size, size_in] of one axis, with pixel centres at half-integers."""
+    """Return the bilinear matrix [size, size_in] of one axis, with half-pixel centres."""
     centres = (np.arange(size_in) + 0.5) / size_in
     wanted = (np.arange(size) + 0.5) / size
     return np.stack([np.interp(wanted, centres, unit) for unit in np.eye(size_in)], axis=1)
@@ -59,7 +59,7 @@ def test_fpn_equals_numpy_at_odd_sizes():
     )
     randomize(model)
     inputs = {level: rng.normal(size=size) for level, size in sizes.items()}
-    # P5: 3x3 averages of P4, without the padding that SAME adds below and to the right.
+    # P5: 3x3 averages of P4 that exclude the padding, which SAME adds at the bottom and right.
     padded = np.pad(inputs["P4"], [(0, 1), (1, 1), (0, 0)], constant_values=np.nan)
     pooled = [
         [np.nanmean(padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3], axis=(0, 1)) for j in range(4)]

@@ -1,4 +1,4 @@
-"""What every decoder of the table must do."""
+"""Requirements for every decoder of the table."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from eseg_keras.encoders import fused_efficientnet
 BIFPN = DECODERS["bifpn"]
 OPTIONS = {"num_classes": 3, "min_level": 3, "max_level": 6, "decoder_channels": 8}
 IMAGES = np.random.default_rng(0).integers(0, 256, (1, 45, 61, 3))
-# Each decoder, with every output stride that it has.
+# Each decoder with each output stride that it supports.
 NETWORKS = [(name, stride) for name, spec in DECODERS.items() for stride in spec.output_strides]
 
 
@@ -37,7 +37,7 @@ def test_it_is_a_preset_and_folded(tmp_path, decoder, output_stride):
     np.testing.assert_allclose(folded(IMAGES), expected, atol=1e-4)
 
 
-# All tests of presets train and save the BiFPN.
+# The tests of presets train and save the BiFPN.
 @pytest.mark.parametrize("decoder", [name for name in DECODERS if name != "bifpn"])
 def test_it_trains_and_is_saved(tmp_path, decoder):
     keras.utils.set_random_seed(0)
@@ -46,7 +46,7 @@ def test_it_trains_and_is_saved(tmp_path, decoder):
     images = np.random.default_rng(1).integers(0, 256, (2, 64, 96, 3), dtype="uint8")
     masks = np.random.default_rng(2).integers(0, 3, (2, 64, 96), dtype="uint8")
     assert np.isfinite(model.train_on_batch(images, masks)[0])
-    # The first two variables of SGD are its counter and learning rate, the others velocities.
+    # The first two variables of SGD are iteration and learning rate, the others are velocities.
     velocities = model.optimizer.variables[2:]
     assert len(velocities) == len(model.trainable_variables)
     assert not [v.path for v in velocities if not np.any(keras.ops.convert_to_numpy(v))]
@@ -57,14 +57,14 @@ def test_it_trains_and_is_saved(tmp_path, decoder):
 
 def test_what_is_not_given_is_the_decoders_own():
     def sizes(**arguments):
-        # Of no use, so without memory for weights.
+        # Variables are not initialized: their values are not needed.
         with keras.StatelessScope(initialize_variables=False):
             model = ESeg(fused_efficientnet(0.1, 0.1), 2, min_level=3, **arguments)
         return model.max_level, model.decoder_channels, model.decoder_repeats
 
     assert sizes(decoder="deeplabv3plus") == (5, 256, 1)
     assert sizes(decoder="fpn", max_level=5) == (5, 96, 1)
-    # A size's are those of its BiFPN.
+    # Channels and repeats of the preset are those of its BiFPN, not of this decoder.
     options = {"decoder": "fpn", "encoder": fused_efficientnet(0.1, 0.1), "load_weights": False}
     model = ESeg.from_preset("eseg_lite_m", max_level=5, **options)
     assert (model.decoder_channels, model.decoder_repeats, model.min_level) == (96, 1, 3)

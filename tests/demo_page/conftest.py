@@ -17,13 +17,13 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="session")
 def model():
-    """The trained network of the street scenes: its labels are meaningful."""
+    """The network trained on street scenes, whose labels are meaningful."""
     return ESeg.from_preset("eseg_lite_s_streets")
 
 
 @pytest.fixture(scope="session")
 def demo(model, tmp_path_factory):
-    """The page of that network."""
+    """Demo page of the trained network."""
     if not shutil.which("npm"):
         lack("npm, which fetches onnxruntime-web", "apt-get install npm")
     folder = tmp_path_factory.mktemp("demo") / "demo"
@@ -33,7 +33,7 @@ def demo(model, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    """A real browser without a window; its camera shows a moving test image."""
+    """Headless Chromium whose camera shows a moving test image."""
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
@@ -62,7 +62,7 @@ def display():
 
 @pytest.fixture(scope="session")
 def webkit(display):
-    """The driver of a browser that has WebKit, as Debian brings it."""
+    """WebDriver of a browser with WebKit, from Debian's package."""
     try:
         from selenium import webdriver
     except ModuleNotFoundError:
@@ -89,7 +89,7 @@ def lack(what, command):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder as `python -m http.server` does, and records the requests."""
+    """Serve a folder like `python -m http.server`, and record the requests."""
 
     def __init__(self, folder, headers):
         self.headers, self.requests = headers, []
@@ -112,7 +112,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def serving():
-    """Serve a folder while the context lasts: `with serving(folder, **headers) as server`."""
+    """Context manager that serves a folder: `with serving(folder, **headers) as server`."""
 
     @contextlib.contextmanager
     def serving(folder, **headers):
@@ -132,7 +132,7 @@ def served(demo, serving):
 
 @pytest.fixture
 def open_page(browser, served, wait_for):
-    """Open the page in a window of its own; errors in its scripts fail the test."""
+    """Open the page in a new browser context; errors in its scripts fail the test."""
     with contextlib.ExitStack() as stack:
 
         def open_page(url=None, is_ready=True, **options):
@@ -155,7 +155,7 @@ def open_page(browser, served, wait_for):
 
 @pytest.fixture(scope="session")
 def wait_for(browser):
-    """Wait until an element of a page holds a text."""
+    """Wait until an element of a page contains a text."""
     from playwright.sync_api import expect
 
     def wait_for(page, selector, text):

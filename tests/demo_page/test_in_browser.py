@@ -1,4 +1,4 @@
-"""The page in a real browser, next to the same network in Python."""
+"""The page in Chromium, compared with the same network in Python."""
 
 import io
 
@@ -20,20 +20,20 @@ SIZE = (200, 330)
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Street scenes in files of several kinds."""
+    """Street scenes in several file formats and modes."""
     folder = tmp_path_factory.mktemp("photos")
     scene, _ = render_scene(40, "test", SIZE)
     picture = Image.fromarray(scene)
     picture.save(folder / "plain.png")
     picture.save(folder / "plain.webp", lossless=True)
     exif = Image.Exif()
-    exif[0x0112] = 6  # To be turned by 90 degrees.
+    exif[0x0112] = 6  # Display rotated by 90 degrees.
     picture.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=exif, quality=95)
-    # Colours that are all or partly transparent are still there, and Python reads them.
+    # Transparent pixels keep their colours in the file, and Python reads these colours.
     alpha = np.tile(np.linspace(0, 255, SIZE[1]).astype("uint8"), (SIZE[0], 1))
     Image.fromarray(np.dstack([scene, alpha])).save(folder / "transparent.png")
     picture.convert("L").save(folder / "grey.png")
-    # A colour profile in which red and blue have changed places. Python leaves profiles out.
+    # A colour profile that swaps red and blue. Python ignores profiles.
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"rXYZ", b"____").replace(b"bXYZ", b"rXYZ").replace(b"____", b"bXYZ")
     picture.save(folder / "profile.png", icc_profile=swapped)
@@ -81,7 +81,7 @@ def test_label_maps_at_a_working_size_are_those_of_python(open_page, model, tmp_
     segment(page, tmp_path / "wide.png")
     assert page.locator("#seen-size").text_content() == "512 × 265"
     labels = np.asarray(saved(page, "#save-labels"))
-    # Nearest labels of the small picture's, and nearly what Python interpolates.
+    # Labels of the small image, upsampled by nearest neighbour; almost equal to Python's.
     small, _ = resize_long_side(scene, scene[..., 0], 512)
     rows, columns = (
         ((np.arange(side) + 0.5) * seen / side).astype(int)
@@ -136,7 +136,7 @@ def test_opacity_and_chosen_classes_change_what_is_shown(open_page, model, photo
     assert np.abs(half - (whole + photo) / 2).mean() < 2
 
     page.locator("#opacity").fill("100")
-    # What is left out lies under a veil that differs from the colour: light behind a dark one.
+    # Other classes are covered by a shade that contrasts with the chosen colour.
     for name, is_light in (("road", True), ("sky", False)):
         button = page.get_by_role("button", name=name)
         button.click()
@@ -168,7 +168,7 @@ def test_nothing_outside_is_asked(open_page, served, demo, photos, serving, segm
         inside = (served.url, f"blob:{served.url}", "data:")
         assert [url for url in asked if not url.startswith(inside)] == []
         assert any(url.endswith(".wasm") for url in asked)
-        # The policy holds it to that, in the worker too.
+        # The content security policy blocks other servers, in the worker too.
         script = "url => fetch(url, { mode: 'no-cors' }).then(() => 'sent', () => 'refused')"
         [worker] = page.workers
         assert page.evaluate(script, other.url) == "refused"

@@ -1,4 +1,4 @@
-"""The page in WebKit, the engine of Safari and of every browser on an iPhone."""
+"""The page in WebKit, the engine of Safari."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from eseg_keras.street_scenes import render_scene
 
 pytestmark = pytest.mark.slow
 
-# What the page would have saved to a folder of downloads, as a data URL.
+# Scripts that keep the file that the page would download, and read it as a data URL.
 KEEP_SAVED = """
 const make = URL.createObjectURL;
 URL.createObjectURL = (blob) => { window.saved = blob; return make(blob); };
@@ -31,7 +31,7 @@ def test_label_maps_are_those_of_python(webkit, served, model, tmp_path):
 
     scene, _ = render_scene(40, "test", (200, 330))
     exif = Image.Exif()
-    exif[0x0112] = 6  # To be turned by 90 degrees.
+    exif[0x0112] = 6  # Display rotated by 90 degrees.
     Image.fromarray(scene).save(tmp_path / "plain.png")
     Image.fromarray(scene).save(tmp_path / "turned.jpg", exif=exif, quality=95)
 

@@ -1,4 +1,4 @@
-"""Keyboard, screen reader, small and dark screens, and what happens when something goes wrong."""
+"""Keyboard, screen reader, small screens, dark mode, and errors on the page."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ def photo(tmp_path_factory):
 
 
 def tab_to(page, name):
-    """Press the tab key until an element of this id, or whose text begins so, has the focus."""
+    """Press Tab until the focus is on the element with this id or with text that starts so."""
     focused = "[document.activeElement.id, document.activeElement.textContent]"
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -37,7 +37,7 @@ def tab_to(page, name):
 
 def test_everything_works_by_keyboard(open_page, wait_for):
     page = open_page()
-    # Listening begins early: Chromium hears of it some time later.
+    # Register the listener early, because it becomes active with a delay in Chromium.
     choosers = []
     page.on("filechooser", lambda chooser: choosers.append(chooser))
     tab_to(page, "choose")
@@ -48,7 +48,7 @@ def test_everything_works_by_keyboard(open_page, wait_for):
     assert len(choosers) == 1
     page.evaluate("document.activeElement.blur()")
     tab_to(page, "picture")
-    # The first arrow key shows the cross, in the middle; others move it.
+    # The first arrow key shows the cross in the middle; further arrow keys move it.
     page.keyboard.press("ArrowDown")
     assert page.locator("#cross").is_visible()
     for _ in range(4):
@@ -100,7 +100,7 @@ def test_everything_has_a_name_and_changes_are_announced(open_page, photo, wait_
         if any(entry["name"] == "live" for entry in node.get("properties", ()))
     }
     assert "status" in live
-    # Pressed buttons, among others, tell their state by more than colour.
+    # Pressed buttons show their state by more than colour: a check mark.
     road = page.get_by_role("button", name="road")
     road.click()
     mark = (
@@ -150,7 +150,7 @@ def test_files_that_are_no_pictures(open_page, tmp_path, photo, wait_for):
     Image.new("RGB", (40, 1300)).save(tmp_path / "long.png")
     page.locator("#file").set_input_files(tmp_path / "long.png")
     wait_for(page, "#problem", "resized to 16 × 512")
-    # The next good one takes the message away.
+    # The next valid image removes the message.
     page.locator("#file").set_input_files(photo)
     wait_for(page, "#status", "scene.png:")
     assert page.locator("#problem").is_hidden()
@@ -165,15 +165,15 @@ def test_photos_are_dropped(open_page, photo, wait_for):
         document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
     }"""
     page.evaluate(drop, None)
-    wait_for(page, "#problem", "What was dropped is not a file")
+    wait_for(page, "#problem", "The dropped item is not a file")
     page.evaluate(drop, content)
     wait_for(page, "#status", "dropped.png:")
 
 
 def test_without_a_camera(open_page, wait_for):
-    page = open_page()  # Without the permission.
+    page = open_page()  # Without permission to use the camera.
     page.get_by_role("button", name="Use the camera").click()
-    wait_for(page, "#problem", "The camera may not be used")
+    wait_for(page, "#problem", "The browser blocks the camera")
     refuse = """() => {
         navigator.mediaDevices.getUserMedia = async () => {
             throw new DOMException("", "NotFoundError");
@@ -204,7 +204,7 @@ def test_damaged_network(open_page, demo, tmp_path, serving, wait_for):
     with serving(tmp_path / "demo") as server:
         page = open_page(server.url, is_ready=False)
         wait_for(page, "#problem", "The network cannot be started")
-        # And it says so again to whoever goes on.
+        # Further use shows the message again.
         page.locator("#examples button").first.click()
         wait_for(page, "#problem", "The network cannot be started")
 
@@ -213,7 +213,7 @@ def test_a_network_that_fails_is_started_again(open_page, demo, tmp_path, photo,
     shutil.copytree(demo, tmp_path / "demo")
     path = tmp_path / "demo" / "model" / "model.onnx"
     network = onnx.load(path)
-    # It now takes the first picture of all, and none of another size.
+    # Fix the input size: the network then fails for images of other sizes.
     for axis in (1, 2):
         network.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 64
     onnx.save(network, path)

@@ -59,7 +59,7 @@ def test_without_npm_the_message_tells_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ValueError, match="run `npm pack onnxruntime-web@1.30.0` and pass the .tgz"):
         read_runtime()
-    # One that fails: its first line is in the message.
+    # With an npm that fails, the message contains its first line.
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho 'npm error no network' >&2\nexit 1\n")
     npm.chmod(0o755)
@@ -121,7 +121,7 @@ def test_nothing_but_a_page_is_replaced(untrained, tmp_path):
     (tmp_path / "page" / "model" / "model.json").write_text("{}")
     with pytest.raises(ValueError, match="is a demo page.* set overwrite=True"):
         write_demo_page(untrained, tmp_path / "page")
-    # With overwrite=True, a later error leaves the old page.
+    # With overwrite=True, a later error keeps the old page.
     with pytest.raises(ValueError, match="There is no file or folder"):
         write_demo_page(untrained, tmp_path / "page", overwrite=True, runtime=tmp_path / "none")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.txt", "page"]
@@ -172,7 +172,7 @@ def test_the_page_fits_its_scripts():
     for reference in re.findall(r'(?:for|aria-\w+)="([a-z- ]+)"', page):
         if reference not in ("true", "polite", "false"):
             assert set(reference.split()) <= set(ids) or " " in reference, reference
-    # No address of another server but in links to click.
+    # Addresses of other servers occur in links only.
     assert re.findall(r'(?:src|href)="(https?://(?!localhost)[^"]+)"', page) == []
     assert all("://" not in script for script in scripts.values())
 

@@ -1,4 +1,4 @@
-"""Encoders against the networks of keras.applications that they are cut from."""
+"""Encoders against the keras.applications networks that they are built from."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ from eseg_keras.encoders.builder import _endpoint
 from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS
 from eseg_keras.encoders.imagenet_weights import imagenet_application
 
-# The module whose `preprocess_input` belongs to a family.
+# The module with the `preprocess_input` of each family.
 PREPROCESSING = {
     "efficientnet_b": keras.applications.efficientnet,
     "efficientnet_v2": keras.applications.efficientnet_v2,
@@ -26,7 +26,7 @@ PREPROCESSING = {
     "convnext": keras.applications.convnext,
     "densenet": keras.applications.densenet,
 }
-# Keras reads the environment once, when it is imported.
+# Keras reads KERAS_HOME once, when it is imported; tests patch this attribute instead.
 KERAS_HOME = "keras.src.backend.config._KERAS_DIR"
 SMALLEST = [
     "efficientnet_b0",
@@ -38,14 +38,14 @@ SMALLEST = [
     "mobilenet_v3_large",
     "densenet121",
 ]
-# The largest of one family of names written by one rule would take most of the time and memory.
+# Without the largest ConvNeXts, which would take most of the time and memory.
 LARGER = sorted(set(APPLICATIONS) - {*SMALLEST, "convnext_large", "convnext_xlarge"})
 
 
 def randomize(model, seed=0, spread=0.2):
-    """Fill a network with weights under which every layer matters and nothing explodes.
+    """Set random weights with which every layer affects the output and no value overflows.
 
-    Deep networks take a smaller `spread`: they multiply rounding differences by every block.
+    Deep networks need a smaller `spread`, because every block amplifies rounding differences.
     """
     rng = np.random.default_rng(seed)
     for variable in model.variables:
@@ -63,7 +63,7 @@ def application(name, image_shape):
 
 
 def check_endpoints(name, application):
-    """No tensor behind an endpoint at its stride, other than the next stage's way in or a head."""
+    """Check that each endpoint is the output of the last block at its stride."""
     size = application.input.shape[1]
     for level, endpoint in enumerate(APPLICATIONS[name].endpoints, start=2):
         tensor = _endpoint(application, endpoint)
@@ -75,17 +75,17 @@ def check_endpoints(name, application):
             for operation in after
             if len(operation.output.shape) == 4 and operation.output.shape[1] == tensor.shape[1]
         ]
-        # An addition or concatenation at the same stride would end a later block.
+        # An addition or concatenation with this stride would be the output of a later block.
         assert not [o for o in same_stride if type(o).__name__ in ("Add", "Concatenate")]
 
 
 def reference(name, application, weights_from):
-    """The application itself, its own preprocessing included, ending in the endpoints."""
+    """Return the application, including its preprocessing, with the endpoints as outputs."""
     named = {layer.name: layer for layer in weights_from.layers if layer.weights}
     for layer in application.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            # EfficientNet's file holds these; its variance is the standard deviation, which a
-            # third layer squares when the weights are "imagenet".
+            # The values of EfficientNet's files. (The files store the standard deviation as the
+            # variance; with weights="imagenet", a further layer corrects that.)
             mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
             layer.set_weights([mean, std**2, np.array(0)])
             layer.finalize_state()
@@ -123,7 +123,7 @@ def test_endpoints_are_the_last_block_outputs(name):
 
 
 def write_imagenet_layout(path, name, spread=0.2):
-    """Write a file as keras.applications publishes them, with made weights."""
+    """Write a weights file in the layout of keras.applications, with random weights."""
     network = application(name, (None, None, 3))
     randomize(network, spread=spread)
     for layer in network.layers:
@@ -135,7 +135,7 @@ def write_imagenet_layout(path, name, spread=0.2):
         legacy_h5_format.save_weights_to_hdf5_group(file, network)
 
 
-# Halved five times, these are odd where 360x480 and 520x520 are, and 129x161 is odd everywhere.
+# Sizes with odd levels: like 360x480, like 520x520, and 129x161, which is odd at every level.
 SIZES = [(72, 96), (104, 104), (129, 161)]
 
 
@@ -144,7 +144,7 @@ def check_imagenet_layout(name, monkeypatch, tmp_path, spread=0.2):
     path = tmp_path / "models" / spec.weights_file
     write_imagenet_layout(path, name, spread)
     monkeypatch.setattr(KERAS_HOME, str(tmp_path))
-    # The application looks for its own file with its own hash; hand it ours.
+    # Make the application load our file instead of downloading its own.
     monkeypatch.setattr(
         "keras.src.applications.efficientnet.file_utils.get_file", lambda *a, **k: str(path)
     )
@@ -172,7 +172,7 @@ def test_imagenet_layout_equals_the_fixed_size_network_of_larger_sizes(name, mon
 
 @pytest.fixture(scope="module")
 def b0_file(tmp_path_factory):
-    """The file of EfficientNet-B0 as keras.applications publish it, with made weights."""
+    """A file of EfficientNet-B0 in the layout of keras.applications, with random weights."""
     file = tmp_path_factory.mktemp("published") / APPLICATIONS["efficientnet_b0"].weights_file
     write_imagenet_layout(file, "efficientnet_b0")
     return file
@@ -180,7 +180,7 @@ def b0_file(tmp_path_factory):
 
 @pytest.fixture
 def published(b0_file, monkeypatch, tmp_path):
-    """That file, which is the one that Keras downloads."""
+    """The path of `b0_file`, patched to be the file that Keras downloads."""
     monkeypatch.setattr(KERAS_HOME, str(tmp_path))
     monkeypatch.setattr(
         "keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", f"{b0_file.parent.as_uri()}/"
@@ -213,14 +213,14 @@ def test_missing_imagenet_file_names_itself_and_the_remedy(monkeypatch, tmp_path
 
 
 def test_download_without_an_answer_ends(monkeypatch, tmp_path):
-    """A server, or a proxy, that takes the connection and says nothing."""
+    """A server, or a proxy, that accepts the connection and never answers."""
     monkeypatch.setattr(KERAS_HOME, str(tmp_path))
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr("eseg_keras.encoders.imagenet_weights.SECONDS_WITHOUT_ANSWER", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"
         monkeypatch.setattr("keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", address)
-        # Were there no limit of our own, this one would end the test.
+        # Without a timeout of the package, this one would end the test.
         socket.setdefaulttimeout(300)
         try:
             start = time.monotonic()
@@ -237,7 +237,7 @@ def test_download_without_an_answer_ends(monkeypatch, tmp_path):
 def test_downloaded_file_is_taken_from_where_keras_puts_it(
     published, monkeypatch, tmp_path, is_writable
 ):
-    """Whatever the environment says by now, and wherever Keras falls back to."""
+    """Even if KERAS_HOME was changed later, or Keras falls back to another folder."""
     name = "efficientnet_b0"
     home, other = tmp_path / "home", tmp_path / "other"
     home.mkdir()
@@ -281,7 +281,7 @@ def test_a_refused_download_is_removed_and_not_trusted_by_the_next_call(
 
 
 def test_a_download_without_known_hash_that_was_cut_off_is_removed(monkeypatch, tmp_path):
-    """Keras has no hash for MobileNetV2: a killed download leaves what it takes for the file."""
+    """Keras has no hash for MobileNetV2, so it takes a truncated download for the file."""
     path = tmp_path / "models" / APPLICATIONS["mobilenet_v2"].weights_file
     write_imagenet_layout(path, "mobilenet_v2")
     path.write_bytes(path.read_bytes()[:-100_000])

@@ -1,4 +1,4 @@
-"""Encoders of output stride 16 and 8 against the strided ones."""
+"""Dilated encoders with output stride 16 and 8 against the encoders with stride 32."""
 
 import functools
 
@@ -21,7 +21,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (1, 65, 97, 3))
 
 @functools.lru_cache(maxsize=1)
 def strided(name):
-    """An encoder and its features."""
+    """Return an encoder with output stride 32 and its features."""
     encoder = build_encoder(name)
     return encoder, encoder(IMAGES)
 
@@ -29,7 +29,7 @@ def strided(name):
 @pytest.mark.parametrize("output_stride", [16, 8])
 @pytest.mark.parametrize("name", NAMES)
 def test_features_are_those_of_the_strided_encoder_between_more(name, output_stride):
-    """At odd sizes SAME padding is symmetric, and every other cell is a cell of the strided one."""
+    """At odd sizes SAME padding is symmetric: strided features are every n-th dilated feature."""
     encoder, expected = strided(name)
     dilated = build_encoder(name, output_stride=output_stride)
     dilated.set_weights(encoder.get_weights())
@@ -40,7 +40,7 @@ def test_features_are_those_of_the_strided_encoder_between_more(name, output_str
             -(-size // min(stride, output_stride)) for size in (65, 97)
         )
         if name.startswith(("efficientnet_b", "efficientnet_v2", "mobilenet_v3")):
-            # Squeeze-and-excitation averages over more cells: its gates are not the same.
+            # Squeeze-and-excitation averages over more cells, so its gates differ.
             continue
         step = max(1, stride // output_stride)
         value = np.asarray(expected[level])

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite against a plain NumPy network and the classifier it was published with."""
+"""EfficientNet-Lite against a NumPy network and the published classifier."""
 
 import io
 import pickle
@@ -22,11 +22,11 @@ WITH_WEIGHTS = [name for name, size in EFFICIENTNET_LITES.items() if size.file]
 MILITARY_UNIFORM = 652
 
 
-# === A plain NumPy EfficientNet-Lite, read off the checkpoint's names ===
+# === EfficientNet-Lite in NumPy, by the names in the checkpoint ===
 
 
 def convolve(x, kernel, stride):
-    """SAME convolution of [H, W, C] by [out, in, k, k]; with in = 1 depthwise."""
+    """Convolve [H, W, C] with [out, in, k, k] and SAME padding; in = 1 is depthwise."""
     size, (height, width, _) = kernel.shape[-1], x.shape
     out = -(-height // stride), -(-width // stride)
     pads = [max((o - 1) * stride + size - n, 0) for o, n in zip(out, (height, width), strict=True)]
@@ -49,7 +49,7 @@ def relu6(x):
 
 
 def numpy_features(image, arrays, strides):
-    """Features of an image at strides 4, 8, 16 and 32, the last block's output at each."""
+    """Return the features of an image at strides 4, 8, 16 and 32: the last block of each stride."""
     arrays = {name: array.astype("float64") for name, array in arrays.items()}
     x = (image - 127.0) / 128.0
     x = relu6(normalize(convolve(x, arrays["_conv_stem.weight"], 2), arrays, "_bn0"))
@@ -71,7 +71,7 @@ def numpy_features(image, arrays, strides):
     return {f"P{level}": features[2**level] for level in (2, 3, 4, 5)}
 
 
-# Blocks in each stage of the published networks, and the stages that halve the image.
+# Blocks in each stage of the published networks, and the stages with stride 2.
 BLOCKS = {
     "efficientnet_lite0": (1, 2, 2, 3, 3, 4, 1),
     "efficientnet_lite1": (1, 3, 3, 4, 4, 5, 1),
@@ -109,8 +109,8 @@ def test_a_uniform_is_among_the_three_likeliest_classes(name):
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    # The published counts less the head: 1x1 convolution to 1280, its batch normalisation, and
-    # the classifier of 1000.
+    # Published counts. The test subtracts the head: 1x1 convolution to 1280 channels, its batch
+    # normalisation, and the classifier with 1000 classes.
     [
         ("efficientnet_lite0", 4_652_008),
         ("efficientnet_lite1", 5_416_680),
@@ -164,7 +164,7 @@ def test_another_file_in_the_package_is_refused(monkeypatch, tmp_path):
 
 
 def legacy_checkpoint(tensors: bytes, storages: dict[str, np.ndarray]) -> bytes:
-    """Put a pickle of tensors and its storages into PyTorch's legacy format."""
+    """Return a pickle of tensors and its storages as a file in PyTorch's legacy format."""
     file = io.BytesIO()
     for value in (MAGIC_NUMBER, PROTOCOL_VERSION, {"little_endian": True}):
         pickle.dump(value, file, protocol=2)
@@ -176,14 +176,14 @@ def legacy_checkpoint(tensors: bytes, storages: dict[str, np.ndarray]) -> bytes:
 
 
 class Global:
-    """Pickled as a name of a module that need not exist here."""
+    """An object that is pickled as the name of a module that need not be installed."""
 
     def __init__(self, module, name):
         self.module, self.name = module, name
 
 
 class Pickler(pickle._Pickler):
-    """Writes the names and persistent ids that `torch.save` writes."""
+    """A pickler that writes names and persistent ids like `torch.save`."""
 
     dispatch = dict(pickle._Pickler.dispatch)
 
@@ -200,7 +200,7 @@ def pickled(value) -> bytes:
 
 
 def tensor_pickle(offset=0, shape=(2, 3), strides=(3, 1), size=6, storage="FloatStorage") -> bytes:
-    """The pickle of {"weight": a tensor}, written opcode by opcode."""
+    """Return the pickle of {"weight": a tensor}, written opcode by opcode."""
     storage_id = (Global("torch", storage), "0", "cpu", size, None)
     parts = [
         pickle.PROTO, b"\x02", pickle.EMPTY_DICT, pickle.BINUNICODE, b"\x06\x00\x00\x00weight",

@@ -9,7 +9,7 @@ from eseg_keras.inference import Predictor
 
 @dataclasses.dataclass
 class Examples:
-    """Images whose red channel holds what is to be predicted, and their masks."""
+    """Images whose red channel holds the labels to be predicted, and their masks."""
 
     label_maps: list
     masks: list
@@ -27,15 +27,15 @@ class Examples:
 
 @pytest.fixture(scope="session")
 def make_examples():
-    """Function of the label maps to be predicted and the masks that returns examples."""
+    """Function (label maps to be predicted, masks) -> examples."""
     return Examples
 
 
 @pytest.fixture(scope="session")
 def red_predictor():
-    """Function of a number of classes: a predictor of the class that the red channel holds.
+    """Function (number of classes) -> predictor that predicts the class in the red channel.
 
-    Where it holds none, all classes are as likely: such pixels get the ignore label.
+    If the value is no class, all classes are equally likely, and the pixel gets the ignore label.
     """
     made = {}
 

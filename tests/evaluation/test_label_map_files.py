@@ -1,4 +1,4 @@
-"""Scores of label maps in files; `test_official_scores` compares them with the official ones."""
+"""Scores of label map files; `test_official_scores` compares them with official scores."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def save(path, labels):
 
 @pytest.fixture
 def cityscapes_files(tmp_path):
-    """Masks and predictions of three images, in the form of the server: label ids."""
+    """Masks and predictions of three images, as label ids like the benchmark server's."""
     rng = np.random.default_rng(0)
     truths = []
     for index, city in enumerate(("aachen", "bochum", "bochum")):
@@ -40,7 +40,7 @@ def test_predictions_are_found_by_city_sequence_and_frame(cityscapes_files, capl
     pixels = sum(np.isin(np.asarray(Image.open(path)), LABEL_IDS).sum() for path in truths)
     assert ours.confusion_matrix.sum() == pixels
     assert "of the labelled pixels have no predicted class" in caplog.text
-    # Predictions of other images are not scored, nested folders are.
+    # Predictions of other images are skipped; nested folders are searched.
     more = folder / "results" / "more"
     save(more / "ulm_000000_000019_x.png", np.zeros(SIZE))
     (folder / "results" / "aachen_000000_000019_pred.png").rename(
@@ -61,7 +61,7 @@ def test_class_ids_of_cityscapes(cityscapes_files, caplog):
     options = {"rules": "cityscapes", "prediction_ids": "classes"}
     ours = evaluate_files(folder / "results", folder / "gt", **options)
     np.testing.assert_array_equal(ours.confusion_matrix, official.confusion_matrix)
-    # Class ids taken for label ids: most pixels have no class, which is said.
+    # If class ids are read as label ids, most pixels have no class, and a warning says so.
     caplog.clear()
     with pytest.raises(ImageFileError, match=r"has the labels \[\d+"):
         save(folder / "results" / "aachen_000000_000019_pred.png", np.full(SIZE, 200))
@@ -100,7 +100,7 @@ def test_black_and_white_masks(tmp_path, caplog):
     assert "255 is read as class 1" in caplog.text
     options = {"num_classes": 2, "prediction_ids": "masks"}
     assert evaluate_files(tmp_path / "whites", tmp_path / "gt", **options).mean_iou == 1
-    # In label maps of classes, 255 is no class.
+    # In label maps of class ids, 255 is not a class.
     assert evaluate_files(tmp_path / "whites", tmp_path / "gt", num_classes=2).mean_iou < 0.6
 
 

@@ -1,4 +1,4 @@
-"""Scores against the official ones, on the same predictions as files."""
+"""Scores against those of the official scripts, for the same predictions in files."""
 
 import copy
 import math
@@ -19,7 +19,7 @@ from eseg_keras.evaluation.submission import Submission
 
 SIZE = (32, 35)
 
-# The labels and predictions that occur at all: others are absent from the data set.
+# The labels and the predicted classes that occur in the data set.
 some_classes = st.sets(st.integers(0, 18), min_size=1)
 some_labels = st.sets(st.integers(0, 33), min_size=1)
 
@@ -29,7 +29,7 @@ def drawn(rng, values, count):
 
 
 def cityscapes_scores(truths, results):
-    """What the official script finds for label files, with the predictions found by itself."""
+    """Return the scores of the official script, which finds the predictions itself."""
     options = copy.copy(official.args)
     options.evalInstLevelScore = options.JSONOutput = False
     options.quiet = True
@@ -59,7 +59,7 @@ def test_cityscapes(
     rng = np.random.default_rng(seed)
     ids = drawn(rng, labels, count)
     masks = CITYSCAPES.read(ids)
-    # 255 gets no class, and becomes an ignored id in the files.
+    # Pixels with 255 have no prediction, and an ignored id in the files.
     label_maps = drawn(rng, classes | ({255} if unsure else set()), count)
     label_maps = np.where(rng.random(masks.shape) < share_right, masks, label_maps)
     names = [f"aachen_{index:06}_000019" for index in range(count)]
@@ -90,7 +90,7 @@ def test_cityscapes(
     assert set(evaluation.categories) | {"void"} == set(theirs["categoryScores"])
     for name, iou in evaluation.categories.items():
         assert same(iou, theirs["categoryScores"][name])
-    if math.isnan(theirs["averageScoreClasses"]):  # Nothing is labelled.
+    if math.isnan(theirs["averageScoreClasses"]):  # No pixel is labelled.
         assert evaluation.mean_iou == evaluation.mean_category_iou == 0
     else:
         assert same(evaluation.mean_iou, theirs["averageScoreClasses"])
@@ -98,12 +98,12 @@ def test_cityscapes(
 
 
 def by_name(classes, scores):
-    """The scores of a model without class names, under the names of a data set."""
+    """Return the scores of a model without class names by the class names of a data set."""
     return dict(zip(classes.class_names, scores.values(), strict=True))
 
 
 def ade20k_scores(truths, predictions):
-    """The rule of the challenge's `demoEvaluation.m`, on labels of 0 to 150, as written there."""
+    """Compute the scores as the challenge's `demoEvaluation.m`, from labels 0 to 150."""
     intersection, union = np.zeros(150), np.zeros(150)
     correct = labelled = 0
     for truth, predicted in zip(truths, predictions, strict=True):
@@ -159,7 +159,7 @@ def test_ade20k(red_predictor, make_examples, labels, predicted, share_right, co
 
 
 def test_ade20k_as_its_own_description_says(red_predictor, make_examples):
-    """Its demo: all pixels right with 15 of the 150 classes are 0.1 and 100%, in all 0.55."""
+    """The benchmark's demo: perfect predictions with 15 of 150 classes score 0.1, 100% and 0.55."""
     mask = np.resize(np.arange(15), SIZE)
     evaluation = evaluate(red_predictor(150), make_examples([mask], [mask]), rules="ade20k")
     scores = (evaluation.mean_iou, evaluation.pixel_accuracy, evaluation.score)

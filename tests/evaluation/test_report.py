@@ -19,7 +19,7 @@ VOID = {"meta", "img", "link", "br", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """An HTML page as a tree of (tag, attributes, children), which must be well-formed."""
+    """Parse a well-formed HTML page to a tree of (tag, attributes, children)."""
 
     def __init__(self, text):
         super().__init__()
@@ -55,7 +55,7 @@ class Page(HTMLParser):
         return "".join(parts).strip()
 
     def table(self, label):
-        """Cells of a table's rows, header first."""
+        """Return the cells of a table's rows, header first."""
         for region in self.all("div"):
             if region[1].get("aria-label") == label:
                 rows = self.all("tr", region)
@@ -156,7 +156,7 @@ def test_confusions_are_the_largest_values_off_the_diagonal(tmp_path):
         for count, row, column in sorted(pairs, reverse=True)[:12]
     ]
     assert page.table("Confusions")[1:] == expected
-    # Nothing is confused: no table.
+    # Without confusions, there is no table.
     page, _ = written(
         tmp_path, evaluation_of_matrix(np.eye(3, 4, dtype=int), "abc", 1), WorstImages()
     )
@@ -201,13 +201,13 @@ def test_pictures_are_inside_and_show_the_worst_images(tmp_path):
         }
         for kind, pixels in expected.items():
             shown = np.asarray(pictures[f"{kind} of {item.name}"]).astype(float)
-            # JPEG smears colours at edges: in the mean the pictures are the same.
+            # JPEG blurs edges, so only the mean difference is small.
             assert np.abs(shown - pixels).mean() < 12
             assert np.abs(shown - pixels)[20:28, 20:28].min() < 8
     headings = [page.text(article[2][1]) for article in page.all("article")]
     assert headings == ["1. photo 0", "2. photo 1", "3. photo 2"]
     assert "mean IoU 10.0 %, pixel accuracy 20.0 %" in text
-    # Its legend names the classes that are there: sky is not.
+    # The legend lists the classes that occur, without sky.
     legend = [page.text(item) for item in page.all("li")]
     assert legend == ["road", "car"]
     assert "background:rgb(200,0,0)" in text
@@ -251,7 +251,7 @@ def test_the_page_can_be_used_by_everyone(tmp_path):
         assert cell[1]["scope"] in ("col", "row")
     for row in page.all("tr"):
         assert any(not isinstance(cell, str) and cell[0] == "th" for cell in row[2])
-    # What scrolls can be reached and scrolled from the keyboard.
+    # Scrollable boxes can be focused and scrolled with the keyboard.
     for box in page.all("div"):
         if "scroll" in box[1].get("class", "").split():
             assert box[1]["tabindex"] == "0" and box[1]["role"] == "region"
@@ -273,7 +273,7 @@ def test_texts_stand_out_in_both_colour_schemes(tmp_path):
         for ink in ("ink", "quiet"):
             for paper in ("paper", "card"):
                 pair = sorted([luminance(colors[ink]), luminance(colors[paper])])
-                # The contrast that WCAG 2 asks for.
+                # The contrast ratio that WCAG 2 requires.
                 assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5
 
 

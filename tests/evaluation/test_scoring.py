@@ -11,7 +11,7 @@ SIZE = (32, 32)
 
 
 def pixels(values):
-    """An image that begins with the values and is ignored elsewhere."""
+    """Return a mask that starts with these values; all other pixels are ignored."""
     mask = np.full(SIZE, 255, np.uint8)
     mask.flat[: len(values)] = values
     return mask
@@ -22,7 +22,7 @@ def test_scores_are_those_of_one_confusion_matrix_over_all_images(red_predictor,
     masks = [pixels([0, 1, 1]), pixels([1, 2, 255]), np.full((40, 33), 255, np.uint8)]
     masks[2][0, :2] = 1, 0
     evaluation = evaluate(red_predictor(4), make_examples(label_maps, masks))
-    # By hand: a: 1 hit, 1 false, 1 missed; b: 3 hits, 1 missed, 1 false; c: 1 hit; d: absent.
+    # TP, FP, FN by hand: class 0: 1, 1, 1; class 1: 3, 1, 1; class 2: 1, 0, 0; class 3 is absent.
     assert list(evaluation.per_class_iou) == ["class 0", "class 1", "class 2", "class 3"]
     iou = list(evaluation.per_class_iou.values())
     assert iou == [pytest.approx(1 / 3), pytest.approx(3 / 5), 1, None]
@@ -30,7 +30,7 @@ def test_scores_are_those_of_one_confusion_matrix_over_all_images(red_predictor,
     assert evaluation.mean_iou == pytest.approx((1 / 3 + 3 / 5 + 1) / 3, rel=1e-12)
     assert evaluation.pixel_accuracy == pytest.approx(5 / 7, rel=1e-12)
     assert evaluation.mean_accuracy == pytest.approx((1 / 2 + 3 / 4 + 1) / 3, rel=1e-12)
-    # Classes a, b and c have 2, 4 and 1 of the 7 labelled pixels.
+    # Classes 0, 1 and 2 have 2, 4 and 1 of the 7 labelled pixels.
     frequency_weighted = (2 * 1 / 3 + 4 * 3 / 5 + 1) / 7
     assert evaluation.frequency_weighted_iou == pytest.approx(frequency_weighted, rel=1e-12)
     assert evaluation.num_images == 3
@@ -39,7 +39,7 @@ def test_scores_are_those_of_one_confusion_matrix_over_all_images(red_predictor,
     ]  # fmt: skip
     assert [scores.name for scores in evaluation.images] == [f"photos/{i}.png" for i in range(3)]
     assert [scores.num_pixels for scores in evaluation.images] == [3, 2, 2]
-    # The first image has classes a (1 of 2) and b (1 of 2), the last b (1 of 2) and a (0 of 1).
+    # IoU of the first image: class 0 and class 1 1/2 each; of the last image: 0 and 1/2.
     assert evaluation.images[0].mean_iou == pytest.approx(1 / 2)
     assert evaluation.images[2].mean_iou == pytest.approx(1 / 4)
     assert evaluation.images[2].pixel_accuracy == pytest.approx(1 / 2)
@@ -53,7 +53,7 @@ def test_pixels_without_a_prediction_are_misses(red_predictor, make_examples):
     assert evaluation.confusion_matrix.tolist() == [[2, 0, 1], [0, 1, 0]]
     assert list(evaluation.per_class_iou.values()) == [pytest.approx(2 / 3), 1]
     assert evaluation.pixel_accuracy == 3 / 4
-    # Three labelled pixels of the one class, one of the other, whatever was predicted.
+    # Weights are the labelled pixels: three of class 0, one of class 1.
     assert evaluation.frequency_weighted_iou == pytest.approx((3 * 2 / 3 + 1) / 4)
 
 
@@ -92,7 +92,7 @@ def test_each_image_is_shown_in_its_order(red_predictor, make_examples):
 
 
 def test_few_examples_are_read_ahead(red_predictor, make_examples):
-    """All of them would not fit the memory."""
+    """Reading all examples ahead could exceed the memory."""
     examples = make_examples([np.zeros(SIZE)] * 20, [np.zeros(SIZE)] * 20)
     lock, counts, read = threading.Lock(), {"read": 0, "done": 0, "most": 0}, examples.read
 

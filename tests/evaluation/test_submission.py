@@ -53,7 +53,7 @@ def test_whole_or_absent(tmp_path):
         submission.add("a", LABELS)
     assert list(tmp_path.iterdir()) == [results]
     assert list(files(results)) == ["a.png"]
-    # It could be of another model.
+    # Existing results could be of another model.
     with pytest.raises(FileExistsError, match="results exists and is not empty"):
         Submission(results, "ade20k", ["a"])
 

@@ -80,12 +80,12 @@ def test_images_themselves_are_not_kept():
     tracemalloc.start()
     try:
         for index in range(6):
-            # Each worse than those before it.
+            # Each image is worse than the images before it.
             add(worst, str(index), 1 - index / 10, size=(1600, 1600))
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # Two copies of 640x640 pixels and five values each.
+    # Two images of 640x640 pixels, with five bytes per pixel.
     assert kept < 2 * 640 * 640 * 5 + 1_000_000
 
 

@@ -1,4 +1,4 @@
-"""Tiny data in the form in which the real data sets are downloaded."""
+"""Tiny data sets with the file layout of the downloaded ones."""
 
 import io
 import zipfile
@@ -18,7 +18,7 @@ def png(array):
 
 
 def photo_and_labels(split, index, num_labels):
-    """A photo whose colours go with its labels, and the labels: squares of eight pixels."""
+    """Return a photo whose colours encode its labels, and the labels: squares of eight pixels."""
     rng = np.random.default_rng([len(split), index])
     squares = rng.integers(0, num_labels, (SIZE[0] // 8, SIZE[1] // 8))
     labels = np.kron(squares, np.ones((8, 8))).astype(np.uint8)
@@ -45,7 +45,7 @@ def make_cityscapes(data_dir):
     write_zip(manual / "leftImg8bit_trainvaltest.zip", photos)
     write_zip(manual / "gtFine_trainvaltest.zip", labels)
 
-    # What self-training reads: images without annotations, and a teacher's masks.
+    # For self-training: images without annotations, and pseudo labels of a teacher.
     for index in range(2):
         photo, label = photo_and_labels("extra", index, 19)
         for folder, array in (("leftImg8bit/train_extra", photo), ("pseudo/labels", label)):
@@ -91,7 +91,7 @@ def make_folders(data_dir, num_labels):
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory):
-    """Function of an experiment's name that returns a data directory for it."""
+    """Function (name of an experiment) -> data directory."""
     made = {}
 
     def make(name):
@@ -105,7 +105,7 @@ def tiny_data(tmp_path_factory):
             elif kind == "mapillary_vistas":
                 make_mapillary_vistas(made[kind])
             elif kind == "camvid":
-                make_folders(made[kind], 12)  # 11 is void.
+                make_folders(made[kind], 12)  # Label 11 is void.
             elif kind == "folders":
                 make_folders(made[kind], 2)
         return made[kind]

@@ -1,4 +1,4 @@
-"""The experiments against the paper, and their docstrings."""
+"""The experiments compared with the paper, and their docstrings."""
 
 import ast
 import dataclasses
@@ -16,7 +16,7 @@ from eseg_keras.training.experiment_files import (
     read_run_notes,
 )
 
-# Typed from the paper. Section 4.1: crops, 90k steps or 300 epochs; Tables 4, 5 and 6: scores.
+# Copied from the paper. Section 4.1: crops, 90k steps or 300 epochs; Tables 4, 5 and 6: scores.
 # Name, preset, crop, steps, epochs, row, mean IoU.
 PAPER = """
 cityscapes/eseg_s           eseg_s      512x1024  90000 -   Table_4 80.1
@@ -30,7 +30,7 @@ ade20k/eseg_m               eseg_m      520x520   -     300 Table_5 46.0
 ade20k/eseg_l               eseg_l      520x520   -     300 Table_5 48.2
 """
 ROWS = {row.split()[0]: row.split()[1:] for row in PAPER.strip().splitlines()}
-# Section 4.1, for all of them.
+# Section 4.1, for all of these experiments.
 RECIPE = {
     "batch_size": 16,
     "learning_rate": 0.08,
@@ -46,14 +46,14 @@ RECIPE = {
     "class_weights": None,
     "init_from": None,
 }
-# Of the code of HRNet, whose OHEM it is.
+# From the code of HRNet, to which the paper refers for OHEM.
 RECIPE |= {"ohem_threshold": 0.9, "ohem_min_kept_pixels": 131_072}
-# Not from the paper.
+# Our values: the paper gives none.
 OURS = {"ema_decay": 0.9998, "warmup_steps": 1000}
 # Section 4.4: pre-training for 500 epochs, longer side 2048, crops of 1024x1024; then 200 epochs on
 # Cityscapes from a learning rate of 0.01. Table 7: scores.
 PRETRAINED = {"s": 81.1, "m": 82.5, "l": 83.8}
-# Half of each batch from pseudo labels; alone, and after the pre-training.
+# Table 7: scores of self-training alone, and after pre-training.
 SELF_TRAINED = {"s": (81.4, 81.7), "m": (82.6, 83.7), "l": (83.5, 84.8)}
 # Tables 1, 2 and 8: encoder, decoder, highest level, output stride, table, mean IoU.
 PAPER_CONTROLS = """
@@ -109,14 +109,14 @@ def test_values_are_those_of_the_paper(name):
     assert experiment.data == data
     assert experiment.num_classes == {"cityscapes": 19, "ade20k": 150}[data]
     assert (experiment.train_split, experiment.val_split) == ("train", "validation")
-    # ImageNet weights exist for the encoders of the full models alone.
+    # Only the encoders of ESeg-S, M and L have public ImageNet weights.
     assert experiment.load_weights == ("lite" not in preset)
     assert notes.row.startswith(table.replace("_", " "))
     assert notes.reported_mean_iou == pytest.approx(float(mean_iou) / 100)
 
 
 def differences(name, other):
-    """The values of an experiment that differ from those of another."""
+    """Return the values of an experiment that differ from those of another one."""
     values, theirs = (dataclasses.asdict(load_experiment(n)) for n in (name, other))
     return {key: value for key, value in values.items() if value != theirs[key]}
 
@@ -126,7 +126,7 @@ def test_controls_differ_from_eseg_s_in_the_network_alone(name):
     encoder, decoder, max_level, output_stride, table, mean_iou = CONTROLS[name]
     changes, notes = differences(name, "cityscapes/eseg_s"), read_run_notes(name)
     assert set(changes) <= NETWORK
-    # What does not differ is that of ESeg-S.
+    # Values that do not differ are those of ESeg-S.
     defaults = {"encoder": "efficientnet_b1", "decoder": "bifpn", "max_level": 9}
     found = {**defaults, "output_stride": 32, **changes}
     assert (found["encoder"], found["decoder"]) == (encoder, decoder)
@@ -154,7 +154,7 @@ def test_pretraining_and_what_follows_are_those_of_the_paper(size):
         "steps": None,
         "learning_rate": 0.01,
     }
-    # The second starts from where the command of the first writes.
+    # The second experiment starts from the folder that the first command writes.
     assert f"--model_dir runs/{first}" in read_run_notes(first).command
     notes = read_run_notes(second)
     assert notes.row.startswith(f"Table 7, ESeg-{size.upper()} with pre-training")
@@ -190,7 +190,7 @@ def test_images_are_scored_at_the_size_of_the_paper(name):
     if name.startswith("ade20k/"):
         assert sizes == (520, (520, 520))
     elif name.endswith("_512"):
-        assert sizes == (1024, None)  # Of 1024x2048: 512x1024.
+        assert sizes == (1024, None)  # Images of 1024x2048 are scaled to 512x1024.
     else:
         assert sizes == (None, None)
 
@@ -218,11 +218,11 @@ def test_a_score_comes_with_its_time(name):
 
 @pytest.mark.parametrize("name", experiment_names())
 def test_every_choice_of_the_recipe_is_in_the_file(name):
-    """What a file leaves to the defaults would change with them."""
+    """Values that a file omits would change with the defaults."""
     tree = ast.parse((experiments_dir() / f"{name}.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     if ast.unparse(calls[0].func) == "derive_experiment":
-        # The others are in the file of that experiment.
+        # The other values are in the file of the experiment that it derives from.
         assert ast.literal_eval(calls[0].args[0]) in ROWS
         return
     (call,) = calls

@@ -1,6 +1,6 @@
-"""Experiments are trained for two steps, on tiny data of their own kind and a small network.
+"""Experiments are trained for two steps, on tiny data in their format and with a small network.
 
-Those that differ in what is replaced here alone are trained once.
+Of experiments that become equal by these replacements, one is trained.
 """
 
 import csv
@@ -17,7 +17,7 @@ from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.training import experiment_names, load_experiment, override, train
 
 SMALL = [
-    "load_weights=false",  # ImageNet's are not at hand.
+    "load_weights=false",  # ImageNet weights are not available in tests.
     "image_size=64,96",
     "eval_size=64,96",
     "batch_size=2",
@@ -25,7 +25,7 @@ SMALL = [
     "warmup_steps=1",
     "train_examples=4",
     "val_examples=2",
-    # Of the network, only the kind of the decoder remains.
+    # Only the kind of decoder is kept from the network.
     "encoder=none",
     "init_from=none",
     "max_level=5",
@@ -64,7 +64,7 @@ def test_each_has_a_network_of_the_catalogue():
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A small preset in place of an experiment's own.
+    """A small preset that replaces that of an experiment.
 
     The presets themselves are trained in tests/models/test_every_preset.py.
     """
@@ -83,7 +83,7 @@ def test_two_steps(tmp_path, tiny_data, eagerly, small, name):
     assert list(metrics["per_class_iou"]) == list(experiment.class_names)
     (row,) = csv.DictReader((tmp_path / "run" / "log.csv").open())
     assert math.isfinite(float(row["loss"])) and math.isfinite(float(row["val_loss"]))
-    # The cosine ends at the last step, which is the second here.
+    # The cosine schedule ends at the last step, here the second.
     assert float(row["learning_rate"]) == pytest.approx(0, abs=1e-8)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["experiment"]["preset"] == experiment.preset
@@ -104,7 +104,7 @@ def test_two_steps_of_pretraining_and_on_from_there(tmp_path, eagerly, name):
     metrics = train(experiment, tmp_path / "run", tmp_path)
     assert (metrics["steps"], metrics["num_images"]) == (2, 4)
     assert metrics["accuracy"] in (0, 0.25, 0.5, 0.75, 1)
-    # The same command again trains nothing.
+    # Repeating the command does not train again.
     assert train(experiment, tmp_path / "run", tmp_path) == metrics
 
     path = str(tmp_path / "run" / "encoder.weights.h5")

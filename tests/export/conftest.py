@@ -16,7 +16,7 @@ ANY_SIZE = (None, None, 3)
 
 @pytest.fixture(scope="session")
 def streets():
-    """The trained network of the street scenes: labels that mean something."""
+    """The network trained on street scenes, whose labels are meaningful."""
     return ESeg.from_preset("eseg_lite_s_streets")
 
 
@@ -31,23 +31,22 @@ def _tiny_model(size=(None, None), dtype=None):
 
 @pytest.fixture(scope="session")
 def make_tiny_model():
-    """Make a network of three classes and random weights: (image size, dtype) -> ESeg."""
+    """Function (image size, dtype) -> network with three classes and random weights."""
     return _tiny_model
 
 
 @pytest.fixture
 def tiny_model():
-    """A network of three classes and random weights that is quick to build."""
+    """A network with three classes and random weights that is quick to build."""
     return _tiny_model()
 
 
 @pytest.fixture(scope="session")
 def small_model():
-    """Make any preset with all its kinds of layers, but few and thin ones, and untrained.
+    """Function (preset) -> small untrained network with all kinds of layers of the preset.
 
-    Presets of one kind of encoder differ in depth and width: the deepest of each kind stands for
-    the others. `small_model("eseg_m")` has five classes; every batch normalisation has the
-    statistics of a few street scenes, without which the values of deep networks fade to nothing.
+    Networks have five classes, fewer repeats and fewer channels. Every batch normalisation has the
+    statistics of a few street scenes; without them, the values of deep networks would vanish.
     """
     models = {}
 
@@ -71,7 +70,7 @@ def _thin(preset):
         decoder_channels=channels,
         decoder_repeats=min(spec.decoder_repeats, 2),
     )
-    # Scenes in all colours: were they alike, the statistics would blow their differences up.
+    # Scenes with random colour gains: statistics of similar images would amplify differences.
     images = np.stack([render_scene(index, "train", (128, 192))[0] for index in range(8)])
     gains = np.random.default_rng(0).uniform(0, 2, (8, 1, 1, 3))
     images = np.clip(images * gains, 0, 255).astype("float32")
@@ -85,8 +84,8 @@ def _thin(preset):
     for norm in norms:
         norm.momentum = 0.0
         if norm.name.endswith("project_bn"):
-            # Blocks that change little: deep networks of random weights multiply rounding
-            # differences by every block.
+            # Small residual branches: with random weights, every block would amplify rounding
+            # differences.
             norm.gamma.assign(norm.gamma * 0.25)
     model(images, training=True)
     return model
@@ -97,10 +96,10 @@ def _thin_encoder(name):
         width, depth = FUSED_EFFICIENTNETS[name]
         return fused_efficientnet(width / 2, depth, ANY_SIZE)
     if name in EFFICIENTNET_LITES:
-        # Thin ones of random weights multiply rounding differences a hundredfold; trained weights
-        # are available.
+        # Trained weights, because small random encoders amplify rounding differences a
+        # hundredfold.
         return build_encoder(name, ANY_SIZE, "imagenet")
-    # The larger EfficientNets differ from B1 in the number of blocks and filters.
+    # Larger EfficientNets differ from B1 in the numbers of blocks and filters only.
     application = EfficientNet(
         width_coefficient=0.25,
         depth_coefficient=1.1,

@@ -1,4 +1,4 @@
-"""The decoders of the paper's controls in every format, against the network."""
+"""The decoders of the paper's controls in every format, compared with the network."""
 
 import keras
 import numpy as np
@@ -15,14 +15,14 @@ from eseg_keras.street_scenes import scene_images
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="TensorFlow writes the files"
 )
-# The BiFPN is exported in all other tests.
+# Other tests export the BiFPN.
 NAMES = [name for name in DECODERS if name != "bifpn"]
 IMAGES = scene_images("test", 2, (97, 131))
 
 
 @pytest.fixture(scope="module")
 def networks():
-    """Small networks by decoder, whose batch normalisation has the statistics of scenes."""
+    """Small networks by decoder, with batch normalisation statistics of street scenes."""
     networks = {}
     for decoder in NAMES:
         keras.utils.set_random_seed(0)

@@ -1,4 +1,4 @@
-"""Label maps of exported files against those of the network in Keras."""
+"""Label maps of exported files compared with those of Keras."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def model(small_eseg):
 
 @pytest.fixture(scope="module")
 def export(model, tmp_path_factory):
-    """Function of a format's file name that exports the network once."""
+    """Function (file name of a format) that exports the network once."""
     folder, images = tmp_path_factory.mktemp("exported"), scene_images("test", 2, (64, 96))
 
     def export(name, folder_name="any", **options):
@@ -85,7 +85,7 @@ def test_the_last_version_of_a_saved_model_counts(export, tmp_path):
     ("name", "message"),
     [
         ("missing.onnx", "There is no exported file"),
-        ("image.png", r"is no exported network.*ends in \.tflite or \.onnx"),
+        ("image.png", r"is not an exported network.*ends in \.tflite or \.onnx"),
         ("other.tflite", "holds no classes"),
     ],
 )

@@ -70,7 +70,7 @@ def test_verification_images_take_the_sizes_in_turns():
 @pytest.mark.parametrize(
     "images, message",
     [
-        (None, r"uint8 arrays \[H, W, 3\], a few images of the network's task.*Received: None"),
+        (None, r"uint8 arrays \[H, W, 3\] that resemble the training images.*Received: None"),
         ([], r"Received: \[\]"),
         ([np.zeros((40, 50, 1), "uint8")], "Expected verification images of uint8"),
         (
@@ -87,7 +87,7 @@ def test_verification_images_that_are_refused(images, message):
 def test_bad_images_are_refused(tmp_path):
     image = np.zeros((40, 50, 3), "uint8")
     for images, message in [
-        ([image] * 3, "at least 4 calibration images"),
+        ([image] * 3, "at least 4 calibration_images"),
         ([image, image[..., :1]], r"uint8 \[H, W, 3\]. Received: uint8 of shape \(40, 50, 1\)"),
         ([image / 255], "Received: float64"),
         (

@@ -1,4 +1,4 @@
-"""Networks of one size, and of less than float32, in every format that is one file."""
+"""Export of networks with a fixed size or with lower precision, in every single-file format."""
 
 import json
 import types
@@ -27,7 +27,7 @@ IMAGES = scene_images("test", 3, (64, 96))
 
 @pytest.fixture(autouse=True)
 def no_tensorrt(monkeypatch):
-    """The ONNX file alone, and no engine beside it."""
+    """Export the ONNX file only, without a TensorRT engine."""
     monkeypatch.setattr("eseg_keras.export.tensorrt.exporter.installed_tensorrt", lambda: None)
 
 
@@ -41,7 +41,7 @@ def test_a_second_process_is_refused(export, tmp_path):
 
 @pytest.fixture(scope="module")
 def fixed(make_tiny_model):
-    """A network for images of 64x96; the offsets of its classifier make labels clear."""
+    """A network for images of 64x96; the biases of its classifier give labels a clear margin."""
     model = make_tiny_model((64, 96))
     model.head.get_layer("classifier").bias.assign([0.0, 1.0, 0.0])
     return model
@@ -62,7 +62,7 @@ OPTIONS = {"num_classes": 3, **SMALL, "class_names": ("a", "b", "c"), "ignore_la
 
 @pytest.fixture(scope="module")
 def expected():
-    """A network of float32, which takes the weights of all others."""
+    """A float32 network; tests copy the weights of other networks to it."""
     return ESeg("fused_efficientnet_s", **OPTIONS)
 
 
@@ -78,7 +78,7 @@ def test_weights_of_any_policy_compute_in_float32(expected, policy, own_encoder)
         model = ESeg(model.encoder, **OPTIONS, dtype=policy)
     for layer in model.decoder.layers + model.head.layers:
         layer.set_weights([weights + 0.01 for weights in layer.get_weights()])
-    # float32 cannot restore what bfloat16 lost.
+    # Weights in bfloat16 stay rounded in float32.
     expected.copy_weights(model)
     found = in_float32(model)
     (image,) = scene_images("test", 1, (64, 96))
@@ -111,7 +111,7 @@ def mixed(make_tiny_model):
 def test_a_network_of_mixed_precision(mixed, tmp_path, export):
     options = {"output_kind": "logits", "image_size": (64, 96)}
     verification = export(mixed, tmp_path / "net", verification_images=IMAGES, **options)
-    # Far below the resolution of bfloat16, 1 in 256.
+    # Far below the relative precision of bfloat16, 1/256.
     assert verification.relative_difference < 1e-5
 
 

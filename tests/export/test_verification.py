@@ -1,4 +1,4 @@
-"""Comparisons of right, slightly wrong and clearly wrong files with the network."""
+"""Comparisons of correct, slightly wrong and clearly wrong outputs with the network."""
 
 import dataclasses
 import json
@@ -91,7 +91,7 @@ def test_values_of_a_broken_file_fail(streets, compare, output_kind):
     for run in (
         lambda images: right(images[..., ::-1]),
         lambda images: right(images) * np.float32(1.01),
-        lambda images: right(images) + np.float32(0.5),  # no label changes
+        lambda images: right(images) + np.float32(0.5),  # The labels do not change.
         with_nan,
     ):
         with pytest.raises(VerificationError, match=f"{output_kind} differ by up to"):
@@ -113,7 +113,7 @@ def test_numbers_are_those_of_numpy(streets, images, compare):
     ordered = np.sort(logits, axis=-1)
     clear = ordered[..., -1] - ordered[..., -2] > 2e-3 * spread
     np.testing.assert_allclose(verification.clear_pixels, clear.mean(), atol=1e-4)
-    # Rounding changed labels only at near ties, which is no fault.
+    # The noise changes labels at near ties only, which is allowed.
     assert verification.clear_label_agreement == 1 and verification.passed
     answers = iter((logits + noise).argmax(-1).astype("uint8"))
     labels = compare(lambda _: next(answers)[None])
@@ -175,7 +175,7 @@ def test_averaged_weights_are_the_reference(tiny_model):
     images = scene_images("test", 1, (32, 48))
     logits = model.predict_on_batch(images[0][None])
     model.compile(ema_decay=0.9)
-    # After a step, the averages are still nearly the first weights: here, exactly.
+    # One step is pretended, so that evaluation uses the averages, which are the initial weights.
     model.optimizer.iterations.assign(1)
     model.set_weights([1.5 * weights for weights in model.get_weights()])
     assert np.abs(np.asarray(model(images[0][None])) - logits).max() > 1e-3

@@ -1,14 +1,14 @@
-"""Writes addons_trajectories.npz: what the optimizers of TensorFlow Addons do, step by step.
+"""Write addons_trajectories.npz: weights after every step of TensorFlow Addons' optimizers.
 
-TensorFlow Addons cannot be imported beside Keras 3, so this runs in an environment of its own:
+TensorFlow Addons cannot be imported together with Keras 3: run this in a separate environment:
 
     python3.11 -m venv .venv-addons
     .venv-addons/bin/pip install -r tests/golden/addons_requirements.txt
     .venv-addons/bin/python tests/golden/make_addons_trajectories.py
 
-Every recipe trains the same linear regression with one example a step. The file holds the examples
-("x", "y"), the weights at the start, and for each recipe the weights after every step, with their
-moving averages where it has them.
+Every recipe trains the same linear regression with one example per step. The file holds the
+examples ("x", "y"), the initial weights, and for each recipe the weights after every step, and
+their moving averages if the recipe has averages.
 """
 
 from pathlib import Path
@@ -55,7 +55,7 @@ RECIPES = {
     ),
     "adamw": lambda: tfa.optimizers.AdamW(weight_decay=0.01, learning_rate=0.05),
     "average_dynamic": lambda: average(sgd(), average_decay=0.9998, dynamic_decay=True),
-    # Reached after 13 steps.
+    # The growing decay reaches 0.6 after 13 steps.
     "average_dynamic_limit": lambda: average(sgd(), average_decay=0.6, dynamic_decay=True),
     "average_dynamic_sgdw": lambda: average(
         tfa.optimizers.SGDW(weight_decay=0.01, learning_rate=0.05, momentum=0.9),

@@ -1,6 +1,6 @@
-"""Records a mask that LabelMe draws from shapes of every type, in labelme.npz.
+"""Write labelme.npz: a mask that LabelMe draws from shapes of every type.
 
-In an environment of its own: pip install labelme==6.3.1 && python tests/golden/make_labelme.py
+In a separate environment: pip install labelme==6.3.1 && python tests/golden/make_labelme.py
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Makes tiny_eseg.{h5,keras,npz}: run once, with Keras 3.13, the oldest one supported.
+"""Write tiny_eseg.{h5,keras,npz}: run once, with Keras 3.13, the oldest supported version.
 
 python tests/golden/make_tiny_eseg.py
 """
@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def build() -> ESeg:
-    """The network of the frozen checkpoint, with weights of its own every time."""
+    """Build the network of the frozen checkpoint, with new random weights."""
     x = inputs = keras.Input((None, None, 3))
     features = {}
     for level, stride in (("P3", 8), ("P4", 2)):
@@ -28,7 +28,7 @@ def build() -> ESeg:
 
 
 def images() -> np.ndarray:
-    """Two images of an odd size."""
+    """Return two images of an odd size."""
     return np.random.default_rng(0).integers(0, 256, (2, 45, 61, 3), dtype="uint8")
 
 
@@ -38,7 +38,7 @@ def main():
     rng = np.random.default_rng(1)
     for name, variable in named_variables(model).items():
         low, high = (0.5, 1.5) if "variance" in name or "gamma" in name else (-0.4, 0.4)
-        # Values that half precision holds exactly.
+        # Values that half precision represents exactly.
         variable.assign(rng.uniform(low, high, variable.shape).astype("float16"))
     write_weights(model, HERE / "tiny_eseg.h5", "float16")
     model.save(HERE / "tiny_eseg.keras")

@@ -9,7 +9,7 @@ from eseg_keras.street_scenes import CLASS_NAMES, PALETTE
 
 @keras.saving.register_keras_serializable(package="tests")
 class PixelLogits(keras.layers.Layer):
-    """Logits of a pixel from its own colour and nothing else."""
+    """Compute the logits of a pixel from its colour only."""
 
     def call(self, images):
         images = ops.cast(images, "float32")
@@ -19,7 +19,7 @@ class PixelLogits(keras.layers.Layer):
 
 @pytest.fixture(scope="session")
 def pixelwise():
-    """A network whose output at a pixel depends on that pixel alone."""
+    """A network whose output at a pixel depends on that pixel only."""
     images = keras.Input((None, None, 3))
     model = keras.Model(images, PixelLogits()(images))
     model.autocast = False
@@ -28,7 +28,7 @@ def pixelwise():
 
 @pytest.fixture(scope="session")
 def pixel_logits():
-    """What `pixelwise` computes, in NumPy."""
+    """The function of `pixelwise` in NumPy."""
 
     def logits(image):
         red, green, blue = np.moveaxis(image.astype("float32"), -1, 0)
@@ -39,7 +39,7 @@ def pixel_logits():
 
 @pytest.fixture(scope="session")
 def network():
-    """A small network with names and colours, whose output depends on the surroundings."""
+    """A small network with class names and palette, whose output depends on neighbouring pixels."""
     images = keras.Input((None, None, 3))
     x = keras.layers.Rescaling(1 / 2, -60)(images)
     for filters, seed, activation in ((8, 1, "relu"), (len(CLASS_NAMES), 2, None)):
@@ -59,7 +59,7 @@ def streets():
 
 @pytest.fixture(scope="session")
 def noise():
-    """Random images of any size."""
+    """Function (height, width, seed) -> random image."""
 
     def make(height, width, seed=0):
         return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype="uint8")

@@ -28,7 +28,7 @@ from eseg_keras.visualization import default_palette, overlay
 
 @pytest.fixture
 def picture(noise):
-    """Write a picture of noise."""
+    """Function (path, ...) that writes an image of noise."""
 
     def write(path, height=36, width=40, seed=0):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def picture(noise):
 
 
 def contents(folder):
-    """Every file below a folder, by its name relative to it."""
+    """Return the contents of all files in a folder, by relative path."""
     files = [path for path in Path(folder).rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
@@ -155,7 +155,7 @@ def test_progress_counts_pictures_and_frames(tmp_path, picture, pixelwise, noise
     assert seen[-1] == (19, 19) and set(seen) == {(n, 19) for n in range(1, 20)}
 
 
-# === What is broken ===
+# === Broken files ===
 
 
 def test_broken_files_do_not_stop_the_others(tmp_path, picture, pixelwise, noise):
@@ -235,7 +235,7 @@ def test_a_second_process_is_refused(tmp_path, picture, pixelwise):
         predict_files(predictor, tmp_path / "a.png", out)
     assert not out.exists()
     assert predict_files(predictor, tmp_path / "a.png", out).written
-    # Nothing is written where all is finished.
+    # If everything is finished, the folder is not locked and nothing is written.
     with locked(out):
         assert predict_files(predictor, tmp_path / "a.png", out).skipped
     assert not list(out.rglob(".eseg*"))
@@ -295,11 +295,11 @@ def test_finished_pictures_are_left_out(tmp_path, picture, pixelwise):
     out = tmp_path / "out"
     predict_files(Predictor(pixelwise), paths[:2], out)
     with (out / "files.jsonl").open("a") as log:
-        log.write('{"name": "2", "vid')  # A line torn by a kill.
+        log.write('{"name": "2", "vid')  # An incomplete line, as after a kill.
     files = predict_files(Predictor(pixelwise, batch_size=3), paths, out)
     assert files.skipped == tuple(paths[:2]) and files.written == tuple(paths[2:])
     assert predict_files(Predictor(pixelwise), paths, out).skipped == tuple(paths)
-    # An output is missing: only that picture is predicted.
+    # If an output is missing, only that image is predicted again.
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
     (out / "labels" / "1.png").unlink()
     assert predict_files(Predictor(pixelwise), paths, out).written == (paths[1],)
@@ -320,7 +320,7 @@ def test_a_changed_picture_is_predicted_again_and_a_moved_one_is_not(tmp_path, p
     assert predict_files(predictor, moved, out).skipped == (moved,)
     with pytest.raises(ValueError, match="outputs of another file under the name of .*third/a.png"):
         predict_files(predictor, picture(tmp_path / "third" / "a.png", 40, 44), out)
-    # Where the file of these outputs was, there is another one, and an older one at that.
+    # The path of these outputs' image now holds another image, with an older modification time.
     picture(path, seed=2)
     state = path.stat()
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns - 10**12))
@@ -370,7 +370,7 @@ def test_two_models_of_one_network_differ_by_their_weights(tmp_path, picture, ne
 
 
 def test_files_of_another_origin_are_not_replaced(tmp_path, picture, pixelwise):
-    # A data set's own folder of masks.
+    # A folder of masks that belongs to the data set.
     path, mask = picture(tmp_path / "images" / "a.png"), picture(tmp_path / "labels" / "a.png")
     before = contents(tmp_path)
     with pytest.raises(ValueError, match="labels/a.png exists and is no earlier prediction"):
@@ -384,7 +384,7 @@ def test_files_of_another_origin_are_not_replaced(tmp_path, picture, pixelwise):
 
 
 def test_a_video_is_the_overlay_of_each_frame(tmp_path, pixelwise):
-    # Large patches: what 4:2:0 loses at edges would hide what is asked here.
+    # Uniform frames: at edges, chroma subsampling (4:2:0) would change the colours.
     colors = [(200 - 15 * n, 100 + 12 * n, 60) for n in range(9)]
     shown = [np.full((128, 192, 3), color, "uint8") for color in colors]
     clip = tmp_path / "clip.mp4"
@@ -399,7 +399,7 @@ def test_a_video_is_the_overlay_of_each_frame(tmp_path, pixelwise):
     for given, written in zip(read_frames(clip), read_frames(target), strict=True):
         expected = np.asarray(predictor(given).overlay(0.4, legend=False))
         assert np.abs(written[:120].astype(int) - expected[:120]).mean() < 3
-        assert (written[128:] == 255).mean() > 0.1  # The legend, the same below every frame.
+        assert (written[128:] == 255).mean() > 0.1  # The legend below every frame.
     assert [path.name for path in target.parent.iterdir()] == ["clip.mp4"]
     assert predict_files(Predictor(pixelwise), clip, tmp_path / "out", alpha=0.4).skipped == (clip,)
 
@@ -416,7 +416,7 @@ def test_a_video_damaged_inside_leaves_nothing(tmp_path, pixelwise, noise):
     clip = tmp_path / "clip.mp4"
     write_frames(clip, [noise(48, 64, seed) for seed in range(40)])
     content = bytearray(clip.read_bytes())
-    # The frames' sizes, four bytes before each, are overwritten in the second half.
+    # Overwrite the second half of the stream, including the size before each frame.
     start = content.index(b"mdat") + (len(content) - content.index(b"mdat")) // 2
     content[start:] = bytes(len(content) - start)
     clip.write_bytes(content)
@@ -439,13 +439,13 @@ predict_files(predictor, *sys.argv[2:], on_progress=lambda *_: time.sleep(0.05))
 
 @pytest.fixture
 def saved(tmp_path, network):
-    """File of a model that two processes load."""
+    """File of a model that this process and a child process load."""
     network.save(tmp_path / "model.keras")
     return tmp_path / "model.keras"
 
 
 def kill_when(found, *arguments):
-    """Run the job in a process of its own and kill it as soon as something is there."""
+    """Run the job in a child process and kill the process as soon as `found()` is true."""
     process = subprocess.Popen([sys.executable, "-c", JOB, *map(str, arguments)])
     try:
         end = time.monotonic() + 120

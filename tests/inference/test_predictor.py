@@ -23,7 +23,7 @@ def softmax(logits):
 
 
 def bilinear(array, size):
-    """Bilinear interpolation with half-pixel centres, pixel by pixel as the definition has it."""
+    """Resize bilinearly with half-pixel centres, pixel by pixel, by the definition."""
     height, width = array.shape[:2]
 
     def places(count, length):
@@ -148,7 +148,7 @@ def test_averaged_weights_are_used(scene):
     np.testing.assert_array_equal(Predictor(model)(images[0]).label_map, expected)
 
 
-# === Sizes that the network sees ===
+# === Size of the network's input ===
 
 
 @pytest.mark.parametrize("long_side", [64, 140])
@@ -293,7 +293,7 @@ def test_windows_with_augmentation(pixelwise, noise):
     np.testing.assert_allclose(slid.probabilities, whole.probabilities, atol=1e-5)
 
 
-# === What goes in ===
+# === Input images ===
 
 
 def test_every_kind_of_input(plain, scene, tmp_path):
@@ -363,7 +363,7 @@ def test_networks_of_other_channels():
         Predictor(model)(__file__)
 
 
-# === What cannot be used ===
+# === Invalid input ===
 
 
 def test_a_declared_range(plain, network, scene, tmp_path):

@@ -1,4 +1,4 @@
-"""Masks by a teacher."""
+"""Pseudo labels by a teacher."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_masks_keep_what_the_teacher_is_sure_of(teacher, images, tmp_path):
     options = {"scales": (0.5, 1.0), "flip": True}
     sure = Predictor(teacher, maps=["probabilities"], **options)
     probabilities = {path: sure(path).probabilities for path in sorted(images.rglob("*.png"))}
-    # Half of the pixels of these images.
+    # Half of the pixels are below the threshold.
     threshold = float(np.median([p.max(-1) for p in probabilities.values()]))
     predictor = Predictor(teacher, min_confidence=threshold, **options)
     output = tmp_path / "labelled"
@@ -51,10 +51,10 @@ def test_masks_keep_what_the_teacher_is_sure_of(teacher, images, tmp_path):
     )
     assert manifest["options"]["min_confidence"] == threshold
     assert manifest["options"]["scales"] == [0.5, 1.0] and manifest["options"]["flip"] is True
-    # They pair with the images.
+    # The masks pair with the images by name.
     assert len(open_folders(images, output / "labels", num_classes=2)) == 3
 
-    # Nothing is labelled twice, and what is gone is labelled again.
+    # Images with a mask are skipped; images whose mask is missing are labelled again.
     (output / "labels" / "city0" / "2.png").unlink()
     again, same = pseudo_label(predictor, images, output)
     assert [path.name for path in again.written] == ["2.png"] and len(again.skipped) == 2

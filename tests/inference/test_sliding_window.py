@@ -19,7 +19,7 @@ def test_windows_cover_the_axis_and_share_the_overlap(axis):
     starts = window_starts(length, window, overlap)
     assert starts[0] == 0 and starts[-1] == length - window
     assert all(b - a <= window - overlap for a, b in zip(starts, starts[1:], strict=False))
-    # One window fewer would not do.
+    # One window fewer would not cover the length.
     assert len(starts) == 1 or (len(starts) - 2) * (window - overlap) + window < length
     assert len(set(starts)) == len(starts)
 

@@ -11,7 +11,7 @@ from eseg_keras.inference.videos import VideoInfo, timed_frames, video_info
 
 
 def frames(count, height=48, width=64):
-    """Blocks of random colours that move: a frame is unlike its neighbours."""
+    """Return frames of moving random blocks, so that neighbouring frames differ."""
     rng = np.random.default_rng(0)
     blocks = rng.integers(20, 235, (height // 8 + 1, width // 8 + 1, 3), dtype="uint8")
     whole = np.kron(blocks, np.ones((8, 8, 1), "uint8"))[:height, :width]
@@ -19,7 +19,7 @@ def frames(count, height=48, width=64):
 
 
 def encode(path, images, codec="libx264", times=None, rate=25, options=None, sound=False):
-    """Write a video with PyAV alone."""
+    """Write a video with PyAV, independently of the package."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = images[0].shape[:2]
@@ -105,7 +105,7 @@ def test_what_is_no_video_is_refused(tmp_path):
 def rotate(path, matrix):
     """Write a display matrix into the track header of an MP4 file, as a phone does."""
     content = bytearray(path.read_bytes())
-    # 40 bytes of times, duration, layer and volume lie between the name and the matrix.
+    # The matrix starts 44 bytes after the box name, after times, duration, layer and volume.
     place = content.index(b"tkhd") + 44
     (a, b), (c, d) = matrix
     ones = [a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30]
@@ -118,7 +118,7 @@ def rotate(path, matrix):
     [(((0, 1), (-1, 0)), 1), (((-1, 0), (0, -1)), 2), (((0, -1), (1, 0)), 3)],
 )
 def test_the_rotation_of_phones_is_applied(tmp_path, matrix, quarter_turns_clockwise):
-    # The matrix takes x, y (down) to a x + c y, b x + d y: the first sends right to down.
+    # The matrix maps (x, y), y downwards, to (a x + c y, b x + d y): the first maps right to down.
     shown = frames(3)
     path = encode(tmp_path / "phone.mp4", shown)
     plain = list(read_frames(path))
@@ -131,7 +131,7 @@ def test_the_rotation_of_phones_is_applied(tmp_path, matrix, quarter_turns_clock
 
 def test_frames_are_read_one_by_one(tmp_path):
     path = encode(tmp_path / "long.mp4", frames(150, 96, 128))
-    next(read_frames(path))  # What FFmpeg's Python side keeps is not the question.
+    next(read_frames(path))  # Memory that PyAV allocates once is not counted.
     tracemalloc.start()
     count = sum(1 for _ in read_frames(path))
     peak = tracemalloc.get_traced_memory()[1]
@@ -152,7 +152,7 @@ def test_times_are_kept_and_begin_at_zero(tmp_path):
 
 
 def displayed(path):
-    """Times in seconds and pictures, by PyAV alone."""
+    """Return (time in seconds, frame) pairs, read with PyAV."""
     with av.open(str(path)) as container:
         return [
             (frame.pts * frame.time_base, frame.to_ndarray(format="rgb24"))
@@ -171,7 +171,7 @@ def test_what_is_written_is_h264_of_these_frames(tmp_path, size):
     for index, (time, picture) in enumerate(displayed(tmp_path / "clip.mp4")):
         assert time == Fraction(index, 10)
         assert picture.shape == (48, 64, 3)
-        # An odd row and column are doubled, not left black.
+        # For odd sizes, the last row and column are repeated, not black.
         assert distance(picture[-1], picture[-2]) < 20 and picture[-1].mean() > 40
         distances = [distance(picture[: size[0], : size[1]], other) for other in shown]
         assert np.argmin(distances) == index and distances[index] < 16

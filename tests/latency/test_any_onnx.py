@@ -1,4 +1,4 @@
-"""Any ONNX file gets the image in the layout and dtype of its input."""
+"""Every ONNX file gets the image in the layout and dtype of the file's input."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ TYPES = {
 
 
 def identity(path, shape, dtype="float32", inputs=1):
-    """A network that returns its input."""
+    """Build an ONNX network that returns its input."""
     names = [f"image{number}" for number in range(inputs)]
     graph = helper.make_graph(
         [helper.make_node("Identity", [names[0]], ["answer"])],

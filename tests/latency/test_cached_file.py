@@ -16,7 +16,7 @@ SIZE = (64, 96)
 
 @pytest.fixture
 def get(tmp_path):
-    """Write a file unless it is current; `get.written` records the paths."""
+    """Function that writes a file unless it is up to date; `get.written` records the paths."""
     written = []
 
     def get(format_="onnx", size=SIZE, network="net", key="k", error=None):
@@ -73,12 +73,12 @@ def test_what_was_interrupted_is_written_again(get):
         get("saved_model", error=KeyboardInterrupt())
     get("saved_model")
     assert len(get.written) == 2
-    # Over a file of other weights, which is then needed again.
+    # An interrupted export of other weights removes the file, which is then written again.
     with pytest.raises(KeyboardInterrupt):
         get("saved_model", key="other weights", error=KeyboardInterrupt())
     get("saved_model")
     assert len(get.written) == 4
-    # So is a file that was removed.
+    # A file that was removed is written again.
     path = get()
     os.remove(path)
     assert get().exists() and len(get.written) == 6

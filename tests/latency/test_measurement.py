@@ -109,7 +109,7 @@ def test_columns_are_those_of_every_row(tmp_path):
         writer.writerows(rows)
     with open(path, newline="") as file:
         assert [row["network"] for row in csv.DictReader(file)] == ["a", "b"]
-    # A row names what it measures.
+    # A row describes what was measured.
     assert {"network", "format", "size", "batch_size", "threads", "reference"} <= set(rows[0])
 
 

@@ -28,7 +28,7 @@ ROWS = [
     [
         (10, "eseg_lite_s", None, "eseg_lite_m"),
         (59, "eseg_lite_m", "eseg_lite_s", "eseg_lite_l"),
-        # As accurate as eseg_s, and faster.
+        # eseg_lite_l is as accurate as eseg_s, and faster.
         (100, "eseg_lite_l", "eseg_lite_m", "eseg_m"),
         (200, "eseg_m", "eseg_lite_l", "eseg_l"),
         (1e9, "eseg_l", "eseg_m", None),
@@ -70,14 +70,14 @@ def test_formats():
         row("eseg_m", 80, "onnx_int8"),
         row("eseg_m", 70, "tflite_int8"),
     ]
-    # 32 bits where they fit, though 8 are faster, and the fastest of those.
+    # If float32 is within the budget, the fastest float32 format, even if 8 bits are faster.
     found = recommend(rows, 50)
     assert found.best == rows[1] and found.slower == rows[5]
     assert not any("8 bits" in sentence for sentence in found.sentences())
     found = recommend(rows, 30)
     assert found.best == rows[3]
     assert any("8 bits" in sentence for sentence in found.sentences())
-    # The more accurate network comes before more bits.
+    # A more accurate network is preferred, even in 8 bits.
     assert recommend(rows, 75).best == rows[5]
 
 
@@ -96,7 +96,7 @@ def test_the_budget_is_checked(budget):
 
 
 def test_the_paper_s_presets_have_an_accuracy():
-    # Typed from Tables 4 and 6.
+    # Copied from Tables 4 and 6.
     assert PAPER_MEAN_IOU == {
         "eseg_lite_s": 76.0, "eseg_lite_m": 78.6, "eseg_lite_l": 80.1,
         "eseg_s": 80.1, "eseg_m": 81.6, "eseg_l": 82.6,

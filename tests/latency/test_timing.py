@@ -7,7 +7,7 @@ from eseg_keras.latency import timed_rounds, timings
 
 
 class Clock:
-    """A clock that only the timed functions move, and a record of their calls."""
+    """A fake clock that only the timed functions advance, with a record of their calls."""
 
     def __init__(self):
         self.now = 0.0

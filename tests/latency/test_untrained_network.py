@@ -23,7 +23,7 @@ def test_labels_are_neither_noise_nor_all_the_same():
     assert np.isfinite(logits).all() and logits.std() > 0.1
     share = boundary_share(logits[:, 4::8, 4::8].argmax(-1))
     assert 0.1 < share < 0.25, share
-    # The momentum is that of any network.
+    # The momentum of batch normalisation is restored.
     bn = model.head.get_layer("bn")
     assert 0.9 < bn.momentum < 1
     again = untrained_network("eseg_lite_s", image)

@@ -1,4 +1,4 @@
-"""Run by a test in a process of its own: batch statistics over two logical devices."""
+"""A test runs this file in a separate process: batch statistics over two logical devices."""
 
 import numpy as np
 import tensorflow as tf

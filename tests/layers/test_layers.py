@@ -1,4 +1,4 @@
-"""Every layer: serialisation, symbolic and eager call, mixed precision, against plain NumPy."""
+"""Every layer: serialisation, symbolic and eager calls, mixed precision; values against NumPy."""
 
 import keras
 import numpy as np
@@ -50,7 +50,7 @@ def test_layer(name, policy, tmp_path):
     rng = np.random.default_rng(0)
     data = map_shapes(lambda shape: rng.normal(size=shape).astype("float32"), shapes)
 
-    # Symbolic, with sizes unknown, as a model that saves.
+    # A symbolic call with unknown sizes, in a model that is saved.
     inputs = map_shapes(lambda shape: keras.Input((None, None, shape[-1])), shapes)
     outputs = layer(*inputs)
     assert outputs.shape == (None, None, None, output_shape[-1])
@@ -76,7 +76,7 @@ def test_layer(name, policy, tmp_path):
 
 
 def bilinear(x, height, width):
-    """Half-pixel centres, clamped at the border: plain NumPy."""
+    """Resize bilinearly in NumPy, with half-pixel centres, clamped at the border."""
 
     def weights(out, size):
         position = np.clip((np.arange(out) + 0.5) * size / out - 0.5, 0, size - 1)
@@ -103,7 +103,7 @@ def test_resize_equals_numpy(height, width, more_rows, more_columns):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_nearest_upsampling_repeats(height, width):
-    """Row i of the coarse level covers rows 2i and 2i + 1 of the finer one, at odd sizes too."""
+    """Row i of the coarse level covers rows 2i and 2i + 1 of the finer level, also at odd sizes."""
     coarse = np.random.default_rng(0).normal(size=(1, -(-height // 2), -(-width // 2), 2))
     fine = np.zeros((1, height, width, 1))
     rows, columns = np.arange(height) // 2, np.arange(width) // 2
@@ -192,7 +192,7 @@ def _traced_operations(layer, shape):
 
 
 def test_moving_statistics_are_those_of_a_plain_loop():
-    """With the documented momentum, 300 steps of fine-tuning leave nothing of the start."""
+    """With the documented momentum, initial statistics have no influence after 300 steps."""
     layer = BatchNormalization()
     batches = np.random.default_rng(0).normal(2, 3, (300, 2, 3, 3, 2)).astype("float32")
     mean, variance = np.zeros(2), np.ones(2)
@@ -205,7 +205,7 @@ def test_moving_statistics_are_those_of_a_plain_loop():
             np.testing.assert_allclose(
                 ops.convert_to_numpy(layer.moving_variance), variance, rtol=1e-4
             )
-    # The whole of what came in weighs more than 99.9%.
+    # After 300 steps, new batches have more than 99.9% of the weight.
     constant = np.full((2, 3, 3, 2), 1000, "float32")
     for _ in range(300):
         layer(constant, training=True)

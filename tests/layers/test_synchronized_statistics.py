@@ -1,4 +1,4 @@
-"""Batch statistics over replicas; logical devices need a process of their own."""
+"""Batch statistics over replicas; logical devices need a separate process."""
 
 import pathlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Cross-entropy against plain NumPy."""
+"""Cross-entropy against NumPy."""
 
 import keras
 import numpy as np

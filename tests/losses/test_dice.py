@@ -1,4 +1,4 @@
-"""Dice loss against plain NumPy."""
+"""Dice loss against NumPy."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from eseg_keras.losses import Dice
 
 
 def reference(masks, logits):
-    """Return the loss of one image [N], [N, C], or `None` without a label."""
+    """Return the loss of one image (mask [N], logits [N, C]), or `None` without labels."""
     logits, masks = logits[masks != 255].astype("float64"), masks[masks != 255]
     p = np.exp(logits)
     p /= p.sum(-1, keepdims=True)

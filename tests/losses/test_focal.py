@@ -1,4 +1,4 @@
-"""Focal loss against plain NumPy."""
+"""Focal loss against NumPy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Lovász-softmax against the definition, and against the IoU that it extends."""
+"""Lovász-softmax against its definition, and against the IoU for binary predictions."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -8,15 +8,15 @@ from eseg_keras.losses import LovaszSoftmax
 
 
 def jaccard_loss(wrong, inside):
-    """Return 1 - IoU of a class whose pixels `inside` are predicted right where not `wrong`."""
+    """Return 1 - IoU of a class with pixels `inside`, where the prediction is wrong at `wrong`."""
     union = (inside | wrong).sum()
     return 1 - (inside & ~wrong).sum() / union if union else 0.0
 
 
 def reference(masks, logits):
-    """Return the loss of one image [N], [N, C], or `None` without a label.
+    """Return the loss of one image (mask [N], logits [N, C]), or `None` without labels.
 
-    The extension of a set function F is its integral over the sets of errors above a level.
+    The Lovász extension of a set function F is the integral over t of F({errors above t}).
     """
     logits, masks = logits[masks != 255].astype("float64"), masks[masks != 255]
     p = np.exp(logits)
@@ -64,8 +64,8 @@ def test_is_one_minus_mean_iou_for_certain_predictions():
 
 
 def test_keeps_its_digits_on_a_large_image(gradient):
-    # Half the pixels of a class are wrong by 0.5: the loss is 0.5 and no gradient is lost in
-    # differences of neighbouring IoUs.
+    # All errors are 0.5, so the loss is 0.5. The gradient consists of differences of neighbouring
+    # IoUs, which must not lose precision.
     masks = np.arange(400_000).reshape(1, 400, 1000) % 2
     logits = np.zeros((1, 400, 1000, 2), "float32")
     np.testing.assert_allclose(float(LovaszSoftmax()(masks, logits)), 0.5, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""What holds for every loss."""
+"""Properties of every loss."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from eseg_keras.losses import CrossEntropy, Dice, Focal, LovaszSoftmax, OHEMCrossEntropy
 
-# The last of each pair: whether the losses of two halves add up to that of the whole.
+# (loss, whether sums and counts of two half batches add up to those of the whole batch).
 LOSSES = {
     "cross_entropy": (CrossEntropy(class_weights=[1, 2, 0.5, 3]), True),
     "focal": (Focal(alpha=[1, 2, 0.5, 3]), True),

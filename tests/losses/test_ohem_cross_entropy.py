@@ -1,4 +1,4 @@
-"""OHEM against plain NumPy: exactly for the selection, ties included."""
+"""OHEM against NumPy: the selection is exactly equal, including ties."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from eseg_keras.losses.ohem_cross_entropy import bounded_kth_smallest
 
 
 def losses_of(masks, logits):
-    """Return float64 losses of the valid pixels' labels, NaN where ignored."""
+    """Return float64 losses per pixel, NaN for ignored pixels."""
     logits = logits.astype("float64")
     logits = logits - logits.max(-1, keepdims=True)
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
@@ -21,7 +21,7 @@ def losses_of(masks, logits):
 
 
 def per_image(losses, threshold, min_kept):
-    """Return the kept losses of all images."""
+    """Return the kept losses of all images, selected in each image."""
     kept = []
     for image in losses:
         valid = np.sort(image[~np.isnan(image)])[::-1]
@@ -34,7 +34,7 @@ def per_image(losses, threshold, min_kept):
 
 
 def hrnet(losses, threshold, min_kept):
-    """HRNet's lines, with NumPy in place of PyTorch."""
+    """HRNet's code, with NumPy in place of PyTorch."""
     losses = losses[~np.isnan(losses)]
     order = np.argsort(np.exp(-losses), kind="stable")
     probabilities = np.exp(-losses)[order]
@@ -43,7 +43,7 @@ def hrnet(losses, threshold, min_kept):
 
 
 def of_probabilities(probabilities):
-    """Return two-class logits and masks whose label 0 has the probabilities; NaN is ignored."""
+    """Return masks and two-class logits; label 0 has these probabilities, NaN means ignored."""
     probabilities = np.asarray(probabilities, "float64").reshape(1, 1, -1)
     masks = np.where(np.isnan(probabilities), 255, 0)
     odds = np.log(np.nan_to_num(probabilities, nan=0.5) / (1 - np.nan_to_num(probabilities)))
@@ -51,7 +51,7 @@ def of_probabilities(probabilities):
 
 
 def kept_of(loss, probabilities):
-    """Return how many pixels the loss keeps, after checking that these are the hardest."""
+    """Return the number of pixels that the loss keeps; check that they are the hardest."""
     masks, logits = of_probabilities(probabilities)
     total, count = (float(part) for part in loss.sum_and_count(masks, logits))
     hardest = np.sort(losses_of(masks, logits)[masks != 255])[::-1][: int(count)]
@@ -115,7 +115,7 @@ def test_kth_smallest_tells_neighbouring_floats_apart():
     top = np.float32(1) - np.float32(2**-24) * np.arange(50, dtype="float32")
     low = np.float32(0.001) + np.float32(2**-33) * np.arange(50, dtype="float32")
     values = np.concatenate([top, low, low[:9]])
-    # A row for each k.
+    # One row per k.
     rows = np.tile(values, (len(values), 1))
     k = np.arange(1, len(values) + 1, dtype="int32")[:, None]
     got = bounded_kth_smallest(
@@ -178,10 +178,10 @@ def test_hrnet_edge_cases():
         return OHEMCrossEntropy(0.9, min_kept_pixels=kept)
 
     easy = [0.95, 0.96, 0.96, 0.97, 0.98]
-    # Strictly under number `min_kept_pixels` from 0: ties with it are not kept.
+    # Kept: strictly below sorted probability number `min_kept_pixels` (from 0), so without ties.
     assert [kept_of(rule(k), easy) for k in (1, 2, 3, 4, 5, 131_072)] == [1, 1, 3, 4, 4, 4]
     assert kept_of(rule(1), [0.1, 0.5, 0.89, 0.95]) == 3
-    # One easy pixel is its own threshold and none is under it: HRNet gives NaN, we give 0.
+    # With one easy pixel, no pixel is below the threshold: HRNet returns NaN, this loss 0.
     masks, logits = of_probabilities([0.95, np.nan])
     assert float(rule(1)(masks, logits)) == 0
     assert kept_of(rule(1), [0.5, np.nan]) == 1

@@ -1,4 +1,4 @@
-"""Run by a test in a process of its own: counts over two logical devices."""
+"""A test runs this file in a separate process: counts over two logical devices."""
 
 import keras
 import numpy as np
@@ -14,14 +14,14 @@ masks = rng.choice([0, 1, 2, 255], (10, 6, 8)).astype("uint8")
 
 
 def scores_of(strategy, masks, start):
-    """Logs, exact counts and invalid labels after evaluating, and the counts past 32 bits."""
+    """Return logs, counts and invalid labels after `evaluate`, and counts beyond 32 bits."""
     keras.utils.set_random_seed(0)
     with strategy.scope():
         inputs = keras.Input((6, 8, 3))
         model = keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs))
         metric = SegmentationScores(3)
         model.compile("sgd", lambda y_true, y_pred: keras.ops.mean(y_pred**2), metrics=[metric])
-    # Ten images in batches of four: the last has one for each replica.
+    # Ten images in batches of four: in the last batch, each replica has one image.
     logs = model.evaluate(images, masks, batch_size=4, verbose=0, return_dict=True)
     logs.pop("loss")
     seen = metric.confusion_matrix(), metric.invalid_labels()
@@ -46,7 +46,7 @@ for name, value in one[0].items():
     np.testing.assert_allclose(two[0][name], value, rtol=1e-6)
 np.testing.assert_array_equal(two[1], one[1])
 assert one[1].sum() == (masks != 255).sum() and one[2] == two[2] == {}
-# Each replica has counted everything once more, on top of 2**33 a cell.
+# Each replica counted all pixels again, starting from 2**33 in every cell.
 np.testing.assert_array_equal(two[3], 2 * one[3])
 assert one[3].min() >= 2**33
 

@@ -1,4 +1,4 @@
-"""Metrics against plain NumPy, beyond 32 bits included."""
+"""Metrics against NumPy, including counts beyond 32 bits."""
 
 import collections
 
@@ -12,7 +12,7 @@ from eseg_keras.metrics import ConfusionMatrix, MeanIoU, PixelAccuracy, Segmenta
 
 
 def reference_matrix(labels, predictions, classes, ignore_label=255):
-    """Also the invalid labels by value, and the number of invalid predictions."""
+    """Return confusion matrix, invalid labels by value, and number of invalid predictions."""
     matrix, invalid = np.zeros((classes, classes), "int64"), collections.Counter()
     invalid_predictions = 0
     for label, prediction in zip(labels.flat, predictions.flat, strict=True):
@@ -96,7 +96,7 @@ def test_wide_labels_do_not_wrap_around_to_a_class():
 
 
 def start_from(metric, count):
-    """Let every count of the metric start at `count`."""
+    """Set every count of the metric to `count`."""
     metric.low.assign(np.full(metric.low.shape, count % 2**20, "int32"))
     metric.high.assign(np.full(metric.high.shape, count // 2**20, "int32"))
 
@@ -105,7 +105,7 @@ def start_from(metric, count):
 def test_counts_are_exact_beyond_32_bits(classes):
     metric = MeanIoU(classes, ignore_label=-1)
     labels = np.zeros((1, 1000, 1000), "uint8")
-    # 5,000 million pixels, of which an int32 would keep 705,032,704.
+    # 5,000 million pixels, which would overflow to 705,032,704 in 32 bits.
     start = 5_000_000_000
     start_from(metric, start)
     metric.update_state(labels, labels)
@@ -116,7 +116,7 @@ def test_counts_are_exact_beyond_32_bits(classes):
         assert metric.invalid_labels()[9] == start + 1_000_000
         metric.update_state(labels, labels + 2)
         assert metric.invalid_predictions() == start + 1_000_000
-    # 2 / 3 on the diagonal's first class: 1 / (2 * classes - 1) but for 1e6 pixels.
+    # All cells are equal except for 1e6 pixels, so every IoU is about 1 / (2 * classes - 1).
     np.testing.assert_allclose(float(metric.result()), 1 / (2 * classes - 1), rtol=1e-3)
     metric.reset_state()
     assert metric.confusion_matrix().sum() == 0

@@ -1,4 +1,4 @@
-"""Counts over replicas; logical devices need a process of their own."""
+"""Counts over replicas; logical devices need a separate process."""
 
 import pathlib
 import subprocess

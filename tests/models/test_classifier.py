@@ -1,4 +1,4 @@
-"""Pretraining of encoders: size, training, and what ESeg makes of the result."""
+"""Pretraining of encoders: size, training, and loading into ESeg."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3)).astype("uint8
 
 
 def fused_efficientnet_params(width, depth, num_classes):
-    """Trainable parameters, from EfficientNet-B0's table of the paper."""
+    """Return the trainable parameters, computed from the table of EfficientNet-B0."""
 
     def filters(count):
         rounded = max(8, int(count * width + 4) // 8 * 8)
@@ -51,7 +51,7 @@ def test_learns_and_gives_its_encoder_to_eseg(tmp_path, small_eseg):
     model = Classifier("fused_efficientnet_s", num_classes=2, dropout=0.0)
     model.compile(keras.optimizers.Adam(0.001), ema_decay=0.9998)
     logs = model.fit(images, labels, batch_size=8, epochs=12, verbose=0).history
-    # 0.199 is the least that label smoothing leaves.
+    # With label smoothing, the smallest possible loss is 0.199.
     assert logs["loss"][-1] < 0.5 * logs["loss"][0] and logs["accuracy"][-1] == 1.0
 
     path = str(tmp_path / "encoder.weights.h5")
@@ -106,7 +106,7 @@ def test_floats_are_what_uint8_is():
 def test_floats_keep_their_precision_under_mixed_precision():
     model = Classifier("fused_efficientnet_s", num_classes=3, dtype="mixed_bfloat16")
     images = (128 + IMAGES // 2).astype("float32")
-    # bfloat16 has no number between 200 and 201.
+    # bfloat16 has no value between 200 and 201.
     difference = model.predict_on_batch(images) - model.predict_on_batch(images + np.float32(0.3))
     assert np.abs(difference).max() > 0
 

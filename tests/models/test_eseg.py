@@ -1,4 +1,4 @@
-"""The ESeg class: arguments, encoders of any kind, freezing, folding, label maps."""
+"""The ESeg class: arguments, all kinds of encoders, freezing, folding, label maps."""
 
 import re
 
@@ -28,7 +28,7 @@ def images(size=(64, 96), channels=3, seed=0):
 
 
 def randomize(model, seed=0):
-    """Statistics, scales and fusion weights as training might leave them, some negative."""
+    """Set random statistics, scales and fusion weights, like after training, some negative."""
     rng = np.random.default_rng(seed)
     for variable in model.variables:
         name = variable.path.split("/")[-1]
@@ -192,7 +192,7 @@ def test_fold_keeps_the_function(encoder, fusion, tmp_path):
 
 
 def test_fold_leaves_and_reports_what_does_not_fold(caplog):
-    """DenseNet normalises concatenations, which no convolution feeds alone."""
+    """DenseNet normalises concatenations: their batch normalisation follows no convolution."""
     model = ESeg("densenet121", num_classes=3, decoder_channels=8, decoder_repeats=1)
     randomize(model)
     folded = model.fold()
@@ -214,7 +214,7 @@ def train(model):
 @pytest.mark.parametrize("part", ["encoder", "decoder", "head", "batch_norm"])
 def test_freeze_really_freezes(part, compiled_first, tmp_path):
     model = tiny()
-    # Only a step that was compiled before can hold on to the old variables.
+    # Only a step that was compiled before freezing could still update the frozen variables.
     eager = not (compiled_first and part == "encoder")
     if compiled_first:
         model.compile(run_eagerly=eager)
@@ -347,7 +347,7 @@ def test_compile_without_arguments_is_what_its_docstring_says_and_learns():
     )
     found = model.optimizer.momentum, float(model.optimizer.learning_rate)
     assert found == pytest.approx(tuple(map(float, says.groups())))
-    # Dark on the left, bright on the right, of any colour.
+    # Dark on the left, bright on the right, in random colours.
     masks = np.zeros((8, 64, 64), "uint8")
     masks[:, :, 32:] = 1
     noise = np.random.default_rng(0).integers(0, 80, (8, 64, 64, 3))

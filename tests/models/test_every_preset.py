@@ -1,4 +1,4 @@
-"""What every preset must do, in one test each."""
+"""Requirements for every preset, in one test per preset."""
 
 import functools
 
@@ -9,8 +9,8 @@ import pytest
 from eseg_keras import ESeg
 
 COMPILED = "eseg_lite_s"
-# For a few steps, compiling these takes several times as long as running them eagerly. eseg_l gets
-# its counts elsewhere, and one step here.
+# For a few steps, compiling takes several times as long as running eagerly. eseg_l has its own
+# test below.
 EAGER = ["eseg_s", "eseg_edge_s"]
 LARGE = ["eseg_lite_m", "eseg_lite_l", "eseg_m", "eseg_edge_m"]
 PRESETS = [COMPILED, *EAGER, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
@@ -28,8 +28,8 @@ def batch(num_classes, size=(64, 96), seed=0, count=2):
 def test_preset(name, tmp_path):
     model = ESeg.from_preset(name, num_classes=5, load_weights=False)
     model.compile(run_eagerly=name != COMPILED)
-    # Even, odd and small sizes through the dynamic network, uint8 and float alike; the network
-    # built for one size gives the same logits.
+    # Even, odd and small sizes in a network of any size, in uint8 and float32; a network built for
+    # one size gives the same logits.
     for size in ((64, 96), (32, 32), (45, 61)):
         sized, _ = batch(5, size)
         logits = model.predict_on_batch(sized)
@@ -39,19 +39,19 @@ def test_preset(name, tmp_path):
     fixed.set_weights(model.get_weights())
     np.testing.assert_allclose(fixed(sized), logits, rtol=0, atol=1e-4 * np.abs(logits).max())
 
-    # Training reaches every trainable variable.
-    # Eight images: EfficientNet's stochastic depth may drop a block for all of a few.
+    # Training changes every trainable variable. Eight images: with fewer, EfficientNet's stochastic
+    # depth may drop a block for all images.
     images, masks = batch(5, count=8)
     history = model.fit(images, masks, batch_size=8, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     assert {"loss", "mean_iou", "pixel_accuracy"} <= set(history.history)
-    # The first two variables of SGD are its counter and learning rate, the others velocities.
+    # The first two variables of SGD are iteration and learning rate, the others are velocities.
     velocities = model.optimizer.variables[2:]
     assert len(velocities) == len(model.trainable_variables)
     still = [v.path for v in velocities if not np.any(keras.ops.convert_to_numpy(v))]
     assert not still
 
-    # Saving and loading is exact, compile state included.
+    # Saving and loading is exact, including the compile state.
     path = tmp_path / "model.keras"
     model.save(path)
     loaded = keras.models.load_model(path)
@@ -62,7 +62,7 @@ def test_preset(name, tmp_path):
     for ours, theirs in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
-    # Another head keeps all the rest.
+    # With another number of classes, everything except the classifier is kept.
     model.save_to_preset(tmp_path / "preset")
     swapped = ESeg.from_preset(tmp_path / "preset", num_classes=3)
     assert swapped(images).shape[-1] == 3
@@ -76,7 +76,7 @@ def test_preset(name, tmp_path):
 
 
 def keep_the_variance(model, seed=0):
-    """Kernels under which features neither vanish nor explode while statistics are initial."""
+    """Set kernels with which features neither vanish nor explode under initial statistics."""
     rng = np.random.default_rng(seed)
     for variable in model.trainable_variables:
         if variable.path.endswith("kernel"):
@@ -100,9 +100,9 @@ def test_mixed_precision(name, policy, tmp_path, small_eseg):
     assert logits.dtype == np.float32
     assert mixed.encoder.layers[-1].compute_dtype == policy.removeprefix("mixed_")
     np.testing.assert_allclose(logits, expected, rtol=0, atol=0.1 * np.abs(expected).max())
-    # The scaling of float16's loss is part of the compiled step.
+    # Compiled for float16, because loss scaling is part of the compiled step.
     mixed.compile(run_eagerly=name != "small" or policy == "mixed_bfloat16")
-    # Half precision needs the loss scaled, as under Keras' global policy.
+    # float16 needs loss scaling, like with Keras' global policy.
     scaled = isinstance(mixed.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (policy == "mixed_float16")
     loss = mixed.fit(images, masks, epochs=1, verbose=0).history["loss"][0]

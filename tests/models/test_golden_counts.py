@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of every preset against the figures that may not move."""
+"""Parameters and multiply-adds of every preset against golden values."""
 
 import json
 import pathlib
@@ -17,14 +17,14 @@ GOLDEN = json.loads(
 @pytest.mark.parametrize("name", GOLDEN)
 def test_counts_equal_the_golden_ones(name):
     golden = GOLDEN[name]
-    # Counting needs no memory for weights.
+    # Variables are not initialized: counting does not need their values.
     with keras.StatelessScope(initialize_variables=False):
         model = ESeg.from_preset(name, load_weights=False, image_shape=(1024, 2048, 3))
     counts = profile(model, (1024, 2048))
     assert counts.trainable_params == golden["trainable_params"]
     assert counts.total_params == golden["total_params"] == model.count_params()
     assert counts.macs == golden["conv_macs"]
-    # The catalogue's table is what users see.
+    # Users see the values of the catalogue.
     assert ESeg.presets[name]["params"] == golden["trainable_params"]
     assert ESeg.presets[name]["macs"] == golden["conv_macs"]
     channels = {level: x.shape[-1] for level, x in model.encoder.output.items()}

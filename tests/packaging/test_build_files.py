@@ -1,4 +1,4 @@
-"""The BUILD files against the tree. BUILD files are read as what they nearly are: Python."""
+"""The BUILD files match the folders and imports. They are parsed as Python."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ PACKAGE = ROOT / "eseg_keras"
 
 
 def libraries():
-    """Dependencies of the py_library rules of the package, and which of them have data files."""
+    """Return the dependencies of the py_library rules, and the names of rules with data files."""
     rules, with_data = {}, set()
     for node in ast.parse((PACKAGE / "BUILD").read_text()).body:
         if isinstance(node, ast.Expr) and node.value.func.id == "py_library":
@@ -27,7 +27,7 @@ LIBRARIES, WITH_DATA = libraries()
 
 
 def imported(name):
-    """Folders and modules of the package that a folder or module imports, lazily or not."""
+    """Return the folders and modules of the package that a folder or module imports anywhere."""
     found = set()
     folder = PACKAGE / name
     for path in folder.rglob("*.py") if folder.is_dir() else [PACKAGE / f"{name}.py"]:

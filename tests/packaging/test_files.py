@@ -1,4 +1,4 @@
-"""Atomic writes, and readers of files that this package wrote."""
+"""Atomic writes, locks, and readers of files that this package wrote."""
 
 import errno
 import json
@@ -121,10 +121,10 @@ def test_left_overs_of_dead_processes_are_removed(tmp_path):
         "    file.write_text('half'); (directory / 'half').touch(); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    _, temporary, _ = names(tmp_path)  # After a lock.
+    _, temporary, _ = names(tmp_path)  # The first name is a lock.
     host = temporary.split(".")[2]
     alive = f".eseg_tmp.{host}.{os.getppid()}.a"
-    # A container that is started again has the same number.
+    # A restarted container may have the same process id.
     before = f".eseg_tmp.{host}.{os.getpid()}.a"
     recent, old = (f".eseg_tmp.0123abcd.1.{name}" for name in ("recent", "old"))
     for name in (alive, before, recent, old):
@@ -159,7 +159,7 @@ with locked(sys.argv[1], *sys.argv[2:]):
 
 
 def hold(*arguments):
-    """A process that holds a lock until its standard input ends."""
+    """Start a process that holds a lock until its standard input is closed."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, *map(str, arguments)],
         stdin=subprocess.PIPE,
@@ -180,7 +180,7 @@ def test_the_second_process_says_who_holds_the_lock(tmp_path, name):
     with locked(folder, "another"):
         pass
     process.communicate("")
-    # Nothing is left, and the next one holds it.
+    # No file is left, and the next process gets the lock.
     assert names(tmp_path) == []
     with locked(folder, name), pytest.raises(FileInUseError), locked(folder, name):
         pass
@@ -215,7 +215,7 @@ def test_a_file_system_without_locks_is_logged(tmp_path, monkeypatch, caplog):
 
 
 def test_locks_of_windows(tmp_path, monkeypatch):
-    """With a stand-in for `msvcrt`, which locks bytes from the position of the file."""
+    """Uses a fake `msvcrt`, which locks bytes from the current position of a file."""
     held = {}
 
     def locking(file, mode, count):
@@ -238,7 +238,7 @@ def test_locks_of_windows(tmp_path, monkeypatch):
 
 
 class H5Error(OSError):
-    """HDF5's error has no number."""
+    """An OSError without errno, as HDF5 raises it."""
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_device_that_is_full():
 
 
 def test_long_names(tmp_path):
-    path = tmp_path / ("ä" * 125 + ".json")  # 255 bytes, as many as there can be.
+    path = tmp_path / ("ä" * 125 + ".json")  # 255 bytes, the longest possible name.
     write_json(path, 1)
     assert json.loads(path.read_text()) == 1
     with atomic_directory(tmp_path / ("a" * 255)):

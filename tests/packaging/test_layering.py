@@ -1,4 +1,4 @@
-"""Which folder may import which: one way, no circle, and a core without TensorFlow."""
+"""Imports between folders go one way, without cycles, and the core imports no TensorFlow."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "eseg_keras"
 
-# Lowest first: a folder imports only folders and modules above it in this list.
+# A folder imports only folders and modules that stand before it in this list.
 ORDER = [
     "version", "files", "image_size", "optional", "progress", "registration", "standard_error",
     "child_process", "step_options", "replicas", "machine",
@@ -16,7 +16,7 @@ ORDER = [
     "inference", "evaluation", "training", "conversion",
     "export", "latency", "demo_page", "cli",
 ]  # fmt: skip
-# They use Keras alone.
+# These folders use Keras without TensorFlow.
 CORE = ["layers", "encoders", "decoders", "losses", "metrics", "presets", "models"]
 ABOVE_THE_CORE = {"data", "training", "inference", "evaluation", "export", "latency", "cli"}
 
@@ -36,7 +36,7 @@ def modules_of(node):
 
 
 def imports(name):
-    """Folders and modules of the package that one of them imports, inside functions too."""
+    """Return the folders and modules of the package that a folder or module imports anywhere."""
     found = set()
     for _, tree in trees(name):
         for node in ast.walk(tree):
@@ -75,7 +75,7 @@ def test_the_core_imports_no_tensorflow_at_module_level(name):
 
 
 def module_edges():
-    """Imports between modules, as pairs of dotted names; inside functions too."""
+    """Return all imports between modules as pairs of dotted names."""
     names = {}
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
@@ -98,7 +98,7 @@ def test_no_two_modules_import_each_other_in_a_circle():
     def visit(name, path):
         state[name] = "open"
         for other in sorted(edges[name]):
-            # A package's __init__ hands out what its modules hold: that is no circle.
+            # A package's __init__ imports from its modules: that does not count as a cycle.
             if other == name or name.startswith(f"{other}."):
                 continue
             assert state.get(other) != "open", " -> ".join([*path, name, other])

@@ -1,4 +1,4 @@
-"""What the Makefile installs."""
+"""The packages that the Makefile installs."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def dry_run(target):
-    """The commands that a target would run in a checkout without any environment."""
+    """Return the commands that a target would run in a checkout without an environment."""
     command = ["make", "--dry-run", "VENV=nowhere/env", target]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 

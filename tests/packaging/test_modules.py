@@ -1,4 +1,4 @@
-"""Modules are reached under their names."""
+"""Modules can be imported by their names."""
 
 import importlib
 import inspect
@@ -37,7 +37,7 @@ import eseg_keras
     ],  # fmt: skip
 )
 def test_no_function_hides_a_module(package):
-    # `import package.module as m` binds the package's attribute, whatever it is.
+    # `import package.module as m` binds the package's attribute, which a function could hide.
     package = importlib.import_module(f"eseg_keras.{package}")
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]
     for name in names:
@@ -47,7 +47,7 @@ def test_no_function_hides_a_module(package):
 
 
 def test_every_folder_of_modules_is_a_package():
-    """A folder without `__init__.py` is in the checkout, but not in the wheel."""
+    """A folder without `__init__.py` would be missing in the wheel."""
     root = Path(eseg_keras.__file__).parent
     folders = {path.parent for path in root.rglob("*.py") if "experiments" not in path.parts}
     assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []

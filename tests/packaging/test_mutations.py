@@ -1,4 +1,4 @@
-"""The list of faults in tests/mutations.py keeps up with the code; the script itself is slow."""
+"""The faults in tests/mutations.py match the code; the script itself is too slow to run here."""
 
 import ast
 import runpy

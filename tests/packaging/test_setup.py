@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def metadata(tmp_path_factory):
-    """The package's metadata as pip reads it."""
+    """Return the metadata of the package as pip reads it."""
     folder = tmp_path_factory.mktemp("metadata")
     command = [sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", folder]
     subprocess.run(command, cwd=ROOT, check=True)
@@ -53,7 +53,7 @@ def test_no_addons(metadata):
 
 
 def test_all_is_enough_for_every_command(metadata):
-    """Except a backend, and what needs one of NVIDIA's GPUs."""
+    """The extra "all" contains every optional package except backends and GPU runtimes."""
     asked = set()
     for path in (ROOT / "eseg_keras").rglob("*.py"):
         asked |= set(re.findall(r'require\(\s*"[\w.]+",\s*(?:extra=)?"([\w-]+)"', path.read_text()))

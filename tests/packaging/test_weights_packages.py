@@ -1,4 +1,4 @@
-"""The packages of weights in weights/: what they declare, and their cards."""
+"""The packages of weights in weights/: their metadata and model cards."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ PRESETS = sorted(path.parent for path in WEIGHTS.glob("*/*/*/metadata.json"))
 
 @pytest.fixture
 def declared(monkeypatch):
-    """Function of a package's folder that returns the arguments of its `setup`."""
+    """Function (folder of a package) -> arguments of its `setup` call."""
 
     def declared(package):
         arguments = {}
@@ -57,5 +57,5 @@ def test_the_card_has_the_scores(preset):
     scores = {row[0]: float(row[1]) for row in rows[1:]}
     for name, score in scores.items():
         assert score == pytest.approx(scores["Keras"], abs=0.5 if "int8" in name else 0.1)
-    # The figure above the table is the one in it.
+    # The score in the text equals the score in the table.
     assert f"{scores['Keras']:.1f}" in re.search(r"mean IoU (\d+\.\d)", card)[1]

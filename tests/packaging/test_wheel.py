@@ -1,4 +1,4 @@
-"""The package as users get it: a wheel, installed and used outside the checkout."""
+"""The wheel, installed and used outside the checkout."""
 
 import json
 import shutil
@@ -18,17 +18,17 @@ IGNORED = shutil.ignore_patterns(
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The scripts folder of an environment that holds the wheel, and an empty working folder."""
+    """The scripts folder of an environment with the wheel, and an empty working folder."""
     folder = tmp_path_factory.mktemp("wheel")
-    # Building leaves files behind: build in a copy.
+    # Build in a copy, because building leaves files.
     shutil.copytree(ROOT, folder / "source", ignore=IGNORED)
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
     subprocess.run([*build, folder / "source"], check=True)
     (wheel,) = folder.glob("*.whl")
     shutil.rmtree(folder / "source")
 
-    # The dependencies are those of this environment: its folder is added by a .pth file, which
-    # leaves out the checkout that is installed there in place.
+    # A .pth file adds the dependencies of this environment, without the editable install of the
+    # checkout.
     venv.create(folder / "env", with_pip=False)
     scripts = folder / "env" / "bin"
     (site,) = (folder / "env").glob("lib/python*/site-packages")

@@ -58,7 +58,7 @@ def edit(path, change):
         ("folded", 1, "folded must be true or false"),
         ("frozen", 3, "frozen must be a list of names"),
         ("frozen", ["backbone"], "backbone"),
-        # Arguments of the constructor that a preset has no say in.
+        # Arguments of the constructor that a preset may not contain.
         ("encoder_weights", "/somewhere/else.weights.h5", "encoder_weights"),
         ("encoder_weights", None, "encoder_weights"),
         ("dtype", {"class_name": "DTypePolicy"}, "dtype"),
@@ -82,7 +82,7 @@ def test_config_fields(directory, field, value, message):
         {"image_shape": [None, None, 10**9]},
         {"image_shape": [10**9, 32, 3]},
         {"num_classes": 10**9},
-        # Each within its limit.
+        # Each value is within its limit, but the network is too large.
         {"decoder_channels": 2048, "decoder_repeats": 64, "max_level": 12},
     ],
     ids=str,
@@ -96,12 +96,12 @@ def test_sizes_are_refused_before_anything_is_built(directory, fields, monkeypat
 
 
 def test_parameters_are_counted_before_anything_is_built(directory, monkeypatch):
-    large = {"decoder_channels": 1024, "decoder_repeats": 8}  # 33 million, at least.
+    large = {"decoder_channels": 1024, "decoder_repeats": 8}  # At least 33 million parameters.
     edit(directory / "config.json", lambda config: config.update(large))
     monkeypatch.setattr(loader, "_build", None)
     with pytest.raises(PresetError, match="at least 33554432 parameters, found parameter_count="):
         ESeg.from_preset(directory)
-    # A count that was adapted does not fit the bytes of the weights.
+    # A changed parameter count does not match the size of the weights file.
     edit(directory / "metadata.json", lambda content: content.update(parameter_count=40_000_000))
     with pytest.raises(PresetError, match=r"=40000000 and weights of \d+ bytes"):
         ESeg.from_preset(directory)
@@ -165,7 +165,7 @@ def test_faults_of_the_caller_stay_the_caller_s(saved, directory):
     with pytest.raises(ValueError, match="class_names") as caught:
         ESeg.from_preset(saved, class_names=("a", "b"))
     assert not isinstance(caught.value, PresetError) and "config.json" not in str(caught.value)
-    # Both wrong: the files come first.
+    # If the files are invalid too, their error is raised first.
     edit(directory / "config.json", lambda config: config.update(activation="nope"))
     with pytest.raises(PresetError, match="nope"):
         ESeg.from_preset(directory, class_names=("a", "b"))

@@ -1,4 +1,4 @@
-"""A frozen checkpoint: weights that load in another order change its logits."""
+"""A golden checkpoint: loading weights in another order would change its logits."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""Publishing on the Hugging Face Hub, against a stand-in for its API."""
+"""Publishing on the Hugging Face Hub, with a fake server."""
 
 import base64
 import http.server
@@ -18,7 +18,7 @@ COMMIT = "a" * 40
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """The requests of an upload and a download of small files; `files` holds the content."""
+    """A fake Hub for uploads and downloads of small files; `files` holds their content."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -115,7 +115,7 @@ def test_what_was_pushed_is_loaded(server, preset):
     assert address == f"{server.url}/me/leaves"
     created = server.created
     assert created["name"] == "leaves"
-    # By version of huggingface_hub.
+    # The key depends on the version of huggingface_hub.
     assert created.get("private") is True or created.get("visibility") == "private"
     model, loaded = ESeg.from_preset(preset), ESeg.from_preset("hf://me/leaves")
     for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):

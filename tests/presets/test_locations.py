@@ -20,7 +20,7 @@ FILES = ("config.json", "metadata.json", "preprocessor.json", "weights.h5")
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """An installed package that publishes a preset, and must not be run for it."""
+    """An installed package that publishes a preset, and that fails if it is imported."""
     package = tmp_path / "my_weights"
     shutil.copytree(SHIPPED, package / "nested" / "my_streets")
     package.joinpath("__init__.py").write_text("raise RuntimeError('imported')")

@@ -1,4 +1,4 @@
-"""Preset directories: what they hold, what goes round, what is refused."""
+"""Preset directories: content, round trips, invalid files."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def saved(model, tmp_path_factory):
 
 @pytest.fixture
 def directory(saved, tmp_path):
-    """A copy to damage."""
+    """A copy of the preset, which tests damage."""
     return shutil.copytree(saved, tmp_path / "streets")
 
 
@@ -95,7 +95,7 @@ def test_overrides(saved):
 
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory):
-    """A preset whose head is frozen and whose ignore label is among the classes of others."""
+    """A preset with a frozen head, and an ignore label that is a class in larger networks."""
     directory = tmp_path_factory.mktemp("frozen") / "frozen"
     model = ESeg(
         "fused_efficientnet_s",
@@ -193,7 +193,7 @@ def test_failure_leaves_nothing_behind(model, tmp_path, monkeypatch):
 def test_working_directory_is_filled_in_place(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.save_to_preset(".")
-    # The process still stands in the directory that it named.
+    # The working directory was not replaced by another directory.
     assert os.path.samefile(os.getcwd(), tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
     assert ESeg.from_preset(".").name == tmp_path.name
@@ -331,7 +331,7 @@ def transpose(file):
     ("change", "message"), [(rename, "P3_lateral"), (transpose, "head/pointwise/kernel has shape")]
 )
 def test_weights_of_another_network_are_refused(directory, change, message):
-    """The same number of parameters under other names or shapes must not load silently."""
+    """Weights with the same number of parameters but other names or shapes raise an error."""
     path = directory / "weights.h5"
     with h5py.File(path, "r+") as file:
         change(file)
@@ -387,7 +387,7 @@ def test_catalogue_says_the_sizes():
 
 
 def test_catalogue_stands_alone():
-    """The model's class imports it, so it may import neither the models nor what they need."""
+    """The model class imports the catalogue, so the catalogue may not import models or Keras."""
     command = [sys.executable, "-I", "-S", catalog.__file__]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -409,7 +409,7 @@ def test_missing_imagenet_file_says_load_weights_false(monkeypatch, tmp_path):
 def test_every_variable_has_a_name_of_its_own(name):
     assert name in encoder_names()
     names = []
-    for _ in range(2):  # Names do not depend on what was built before.
+    for _ in range(2):  # Names do not depend on models built before.
         encoder = build_encoder(name)
         assert len(named_variables(encoder)) == len(encoder.weights)
         names.append(list(named_variables(encoder)))

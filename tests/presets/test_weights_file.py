@@ -1,4 +1,4 @@
-"""Weights files that are made to harm or to mislead, and that no memory may be spent on."""
+"""Malicious and misleading weights files are rejected, without allocating memory for them."""
 
 import json
 import tracemalloc
@@ -118,7 +118,7 @@ def test_only_plain_values_of_the_model_are_read(model, path, tmp_path, change, 
 
 
 def test_damage_inside_touches_no_variable(model, path):
-    """Truncated where the last values are: HDF5 opens such a file or refuses it, never half."""
+    """Truncated in the last values: such a file is loaded completely or not at all."""
     content = path.read_bytes()
     path.write_bytes(content[:-200])
     before = model.get_weights()
@@ -129,7 +129,7 @@ def test_damage_inside_touches_no_variable(model, path):
 
 
 def test_every_byte_flipped_is_read_or_refused_with_one_error(model, path):
-    """Damage to HDF5's own structures: of all that h5py raises, the caller sees two errors."""
+    """Damaged HDF5 structures raise one of two errors, whatever error h5py raises."""
     content = path.read_bytes()
     rng = np.random.default_rng(0)
     refused = 0

@@ -19,7 +19,7 @@ def validation_scenes():
 
 
 def pixels(scenes, count):
-    """Draws `count` labelled pixels of each scene: float64 colours [N, 3] and labels [N]."""
+    """Sample `count` labelled pixels of each scene: float64 colours [N, 3] and labels [N]."""
     rng = np.random.default_rng(0)
     colors, labels = [], []
     for image, mask in scenes:
@@ -30,7 +30,7 @@ def pixels(scenes, count):
 
 
 def logistic_regression_iou(train, validation, quadratic, balanced):
-    """Mean IoU on `validation` of a multinomial logistic regression on the colours of `train`."""
+    """Fit a logistic regression to the colours of `train`; return the mean IoU on `validation`."""
     mean, deviation = train[0].mean(axis=0), train[0].std(axis=0)
 
     def features(colors):
@@ -149,18 +149,18 @@ def test_every_class_is_in_most_scenes(train_scenes):
 
 
 def runs(row):
-    """Lengths of the runs of True in a boolean array [N]."""
+    """Return the lengths of the runs of True in a boolean array [N]."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
     return edges[1::2] - edges[::2]
 
 
 def test_thin_things_are_wide_enough_to_learn(train_scenes):
-    """Half of the rows of a pole, sign or pedestrian are at least as wide as stated here."""
+    """Half of the pixels of a pole, sign or pedestrian are in rows at least this wide."""
     for name, width in (("pole", 5), ("sign", 10), ("pedestrian", 6)):
         label = CLASS_NAMES.index(name)
         widths = [runs(row == label) for _, mask in train_scenes for row in mask]
         widths = np.sort(np.concatenate(widths))
-        # The median over pixels, not over runs: a pixel counts by the width of its own run.
+        # The median over pixels of the width of the run that contains the pixel.
         median = widths[np.searchsorted(np.cumsum(widths), widths.sum() / 2)]
         assert median >= width, name
 
@@ -188,7 +188,7 @@ def test_any_size(height, width, index):
     assert mask.shape == (height, width) and mask.dtype == np.uint8
     assert set(np.unique(mask)) <= {*range(NUM_CLASSES), IGNORE_LABEL}
     assert {CLASS_NAMES.index("road")} <= set(np.unique(mask))
-    image[0, 0], mask[0, 0] = 0, 0  # writable, and not shared with the next scene
+    image[0, 0], mask[0, 0] = 0, 0  # Arrays are writable and not shared with the next scene.
 
 
 def test_the_layout_does_not_depend_on_the_resolution():

@@ -1,4 +1,4 @@
-"""Run by a test in a process of its own: statistics re-estimated under MirroredStrategy."""
+"""A test runs this file in a separate process: batch norm statistics under MirroredStrategy."""
 
 import numpy as np
 import tensorflow as tf

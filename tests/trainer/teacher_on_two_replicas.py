@@ -1,4 +1,4 @@
-"""Run by a test in a process of its own: the loss of a teacher under MirroredStrategy."""
+"""A test runs this file in a separate process: distillation under MirroredStrategy."""
 
 import contextlib
 
@@ -15,7 +15,7 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def train(scope):
-    """Train one step on three images: on two replicas, two and one."""
+    """Train one step on three images: two on the first replica, one on the second."""
     with scope:
         model, teacher = small_model(), small_model()
         for weight in teacher.trainable_variables:

@@ -1,4 +1,4 @@
-"""Images of another range than 0..255 are named once, from whatever `fit` takes."""
+"""One warning for images whose range is not 0..255, for every input type of `fit`."""
 
 import keras
 import numpy as np
@@ -53,7 +53,7 @@ def test_other_ranges(caplog, wrap, images):
     check_first_images(wrap(images))
     assert "scale the images to it" in caplog.text
     caplog.clear()
-    # Augmentation may leave the range a little.
+    # Small deviations from the range are allowed, as from augmentation.
     check_first_images(wrap(IMAGES * 1.3 - 40))
     assert not caplog.text
 

@@ -1,4 +1,4 @@
-"""Invalid labels are counted inside the step, whatever the backend, and raised after it."""
+"""Invalid labels are counted in the compiled step, and raised as an error after it."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ def masks(*invalid):
 
 
 def classifier(metric):
-    """A model whose loss takes any label: only the metric sees what is wrong."""
+    """Build a model whose loss ignores labels, so that only the metric detects invalid ones."""
     images = keras.Input((6, 8, 3))
     model = keras.Model(images, keras.layers.Conv2D(3, 1)(images))
     model.compile("sgd", lambda y_true, y_pred: keras.ops.mean(y_pred**2), metrics=[metric])
@@ -25,7 +25,7 @@ def classifier(metric):
 
 
 def fit(training_masks, validation_masks=None, **arguments):
-    """Train; return the epochs that ended."""
+    """Train; return the finished epochs."""
     ended = []
     validation = None if validation_masks is None else (IMAGES, validation_masks)
     classifier(SegmentationScores(3)).fit(

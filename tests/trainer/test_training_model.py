@@ -1,4 +1,4 @@
-"""What `TrainingModel` adds to Keras' training, against plain NumPy."""
+"""The features that `TrainingModel` adds to Keras' training, against NumPy."""
 
 import pathlib
 import subprocess
@@ -13,7 +13,7 @@ from eseg_keras.losses import CrossEntropy
 from eseg_keras.trainer import TrainingModel
 
 SIZE = (33, 48)
-# One or two steps take less time than their graph, which other tests of this file make.
+# For one or two steps, eager execution is faster than tracing; other tests here run graphs.
 FEW_STEPS = {"run_eagerly": keras.backend.backend() == "tensorflow"}
 
 
@@ -30,7 +30,7 @@ def small_model():
     rng = np.random.default_rng(0)
     for weight in model.trainable_variables:
         if weight.name.endswith("kernel"):
-            # A depthwise kernel sees one channel.
+            # Fan-in; a depthwise kernel has one input channel.
             inputs = np.prod(weight.shape[:3]) if weight.shape[3] > 1 else np.prod(weight.shape[:2])
             weight.assign(rng.normal(0, np.sqrt(2 / inputs), weight.shape))
     return model
@@ -45,7 +45,7 @@ def examples(count=4):
 
 
 def kernels(model):
-    """Every kernel, found by what layers are and not by what variables are called."""
+    """Return all kernels, found by the types of layers, not by the names of variables."""
     found = []
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.SeparableConv2D):
@@ -65,7 +65,7 @@ def test_weight_decay_is_half_of_the_squares_of_every_kernel(encoder, tmp_path):
     model = ESeg(encoder, num_classes=2, **options)
     model.compile(weight_decay=5e-5)
     expected = 0.5 * 5e-5 * squares(model)
-    # Squeeze-and-excitation and depthwise kernels of the encoder are among them.
+    # Includes squeeze-and-excitation and depthwise kernels of the encoder.
     assert len(kernels(model.encoder)) > 20
     np.testing.assert_allclose(float(model.decay_loss()), expected, rtol=1e-5)
     model.save(tmp_path / "model.keras")
@@ -90,7 +90,7 @@ def test_weight_decay_is_in_the_loss_and_momentum_sees_it():
                 if k.name.endswith("kernel"))  # fmt: skip
     difference = results[decay][0] - results[0.0][0]
     np.testing.assert_allclose(difference, 0.5 * decay * total, rtol=1e-4)
-    # After one step the velocity of SGD is -lr * gradient, and the gradient of the decay decay * w.
+    # After one step, SGD's velocity is -lr * gradient; the gradient of the L2 term is decay * w.
     pairs = zip(model.trainable_variables, start, results[decay][1], results[0.0][1], strict=True)
     for variable, value, with_decay, without in pairs:
         expected = -0.1 * decay * value if variable.name.endswith("kernel") else 0 * value
@@ -98,14 +98,14 @@ def test_weight_decay_is_in_the_loss_and_momentum_sees_it():
 
 
 def test_averages_are_those_of_a_plain_loop():
-    """Weights and batch normalisation statistics, from the start, with the growing decay."""
+    """Averages of weights and batch normalisation statistics, with the growing decay."""
     images, masks = examples()
     model = small_model()
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), ema_decay=0.5)
     averages = [np.asarray(w, "float64") for w in model.weights]
     assert any("moving_variance" in w.path for w in model.weights)
     for step in range(6):
-        # One call of `fit` a step: fitting again and again does no harm.
+        # One call of `fit` per step: several calls must give the same averages as one.
         model.fit(images, masks, batch_size=4, shuffle=False, verbose=0)
         decay = min(0.5, (1 + step) / (10 + step))
         weights = [np.asarray(w) for w in model.weights]
@@ -120,7 +120,7 @@ def test_averages_are_those_of_a_plain_loop():
 
 def test_averages_are_evaluated_and_shipped_and_training_goes_on_without(tmp_path):
     images, masks = examples()
-    images = np.abs(images)  # Of 0..255, as `segment` demands.
+    images = np.abs(images)  # Values in 0..255, which `segment` requires.
     model = small_model()
     model.compile(keras.optimizers.SGD(0.1), ema_decay=0.99, **FEW_STEPS)
     model.fit(images, masks, batch_size=2, epochs=2, shuffle=False, verbose=0)
@@ -146,11 +146,11 @@ def test_averages_are_evaluated_and_shipped_and_training_goes_on_without(tmp_pat
     copy.compile(**FEW_STEPS)
     copy.copy_weights(model)
     np.testing.assert_allclose(copy.predict(images, verbose=0), expected, atol=1e-6)
-    # None of this moved the weights that train on.
+    # The unaveraged weights, which training continues with, are unchanged.
     for a, b in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(a, b)
 
-    # A file keeps both.
+    # A .keras file stores weights and averages.
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert loaded.ema_decay == 0.99
@@ -173,7 +173,7 @@ def test_weights_loaded_after_compile_are_where_the_average_starts():
 
 
 def test_parts_of_a_batch_give_the_gradient_of_the_whole():
-    """Without batch normalisation, which sees the parts; pixels that count differ in number."""
+    """Without batch normalisation, which depends on the parts; valid pixels differ in number."""
     if keras.backend.backend() == "torch":
         with pytest.raises(ValueError, match="works on TensorFlow and JAX"):
             small_model().compile(gradient_accumulation_steps=2)
@@ -223,7 +223,7 @@ def test_clipping_ends_with_the_compile_that_asked_for_it(tmp_path):
     assert (loaded.global_clipnorm, loaded.optimizer.global_clipnorm) == (0.01, 0.01)
     model.compile(model.optimizer)
     assert model.optimizer.global_clipnorm is None
-    # The one that clips is inside the one that scales the loss.
+    # The inner optimizer of the LossScaleOptimizer clips.
     scaling = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
     model.compile(scaling, global_clipnorm=0.5)
     assert scaling.inner_optimizer.global_clipnorm == 0.5
@@ -325,7 +325,7 @@ def test_the_loss_of_a_teacher_is_the_cross_entropy_with_its_probabilities(share
     expected = (1 - share) * from_masks + share * from_teacher
     found = float(model.compute_loss(images, masks, logits))
     assert found == pytest.approx(expected, rel=1e-5)
-    # Validation is with the masks alone.
+    # The validation loss uses the masks only.
     found = float(model.compute_loss(images, masks, logits, training=False))
     assert found == pytest.approx(from_masks, rel=1e-5)
 

@@ -26,7 +26,7 @@ def batches(sizes=(4, 3, 1)):
 
 
 def expected(model, images):
-    """Statistics by hand: means over batches weighted by their images, of means and squares."""
+    """Compute statistics from the batches' means and mean squares, weighted by batch size."""
     kernel = keras.ops.convert_to_numpy(model.get_layer("conv").kernel)[0, 0]
     rows = {"first": [], "second": []}
     for batch in images:

@@ -1,6 +1,6 @@
-"""Recipes of TensorFlow Addons against trajectories that it left behind.
+"""Recipes of TensorFlow Addons against recorded trajectories.
 
-docs/tensorflow_addons.md says which setting becomes which; here is what it rests on.
+These tests verify the replacements in docs/tensorflow_addons.md.
 """
 
 import pathlib
@@ -46,7 +46,7 @@ MAPPED = {
 
 
 class Recorder(keras.callbacks.Callback):
-    """Keeps the weights after every step, with their averages if there are any."""
+    """Record weights and averages after every step."""
 
     def __init__(self, names):
         super().__init__()
@@ -92,7 +92,7 @@ def test_every_recipe_is_mapped_or_known_not_to_be():
 
 
 def test_constant_decay_beside_a_scheduled_rate_has_no_equal():
-    """What the rule is: w <- w - wd w, then w <- w + m with m <- 0.9 m - lr(t) g."""
+    """The rule of Addons: w <- w - wd w, then w <- w + m with m <- 0.9 m - lr(t) g."""
     kernel, bias = GOLDEN["kernel"], GOLDEN["bias"]
     weights, momentum = np.vstack([kernel, bias]), 0.0
     for step, (x, y) in enumerate(zip(X, Y, strict=True)):
@@ -108,7 +108,7 @@ def test_constant_decay_beside_a_scheduled_rate_has_no_equal():
 
 AVERAGES_WITHOUT_AN_EQUAL = {
     "average_fixed": lambda n: 0.99,
-    # `num_updates=5` is the number 5 at every step, not a count.
+    # With `num_updates=5`, Addons uses n = 5 at every step.
     "average_fixed_num_updates": lambda n: min(0.99, (1 + 5) / (10 + 5)),
     "average_start_step": lambda n: 0.0 if n < 10 else min(0.9998, (n - 9) / n),
 }

@@ -1,4 +1,4 @@
-"""A file of arrays is whole, or it is not there."""
+"""Files of arrays are written atomically, and damaged files raise an error."""
 
 import resource
 
@@ -33,7 +33,7 @@ def test_what_is_written_comes_back(tmp_path_factory, arrays):
     path = tmp_path_factory.mktemp("arrays") / "new" / "file.npz"
     write_arrays(path, arrays)
     found = read_arrays(path)
-    # In the order that it was written in, which `best.npz` counts on.
+    # In the order of writing, which the reader of `best.npz` needs.
     assert list(found) == list(arrays)
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
@@ -70,7 +70,7 @@ def test_one_wrong_bit_anywhere_is_refused_or_does_no_harm(tmp_path):
         except DamagedFileError:
             refused += 1
             continue
-        # A date or another field that nothing depends on.
+        # The flipped bit is in a field that is not read, such as a date.
         assert list(found) == list(ARRAYS)
         for name, array in ARRAYS.items():
             np.testing.assert_array_equal(found[name], array)
@@ -88,7 +88,7 @@ def test_objects_are_not_stored_and_not_run(tmp_path):
 
 @pytest.fixture
 def small_disk():
-    """No file can grow beyond 8 kB, as on a full disk; Python ignores the signal that comes."""
+    """Limit files to 8 kB, like on a full disk; Python ignores the signal SIGXFSZ."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
     yield
@@ -109,7 +109,7 @@ def test_a_new_file_takes_the_place_of_the_old_one(tmp_path):
     write_arrays(path, {"a": np.zeros(3)})
     with path.open("rb") as reader:
         write_arrays(path, {"b": np.ones(3)})
-        # Who reads the old one reads it to its end.
+        # A process that has opened the old file can read it to its end.
         assert list(np.load(reader)) == ["a"]
     assert list(read_arrays(path)) == ["b"]
     assert [p.name for p in tmp_path.iterdir()] == ["file.npz"]

@@ -1,4 +1,4 @@
-"""Keras callbacks over the epochs of a run."""
+"""Keras callbacks in `train`."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from eseg_keras.training import Experiment, train
 
 
 class Recorder(keras.callbacks.Callback):
-    """Notes each call."""
+    """Record each call."""
 
     def __init__(self, stop_at=None):
         super().__init__()
@@ -67,7 +67,7 @@ pytestmark = pytest.mark.usefixtures("eagerly")
 
 def test_they_are_called_as_by_one_fit_and_early_stopping_ends_it(experiment, tmp_path):
     recorder = Recorder()
-    # The learning rate only falls: no improvement from the second epoch on.
+    # The learning rate decreases, so there is no improvement from the second epoch on.
     stopping = keras.callbacks.EarlyStopping("learning_rate", mode="max")
     metrics = train(experiment, tmp_path / "run", callbacks=[recorder, stopping])
     assert recorder.calls == [
@@ -80,7 +80,7 @@ def test_they_are_called_as_by_one_fit_and_early_stopping_ends_it(experiment, tm
 
 
 def test_one_ends_the_run_within_an_epoch(experiment, tmp_path):
-    # At the first batch of the second epoch, whose validation is then the last.
+    # Stop at the first batch of the second epoch; the run still validates after that epoch.
     recorder = Recorder(stop_at=7)
     metrics = train(experiment, tmp_path / "run", callbacks=[recorder])
     assert recorder.calls[-4:] == ["test batch 0", "test end", "end 1 validated", "end"]

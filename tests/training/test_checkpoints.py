@@ -1,4 +1,4 @@
-"""A run resumes from a checkpoint as if it had never stopped."""
+"""Resuming from a checkpoint gives the same results as an uninterrupted run."""
 
 import logging
 import resource
@@ -26,7 +26,7 @@ LABELS = rng.integers(0, 3, 12)
 
 
 def make_model(seed=0, units=8, dtype="float32", ema_decay=0.9, momentum=0.9, **options):
-    """A model with everything that changes in a step: statistics, seeds of dropout, momentum."""
+    """Build a model with all kinds of state: statistics, dropout seeds, momentum."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((6,), dtype="float32")
     x = layers.Dense(units, dtype=dtype)(inputs)
@@ -34,7 +34,7 @@ def make_model(seed=0, units=8, dtype="float32", ema_decay=0.9, momentum=0.9, **
     x = layers.Dropout(0.5, dtype=dtype)(x)
     model = TrainingModel(inputs, layers.Dense(3, dtype="float32")(x))
     if "float16" in str(dtype):
-        # Keras looks at the policy of the model to decide whether to scale the loss.
+        # Keras scales the loss depending on the dtype policy of the model.
         model.dtype_policy = dtype
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 60)
     model.compile(
@@ -42,7 +42,7 @@ def make_model(seed=0, units=8, dtype="float32", ema_decay=0.9, momentum=0.9, **
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         ema_decay=ema_decay,
-        # A few small steps take less time than their graph.
+        # For a few small steps, eager execution is faster than tracing.
         run_eagerly=True,
         **options,
     )
@@ -88,19 +88,19 @@ def test_everything_comes_back(tmp_path, options):
     path = save_checkpoint(tmp_path / "new", whole, Position(4, 1))
     history = fit(whole)
 
-    # In another process the model starts from other weights, and nothing else is built.
+    # As in a new process: the model has other weights, and its optimizer is not built.
     model = make_model(seed=1, **options)
     assert not np.array_equal(state(model)[0], start[0])
     restore(model, latest_checkpoint(path.parent)[1])
     assert_same(state(model), saved)
-    # Each kind of state has moved from where it began.
+    # Most variables differ from their initial values.
     moved = [not np.array_equal(a, b) for a, b in zip(start, saved, strict=False)]
     assert sum(moved) > len(moved) / 2
-    # (In mixed_float16 the first steps may only lower the scale of the loss.)
+    # In mixed_float16, the first steps may be skipped and only lower the loss scale.
     assert 1 <= int(keras.ops.convert_to_numpy(model.optimizer.iterations)) <= 4
     is_scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert is_scaled == ("dtype" in options)
-    # Dropout draws what it would have drawn, the learning rate falls where it was.
+    # Dropout and learning rate continue as in the uninterrupted run.
     assert fit(model) == history
     assert_same(state(model), state(whole))
 
@@ -126,7 +126,7 @@ def test_position_and_logs_come_back(tmp_path, position):
     save_checkpoint(tmp_path, model, position)
     found, arrays = latest_checkpoint(tmp_path)
     assert found == position
-    # The metrics' state is kept in the middle of an epoch only.
+    # The state of metrics is stored within epochs only.
     assert any(name.startswith("metric/") for name in arrays) == (position.logs is None)
 
 
@@ -172,7 +172,7 @@ def test_another_model_or_optimizer_is_refused(tmp_path):
     before = state(other := make_model(units=9))
     with pytest.raises(ValueError, match=r"of another model: '\w+/\d+' is \(6, 8\) there and"):
         restore(other, arrays)
-    # Nothing of it was taken.
+    # No variable was changed.
     assert_same(state(other), before)
     for options in ({"ema_decay": None}, {"dtype": "mixed_float16"}, {"momentum": 0.0}):
         with pytest.raises(ValueError, match=r"another model or optimizer: \d+ variables .* such"):

@@ -26,7 +26,7 @@ SCENES = Experiment(
 
 
 def arrays(experiment, split, data_dir=None, epoch=0, distribution=None):
-    """The batches of an epoch."""
+    """Return the batches of an epoch."""
     examples = open_examples(experiment, split, data_dir)
     make = training_batches if split == "train" else validation_batches
     batches = make(experiment, examples, *([distribution] if distribution else []))
@@ -35,7 +35,7 @@ def arrays(experiment, split, data_dir=None, epoch=0, distribution=None):
 
 @pytest.fixture
 def folders(tmp_path):
-    """Photos of two sizes; masks in colour with the suffix _labels."""
+    """Photos of different sizes; colour masks with the suffix _labels."""
     rng = np.random.default_rng(0)
     for split, sizes in {"train": [(40, 60), (50, 70)], "val": [(40, 60), (33, 47)]}.items():
         for kind in ("photos", "masks"):

@@ -1,4 +1,4 @@
-"""Several devices compute what one does; every strategy needs processes of its own."""
+"""Several devices compute the same as one; every strategy needs separate processes."""
 
 import json
 import os
@@ -18,7 +18,7 @@ OPTIONS = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def run(output, strategy, devices, images, gradient_accumulation_steps=1, workers=1):
-    """Train in as many processes as there are workers; what the first one leaves."""
+    """Train with one process per worker; return the arrays that the first worker writes."""
     arguments = [str(x) for x in (strategy, devices, images, gradient_accumulation_steps, output)]
     processes = []
     ports = free_ports(workers)
@@ -56,7 +56,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.slow
-# 7 images in batches of 4: a last batch of 3, in which one device has one image more.
+# 7 images in batches of 4: in the last batch of 3, one device has two images, the other one.
 @pytest.mark.parametrize("images, gradient_accumulation_steps", [(7, 1), (8, 2)])
 def test_two_devices_and_two_workers_train_as_one_device_does(
     tmp_path, images, gradient_accumulation_steps
@@ -98,7 +98,7 @@ def test_which_last_batches_are_skipped():
     on_jax = keras.backend.backend() == "jax"
     assert skipped(mirrored, range(5)) == ([1, 3] if on_jax else [1])
     assert skipped(mirrored, (0, 3, 4, 5), steps=2) == ([3, 5] if on_jax else [3])
-    # Equal shares: static shapes, or a worker that feeds several devices.
+    # TPUs, and workers with several devices, need equal shares.
     for distribution in (
         Distribution("tpu", num_devices=4),
         Distribution("multi_worker", num_devices=4, worker=(0, 2)),

@@ -1,4 +1,4 @@
-"""From two folders to a network, within its minutes and resumable."""
+"""`finetune`: from two folders to a network, within the time limit, with resuming."""
 
 import math
 
@@ -27,9 +27,9 @@ def test_the_run_fits_into_its_time(num_train, budget):
     steps = math.ceil(num_train / found.batch_size)
     area = math.prod(found.image_size) / math.prod(LARGE.image_size)
     training = found.epochs * steps * seconds.step * area
-    # More than one epoch is chosen only if all of them fit.
+    # More than one epoch is chosen only if all epochs fit into the time.
     assert found.epochs == 1 or training <= budget
-    # A smaller size is chosen only where few epochs fit, and is never tiny.
+    # A smaller image size is chosen only if few epochs fit, and has a minimum.
     assert area == 1 or found.epochs <= 20
     assert min(found.image_size) >= 96 and all(side % 32 == 0 for side in found.image_size)
     assert found.warmup_steps <= 0.05 * found.epochs * steps
@@ -45,7 +45,7 @@ def test_twice_the_time_gives_twice_the_epochs():
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Ten street scenes with masks in colour."""
+    """Ten street scenes with colour masks."""
     folder = tmp_path_factory.mktemp("data")
     colors = np.zeros((256, 3), "uint8")
     colors[: len(PALETTE)] = PALETTE
@@ -73,7 +73,7 @@ def test_a_run_that_was_killed_before_its_settings_resumes(folders, tmp_path, mo
             finetune(*arguments, say=lambda text: None)
     names = {path.name for path in (tmp_path / "out" / "data" / "images").rglob("*.jpg")}
     assert names == {f"{index}.jpg" for index in range(10)}
-    # A folder of the user's is not touched.
+    # A folder with files of the user is not changed.
     mine = tmp_path / "out" / "data" / "mine.txt"
     mine.write_text("mine")
     with pytest.raises(FileExistsError, match="data exists and is not empty"):
@@ -116,14 +116,14 @@ def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch, eagerly):
     assert sorted(split[0] | split[1]) == [f"{index}.jpg" for index in range(10)]
     assert not split[0] & split[1]
 
-    # Once more: the settings and the finished run are kept.
+    # A second call keeps the settings and the finished run.
     again = finetune(*arguments, minutes=1000, say=said.append)
     assert again.mean_iou == evaluation.mean_iou
     assert any("Resuming with the settings" in sentence for sentence in said)
 
 
 def test_palette_and_split_of_the_folders_are_kept(folders, preset, tmp_path, monkeypatch):
-    """As `eseg convert` writes them: palette PNGs, `train` and `val`, a class that never occurs."""
+    """For folders of `eseg convert`: palette PNGs, `train` and `val`, a class without pixels."""
 
     class Chosen(Exception):
         pass

@@ -1,4 +1,4 @@
-"""Leaving early, and never with anything lost."""
+"""Runs that stop early save their state first."""
 
 import os
 import signal
@@ -81,11 +81,11 @@ def test_other_threads_go_without_it():
     "every, first_step, steps_per_execution, expected",
     [
         (2, 0, 1, [2, 4, 6]),
-        # Steps of the run count, whatever was done before this call.
+        # Multiples are counted in steps of the run, including steps before this call.
         (2, 3, 1, [1, 3, 5]),
         (5, 12, 1, [3]),
         (1, 0, 1, [1, 2, 3, 4, 5, 6]),
-        # The end of `fit` is saved by who called it, also where it overshoots.
+        # The last step of `fit` is not saved here: the caller of `fit` saves it.
         (7, 0, 1, []),
         (None, 0, 1, []),
         (2, 0, 3, [3, 6]),
@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_finite_says_where(steps_per_execution, place, value)
     ]
     with pytest.raises(NonFiniteLossError, match=rf"^The loss is (nan|inf) in .*{place}\.$"):
         fit(callbacks, images, steps_per_execution=steps_per_execution)
-    # Nothing is saved from there on.
+    # Nothing is saved from the non-finite loss on.
     assert saved == {1: [1, 2, 3, 4], 3: [3], 4: [4]}[steps_per_execution]
 
 

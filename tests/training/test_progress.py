@@ -1,4 +1,4 @@
-"""What is seen of a run while it trains."""
+"""Progress output of a run."""
 
 import io
 import os
@@ -18,7 +18,7 @@ LOGS = {"loss": 1.23456, "mean_iou": 0.5, "pixel_accuracy": 0.9}
 
 
 class Clock:
-    """A time that only passes while a step is trained."""
+    """A fake clock that only training steps advance."""
 
     now = 0.0
 
@@ -35,7 +35,7 @@ def clock(monkeypatch):
 
 
 def train(progress, batches=(0, 1, 2), steps=3, epoch=0):
-    """Call what `fit` calls; a step takes a tenth of a second."""
+    """Call the callbacks like `fit`; a step takes a tenth of a second."""
     progress.set_params({"steps": steps})
     progress.on_train_begin()
     progress.on_epoch_begin(epoch)
@@ -108,7 +108,7 @@ def test_fit_and_evaluate_drive_it(capsys):
 
 @pytest.fixture
 def recorded(monkeypatch, clock):
-    """A console that is a terminal and remembers what it was sent."""
+    """A terminal console that records its output."""
     console = Console(file=io.StringIO(), force_terminal=True, width=160, get_time=clock)
     monkeypatch.setattr(shared, "Console", lambda **options: console)
     monkeypatch.setattr(module, "_REFRESH", 0)
@@ -128,7 +128,7 @@ def test_the_bar_shows_how_far_and_how_good(recorded):
     text = shown()
     assert "epoch 2" in text and " 7/10" in text and "━" in text
     assert "20.0 images/s  loss 1.2346  mIoU 0.5000" in text
-    # Three steps to go: 0.3 seconds, which it rounds up.
+    # The remaining three steps take 0.3 seconds, rounded up to one second.
     assert "00:01" in text
     progress.on_test_begin()
     assert "validating" in shown()
@@ -144,5 +144,5 @@ def test_on_a_terminal_it_is_drawn_and_taken_away(monkeypatch, terminal):
             progress.print_epoch(0, LOGS, 1.0)
     text = terminal.end()
     assert "3/3" in text and "loss 1.2346" in text and "step 3/3  1.0 images/s" in text
-    # The cursor is shown again, and the bar's line erased.
+    # At the end, the cursor is shown again and the line of the bar is erased.
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l") and "\x1b[2K" in text

@@ -1,4 +1,4 @@
-"""What a result says about where it comes from."""
+"""The provenance that results record: versions and commit."""
 
 import importlib.metadata
 import json
@@ -25,7 +25,7 @@ def test_versions_are_those_that_run():
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A checkout that the package runs from."""
+    """A git checkout that contains the package."""
     package = tmp_path / "eseg_keras" / "training"
     package.mkdir(parents=True)
     (package / "provenance.py").write_text("")
@@ -42,7 +42,7 @@ def git(path, *arguments):
 def test_the_commit_and_whether_files_differ(checkout):
     assert provenance()["git"] is None
     git(checkout, "init", "-q")
-    # Before the first commit there is none.
+    # Before the first commit, there is no commit to record.
     assert provenance()["git"] is None
     git(checkout, "add", ".")
     git(checkout, "commit", "-qm", "one")

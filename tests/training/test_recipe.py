@@ -1,4 +1,4 @@
-"""How a run starts, and what it minimises and how fast."""
+"""Initial weights, automatic settings, loss, optimizer and learning rate of a run."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def test_learning_rate_warms_up_from_zero_and_falls_to_zero(warmup_steps, num_st
     expected[rising] = 0.08 * steps[rising] / max(warmup_steps, 1)
     found = [float(schedule(step)) for step in steps]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-8)
-    # The peak is reached where the warm-up ends, and the end is zero.
+    # The learning rate has its peak at the end of the warm-up and ends at zero.
     assert float(schedule(warmup_steps)) == pytest.approx(0.08, rel=1e-6)
     assert max(found) <= 0.08 * (1 + 1e-6) and found[-1] == pytest.approx(0, abs=1e-8)
 
@@ -95,7 +95,7 @@ def small_model(num_classes=3, **options):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A network, and the folder that holds it in every form that a run can start from."""
+    """A network, and a folder with it in every format that `init_from` accepts."""
     path = tmp_path_factory.mktemp("saved")
     keras.utils.set_random_seed(3)
     model = small_model()
@@ -110,7 +110,7 @@ def saved(tmp_path_factory):
 
 def experiment_of(saved, num_classes=3, **values):
     _, path = saved
-    # Its own weights start elsewhere.
+    # Another seed: initial weights differ from those of the saved network.
     keras.utils.set_random_seed(4)
     return Experiment(
         preset=str(path / "preset"), load_weights=False, num_classes=num_classes, **values
@@ -118,7 +118,7 @@ def experiment_of(saved, num_classes=3, **values):
 
 
 def differing(model, other):
-    """Paths of the trained variables that differ, without the network's name."""
+    """Return the paths of the trainable variables that differ."""
     pairs = zip(model.trainable_variables, other.trainable_variables, strict=True)
     return {a.path for a, b in pairs if a.shape != b.shape or not np.array_equal(a, b)}
 
@@ -132,7 +132,7 @@ def test_all_weights_come_from_where_init_from_says(saved, source):
     model, path = saved
     found = initial_model(experiment_of(saved, init_from=str(path / source)))
     assert differing(found, model) == set()
-    # Of other classes: all but the classifier.
+    # With other classes, all weights except those of the classifier are copied.
     found = initial_model(experiment_of(saved, num_classes=5, init_from=str(path / source)))
     assert found.num_classes == 5
     names = differing(found, model)
@@ -226,7 +226,7 @@ def test_settings_follow_the_number_of_images(num_images):
     assert found.learning_rate / found.batch_size == pytest.approx(0.05 / 8)
     per_epoch = -(-num_images // found.batch_size)
     num_steps = found.epochs * per_epoch
-    # Within half an epoch of the rule.
+    # Steps differ from the rule by at most half an epoch.
     assert abs(num_steps - max(300, 100 * num_images**0.5)) <= per_epoch / 2
     assert found.warmup_steps == num_steps // 20
     assert 1 - 10 / num_steps == pytest.approx(found.ema_decay, abs=1e-3)
@@ -259,7 +259,7 @@ def test_an_epoch_with_pseudo_labels_has_half_of_each_batch(num_images):
 
 
 class Blank(Examples):
-    """Examples of which only the number counts."""
+    """Blank examples; tests use their number only."""
 
     def __init__(self, count):
         self.count = count
@@ -311,7 +311,7 @@ def test_adamw_decays_kernels_alone():
     zeros = [keras.ops.zeros_like(variable) for variable in model.trainable_variables]
     optimizer.apply(zeros)
     for variable in model.trainable_variables:
-        # Without gradients the weights only decay, by rate times decay.
+        # With zero gradients, weights only decay, by learning rate times weight decay.
         factor = 1 - 0.5 * 0.25 if variable.path.endswith("kernel") else 1
         np.testing.assert_allclose(variable, factor * before[variable.path], rtol=1e-6)
     assert sum(path.endswith("kernel") for path in before) == 2
@@ -332,7 +332,7 @@ def test_an_experiment_reaches_every_part_of_the_network():
     }
     config = initial_model(dataclasses.replace(base, **changes)).get_config()
     assert {name: config[name] for name in changes} == changes
-    # From the command line, too.
+    # The same from the command line.
     texts = [f"{name}={value}" for name, value in changes.items()]
     assert override(base, texts) == dataclasses.replace(base, **changes)
 
@@ -354,7 +354,7 @@ def test_momentum_and_stochastic_depth(momentum, depth):
     norms = [x.momentum for x in layers if isinstance(x, keras.layers.BatchNormalization)]
     rates = [x.rate for x in layers if isinstance(x, keras.layers.Dropout)]
     assert set(norms) == ({0.97, 0.99} if momentum is None else {0.99})
-    # The rate grows to 0.2 over the 16 blocks, 9 of which have a shortcut.
+    # The drop rate grows to 0.2 over 16 blocks; the 9 blocks with a shortcut have a drop layer.
     assert len(rates) == 9
     assert max(rates) == pytest.approx(0.2 * 14 / 16 if depth else 0.0)
 
@@ -387,7 +387,7 @@ def test_options_out_of_range(values, message):
 
 
 def test_classes_move_by_name():
-    """From the classes of Mapillary Vistas to those of Cityscapes."""
+    """Classes of Cityscapes start from those of Mapillary Vistas with the same names."""
     source, target = (
         DATASETS[name]["train"].classes for name in ("mapillary_vistas", "cityscapes")
     )

@@ -35,7 +35,7 @@ TINY = dict(
 
 
 class TwoBatches:
-    """Batches of two images each, of which some are never trained on."""
+    """Two batches of two images each; the test trains on the first only."""
 
     images = np.random.default_rng(0).normal(3, 2, (4, 5)).astype("float32")
 
@@ -64,7 +64,7 @@ def test_statistics_are_fresh_for_a_while(ema_decay):
             found = {"mean": norm.moving_mean, "var": norm.moving_variance}[name]
             expected = getattr(np, name)(TwoBatches.images, axis=0)
             np.testing.assert_allclose(keras.ops.convert_to_numpy(found), expected, rtol=1e-5)
-    # The seed of the dropout as well: training is the same with and without a validation.
+    # All state is restored, including dropout seeds: validations do not change the training.
     for a, b in zip(before, state(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -90,7 +90,7 @@ def test_a_run_and_what_it_leaves(tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     best = max(float(row["val_mean_iou"]) for row in rows)
-    # keep="best": what the preset scores is the best score of the log.
+    # With keep="best", the score of the preset is the best score in the log.
     assert metrics["mean_iou"] == pytest.approx(best, rel=1e-5)
     assert metrics["best_mean_iou"] == pytest.approx(best, rel=1e-6)
 
@@ -104,7 +104,7 @@ def test_a_run_and_what_it_leaves(tmp_path):
         same = all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
         assert same != changes
 
-    # The same command again trains nothing.
+    # Repeating the command does not train again.
     changed = (tmp_path / "run" / "log.csv").stat().st_mtime_ns
     assert train(experiment, tmp_path / "run") == metrics
     assert (tmp_path / "run" / "log.csv").stat().st_mtime_ns == changed
@@ -121,8 +121,8 @@ def weights_of(preset):
     return arrays
 
 
-# Everything that a run carries from step to step: momentum, averages, order and augmentation of the
-# images, metrics of the epoch, best score.
+# Settings with all kinds of state: momentum, averages, order and augmentation of images, metrics of
+# an epoch, best score.
 RESUMED = {
     **TINY,
     "image_size": "64,96",
@@ -146,14 +146,14 @@ def command(model_dir, **values):
 
 
 def options():
-    # One thread: sums are then made in one order, and every bit can be compared.
+    # With one thread, sums have a fixed order, so results are equal bit by bit.
     threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     environment = {**os.environ, **threads}
     return dict(env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def stop_at(run, step, kill_signal, **values):
-    """Start a run and stop it once a checkpoint of that step is there; its exit status."""
+    """Start a run and stop it after the checkpoint of `step`; return exit status and output."""
     process = subprocess.Popen(command(run, **values), **options())
     try:
         deadline = time.monotonic() + 300
@@ -173,16 +173,16 @@ def test_a_killed_run_ends_where_an_unkilled_one_does(tmp_path):
     done = subprocess.run(command(whole, **RESUMED), **options())
     assert done.returncode == 0, done.stdout
 
-    # In the middle of the first epoch, without warning.
+    # Killed in the first epoch, without warning.
     status, _ = stop_at(killed, 2, signal.SIGKILL, **RESUMED)
     assert status == -signal.SIGKILL
-    # Somewhere in the second, with a warning: one more checkpoint is written.
+    # SIGTERM in the second epoch: one more checkpoint is written.
     status, output = stop_at(killed, 5, signal.SIGTERM, **RESUMED)
     assert status == 128 + signal.SIGTERM and "stopped by SIGTERM" in output
-    # The last checkpoint is torn, as after a power cut: the one before is used.
+    # Truncate the last checkpoint, as after a power failure: the checkpoint before it is used.
     latest = checkpoint_files(killed / "checkpoints")[-1]
     latest.write_bytes(latest.read_bytes()[:-1000])
-    # The run's folder alone says what is trained.
+    # --model_dir is enough to resume.
     resume = [sys.executable, "-m", "eseg_keras.cli.main", "train", "--model_dir", killed]
     done = subprocess.run(resume, **options())
     assert done.returncode == 0 and "damaged or incomplete" in done.stdout, done.stdout
@@ -205,7 +205,7 @@ def test_a_loss_that_is_not_finite_names_the_step_the_images_and_the_checkpoint(
     assert done.returncode == 2 and "Traceback" not in done.stdout, done.stdout
     assert "The loss is nan at step" in done.stdout or "The loss is inf at step" in done.stdout
     assert re.search(r"Its images: street scene \d, street scene \d", done.stdout)
-    # Not one step was made with the broken weights and kept.
+    # No checkpoint with the non-finite weights was kept.
     path = re.search(r"The last good checkpoint is (\S+\.npz)", done.stdout)[1]
     assert all(np.isfinite(a).all() for n, a in read_arrays(Path(path)).items() if n != "position")
 

@@ -60,7 +60,7 @@ def test_other_data_is_refused_and_both_are_named(tmp_path):
 def test_other_training_images_are_refused(tmp_path):
     check_same_images(tmp_path, {"epochs": 3})
     write_config(tmp_path, EXPERIMENT, None, {"epochs": 3, "class_map": {"255": 1}})
-    # A value may have been given in the meantime.
+    # The user may now have set a value that was automatic before.
     check_same_images(tmp_path, {"class_map": {"255": 1}})
     with pytest.raises(ValueError, match=r"images have changed.*epochs \(3 there, 4 here\)\. Res"):
         check_same_images(tmp_path, {"epochs": 4, "class_map": {"255": 1}})

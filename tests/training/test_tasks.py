@@ -1,4 +1,4 @@
-"""What the masks of a run decide before it starts."""
+"""Checks and decisions by the masks of a run, before it starts."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ OPTIONS = {"image_size": (32, 32), "batch_size": 1, "preset": "eseg_lite_s"}
 
 @pytest.fixture
 def write(tmp_path):
-    """Function of the values of the training and validation masks that returns the data folder."""
+    """Function (values of training masks, of validation masks) -> data folder."""
 
     def write(train, val):
         for split, values in (("train", train), ("val", val)):

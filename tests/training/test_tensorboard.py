@@ -1,4 +1,4 @@
-"""Event files, read back with TensorBoard's own reader."""
+"""Event files, read with TensorBoard's reader."""
 
 import io
 import logging
@@ -51,7 +51,7 @@ def scalars(events, tag):
 
 
 def pictures(events, number):
-    """From step to picture, uint8 [H, W, 3]."""
+    """Return {step: picture, uint8 [H, W, 3]}."""
     found = {}
     for event in events.Images(f"input_label_prediction/{number}"):
         picture = Image.open(io.BytesIO(event.encoded_image_string))
@@ -61,7 +61,7 @@ def pictures(events, number):
 
 
 def colored(labels, palette):
-    """Colours of labels; black where there is none."""
+    """Return the colours of labels; pixels without a class are black."""
     table = np.zeros((256, 3), "uint8")
     table[: len(palette)] = palette
     return table[labels]
@@ -86,7 +86,7 @@ def test_scores_weights_and_pictures_of_an_epoch(tmp_path, palette):
     total = sum(scalars(events, tag)[60] for tag in levels)
     assert total == pytest.approx(1, abs=1e-6)
 
-    # Pictures of the first four validation images, where there was a validation.
+    # Pictures of the first four validation images, for epochs with a validation.
     assert len(events.Tags()["images"]) == 4
     for number in range(4):
         image, mask = read_example(number)
@@ -139,7 +139,7 @@ def test_a_classifier_has_scores_alone(tmp_path):
 
 
 def fit(board, batches, epochs=1, **options):
-    """Train on images of nothing with a learning rate of 1 that falls by 0.01 a step."""
+    """Train on blank images with a learning rate of 1 that decreases by 0.01 per step."""
     inputs = keras.Input((4, 4, 1))
     model = TrainingModel(inputs, keras.layers.Conv2D(2, 1)(inputs))
     schedule = keras.optimizers.schedules.PolynomialDecay(1.0, 100, 0.0)

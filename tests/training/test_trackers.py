@@ -1,4 +1,4 @@
-"""Experiment trackers, offline."""
+"""Experiment trackers without a network connection."""
 
 import shutil
 import sys
@@ -34,7 +34,7 @@ def test_mlflow_continues_its_run(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "tracked").as_uri())
     for epoch in range(2):
-        # The second is of a resumed run.
+        # The second tracker is that of a resumed run.
         (callback,) = make_tracker("mlflow", tmp_path / "mine", VALUES)
         assert isinstance(callback, keras.callbacks.Callback)
         callback.on_epoch_end(epoch, {"loss": 2.0 - epoch, "val_mean_iou": 0.25})
@@ -59,7 +59,7 @@ def test_wandb_writes_offline(tmp_path, monkeypatch):
     callback.on_train_end()
     (file,) = (tmp_path / "mine" / "wandb").glob("offline-run-*/*.wandb")
     assert name in file.name
-    # The same folder is the same run, unless it was removed.
+    # The same folder continues the same tracked run, unless the folder was removed.
     (again,) = make_tracker("wandb", tmp_path / "mine", VALUES)
     assert again.run.id == name
     again.on_train_end()

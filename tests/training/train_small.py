@@ -1,6 +1,7 @@
-"""Run by tests in processes of its own: train a small network on one or several devices.
+"""Tests run this file in separate processes: train a small network on one or several devices.
 
-Arguments: the strategy, logical devices of this process, images, micro-batches, output file.
+Arguments: strategy, number of logical devices, number of images, gradient accumulation steps,
+output file.
 """
 
 import sys
@@ -19,7 +20,7 @@ SIZE = (48, 64)
 
 
 def make_model():
-    # Seeded, so that it starts alike everywhere.
+    # Seeded, so that all processes start from the same weights.
     initializer = keras.initializers.GlorotUniform(seed=0)
     x = inputs = keras.Input((*SIZE, 3))
     features = {}
@@ -52,14 +53,14 @@ def read_example(index):
     rng = np.random.default_rng(index)
     image = rng.normal(0, 2, (*SIZE, 3)).astype("float32")
     mask = rng.choice([0, 1, 2, 255], SIZE).astype("uint8")
-    # Images differ in how many pixels count, and one has none at all.
+    # Images differ in the number of valid pixels, and one image has none.
     mask[: 10 * (index % 4)] = 255
     if index == 1:
         mask[:] = 255
     return image, mask
 
 
-# JAX takes the number from the environment variable XLA_FLAGS.
+# For JAX, the environment variable XLA_FLAGS sets the number of devices.
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 

@@ -40,7 +40,7 @@ def test_rows_are_labels_and_columns_predictions():
     assert labels(axes.yaxis) == labels(axes.xaxis) == ["road", "car"]
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("labelled", "predicted")
     assert axes.get_title(loc="left") == "Streets"
-    # The text at column 1, row 0 is the share of road that was taken for a car.
+    # The text at column 1, row 0 is the share of road that was predicted as car.
     found = {text.get_position(): text.get_text() for text in axes.texts}
     assert found == {(0, 0): "75", (1, 0): "25", (0, 1): "", (1, 1): "100"}
     # The first row is on top.
@@ -90,7 +90,7 @@ def test_every_name_is_inside_the_figure_and_none_on_another(num_classes, name):
     for text in (axes.xaxis.label, axes.yaxis.label, axes.title, figure.axes[1].yaxis.label):
         box = text.get_window_extent(renderer)
         assert 0 <= box.x0 and box.x1 <= picture.width and 0 <= box.y0
-    # Nothing runs over the edge of the picture.
+    # Nothing is drawn beyond the edges of the picture.
     pixels = np.asarray(picture.convert("L"))
     assert min(pixels[0].min(), pixels[-1].min(), pixels[:, 0].min(), pixels[:, -1].min()) == 255
     assert len(axes.texts) == (num_classes**2 if num_classes <= 24 else 0)

@@ -15,7 +15,7 @@ ROWS = [
 
 
 def points(figure):
-    """{title of the axes: {label: [(x, y), ...]}}."""
+    """Return {title of the axes: {label: [(x, y), ...]}}."""
     return {
         axes.get_title(loc="left"): {
             line.get_label(): list(zip(*line.get_data(), strict=True)) for line in axes.lines

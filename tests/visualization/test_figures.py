@@ -1,4 +1,4 @@
-"""Figures in a notebook, and without matplotlib."""
+"""Figures in notebooks, and the error without matplotlib."""
 
 import io
 import subprocess
@@ -20,7 +20,7 @@ def test_figures_show_themselves_and_pyplot_keeps_none():
         visualization.plot_level_weights({"P3": 1}),
     )
     for figure in plots:
-        # The method by which a notebook shows an object.
+        # Notebooks call this method to show an object.
         picture = Image.open(io.BytesIO(figure._repr_png_()))
         assert picture.size == tuple(round(100 * side) for side in figure.get_size_inches())
     assert pyplot.get_fignums() == []

@@ -11,7 +11,7 @@ STRIPES = {(240, 240, 240), (150, 150, 150)}
 
 
 def cells(picture, count, size, row=0, height=None):
-    """The pictures of a row of cells of `size` pixels, below the headings."""
+    """Return the pictures in a row of cells of `size` pixels; headings are above the first row."""
     height = height or size
     top = 8 + 22 + row * (height + 8)
     pixels = np.asarray(picture)
@@ -41,7 +41,7 @@ def test_the_four_columns():
     assert colors(predicted[:60]) == {PALETTE[0]} and colors(predicted[60:]) == {PALETTE[1]}
     assert colors(errors[:20]) == STRIPES
     assert colors(errors[20:60, 40:]) == colors(errors[60:, :40]) == {WRONG}
-    # Right pixels are pale grey.
+    # Correct pixels are pale grey.
     (pale,) = colors(errors[20:60, :40]) | colors(errors[60:, 40:])
     assert len(set(pale)) == 1 and pale[0] > 150
 

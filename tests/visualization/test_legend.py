@@ -29,7 +29,7 @@ def test_names_wrap_instead_of_leaving_the_picture():
 
 
 def ink(picture, top):
-    """Columns below a row in which something dark is drawn."""
+    """Return the columns with dark pixels below the row `top`."""
     return np.nonzero((np.asarray(picture)[top:] < 200).all(-1).any(0))[0]
 
 
@@ -38,7 +38,7 @@ def test_a_long_name_is_not_cut_off(name):
     picture = add_legend(Image.new("RGB", (150, 60), "white"), [name], [(255, 255, 255)])
     columns = ink(picture, 60)
     assert picture.width == 150
-    # Something is left of the margin: the name was made to fit, and nothing runs over the edge.
+    # The name was shortened to fit: it ends near the right margin, not beyond it.
     assert 110 < columns.max() < 148
 
 
@@ -46,7 +46,7 @@ def test_letters_become_smaller_before_a_name_loses_its_middle():
     picture = Image.new("RGB", (150, 60))
     arguments = picture, ["a rather long name of a class"], [(9, 9, 9)]
     result = add_legend(*arguments)
-    # As high as a legend of the size that fits, which is smaller than the default of 12.
+    # The height is that of a legend with a font size that fits, below the default of 12.
     heights = {size: add_legend(*arguments, font_size=size).height for size in (8, 9, 10)}
     assert result.height in heights.values() and result.height < 60 + 19 + 6
 

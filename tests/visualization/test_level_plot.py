@@ -16,7 +16,7 @@ def test_a_bar_a_level_from_the_finest_down():
     assert names[0] == "P3  (1/8)" and names[-1] == "P9  (1/512)"
     assert [bar.get_width() for bar in axes.patches] == list(weights.values())
     assert [text.get_text() for text in axes.texts] == [f"{w:.3f}" for w in weights.values()]
-    # The first level is on top, and the numbers are inside the figure.
+    # The first level is at the top, and the numbers are inside the figure.
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
     assert png(figure)
     width = figure.get_window_extent().width

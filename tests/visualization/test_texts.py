@@ -24,7 +24,7 @@ def test_a_shortened_text_fits_and_keeps_both_ends(text, width):
 def test_as_much_is_kept_as_fits():
     text = "0123456789" * 4
     short = shorten(text, FONT, 100)
-    kept = len(short)  # One more digit in place of the ellipsis would be one too many.
+    kept = len(short)  # With one more character, the text would be too wide.
     longer = f"{text[: kept // 2]}…{text[len(text) - (kept + 1) // 2 :]}"
     assert FONT.getlength(short) <= 100 < FONT.getlength(longer)
 
@@ -38,7 +38,7 @@ def test_what_no_font_has_is_an_escape():
 
 
 def test_letters_beyond_english_are_drawn():
-    # A font without a letter draws the same box for each.
+    # A font draws the same box for every letter that it lacks.
     font = font_for(["Straße", "дорога"], 20)
     pictures = {bytes(font.getmask(letter)) for letter in "ßдорга"}
     assert len(pictures) == 6

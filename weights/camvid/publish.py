@@ -1,11 +1,12 @@
-"""Write a preset of this package from a finished run, and the scores in its card.
+"""Write a preset of this package from a finished run, with scores in its model card.
 
     python weights/camvid/publish.py RUN NAME --data_dir CAMVID
 
-RUN is the folder of `eseg train --experiment camvid/...`; NAME is the preset's, such as
-eseg_edge_s_camvid. CAMVID holds images/{train,val} and annotations/{train,val}. The network is
-exported to every format; each file is scored on the validation images as `eseg evaluate` does. The
-table is in scores.csv and in the card, README.md, below the text that is written by hand.
+RUN is the model directory of `eseg train --experiment camvid/...`; NAME is the name of the preset,
+such as eseg_edge_s_camvid. CAMVID holds images/{train,val} and annotations/{train,val}. The script
+exports the network to every format and scores each file on the validation images, as
+`eseg evaluate` does. It writes the scores to scores.csv, and as a table to the model card,
+README.md, below the text that is written by hand.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from eseg_keras.inference import Predictor
 
 PACKAGE = Path(__file__).parent / "eseg_keras_camvid"
 NOTICE = "trained on CamVid, whose licence is CC BY-NC 4.0: not for commercial use."
-SIZE = (360, 480)  # Of all images.
+SIZE = (360, 480)  # All images have this size.
 TABLE = "## Validation scores by format\n"
 FORMATS = {
     "SavedModel": (export_saved_model, "saved", {}),
@@ -36,7 +37,7 @@ FORMATS = {
 
 
 def write_preset(run: Path, name: str) -> None:
-    """Write the preset of a run in half precision, with the notice and the log of the training."""
+    """Write the preset of a run in half precision, with license notice and training log."""
     target = PACKAGE / name
     model = ESeg.from_preset(run / "preset")
     card = (target / "README.md").read_text("utf-8") if target.is_dir() else f"# {name}\n\n"
@@ -89,7 +90,7 @@ def write_scores(name: str, rows: list[tuple]) -> None:
     head = (target / "README.md").read_text("utf-8").partition(TABLE)[0]
     text = (
         "In percent, on the 101 validation images at 360x480, one scale. Each file is scored as by "
-        "`eseg evaluate\n--exported FILE`; the rows are made by `weights/camvid/publish.py`.\n"
+        "`eseg evaluate\n--exported FILE`; `weights/camvid/publish.py` writes this table.\n"
     )
     write_text(target / "README.md", "\n".join([head + TABLE, text, *lines, ""]))
 

@@ -1,5 +1,5 @@
-"""Packaging of presets trained on CamVid. Apart from eseg-keras, because the images' licence is not
-that of its code."""
+"""Packaging of presets trained on CamVid. A package of its own, because the images' licence (CC
+BY-NC 4.0) differs from that of eseg-keras."""
 
 from pathlib import Path
 
@@ -20,6 +20,6 @@ setup(
     packages=["eseg_keras_camvid"],
     package_data={"eseg_keras_camvid": ["*/*.json", "*/*.h5", "*/*.md", "*/*.csv"]},
     install_requires=["eseg-keras>=0.2"],
-    # `ESeg.from_preset(NAME)` finds them by these names.
+    # `ESeg.from_preset(NAME)` looks NAME up here.
     entry_points={"eseg_keras.presets": [f"{name} = eseg_keras_camvid" for name in PRESETS]},
 )

@@ -1,4 +1,4 @@
-"""A client of exported SavedModels on TF Serving."""
+"""Client for exported SavedModels on TF Serving."""
 
 from eseg_keras.export.client.client import Client as Client
 from eseg_keras.export.client.client import ServedPrediction as ServedPrediction

@@ -1,4 +1,4 @@
-"""A client of the SavedModels that `export_saved_model` writes."""
+"""Client for SavedModels of `export_saved_model` on TF Serving."""
 
 import dataclasses
 import io
@@ -26,9 +26,12 @@ class ServedPrediction:
 
     Attributes:
         label_map: uint8 [H, W] of class ids.
-        class_names: One name per class; only from the signature `"encoded"`, if there are names.
-        palette: One (red, green, blue) per class; only from `"encoded"`.
-        scores: float32 [H, W, num_classes], from the signatures `"logits"` and `"probabilities"`.
+        class_names: One name per class. `None` if the signature is not `"encoded"` or the model has
+            no class names.
+        palette: One (red, green, blue) per class. `None` if the signature is not `"encoded"` or the
+            model has no palette.
+        scores: Logits or probabilities, float32 [H, W, num_classes]. `None` if the signature
+            returns labels.
     """
 
     label_map: np.ndarray
@@ -38,27 +41,28 @@ class ServedPrediction:
 
 
 class Client:
-    """Sends images to a SavedModel of `export_saved_model` on TF Serving.
+    """Client for a SavedModel of `export_saved_model` on TF Serving.
 
-    It needs NumPy, Pillow and, for gRPC, `pip install "eseg-keras[serving]"`; it never imports
-    TensorFlow. Several threads may use one client.
+    The client needs NumPy, Pillow and, for gRPC, `pip install "eseg-keras[serving]"`. It never
+    imports TensorFlow. Several threads may use one client.
 
     Args:
-        address: `"host:port"`, or a URL such as `"https://host/prefix"` (gRPC takes no prefix).
-            TF Serving's ports are 8501 for REST and 8500 for gRPC. For https with your own
+        address: `"host:port"`, or a URL such as `"https://host/prefix"` (no prefix for gRPC). TF
+            Serving's default ports are 8501 for REST and 8500 for gRPC. For https with your own
             certificate authority, set the environment variable `SSL_CERT_FILE` for REST, or
             `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` for gRPC.
         model: Name of the model on the server.
         protocol: `"rest"` or `"grpc"`.
         signature: `"encoded"` sends image files and receives PNG files, which are small. The
-            others, `"serving_default"`, `"logits"` and `"probabilities"`, send and receive arrays:
-            use gRPC for those.
-        version: Version of the model. Defaults to the server's choice.
-        timeout: Seconds that a request may take from the connection to the last byte of the
-            answer. Defaults to 60.
-        jpeg_quality: Quality, 1 to 100, of the JPEG files in which images are sent. By default they
-            are sent as PNG, which is lossless. JPEG and PNG files are sent unchanged.
-        headers: Additional headers of every request, such as an authorization.
+            other signatures, `"serving_default"`, `"logits"` and `"probabilities"`, send and
+            receive arrays: use gRPC for them.
+        version: Version of the model. By default, the server chooses it.
+        timeout: Timeout of a whole request in seconds, from the connection to the last byte of the
+            response. Defaults to 60.
+        jpeg_quality: For `"encoded"`: encode images as JPEG files of this quality, 1 to 100. By
+            default, images are encoded as PNG files, which are lossless. JPEG files, and PNG files
+            of at most 8 bits without EXIF rotation, are sent unchanged.
+        headers: Additional headers of every request, such as `{"Authorization": "Bearer TOKEN"}`.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -106,37 +110,41 @@ class Client:
         return self._transport.url
 
     def __call__(self, image: Any) -> ServedPrediction:
-        """Label the pixels of one image.
+        """Segment one image.
 
         Args:
-            image: A path of an image file; a Pillow image; or an array, uint8 [H, W, 3], [H, W, 4]
-                or [H, W] (for other signatures than `"encoded"` [H, W, C] of the network's channels
-                and dtype). EXIF rotations are applied.
+            image: Path of an image file, Pillow image or array. For the signature `"encoded"`,
+                arrays are uint8 [H, W, 3], [H, W, 4] or [H, W]; for the others, [H, W, C] with the
+                channels and dtype of the network. EXIF rotations are applied.
 
         Returns:
-            The label map, of the size of the image.
+            The prediction; its label map has the size of the image.
 
         Raises:
-            ConnectionError: If there is no server.
-            TimeoutError: If the whole answer takes longer than `timeout`.
-            ServingError: If the server refuses the request; the message is the server's. Also if
-                its answer does not fit the image in number, size or type.
-            ValueError: If `image` is not an image.
+            ConnectionError: If the server cannot be reached.
+            TimeoutError: If the whole request takes longer than `timeout`.
+            ServingError: If the server rejects the request (with the server's message), or if the
+                number, size or dtype of its outputs does not match the image.
+            ValueError: If `image` cannot be read as an image.
         """
         return self.predict([image])[0]
 
     def predict(self, images: Iterable[Any]) -> list[ServedPrediction]:
-        """Label the pixels of several images in one request; see `__call__`.
+        """Segment several images in one request; see `__call__`.
 
         Args:
-            images: The images, of any sizes for `"encoded"`, and of one size otherwise.
+            images: The images. For `"encoded"`, their sizes may differ; for the other signatures,
+                all have the same size.
 
         Returns:
             One prediction per image.
         """
         is_array = isinstance(images, np.ndarray) and images.ndim < 4
         if is_array or isinstance(images, str | Path | Image.Image):
-            raise ValueError("predict takes several images. Call the client itself with one.")
+            raise ValueError(
+                "predict expects several images. Received: one. Call the client itself: "
+                "client(image)."
+            )
         images = list(images)
         if not images:
             return []
@@ -153,16 +161,16 @@ class Client:
         return [self._from_array(item) for item in self._checked(answer, values, batch.shape[:3])]
 
     def _check(self, answer, holds):
-        """Raise `ServingError` unless an answer has the documented outputs of the export."""
+        """Raise `ServingError`, with a description of `answer`, unless `holds`."""
         if not holds:
             outputs = {name: _describe(value) for name, value in answer.items()}
             raise ServingError(
-                f"{self.url} answered with {outputs}, which does not fit the images that were "
-                "sent: was the model exported by eseg-keras?"
+                f"{self.url} returned {outputs}, which does not match the images of the request. "
+                "Check that the model was exported by eseg-keras."
             )
 
     def _checked(self, answer, values, shape):
-        """Label maps or scores of a batch, as numbers in their range."""
+        """Return the label maps or scores of a batch; raise `ServingError` if they are invalid."""
         is_array = isinstance(values, np.ndarray) and values.shape[:3] == shape
         is_array = is_array and np.issubdtype(values.dtype, np.number)
         self._check(answer, is_array and not np.issubdtype(values.dtype, np.complexfloating))
@@ -175,7 +183,7 @@ class Client:
         return values
 
     def close(self) -> None:
-        """Close the connection, which gRPC keeps open."""
+        """Close the connection. Only gRPC keeps it open between requests."""
         self._transport.close()
 
     def __enter__(self) -> "Client":
@@ -185,7 +193,7 @@ class Client:
         self.close()
 
     def _file(self, image):
-        """Encode an image as a file that the server decodes to the same pixels; with its size."""
+        """Return an image as the content of a JPEG or PNG file, and the set of possible sizes."""
         if isinstance(image, str | Path):
             content = _read(image)
             if content.startswith(_JPEG) or _is_plain_png(content):
@@ -195,24 +203,24 @@ class Client:
             image = np.asarray(image)
             raise ValueError(
                 "Expected a path, a Pillow image, or a uint8 array [H, W, 3], [H, W, 4] or [H, W]. "
-                f"Received: {image.dtype} of shape {image.shape}. Convert it by "
+                f"Received: {image.dtype} of shape {image.shape}. Convert the array with "
                 "eseg_keras.data.read_image."
             )
         else:
             pixels = read_image(image)
         file = io.BytesIO()
         if self._jpeg_quality is None:
-            # Pillow's fastest compression; files are about a tenth larger than by default.
+            # Fastest compression: files are about 10% larger than with Pillow's default.
             Image.fromarray(pixels).save(file, "PNG", compress_level=1)
         else:
             Image.fromarray(pixels).save(file, "JPEG", quality=self._jpeg_quality)
         return file.getvalue(), {pixels.shape[:2]}
 
     def _from_png(self, content, sizes):
-        """The label map in a PNG file, of one of the sizes, and its classes."""
+        """Decode a label map and its classes from a PNG file; the size must be one of `sizes`."""
         try:
             pil_image = Image.open(io.BytesIO(content), formats=["PNG"])
-            # Compared before it is decoded: it may be far larger.
+            # Check the size before decoding: the image may be much larger.
             if pil_image.mode != "L" or (sizes and pil_image.size[::-1] not in sizes):
                 raise ValueError(
                     f"a PNG file of mode {pil_image.mode} and size {pil_image.size[::-1]}"
@@ -227,11 +235,11 @@ class Client:
             if palette is not None:
                 palette = tuple((int(red), int(green), int(blue)) for red, green, blue in palette)
             if any(len(entries) <= label_map.max() for entries in (names, palette) if entries):
-                raise ValueError(f"the label {label_map.max()}, which is not a class")
+                raise ValueError(f"the label {label_map.max()}, which is not a class id")
         except Exception as error:  # Pillow raises exceptions of many types for damaged files.
             raise ServingError(
-                f"{self.url} did not answer with PNG files of label maps ({error}): was the model "
-                "exported by eseg-keras?"
+                f"{self.url} did not return label maps as PNG files ({error}). Check that the "
+                "model was exported by eseg-keras."
             ) from error
         return ServedPrediction(label_map, names, palette)
 
@@ -256,7 +264,7 @@ def _read(path):
 
 
 def _is_plain_png(content):
-    """Whether a file is a PNG of 8 bits without EXIF rotation, so that servers read it as we do."""
+    """Return whether a file is a PNG of at most 8 bits without EXIF rotation."""
     if not content.startswith(_PNG) or content[24:25] == b"\x10":
         return False
     try:
@@ -266,11 +274,11 @@ def _is_plain_png(content):
 
 
 def _size(content):
-    """The possible (height, width) of a file, either way round for a JPEG, which may be rotated."""
+    """Return the possible (height, width) of a file; for a JPEG also swapped, for EXIF rotation."""
     try:
         with no_pillow_limit():
             pil_image = Image.open(io.BytesIO(content))
-    except Exception:  # The file is damaged: the server says so.
+    except Exception:  # The file is damaged: the server returns the error.
         return set()
     return {pil_image.size[::-1]} | ({pil_image.size} if pil_image.format != "PNG" else set())
 
@@ -283,12 +291,12 @@ def _stack(images):
         array = read_image(image) if isinstance(image, Image.Image) else np.asarray(image)
         if array.ndim != 3 or not array.size:
             raise ValueError(f"Expected images [H, W, C]. Received: shape {array.shape}")
-        to_pixel_values(array)  # Refuses other ranges of values.
+        to_pixel_values(array)  # Raises ValueError for values that are not 0..255.
         arrays.append(array)
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(
-            f"The images of a request must have one shape. Received: {sorted(shapes)}. Send one at "
-            'a time, or use signature="encoded".'
+            f"All images of a request must have the same shape. Received: {sorted(shapes)}. Send "
+            'one image per request, or use signature="encoded".'
         )
     return np.stack(arrays)

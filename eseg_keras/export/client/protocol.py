@@ -1,8 +1,9 @@
-"""The protobuf messages of TF Serving for predictions.
+"""Protobuf messages of TF Serving's Predict API.
 
-The package `tensorflow-serving-api` has them too, but imports TensorFlow, which takes seconds and
-half a gigabyte. Field numbers are TF Serving's, so the bytes are the same. The messages have a
-descriptor pool of their own, so that both can be imported.
+They are defined here because the package `tensorflow-serving-api` imports TensorFlow, which takes
+seconds and half a gigabyte of memory. The field numbers are those of TF Serving, so the serialized
+messages are the same. The messages use a separate descriptor pool, so that they do not conflict
+with `tensorflow-serving-api` in the same process.
 """
 
 import functools
@@ -13,12 +14,13 @@ import numpy as np
 
 from eseg_keras.optional import require
 
-# Message: {field: (number, type)}. A type with a dot is a message, "[...]" is repeated, and
-# "{...}" is a map from strings. Field names are not part of the bytes.
+# {message: {field: (number, type)}}. A type that starts with a dot is a message, "[type]" is a
+# repeated field, and "{type}" is a map from strings to the type. Field names are not serialized.
 _MESSAGES = {
     "Dim": {"size": (1, "int64")},
     "TensorShape": {"dim": (2, "[.Dim]"), "unknown_rank": (3, "bool")},
-    # TF Serving responds with one list for each type. It also accepts the shorter `tensor_content`.
+    # TF Serving returns values in the `*_val` list of their type. Requests use `tensor_content`,
+    # which is shorter.
     "Tensor": {
         "dtype": (1, "int32"),
         "tensor_shape": (2, ".TensorShape"),
@@ -39,14 +41,14 @@ _MESSAGES = {
     "PredictionLog": {"predict_log": (6, ".PredictLog")},
 }
 
-# Numbers of tensorflow.DataType.
+# Values of the enum tensorflow.DataType.
 _DTYPES = {1: "float32", 3: "int32", 4: "uint8", 7: "bytes"}
 _PACKAGE = "eseg_keras.serving"
 
 
 @functools.cache
 def messages() -> SimpleNamespace:
-    """Return the message classes by TF Serving's names: `PredictRequest` and others."""
+    """Return the message classes as attributes, named as in TF Serving (`PredictRequest`, ...)."""
     descriptor_pb2 = require("google.protobuf.descriptor_pb2", "serving")
     descriptor_pool = require("google.protobuf.descriptor_pool", "serving")
     message_factory = require("google.protobuf.message_factory", "serving")
@@ -68,7 +70,7 @@ def messages() -> SimpleNamespace:
 
 
 def predict_request(model: str, signature: str, inputs: dict, version: int | None = None):
-    """Return a `PredictRequest` of {name: float32, int32 or uint8 array, or list of bytes}."""
+    """Return a `PredictRequest`; inputs are float32, int32 or uint8 arrays, or lists of bytes."""
     request = messages().PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = signature
@@ -82,7 +84,8 @@ def predict_request(model: str, signature: str, inputs: dict, version: int | Non
 def arrays(response, most_values: int) -> dict:
     """Return the outputs of a `PredictResponse`, {name: array, or list of bytes}.
 
-    A shape of more than `most_values` is refused: a few bytes may stand for a tensor of any size.
+    Raises `ValueError` for a shape with more than `most_values` values: TensorFlow omits repeated
+    values, so that a few bytes can encode a tensor of any size.
     """
     return {name: _array(name, tensor, most_values) for name, tensor in response.outputs.items()}
 
@@ -109,17 +112,20 @@ def _array(name, tensor, most_values):
     dtype = _DTYPES.get(tensor.dtype)
     if dtype is None:
         raise ValueError(
-            f"The server's output {name!r} is of TensorFlow's data type {tensor.dtype}. Expected "
-            f"one of {sorted(_DTYPES.values())}: was the model exported by eseg-keras?"
+            f"The server's output {name!r} has TensorFlow's data type {tensor.dtype}. Expected one "
+            f"of {sorted(_DTYPES.values())}. Check that the model was exported by eseg-keras."
         )
     if dtype == "bytes":
         return list(tensor.string_val)
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     if min(shape, default=0) < 0 or math.prod(shape) > most_values:
-        raise ValueError(f"The server's output {name!r} is of shape {shape}")
+        raise ValueError(
+            f"The server's output {name!r} has the shape {shape}. Expected at most {most_values} "
+            "values. Check that the model was exported by eseg-keras."
+        )
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
-    # TensorFlow drops repeated values at the end of such a list.
+    # TensorFlow omits repeated values at the end of a `*_val` list: repeat the last value.
     values = np.array(tensor.float_val if dtype == "float32" else tensor.int_val, dtype)
     missing = math.prod(shape) - len(values)
     return np.pad(values, (0, missing), "edge" if len(values) else "constant").reshape(shape)

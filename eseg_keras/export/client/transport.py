@@ -1,4 +1,4 @@
-"""One request to TF Serving and its response, over REST or gRPC."""
+"""Send requests to TF Serving over REST or gRPC."""
 
 import base64
 import dataclasses
@@ -20,7 +20,7 @@ import numpy as np
 from eseg_keras.optional import require
 
 _MOST_CLASSES = 255
-# Extracts the message of an assertion in the SavedModel from TensorFlow's error.
+# Matches the message of an assertion in the SavedModel within TensorFlow's error message.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\]", re.DOTALL)
 
 
@@ -30,7 +30,7 @@ class ServingError(ValueError):
 
 @dataclasses.dataclass
 class _Transport:
-    """Base class; `predict` sends {name: array or list of bytes} and returns such a dict."""
+    """Base class of transports; `predict` takes and returns {name: array or list of bytes}."""
 
     address: str
     model: str
@@ -42,7 +42,7 @@ class _Transport:
 
 @dataclasses.dataclass
 class RestTransport(_Transport):
-    """TF Serving's REST API; a single output has the name `""`."""
+    """TF Serving's REST API. It returns a single output without name; `predict` names it `""`."""
 
     def __post_init__(self):
         base = self.address if "://" in self.address else f"http://{self.address}"
@@ -61,7 +61,7 @@ class RestTransport(_Transport):
             except BaseException as error:
                 outcomes.put((None, error))
 
-        # In a thread, because timeouts of sockets are for each part of an answer, not for all.
+        # In a thread: socket timeouts apply to each read, not to the whole response.
         threading.Thread(target=send, daemon=True).start()
         try:
             answer, error = outcomes.get(timeout=self.timeout)
@@ -85,14 +85,14 @@ class RestTransport(_Transport):
         except urllib.error.HTTPError as error:
             raise ServingError(f"{self.url}: {_http_reason(error, deadline)}") from error
         except (OSError, http.client.HTTPException) as error:
-            # urllib wraps only some of the errors of sockets.
+            # urllib wraps only some socket errors.
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
                 raise TimeoutError(_too_slow(self.url, self.timeout)) from error
             raise ConnectionError(_no_server(self.url, reason, 8501, "SSL_CERT_FILE")) from error
         except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
             raise ServingError(
-                f"{self.url} is not TF Serving: its response is not one of :predict. Check the "
+                f"{self.url} did not return a response of TF Serving's Predict API. Check the "
                 "address."
             ) from error
 
@@ -102,7 +102,7 @@ class RestTransport(_Transport):
 
 @dataclasses.dataclass
 class GrpcTransport(_Transport):
-    """TF Serving's gRPC API, without TensorFlow."""
+    """TF Serving's gRPC API, used without importing TensorFlow."""
 
     def __post_init__(self):
         self._grpc = grpc = require("grpc", "serving")
@@ -111,7 +111,7 @@ class GrpcTransport(_Transport):
         self._protocol = protocol
         self._metadata = tuple((name.lower(), value) for name, value in self.headers.items())
         scheme, _, self.url = self.address.rstrip("/").rpartition("://")
-        # Label maps are larger than the 4 MiB that gRPC allows by default.
+        # Label maps may be larger than gRPC's default limit of 4 MiB.
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         self._channel = (
             grpc.secure_channel(self.url, grpc.ssl_channel_credentials(), options)
@@ -167,7 +167,7 @@ def _from_json(value):
 
 
 def _read(response, deadline):
-    """Read the body of a response, up to a time."""
+    """Read the body of a response; raise `TimeoutError` after the deadline."""
     chunks = []
     while chunk := response.read1(1 << 20):
         chunks.append(chunk)
@@ -178,10 +178,10 @@ def _read(response, deadline):
 
 def _http_reason(error, deadline):
     try:
-        with error:  # The connection.
+        with error:  # Closes the connection.
             return _reason(json.loads(_read(error, deadline))["error"])
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, RecursionError):
-        return f"HTTP status {error.code} {error.reason}. Is it TF Serving's REST port?"
+        return f"HTTP status {error.code} {error.reason}. Check that it is TF Serving's REST port."
 
 
 def _reason(message):
@@ -192,12 +192,12 @@ def _reason(message):
 def _no_server(url, reason, port, variable):
     if "CERTIFICATE_VERIFY_FAILED" in str(reason):
         return (
-            f"The certificate of {url} is not trusted ({reason}). Name the file of its authority "
-            f"in the environment variable {variable}."
+            f"The certificate of {url} is not trusted ({reason}). Set the environment variable "
+            f"{variable} to the file of its certificate authority."
         )
     return (
-        f"There is no server at {url} ({reason}). Start it, or check the port: TF Serving's is "
-        f"{port} for this protocol."
+        f"There is no server at {url} ({reason}). Start the server, or check the port: TF "
+        f"Serving's default port is {port} for this protocol."
     )
 
 

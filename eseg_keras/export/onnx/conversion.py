@@ -17,7 +17,10 @@ _DIMENSIONS = ("batch", "height", "width")
 
 
 def convert_to_onnx(served: keras.Model, model: keras.Model, batch: int | None, opset: int):
-    """Convert a `serving_model` to a checked `onnx.ModelProto` with the classes of its `ESeg`."""
+    """Convert a `serving_model` of an `ESeg` model to an `onnx.ModelProto`, and check it.
+
+    The classes of `model` are added as metadata.
+    """
     tf = require_tensorflow("ONNX")
     tf2onnx = require("tf2onnx", "export")
     onnx = require("onnx", "export")
@@ -45,14 +48,17 @@ def convert_to_onnx(served: keras.Model, model: keras.Model, batch: int | None, 
 
 
 def onnx_session(path: str | os.PathLike, threads: int | None = None):
-    """Load an ONNX file with ONNX Runtime on the CPU; by default, it chooses the threads."""
+    """Load an ONNX file in ONNX Runtime, on the CPU.
+
+    By default, ONNX Runtime chooses the number of threads.
+    """
     onnxruntime = require("onnxruntime", "export")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # Errors only.
     if threads is not None:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Threads that keep spinning after a run would slow down whatever runs next.
+        # Threads that spin after a run would slow down the next variant of a measurement.
         options.add_session_config_entry("session.force_spinning_stop", "1")
     providers = ["CPUExecutionProvider"]
     return onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
@@ -61,9 +67,9 @@ def onnx_session(path: str | os.PathLike, threads: int | None = None):
 def onnx_runner(
     path: str | os.PathLike, threads: int | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Load a file of `export_onnx` as a function of uint8 images [B, H, W, C].
+    """Return a function that runs a file of `export_onnx` on uint8 images [B, H, W, C].
 
-    Its attribute `image_shape` is (H, W, C), with `None` for any size.
+    The attribute `image_shape` of the function is (H, W, C), with `None` for any size.
     """
     session = onnx_session(path, threads)
     (images,) = session.get_inputs()
@@ -84,8 +90,8 @@ def read_onnx_classes(path: str | os.PathLike) -> dict:
         path: The `.onnx` file.
 
     Returns:
-        Dict of `class_names` and `palette`, either may be `None`, `ignore_label` and
-        `num_classes`.
+        Dict with the keys `num_classes`, `ignore_label`, `class_names` and `palette`; the values of
+        the last two may be `None`.
 
     Raises:
         ValueError: If the file holds no classes.

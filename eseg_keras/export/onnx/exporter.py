@@ -1,4 +1,4 @@
-"""ONNX files: for ONNX Runtime on CPUs and in browsers, OpenVINO and others."""
+"""Export to ONNX, for ONNX Runtime on CPUs and in browsers, OpenVINO and other runtimes."""
 
 import os
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
 
 PRECISIONS = ("float32", "int8")
-# To verify files for images of any size: a size that all strides divide, and one that none does.
+# Sizes to verify files for images of any size: divisible by the encoder's strides, and odd.
 _SIZES = ((192, 384), (97, 131)) * 2
 
 
@@ -50,23 +50,24 @@ def export_onnx(
         output: The file, such as `"streets.onnx"`.
         output_kind: `"labels"` for uint8 label maps [B, H, W], `"logits"` or `"probabilities"` for
             float32 [B, H, W, num_classes].
-        input_dtype: dtype of the images, `"uint8"` or `"float32"`, of 0..255 either way.
-        image_size: (height, width) of the images. Defaults to that of the network if it has one,
-            else any from 32 up.
-        precision: `"float32"`, or `"int8"` for convolutions in 8 bits, written as pairs of
-            QuantizeLinear and DequantizeLinear with one scale per filter. `"int8"` at least halves
-            the latency of the Lite networks. It saves networks of depthwise convolutions a third at
-            most: TFLite's int8 is faster for them.
-        calibration_images: Required for `"int8"`: a few dozen uint8 arrays [H, W, C] of the
-            network's task, of any size. They are resized to `image_size`.
-        verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
-            trained on, for the comparison. They are resized to `image_size`, or to several sizes
-            in turn. By default, one in four of `calibration_images`, at most three, is held out
-            for the verification; required without `calibration_images`.
-        opset: Version of ONNX's operators, 13 to 18. Defaults to 17.
+        input_dtype: dtype of the images, `"uint8"` or `"float32"`, with values of 0..255 for both.
+        image_size: (height, width) of the images. Defaults to the network's fixed size if it has
+            one, else any size from 32x32.
+        precision: `"float32"`, or `"int8"` for 8-bit convolutions in the QDQ format (pairs of
+            QuantizeLinear and DequantizeLinear) with one scale per filter. `"int8"` at least halves
+            the latency of the Lite networks. For networks with depthwise convolutions, it reduces
+            the latency by a third at most: TFLite's int8 is faster for them.
+        calibration_images: Required for `"int8"`: a few dozen uint8 arrays [H, W, C], of any size,
+            that resemble the training images. They are resized to `image_size`.
+        verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
+            not used for training, for the comparison with the model. They are resized to
+            `image_size`, or to several sizes in turn. By default, a quarter of
+            `calibration_images`, at most three, are held out. Required without
+            `calibration_images`.
+        opset: Version of the ONNX operator set, 13 to 18. Defaults to 17.
 
     Returns:
-        The comparison with the model.
+        The comparison of the file's outputs with the model's.
 
     Raises:
         ValueError: If an argument is invalid.

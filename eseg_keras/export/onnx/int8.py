@@ -10,17 +10,17 @@ import numpy as np
 from eseg_keras.export.quiet import quiet
 from eseg_keras.optional import require
 
-# Operators that are quantized between 8-bit convolutions. Sigmoid and Mul are SiLU and
-# squeeze-and-excitation: in float they, and the conversions, took longer than everything else.
+# Quantized operators. Sigmoid and Mul compute SiLU and squeeze-and-excitation: in float, they and
+# the conversions before and after them took longer than all other operators together.
 _OPERATORS = ["Conv", "Relu", "Clip", "Add", "Sigmoid", "Mul"]
-# Products of 8-bit matrices compute this many filters at once: with fewer, float is faster.
+# 8-bit matrix products compute 32 filters at once: with fewer filters, float is faster.
 _FEWEST_FILTERS = 32
 
 
 def quantize_onnx(model, images: Sequence[np.ndarray]):
-    """Return an `onnx.ModelProto` quantized with ranges from uint8 images [H, W, C]."""
-    # Pairs of QuantizeLinear and DequantizeLinear work in every runtime, and ONNX Runtime turns
-    # them into 8-bit convolutions.
+    """Return a quantized `onnx.ModelProto`, calibrated on uint8 images [H, W, C]."""
+    # The QDQ format (pairs of QuantizeLinear and DequantizeLinear) works in every runtime, and ONNX
+    # Runtime fuses the pairs into 8-bit convolutions.
     onnx = require("onnx", "export")
     quantization = require("onnxruntime.quantization", "export")
     model = onnx.shape_inference.infer_shapes(model)
@@ -53,15 +53,16 @@ def quantize_onnx(model, images: Sequence[np.ndarray]):
 
 
 def _save_ranges(model, reader, output):
-    """Write minimum and maximum of each feature map that may become 8 bits."""
-    # ONNX Runtime's own calibration computes them after the whole network, and so keeps all feature
-    # maps in memory: 4 GB for eseg_m at 512x1024. This takes 0.7 GB and a third of the time.
+    """Write the minimum and maximum of each feature map that may be quantized to a JSON file."""
+    # ONNX Runtime's own calibration computes all ranges after the last layer, so that it keeps all
+    # feature maps in memory: 4 GB for eseg_m at 512x1024. This function takes 0.7 GB and a third of
+    # the time.
     onnx = require("onnx", "export")
     onnxruntime = require("onnxruntime", "export")
     calibrate = require("onnxruntime.quantization.calibrate", "export")
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # Run in the order of the file, where the range of a feature map comes right after it.
+    # In this order, the range of a feature map is computed right after the feature map.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     with tempfile.TemporaryDirectory() as folder:
         path, augmented = Path(folder) / "float.onnx", str(Path(folder) / "augmented.onnx")
@@ -74,11 +75,11 @@ def _save_ranges(model, reader, output):
 
 
 def _kept_in_float(graph):
-    """Names of the nodes that stay in float."""
-    # The first convolution, because its rounding errors pass through all others. The head, because
-    # it is a small part of the work, and rounded logits change labels. Convolutions of few filters.
-    # Sums with pooled levels, because the pooling would be quantized as well, which is slow in ONNX
-    # Runtime.
+    """Return the names of the nodes that stay in float."""
+    # - The first convolution: its rounding errors propagate through the whole network.
+    # - The head: it takes a small part of the time, and rounded logits change labels.
+    # - Convolutions with few filters: see `_FEWEST_FILTERS`.
+    # - Sums with pooled levels: the pooling would be quantized, too, which is slow in ONNX Runtime.
     filters = {
         tensor.name: tensor.dims[0]
         for tensor in graph.initializer
@@ -89,9 +90,9 @@ def _kept_in_float(graph):
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     kept = [convolutions[0].name]
     for node in graph.node:
-        # Keras gives the parts of a network these names, and numbers repeated ones. tf2onnx gives
-        # other names to depthwise convolutions with folded batch normalisation: 8 bits suit those
-        # whose output is clipped, and not those before a SiLU.
+        # Node names contain the Keras names of the encoder, decoder and head, numbered if they are
+        # repeated. tf2onnx gives other names to depthwise convolutions with folded batch
+        # normalisation: those before a Clip or Relu are quantized, those before a SiLU are not.
         is_body = re.search(r"(^|/)(encoder|decoder)(_\d+)?/", node.name)
         if node.op_type == "Conv":
             is_head = re.search(r"(^|/)head(_\d+)?/", node.name)

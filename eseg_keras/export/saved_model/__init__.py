@@ -1,1 +1,1 @@
-"""SavedModels for TF Serving."""
+"""Export to SavedModel, for TF Serving."""

@@ -1,4 +1,4 @@
-"""Files of TF Serving beside a network: versions, warm-up requests, models.config."""
+"""Files for TF Serving: version directories, warm-up requests and models.config."""
 
 import io
 import json
@@ -19,23 +19,25 @@ _log = logging.getLogger("eseg_keras")
 
 
 def choose_version(directory: Path, version: int | None) -> int:
-    """Return a version's number, by default the next one, after checking the directory."""
+    """Check a model's directory; return the version to write, by default the highest plus 1."""
     if version is not None and (type(version) is not int or not 1 <= version < 2**63):
         raise ValueError(
             f"version must be a whole number from 1 to 2^63 - 1. Received: {version!r}"
         )
     if directory.exists() and not directory.is_dir():
-        raise ValueError(f"{directory} is a file. Expected a directory, new or of versions.")
+        raise ValueError(
+            f"{directory} is a file. Expected a new directory, or one with versions: 1, 2, ..."
+        )
     found = sorted(path.name for path in directory.glob("[!.]*"))
     if others := [name for name in found if not name.isdecimal()]:
         raise ValueError(
-            f"{directory} holds {others[0]!r}, which is not a version of a model. Expected a new "
-            "directory, or one of versions: 1, 2, ..."
+            f"{directory} contains {others[0]!r}, which is not a version of a model. Expected a "
+            "new directory, or one with versions only: 1, 2, ..."
         )
     versions = [int(name) for name in found]
     if version in versions:
         raise ValueError(
-            f"{directory} holds version {version} already, and servers may be reading it. Use "
+            f"{directory} already contains version {version}, which a server may be using. Use "
             f"version {max(versions) + 1}, the default."
         )
     return max(versions, default=0) + 1 if version is None else version
@@ -44,7 +46,7 @@ def choose_version(directory: Path, version: int | None) -> int:
 def write_warmup(
     directory: Path, name: str, signatures: Mapping[str, str], image: np.ndarray
 ) -> None:
-    """Write one warm-up request per signature, {name: dtype of images, or "bytes"}.
+    """Write one warm-up request per signature; `signatures` is {name: image dtype, or "bytes"}.
 
     Reference:
         [SavedModel warm-up](https://www.tensorflow.org/tfx/serving/saved_model_warmup)
@@ -64,22 +66,26 @@ def write_warmup(
 
 
 def write_models_config(folder: Path) -> Path:
-    """Write a models.config with every model of a folder, which is `/models` in the container.
+    """Write a models.config that lists every model of a folder.
 
-    A models.config that eseg_keras did not write is not changed.
+    TF Serving finds the models if the folder is mounted as `/models`. A models.config that
+    eseg_keras did not write is not changed.
 
     Reference:
         [Serving several models](https://www.tensorflow.org/tfx/serving/serving_config)
     """
     path = folder / "models.config"
-    # TF Serving ignores directories whose name is not a number, such as temporary ones.
+    # TF Serving ignores directories whose names are not numbers, such as temporary ones.
     versions = [file.parent for file in folder.glob("*/*/saved_model.pb")]
     names = sorted({version.parent.name for version in versions if version.name.isdecimal()})
     entries = "".join(_entry(name) for name in names)
     content = f"{_WRITTEN_BY}\nmodel_config_list {{\n{entries}}}\n"
     if path.exists() and not path.read_bytes().startswith(_WRITTEN_BY.encode()):
         _log.warning(
-            "%s was not written by eseg_keras and is not changed. Models here:\n%s", path, entries
+            "%s was not written by eseg_keras and is not changed. The models in its folder need "
+            "these entries:\n%s",
+            path,
+            entries,
         )
         return path
     write_text(path, content)
@@ -87,7 +93,7 @@ def write_models_config(folder: Path) -> Path:
 
 
 def _entry(name):
-    # JSON's quotes and escapes are those of the protobuf text format.
+    # Strings have the same quotes and escapes in JSON and in the protobuf text format.
     fields = {"name": name, "base_path": f"/models/{name}", "model_platform": "tensorflow"}
     lines = "".join(f"    {field}: {json.dumps(value)}\n" for field, value in fields.items())
     return f"  config {{\n{lines}  }}\n"

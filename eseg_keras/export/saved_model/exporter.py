@@ -1,4 +1,4 @@
-"""SavedModels for TF Serving, with pre- and post-processing inside."""
+"""Export to SavedModel for TF Serving, including pre- and post-processing."""
 
 import dataclasses
 import io
@@ -39,10 +39,10 @@ from eseg_keras.export.verification import (
 from eseg_keras.files import atomic_directory
 
 _WARMUP_SIZE = (96, 160)
-# To verify files for images of any size: a size that all strides divide, and one that none does.
+# Sizes to verify files for images of any size: divisible by the encoder's strides, and odd.
 _CHECKED_SIZE, _ODD_SIZE = (192, 384), (135, 201)
 
-# Both are computed from the same logits.
+# Small, because the compared probabilities are computed from the same logits.
 _PROBABILITY_TOLERANCE = 1e-5
 
 
@@ -60,9 +60,10 @@ def export_saved_model(
 ) -> Verification:
     """Write a model as a version of a SavedModel for TF Serving, and verify it in TensorFlow.
 
-    `OUTPUT/1/` (or the next number) holds the folded network with pre- and post-processing, the
-    classes as `assets/classes.json`, and warm-up requests. It needs neither Keras nor this package.
-    Beside `OUTPUT/` are `models.config` for TF Serving and `OUTPUT.verification.json`.
+    `OUTPUT/1/` (or the next version) holds the folded network with pre- and post-processing, the
+    classes as `assets/classes.json`, and warm-up requests. Serving needs neither Keras nor this
+    package. `models.config` for TF Serving and `OUTPUT.verification.json` are written beside
+    `OUTPUT/`.
 
     Signatures:
 
@@ -70,31 +71,34 @@ def export_saved_model(
       `output_kind`;
     - `logits`: `images` to `logits`, float32 [N, H, W, num_classes];
     - `probabilities`: `images` to `probabilities`, float32 [N, H, W, num_classes];
-    - `encoded`: `image_bytes`, JPEG and PNG files [N] of any sizes, to `png_bytes` [N], label maps
-      as grey PNG files with the classes as metadata, and `height` and `width`, int32 [N]. Only for
-      networks of 3 channels.
+    - `encoded`: `image_bytes`, JPEG and PNG files [N] of any sizes (of the network's size if it is
+      fixed), to `png_bytes` [N], label maps as greyscale PNG files with the classes as metadata,
+      and `height` and `width`, int32 [N]. Only for networks with 3 input channels.
 
-    An empty batch, or a file that cannot be decoded, fails only its own request.
+    A request with an empty batch, or with a file that cannot be decoded, gets an error response and
+    does not affect other requests.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports are
             float32.
-        output: Directory of the model, named as the model on the server. It is new, or holds
-            earlier versions, which are kept.
+        output: Directory of the model; its name is the name of the model on the server. It must be
+            new or contain earlier versions, which are kept.
         output_kind: Output of `serving_default`: `"labels"`, `"logits"` or `"probabilities"`.
-        input_dtype: dtype of `images`, `"uint8"` or `"float32"`, of 0..255 either way.
-        verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
-            trained on, for the comparison and the warm-up. They are resized.
-        image_size: (height, width) of `images`. Defaults to that of the network if it has one, else
-            any. The size of the network is also that of the files.
-        version: Number of the version. Defaults to the one after the highest that exists.
-        max_pixels: Files with more pixels are refused by `encoded` before they are decoded, to
-            limit the memory of the server (eseg_lite_s needs 57 bytes per pixel). One request may
-            hold 256 files, of 8 times as many pixels together. Defaults to 2^24, 16.8 million.
+        input_dtype: dtype of `images`, `"uint8"` or `"float32"`, with values of 0..255 for both.
+        verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
+            not used for training, for the comparison with the model and the warm-up requests. They
+            are resized.
+        image_size: (height, width) of `images`. Defaults to the network's fixed size if it has one,
+            else any size.
+        version: Version number. Defaults to the highest existing version plus 1.
+        max_pixels: Largest number of pixels of a file. `encoded` rejects larger files before it
+            decodes them, to limit the memory of the server (eseg_lite_s needs 57 bytes per pixel).
+            One request may contain up to 256 files with up to `8 * max_pixels` pixels in total.
+            Defaults to 2^24, 16.8 million.
 
     Returns:
-        The comparison of `serving_default` with the model. If its output is labels, the differences
-        are those of `logits`. The other signatures are compared as well.
+        The comparison of `serving_default` with the model. If `output_kind` is `"labels"`, the
+        differences are those of the signature `logits`. The other signatures are verified, too.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -123,10 +127,10 @@ def export_saved_model(
     height, width = image_size or _CHECKED_SIZE
     if type(max_pixels) is not int or max_pixels < height * width:
         raise ValueError(
-            f"max_pixels must be a whole number from {height * width}, the {height}x{width} of the "
-            f"images that verify the file. Received: {max_pixels!r}"
+            f"max_pixels must be a whole number of at least {height * width}: the file is verified "
+            f"on images of {height}x{width}. Received: {max_pixels!r}"
         )
-    # At least two images of one size, and one of another if the network takes any size.
+    # At least two images of the first size, and one of the odd size if the network takes any size.
     sizes = [image_size or _CHECKED_SIZE] * 2
     channels = model.image_shape[-1]
     images = resize_verification_images(verification_images, sizes, channels)
@@ -142,7 +146,7 @@ def export_saved_model(
             classes = Path(assets) / "classes.json"
             classes.write_text(classes_json(model), "utf-8")
             module.classes = tf.saved_model.Asset(str(classes))
-            # Without gradients, because tracing those of SiLU would take most of the time.
+            # Without custom gradients: tracing those of SiLU would take most of the time.
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             with quiet("tensorflow"):
                 tf.saved_model.save(module, str(directory), signatures=functions, options=options)
@@ -158,7 +162,7 @@ def export_saved_model(
 
 
 def _compare(tf, signatures, model, output_kind, input_dtype, images):
-    """Compare every signature, as loaded from the files by TensorFlow, with the model."""
+    """Compare every signature of the loaded SavedModel with the model."""
     options = {"tolerance": TOLERANCES["float32"], "package": "tensorflow"}
     last = images[-1]
 

@@ -1,4 +1,4 @@
-"""Decode JPEG and PNG files and encode label maps as PNG files, inside a TensorFlow graph."""
+"""Decode JPEG and PNG files and encode label maps as PNG files, in a TensorFlow graph."""
 
 import json
 import struct
@@ -8,55 +8,57 @@ from collections.abc import Sequence
 from eseg_keras.optional import require
 
 MAX_SERVED_PIXELS = 1 << 24
-"""Default limit of the pixels of a file that a server decodes, 16.8 million."""
+"""Default limit of the number of pixels of a file, 16.8 million: larger files are rejected."""
 
 MAX_SERVED_FILES = 256
-"""Limit of the files of one request."""
+"""Limit of the number of files of one request."""
 
 REQUEST_FACTOR = 8
-"""The files of one request may have this many times the pixels that one of them may have."""
+"""The limit of the total pixels of a request is this factor times the limit of one file."""
 
 MAX_SCANS = 50
-"""Limit of the scans of a JPEG file; encoders write about ten."""
+"""Limit of the number of scans of a progressive JPEG file; encoders write about ten."""
 
 CLASSES_KEYWORD = "eseg-classes"
-"""Keyword of the text chunk of a label PNG that holds the classes, as JSON."""
+"""Keyword of the PNG text chunk that holds the classes of a label map, as JSON."""
 
-# Number of bytes at the start of a file that hold the EXIF orientation, and the size of a PNG.
+# Number of bytes at the start of a file that contain the EXIF orientation or the PNG header.
 _HEAD = 1 << 16
 _PNG = b"\x89PNG\r\n\x1a\n"
 _IHDR_END = 33
-# Compressed data of a PNG: 8 bytes for the deepest pixels, a byte for each row, and some more.
+# Limit of the compressed data of a PNG: 9 bytes per pixel (8 for 16-bit RGBA, and 1 because each
+# row has a filter byte) plus 64 KiB.
 _MOST_BYTES = 9
 _PACKED_SLACK = 1 << 16
 
 
 def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
-    """Decode a JPEG or PNG file to the pixels of `read_image`, uint8 [H, W, 3], in a graph.
+    """Decode a JPEG or PNG file to the same pixels as `read_image`, uint8 [H, W, 3].
 
-    `content` is a scalar string tensor; `position`, its index in the request, is used in messages.
-    Running the operations fails with `InvalidArgumentError` for other files, damaged ones, and
-    those of more than `max_pixels`: a few kilobytes may decode to gigabytes.
+    `content` is a scalar string tensor; `position`, its index in the request, is for error
+    messages. The graph raises `InvalidArgumentError` for files of other formats, damaged files, and
+    files with more than `max_pixels` pixels: a few kilobytes may decode to gigabytes.
     """
     tf = require("tensorflow", "tensorflow-cpu")
     name, head, is_jpeg, height, width = _header(tf, content, position)
-    # Height and width of a PNG have 32 bits each: their product could overflow.
+    # In float64: height and width of a PNG have 32 bits each, so their product could overflow.
     pixels = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
     sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
-    message = [name, " is of ", *sizes, f" pixels, more than {max_pixels} in all"]
+    message = [name, " has ", *sizes, f" pixels, more than the limit of {max_pixels}"]
     not_too_large = tf.debugging.Assert(pixels <= max_pixels, [tf.strings.join(message)])
-    # A header may claim any size, and the decoder fills what is missing. Every block of 64 pixels
-    # takes at least a bit.
+    # The header of a JPEG file may claim any size, and the decoder fills in missing pixels. Every
+    # block of 64 pixels takes at least one bit.
     bits = 8 * tf.cast(tf.strings.length(content), tf.float64)
     message = [name, " is truncated: too few bytes for ", *sizes, " pixels"]
     complete = tf.debugging.Assert(~is_jpeg | (pixels <= 64 * bits), [tf.strings.join(message)])
-    # Each scan of a progressive file visits all blocks, and may take no more than a few bytes.
+    # A scan of a progressive JPEG file may take only a few bytes, but the decoder visits all blocks
+    # for each scan.
     scans = tf.cond(is_jpeg, lambda: _count_scans(tf, content), lambda: 0)
-    message = [name, f" is a JPEG file of more than {MAX_SCANS} scans"]
+    message = [name, f" is a JPEG file with more than {MAX_SCANS} scans"]
     few_scans = tf.debugging.Assert(scans <= MAX_SCANS, [tf.strings.join(message)])
-    # What follows the last pixel in the compressed data of a PNG is unpacked as well.
+    # The decoder also decompresses data after the last pixel of a PNG file.
     packed = tf.cond(is_jpeg, lambda: tf.constant(0.0, tf.float64), lambda: _packed(tf, content))
-    message = [name, " is a PNG file of more data than ", *sizes, " pixels have"]
+    message = [name, " is a PNG file with more data than ", *sizes, " pixels need"]
     no_bomb = tf.debugging.Assert(
         packed <= _MOST_BYTES * pixels + _PACKED_SLACK, [tf.strings.join(message)]
     )
@@ -75,14 +77,14 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
 
 
 def count_pixels(content, position):
-    """Read the number of pixels, float64, from the header of a file, in a graph."""
+    """Return the number of pixels, float64, according to the header of a file."""
     tf = require("tensorflow", "tensorflow-cpu")
     _, _, _, height, width = _header(tf, content, position)
     return tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
 
 
 def _header(tf, content, position):
-    """The name of a file in messages, its first bytes, whether it is a JPEG, height and width."""
+    """Return the name for messages, first bytes, whether it is a JPEG file, height and width."""
     head = tf.io.decode_raw(tf.strings.substr(content, 0, _HEAD), tf.uint8)
     head = tf.cast(tf.pad(head, [[0, _IHDR_END]]), tf.int32)
     is_jpeg = _starts_with(tf, head, b"\xff\xd8\xff")
@@ -103,7 +105,7 @@ def _header(tf, content, position):
 
 
 def encode_label_map(label_map, classes: bytes):
-    """Encode a label map, uint8 [H, W], as a grey PNG file with a `classes_chunk`, in a graph."""
+    """Encode a label map, uint8 [H, W], as a greyscale PNG file with a `classes_chunk`."""
     tf = require("tensorflow", "tensorflow-cpu")
     png = tf.io.encode_png(label_map[..., None])
     start = tf.strings.substr(png, 0, _IHDR_END)
@@ -113,41 +115,42 @@ def encode_label_map(label_map, classes: bytes):
 def classes_chunk(
     class_names: Sequence[str] | None, palette: Sequence[Sequence[int]] | None
 ) -> bytes:
-    """Return a text chunk with the classes, to be inserted after the first 33 bytes of a PNG.
+    """Return a PNG text chunk with the classes, to insert after the header, the first 33 bytes.
 
     Reference:
         [PNG specification](https://www.w3.org/TR/png-3/#11iTXt)
     """
     text = json.dumps({"class_names": class_names, "palette": palette}, ensure_ascii=False)
-    # Characters of a name that UTF-8 cannot encode become JSON escapes.
+    # Characters that UTF-8 cannot encode (surrogates) become JSON escapes.
     content = zlib.compress(text.encode(errors="backslashreplace"), 9)
-    # Keyword, then: compressed, with zlib, no language, no translated keyword.
+    # Keyword, compression flag, method (zlib), empty language and empty translated keyword.
     body = b"iTXt%b\0\x01\0\0\0%b" % (CLASSES_KEYWORD.encode(), content)
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def _count_scans(tf, content):
-    """Markers of the start of a scan; compressed data holds none."""
+    """Count the start-of-scan markers; compressed data cannot contain one."""
     data = tf.io.decode_raw(content, tf.uint8)
     return tf.math.count_nonzero((data[:-1] == 0xFF) & (data[1:] == 0xDA), dtype=tf.int32)
 
 
 def _packed(tf, content):
-    """Bytes, float64, from the first to the last chunk of compressed data of a PNG."""
+    """Return the number of bytes, float64, from the first IDAT chunk to the end of the last."""
     data = tf.io.decode_raw(content, tf.uint8)
     is_start = tf.ones_like(data[3:], tf.bool)
     for offset, byte in enumerate(b"IDAT"):
         is_start &= data[offset : tf.size(data) - 3 + offset] == byte
-    starts = tf.concat([tf.where(is_start)[:, 0], [4]], axis=0)  # Four bytes after a length.
+    # 4 is for files without an IDAT chunk: the length is read from the 4 bytes before a start.
+    starts = tf.concat([tf.where(is_start)[:, 0], [4]], axis=0)
     first, last = tf.reduce_min(starts[:-1]), tf.reduce_max(starts)
-    # Padded: the assertion that the file is a PNG may run later.
+    # Pad short files: the assertion that the file is a PNG may run later.
     length = _big_endian(tf, tf.pad(data, [[0, 4]]), last - 4)
     end = tf.minimum(last + length, tf.size(data, tf.int64))
     return tf.cast(tf.maximum(end - first, 0), tf.float64)
 
 
 def _decode_jpeg(tf, content, head):
-    # The default method is faster, but differs from Pillow and most viewers.
+    # The default method is faster, but its pixels differ from Pillow's and most viewers'.
     image = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
     return _rotated(tf, image, _orientation(tf, head))
 
@@ -157,16 +160,16 @@ def _decode_png(tf, content, head):
         grey = tf.io.decode_png(content, channels=1, dtype=tf.uint16)
         return tf.repeat(tf.cast(tf.round(tf.cast(grey, tf.float32) / 257), tf.uint8), 3, axis=-1)
 
-    # Bit depth and colour type of 16-bit grey, whose lower byte would be lost.
+    # For 16-bit greyscale (bit depth 16, colour type 0), uint8 decoding would drop the low byte.
     is_deep_grey = (head[24] == 16) & (head[25] == 0)
     return tf.cond(is_deep_grey, scaled, lambda: tf.io.decode_png(content, channels=3))
 
 
 def _orientation(tf, head):
-    """EXIF orientation, 1 to 8, of a JPEG from its first bytes; 1 if there is none."""
+    """Return the EXIF orientation, 1 to 8, from the first bytes of a JPEG file; by default 1."""
     marker = b"Exif\0\0"
     size = tf.size(head)
-    # Positions are clipped to the array, so that damaged tags are not an error.
+    # Positions are clipped to the array, so that damaged EXIF data raises no error.
     found = tf.reduce_all(
         tf.stack([head[i : size - len(marker) + i + 1] == byte for i, byte in enumerate(marker)]),
         axis=0,

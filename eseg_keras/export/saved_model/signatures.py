@@ -1,4 +1,4 @@
-"""The signatures of a SavedModel, and the weights that they share."""
+"""Build the signatures of a SavedModel, which share their weights."""
 
 import hashlib
 
@@ -27,11 +27,15 @@ def serving_module(
     image_size: tuple[int | None, int | None],
     max_pixels: int,
 ):
-    """Return a `tf.Module` without Keras objects, and its functions by signature."""
+    """Return a `tf.Module` with the weights, and {signature: `tf.function`}.
+
+    Neither contains Keras objects.
+    """
     tf = require("tensorflow", "tensorflow-cpu")
     calls, variables = {}, {}
     for name in ("labels", "logits"):
-        # Built for the model's own image size, usually any: one network for all signatures.
+        # Built for the model's image size (usually any), not for `image_size`, because the
+        # signature `encoded` uses the same network.
         network = serving_model(model, name, input_dtype, model.image_shape[:2])
         calls[name] = _without_keras(tf, network, variables)
     calls["probabilities"] = lambda images: tf.nn.softmax(calls["logits"](images))
@@ -58,7 +62,7 @@ def serving_module(
 
 
 def _without_keras(tf, network, variables):
-    """Turn a network into a `tf.function`; equal variables of several networks are shared."""
+    """Turn a network into a `tf.function`; networks share equal weights through `variables`."""
 
     def shared(variable):
         value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
@@ -75,15 +79,15 @@ def _without_keras(tf, network, variables):
         other_weights = [tf.convert_to_tensor(variable) for variable in others]
         return network.stateless_call(weights, other_weights, images, training=False)[0]
 
-    # Traced once, for all signatures.
+    # With one input signature, the network is traced only once.
     spec = tf.TensorSpec(network.input.shape, network.input.dtype)
     return tf.function(call, input_signature=[spec], autograph=False)
 
 
 def _of_images(tf, call, name, spec):
     def serve(images):
-        # TF Serving checks the dtype of a request but not its shape, and convolutions may crash the
-        # process on an image of another rank.
+        # TF Serving checks the dtype of a request but not its shape, and a tensor of another rank
+        # may crash the server in a convolution.
         images = tf.ensure_shape(images, spec.shape)
         with _not_empty(tf, images):
             images = tf.identity(images)
@@ -105,7 +109,7 @@ def _of_files(tf, label, classes, max_pixels):
             positions = tf.range(tf.size(image_bytes))
         with _not_too_large(tf, image_bytes, positions, REQUEST_FACTOR * max_pixels):
             positions = tf.identity(positions)
-        # One at a time: the network uses all cores anyway, and needs the memory of one image only.
+        # One image at a time: the network uses all cores anyway, and this saves memory.
         files, heights, widths = tf.map_fn(
             serve_one,
             (image_bytes, positions),
@@ -127,11 +131,11 @@ def _not_too_many(tf, files):
 
 
 def _not_too_large(tf, files, positions, max_pixels):
-    """Compare the pixels of all files, by their headers, with a limit before decoding the first."""
+    """Check the total pixels of all files, according to their headers, before decoding any."""
     pixels = tf.map_fn(
         lambda file: count_pixels(*file), (files, positions), fn_output_signature=tf.float64
     )
-    message = f"The images of the request are of more than {max_pixels} pixels together"
+    message = f"The images of the request have more than {max_pixels} pixels in total"
     return tf.control_dependencies(
         [tf.debugging.Assert(tf.reduce_sum(pixels) <= max_pixels, [message])]
     )

@@ -1,1 +1,1 @@
-"""The exported network, with some layers replaced by faster ones."""
+"""Build the exported network: some layers are replaced by faster ones."""

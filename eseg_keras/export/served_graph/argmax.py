@@ -12,12 +12,14 @@ from eseg_keras.layers.resize import resize
 class CellArgmax(keras.layers.Layer):
     """Upsample logits bilinearly and take the argmax, but interpolate only near boundaries.
 
-    The logits of a pixel are a weighted mean of those of the four nearest cells. If the four cells
-    have the same best class, so has the pixel; only the other pixels are interpolated. If `stride`
-    is `None` or does not divide the image size, all logits are upsampled by `resize`.
+    The logits of a pixel are a weighted mean of the logits of the four nearest cells. If all four
+    cells have the same argmax, it is also the argmax of the pixel; only other pixels are
+    interpolated. All logits are upsampled by `resize` if `stride` is `None`, if the image size is
+    not `stride` times the size of the logits, and on backends other than TensorFlow.
 
-    Takes logits [B, h, w, num_classes] of at most 256 classes and images [B, H, W, ...], whose size
-    is used; returns uint8 labels [B, H, W], the first of equally good classes.
+    Inputs are logits [B, h, w, num_classes] of at most 256 classes, and images [B, H, W, ...], of
+    which only the size is used. The output is labels, uint8 [B, H, W]; for equal logits, the lowest
+    class id.
     """
 
     def __init__(self, stride: int | None, resize: Callable = resize, **kwargs):
@@ -28,7 +30,7 @@ class CellArgmax(keras.layers.Layer):
     def call(self, cells, images):
         """Return the labels."""
         if self.stride is None or keras.backend.backend() != "tensorflow":
-            # On JAX, the number of cells that differ would have to be known at compile time.
+            # JAX would have to know the number of interpolated blocks at compile time.
             return self._in_full(cells, images)
         import tensorflow as tf
 
@@ -62,9 +64,9 @@ def _argmax(logits):
 
 
 def _short_cut(cells, stride):
-    """Labels [B, h * stride, w * stride], uint8, of TensorFlow logits [B, h, w, classes]."""
-    # A block is the `stride` x `stride` pixels between the centres of four cells. With the border
-    # cells repeated there are (h + 1) x (w + 1) blocks; the outermost are cropped at the end.
+    """Return labels, uint8 [B, h * stride, w * stride], of TensorFlow logits [B, h, w, classes]."""
+    # A block is the `stride` x `stride` pixels between the centres of four cells. The border cells
+    # are repeated, which gives (h + 1) x (w + 1) blocks; the result is cropped to the image size.
     import tensorflow as tf
 
     batch, height, width = tf.unstack(tf.shape(cells)[:3])
@@ -73,12 +75,12 @@ def _short_cut(cells, stride):
     best = _argmax(logits)
     corners = [best[:, :-1, :-1], best[:, :-1, 1:], best[:, 1:, :-1], best[:, 1:, 1:]]
     agree = (corners[0] == corners[1]) & (corners[0] == corners[2]) & (corners[0] == corners[3])
-    # `maximum` is the fastest operation for this broadcast.
+    # Each block gets the label of its first corner; `maximum` is the fastest broadcast.
     blocks = tf.maximum(tf.reshape(corners[0], (-1, 1)), tf.zeros((1, stride**2), tf.uint8))
 
     differing = tf.where(tf.reshape(~agree, [-1]))
     index = tf.cast(differing[:, 0], tf.int32)
-    # Index of the upper left corner among all cells: a row has one more cell than blocks.
+    # Index of a block's upper left cell among all cells: each row has one more cell than blocks.
     row = index // (width + 1)
     image = row // (height + 1)
     first = index + row + image * (width + 2)
@@ -98,7 +100,7 @@ def _short_cut(cells, stride):
 
 
 def _corner_weights(stride):
-    """Weights of the four corners for every pixel of a block, [stride * stride, 4], float32."""
+    """Return the weights of the four corners for each pixel of a block, float32 [stride^2, 4]."""
     position = (np.arange(stride) + stride // 2 - (stride - 1) / 2) / stride
     one = np.stack([1 - position, position], axis=1)
     return np.einsum("ya,xb->yxab", one, one).reshape(stride**2, 4).astype("float32")

@@ -9,13 +9,15 @@ from eseg_keras.layers.resize import resize
 
 
 class LevelSum(keras.layers.Layer):
-    """Upsample levels bilinearly to the first one's size and sum them, each times a constant.
+    """Weighted sum of pyramid levels, upsampled bilinearly to the size of the first level.
 
-    Bilinear upsampling is a matrix product along the rows and one along the columns. The levels,
-    upsampled along the width and stacked, are upsampled along the height and summed in a single
-    product. It replaces one `Resize` per level and the `WeightedFusion` after them.
+    Bilinear upsampling consists of two matrix products, one along the width and one along the
+    height. Each level is upsampled along the width. Then a single product with all levels upsamples
+    them along the height and sums them. This layer replaces one `Resize` per level and the
+    `WeightedFusion` after them.
 
-    Takes a list of float tensors [B, h_l, w_l, C], the finest first; returns [B, h_0, w_0, C].
+    The input is a list of float tensors [B, h_l, w_l, C], the finest level first; the output is
+    [B, h_0, w_0, C].
     """
 
     def __init__(self, scalars: list[float], channels_first: bool = False, **kwargs):
@@ -59,7 +61,7 @@ class LevelSum(keras.layers.Layer):
 def bilinear_matrix(size: int, size_in: int):
     """Return the float32 matrix [size, size_in] that resizes one axis, with half-pixel centres.
 
-    It is a NumPy array if both sizes are Python integers, else a tensor.
+    The matrix is a NumPy array if both sizes are Python integers, else a tensor.
     """
     if isinstance(size, int) and isinstance(size_in, int):
         position = np.clip((np.arange(size) + 0.5) * size_in / size - 0.5, 0, size_in - 1)
@@ -72,10 +74,10 @@ def bilinear_matrix(size: int, size_in: int):
 
 
 def resize_by_products(x, size):
-    """Resize [B, h, w, C] bilinearly, by matrix products if the fixed ratio is not an integer.
+    """Resize [B, h, w, C] bilinearly, with matrix products for fixed non-integer scale factors.
 
-    For fixed sizes, ONNX converters write the ratio. If it is not an integer, a runtime that
-    computes the size from it may be off by one pixel.
+    For fixed sizes, ONNX converters write the scale factor. A runtime that computes the output size
+    from a non-integer factor may be off by one pixel.
     """
     (height, width), (height_in, width_in) = size, _sizes(x)
     is_fixed = all(isinstance(n, int) for n in (height, width, height_in, width_in))
@@ -88,7 +90,7 @@ def resize_by_products(x, size):
 
 
 class ResizeByProducts(Resize):
-    """A `Resize` by `resize_by_products`."""
+    """A `Resize` layer that calls `resize_by_products`."""
 
     def call(self, x, like):
         """Return `x` resized to the height and width of `like`."""

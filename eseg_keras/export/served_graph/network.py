@@ -24,25 +24,26 @@ def serving_model(
 ) -> keras.Model:
     """Build the network that is exported: folded, with pre- and post-processing.
 
-    Up to rounding, its outputs are the model's; some layers are replaced by faster ones.
+    Some layers are replaced by faster ones; the outputs equal the model's up to rounding.
 
     Args:
         model: An `ESeg` model. Its averaged weights are used if it has any.
         output_kind: `"labels"` for uint8 label maps [B, H, W], `"logits"` for float32
             [B, H, W, num_classes], or `"probabilities"`, their softmax.
-        input_dtype: `"uint8"` or `"float32"`, of 0..255 either way.
+        input_dtype: dtype of the images, `"uint8"` or `"float32"`, with values of 0..255 for both.
         image_size: (height, width) of the images; `None` for any.
-        channels_first: Compute replaced layers, such as sums over levels, in [B, C, H, W], the
-            layout of convolutions in ONNX Runtime. Defaults to `False`.
-        short_cut: For labels: interpolate logits only near boundaries (see `CellArgmax`), a number
-            of pixels that depends on the image. Defaults to `True`; GPUs are faster without it.
+        channels_first: Whether the faster layers, such as sums over levels, compute in
+            [B, C, H, W], the layout of convolutions in ONNX Runtime. Defaults to `False`.
+        short_cut: For labels: whether logits are interpolated only near boundaries (see
+            `CellArgmax`), so that the latency depends on the image. Defaults to `True`; `False` is
+            faster on GPUs.
 
     Returns:
-        A functional Keras model without batch normalisation, of one input, `"images"`, and one
+        A functional Keras model without batch normalisation, with one input, `"images"`, and one
         output, named after `output_kind`.
 
     Raises:
-        ValueError: If `output_kind` or `input_dtype` is none of those above.
+        ValueError: If `output_kind` or `input_dtype` is invalid.
 
     Example:
 
@@ -82,6 +83,6 @@ def serving_model(
 
 
 def check_kinds(output_kind: str, input_dtype: str) -> None:
-    """Raise `ValueError` unless `serving_model` takes both."""
+    """Raise `ValueError` unless both arguments are valid for `serving_model`."""
     check_choice("output_kind", output_kind, OUTPUT_KINDS)
     check_choice("input_dtype", input_dtype, ("uint8", "float32"))

@@ -1,4 +1,4 @@
-"""Layers that replace slower ones and compute the same."""
+"""Faster replacements of layers, with the same outputs."""
 
 import functools
 import operator
@@ -13,7 +13,8 @@ class CenterImages(keras.layers.Layer):
     """Cast images [B, H, W, C] to float32 and subtract one constant per channel.
 
     The scale of `ImageScaling` can be folded into the next convolution. Its offset cannot be folded
-    into the bias, because the convolution pads the scaled image with zeros, the mean colour.
+    into the bias, because the convolution pads the scaled image with zeros, which are the mean
+    colour.
     """
 
     def __init__(self, means: list[float], channels_first: bool = False, **kwargs):
@@ -26,7 +27,7 @@ class CenterImages(keras.layers.Layer):
         means = ops.convert_to_tensor(self.means, "float32")
         if not self.channels_first:
             return ops.cast(images, "float32") - means
-        # Transpose the bytes, not the floats; converters remove the transpose at the end.
+        # Transpose before the cast: bytes are faster. Converters remove the last transpose.
         images = ops.cast(ops.transpose(images, (0, 3, 1, 2)), "float32")
         return ops.transpose(images - means[:, None, None], (0, 2, 3, 1))
 
@@ -36,7 +37,7 @@ class CenterImages(keras.layers.Layer):
 
 
 class ScaledSum(keras.layers.Layer):
-    """Sum a list of feature maps [B, H, W, C], each times a constant; factors of 1 are skipped."""
+    """Weighted sum of a list of feature maps [B, H, W, C]; multiplications by 1 are skipped."""
 
     def __init__(self, scalars: list[float], **kwargs):
         super().__init__(**kwargs)
@@ -53,10 +54,11 @@ class ScaledSum(keras.layers.Layer):
 
 
 class NearestResize(NearestUpsampling):
-    """Scale a feature map, then upsample it to a finer level's size by one nearest resize.
+    """Multiply a feature map by a constant, and upsample it to the size of a finer level.
 
-    The layer it replaces repeats pixels and crops, which has gradients under XLA. A resize that
-    rounds `i * h / H` down gives the same result, for H = 2h and H = 2h - 1.
+    The replaced layer repeats pixels and crops, because these operations have gradients under XLA.
+    For H = 2h and H = 2h - 1, nearest-neighbour resizing gives the same result if pixel `i` is
+    taken from `floor(i * h / H)`.
     """
 
     def __init__(self, scalar: float, **kwargs):
@@ -72,7 +74,7 @@ class NearestResize(NearestUpsampling):
 
         size = wanted = ops.shape(like)[1:3]
         if all(isinstance(n, int) for n in (*size, *x.shape[1:3])):
-            # For fixed sizes, ONNX files hold the ratio: 2 is exact, 5 / 3 is not.
+            # For fixed sizes, ONNX files store the scale factor: 2 is exact, 5 / 3 is not.
             size = (2 * x.shape[1], 2 * x.shape[2])
         x = tf.raw_ops.ResizeNearestNeighbor(
             images=x, size=size, align_corners=False, half_pixel_centers=False

@@ -1,4 +1,4 @@
-"""Replace slow layers of a folded network by faster ones that compute the same."""
+"""Replace slow layers of a folded network by faster ones with the same outputs."""
 
 import keras
 import numpy as np
@@ -8,22 +8,25 @@ from eseg_keras.export.served_graph.level_sum import LevelSum, ResizeByProducts
 from eseg_keras.export.served_graph.replacements import CenterImages, NearestResize, ScaledSum
 from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
 
-# A scalar this much smaller than another is not moved: dividing by it would lose precision.
+# Smallest ratio of the first scalar to the largest scalar for which the first scalar is folded: the
+# other scalars are divided by it, and a small divisor would lose precision.
 _SMALLEST_RATIO = 1e-3
 
 
 def faster_network(
     model: keras.Model, images: keras.KerasTensor | None = None, channels_first: bool = False
 ) -> keras.Model:
-    """Replace layers of a part of `ESeg.fold()`, which must not be used afterwards.
+    """Replace layers of `model`, the encoder, decoder or head of an `ESeg.fold()`.
 
     - The scale of `ImageScaling` is folded into the next convolution.
     - The first scalar of a fusion is folded into the next depthwise convolution. The scalars of
       upsampled inputs are applied before the upsampling.
-    - Nearest upsampling and cropping become one resize.
-    - Levels that are resized and summed become a `LevelSum`, other resizes a `ResizeByProducts`.
+    - Nearest-neighbour upsampling and cropping become one resize.
+    - Levels that are resized and summed become a `LevelSum`. If `channels_first`, other `Resize`
+      layers become `ResizeByProducts`.
 
-    `images` is the new input of an encoder, of any dtype.
+    `model` must not be used afterwards: its layers are reused, and some weights change. `images`
+    replaces the input of an encoder; any dtype is allowed.
     """
     rewriting = _Rewriting(channels_first)
     rewriting.plan(model)
@@ -38,7 +41,7 @@ def faster_network(
 
 
 def only_scales_images(encoder: keras.Model) -> bool:
-    """Return whether an encoder's images are used by `ImageScaling` only, which takes any dtype."""
+    """Return whether only `ImageScaling`, which takes any dtype, uses the images of an encoder."""
     entered = _consumers(encoder)[id(encoder.input._keras_history.operation)]
     return all(isinstance(operation, ImageScaling) for operation in entered)
 
@@ -111,14 +114,14 @@ class _Rewriting:
 
 
 def _is_alone(following, kind):
-    """Whether exactly one layer follows, of exactly this class and called only once."""
+    """Return whether one layer follows, of exactly the class `kind`, that is called only once."""
     return len(following) == 1 and (
         type(following[0]) is kind and len(following[0]._inbound_nodes) == 1
     )
 
 
 def _consumers(model):
-    """{id of an operation: the operations that use its result, `None` for an output}."""
+    """Return {id of an operation: operations that use its result, `None` for a model output}."""
     consumers = {}
     for tensor in model.outputs:
         consumers.setdefault(id(tensor._keras_history.operation), []).append(None)

@@ -1,1 +1,1 @@
-"""ONNX files and engines for TensorRT."""
+"""Export to ONNX files and engines for TensorRT."""

@@ -8,12 +8,13 @@ from types import ModuleType
 
 import numpy as np
 
-# The first builds for the GPU of this machine, the second for any from Ampere on, without a GPU.
+# `tensorrt` builds for the GPU of this machine; `tensorrt_rtx` needs no GPU to build, and builds
+# for all GPUs since Ampere.
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 
 
 def installed_tensorrt() -> ModuleType | None:
-    """Import whichever of `LIBRARIES` is installed, or return `None`."""
+    """Import and return the first of `LIBRARIES` that is installed, or return `None`."""
     for name in LIBRARIES:
         if importlib.util.find_spec(name) is not None:
             return importlib.import_module(name)
@@ -21,7 +22,7 @@ def installed_tensorrt() -> ModuleType | None:
 
 
 def build_engine(trt: ModuleType, onnx_file: bytes, precision: str) -> bytes:
-    """Build an engine from the content of a file that `export_tensorrt` wrote."""
+    """Build an engine from the content of an ONNX file of `export_tensorrt`."""
     logger = _logger(trt)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -31,14 +32,14 @@ def build_engine(trt: ModuleType, onnx_file: bytes, precision: str) -> bytes:
         reasons = [
             f"{error.node_operator()} {error.node_name()}: {error.desc()}" for error in errors
         ]
-        raise ValueError(f"{title(trt)} refuses the network: {'; '.join(reasons)}")
+        raise ValueError(f"{title(trt)} cannot parse the network: {'; '.join(reasons)}")
     config = builder.create_builder_config()
     if precision == "fp32":
-        # TF32 rounds the inputs of convolutions to 19 bits.
+        # Disable TF32, which rounds the inputs of convolutions to 19 bits.
         config.clear_flag(trt.BuilderFlag.TF32)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise ValueError(f"{title(trt)} built no engine of the network: {logger}")
+        raise ValueError(f"{title(trt)} cannot build an engine of the network: {logger}")
     return bytes(engine)
 
 
@@ -48,7 +49,7 @@ def title(trt: ModuleType) -> str:
 
 
 def gpu_name(cuda: ModuleType) -> str | None:
-    """Return the name of the GPU that engines run on, or `None` without one."""
+    """Return the name of the GPU that engines run on, or `None` if there is no GPU."""
     error, count = cuda.cudaGetDeviceCount()
     if int(error) or not count:
         return None
@@ -56,7 +57,7 @@ def gpu_name(cuda: ModuleType) -> str | None:
 
 
 class EngineRunner:
-    """An engine of one input and one output on the GPU, a context manager."""
+    """Context manager that runs an engine with one input and one output on the GPU."""
 
     def __init__(self, trt: ModuleType, cuda: ModuleType, engine: bytes):
         self._cuda = cuda
@@ -65,7 +66,7 @@ class EngineRunner:
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
-            raise ValueError(f"{title(trt)} cannot run its engine on this GPU: {self._logger}")
+            raise ValueError(f"{title(trt)} cannot load the engine on this GPU: {self._logger}")
         self._context = self._engine.create_execution_context()
         self._stream = _value(cuda.cudaStreamCreate())
         self._arrays, self._addresses = [], []
@@ -88,7 +89,7 @@ class EngineRunner:
         self._cuda.cudaStreamDestroy(self._stream)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the engine's output for images of its shape."""
+        """Return the engine's output for images of the shape of its input."""
         source, result = self._arrays
         source[...] = images
         self._copy(self._addresses[0], source.ctypes.data, source.nbytes, "HostToDevice")
@@ -97,7 +98,7 @@ class EngineRunner:
         return result.copy()
 
     def times(self, rounds: int = 200, warm_up: int = 50) -> np.ndarray:
-        """Return seconds per run [rounds], without transfers to and from the GPU."""
+        """Return the seconds of each run [rounds], without data transfers to and from the GPU."""
         times = []
         for _ in range(warm_up + rounds):
             start = time.perf_counter()
@@ -117,7 +118,7 @@ class EngineRunner:
 
 @functools.cache
 def _logger(trt):
-    """The logger of the process: TensorRT keeps the first one, and its default prints to stdout."""
+    """Return the process's only logger: TensorRT keeps the first; its default prints to stdout."""
     severity = trt.ILogger.Severity
 
     class Errors(trt.ILogger):

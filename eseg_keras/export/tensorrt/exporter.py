@@ -1,4 +1,4 @@
-"""Files and engines for TensorRT on NVIDIA GPUs, for one image of a fixed size."""
+"""Export to TensorRT on NVIDIA GPUs, for one image of a fixed size."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ from eseg_keras.export.verification import TOLERANCES, Verification, verify
 from eseg_keras.files import atomic_file, write_json
 from eseg_keras.optional import require
 
-# The paper's latencies are at this size; for ESeg-Lite-M it also reports (512, 1024).
+# Image size of the paper's latencies; for ESeg-Lite-M, the paper also reports (512, 1024).
 PAPER_SIZE = (1024, 2048)
 PRECISIONS = {"fp32": "float32", "fp16": "float16"}
 
@@ -51,15 +51,15 @@ def export_tensorrt(
 ) -> Verification:
     """Write a model as an ONNX file for TensorRT, and the command that builds and times an engine.
 
-    The file takes one image of a fixed size, as for the paper's latencies, and uses only operators
-    that TensorRT supports. It fixes the precision, as TensorRT's strongly typed networks require.
-    It is verified in ONNX Runtime. `OUTPUT.trtexec.json` holds the command, whose `Throughput` is
-    frames per second.
+    The file takes one image of a fixed size, as in the paper's measurements, and uses only
+    operators that TensorRT supports. The file sets the dtype of each tensor, as TensorRT's strongly
+    typed networks require. It is verified in ONNX Runtime. `OUTPUT.trtexec.json` contains the
+    command; the `Throughput` that it prints is frames per second.
 
-    If TensorRT or TensorRT for RTX is installed, the engine is built as well, for the installed
-    version: `NAME.engine`. TensorRT builds it for the GPU of this machine; TensorRT for RTX for any
-    GPU from Ampere on, and needs no GPU to build it. If there is a GPU, the engine is compared with
-    the model and timed: `NAME.engine.json`.
+    If TensorRT or TensorRT for RTX is installed, the engine `NAME.engine` is built, too; it runs
+    only with the installed version. TensorRT builds engines for the GPU of this machine. TensorRT
+    for RTX builds engines for all GPUs since Ampere, and needs no GPU to build. If there is a GPU,
+    the engine is compared with the model and timed. The results are in `NAME.engine.json`.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
@@ -67,20 +67,21 @@ def export_tensorrt(
         output: The file, such as `"streets.onnx"`; replaced if it exists.
         output_kind: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             float32 [1, H, W, num_classes].
-        input_dtype: dtype of the image, `"uint8"` or `"float32"`, of 0..255 either way.
-        verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
-            trained on, for the comparison. They are resized to `image_size`.
-        image_size: (height, width) of the image. Defaults to that of the network if it has one,
-            else (1024, 2048), the paper's.
-        precision: `"fp32"`, or `"fp16"` for half precision between the scaled image and the last
-            upsampling.
+        input_dtype: dtype of the image, `"uint8"` or `"float32"`, with values of 0..255 for both.
+        verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
+            not used for training, for the comparison with the model. They are resized to
+            `image_size`.
+        image_size: (height, width) of the image. Defaults to the network's fixed size if it has
+            one, else (1024, 2048), as in the paper.
+        precision: `"fp32"`, or `"fp16"` for half precision in all layers except image scaling, the
+            last upsampling, argmax and softmax.
 
     Returns:
-        The comparison of the ONNX file with the model.
+        The comparison of the ONNX file's outputs with the model's.
 
     Raises:
         ValueError: If an argument is invalid, or TensorRT does not support the network.
-        ImportError: If TensorRT is installed without `cuda-bindings`, which runs engines.
+        ImportError: If TensorRT is installed, but not `cuda-bindings`, which runs engines.
         FileInUseError: If another process writes the same output.
         VerificationError: If the outputs of the file, or of the engine, differ from the model's.
             Nothing is written then.
@@ -108,14 +109,14 @@ def export_tensorrt(
     output = Path(output)
     if output.suffix == ".engine":
         raise ValueError(
-            "output is the ONNX file; the suffix .engine is for the engine beside it. Expected a "
-            f"name such as {output.with_suffix('.onnx')}. Received: {output}"
+            "output is the name of the ONNX file; the engine beside it gets the suffix .engine. "
+            f"Expected a name such as {output.with_suffix('.onnx')}. Received: {output}"
         )
     onnx = require("onnx", "export")
     trt = installed_tensorrt()
-    # Imported now, so that a missing package is an error before the slow steps.
+    # Import it here, so that a missing package raises an error before the slow steps.
     cuda = trt and require("cuda.bindings.runtime", trt.__name__.replace("_", "-"))
-    # On a GPU, upsampling all logits is faster than selecting those near boundaries.
+    # On a GPU, upsampling all logits is faster than selecting logits near boundaries.
     served = serving_model(
         model, output_kind, input_dtype, image_size, channels_first=True, short_cut=False
     )
@@ -148,16 +149,16 @@ def export_tensorrt(
 
 
 def trtexec_command(path: str | os.PathLike, precision: str) -> list[str]:
-    """Return the command that builds an engine and times it, without data transfers."""
+    """Return the trtexec command that builds an engine and times it, without data transfers."""
     path = Path(path)
     command = ["trtexec", f"--onnx={path}", f"--saveEngine={path.with_suffix('.engine')}"]
     command += ["--stronglyTyped", "--noDataTransfers", "--useCudaGraph", "--useSpinWait"]
-    # TF32 rounds the inputs of 32-bit convolutions to 19 bits.
+    # Disable TF32, which rounds the inputs of 32-bit convolutions to 19 bits.
     return command + ["--noTF32"] * (precision == "fp32")
 
 
 def _cast_first(graph):
-    """Cast images before they are transposed: TensorRT transposes no uint8."""
+    """Move the cast of images before their transpose: TensorRT cannot transpose uint8."""
     (transpose,) = (node for node in graph.node if graph.input[0].name in node.input)
     if transpose.op_type == "Cast":
         return
@@ -183,13 +184,13 @@ def _half_precision(converted):
 def _write_engine(trt, cuda, onnx_file, output, precision, compare):
     gpu = gpu_name(cuda)
     if gpu is None and trt.__name__ == "tensorrt":
-        _log.warning("No engine was built: there is no GPU here, and %s needs one.", title(trt))
+        _log.warning("No engine was built: %s needs a GPU, and there is none.", title(trt))
         return
     engine = build_engine(trt, onnx_file, precision)
     path = output.with_suffix(".engine")
     report = {"built_by": title(trt), "precision": precision, "gpu": gpu}
     if gpu is None:
-        _log.warning("%s was built by %s, and not run: there is no GPU.", path.name, title(trt))
+        _log.warning("%s was built by %s, but not run: there is no GPU.", path.name, title(trt))
     else:
         with EngineRunner(trt, cuda, engine) as runner:
             report["verification"] = compare(runner, trt.__name__).as_dict()
@@ -197,8 +198,8 @@ def _write_engine(trt, cuda, onnx_file, output, precision, compare):
         seconds = float(np.median(times))
         report |= {"median_ms": 1000 * seconds, "frames_per_second": 1 / seconds}
         _log.warning(
-            "%s was built by %s, agrees with the network, and takes %.2f ms per image on %s: %.0f "
-            "frames per second.",
+            "%s was built by %s. Its outputs agree with the network's. It takes %.2f ms per image "
+            "on %s: %.0f frames per second.",
             *(path.name, title(trt), 1000 * seconds, gpu, 1 / seconds),
         )
     with atomic_file(path) as temporary:

@@ -2,8 +2,8 @@
 
 from eseg_keras.optional import require
 
-# Operators on floats in TensorRT 10.15 that a segmentation network may have.
-# "UINT8 is only supported as network input or output tensor types."
+# Float operators that TensorRT 10.15 supports and a segmentation network may contain. For uint8,
+# SOURCE says: "UINT8 is only supported as network input or output tensor types."
 SOURCE = "https://github.com/onnx/onnx-tensorrt/blob/main/docs/operators.md"
 SUPPORTED = frozenset(
     """
@@ -31,15 +31,15 @@ OPSETS = range(9, 25)
 
 
 def check_tensorrt_operators(model) -> None:
-    """Raise `ValueError`, with all reasons, for an `onnx.ModelProto` that TensorRT refuses."""
+    """Raise `ValueError`, with all reasons, if TensorRT does not support an `onnx.ModelProto`."""
     onnx = require("onnx", "export")
     problems = []
     for entry in model.opset_import:
         if entry.domain in ("", "ai.onnx") and entry.version not in OPSETS:
-            problems.append(f"operators of version {entry.version}")
+            problems.append(f"the operator set version {entry.version}")
     for value in (*model.graph.input, *model.graph.output):
         if not all(dimension.dim_value for dimension in value.type.tensor_type.shape.dim):
-            problems.append(f"a shape of {value.name} that is not fixed")
+            problems.append(f"the dynamic shape of {value.name}")
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
     uint8 = {
         value.name
@@ -52,7 +52,7 @@ def check_tensorrt_operators(model) -> None:
         if node.op_type == "Resize":
             problems += _resize_problems(node)
         if node.op_type != "Cast" and uint8.intersection([*node.input, *node.output]):
-            problems.append(f"{node.op_type} of uint8 values")
+            problems.append(f"{node.op_type} on uint8 values")
     if problems:
         raise ValueError(
             f"TensorRT does not support: {', '.join(dict.fromkeys(problems))} (see {SOURCE})."

@@ -1,1 +1,1 @@
-"""TFLite files for LiteRT."""
+"""Export to TFLite, for LiteRT."""

@@ -20,13 +20,13 @@ def convert(
     precision: str,
     images: Sequence[np.ndarray] = (),
 ) -> bytes:
-    """Return the bytes of a TFLite file, without verification; `images` calibrate `"int8"`."""
+    """Convert a model to the content of a TFLite file; `images` calibrate `"int8"`."""
     tf = require("tensorflow", "tensorflow-cpu")
     is_int8 = precision == "int8"
     size = image_size or (None, None)
     if is_int8:
-        # The converter adds the conversion from uint8 itself. The faster sums over levels would
-        # compute positions in 8 bits, which is not enough for hundreds of rows.
+        # The converter adds the conversion from uint8. `serving_model` is not used: its sums over
+        # levels would compute positions in 8 bits, which is not enough for hundreds of rows.
         dtype, network = "float32", model.fold()
     else:
         dtype, network = input_dtype, serving_model(model, "logits", input_dtype, size)
@@ -75,6 +75,6 @@ def _batches(images):
     for index, image in enumerate(images):
         image = image.astype("float32")
         if index == 0:
-            # Both ends of the range, so that the quantized input equals the uint8 image.
+            # Both ends of 0..255, so that the quantized input equals the uint8 image.
             image[0, 0], image[-1, -1] = 0, 255
         yield [image[None]]

@@ -1,4 +1,4 @@
-"""TFLite files for LiteRT on phones and boards."""
+"""Export to TFLite, for LiteRT on phones and embedded boards."""
 
 import json
 import os
@@ -27,15 +27,15 @@ from eseg_keras.standard_error import hidden_standard_error
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 _REMEDIES = {
-    "dynamic": "Nothing was written: try precision float16 if 8-bit weights are too coarse.",
-    "int8": "Nothing was written: try calibration_images of its task, or precision dynamic or "
-    "float16 if 8 bits are too coarse.",
+    "dynamic": "Nothing was written. 8-bit weights may be too coarse: try precision float16.",
+    "int8": "Nothing was written. Try calibration_images that resemble the training images; or, if "
+    "8 bits are too coarse, precision dynamic or float16.",
 }
-# To verify files for images of any size: two sizes that all strides divide, and one that none does.
+# Sizes to verify files for images of any size: two divisible by the encoder's strides, one odd.
 _SIZES = ((192, 384), (384, 768), (97, 131))
 _CLASSES = "classes.json"
 _LABELS = "labels.txt"
-# A fixed date, so that equal exports are equal files.
+# A fixed date, so that the same export always writes the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -53,9 +53,9 @@ def export_tflite(
 ) -> Verification:
     """Write a model as a TFLite file, and verify it in LiteRT.
 
-    The file takes one image, `images` [1, H, W, C], and uses only TFLite's own operators. It holds
-    class names, palette and ignore label, see `read_tflite_classes`. An existing file is replaced;
-    `OUTPUT.verification.json` is written beside it.
+    The file takes one image, `images` [1, H, W, C], and uses only TFLite's built-in operators. It
+    contains class names, palette and ignore label, see `read_tflite_classes`. An existing file is
+    replaced; `OUTPUT.verification.json` is written beside it.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
@@ -63,21 +63,23 @@ def export_tflite(
         output: The file, such as `"streets.tflite"`.
         output_kind: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             [1, H, W, num_classes].
-        input_dtype: dtype of the image, `"uint8"` or `"float32"`, of 0..255 either way.
-        image_size: (height, width) of the image; a fixed size is faster. Defaults to that of the
-            network if it has one, else any from 32 up, set by `resize_tensor_input`.
-        precision: `"float32"`; `"float16"`, for weights of half the size; `"dynamic"`, for 8-bit
-            weights, and 8-bit activations in most convolutions; or `"int8"`, for 8 bits throughout:
-            images are uint8, and so are logits and probabilities, with scale and zero point.
-        calibration_images: Required for `"int8"`: a few dozen uint8 arrays [H, W, C] of the
-            network's task, of any size. They are resized to `image_size`.
-        verification_images: A few uint8 arrays [H, W, C] of the network's task that it was not
-            trained on, for the comparison. They are resized to `image_size`, or to several sizes
-            in turn. By default, one in four of `calibration_images`, at most three, is held out
-            for the verification; required without `calibration_images`.
+        input_dtype: dtype of the image, `"uint8"` or `"float32"`, with values of 0..255 for both.
+        image_size: (height, width) of the image; a fixed size is faster. Defaults to the network's
+            fixed size if it has one, else any size from 32x32, to be set with
+            `resize_tensor_input`.
+        precision: `"float32"`; `"float16"` for float16 weights; `"dynamic"` for 8-bit weights and,
+            in most convolutions, 8-bit activations; or `"int8"` for 8 bits throughout: images are
+            uint8, and logits and probabilities are uint8 with a scale and a zero point.
+        calibration_images: Required for `"int8"`: a few dozen uint8 arrays [H, W, C], of any size,
+            that resemble the training images. They are resized to `image_size`.
+        verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
+            not used for training, for the comparison with the model. They are resized to
+            `image_size`, or to several sizes in turn. By default, a quarter of
+            `calibration_images`, at most three, are held out. Required without
+            `calibration_images`.
 
     Returns:
-        The comparison with the model.
+        The comparison of the file's outputs with the model's.
 
     Raises:
         ValueError: If an argument is invalid, or TFLite lacks an operator.
@@ -105,7 +107,7 @@ def export_tflite(
     check_choice("precision", precision, PRECISIONS)
     if precision == "int8" and input_dtype != "uint8":
         raise ValueError(
-            f"An int8 network takes uint8 images. Received: input_dtype={input_dtype!r}"
+            f"precision='int8' needs input_dtype='uint8'. Received: input_dtype={input_dtype!r}"
         )
     require("ai_edge_litert.interpreter", "export")
     image_size = exported_size(model, image_size)
@@ -137,9 +139,9 @@ def export_tflite(
 def litert_runner(
     path: str | os.PathLike, threads: int | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Load a TFLite file as a function of uint8 images; it returns scores as float32.
+    """Return a function that runs a TFLite file on uint8 images; 8-bit scores become float32.
 
-    Its attribute `image_shape` is (H, W, C), with `None` for any size.
+    The attribute `image_shape` of the function is (H, W, C), with `None` for any size.
     """
     litert = require("ai_edge_litert.interpreter", "export")
     interpreter = litert.Interpreter(model_path=str(path), num_threads=threads)
@@ -171,8 +173,8 @@ def read_tflite_classes(path: str | os.PathLike) -> dict:
         path: The `.tflite` file.
 
     Returns:
-        Dict of `class_names` and `palette`, either may be `None`, `ignore_label` and
-        `num_classes`.
+        Dict with the keys `num_classes`, `ignore_label`, `class_names` and `palette`; the values of
+        the last two may be `None`.
 
     Raises:
         ValueError: If the file holds no classes.
@@ -187,7 +189,7 @@ def read_tflite_classes(path: str | os.PathLike) -> dict:
 
 
 def _append_classes(path, model):
-    """Append the classes as a zip archive, as the TFLite metadata standard does with files."""
+    """Append the classes as a zip archive, as TFLite metadata specifies for associated files."""
     content = classes_json(model)
     names = json.loads(content)["class_names"] or []
     with zipfile.ZipFile(path, "a") as archive:

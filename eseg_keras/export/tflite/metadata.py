@@ -1,8 +1,8 @@
-"""The standard metadata of TFLite files: what image goes in, and which classes come out.
+"""Write the standard metadata of TFLite files: descriptions of the input and the output.
 
 Reference:
     [TFLite metadata](https://ai.google.dev/edge/litert/models/metadata) and its schema,
-    `metadata_schema.fbs`, of which this writes a few tables.
+    `metadata_schema.fbs`. Only the tables that are needed here are written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from eseg_keras.optional import require
 _MODEL_ENTRY = "TFLITE_METADATA"  # Name of the buffer in the model.
 _FILE_IDENTIFIER = b"M001"
 _PARSER_VERSION = "1.0.0"
-# Numbers of the schema: members of its unions and enumerations.
+# Values of the schema's unions and enumerations.
 _NORMALIZATION_OPTIONS = 1
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2
 _RGB = 1
@@ -27,10 +27,11 @@ def add_metadata(
     """Return a TFLite file with metadata.
 
     Args:
-        content: The file without it.
+        content: The TFLite file without metadata.
         model: The network, for its name, description and channels.
         output_kind: `"labels"`, `"logits"` or `"probabilities"`.
-        labels_file: Name of the file with one class name per line that will be appended, or `None`.
+        labels_file: Name of the file with one class name per line that the caller appends to the
+            TFLite file, or `None`.
     """
     schema = require("tensorflow.lite.python.schema_py_generated", "tensorflow-cpu")
     flatbuffers = require("flatbuffers", "tensorflow-cpu")
@@ -49,7 +50,7 @@ def _metadata(model, output_kind, labels_file) -> bytes:
     channels = model.image_shape[-1]
     flatbuffers = require("flatbuffers", "tensorflow-cpu")
     tables = _Tables(flatbuffers.Builder(1024))
-    # Values of 0..255 go in as they are.
+    # Mean 0 and standard deviation 1: the input is 0..255, without normalisation.
     normalization = tables.add({0: [0.0] * channels, 1: [1.0] * channels})
     properties = tables.add({0: ("Int8", _RGB if channels == 3 else 0)})
     image = tables.add(
@@ -79,7 +80,7 @@ def _metadata(model, output_kind, labels_file) -> bytes:
 
 
 class _Tables:
-    """Writes tables of a FlatBuffer from the values of their fields by number."""
+    """Writes tables of a FlatBuffer from {field number: value}."""
 
     def __init__(self, builder):
         self.builder = builder
@@ -87,9 +88,10 @@ class _Tables:
     def add(self, fields: Mapping[int, object]) -> int:
         """Write a table and return its offset.
 
-        A value is a text, the offset of a table, a list of floats or of offsets, or (type, number).
+        A value is a string, the offset of a table, a list of floats or of offsets, or
+        (type, number).
         """
-        # What a table points to comes before it.
+        # Strings, lists and tables are written before the table that refers to them.
         written = {number: self._write(value) for number, value in fields.items()}
         self.builder.StartObject(max(written, default=-1) + 1)
         for number, value in written.items():

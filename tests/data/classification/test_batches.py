@@ -1,4 +1,4 @@
-"""Batches of labelled photos are a function of seed, epoch and number, however they are read."""
+"""Batches of labelled photos depend only on seed, epoch and number, not on how they are read."""
 
 import time
 
@@ -12,13 +12,13 @@ from eseg_keras.models.classifier import Classifier
 
 
 class Examples:
-    """Eleven photos of noise; the label is the number."""
+    """Eleven photos of noise; the label of a photo is its index."""
 
     def __len__(self):
         return 11
 
     def read(self, index):
-        time.sleep(0.004 * (index % 3))  # Whatever is read first is not ready first.
+        time.sleep(0.004 * (index % 3))  # Reads do not finish in the order in which they start.
         rng = np.random.default_rng(index)
         return rng.integers(0, 256, (40 + index, 60, 3)).astype("uint8"), index
 
@@ -84,7 +84,7 @@ def test_tf_data_gives_the_same(drop_remainder):
     dataset = source.to_tf_dataset(initial_epoch=2)
     assert len(dataset) == len(source) == (2 if drop_remainder else 3)
     assert dataset.element_spec[0].shape[1:] == (32, 24, 3)
-    next(iter(dataset))  # A look at the first batch changes nothing.
+    next(iter(dataset))  # Reading only the first batch changes nothing.
     for epoch in (2, 3):
         assert_same(epoch_of(source, epoch), list(dataset))
     rest = source.to_tf_dataset(initial_epoch=2, initial_batch=1)

@@ -1,4 +1,4 @@
-"""What a classifier sees of a photo."""
+"""Crops for classification: random in training, central in validation."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from eseg_keras.data.classification.crops import _random_box
 
 
 def coordinates(height, width):
-    """A photo whose red is the row and whose green is the column."""
+    """Return a photo whose red channel is the row and whose green channel is the column."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([rows, columns, np.zeros_like(rows)], -1).astype("uint8")
 
@@ -33,7 +33,7 @@ def test_areas_cover_the_range_evenly():
     left, top, right, bottom = np.array(boxes).T
     areas = (right - left) * (bottom - top) / 1e6
     assert 0.08 <= areas.min() < 0.1 and areas.max() > 0.9
-    # Large parts that are not square do not fit, and are drawn again.
+    # Large boxes that are not square do not fit and are drawn again: the mean is below 0.54.
     assert 0.4 < np.mean(areas) < 0.54
     assert 0.45 < np.mean((left + right) / 2000) < 0.55
     ratios = np.log((right - left) / (bottom - top))
@@ -46,7 +46,7 @@ def test_random_crop_shows_one_part_mirrored_half_of_the_time():
         part = random_resized_crop(photo, (32, 48), np.random.default_rng(seed)).astype(int)
         assert part.shape == (32, 48, 3)
         rows, columns = part[..., 0], part[..., 1]
-        # A part of a gradient is a gradient: constant across, growing along.
+        # The crop is a gradient too: its red is constant in each row, its green in each column.
         assert np.ptp(rows, axis=1).max() <= 1 and np.ptp(columns, axis=0).max() <= 1
         assert (np.diff(rows[:, 0]) >= 0).all() and rows[-1, 0] > rows[0, 0]
         mirrored += columns[0, 0] > columns[0, -1]
@@ -72,14 +72,14 @@ def test_middle_is_seven_eighths_of_the_shorter_side(shape):
     for axis, channel in ((0, 0), (1, 1)):
         line = middle[:, 0, channel] if axis == 0 else middle[0, :, channel]
         if shape[axis] > 256:
-            continue  # The gradient of a uint8 has wrapped around.
-        # Centres of the first and the last of 28 equal steps over the side, around the middle.
+            continue  # The uint8 gradient wraps around.
+        # The centre of the first of 28 equal steps over the central square; the last is symmetric.
         first = shape[axis] / 2 - side / 2 + side / 56 - 0.5
         assert abs(line[0] - first) <= 1 and abs(line[-1] - (shape[axis] - 1 - first)) <= 1
 
 
 def test_middle_of_another_shape_stays_inside():
     middle = central_crop(coordinates(100, 100), (32, 64)).astype(int)
-    # As wide as 7/8 of the photo, half as high.
+    # The crop has 7/8 of the photo's width, and half of that as its height.
     assert abs(np.ptp(middle[0, :, 1]) - 87.5 * 63 / 64) <= 2
     assert abs(np.ptp(middle[:, 0, 0]) - 43.75 * 31 / 32) <= 2

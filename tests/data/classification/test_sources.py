@@ -1,4 +1,4 @@
-"""Where labelled photos come from: folders, and ImageNet's own archives."""
+"""Sources of labelled photos: folders, and the archives of ImageNet."""
 
 import io
 import tarfile
@@ -70,7 +70,7 @@ def add(archive, name, content):
 
 
 def write_archives(directory):
-    """ImageNet's archives as they are published: one archive a class inside one of all."""
+    """Write archives like ImageNet's: the training archive contains one archive per class."""
     directory.mkdir(parents=True)
     with tarfile.open(directory / "ILSVRC2012_img_train.tar", "w") as train:
         for first, wnid in ((0, "n01440764"), (2, "n15075141")):
@@ -96,11 +96,11 @@ def test_imagenet_through_its_own_builder(tmp_path, place):
         assert train.class_names[label] == wnid and label == {"0": 0, "1": 0}.get(seed, 999)
         assert image.dtype == np.uint8 and image.shape == (20, 30, 3)
         assert np.abs(image.astype(int) - photo(int(seed))).max() <= 2
-    # Prepared once: the archives may go.
+    # The data set is prepared: the archives are not needed any more.
     for archive in (data_dir / place).glob("*.tar"):
         archive.unlink()
     validation = imagenet2012(data_dir, "validation")
-    # The class of the first validation photo, from the list that comes with the challenge.
+    # The class of the first validation photo, from the list of the challenge.
     assert len(validation) == 1 and validation.class_names[validation.read(0)[1]] == "n01751748"
 
 

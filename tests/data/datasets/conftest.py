@@ -1,4 +1,4 @@
-"""Small data sets in the form in which the real ones are published."""
+"""Small data sets with the file layout of the published ones."""
 
 import io
 import zipfile
@@ -10,7 +10,7 @@ from PIL import Image
 
 @pytest.fixture
 def image_bytes():
-    """Function of an array (or picture) and a format that returns an image file's bytes."""
+    """Function (array or Pillow image, format) -> bytes of an image file."""
 
     def encode(picture, kind="PNG"):
         if isinstance(picture, np.ndarray):
@@ -24,7 +24,7 @@ def image_bytes():
 
 @pytest.fixture
 def palette_png(image_bytes):
-    """Function of labels [H, W] and colours that returns a PNG file with a palette."""
+    """Function (labels [H, W], colours) -> bytes of a palette PNG."""
 
     def encode(labels, colors):
         picture = Image.fromarray(labels).convert("P")
@@ -37,7 +37,7 @@ def palette_png(image_bytes):
 
 @pytest.fixture
 def write_files():
-    """Function that writes {path: bytes} to a zip archive, or to a folder."""
+    """Function that writes {path: bytes} to a zip archive or to a folder."""
 
     def write(target, files):
         target.parent.mkdir(parents=True, exist_ok=True)

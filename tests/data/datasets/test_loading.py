@@ -13,15 +13,15 @@ from eseg_keras.data.datasets.archives import find_in_archive
 from eseg_keras.data.datasets.builders import builder_for
 from eseg_keras.data.datasets.camvid import DESCRIPTION
 
-# The package imports Keras, and with it the backend: without it, only what the data sets themselves
-# need is imported.
+# `import eseg_keras` would import Keras and the backend. With this stand-in for the package, only
+# what the data sets need is imported.
 ALONE = f"""
 import os, sys, types
 package = types.ModuleType("eseg_keras")
 package.__path__, package.__file__ = {list(eseg_keras.__path__)}, {eseg_keras.__file__!r}
 sys.modules["eseg_keras"] = package
 """
-# Ends the process at the first attempt to reach the network.
+# End the process at the first attempt to access the internet.
 OFFLINE = """
 def audit(event, args):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
@@ -29,7 +29,7 @@ def audit(event, args):
         os._exit(7)
 sys.addaudithook(audit)
 """
-# Makes a package as one that is not installed.
+# Make a package appear not to be installed.
 WITHOUT = """
 class Without:
     def __init__(self, finder):
@@ -47,14 +47,14 @@ print(len(examples), image.shape, mask.max(), examples.name(1))
 
 
 def run(code):
-    """Run code in a process of its own."""
+    """Run code in a separate process."""
     command = [sys.executable, "-c", ALONE + code]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture
 def camvid_dir(tmp_path, image_bytes, write_files):
-    """Function of a number of images that makes a data directory with CamVid's archive in it."""
+    """Function (number of images) -> data directory with an archive of CamVid."""
 
     def make(count=20):
         files = {}
@@ -180,7 +180,7 @@ print([name for name in ("tensorflow", "tensorflow_datasets", "keras") if name i
 
 @pytest.fixture
 def preparation():
-    """Function of a data directory that starts a process, and waits until it is preparing."""
+    """Function (data directory) that starts a process and waits until it prepares the data set."""
     processes = []
 
     def start(data_dir):
@@ -212,7 +212,7 @@ def test_two_processes_may_prepare_at_once(camvid_dir, preparation):
     process = preparation(data_dir)
     process.send_signal(signal.SIGSTOP)
     assert len(load("camvid", "train", data_dir)) == 1000
-    # The other one comes to its end and finds that the place is taken.
+    # The other process finishes and finds the data set already prepared.
     process.send_signal(signal.SIGCONT)
     assert process.communicate(timeout=120)[0] == "1000 (4, 6, 3) 1 00001\n"
 

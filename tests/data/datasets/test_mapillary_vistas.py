@@ -12,7 +12,7 @@ KEYS = {"training": ["_-1xBpzLKsd3jx1h7GjQSg", "0035fkbjWljhaftpVM37-g"], "valid
 
 
 def labels_of(name, key):
-    """A label map with every label, in a random order."""
+    """Return a label map with every label, in random order."""
     rng = np.random.default_rng([len(key), len(LABELS[name])])
     return rng.permutation(np.resize(np.arange(len(LABELS[name])), 10 * 16)).reshape(10, 16)
 
@@ -60,7 +60,7 @@ def label_files(name, folder, palette_png, image_bytes):
 
 @pytest.fixture
 def archives(palette_png, image_bytes):
-    """The files of the archives of v1.2 and of v2.0, which holds the labels of both."""
+    """Files of the v1.2 archive, and of the v2.0 archive, which has the labels of both versions."""
     first = common_files(image_bytes) | {"config.json": config(NAMES[0])}
     for path, content in label_files(NAMES[0], "", palette_png, image_bytes).items():
         first[path.replace("//", "/")] = content
@@ -77,13 +77,13 @@ def archives(palette_png, image_bytes):
 @pytest.mark.parametrize("target", ["An_o5cmHOsS1VbLdaKx.zip", "mapillary"])
 def test_both_splits(tmp_path, archives, write_files, name, archive, target):
     write_files(tmp_path / "downloads/manual" / target, archives[archive])
-    # The files hold palettes: reading colours instead of labels would be seen.
+    # The label files are palette PNGs, so the test fails if colours are read instead of labels.
     content = (
         archives[archive]["training/v2.0/labels/0035fkbjWljhaftpVM37-g.png"]
         if (name == NAMES[1])
         else next(value for path, value in archives[archive].items() if "labels" in path)
     )
-    assert content[25] == 3  # The colour type of the PNG.
+    assert content[25] == 3  # The colour type of the PNG: palette.
     for split, keys in zip(("train", "validation"), KEYS.values(), strict=True):
         examples = load(name, split, tmp_path)
         assert [examples.name(index) for index in range(len(examples))] == sorted(keys)
@@ -130,7 +130,7 @@ def test_the_versions_agree_where_they_share_a_label():
         assert v1[name] == v2[name]
 
 
-# The map by readable names of v1.2, written down on its own.
+# The class map by readable names of v1.2, written independently of the package.
 TO_CITYSCAPES = {
     "road": ["Road", "Service Lane", "Bike Lane", "Crosswalk - Plain", "Lane Marking - Crosswalk",
              "Lane Marking - General", "Pothole"],

@@ -1,4 +1,4 @@
-"""Data sets are read in place, from their unpacked folders."""
+"""Data sets are read in place from unpacked folders."""
 
 import dataclasses
 import os
@@ -25,7 +25,7 @@ def arrays(seed, num_labels):
 
 @pytest.fixture
 def files_of(image_bytes):
-    """Function of a data set and its splits: {path: bytes} as the archives unpack."""
+    """Function (data set, splits) -> {path: bytes} with the layout of the unpacked archives."""
 
     def cityscapes(splits, kind="gtFine"):
         files = {}
@@ -91,7 +91,7 @@ def test_the_same_batches_in_place_as_from_a_copy(tmp_path, files_of, write_file
     assert files_below(tmp_path) == before
     copy = load(name, "train", tmp_path, copy_to=tmp_path / "copy")
     assert list((tmp_path / "copy").rglob("*.array_record*"))
-    # The copy is found with its own folder, and does not need the files.
+    # The copy is found in its folder and does not need the source files.
     shutil.rmtree(source)
     again = load(name, "train", tmp_path / "copy")
     write_files(source, files_of(name, ("train", "validation")))
@@ -164,7 +164,7 @@ def test_masks_without_their_images(tmp_path, files_of, write_files):
     with pytest.raises(ValueError, match=message):
         load("cityscapes", "test", tmp_path)
     assert len(load("cityscapes", "train", tmp_path)) == 6
-    # A copy holds what is there, and says what is not.
+    # A copy contains the available splits; an error names a missing split.
     assert len(load("cityscapes", "train", tmp_path, copy_to=tmp_path / "copy")) == 6
     with pytest.raises(ValueError, match="has no 'test': .* had only train"):
         load("cityscapes", "test", tmp_path / "copy")
@@ -193,7 +193,7 @@ def test_two_copies_of_the_same_depth_are_named(tmp_path, files_of, write_files)
     with pytest.raises(ValueError, match="several folders of ADE20K.*/one/.*/two/.* as data_dir"):
         load("ade20k", "train", tmp_path)
     assert len(load("ade20k", "train", tmp_path / "two")) == 6
-    # A link to the same folder is no second one.
+    # A link to the same folder does not count as a second folder.
     os.rename(tmp_path / "two", tmp_path.parent / f"{tmp_path.name}_two")
     (tmp_path / "two").symlink_to("one")
     assert len(load("ade20k", "train", tmp_path)) == 6
@@ -220,7 +220,7 @@ def test_a_damaged_file_is_named_by_its_path(tmp_path, files_of, write_files):
     files = files_of("ade20k", ("train",))
     path = "annotations/training/ADE_train_00000002.png"
     content = bytearray(files[path])
-    content[-14] ^= 1  # In the checksum of the pixels, which Pillow does not compare.
+    content[-14] ^= 1  # In the CRC of the pixel data, which Pillow does not check.
     write_files(tmp_path, files | {path: bytes(content)})
     examples = load("ade20k", "train", tmp_path)
     with pytest.raises(ImageFileError, match=f"^{tmp_path}/{path}: is damaged"):
@@ -243,7 +243,7 @@ def test_a_complete_folder_comes_before_the_archive(tmp_path, files_of, write_fi
     write_files(tmp_path / "there", files)
     assert len(load("camvid", "train", tmp_path)) == 6
     assert not (tmp_path / "camvid").exists()
-    # With an image less, the archive is prepared.
+    # With one image missing in the folder, the archive is prepared.
     (tmp_path / "there" / "train" / "00001.png").unlink()
     assert len(load("camvid", "train", tmp_path)) == 6
     assert (tmp_path / "camvid").exists()

@@ -100,7 +100,7 @@ def test_pixels_are_counted_before_they_are_decoded(tmp_path):
     path = tmp_path / "photo.png"
     Image.fromarray(RGB).save(path)
     whole = path.read_bytes()
-    # The header is enough to refuse it.
+    # The header alone is enough to reject the file.
     path.write_bytes(whole[:60])
     with pytest.raises(ImageFileError, match="54 pixels .6x9., more than the limit of 53"):
         read_image(path, max_pixels=53)
@@ -169,7 +169,7 @@ def test_tiff_files_of_32_bits_hold_0_to_255(tmp_path, dtype):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
 def test_a_declared_range(tmp_path, dtype):
-    """Against NumPy's interpolation; files, Pillow images and arrays alike."""
+    """Files, bytes, Pillow images and arrays are scaled as by NumPy's interpolation."""
     values = np.array([[100, 119, 143, 150]], dtype)
     path = tmp_path / "a.tif"
     Image.fromarray(values).save(path)

@@ -28,7 +28,7 @@ def save_palette(path, ids):
 
 
 def save_grey_png(path, ids, bits):
-    """Grey PNG of 1, 2, 4, 8 or 16 bits, written by hand: Pillow writes only some of them."""
+    """Write a grey PNG of 1, 2, 4, 8 or 16 bits; Pillow cannot write all of these."""
     binary = np.unpackbits(ids.astype(">u2")[..., None].view(np.uint8), axis=-1)[..., -bits:]
     rows = np.packbits(binary.reshape(len(ids), -1), axis=-1)
     data = b"".join(b"\0" + row.tobytes() for row in rows)
@@ -106,7 +106,7 @@ def test_color_masks(tmp_path, suffix, options, alpha):
 
 @pytest.mark.parametrize("metadata", ["icc_profile", "exif", "xmp"])
 def test_webp_with_metadata_is_known_by_its_picture_alone(tmp_path, metadata):
-    # A chunk of odd size, longer than the first 64 bytes, with the mark of the other kind inside.
+    # A metadata chunk of odd size, longer than 64 bytes, with the chunk id of the other codec.
     for lossless, mark in ((True, b"VP8 "), (False, b"VP8L")):
         path = tmp_path / f"{lossless}.webp"
         options = {"lossless": lossless, metadata: mark * 50 + b"."}
@@ -271,7 +271,7 @@ def test_one_hot_masks_are_told_as_that(tmp_path, mode, channels, value):
         ImageFileError, match=rf"one-hot: every pixel is {value} in one of .*argmax"
     ):
         MaskReader(5)(path)
-    # Neither is one-hot: pixels that are set in no channel, and an opaque mask of class 0.
+    # Not one-hot: masks with pixels that are zero in all channels, and an opaque mask of class 0.
     one_hot[0] = 0
     if mode == "RGB":
         with pytest.raises(ImageFileError, match="is a colour mask"):
@@ -345,7 +345,7 @@ def test_a_flipped_bit_does_not_become_another_label(tmp_path):
     for label in (0, 1):
         Image.fromarray(np.full((20, 30), label, np.uint8)).save(path, compress_level=0)
         content.append(bytearray(path.read_bytes()))
-    # The pixels of the second file, a whole stream, with the CRC of the first.
+    # The intact pixel data of the second file, with the CRC of the first file.
     end = content[0].index(b"IEND") - 8
     content[1][end : end + 4] = content[0][end : end + 4]
     path.write_bytes(content[1])

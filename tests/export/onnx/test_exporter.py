@@ -1,4 +1,4 @@
-"""ONNX files in ONNX Runtime, against the network."""
+"""ONNX files in ONNX Runtime, compared with the network."""
 
 import functools
 import json
@@ -27,7 +27,7 @@ def scenes(size, count=2):
 
 @pytest.fixture(scope="module")
 def exported(streets, tmp_path_factory):
-    """The default: labels, any batch and size."""
+    """The default export: labels, for any batch size and image size."""
     path = tmp_path_factory.mktemp("onnx") / "streets.onnx"
     return path, export_onnx(streets, path)
 
@@ -36,14 +36,14 @@ def test_labels_at_any_size_and_batch(streets, exported):
     path, verification = exported
     assert verification.passed and verification.label_agreement >= 0.9999
     run = onnx_runner(path, threads=1)
-    # Whole cells take the short cut, the others do not.
+    # Sizes that are multiples of the stride take the fast path, the others do not.
     for size in ((64, 96), (33, 47), (90, 160), (45, 80)):
         images = np.stack(scenes(size, 3))
         assert (run(images) == streets.segment(images)).mean() >= 0.9999
 
 
 def test_an_image_of_one_class(streets, exported):
-    # No cell differs from its neighbours: there is nothing to interpolate.
+    # All cells have the same label: nothing is interpolated.
     run = onnx_runner(exported[0], threads=1)
     images = np.full((1, 64, 64, 3), 90, "uint8")
     np.testing.assert_array_equal(run(images), streets.segment(images))
@@ -79,7 +79,7 @@ def test_the_comparison_is_beside_the_file(exported):
 def test_nothing_slow_is_left_in_the_graph(exported):
     operators = Counter(node.op_type for node in onnx.load(exported[0]).graph.node)
     assert "Tile" not in operators
-    # The layouts of images, logits, and inputs of the sum over levels change.
+    # Transposes of the images, the logits and the inputs of the sum over levels.
     assert operators["Transpose"] <= 8
     assert operators["Conv"] == 60
 
@@ -124,7 +124,7 @@ def test_every_structure(small_model, tmp_path, preset):
     image = scenes((97, 131), 1)[0][None]
     noise = np.random.default_rng(0).choice([-1, 1], image.shape)
     noisy = np.clip(image + noise, 0, 255).astype("uint8")
-    # Networks of random weights amplify disturbances, each by its own factor.
+    # A network with random weights amplifies errors: compare with its response to noise.
     logits = run(image)
     by_noise, by_rounding = (run(noisy) - logits).std(), (run_int8(image) - logits).std()
     assert 0.001 * logits.std() < by_rounding < 0.15 * logits.std() + 1.5 * by_noise
@@ -161,7 +161,7 @@ def test_ranges_come_from_the_images(exported):
 
 
 def test_a_failed_comparison_leaves_nothing(tiny_model, tmp_path):
-    # Then no label is clear, and any would do.
+    # With equal logits no label is clear, so a comparison would accept any label.
     tiny_model.head.get_layer("classifier").kernel.assign(np.zeros((1, 1, 8, 3)))
     with pytest.raises(VerificationError, match="no pixel has a clear label"):
         export_onnx(tiny_model, tmp_path / "a.onnx")
@@ -174,7 +174,7 @@ def test_a_failed_comparison_leaves_nothing(tiny_model, tmp_path):
         ({"precision": "fp16"}, "precision must be one of"),
         ({"calibration_images": []}, "only for precision='int8'"),
         ({"precision": "int8"}, "needs calibration_images"),
-        ({"verification_images": None}, "is compared with the network on verification_images"),
+        ({"verification_images": None}, "verification_images are needed to compare"),
         ({"image_size": (31, 64)}, "image_size must be at least 32 pixels"),
         ({"opset": 9}, "opset must be from"),
         ({"output_kind": "masks"}, "output_kind must be one of"),

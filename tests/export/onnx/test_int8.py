@@ -1,4 +1,4 @@
-"""Ranges of 8-bit values, and the memory to compute them."""
+"""Calibration ranges of 8-bit values, and the memory to compute them."""
 
 import resource
 import subprocess
@@ -14,12 +14,12 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def chain(count, size, channels=32):
-    """A chain of convolutions and ReLUs."""
+    """Build a chain of convolutions and ReLUs."""
     random = np.random.default_rng(0)
     nodes, weights, name = [], [], "images"
     for index in range(count):
         values = random.normal(size=(channels, 3 if index == 0 else channels, 3, 3))
-        # Values neither grow nor vanish.
+        # Scaled so that values neither explode nor vanish.
         values *= np.sqrt(2 / (9 * values.shape[1]))
         weights.append(onnx.numpy_helper.from_array(values.astype("float32"), f"w{index}"))
         nodes += [
@@ -84,7 +84,7 @@ def test_scales_are_those_of_the_values():
 
 @pytest.mark.parametrize("name", ["a/encoder/conv{}/Conv", "Conv__{}", "a/head/conv{}/Conv"])
 def test_all_but_the_first_convolution_and_the_head_are_in_8_bits(name):
-    """tf2onnx invents names for depthwise convolutions with folded batch normalisation."""
+    """tf2onnx renames depthwise convolutions whose batch normalisation is folded."""
     model = chain(4, (16, 24))
     for index, node in enumerate(n for n in model.graph.node if n.op_type == "Conv"):
         node.name = name.format(index)
@@ -100,7 +100,7 @@ def test_all_but_the_first_convolution_and_the_head_are_in_8_bits(name):
 
 def test_feature_maps_are_not_kept():
     count, size, channels = 40, (320, 320), 32
-    # A new process, whose peak memory nothing else has raised.
+    # In a new process, so that the peak memory is that of the quantization.
     script = (
         f"import test_int8 as tests; print(tests.memory_of_quantizing({count}, {size}, {channels}))"
     )
@@ -116,11 +116,11 @@ def test_feature_maps_are_not_kept():
 
 
 def memory_of_quantizing(count, size, channels):
-    """Return how much the process grew, in bytes."""
+    """Return the growth of the peak memory of this process, in bytes."""
     model, given = chain(count, size, channels), images(size, 2)
     quantize_onnx(chain(1, (16, 16)), images((16, 16), 1))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     quantize_onnx(model, given)
-    # Linux counts in kibibytes, macOS in bytes.
+    # Linux reports kibibytes, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit

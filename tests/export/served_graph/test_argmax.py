@@ -1,4 +1,4 @@
-"""The last step against plain NumPy: upsample all logits, take the first of the best classes."""
+"""`CellArgmax` against NumPy: upsample all logits, take the first of the best classes."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from eseg_keras.export.served_graph.argmax import CellArgmax
 
 
 def upsampled(cells, height, width):
-    """Bilinear with half-pixel centres and repeated borders, in float64, one axis at a time."""
+    """Upsample bilinearly with half-pixel centres and repeated borders, in float64."""
 
     def along(x, axis, size):
         n = x.shape[axis]
@@ -36,7 +36,7 @@ def images(batch, height, width):
     seed=st.integers(0, 2**31),
 )
 def test_labels_are_those_of_upsampled_logits(cells, stride, levels, seed):
-    # Few whole numbers make many ties; powers of two as strides make them exact.
+    # A small set of integers gives many ties, which are exact for strides that are powers of two.
     values = np.random.default_rng(seed).integers(-levels, levels, cells).astype("float32")
     height, width = cells[1] * stride, cells[2] * stride
     logits = upsampled(values, height, width)
@@ -52,7 +52,7 @@ def test_labels_are_those_of_upsampled_logits(cells, stride, levels, seed):
 
 
 def test_a_class_that_is_nowhere_the_best_cell_wins_in_between():
-    # Class 2 is second everywhere; half-way between the corners it is first.
+    # Class 2 is second in both cells, but first half-way between them.
     cells = np.array([[[[4.0, 0, 3], [0, 4.0, 3]]]], "float32")
     labels = np.asarray(CellArgmax(4)(cells, images(1, 4, 8)))
     assert labels[0, 0].tolist() == [0, 0, 0, 2, 2, 1, 1, 1]

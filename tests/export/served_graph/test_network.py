@@ -1,4 +1,4 @@
-"""The network that is served against the network that was trained."""
+"""The exported network compared with the trained network."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedF
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.street_scenes import render_scene
 
-# One that every stride divides, one where no level is even, the smallest, and a common one.
+# A multiple of all strides, a size with odd levels, a size near the smallest, a common size.
 SIZES = [(128, 256), (97, 131), (33, 47), (45, 80)]
 
 
@@ -30,7 +30,7 @@ def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-# One of each structure; the larger ones are the same layers more often.
+# One preset of each structure; larger presets repeat the same layers.
 FAST = ("eseg_edge_s", "eseg_lite_l", "eseg_lite_s", "eseg_s")
 
 
@@ -130,7 +130,7 @@ def test_unknown_arguments(streets, options):
 
 
 def of_any_size(function, *arrays):
-    """Run a function of tensors whose sizes it learns only when it runs."""
+    """Run a function in a graph whose input sizes are unknown at tracing time."""
     tf = pytest.importorskip("tensorflow")
     specs = [tf.TensorSpec((None, None, None, x.shape[-1])) for x in arrays]
     return tf.function(lambda *x: function(*x), input_signature=specs)(*arrays).numpy()
@@ -144,7 +144,7 @@ def test_scaling_moves_into_the_convolution_and_borders_stay(reverse, channels_f
     model = keras.Model(images, layers.Conv2D(4, 5, strides=2, padding="same")(scaling(images)))
     model.layers[-1].bias.assign(values(4))
     pixels = scene((33, 46))
-    # The image is all border where the kernel hangs over it.
+    # Padding is zero after the scaling, so it differs from the pixel value 0 at the borders.
     expected = numpy(model(pixels))
     faster = faster_network(model, channels_first=channels_first)
     assert [type(layer) for layer in faster.layers[1:]] == [CenterImages, layers.Conv2D]

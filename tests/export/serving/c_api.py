@@ -1,8 +1,8 @@
-"""SavedModels run by TensorFlow's C API alone: no Python of TensorFlow's, no Keras.
+"""Run SavedModels with TensorFlow's C API, without TensorFlow's Python code and without Keras.
 
-The C API loads it as TF Serving does, and runs it in the same kind of session. Run as a script by
-`answers` below, it reads requests from a pickle file, runs one after the other in one session, and
-writes the answers.
+The C API loads a SavedModel like TF Serving, and runs it in the same kind of session. `answers`
+runs this file as a script, which reads requests from a pickle file, runs them one after the other
+in one session, and writes the answers.
 """
 
 import ctypes
@@ -58,7 +58,7 @@ def libraries():
 
 
 class Failure(Exception):
-    """An error of TensorFlow."""
+    """An error that TensorFlow's C API returned."""
 
 
 class _Output(ctypes.Structure):
@@ -66,7 +66,7 @@ class _Output(ctypes.Structure):
 
 
 class _String(ctypes.Structure):
-    # TF_TString, whose inside is the library's affair.
+    # TF_TString: an opaque structure of the library.
     _fields_ = (("content", ctypes.c_char * 24),)
 
 
@@ -102,7 +102,7 @@ class Session:
     def run(self, inputs, outputs):
         """Run {tensor name: value} to {output: tensor name}."""
         lib = self.library
-        # One for each run: several threads may run at once.
+        # A status of its own for each run, because several threads may run at once.
         status = self._pointer("TF_NewStatus")
         fed = [ctypes.c_void_p(self._tensor(value)) for value in inputs.values()]
         fetched = (ctypes.c_void_p * len(outputs))()

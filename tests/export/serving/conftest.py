@@ -1,4 +1,4 @@
-"""Servers around an exported SavedModel, with TF Serving's protocols on real sockets."""
+"""Servers that run an exported SavedModel and implement TF Serving's protocols on sockets."""
 
 import base64
 import concurrent.futures
@@ -30,7 +30,7 @@ NAME = "streets"
 
 @pytest.fixture(scope="session")
 def exported(streets, tmp_path_factory):
-    """The trained network as a SavedModel: its directory, and what its export returned."""
+    """The trained network as a SavedModel: directory and verification."""
     output = tmp_path_factory.mktemp("models") / NAME
     images = scene_images("test", 2, (192, 384))
     verification = export_saved_model(
@@ -43,21 +43,21 @@ def exported(streets, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def signatures(exported):
-    """The signatures, as TensorFlow loads them from the files."""
+    """The signatures of the SavedModel, loaded by TensorFlow."""
     loaded = tf.saved_model.load(str(exported.version))
-    # Functions do not keep what they need alive.
+    # The functions keep no reference to the loaded model, so keep one here.
     return SimpleNamespace(loaded=loaded, by_name=loaded.signatures)
 
 
 @pytest.fixture(scope="session")
 def run_c_api():
-    """Function that runs requests by TensorFlow's C API, see c_api.py."""
+    """Function that runs requests with TensorFlow's C API, see c_api.py."""
     return c_api.answers
 
 
 @pytest.fixture(scope="session")
 def scene():
-    """Function (index, height, width) -> image of a street, uint8 [H, W, 3]."""
+    """Function (index, height, width) -> street scene, uint8 [H, W, 3]."""
     return lambda index, height, width: render_scene(index, "test", (height, width))[0]
 
 
@@ -76,7 +76,7 @@ def file_of():
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
-    """An unknown certificate authority: its file, and a key and a certificate by it."""
+    """An unknown certificate authority: its file, and a key and a certificate that it issued."""
     trustme = pytest.importorskip("trustme")
     folder = tmp_path_factory.mktemp("authority")
     authority = trustme.CA()
@@ -93,7 +93,7 @@ def authority(tmp_path_factory):
 def server(exported, authority):
     """Both servers: `rest` and `grpc` are their addresses, `answer_sizes` the bytes they sent.
 
-    `encrypted` holds the addresses by which they are spoken to over TLS.
+    `encrypted` holds their addresses for TLS.
     """
     with (
         pytest.MonkeyPatch.context() as environment,
@@ -127,11 +127,11 @@ def server(exported, authority):
 
 
 class Refusal(Exception):
-    """An HTTP status and a message, as TF Serving gives them."""
+    """An error answer of TF Serving: HTTP status and message."""
 
 
 def _run(state, name, version, signature, inputs):
-    """Run a request as TF Serving does: inputs compared with the signature, then the session."""
+    """Run a request like TF Serving: compare inputs with the signature, then run the session."""
     if name != NAME or version not in (None, 1):
         which = "Latest" if version is None else f"Specific({version})"
         raise Refusal(404, f"Servable not found for request: {which}({name})")
@@ -256,7 +256,7 @@ def _from_proto(proto):
 
 
 def _proto(value):
-    """A tensor in the list of its type, as TF Serving writes it (`Tensor::AsProtoField`)."""
+    """Write a tensor to the list of its type, like TF Serving (`Tensor::AsProtoField`)."""
     if isinstance(value, list):
         return tf.make_tensor_proto(value)
     proto = tf.make_tensor_proto(np.zeros(0, value.dtype))

@@ -27,14 +27,14 @@ def test_versions(existing, version, expected, tmp_path):
 
 def test_versions_are_never_overwritten(tmp_path):
     (tmp_path / "3").mkdir()
-    with pytest.raises(ValueError, match="holds version 3 already.* Use version 4"):
+    with pytest.raises(ValueError, match="already contains version 3.* Use version 4"):
         choose_version(tmp_path, 3)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "variables", "1a"])
 def test_other_directories_are_left_alone(name, tmp_path):
     (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match=f"holds '{name}', which is not a version"):
+    with pytest.raises(ValueError, match=f"contains '{name}', which is not a version"):
         choose_version(tmp_path, None)
 
 
@@ -63,7 +63,7 @@ def test_models_config_names_every_model(tmp_path):
     for name in ("streets", 'a "b" \\ é', "streets/2/.."):
         (tmp_path / name / "1").mkdir(parents=True, exist_ok=True)
         (tmp_path / name / "1" / "saved_model.pb").touch()
-    # No version of a model: an unfinished one, and a directory of another program.
+    # Not versions of a model: an unfinished export, and a directory of another program.
     for folder in ("half/.1.tmp", "other/export"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "saved_model.pb").touch()
@@ -72,7 +72,7 @@ def test_models_config_names_every_model(tmp_path):
     assert parsed(path) == [
         (name, f"/models/{name}", "tensorflow") for name in ('a "b" \\ é', "streets")
     ]
-    # Another model later.
+    # A model that is exported later is added.
     (tmp_path / "third" / "5").mkdir(parents=True)
     (tmp_path / "third" / "5" / "saved_model.pb").touch()
     write_models_config(tmp_path)

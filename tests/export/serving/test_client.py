@@ -1,4 +1,4 @@
-"""The client against servers of TF Serving's protocols, over real sockets."""
+"""The client against servers with TF Serving's protocols, over sockets."""
 
 import base64
 import concurrent.futures
@@ -25,7 +25,7 @@ PROTOCOLS = ("rest", "grpc")
 
 @pytest.fixture
 def connect(server):
-    """Function (protocol, ...) -> client of the server."""
+    """Function (protocol, ...) -> client connected to the server."""
     clients = []
 
     def make(protocol, model=NAME, **options):
@@ -84,7 +84,7 @@ def test_kinds_of_images(connect, scene, tmp_path, file_of):
         label_map = client(sent).label_map
         assert label_map.shape == expected.shape
         assert (label_map == expected).mean() > 0.98
-    # PNG files may have EXIF tags as well, which servers do not read.
+    # PNG files may have EXIF tags too, which the server ignores.
     png = tmp_path / "turned.png"
     png.write_bytes(file_of(np.rot90(image), "PNG", exif=tags))
     np.testing.assert_array_equal(client(png).label_map, expected)
@@ -108,7 +108,7 @@ def test_a_large_image_is_answered_in_kilobytes(protocol, connect, scene, server
     image = np.kron(scene(5, 512, 1024), np.ones((2, 2, 1), np.uint8))
     label_map = connect(protocol)(image).label_map
     assert label_map.shape == (1024, 2048)
-    # One byte a pixel would be 2 MiB, and three times that in JSON.
+    # One byte per pixel would be 2 MiB, and three times as much in JSON.
     assert server.answer_sizes[-1] < 100_000
 
 
@@ -136,7 +136,7 @@ def test_the_servers_reasons(protocol, connect, exported, scene, file_of, tmp_pa
     bad.write_bytes(file_of(scene(0, 64, 96), "JPEG")[:900])
     with pytest.raises(ServingError, match=r"Invalid JPEG data or crop window\.$"):
         client(bad)
-    with pytest.raises(ServingError, match="is of 1100x3000 pixels, more than 3145728 in all$"):
+    with pytest.raises(ServingError, match="has 1100x3000 pixels, more than the limit of 3145728$"):
         client(np.zeros((1100, 3000, 3), np.uint8))
     with pytest.raises(ServingError, match="Servable not found"):
         connect(protocol, model="other")(scene(0, 64, 96))
@@ -162,7 +162,7 @@ def test_plain_http_requests(named, server, scene, file_of, streets):
 
 
 ROOT = str(pathlib.Path(eseg_keras.__path__[0]).parent)
-# The client alone, without Keras, which takes seconds to import.
+# Import the client without the package, which would import Keras and take seconds.
 CLIENT = f"""
 import sys, types
 import numpy as np
@@ -188,10 +188,10 @@ def test_an_encrypted_connection(protocol, server, authority, connect, scene, tm
     command = [sys.executable, "-c", ASK, address, protocol, "image.npy", "answer.npy"]
     options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
     unknown = subprocess.run(command, **options)
-    # Each protocol reads an authority from its own variable, once per process.
+    # Each protocol reads the authority from another variable, once per process.
     variable = {"rest": "SSL_CERT_FILE", "grpc": "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"}[protocol]
     assert unknown.returncode == 1 and "ConnectionError: The certificate of" in unknown.stderr
-    assert f"in the environment variable {variable}." in unknown.stderr
+    assert f"Set the environment variable {variable} to the file" in unknown.stderr
     known = os.environ | {variable: str(authority.path)}
     done = subprocess.run(command, env=known, **options)
     assert done.returncode == 0, done.stderr
@@ -283,13 +283,13 @@ def test_wrong_arguments(connect, tmp_path, scene):
     (tmp_path / "text.bmp").write_text("text")
     with pytest.raises(ValueError, match="text.bmp: cannot be read as an image"):
         client(tmp_path / "text.bmp")
-    with pytest.raises(ValueError, match="one at a time"):
+    with pytest.raises(ValueError, match="one image per request"):
         connect("grpc", signature="logits").predict([scene(0, 40, 40), scene(0, 40, 48)])
     assert client.predict([]) == []
 
 
 def test_the_client_leaves_tensorflow_alone():
-    # Keras' own backend aside: a client's machine may have any.
+    # The client must import neither TensorFlow nor Keras.
     code = f"""
 {CLIENT}
 for protocol in ("rest", "grpc"):

@@ -1,4 +1,4 @@
-"""The client checks every answer, raises what it documents, and keeps its timeout."""
+"""The client checks every answer, raises the documented errors, and respects its timeout."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ IMAGE = np.zeros((40, 48, 3), np.uint8)
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Reads a request and writes what `answer` yields, with a pause after each part."""
+    """A server that reads a request and sends the parts that `answer` yields, with pauses."""
 
     daemon_threads = True
 
@@ -43,7 +43,7 @@ class Handler(socketserver.StreamRequestHandler):
                 self.wfile.write(part)
                 time.sleep(self.server.pause)
         except OSError:
-            pass  # The client left.
+            pass  # The client closed the connection.
 
 
 def answer_with(content, status=b"200 OK"):
@@ -53,7 +53,7 @@ def answer_with(content, status=b"200 OK"):
 
 @pytest.fixture
 def ask():
-    """Function (parts of an answer, ...) -> what the client returns for one image."""
+    """Function (parts of an answer, ...) -> prediction of the client for one image."""
     servers = []
 
     def ask(answer, pause=0.0, image=IMAGE, **options):
@@ -143,7 +143,7 @@ def test_answers_of_files_that_do_not_fit(ask, answer):
     ids=map(str, range(12)),
 )
 def test_answers_of_arrays_that_do_not_fit(ask, signature, values):
-    with pytest.raises(ServingError, match="/v1/models/m:predict answered with"):
+    with pytest.raises(ServingError, match="/v1/models/m:predict returned"):
         ask(answer_with({"outputs": values.tolist()}), signature=signature)
 
 
@@ -208,7 +208,7 @@ def test_a_port_that_does_not_exist():
             Client(address, "m")(IMAGE)
 
 
-# === gRPC: a few bytes may stand for a tensor of any size ===
+# === gRPC: a short message may declare a tensor of any size ===
 
 
 @pytest.mark.parametrize("shape", [(1, 1 << 40), (-1, 4), (1, 40, 49)])
@@ -220,7 +220,7 @@ def test_tensors_are_compared_with_the_request_before_they_are_made(shape):
     tensor.int_val.append(1)
     for size in shape:
         tensor.tensor_shape.dim.add(size=size)
-    with pytest.raises(ValueError, match="'labels' is of shape"):
+    with pytest.raises(ValueError, match="'labels' has the shape"):
         protocol.arrays(response, 40 * 48)
 
 

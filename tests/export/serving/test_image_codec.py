@@ -1,4 +1,4 @@
-"""Files decoded inside a graph against Pillow, and label maps with their classes."""
+"""Images decoded in a graph, compared with Pillow; and PNG label maps with class names."""
 
 import io
 import json
@@ -65,7 +65,7 @@ def test_png_of_16_bits_and_several_channels(channels, decode):
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_interlaced_png_of_few_bits(bits, decode):
-    # Written by hand: Pillow writes neither. All seven passes of one pixel row are passes of 8 x 8.
+    # Encoded here, because Pillow writes neither interlaced files nor 1, 2 and 4 bits.
     values = np.random.default_rng(bits).integers(0, 2**bits, (8, 8))
     passes = [
         (0, 8, 0, 8),
@@ -138,8 +138,8 @@ def test_damaged_headers_are_errors_or_images(start, damage, jpeg, decode, file_
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_too_many_pixels_are_refused_before_decoding(kind, decode, file_of):
     content = file_of(picture("RGB", 81, 60), kind)
-    message = f"Image 3 of the request is of 81x60 pixels, more than {LIMIT} in all"
-    # What follows the header is missing: decoding would say so.
+    message = f"Image 3 of the request has 81x60 pixels, more than the limit of {LIMIT}"
+    # Also rejected if the data is truncated, which decoding would report instead.
     for file in (content, content[: len(content) // 2]):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             decode(file)
@@ -164,7 +164,7 @@ def test_a_header_that_promises_more_than_the_file_has(file_of, progressive):
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_the_smallest_files_are_not_refused(file_of, progressive):
-    """One colour, the lowest quality: nothing takes fewer bytes."""
+    """One colour at the lowest quality gives the smallest possible file."""
     image = Image.new("RGB", (4096, 4096), (90, 90, 90))
     options = {"quality": 1, "optimize": True, "progressive": progressive, "subsampling": 2}
     decoded = decode_image(tf.constant(file_of(image, "JPEG", **options)), 0)
@@ -181,16 +181,16 @@ def test_a_png_costs_no_more_than_its_pixels(decode, file_of):
     start, end = b"\x89PNG\r\n\x1a\n" + header, chunk(b"IEND", b"")
     pixels = chunk(b"IDAT", zlib.compress(rows))
     assert decode(start + pixels + end).max() == 0
-    # Chunks of other kinds have limits of their own in the decoder, and are not counted.
+    # Other kinds of chunks are not counted: the decoder limits them itself.
     others = chunk(b"prVt", bytes(100_000))
     assert decode(start + others + pixels + others + end).shape == (8, 8, 3)
     bomb = zlib.compress(rows + bytes(100_000_000), 9)
     pieces = [bomb[i : i + 9000] for i in range(0, len(bomb), 9000)]
     for kinds in ([bomb], pieces):
         content = start + b"".join(chunk(b"IDAT", piece) for piece in kinds) + end
-        with pytest.raises(tf.errors.InvalidArgumentError, match="more data than 8x8 pixels have"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="more data than 8x8 pixels need"):
             decode(content)
-    # Noise in the deepest format does not compress.
+    # Noise in the largest pixel format, uncompressed, is within the limit.
     deep = np.random.default_rng(0).integers(0, 65536, (60, 80, 4), np.uint16)
     assert decode(tf.io.encode_png(deep, compression=0).numpy()).shape == (60, 80, 3)
 
@@ -202,7 +202,7 @@ def test_scans_are_counted(file_of):
     for count, is_refused in ((MAX_SCANS - content.count(b"\xff\xda"), False), (99, True)):
         many = content[:last] + scan * (count + 1) + b"\xff\xd9"
         if is_refused:
-            with pytest.raises(tf.errors.InvalidArgumentError, match="of more than 50 scans"):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="with more than 50 scans"):
                 decode_image(tf.constant(many), 0)
         else:
             assert decode_image(tf.constant(many), 0).shape == (64, 64, 3)
@@ -219,7 +219,7 @@ OTHERS = [b"", b"\xff", b"GIF89a" * 9, b"\x89PNG\r\n\x1a\n", b"\0" * 99]
 
 @pytest.mark.parametrize("content", OTHERS)
 def test_nothing_fails_before_the_assertion_on_the_kind_of_file(content):
-    # In a graph, the size of compressed data may be read first.
+    # In a graph, the size of the compressed data may be computed before the assertion.
     assert image_codec._packed(tf, tf.constant(content)) == 0
 
 

@@ -1,4 +1,4 @@
-"""Our few messages against tensorflow-serving-api's, byte for byte."""
+"""Protocol messages of the package against those of tensorflow-serving-api, byte by byte."""
 
 import numpy as np
 import pytest
@@ -77,5 +77,5 @@ def test_bytes_and_nothing():
 
 
 def test_types_that_we_do_not_send():
-    with pytest.raises(ValueError, match="output 'x' is of TensorFlow's data type 9"):
+    with pytest.raises(ValueError, match="output 'x' has TensorFlow's data type 9"):
         arrays(response(x=tf.make_tensor_proto(np.zeros(3, "int64"))), 3)

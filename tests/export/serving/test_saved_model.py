@@ -1,4 +1,4 @@
-"""SavedModels, run without Keras and this package."""
+"""SavedModels, run without Keras and without this package."""
 
 import functools
 import io
@@ -77,7 +77,7 @@ def test_signatures(exported, run_c_api):
             {"png_bytes": ("string", [-1]), "height": ("int32", [-1]), "width": ("int32", [-1])},
         ],
     }
-    # The loader knows the asset too, and finds it wherever the directory is.
+    # The graph declares the asset by a relative name, so the directory may be moved.
     assert [asset.filename for asset in graph.asset_file_def] == ["classes.json"]
     # No operation needs a Python process.
     operations = {node.op for f in graph.graph_def.library.function for node in f.node_def}
@@ -140,11 +140,12 @@ def test_requests_have_limits(exported, signatures, scene, file_of):
     small = file_of(scene(0, 32, 32), "PNG")
     with pytest.raises(tf.errors.InvalidArgumentError, match="holds more than 256 images"):
         encoded(image_bytes=tf.constant([small] * 257))
-    # Each may be that large, and all are counted before the first is decoded: these cannot be.
+    # Nine files of the allowed size exceed the total, which is checked before decoding: decoding
+    # these truncated files would fail.
     side = 1 << 10
     large = file_of(np.zeros((3 * side, side, 3), np.uint8), "PNG")[:200]
     assert 3 * side**2 == exported.max_pixels
-    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 25165824 pixels together"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 25165824 pixels in total"):
         encoded(image_bytes=tf.constant([large] * 9))
     with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid PNG"):
         encoded(image_bytes=tf.constant([large] * 8))
@@ -167,7 +168,7 @@ def test_saved_model_cli(exported, scene, streets, tmp_path):
 def test_openvino(exported, scene, streets):
     openvino = pytest.importorskip("openvino")
     network = openvino.Core().read_model(str(exported.version))
-    # It rounds to bfloat16 by itself where a CPU has that.
+    # Without the hint, OpenVINO computes in bfloat16 on CPUs that support it.
     compiled = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for image in (scene(0, 96, 160), scene(1, 75, 121)):
         (labels,) = compiled(image[None]).values()
@@ -215,7 +216,7 @@ def test_the_next_version_of_another_kind(tmp_path, small_model, run_c_api, scen
 
 def test_a_network_of_one_size(tmp_path, run_c_api, scene, file_of, small_eseg):
     model = small_eseg(image_shape=(64, 96, 3))
-    # One class is clearly the likeliest.
+    # Give one class a clear margin.
     model.head.get_layer("classifier").bias.assign([0.0, 1.0])
     output = tmp_path / "fixed"
     assert set(export_saved_model(model, output).sizes) == {(64, 96)}
@@ -243,7 +244,7 @@ def test_a_file_with_other_outputs_is_not_written(tmp_path, small_model, monkeyp
     "options, message",
     [
         ({"max_pixels": 0}, "max_pixels must be"),
-        ({"max_pixels": 73_727}, "from 73728, the 192x384"),
+        ({"max_pixels": 73_727}, "at least 73728: the file is verified on images of 192x384"),
         ({"version": 0}, "version must be"),
         ({"output_kind": "masks"}, "output_kind must be"),
         ({"input_dtype": "int8"}, "input_dtype must be"),

@@ -1,4 +1,4 @@
-"""Engines: built by TensorRT for RTX, which needs no GPU, and run on a simulated GPU."""
+"""Engines: built by TensorRT for RTX, without a GPU, and run on a simulated GPU."""
 
 import ctypes
 import enum
@@ -32,7 +32,7 @@ export_tensorrt = functools.partial(
 
 @pytest.fixture
 def rtx(monkeypatch):
-    """TensorRT for RTX alone, without a GPU."""
+    """TensorRT for RTX, in an environment without TensorRT and without a GPU."""
     trt = pytest.importorskip("tensorrt_rtx")
     monkeypatch.setattr(module, "installed_tensorrt", lambda: trt)
     monkeypatch.setattr(module, "gpu_name", lambda cuda: None)
@@ -54,7 +54,7 @@ def test_an_engine_is_built_without_a_gpu(streets, tmp_path, rtx, caplog):
             "precision": precision,
             "gpu": None,
         }
-    # The weights alone are 14 MB in single precision.
+    # The weights take 14 MB in float32.
     assert sizes["fp32"] > 14e6 and sizes["fp16"] < 0.75 * sizes["fp32"]
     assert f"fp32.engine was built by TensorRT for RTX {rtx.__version__}" in caplog.text
     assert len(list(tmp_path.iterdir())) == 10
@@ -77,13 +77,13 @@ def test_a_network_that_is_refused(rtx, capfd):
     ]
     node = onnx.helper.make_node("Guess", ["x"], ["y"], "it", domain="nobody")
     graph = onnx.helper.make_graph([node], "graph", kinds[:1], kinds[1:])
-    with pytest.raises(ValueError, match=r"RTX .* refuses the network: Guess it: .*Plugin"):
+    with pytest.raises(ValueError, match=r"RTX .* cannot parse the network: Guess it: .*Plugin"):
         build_engine(rtx, onnx.helper.make_model(graph).SerializeToString(), "fp32")
     assert capfd.readouterr() == ("", "")
 
 
 class Cuda:
-    """A GPU whose memory is that of this process."""
+    """A simulated GPU that uses the memory of this process."""
 
     cudaMemcpyKind = enum.IntEnum(
         "cudaMemcpyKind", ["cudaMemcpyHostToDevice", "cudaMemcpyDeviceToHost"]
@@ -127,11 +127,11 @@ class Cuda:
 
 
 class Engine:
-    """An engine of `tensorrt` that is an ONNX file."""
+    """A simulated `tensorrt` engine that runs an ONNX file."""
 
     def __init__(self, content):
         self.session = onnxruntime.InferenceSession(content)
-        # The output first: the order is not guaranteed.
+        # The output is listed first, because TensorRT guarantees no order.
         self.tensors = [*self.session.get_outputs(), *self.session.get_inputs()]
         self.addresses, self.runs = {}, 0
 
@@ -176,7 +176,7 @@ class Logger:
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """TensorRT with a GPU; engines are ONNX files, run by ONNX Runtime."""
+    """Simulate TensorRT and a GPU; engines are ONNX files that ONNX Runtime runs."""
     cuda = Cuda()
     trt = types.ModuleType("tensorrt")
     trt.__version__ = "11.0"
@@ -229,7 +229,7 @@ def test_an_engine_that_computes_something_else(tiny_model, tmp_path, gpu, monke
 
 
 def test_an_engine_for_another_gpu(rtx, capfd):
-    with pytest.raises(ValueError, match="RTX .* cannot run its engine on this GPU: .+"):
+    with pytest.raises(ValueError, match="RTX .* cannot load the engine on this GPU: .+"):
         EngineRunner(rtx, Cuda(), b"no engine")
     assert capfd.readouterr() == ("", "")
 
@@ -245,7 +245,7 @@ def test_tensorrt_without_a_gpu_builds_nothing(tiny_model, tmp_path, gpu, caplog
     caplog.set_level(logging.WARNING, "eseg_keras")
     gpu.cuda.count = 0
     assert export_tensorrt(tiny_model, tmp_path / "a.onnx", image_size=SIZE).passed
-    assert "No engine was built: there is no GPU here, and TensorRT 11.0 needs one." in caplog.text
+    assert "No engine was built: TensorRT 11.0 needs a GPU, and there is none." in caplog.text
     assert not (tmp_path / "a.engine").exists() and (tmp_path / "a.onnx").exists()
 
 
@@ -257,7 +257,7 @@ def test_without_cuda_bindings_nothing_is_built(tiny_model, tmp_path, rtx, monke
 
 
 def test_the_installed_modules():
-    """The real modules, with or without a GPU."""
+    """The installed modules, with or without a GPU."""
     trt = installed_tensorrt()
     assert trt is None or trt.__name__ in ("tensorrt", "tensorrt_rtx")
     runtime = pytest.importorskip("cuda.bindings.runtime")

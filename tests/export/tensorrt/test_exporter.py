@@ -1,4 +1,4 @@
-"""Files for TensorRT, run by ONNX Runtime without a GPU."""
+"""ONNX files for TensorRT, run by ONNX Runtime without a GPU."""
 
 import functools
 import json
@@ -74,15 +74,15 @@ def test_supported_graphs():
         (lambda: graph(node("BitShift", ["x", "x"], ["y"], direction="LEFT"), kind="UINT8"),
          "the operator BitShift"),
         (lambda: graph(node("Relu", ["x"], ["y"]), shape=("batch", 4, 6, 8)),
-         "a shape of x that is not fixed"),
+         "the dynamic shape of x"),
         (lambda: graph(node("Transpose", ["x"], ["y"], perm=[0, 1, 2, 3]), kind="UINT8"),
-         "Transpose of uint8 values"),
+         "Transpose on uint8 values"),
         (lambda: graph(node("Resize", ["x", "", "scales"], ["y"], mode="cubic")),
          "Resize with mode cubic"),
         (lambda: graph(node("Resize", ["x", "", "scales"], ["y"], mode="linear",
                             coordinate_transformation_mode="tf_crop_and_resize")),
          "Resize with coordinate_transformation_mode tf_crop_and_resize"),
-        (lambda: graph(node("Relu", ["x"], ["y"]), opset=8), "operators of version 8"),
+        (lambda: graph(node("Relu", ["x"], ["y"]), opset=8), "operator set version 8"),
     ],
 )  # fmt: skip
 def test_unsupported_graphs(model, message):
@@ -94,7 +94,7 @@ def test_unsupported_graphs(model, message):
     "options, message",
     [
         ({"precision": "int8"}, "precision must be one of"),
-        ({"verification_images": ()}, "on verification_images"),
+        ({"verification_images": ()}, "verification_images are needed"),
         ({"image_size": (16, 64)}, "image_size must be at least 32 pixels"),
     ],
 )

@@ -1,4 +1,4 @@
-"""TFLite files as LiteRT runs them, under its default delegate."""
+"""TFLite files in LiteRT with its default delegate."""
 
 import functools
 import json
@@ -22,19 +22,19 @@ export_tflite = functools.partial(
 
 
 def tensors(path):
-    """All tensors of a file: (name, shape, type)."""
+    """Return all tensors of a file: (name, shape, type)."""
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes())
     return [tensor for graph in model.subgraphs for tensor in graph.tensors]
 
 
 def operators(path):
-    """The operators that a file takes, as numbers of BuiltinOperator."""
+    """Return the operators in a file, as numbers of BuiltinOperator."""
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes())
     return {max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes}
 
 
 def answer(path, image):
-    """The output of a user's own few lines of LiteRT."""
+    """Run a file with LiteRT like a user, and return the output."""
     interpreter = Interpreter(str(path))
     taken, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     interpreter.resize_tensor_input(taken["index"], (1, *image.shape), strict=True)
@@ -115,7 +115,7 @@ def test_int8_of_trained_weights(streets, tmp_path, calibration):
         calibration_images=calibration,
         verification_images=None,
     )
-    # One in four of the calibration images.
+    # A quarter of the calibration images is used for verification.
     assert verification.sizes == ((80, 140), (80, 140), (96, 96))
     assert verification.clear_label_agreement > 0.98
     types = {tensor.type for tensor in tensors(path)}
@@ -131,13 +131,13 @@ def test_int8_of_trained_weights(streets, tmp_path, calibration):
 
 def test_int8_logits_are_8_bits_with_a_scale(streets, tmp_path, calibration):
     path = tmp_path / "streets.tflite"
-    # Images without black and white: the input's 8-bit values stay those of the image.
+    # The images contain neither 0 nor 255, but the input must still be quantized as 0..255.
     dim = [image // 2 + 20 for image in calibration]
     options = {"output_kind": "logits", "precision": "int8", "image_size": (64, 96)}
     verification = export_tflite(
         streets, path, calibration_images=dim, verification_images=None, **options
     )
-    # One in four of the calibration images, resized to the one size.
+    # A quarter of the calibration images, resized to the fixed size.
     assert verification.sizes == ((64, 96),) * 3
     assert 0 < verification.relative_difference < 0.2
     assert not any(tensor.type == schema.TensorType.FLOAT32 for tensor in tensors(path))
@@ -191,7 +191,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(
         (streets, {"precision": "int4"}, "precision must be one of float32, float16, dynamic"),
         (streets, {"output_kind": "masks"}, "output_kind must be one of labels"),
         (streets, {"input_dtype": "int8"}, "input_dtype must be"),
-        (streets, {"precision": "int8", "input_dtype": "float32"}, "takes uint8 images"),
+        (streets, {"precision": "int8", "input_dtype": "float32"}, "needs input_dtype=.uint8"),
         (streets, {"calibration_images": calibration}, "only for precision='int8'"),
         (
             streets,
@@ -203,7 +203,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(
             "at least 4",
         ),
         (streets, {"precision": "int8"}, "needs calibration_images"),
-        (streets, {"verification_images": []}, "on verification_images"),
+        (streets, {"verification_images": []}, "verification_images are needed"),
         (streets, {"image_size": (16, 64)}, "image_size must be at least 32 pixels"),
         (fixed, {"image_size": (64, 64)}, r"built for images of \(64, 96\)"),
     ]:
@@ -217,7 +217,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(
 
 @keras.saving.register_keras_serializable(package="tests")
 class Bits(keras.layers.Layer):
-    """An operator that TFLite lacks."""
+    """A layer with an operator that TFLite does not have."""
 
     def call(self, images):
         import tensorflow as tf

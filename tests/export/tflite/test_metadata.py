@@ -1,4 +1,4 @@
-"""The standard metadata, read by the reader of tflite-support."""
+"""The standard TFLite metadata, read with tflite-support."""
 
 import json
 

@@ -1,4 +1,4 @@
-// The page: clicks, dropped files and what is shown. The network runs in scripts/worker.js.
+// Main script: handles user input and shows results. The network runs in scripts/worker.js.
 
 import { openCamera } from "./camera.js";
 import { addExamples, addSizes } from "./choices.js";
@@ -14,8 +14,8 @@ const opacity = byId("opacity");
 
 let model, network, loading, view, legend;
 let size; // { longSide, enlarge }
-let current; // The last result.
-let latest = 0; // Number of the latest task; results of earlier ones are dropped.
+let current; // The result on the page.
+let latest = 0; // Number of the latest task; results of earlier tasks are discarded.
 let camera = null;
 
 function tell(sentence) {
@@ -46,7 +46,8 @@ function startNetwork() {
   }, complain).finally(() => (progress.hidden = true));
 }
 
-// Runs one task of the user: shows progress and errors.
+// Runs a task that the user started, and shows its progress and errors. `task` gets a function that
+// returns whether no later task was started.
 async function perform(sentence, task) {
   const number = ++latest;
   const isLatest = () => number === latest;
@@ -146,7 +147,7 @@ function save(blob, name) {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  // The browser reads it after this function has returned.
+  // The browser reads the URL after this function has returned.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   tell(`${name} saved.`);
 }
@@ -158,7 +159,7 @@ function connect() {
   byId("file").addEventListener("change", (event) => {
     const [file] = event.target.files;
     if (file) openFile(file);
-    event.target.value = ""; // The same file can be chosen again.
+    event.target.value = ""; // So that the same file can be chosen again.
   });
   byId("camera").addEventListener("click", toggleCamera);
 
@@ -174,7 +175,7 @@ function connect() {
     document.body.classList.remove("dragging");
     const [file] = event.dataTransfer.files;
     if (file) openFile(file);
-    else complain(new Error("What was dropped is not a file. Save the image first, and drop the file."));
+    else complain(new Error("The dropped item is not a file. Save the image, and drop the file."));
   });
 
   const setOpacity = () => {

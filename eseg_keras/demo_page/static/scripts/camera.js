@@ -1,13 +1,13 @@
-// Frames of the camera, one after the other.
+// Reads frames of the camera.
 
 const PROBLEMS = {
-  NotAllowedError: "The camera may not be used: allow it in the browser's settings for this page, "
-    + "and try again.",
+  NotAllowedError: "The browser blocks the camera: allow the camera in the browser's settings for "
+    + "this page, and try again.",
   NotFoundError: "This device has no camera that the browser can see. Connect one, or choose an image.",
-  NotReadableError: "The camera is in use by another program. Close that, and try again.",
+  NotReadableError: "Another program uses the camera. Close that program, and try again.",
 };
 
-/** Opens the camera and returns { frame, stop }; fails with an Error that is a sentence. */
+/** Opens the camera and returns { frame, stop }; throws an Error with a message for the user. */
 export async function openCamera() {
   if (!navigator.mediaDevices) {
     throw new Error("Browsers allow the camera only for pages on localhost or over https. Choose an "
@@ -27,8 +27,8 @@ export async function openCamera() {
   video.srcObject = stream;
   await video.play();
   return {
-    // The next frame, an ImageBitmap; null once the camera is disconnected. Hidden pages get no
-    // animation frames: nothing is computed for them.
+    // Returns the next frame, an ImageBitmap, or null if the camera is disconnected. Waits for an
+    // animation frame: hidden pages get none, so that they compute nothing.
     async frame() {
       await new Promise(requestAnimationFrame);
       return stream.active ? createImageBitmap(video) : null;

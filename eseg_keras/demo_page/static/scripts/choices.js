@@ -1,8 +1,8 @@
-// The choices of the page: working sizes and examples.
+// Adds the choices to the page: working sizes and examples.
 
 const byId = (id) => document.getElementById(id);
 
-/** Adds a radio button for each size and returns the one chosen first. */
+/** Adds a radio button for each size and returns the initial size. */
 export function addSizes(sizes, onChange) {
   for (const size of sizes) {
     const label = document.createElement("label");

@@ -1,10 +1,10 @@
-// The list of classes: names, colours and shares of pixels. Each is a button that highlights it.
+// The list of classes with names, colours and shares of pixels. A click highlights a class.
 
 import { share } from "./result.js";
 
 const byId = (id) => document.getElementById(id);
 
-/** Makes { update, chosen } for classes of { names, palette }; `onChoice` is called at a change. */
+/** Returns { update, chosen }; calls `onChoice` when the set of highlighted classes changes. */
 export function makeLegend({ names, palette }, onChoice) {
   const chosen = new Set();
   const list = byId("legend");
@@ -52,8 +52,8 @@ export function makeLegend({ names, palette }, onChoice) {
     arrange();
   });
 
-  // With many classes, those that are not in the image are hidden: in a list of 150, the few that
-  // are would be hard to find. Chosen ones are shown, so that they can be unchosen.
+  // With more than 12 classes, classes that are not in the image are hidden, because the others
+  // would be hard to find. Chosen classes are always shown, so that the user can deselect them.
   function arrange() {
     const isAbsent = (label) => counts && !counts[label] && !chosen.has(label);
     const absent = names.filter((_, label) => isAbsent(label)).length;
@@ -65,7 +65,8 @@ export function makeLegend({ names, palette }, onChoice) {
       : `Show ${absent} ${absent === 1 ? "class" : "classes"} not in the image`;
   }
 
-  // Entries keep their places while a camera runs, or they would jump under the pointer.
+  // With `keepOrder`, which the camera uses, entries do not move under the pointer. Otherwise, they
+  // are sorted by their share.
   function update(result, keepOrder) {
     counts = result.counts;
     entries.forEach(({ item, fill, text }, label) => {

@@ -1,6 +1,6 @@
-// The page's side of scripts/worker.js.
+// Sends tasks to scripts/worker.js and receives the results.
 
-// As a blob, the worker has the page's policy: it cannot contact other servers either.
+// As a blob, the worker inherits the page's security policy: it cannot contact other servers.
 function startWorker() {
   const script = new URL("worker.js", import.meta.url).href;
   const start = new Blob([`import ${JSON.stringify(script)};`], { type: "text/javascript" });
@@ -11,7 +11,7 @@ function failure(sentence, isBroken) {
   return Object.assign(new Error(sentence), { isBroken });
 }
 
-// In WebKit a bitmap that came from a worker is blank once it is sent to a worker again.
+// In WebKit, a bitmap that was received from a worker is blank when it is sent to a worker again.
 async function ownCopy(sent) {
   const bitmap = await createImageBitmap(sent);
   sent.close();
@@ -19,8 +19,8 @@ async function ownCopy(sent) {
 }
 
 /**
- * Makes { load, decode, segment, stop }. The first three return promises, which fail with an Error
- * whose message is a sentence; if its `isBroken` is true, another network must be created.
+ * Returns { load, decode, segment, stop }. The first three return promises, which reject with an
+ * Error with a message for the user. If the error's `isBroken` is true, call this function again.
  */
 export function makeNetwork() {
   const waiting = new Map();
@@ -28,7 +28,7 @@ export function makeNetwork() {
   const worker = startWorker();
 
   worker.addEventListener("message", ({ data }) => {
-    // After one file failed, another may still be loading: its progress is ignored.
+    // If one of two downloads failed, the progress of the other is ignored.
     if (!waiting.has(data.id)) return;
     const { resolve, reject, report } = waiting.get(data.id);
     if ("loaded" in data) {

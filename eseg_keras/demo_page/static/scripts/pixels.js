@@ -1,9 +1,9 @@
-// From image files to pixels, as Python reads them: rotated by the EXIF tag, colour profiles
-// ignored, transparency dropped.
+// Decodes image files to the same pixels as `read_image` in Python: EXIF rotation is applied, colour
+// profiles are ignored, and transparency is dropped.
 
 const AS_STORED = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
 
-/** Decodes an image file into an opaque ImageBitmap; fails with an Error that is a sentence. */
+/** Decodes an image file to an opaque ImageBitmap; throws an Error with a message for the user. */
 export async function decode(file) {
   let bitmap;
   try {
@@ -16,7 +16,7 @@ export async function decode(file) {
   const { width, height } = bitmap;
   const pixels = rgba(bitmap);
   if (isOpaque(pixels)) return bitmap;
-  // A 2D canvas multiplies colours by their opacity, and loses those of fully transparent pixels.
+  // A 2D canvas premultiplies colours by alpha, and loses the colours of fully transparent pixels.
   const colors = withoutTransparency(bitmap) ?? pixels;
   for (let at = 3; at < colors.length; at += 4) colors[at] = 255;
   return createImageBitmap(new ImageData(colors, width, height));
@@ -52,7 +52,7 @@ function rgba(bitmap) {
   }
 }
 
-// The colours as the file holds them, read through WebGL, or null without it.
+// Returns the colours, not premultiplied by alpha, read with WebGL; null if WebGL cannot read them.
 function withoutTransparency(bitmap) {
   const { width, height } = bitmap;
   const gl = new OffscreenCanvas(1, 1).getContext("webgl");

@@ -1,4 +1,4 @@
-// Palette PNG files: the pixel values are class ids, the palette their colours.
+// Encodes PNG files whose pixel values are class ids and whose palette holds the class colours.
 
 const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
 
@@ -28,14 +28,14 @@ async function compressed(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Makes a PNG file, a Blob, of labels (bytes, row by row) and a palette of [red, green, blue]. */
+/** Returns a PNG file, a Blob, of labels (bytes, row by row) and a palette of [red, green, blue]. */
 export async function palettePng(labels, width, height, palette) {
   const header = new Uint8Array(13);
   const view = new DataView(header.buffer);
   view.setUint32(0, width);
   view.setUint32(4, height);
-  header.set([8, 3, 0, 0, 0], 8); // 8 bits, palette, deflate, filters, not interlaced
-  const rows = new Uint8Array((width + 1) * height); // Each begins with its filter, 0 for none.
+  header.set([8, 3, 0, 0, 0], 8); // 8 bits, palette, deflate, filter method 0, not interlaced.
+  const rows = new Uint8Array((width + 1) * height); // Each row begins with its filter: 0, none.
   for (let y = 0; y < height; y++) {
     rows.set(labels.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
   }

@@ -1,10 +1,11 @@
-// Bilinear resizing as Pillow does it: a triangle that widens as the image shrinks, in fixed point,
-// columns first and then rows, rounded to bytes in between. The network was trained on images
-// resized this way, and the results equal those in Python bit for bit.
+// Bilinear resizing, equal to Pillow's bit for bit: a triangle filter, wider if the image shrinks,
+// in fixed point; along the width, then along the height, rounded to bytes in between. The network
+// was trained on images that were resized in this way.
 
 const FRACTION = 22;
 
-// For each output pixel: index of its first input pixel, and the weights of those from there on.
+// Returns, for each output pixel, the index of its first input pixel and the weights of this and the
+// following input pixels.
 function taps(from, to) {
   const scale = from / to;
   const reach = Math.max(scale, 1);
@@ -22,8 +23,8 @@ function taps(from, to) {
   });
 }
 
-// Resizes along one axis; `step` is the distance of neighbours along it, `others` lists where the
-// lines begin in the input and in the output.
+// Resizes `lines` lines of pixels along one axis. `stepIn` and `stepOut` are the distances of
+// neighbouring pixels of a line in bytes, `lineIn` and `lineOut` the distances of lines.
 function along(input, output, table, stepIn, stepOut, lines, lineIn, lineOut) {
   for (let line = 0; line < lines; line++) {
     for (let index = 0; index < table.length; index++) {
@@ -45,7 +46,7 @@ function along(input, output, table, stepIn, stepOut, lines, lineIn, lineOut) {
   return output;
 }
 
-/** Resizes RGB bytes of width x height to those of newWidth x newHeight. */
+/** Resizes an image, RGB bytes, from width x height to newWidth x newHeight. */
 export function resize(rgb, width, height, newWidth, newHeight) {
   if (newWidth !== width) {
     rgb = along(rgb, new Uint8ClampedArray(newWidth * height * 3), taps(width, newWidth),

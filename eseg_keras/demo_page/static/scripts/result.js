@@ -1,21 +1,21 @@
-// The result for one image: labels of its pixels, their number per class, and files of them.
+// The result for one image: its label map, pixel counts of the classes, and files to download.
 
 import { palettePng } from "./png.js";
 
-/** Makes a result of an ImageBitmap and the worker's answer. */
+/** Returns a result from an ImageBitmap and the worker's answer. */
 export function makeResult(name, bitmap, answer) {
   const counts = new Uint32Array(256);
   for (const label of answer.labels) counts[label]++;
   return { name, bitmap, counts, ...answer };
 }
 
-/** The class at a position in the image, x and y from 0 to 1. */
+/** Returns the class id at a position in the image, x and y from 0 to 1. */
 export function labelAt({ labels, width, height }, x, y) {
   const column = Math.min(Math.floor(x * width), width - 1);
   return labels[Math.min(Math.floor(y * height), height - 1) * width + column];
 }
 
-/** The largest classes in words, for users who do not see the image. */
+/** Returns sentences on the largest classes, for screen readers. */
 export function summary({ counts, labels }, names) {
   const order = names.map((_, label) => label).filter((label) => counts[label]);
   order.sort((a, b) => counts[b] - counts[a]);
@@ -24,14 +24,14 @@ export function summary({ counts, labels }, names) {
     + `${order.length > 5 ? "The largest: " : ""}${parts.join(", ")}.`;
 }
 
-/** A count of pixels as a share of all, such as "12 %" or "0.3 %". */
+/** Returns a count of pixels as a share of all pixels, such as "12 %" or "0.3 %". */
 export function share(count, labels) {
   const percent = (100 * count) / labels.length;
   if (count && percent < 0.1) return "< 0.1 %";
   return `${percent.toFixed(percent < 10 && count ? 1 : 0)} %`;
 }
 
-/** The label map as a PNG file of the image's own size, with nearest labels if the sizes differ. */
+/** Returns a PNG file of the label map, resized to the image's size with nearest neighbours. */
 export function labelFile(result, palette) {
   const { width, height } = result.bitmap;
   if (width === result.width && height === result.height) {
@@ -47,7 +47,7 @@ export function labelFile(result, palette) {
   return palettePng(labels, width, height, palette);
 }
 
-/** The image with the canvas of colours over it, as a PNG file of the image's own size. */
+/** Returns a PNG file of the image, of its original size, with the canvas `colors` as an overlay. */
 export function overlayFile({ bitmap }, colors, opacity) {
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d");

@@ -1,4 +1,4 @@
-// The image with the classes' colours over it, and the class under the pointer or the cross.
+// Shows the image with an overlay of class colours, and the class under the pointer or the cross.
 
 import { labelAt, summary } from "./result.js";
 
@@ -6,7 +6,7 @@ const DARK = [16, 18, 20];
 const LIGHT = [246, 247, 248];
 const byId = (id) => document.getElementById(id);
 
-/** Makes { show, paint, setOpacity, colors } for classes of { names, palette }. */
+/** Returns { show, paint, setOpacity, colors } for a model with { names, palette }. */
 export function makeView({ names, palette }) {
   const picture = byId("picture");
   const photo = byId("photo");
@@ -16,7 +16,8 @@ export function makeView({ names, palette }) {
   const at = { x: 0.5, y: 0.5 };
   let result;
 
-  // The veil over the other classes: dark behind bright colours and light behind dark ones.
+  // Returns the colour of classes that are not highlighted: dark if the highlighted classes have
+  // bright colours, else light.
   function veil(chosen) {
     const brightness = [...chosen].map((label) => {
       const [red, green, blue] = palette[label];
@@ -25,7 +26,8 @@ export function makeView({ names, palette }) {
     return brightness.reduce((a, b) => a + b, 0) / chosen.size > 110 ? DARK : LIGHT;
   }
 
-  // `chosen` is the set of highlighted classes, all if it is empty: a veil covers the others.
+  // Paints the overlay. `chosen` is the set of highlighted classes; if it is empty, all classes keep
+  // their colours.
   function paint(chosen) {
     const { labels, width, height } = result;
     const bytes = new Uint8ClampedArray(4);
@@ -63,7 +65,7 @@ export function makeView({ names, palette }) {
     if (!cross.hidden || !tip.hidden) point();
   }
 
-  // Shows the name of the class at `at`, beside that position.
+  // Shows the name of the class at the position `at`, and returns the name.
   function point() {
     const name = names[labelAt(result, at.x, at.y)];
     tip.textContent = name;

@@ -1,7 +1,7 @@
-// The network, off the page's own thread: the page responds while it computes.
+// Runs the network in another thread than the page, so that the page stays responsive.
 //
-// Messages in: { id, task: "load" | "decode" | "segment", ... }. Messages out carry the same id and
-// `result`, `problem` (a sentence) or, while loading, `loaded` and `total` bytes.
+// Receives messages { id, task: "load" | "decode" | "segment", ... }. Sends messages with the same
+// id and `result`, `problem` (a message for the user) or, while loading, `loaded` and `total` bytes.
 
 import * as ort from "../onnxruntime/ort.wasm.bundle.min.js";
 import { decode, rgb } from "./pixels.js";
@@ -26,12 +26,12 @@ async function load({ bytes }, report) {
     download(WASM, counted(0)), download(NETWORK, counted(1)),
   ]);
   ort.env.wasm.wasmBinary = wasm;
-  // Threads share memory, which browsers allow to pages that the server isolates from others.
+  // Threads need shared memory, which browsers allow only on cross-origin isolated pages.
   const cores = Math.ceil(navigator.hardwareConcurrency / 2);
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(Math.max(cores, 2), MOST_THREADS) : 1;
   try {
     session = await ort.InferenceSession.create(network, { executionProviders: ["wasm"] });
-    // The first image takes longer: run a small one before the user waits for it.
+    // The first run is slower: run a small image before the user's first image.
     await run(new Uint8Array(64 * 64 * 3), 64, 64);
   } catch (error) {
     throw new Error(`The network cannot be started in this browser (${error.message ?? error}). `
@@ -69,7 +69,7 @@ async function segment({ bitmap, longSide, enlarge }) {
     throw new Error(`The image is ${width} × ${height} pixels`
       + (scale < 1 ? `, resized to ${seen.join(" × ")}` : "")
       + `; the network needs at least ${SMALLEST_SIDE} × ${SMALLEST_SIDE}. `
-      + (scale < 1 ? "Choose a larger working size." : "Choose a larger one."));
+      + (scale < 1 ? "Choose a larger working size." : "Choose a larger image."));
   }
   const pixels = resize(rgb(bitmap), width, height, ...seen);
   const ready = performance.now();
@@ -77,7 +77,7 @@ async function segment({ bitmap, longSide, enlarge }) {
   try {
     labels = await run(pixels, ...seen);
   } catch (error) {
-    // The error may have corrupted its memory: the page starts another worker.
+    // The error may have corrupted the worker's memory: the page starts another worker.
     throw new Broken(`The network failed at ${seen.join(" × ")} pixels (${error.message ?? error}). `
       + "Choose a smaller working size.");
   }
