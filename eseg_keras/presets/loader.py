@@ -8,7 +8,6 @@ import pathlib
 
 from eseg_keras.decoders import DECODERS
 from eseg_keras.encoders.builder import has_imagenet_weights
-from eseg_keras.image_size import SMALLEST_SIDE
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.presets.config_files import read_constructor_arguments
 from eseg_keras.presets.files import (
@@ -182,10 +181,10 @@ def _build(cls, directory, config, overrides):
 
 def _training_long_side(directory, metadata):
     value = metadata.get(TRAINING_LONG_SIDE)
-    if value is not None and (not isinstance(value, int) or value < SMALLEST_SIDE):
+    if value is not None and (type(value) is not int or value < 1):
         raise PresetError(
-            f"{directory / METADATA_FILE} is damaged: {TRAINING_LONG_SIDE} must be an integer of "
-            f"at least {SMALLEST_SIDE}, found {value!r:.80}. Copy or download the preset again."
+            f"{directory / METADATA_FILE} is damaged: {TRAINING_LONG_SIDE} must be a positive "
+            f"integer, found {value!r:.80}. Copy or download the preset again."
         )
     return value
 

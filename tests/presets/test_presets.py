@@ -276,7 +276,7 @@ def flip_a_byte(path):
             "metadata.json",
             lambda p: edit(p, lambda c: c.update(training_long_side="64")),
             ValueError,
-            "training_long_side must be an integer of at least 32, found '64'",
+            "training_long_side must be a positive integer, found '64'",
         ),
         (
             "config.json",
