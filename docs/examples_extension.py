@@ -5,6 +5,8 @@ import textwrap
 
 import griffe
 
+# Several arguments with one description, whose names take two lines.
+_NAMES = re.compile(r"^( +(?:\w+, )*\w+,)\n +(?=(?:\w+, )*\w+: )", re.MULTILINE)
 _EXAMPLE = re.compile(r"^Example:\n+(.*?)(?=^Reference:$|\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -14,7 +16,8 @@ class ExamplesExtension(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **_) -> None:
         """Change the docstring of one module, class, function or attribute."""
         if obj.docstring is not None:
-            obj.docstring.value = _EXAMPLE.sub(_as_examples, obj.docstring.value)
+            text = _NAMES.sub(r"\1 ", obj.docstring.value)
+            obj.docstring.value = _EXAMPLE.sub(_as_examples, text)
 
 
 def _as_examples(match):

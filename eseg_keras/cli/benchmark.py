@@ -3,7 +3,13 @@
 import os
 from pathlib import Path
 
-from eseg_keras.cli.flags import add_image_size_argument, at_least, check_parent, run_preset
+from eseg_keras.cli.flags import (
+    add_image_size_argument,
+    add_model_dir_argument,
+    at_least,
+    check_parent,
+    run_preset,
+)
 from eseg_keras.presets.catalog import ARCHITECTURES
 
 HELP = "measure the latency of networks in every format, and recommend a network for a budget"
@@ -26,7 +32,7 @@ def add_arguments(parser) -> None:
         help="names or directories of presets; architectures get random weights, with the same "
         "latency as trained weights; default: eseg_lite_s, or the paper's six with --budget_ms",
     )
-    group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    add_model_dir_argument(group)
     add_image_size_argument(parser, default=(512, 1024))
     parser.add_argument(
         "--format",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from eseg_keras.cli.flags import check_parent
+from eseg_keras.cli.flags import check_parent, run_folder
 
 HELP = "compare runs: scores, the settings that differ, and learning curves"
 EXAMPLE = [
@@ -13,7 +13,12 @@ EXAMPLE = [
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    parser.add_argument("runs", nargs="+", help="folders of runs of eseg train, complete or not")
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        type=run_folder,
+        help="folders of runs of eseg train or eseg finetune, complete or not",
+    )
     parser.add_argument("--output", help="image file for learning curves: .png, .pdf or .svg")
 
 

@@ -76,7 +76,8 @@ def run(args) -> int:
     print_scores(evaluation.summary(), title="Validation")
     preset = f"{args.output}/preset"
     print(f"Preset directory: {preset}")
-    print(f"Predict: eseg predict FOLDER --preset {preset} --output predictions")
+    # The run knows the size to which images were scaled; the preset alone does not scale.
+    print(f"Predict: eseg predict FOLDER --model_dir {args.output} --output predictions")
     for kind, suffix in (
         ("onnx", "model.onnx"),
         ("tflite", "model.tflite"),

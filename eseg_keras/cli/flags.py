@@ -25,13 +25,29 @@ def add_weights_arguments(parser, exported: bool = False, required: bool = True)
     """Add `--preset` and `--model_dir`, perhaps `--exported`, of which one is given."""
     group = parser.add_mutually_exclusive_group(required=required)
     group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
-    group.add_argument("--model_dir", help="folder of a finished run of eseg train")
+    add_model_dir_argument(group)
     if exported:
         group.add_argument(
             "--exported",
             metavar="FILE",
             help="file of eseg export: .onnx, .tflite or the directory of a SavedModel",
         )
+
+
+def add_model_dir_argument(group) -> None:
+    """Add `--model_dir`, a run."""
+    group.add_argument(
+        "--model_dir",
+        type=run_folder,
+        help="folder of a finished run of eseg train or eseg finetune",
+    )
+
+
+def run_folder(folder: str) -> str:
+    """Return the folder of a run: in that of `eseg finetune` it is a subfolder."""
+    inner = Path(folder, "run")
+    is_inside = (inner / "config.json").is_file() and not Path(folder, "config.json").exists()
+    return str(inner) if is_inside else folder
 
 
 def run_preset(model_dir: str) -> str:
@@ -177,8 +193,10 @@ PREDICTOR_FLAGS = (
 )  # fmt: skip
 
 
-def add_predictor_arguments(parser, exported: bool = False, required: bool = True) -> None:
-    """Add the flags of a model and of its `Predictor`; by default, one pass over whole images."""
+def add_predictor_arguments(
+    parser, exported: bool = False, required: bool = True, window: str | None = None
+) -> None:
+    """Add the flags of a model and of its `Predictor`; `window` is the default of its own."""
     add_weights_arguments(parser, exported, required)
     parser.add_argument(
         "--long_side",
@@ -204,7 +222,8 @@ def add_predictor_arguments(parser, exported: bool = False, required: bool = Tru
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
         help="slide a window over the image at its full size, which bounds the memory for large "
-        "images",
+        "images; default: "
+        + ("768 768 for images of more than 8.4 megapixels" if window else "every image whole"),
     )
     group.add_argument(
         "--overlap", type=int, metavar="PIXELS", help="overlap of neighbouring windows"
@@ -226,9 +245,13 @@ def make_predictor(
     *,
     long_side: int | None = None,
     image_size: tuple[int, int] | None = None,
+    window: str | None = None,
     **options,
 ):
-    """Return the `Predictor` that the flags configure; sizes default to those of the run."""
+    """Return the `Predictor` that the flags configure; sizes default to those of the run.
+
+    `window` is the default where images are seen in their own size.
+    """
     from eseg_keras.inference.predictor import TEST_TIME_SCALES, Predictor
 
     if args.tta and args.scales:
@@ -237,6 +260,10 @@ def make_predictor(
         long_side, image_size = args.long_side, None
     elif image_size is not None:
         long_side = None
+    if args.window is not None:
+        window = tuple(args.window)
+    elif long_side is not None or image_size is not None:
+        window = None
     if args.max_pixels is not None:
         options["max_pixels"] = args.max_pixels
     return Predictor(
@@ -245,7 +272,7 @@ def make_predictor(
         image_size=image_size,
         scales=TEST_TIME_SCALES if args.tta else tuple(args.scales or (1.0,)),
         flip=args.flip or args.tta,
-        window=None if args.window is None else tuple(args.window),
+        window=window,
         overlap=args.overlap,
         min_confidence=args.min_confidence,
         **options,

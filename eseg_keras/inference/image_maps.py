@@ -1,7 +1,9 @@
 """Label maps and other maps of images: by one forward pass, several views, or windows."""
 
 import contextlib
+import math
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import keras
 import numpy as np
@@ -14,10 +16,14 @@ from eseg_keras.inference.uncertainty import MAPS
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.layers.resize import resize
 
-"""Smallest height and width of the network's input: below, a pyramid level has no pixel left."""
-
 # Resized logits and probabilities are computed in blocks of rows of this many bytes.
-_BLOCK_BYTES = 2**27
+_BLOCK_BYTES = 2**24
+
+AUTO_WINDOW = (768, 768)
+"""Window over images of more than `LARGEST_WHOLE` pixels, with `window="auto"`."""
+
+LARGEST_WHOLE = 2**23
+"""A frame of a 4K video is below it."""
 
 
 class ImageMaps:
@@ -39,7 +45,7 @@ class ImageMaps:
         image_size: Size | None,
         scales: Sequence[float],
         flip: bool,
-        window: Size | None,
+        window: Size | Literal["auto"] | None,
         overlap: Size | None,
     ):
         self.model = model
@@ -65,7 +71,7 @@ class ImageMaps:
             [H, W, num_classes].
         """
         size = images[0].shape[:2]
-        window = size if self.window is None else tuple(map(min, self.window, size))
+        window = self._window(size)
         with self._averaged_weights():
             if window != size:
                 return [self._assemble(self._slide(image, window), size) for image in images]
@@ -74,6 +80,13 @@ class ImageMaps:
                 return [{name: x[i] for name, x in maps.items()} for i in range(len(images))]
             views = zip(*self._views(images), strict=True)
             return [self._assemble(_blocks(views_of_image, size), size) for views_of_image in views]
+
+    def _window(self, size):
+        """The window for an image of a size; that size, if the image goes through whole."""
+        window = self.window
+        if window == "auto":
+            window = AUTO_WINDOW if math.prod(size) > LARGEST_WHOLE else None
+        return size if window is None else tuple(map(min, window, size))
 
     def seen_size(self, size: Size) -> Size:
         """Return the size at which the network sees an image of a size, at scale 1."""
@@ -115,7 +128,11 @@ class ImageMaps:
             for first in range(0, len(parts), self.batch_size):
                 tiles = [image[part] for part in parts[first : first + self.batch_size]]
                 for views in zip(*self._views(tiles), strict=True):
-                    yield np.asarray(ops.convert_to_numpy(_probabilities(views, window)))
+                    probabilities = np.empty((*window, views[0].shape[-1]), np.float32)
+                    for rows, scores, are_logits in _blocks(views, window):
+                        scores = ops.softmax(scores) if are_logits else scores
+                        probabilities[rows] = ops.convert_to_numpy(scores)
+                    yield probabilities
 
         for part, probabilities in slide(image.shape[:2], window, overlap, score):
             yield part, ops.convert_to_tensor(probabilities), False
@@ -164,9 +181,8 @@ def _blocks(views, size):
             yield (rows, slice(None)), _probabilities(views, size, rows), False
 
 
-def _probabilities(views, size, rows=None):
+def _probabilities(views, size, rows):
     """Mean probabilities of views [h, w, C] of any sizes, in some rows of a result of one size."""
-    rows = rows or slice(0, size[0])
     return sum(ops.softmax(_resized_rows(view, size, rows)) for view in views) / len(views)
 
 

@@ -90,7 +90,10 @@ def _find_in_folder(folder, recursive, **options):
             folder, kind="image or video", suffixes=suffixes, recursive=recursive, **options
         )
     except ValueError as error:
-        raise ImageFileError(folder, [str(error)]) from error
+        problem = str(error)
+        if not recursive and any(path.is_dir() for path in Path(folder).iterdir()):
+            problem += "; its subfolders are searched by eseg predict --recursive"
+        raise ImageFileError(folder, [problem]) from error
 
 
 @dataclass(frozen=True)

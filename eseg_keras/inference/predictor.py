@@ -1,11 +1,13 @@
 """Segmenting images of any kind and size with a trained network."""
 
 import itertools
+import inspect
+import logging
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from eseg_keras.data.geometry import Size
 from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
 from eseg_keras.image_size import SMALLEST_SIDE, check_image_range, check_image_size
-from eseg_keras.inference.image_maps import ImageMaps
+from eseg_keras.inference.image_maps import AUTO_WINDOW, ImageMaps
 from eseg_keras.inference.input_files import ImageSource, image_sources
 from eseg_keras.inference.prediction import Prediction
 from eseg_keras.inference.threads import map_ahead
@@ -28,6 +30,12 @@ _THREADS = 4
 _AHEAD = 2
 
 
+# An image is of another scale if its longer side is more than this many times that of the training
+# images, or less than one part in as many.
+_OTHER_SCALE = 2
+
+_log = logging.getLogger("eseg_keras")
+
 TOO_LARGE = "needs more memory than there is: set window, long_side or image_size, or skip it"
 _OUT_OF_MEMORY = re.compile("out of memory|not enough memory|OOM when|RESOURCE_EXHAUSTED")
 
@@ -37,7 +45,8 @@ class Predictor:
 
     By default an image goes through the network once, at its own size. Results always have the
     image's own size: where the network sees another, its logits are resized bilinearly before the
-    likeliest class is chosen.
+    likeliest class is chosen. If the model records the size of its training images, one that is
+    more than twice as large or as small gets a warning, once.
 
     Args:
         model: An `ESeg`, or another functional Keras model from images [B, H, W, C] of 0..255 to
@@ -53,7 +62,8 @@ class Predictor:
         flip: Whether to average with the image mirrored left to right. Defaults to `False`.
         window: Pixels, or (height, width), of a window that slides over images larger than it; the
             probabilities of overlapping windows are blended. Memory then depends on the window and
-            not on the image. Defaults to `None`, every image whole.
+            not on the image. `"auto"` is 768x768 over images of more than 8.4 million pixels, and
+            others whole. Defaults to `None`, every image whole.
         overlap: Pixels, or (rows, columns), that neighbouring windows share at least. Defaults to
             a quarter of the window.
         min_confidence: Probability below which a pixel gets the ignore label. Defaults to `None`,
@@ -97,7 +107,7 @@ class Predictor:
         image_size: Size | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
-        window: int | Size | None = None,
+        window: int | Size | Literal["auto"] | None = None,
         overlap: int | Size | None = None,
         min_confidence: float | None = None,
         maps: Sequence[str] = (),
@@ -111,10 +121,15 @@ class Predictor:
         self.image_size = image_size and tuple(image_size)
         self.scales = tuple(map(float, scales))
         self.flip = flip
-        self.window = _pair(window)
+        if isinstance(window, str) and window != "auto":
+            raise ValueError(
+                f"window must be 'auto', pixels or (height, width). Received: window={window!r}"
+            )
+        self.window = window if window == "auto" else _pair(window)
         self.overlap = _pair(overlap)
         if self.window and self.overlap is None:
-            self.overlap = (self.window[0] // 4, self.window[1] // 4)
+            height, width = self._largest_window()
+            self.overlap = (height // 4, width // 4)
         self.min_confidence = min_confidence
         self.maps = tuple(maps)
         self.max_pixels = max_pixels
@@ -144,6 +159,7 @@ class Predictor:
             "first_frame": first_frame,
         }
         self.num_classes = model.output.shape[-1]
+        self._training_side = getattr(model, "training_long_side", None)
         names = getattr(model, "class_names", None)
         self.class_names = names or tuple(f"class {label}" for label in range(self.num_classes))
         self.palette = getattr(model, "palette", None) or default_palette(self.num_classes)
@@ -151,12 +167,12 @@ class Predictor:
 
     def __reduce__(self):
         """Pickle the model and the arguments, not the compiled functions."""
-        names = (
-            "batch_size", "long_side", "image_size", "scales", "flip", "window", "overlap",
-            "min_confidence", "maps", "max_pixels", "image_range",
-        )  # fmt: skip
+        _, *names = inspect.signature(type(self)).parameters  # Without `model`.
         options = {name: getattr(self, name) for name in names}
         return partial(type(self), **options), (self.model,)
+
+    def _largest_window(self):
+        return AUTO_WINDOW if self.window == "auto" else self.window
 
     def _check_arguments(self):
         if self.batch_size < 1 or self.max_pixels < 1:
@@ -169,8 +185,9 @@ class Predictor:
                 "long_side and image_size both set the size at which the network sees an image: "
                 f"give one. Received: long_side={self.long_side}, image_size={self.image_size}"
             )
-        for name in ("long_side", "image_size", "window"):
+        for name in ("long_side", "image_size"):
             check_image_size(name, getattr(self, name))
+        check_image_size("window", self._largest_window())
         if not self.scales or not all(math.isfinite(x) and x > 0 for x in self.scales):
             raise ValueError(
                 f"scales must be positive numbers, at least one. Received: {self.scales}"
@@ -191,7 +208,7 @@ class Predictor:
                 f"Received: window={self.window}, long_side={self.long_side}, "
                 f"image_size={self.image_size}"
             )
-        if not all(0 <= o < w for o, w in zip(self.overlap, self.window, strict=True)):
+        if not all(0 <= o < w for o, w in zip(self.overlap, self._largest_window(), strict=True)):
             raise ValueError(
                 "overlap must be at least 0 and smaller than window. "
                 f"Received: window={self.window}, overlap={self.overlap}"
@@ -291,7 +308,24 @@ class Predictor:
                 if shape is None:
                     yield from images  # Errors.
                 else:
+                    self._check_scale(names[0], shape)
                     yield from map(self._outcome, names, images, self._maps(images))
+
+    def _check_scale(self, name, shape):
+        """Warn, once, of an image of another scale than the training images."""
+        # A window is chosen for images whose own scale is right, however large they are.
+        if self._training_side is None or self.window not in (None, "auto"):
+            return
+        ours, theirs = max(self._image_maps.seen_size(shape[:2])), self._training_side
+        if theirs / _OTHER_SCALE <= ours <= theirs * _OTHER_SCALE:
+            return
+        self._training_side = None
+        objects = "larger" if ours > theirs else "smaller"
+        _log.warning(
+            "%s: the network sees %d pixels on the longer side, the training images had %d. If "
+            "objects appear %s than in those, predict at their size: long_side=%d (--long_side "
+            "%d).", name, ours, theirs, objects, theirs, theirs,
+        )  # fmt: skip
 
     def _maps(self, images):
         """Maps of each image; `None` for one that does not fit into memory."""

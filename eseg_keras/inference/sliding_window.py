@@ -34,10 +34,11 @@ def slide(
     """Score an image of a (height, width) window by window, and yield the finished parts.
 
     Neighbouring windows share at least `overlap` (rows, columns). `score` turns the windows of one
-    row, as slices, into scores, float32 [*window, C] each. The parts are slices that together are
-    the image, each pixel once, with the scores there: the weighted mean of the windows that cover a
-    pixel. Only a strip as high as the overlap is kept between rows of windows: beside the image
-    itself, memory depends on the window and on one strip across the image.
+    row, as slices, into scores, float32 [*window, C] each, which are overwritten. The parts are
+    slices that together are the image, each pixel once, with the scores there: the weighted mean of
+    the windows that cover a pixel. Only a strip as high as the overlap is kept between rows of
+    windows: beside the image itself, memory depends on the window and on one strip across the
+    image.
     """
     tops, lefts = (window_starts(*axis) for axis in zip(size, window, overlap, strict=True))
     row_weights = window_weights(tops, window[0], overlap[0])
@@ -51,7 +52,7 @@ def slide(
         parts = [(slice(top, top + window[0]), slice(x, x + window[1])) for x in lefts]
         tiles = zip(lefts, rights, column_weights, score(parts), strict=True)
         for left, right, across, scores in tiles:
-            tile = scores * (weights[:, None, None] * across[None, :, None])
+            tile = np.multiply(scores, weights[:, None, None] * across[None, :, None], out=scores)
             if left_over is not None:
                 tile[:, : left_over.shape[1]] += left_over
             left_over = tile[:, right - left :].copy()

@@ -81,6 +81,11 @@ class ESeg(TrainingModel):
             default. Logits are float32 under every policy.
         name: Name of the model.
 
+    Attributes:
+        training_long_side: Typical longer side in pixels of the images that the weights were
+            trained on, at the size at which the network saw them; `None` if unknown. `train` sets
+            it, presets keep it.
+
     Call arguments:
         images: Tensor [B, H, W, C], uint8 or float, with values 0..255; RGB if C is 3.
 
@@ -192,6 +197,7 @@ class ESeg(TrainingModel):
         # Stored as tuples: Keras does not track tuples of strings or numbers.
         self.class_names = None if class_names is None else tuple(class_names)
         self.palette = None if palette is None else tuple(tuple(map(int, c)) for c in palette)
+        self.training_long_side = None
         self.folded = folded
         self.frozen = ()
         if frozen:
@@ -324,6 +330,7 @@ class ESeg(TrainingModel):
             else:
                 for part in ("encoder", "decoder", "head"):
                     transfer_folded(getattr(self, part), getattr(folded, part))
+        folded.training_long_side = self.training_long_side
         if left := folded.unfolded_layers:
             _log.warning("%d batch normalisation layers cannot be folded: %s", len(left), left)
         return folded

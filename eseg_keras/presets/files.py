@@ -9,6 +9,8 @@ CONFIG_FILE = "config.json"
 METADATA_FILE = "metadata.json"
 PREPROCESSOR_FILE = "preprocessor.json"
 WEIGHTS_FILE = "weights.h5"
+# Key of the metadata; absent if the size is unknown.
+TRAINING_LONG_SIDE = "training_long_side"
 
 
 class PresetError(DamagedFileError):

@@ -13,6 +13,7 @@ from eseg_keras.presets.files import (
     CONFIG_FILE,
     METADATA_FILE,
     PREPROCESSOR_FILE,
+    TRAINING_LONG_SIDE,
     checked_weights,
     read_preset_json,
 )
@@ -112,6 +113,8 @@ def model_card(directory: pathlib.Path, repository: str, license: str | None = N
         "Classes": ", ".join(classes),
         "Input": f"{labels['color_space'] or 'images'} of 0..255, height and width from 32 up",
     }
+    if long_side := metadata.get(TRAINING_LONG_SIDE):
+        rows["Training images"] = f"{long_side} pixels on the longer side"
     if notice := metadata.get("notice"):
         rows["Notice"] = notice
     scores = directory.parent / "metrics.json"
@@ -135,7 +138,7 @@ def model_card(directory: pathlib.Path, repository: str, license: str | None = N
 # {repository.rpartition("/")[2]}
 
 A semantic segmentation network of
-[eseg_keras](https://pypi.org/project/eseg-keras/), ESeg in Keras:
+eseg_keras, ESeg in Keras:
 
 | | |
 |---|---|

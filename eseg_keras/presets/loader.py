@@ -14,6 +14,7 @@ from eseg_keras.presets.files import (
     CONFIG_FILE,
     METADATA_FILE,
     PREPROCESSOR_FILE,
+    TRAINING_LONG_SIDE,
     WEIGHTS_FILE,
     PresetError,
     checked_weights,
@@ -91,6 +92,7 @@ def _trained(cls, directory, num_classes, load_weights, overrides):
         model = _build(cls, directory, config, overrides)
         if load_weights:
             _load_weights(model, directory, metadata, weights)
+            model.training_long_side = _training_long_side(directory, metadata)
         return model
     overrides = {**_for_other_classes(config, num_classes, overrides), **overrides}
     model = _build(cls, directory, config, overrides)
@@ -175,6 +177,16 @@ def _build(cls, directory, config, overrides):
             f"{directory / CONFIG_FILE} and {PREPROCESSOR_FILE} describe no model: {error}. Copy "
             "or download the preset again."
         ) from error
+
+
+def _training_long_side(directory, metadata):
+    value = metadata.get(TRAINING_LONG_SIDE)
+    if value is not None and (type(value) is not int or value < 1):
+        raise PresetError(
+            f"{directory / METADATA_FILE} is damaged: {TRAINING_LONG_SIDE} must be a positive "
+            f"integer, found {value!r:.80}. Copy or download the preset again."
+        )
+    return value
 
 
 def _load_weights(model, directory: pathlib.Path, metadata, path):

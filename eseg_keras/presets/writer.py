@@ -10,6 +10,7 @@ from eseg_keras.presets.files import (
     CONFIG_FILE,
     METADATA_FILE,
     PREPROCESSOR_FILE,
+    TRAINING_LONG_SIDE,
     WEIGHTS_FILE,
     fingerprint,
 )
@@ -50,6 +51,8 @@ def save_to_preset(model, directory: str | os.PathLike, weights_dtype: str = "fl
             "date_saved": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d@%H:%M:%S"),
             "weights": fingerprint(weights),
         }
+        if model.training_long_side is not None:
+            metadata[TRAINING_LONG_SIDE] = model.training_long_side
         class_config = {"class_name": "ESeg", "registered_name": "eseg_keras>ESeg"}
         write_json(temporary / CONFIG_FILE, {**class_config, "config": config})
         write_json(temporary / METADATA_FILE, metadata)

@@ -1,5 +1,6 @@
 """The images of an experiment."""
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_checks import FolderError, differing_palettes
 from eseg_keras.data.folder_examples import open_folders
 from eseg_keras.data.geometry import resize_long_side
-from eseg_keras.data.images.image_reader import MAX_PIXELS
+from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
 from eseg_keras.data.mixed_batches import MixedBatches
 from eseg_keras.inference.pseudo_labels import check_teacher
 from eseg_keras.street_scenes import StreetScenes
@@ -22,6 +23,9 @@ from eseg_keras.training.distribution import ONE_DEVICE, Distribution
 from eseg_keras.training.experiment import Experiment
 
 _log = logging.getLogger("eseg_keras")
+
+# Images that are read to find the typical size.
+_MEASURED = 15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +78,17 @@ def open_examples(
         max_pixels=max_pixels,
         **{name: getattr(experiment, name) for name in names},
     )
+
+
+def typical_long_side(examples: Examples) -> int | None:
+    """Return the median of the longer sides of a few images; None if none of them can be read."""
+    if examples.image_size is not None:
+        return max(examples.image_size)
+    sides = []
+    for index in np.linspace(0, len(examples) - 1, min(len(examples), _MEASURED)).astype(int):
+        with contextlib.suppress(ImageFileError):  # Skipped in training, too.
+            sides.append(max(examples.read(int(index))[0].shape[:2]))
+    return int(np.median(sides)) if sides else None
 
 
 def check_classes(examples: FolderExamples, class_names: Sequence[str] | None) -> None:

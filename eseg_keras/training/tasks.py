@@ -14,6 +14,7 @@ from eseg_keras.training.data import (
     open_examples,
     open_pseudo_labelled,
     training_batches,
+    typical_long_side,
     validation_batches,
     with_class_map,
 )
@@ -47,6 +48,7 @@ class Segmentation:
             experiment = with_class_map(experiment, examples)
         experiment = complete(experiment, len(examples), distribution)
         self.experiment = self._experiment = experiment
+        self._examples = examples
         self._val_examples = open_examples(experiment, "validation", data_dir, skip_bad_examples)
         if isinstance(examples, FolderExamples):
             check_palettes(examples, self._val_examples, skip_bad_examples)
@@ -75,6 +77,7 @@ class Segmentation:
 
     def save(self, model, path: Path) -> None:
         """Write the trained network."""
+        model.training_long_side = typical_long_side(self._examples)
         model.save_to_preset(path)
 
 

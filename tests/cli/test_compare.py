@@ -17,6 +17,7 @@ def runs(tmp_path):
     changes = {"a": {}, "b": {"learning_rate": 0.5, "optimizer": "adamw"}, "new": {}}
     for name, values in changes.items():
         write_config(tmp_path / name, dataclasses.replace(EXPERIMENT, **values), None)
+    write_config(tmp_path / "tuned" / "run", EXPERIMENT, None)  # By `eseg finetune`.
     scores = {"a": ["0.5", "0.625"], "b": ["0.75", ""]}
     for name, column in scores.items():
         rows = [
@@ -30,14 +31,15 @@ def runs(tmp_path):
 def test_scores_and_what_differs(eseg, runs):
     pytest.importorskip("matplotlib")
     status, out, _ = eseg(
-        "compare", *(runs / name for name in "ab"), runs / "new", "--output", runs / "a.png"
+        *("compare", *(runs / name for name in ("a", "b", "new", "tuned"))),
+        *("--output", runs / "a.png"),
     )
     assert status == 0
     cells = [line.replace("│", " ").split() for line in out.splitlines()]
     rows = {row[0].rpartition("/")[2]: row[1:] for row in cells if row and "/" in row[0]}
     assert rows["a"] == ["2", "62.50", "62.50", "sgd", "0.08"]
     assert rows["b"] == ["2", "75.00", "75.00", "adamw", "0.5"]
-    assert rows["new"] == ["0", "-", "-", "sgd", "0.08"]
+    assert rows["run"] == rows["new"] == ["0", "-", "-", "sgd", "0.08"]
     assert "optimizer" in out and "learning_rate" in out and "momentum" not in out
     with Image.open(runs / "a.png") as image:
         assert image.width > 500

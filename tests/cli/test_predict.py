@@ -155,3 +155,25 @@ def test_a_terminal_shows_a_bar(preset, scenes, tmp_path, terminal):
     assert done.returncode == 0
     assert done.stdout.decode() == f"2 files predicted: {tmp_path / 'out'}\n"
     assert "Predicting" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory as on Linux")
+def test_a_photo_of_a_phone_needs_little_memory(tmp_path):
+    model = ESeg.from_preset("eseg_edge_s", num_classes=19, load_weights=False)
+    model.save_to_preset(tmp_path / "preset")
+    photo = Image.linear_gradient("L").resize((4000, 3000)).convert("RGB")
+    photo.save(tmp_path / "photo.jpg")
+    peak = "re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1]"
+    code = (
+        f"import atexit, re; atexit.register(lambda: print({peak}))\n"
+        "from eseg_keras.cli.main import main; main()"
+    )
+    command = ["predict", tmp_path / "photo.jpg", "--preset", tmp_path / "preset"]
+    out = subprocess.check_output(
+        [sys.executable, "-c", code, *map(str, [*command, "--output", tmp_path / "out"])], text=True
+    )
+    assert out.startswith("1 file predicted")
+    assert 2**10 * int(out.split()[-1]) < 1.5e9
+    with Image.open(tmp_path / "out" / "labels" / "photo.png") as labels:
+        assert labels.size == photo.size

@@ -55,6 +55,13 @@ def test_what_a_run_had_gives_way_to_the_flags(predictor):
         made = predictor(*flags, **run)
         assert (made.long_side, made.image_size) == size
     assert predictor(long_side=320).long_side == 320
+    for flags, window in {
+        (): "auto",
+        ("--window", 64, 64): (64, 64),
+        ("--long_side", 64): None,
+    }.items():
+        assert predictor(*flags, window="auto").window == window
+    assert predictor(window="auto", image_size=(64, 96)).window is None
     assert predictor(batch_size=3, maps=("entropy",)).batch_size == 3
 
 

@@ -1,5 +1,6 @@
 import io
 import itertools
+import re
 
 import keras
 import numpy as np
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from keras import ops
 from PIL import Image
 
-from eseg_keras.inference import TEST_TIME_SCALES, Predictor, input_files
+from eseg_keras.inference import TEST_TIME_SCALES, Predictor, image_maps, input_files
 from eseg_keras.inference.image_maps import ImageMaps
+from eseg_keras.inference.sliding_window import slide
 from eseg_keras.street_scenes import render_scene
 from eseg_keras.trainer import TrainingModel
 
@@ -44,6 +46,41 @@ def scene():
 def plain(network):
     """A predictor without options."""
     return Predictor(network)
+
+
+# === Scale ===
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(
+    ("sides", "options", "warned"),
+    [
+        ([64, 32, 128], {}, None),
+        ([129], {}, "image 0: the network sees 129 .* had 64.* larger .* long_side=64 "),
+        ([64, 160, 200], {}, "image 1: the network sees 160 "),
+        ([64], {"long_side": 160}, "sees 160 "),
+        ([63], {"image_size": (150, 150)}, "sees 150 "),
+        ([160], {"long_side": 64}, None),
+        ([160], {"window": 64}, None),
+    ],
+)
+def test_an_image_of_another_scale_gets_one_hint(
+    pixelwise, noise, monkeypatch, caplog, sides, options, warned
+):
+    monkeypatch.setattr(pixelwise, "training_long_side", 64, raising=False)
+    predictor = Predictor(pixelwise, **options)
+    for _ in range(2):
+        list(predictor.predict([noise(min(side, 100), side) for side in sides]))
+    messages = [record.getMessage() for record in caplog.records if record.name == "eseg_keras"]
+    assert len(messages) == (warned is not None)
+    if warned:
+        assert re.search(warned, messages[0]), messages
+
+
+def test_an_image_too_small_for_the_training_images(pixelwise, noise, monkeypatch, caplog):
+    monkeypatch.setattr(pixelwise, "training_long_side", 640, raising=False)
+    Predictor(pixelwise)(noise(32, 319))
+    assert "smaller than in those" in caplog.text and "--long_side 640" in caplog.text
 
 
 # === One forward pass ===
@@ -227,6 +264,25 @@ def test_windows_are_blended_probabilities_of_what_they_see(network, scene):
         total[:, x : x + 64] += part * fall[:, None]
         weight[x : x + 64] += fall
     np.testing.assert_allclose(prediction.probabilities, total / weight[:, None], atol=1e-5)
+
+
+def test_automatic_windows_are_for_large_images(pixelwise, noise, monkeypatch):
+    monkeypatch.setattr(image_maps, "AUTO_WINDOW", (48, 64))
+    monkeypatch.setattr(image_maps, "LARGEST_WHOLE", 60 * 80)
+    seen = []
+
+    def spy(size, window, overlap, score):
+        seen.append(window)
+        return slide(size, window, overlap, score)
+
+    monkeypatch.setattr(image_maps, "slide", spy)
+    predictor = Predictor(pixelwise, window="auto", overlap=8)
+    for size in [(60, 80), (80, 60), (61, 80), (40, 121)]:
+        image = noise(*size)
+        whole = Predictor(pixelwise)(image)
+        np.testing.assert_array_equal(predictor(image).label_map, whole.label_map)
+    assert seen == [(48, 64), (40, 64)]
+    assert Predictor(pixelwise, window="auto").overlap == (192, 192)
 
 
 def test_windows_with_augmentation(pixelwise, noise):
@@ -476,6 +532,9 @@ def test_what_is_no_image_is_said(pixelwise, image, message):
         ({"window": 64, "overlap": (8, -1)}, "at least 0"),
         ({"overlap": 8}, "give window too"),
         ({"window": 64, "long_side": 64}, "own size"),
+        ({"window": "auto", "long_side": 64}, "own size"),
+        ({"window": "auto", "overlap": 768}, "smaller"),
+        ({"window": "always"}, "window must be"),
     ],
 )
 def test_arguments_out_of_range(pixelwise, options, message):

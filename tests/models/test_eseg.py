@@ -166,7 +166,9 @@ def test_level_weights_are_the_softmax():
 def test_fold_keeps_the_function(encoder, fusion, tmp_path):
     model = tiny(encoder=None if encoder == "custom" else encoder, fusion=fusion)
     randomize(model)
+    model.training_long_side = 64
     folded = model.fold()
+    assert folded.training_long_side == 64
     x = images((45, 61))
     logits = model(x)
     np.testing.assert_allclose(folded(x), logits, rtol=0, atol=1e-4 * np.abs(logits).max())

@@ -33,12 +33,12 @@ spec.loader.exec_module(code_blocks)
 
 # Replacements that make the blocks fast, or that avoid large files.
 SMALLER = {
-    '"eseg_s"': '"small"',
+    '"eseg_edge_s"': '"small"',
     '"eseg_lite_s_streets", num_classes': '"small", num_classes',
     "epochs=20": "epochs=1",
     "(512, 512)": "(32, 32)",
     "gradient_accumulation_steps=2": "gradient_accumulation_steps=1",
-    '["images/", "drive.mp4"]': '["images/train"]',
+    '["photos", "drive.mp4"]': '["photos"]',
 }
 
 

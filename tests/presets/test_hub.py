@@ -102,7 +102,9 @@ def server(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def saved(small_eseg, tmp_path_factory):
     path = tmp_path_factory.mktemp("saved") / "preset"
-    small_eseg(class_names=("leaf", "stem")).save_to_preset(path)
+    model = small_eseg(class_names=("leaf", "stem"))
+    model.training_long_side = 96
+    model.save_to_preset(path)
     return path
 
 
@@ -126,7 +128,7 @@ def test_what_was_pushed_is_loaded(server, preset):
     card = server.files["README.md"].decode()
     for part in (
         'license: "mit"', "pipeline_tag:", "# leaves", "leaf, stem", f"{model.count_params():,}",
-        "0.765 on 12 validation images", 'from_preset("hf://me/leaves")',
+        "0.765 on 12 validation images", "96 pixels on the longer side", 'from_preset("hf://me/leaves")',
     ):  # fmt: skip
         assert part in card
 

@@ -43,6 +43,7 @@ def model():
 @pytest.fixture(scope="module")
 def saved(model, tmp_path_factory):
     directory = tmp_path_factory.mktemp("presets") / "streets"
+    model.training_long_side = 640
     model.save_to_preset(directory)
     return directory
 
@@ -58,6 +59,7 @@ def test_round_trip(model, saved):
     np.testing.assert_array_equal(loaded(images()), model(images()))
     assert loaded.class_names == CLASS_NAMES and loaded.palette == PALETTE
     assert loaded.ignore_label == 200 and loaded.name == "streets"
+    assert loaded.training_long_side == 640
     assert sorted(path.name for path in saved.iterdir()) == [
         "config.json",
         "metadata.json",
@@ -86,6 +88,7 @@ def test_overrides(saved):
     assert not np.array_equal(random(images()), ESeg.from_preset(saved)(images()))
     other = ESeg.from_preset(saved, num_classes=5)
     assert other.class_names is None and other.palette is None and other.ignore_label == 200
+    assert other.training_long_side is None  # Its classifier is yet to be trained.
     mixed = ESeg.from_preset(saved, dtype="mixed_bfloat16")
     assert mixed.encoder.layers[-1].compute_dtype == "bfloat16"
 
@@ -110,7 +113,8 @@ def frozen(tmp_path_factory):
 
 @pytest.mark.parametrize("load_weights", [True, False])
 def test_a_new_classifier_trains(frozen, load_weights):
-    assert ESeg.from_preset(frozen).frozen == ("encoder", "head")
+    preset = ESeg.from_preset(frozen)
+    assert preset.frozen == ("encoder", "head") and preset.training_long_side is None
     swapped = ESeg.from_preset(frozen, num_classes=2, load_weights=load_weights)
     assert swapped.frozen == ("encoder",)
     classifier = swapped.head.get_layer("classifier")
@@ -267,6 +271,12 @@ def flip_a_byte(path):
             lambda p: edit(p, lambda c: c.update(parameter_count=None)),
             ValueError,
             "parameter_count=None",
+        ),
+        (
+            "metadata.json",
+            lambda p: edit(p, lambda c: c.update(training_long_side="64")),
+            ValueError,
+            "training_long_side must be a positive integer, found '64'",
         ),
         (
             "config.json",

@@ -11,6 +11,7 @@ from eseg_keras.training.data import (
     open_examples,
     open_pseudo_labelled,
     training_batches,
+    typical_long_side,
     validation_batches,
 )
 from eseg_keras.training.distribution import Distribution
@@ -130,6 +131,16 @@ def test_a_batch_that_devices_cannot_share_is_left_out():
     assert [len(masks) for _, masks in arrays(SCENES, "train", distribution=two)] == [2]
     with pytest.raises(ValueError, match="batch_size=2 cannot be divided over 3 devices"):
         arrays(SCENES, "train", distribution=Distribution("mirrored", num_devices=3))
+
+
+def test_the_typical_size_is_that_which_the_network_sees(folders):
+    examples = open_examples(FOLDERS, "train", folders)
+    assert typical_long_side(examples) == 65  # Between 60 and 70.
+    resized = open_examples(dataclasses.replace(FOLDERS, long_side=48), "train", folders)
+    assert typical_long_side(resized) == 48
+    assert typical_long_side(open_examples(SCENES, "train")) == 96
+    (folders / "photos" / "train" / "0.png").write_bytes(b"no image")
+    assert typical_long_side(examples) == 70
 
 
 def test_what_is_missing_is_said(folders):

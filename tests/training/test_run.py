@@ -96,6 +96,7 @@ def test_a_run_and_what_it_leaves(tmp_path):
 
     model = ESeg.from_preset(str(tmp_path / "run" / "preset"))
     assert model.class_names == CLASS_NAMES
+    assert model.training_long_side == max(experiment.image_size)
     keras.utils.set_random_seed(0)
     start = ESeg.from_preset("eseg_lite_s", num_classes=len(CLASS_NAMES), load_weights=False)
     for part, changes in (("encoder", False), ("head", True)):
