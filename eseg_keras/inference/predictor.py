@@ -1,7 +1,7 @@
 """Segmenting images of any kind and size with a trained network."""
 
-import itertools
 import inspect
+import itertools
 import logging
 import math
 import re
