@@ -626,5 +626,5 @@ def test_the_limit_of_pixels_holds_for_photos_and_masks(folders, monkeypatch):
     unchecked = open_folders(
         folders.images, folders.masks, num_classes=3, max_pixels=2239, check=False
     )
-    with pytest.raises(ImageFileError, match="raise max_pixels"):
+    with pytest.raises(ImageFileError, match="increase max_pixels"):
         unchecked.read(0)

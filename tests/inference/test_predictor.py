@@ -359,7 +359,7 @@ def test_networks_of_other_channels():
     np.testing.assert_array_equal(label_map, np.asarray(model(image[None]))[0].argmax(-1))
     with pytest.raises(ValueError, match=r"C = 5. Received an array \[40, 50, 3\]"):
         Predictor(model)(image[..., :3])
-    with pytest.raises(ValueError, match="takes 5 channels"):
+    with pytest.raises(ValueError, match="expects 5 channels"):
         Predictor(model)(__file__)
 
 
@@ -488,7 +488,7 @@ def test_paths_without_images_are_told_like_broken_ones(plain, scene, tmp_path):
 def test_too_many_pixels_are_refused_before_decoding(plain, network, tmp_path):
     path = tmp_path / "bomb.png"
     Image.new("1", (20000, 20000)).save(path)
-    with pytest.raises(ValueError, match="bomb.png: has 400,000,000 pixels .* raise max_pixels"):
+    with pytest.raises(ValueError, match="bomb.png: has 400,000,000 pixels .* increase max_pixels"):
         plain(path)
     Image.new("RGB", (40, 40)).save(path)
     with pytest.raises(ValueError, match="1,600 pixels"):
