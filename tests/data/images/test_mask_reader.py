@@ -218,9 +218,7 @@ def test_labels_in_the_alpha_channel_are_refused(tmp_path, mode, options):
     mask = Image.new("L", (10, 10)).convert(mode)
     mask.putalpha(Image.fromarray(alpha))
     mask.save(tmp_path / "mask.png")
-    with pytest.raises(
-        ImageFileError, match="alpha channel: pixels of the same colour are opaque and"
-    ):
+    with pytest.raises(ImageFileError, match="alpha channel: pixels of the same colour are"):
         MaskReader(2 if not options else 5, **options)(tmp_path / "mask.png")
 
 
