@@ -226,7 +226,7 @@ def test_other_images_in_the_same_folders_are_not_ade20k(tmp_path, files_of, wri
 def test_mapillary_checks_its_version(tmp_path, files_of, write_files):
     files = files_of("mapillary_vistas", ("train",))
     write_files(tmp_path / "m", files | {"config.json": b'{"labels": [{"name": "balloon"}]}'})
-    with pytest.raises(ValueError, match="expected 66, found 1"):
+    with pytest.raises(ValueError, match="expected 66 labels, found 1"):
         load("mapillary_vistas", "train", tmp_path)
 
 
