@@ -20,18 +20,18 @@ def streets():
     return ESeg.from_preset("eseg_lite_s_streets")
 
 
-def _tiny_model(size=(None, None), dtype=None):
+def _tiny_model(size=(None, None), dtype=None, **arguments):
     images = keras.Input((*size, 3))
     options = {"padding": "same", "dtype": dtype}
     x = keras.layers.Conv2D(8, 4, strides=4, **options)(images)
     encoder = keras.Model(images, {2: x, 3: keras.layers.AveragePooling2D(2, **options)(x)})
-    options = {"image_shape": (*size, 3), "dtype": dtype}
+    options = {"image_shape": (*size, 3), "dtype": dtype, **arguments}
     return ESeg(encoder, num_classes=3, max_level=3, decoder_channels=8, **options)
 
 
 @pytest.fixture(scope="session")
 def make_tiny_model():
-    """Make a network of three classes and random weights: (image size, dtype) -> ESeg."""
+    """Make a network of three classes and random weights: (image size, dtype, ...) -> ESeg."""
     return _tiny_model
 
 
@@ -70,6 +70,7 @@ def _thin(preset):
         encoder=_thin_encoder(spec.encoder),
         decoder_channels=channels,
         decoder_repeats=min(spec.decoder_repeats, 2),
+        max_level=7,
     )
     # Scenes in all colours: were they alike, the statistics would blow their differences up.
     images = np.stack([render_scene(index, "train", (128, 192))[0] for index in range(8)])
@@ -100,10 +101,10 @@ def _thin_encoder(name):
         # Thin ones of random weights multiply rounding differences a hundredfold; trained weights
         # are available.
         return build_encoder(name, ANY_SIZE, "imagenet")
-    # The larger EfficientNets differ from B1 in the number of blocks and filters.
+    # The larger EfficientNets differ from B0 in the number of blocks and filters.
     application = EfficientNet(
         width_coefficient=0.25,
-        depth_coefficient=1.1,
+        depth_coefficient=1.0,
         drop_connect_rate=0.0,
         default_size=224,
         include_top=False,
@@ -111,4 +112,4 @@ def _thin_encoder(name):
         input_shape=ANY_SIZE,
         name=name,
     )
-    return _as_encoder(application, APPLICATIONS["efficientnet_b1"], ANY_SIZE)
+    return _as_encoder(application, APPLICATIONS["efficientnet_b0"], ANY_SIZE)
