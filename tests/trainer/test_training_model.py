@@ -14,7 +14,8 @@ from eseg_keras.trainer import TrainingModel
 
 SIZE = (33, 48)
 # One or two steps take less time than their graph, which other tests of this file make.
-FEW_STEPS = {"run_eagerly": keras.backend.backend() == "tensorflow"}
+ELSEWHERE = keras.backend.backend() != "tensorflow"
+FEW_STEPS = {"run_eagerly": not ELSEWHERE}
 
 
 def small_model():
@@ -24,7 +25,7 @@ def small_model():
         x = keras.layers.Conv2D(4, 3, strides=stride, padding="same", name=f"conv_{level}")(x)
         features[level] = x
     model = ESeg(
-        keras.Model(inputs, features), num_classes=3, min_level=3, max_level=5,
+        keras.Model(inputs, features), num_classes=3, min_level=3, max_level=4,
         decoder_channels=4, decoder_repeats=1, image_shape=(*SIZE, 3),
     )  # fmt: skip
     rng = np.random.default_rng(0)
@@ -59,7 +60,14 @@ def squares(model):
     return sum(float(np.sum(kernel.astype("float64") ** 2)) for kernel in kernels(model))
 
 
-@pytest.mark.parametrize("encoder", ["fused_efficientnet_s", "efficientnet_b0"])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "fused_efficientnet_s",
+        # Kernels are called alike on every backend; JAX compiles the initialiser of each shape.
+        pytest.param("efficientnet_b0", marks=pytest.mark.skipif(ELSEWHERE, reason="names alone")),
+    ],
+)
 def test_weight_decay_is_half_of_the_squares_of_every_kernel(encoder, tmp_path):
     options = {"min_level": 3, "max_level": 5, "decoder_channels": 8, "decoder_repeats": 1}
     model = ESeg(encoder, num_classes=2, **options)
@@ -182,18 +190,17 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole():
     model = small_model()
     model.freeze("batch_norm")
     start, results = model.get_weights(), {}
-    for parts in (1, 2, 4):
+    for parts in (1, 4):
         model.set_weights(start)
         model.compile(
             keras.optimizers.SGD(0.1), weight_decay=1e-2, gradient_accumulation_steps=parts
         )
         logs = model.fit(images, masks, batch_size=4, epochs=2, shuffle=False, verbose=0).history
         results[parts] = logs, model.get_weights()
-    for parts in (2, 4):
-        for name in ("loss", "mean_iou", "pixel_accuracy"):
-            np.testing.assert_allclose(results[parts][0][name], results[1][0][name], rtol=1e-4)
-        for a, b in zip(results[parts][1], results[1][1], strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-5)
+    for name in ("loss", "mean_iou", "pixel_accuracy"):
+        np.testing.assert_allclose(results[4][0][name], results[1][0][name], rtol=1e-4)
+    for a, b in zip(results[4][1], results[1][1], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_clipping_bounds_the_whole_gradient():
