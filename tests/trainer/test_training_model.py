@@ -14,7 +14,8 @@ from eseg_keras.trainer import TrainingModel
 
 SIZE = (33, 48)
 # For one or two steps, eager execution is faster than tracing; other tests here run graphs.
-FEW_STEPS = {"run_eagerly": keras.backend.backend() == "tensorflow"}
+ELSEWHERE = keras.backend.backend() != "tensorflow"
+FEW_STEPS = {"run_eagerly": not ELSEWHERE}
 
 
 def small_model():
@@ -24,7 +25,7 @@ def small_model():
         x = keras.layers.Conv2D(4, 3, strides=stride, padding="same", name=f"conv_{level}")(x)
         features[level] = x
     model = ESeg(
-        keras.Model(inputs, features), num_classes=3, min_level=3, max_level=5,
+        keras.Model(inputs, features), num_classes=3, min_level=3, max_level=4,
         decoder_channels=4, decoder_repeats=1, image_shape=(*SIZE, 3),
     )  # fmt: skip
     rng = np.random.default_rng(0)
@@ -59,7 +60,14 @@ def squares(model):
     return sum(float(np.sum(kernel.astype("float64") ** 2)) for kernel in kernels(model))
 
 
-@pytest.mark.parametrize("encoder", ["fused_efficientnet_s", "efficientnet_b0"])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "fused_efficientnet_s",
+        # Kernels are called alike on every backend; JAX compiles the initialiser of each shape.
+        pytest.param("efficientnet_b0", marks=pytest.mark.skipif(ELSEWHERE, reason="names alone")),
+    ],
+)
 def test_weight_decay_is_half_of_the_squares_of_every_kernel(encoder, tmp_path):
     options = {"min_level": 3, "max_level": 5, "decoder_channels": 8, "decoder_repeats": 1}
     model = ESeg(encoder, num_classes=2, **options)
