@@ -180,6 +180,18 @@ def test_weights_loaded_after_compile_are_where_the_average_starts():
             np.testing.assert_array_equal(np.asarray(a), b)
 
 
+@pytest.mark.skipif(ELSEWHERE, reason="only TensorFlow traces the creation of variables")
+@pytest.mark.parametrize("optimizer", ["sgd", keras.optimizers.LossScaleOptimizer])
+def test_optimizers_are_built_before_the_step_is_traced(optimizer):
+    model = small_model()
+    if not isinstance(optimizer, str):
+        optimizer = optimizer(keras.optimizers.SGD(0.1))
+    model.compile(optimizer)
+    assert not model.optimizer.built
+    model.make_train_function()
+    assert model.optimizer.built
+
+
 @pytest.mark.parametrize("with_teacher, numbers", [(False, (1, 4)), (True, (1, 2))])
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(with_teacher, numbers):
     """Without batch normalisation, which depends on the parts; valid pixels differ in number."""
