@@ -100,8 +100,9 @@ test: env lint
 test-slow: env bazel-check test-backends
 	$(PYTEST) -m slow
 
+# JAX compiles every operation of every shape: optimising them takes longer than running them.
 test-backends: backends
-	KERAS_BACKEND=jax $(BACKENDS_PYTEST) $(CORE_TESTS)
+	KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BACKENDS_PYTEST) $(CORE_TESTS)
 	KERAS_BACKEND=torch $(BACKENDS_PYTEST) $(CORE_TESTS)
 
 lint: env typecheck

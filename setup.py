@@ -125,12 +125,12 @@ EXTRAS = {
     ],
 }
 
-# All optional packages of the commands, except backends and TensorRT.
+# All optional packages of the commands, except backends, TensorRT and Ray, which is large.
 EXTRAS["all"] = sorted(
     {
         requirement
         for extra in (
-            "completion", "convert", "data", "export", "hub", "imagenet", "mlflow", "ray",
+            "completion", "convert", "data", "export", "hub", "imagenet", "mlflow",
             "serving", "tensorboard", "video", "visualization", "wandb",
         )
         for requirement in EXTRAS[extra]

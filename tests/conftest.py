@@ -36,17 +36,30 @@ def small_eseg():
     )
 
 
+@contextlib.contextmanager
+def without_graphs():
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture
 def eagerly():
     """Run without graphs: for a few steps, tracing takes several times as long as the steps.
 
     Compiled functions are tested with the models, the predictor and slow tests of training.
     """
-    import tensorflow as tf
+    with without_graphs():
+        yield
 
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+
+@pytest.fixture(scope="module")
+def module_eagerly():
+    """The same for a whole module and its fixtures. What is exported is a graph in any case."""
+    with without_graphs():
+        yield
 
 
 class Terminal:

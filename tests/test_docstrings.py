@@ -25,9 +25,7 @@ def no_progress_bars():
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name, no_progress_bars, request):
-    if name == "eseg_keras.training.run":
-        request.getfixturevalue("eagerly")
+def test_examples(name, no_progress_bars, module_eagerly):
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
 

@@ -222,6 +222,15 @@ class TrainingModel(keras.Model):
 
     elif keras.backend.backend() == "tensorflow":
 
+        def make_train_function(self, force=False):
+            """Compile the training step."""
+            if not self.optimizer.built:
+                # Variables created while the step is traced would double the time of its tracing.
+                strategy = self._distribute_strategy
+                with strategy.scope() if strategy else contextlib.nullcontext():
+                    self.optimizer.build(self.trainable_variables)
+            super().make_train_function(force)
+
         def train_step(self, data):
             """Train on one batch."""
             from eseg_keras.trainer.tensorflow_step import shaped_logs, train_step

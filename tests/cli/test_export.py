@@ -17,6 +17,8 @@ from eseg_keras.training.run_files import write_config
 
 STREETS = ["--preset", "eseg_lite_s_streets"]
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 
 @pytest.fixture(scope="module")
 def clear(preset, tmp_path_factory):

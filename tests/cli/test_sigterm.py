@@ -74,7 +74,7 @@ def run(cases, folder, scenes, preset):
         described.append({"arguments": list(map(str, arguments)), "moment": moment})
     (folder / "cases.json").write_text(json.dumps(described))
     command = [sys.executable, SCRIPT, folder / "cases.json", folder / "results.json"]
-    subprocess.run(command, check=True, timeout=900)
+    subprocess.run(command, check=True, timeout=1800)
     results = json.loads((folder / "results.json").read_text())
     for case, output, result in zip(cases, outputs, results, strict=True):
         yield (*case, *result, sorted(path for path in output.rglob("*") if path.is_file()))

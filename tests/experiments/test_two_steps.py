@@ -13,6 +13,7 @@ from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.encoders import build_encoder
+from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.training import experiment_names, load_experiment, override, train
 
@@ -62,8 +63,16 @@ def test_each_has_a_network_of_the_catalogue():
         assert load_experiment(name).encoder == ARCHITECTURES[name.partition("/")[2]].encoder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def thin_encoder():
+    """One thin block per stage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FUSED_EFFICIENTNETS, "fused_efficientnet_s", (0.1, 0.1))
+        yield
+
+
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
+def small(tmp_path_factory, thin_encoder):
     """A small preset that replaces that of an experiment.
 
     The presets themselves are trained in tests/models/test_every_preset.py.

@@ -20,18 +20,18 @@ def streets():
     return ESeg.from_preset("eseg_lite_s_streets")
 
 
-def _tiny_model(size=(None, None), dtype=None):
+def _tiny_model(size=(None, None), dtype=None, **arguments):
     images = keras.Input((*size, 3))
     options = {"padding": "same", "dtype": dtype}
     x = keras.layers.Conv2D(8, 4, strides=4, **options)(images)
     encoder = keras.Model(images, {2: x, 3: keras.layers.AveragePooling2D(2, **options)(x)})
-    options = {"image_shape": (*size, 3), "dtype": dtype}
+    options = {"image_shape": (*size, 3), "dtype": dtype, **arguments}
     return ESeg(encoder, num_classes=3, max_level=3, decoder_channels=8, **options)
 
 
 @pytest.fixture(scope="session")
 def make_tiny_model():
-    """Function (image size, dtype) -> network with three classes and random weights."""
+    """Function (image size, dtype, ...) -> network with three classes and random weights."""
     return _tiny_model
 
 
@@ -69,6 +69,7 @@ def _thin(preset):
         encoder=_thin_encoder(spec.encoder),
         decoder_channels=channels,
         decoder_repeats=min(spec.decoder_repeats, 2),
+        max_level=7,
     )
     # Scenes with random colour gains: statistics of similar images would amplify differences.
     images = np.stack([render_scene(index, "train", (128, 192))[0] for index in range(8)])
@@ -99,10 +100,10 @@ def _thin_encoder(name):
         # Trained weights, because small random encoders amplify rounding differences a
         # hundredfold.
         return build_encoder(name, ANY_SIZE, "imagenet")
-    # Larger EfficientNets differ from B1 in the numbers of blocks and filters only.
+    # Larger EfficientNets differ from B0 in the numbers of blocks and filters only.
     application = EfficientNet(
         width_coefficient=0.25,
-        depth_coefficient=1.1,
+        depth_coefficient=1.0,
         drop_connect_rate=0.0,
         default_size=224,
         include_top=False,
@@ -110,4 +111,4 @@ def _thin_encoder(name):
         input_shape=ANY_SIZE,
         name=name,
     )
-    return _as_encoder(application, APPLICATIONS["efficientnet_b1"], ANY_SIZE)
+    return _as_encoder(application, APPLICATIONS["efficientnet_b0"], ANY_SIZE)

@@ -12,9 +12,12 @@ from eseg_keras.export import export_onnx, export_saved_model, export_tflite
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.street_scenes import scene_images
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="TensorFlow writes the files"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow", reason="TensorFlow writes the files"
+    ),
+    pytest.mark.usefixtures("module_eagerly"),
+]
 # Other tests export the BiFPN.
 NAMES = [name for name in DECODERS if name != "bifpn"]
 IMAGES = scene_images("test", 2, (97, 131))
@@ -36,6 +39,7 @@ def networks():
             min_level=3,
             max_level=5,
             decoder_channels=8,
+            decoder_repeats=1,
         )
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):

@@ -10,12 +10,12 @@ from eseg_keras.street_scenes import render_scene, scene_images
 
 EXPORTERS = {"saved": export_saved_model, "a.tflite": export_tflite, "a.onnx": export_onnx}
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 
 @pytest.fixture(scope="module")
-def model(small_eseg):
-    return small_eseg(
-        num_classes=3, class_names=("a", "b", "c"), palette=((1, 2, 3), (4, 5, 6), (7, 8, 9))
-    )
+def model(make_tiny_model):
+    return make_tiny_model(class_names=("a", "b", "c"), palette=((1, 2, 3), (4, 5, 6), (7, 8, 9)))
 
 
 @pytest.fixture(scope="module")

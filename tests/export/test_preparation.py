@@ -21,6 +21,8 @@ from eseg_keras.street_scenes import scene_images
 pytest.importorskip("onnx")
 pytest.importorskip("ai_edge_litert")
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 EXPORTERS = [export_onnx, export_tensorrt, export_tflite]
 IMAGES = scene_images("test", 3, (64, 96))
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from eseg_keras import ESeg
+from eseg_keras.presets.catalog import ARCHITECTURES
 
 COMPILED = "eseg_lite_s"
 # For a few steps, compiling takes several times as long as running eagerly. eseg_l has its own
@@ -14,6 +15,14 @@ COMPILED = "eseg_lite_s"
 EAGER = ["eseg_s", "eseg_edge_s"]
 LARGE = ["eseg_lite_m", "eseg_lite_l", "eseg_m", "eseg_edge_m"]
 PRESETS = [COMPILED, *EAGER, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
+
+
+def short(name, **arguments):
+    """A preset whose decoder is repeated twice at most; tests of counts build the whole."""
+    repeats = min(ARCHITECTURES[name].decoder_repeats, 2)
+    return ESeg.from_preset(
+        name, num_classes=5, decoder_repeats=repeats, load_weights=False, **arguments
+    )
 
 
 def batch(num_classes, size=(64, 96), seed=0, count=2):
@@ -26,7 +35,7 @@ def batch(num_classes, size=(64, 96), seed=0, count=2):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset(name, tmp_path):
-    model = ESeg.from_preset(name, num_classes=5, load_weights=False)
+    model = short(name)
     model.compile(run_eagerly=name != COMPILED)
     # Even, odd and small sizes in a network of any size, in uint8 and float32; a network built for
     # one size gives the same logits.
@@ -35,7 +44,7 @@ def test_preset(name, tmp_path):
         logits = model.predict_on_batch(sized)
         assert logits.shape == (2, *size, 5) and logits.dtype == np.float32
     np.testing.assert_array_equal(logits, model.predict_on_batch(sized.astype("float32")))
-    fixed = ESeg.from_preset(name, num_classes=5, load_weights=False, image_shape=(45, 61, 3))
+    fixed = short(name, image_shape=(45, 61, 3))
     fixed.set_weights(model.get_weights())
     np.testing.assert_allclose(fixed(sized), logits, rtol=0, atol=1e-4 * np.abs(logits).max())
 
@@ -90,7 +99,7 @@ def keep_the_variance(model, seed=0):
 def test_mixed_precision(name, policy, tmp_path, small_eseg):
     make = functools.partial(small_eseg, num_classes=5)
     if name != "small":
-        make = functools.partial(ESeg.from_preset, name, num_classes=5, load_weights=False)
+        make = functools.partial(short, name)
     full = make()
     keep_the_variance(full)
     mixed = make(dtype=policy)
@@ -118,7 +127,7 @@ def test_mixed_precision(name, policy, tmp_path, small_eseg):
 
 @pytest.mark.slow
 def test_eseg_l_trains_one_step():
-    model = ESeg.from_preset("eseg_l", num_classes=5, load_weights=False)
+    model = short("eseg_l")
     model.compile(run_eagerly=True)
     images, masks = batch(5, (64, 64))
     before = model.head.get_layer("classifier").kernel.numpy()

@@ -152,7 +152,7 @@ def test_the_errors_of_the_troubleshooting_page_exist():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, small_eseg):
+def folder(tmp_path_factory, small_eseg, module_eagerly):
     """Files that the code blocks read: images with masks, a small preset, exported files."""
     from eseg_keras.export import export_onnx, export_tflite
     from eseg_keras.street_scenes import render_scene

@@ -16,6 +16,8 @@ from eseg_keras.street_scenes import render_scene, scene_images
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 export_onnx = functools.partial(
     exporter.export_onnx, verification_images=scene_images("test", 3, (192, 384))
 )

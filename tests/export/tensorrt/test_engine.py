@@ -24,6 +24,8 @@ from eseg_keras.street_scenes import scene_images
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 SIZE = (64, 96)
 export_tensorrt = functools.partial(
     module.export_tensorrt, verification_images=scene_images("test", 2, (192, 384))

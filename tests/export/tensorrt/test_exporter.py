@@ -13,6 +13,8 @@ from eseg_keras.street_scenes import scene_images
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 export_tensorrt = functools.partial(
     exporter.export_tensorrt, verification_images=scene_images("test", 3, (192, 384))
 )

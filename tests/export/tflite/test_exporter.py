@@ -16,6 +16,8 @@ from eseg_keras.export.tflite.exporter import read_tflite_classes
 from eseg_keras.export.verification import VerificationError
 from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, scene_images
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 export_tflite = functools.partial(
     exporter.export_tflite, verification_images=scene_images("test", 3, (192, 384))
 )

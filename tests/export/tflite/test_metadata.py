@@ -10,6 +10,8 @@ from eseg_keras.street_scenes import scene_images
 
 metadata = pytest.importorskip("tensorflow_lite_support.metadata.python.metadata")
 
+pytestmark = pytest.mark.usefixtures("module_eagerly")
+
 
 @pytest.mark.parametrize("output_kind", ["labels", "probabilities"])
 def test_labels_and_normalization(small_eseg, tmp_path, output_kind):
