@@ -1,4 +1,4 @@
-"""Random changes of an image with its mask: scale, crop, flip, colours."""
+"""Random augmentation of an image and its mask: scale, crop, flip and colours."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -19,26 +19,27 @@ class Augmentation:
     The result depends only on the arguments of the call: NumPy arrays and a random generator.
 
     The image and its mask are scaled by a factor drawn uniformly from `scale`, then cropped at a
-    random position. A scaled image smaller than the crop is placed at a random position inside it,
-    and the rest is padded with `fill` and `ignore_label`. HRNet scales in steps of 0.1 and pads
-    with black at the bottom right: `scale_step=0.1, fill=(0, 0, 0), place_at_random=False`.
+    random position. A scaled image that is smaller than the crop is placed at a random position in
+    the crop, and padded: the image with `fill`, the mask with `ignore_label`. As in HRNet (scales
+    in steps of 0.1, black padding at the bottom and right), pass
+    `scale_step=0.1, fill=(0, 0, 0), place_at_random=False`.
 
     Args:
-        flip: Whether to flip left and right, half of the time.
+        flip: Whether to flip horizontally with probability 0.5.
         scale: Smallest and largest scale factor, relative to the image's own size.
-        scale_step: Distance from one scale factor to the next, counted from the smallest; `None`
-            for all numbers between. Defaults to `None`.
-        place_at_random: Whether a small image has a random place in the crop, or the top left.
-            Defaults to `True`.
-        fill: Padding values of the image, one per channel. Defaults to its mean.
+        scale_step: Step between scale factors, counted from the smallest. Defaults to `None`: scale
+            factors are continuous.
+        place_at_random: Whether an image smaller than the crop is placed at a random position in
+            the crop; otherwise at the top left. Defaults to `True`.
+        fill: Padding values of the image, one per channel. Defaults to the mean of the image.
         ignore_label: Padding value of the mask.
         photometric_distortion: Random brightness, contrast, saturation and hue of the crop: a
-            `PhotometricDistortion`, or True for its defaults. Not in the paper. It needs 8-bit
+            `PhotometricDistortion`, or True for its defaults. Not in the paper. It requires 8-bit
             RGB images, and does not change the position of the crop.
-        transform: Further changes of the crop: a transform of Albumentations, or any callable
-            `transform(image=image, mask=mask)` that returns a dict of `"image"` and `"mask"` in the
-            same shapes and dtypes. If it has a method `set_random_seed`, as those of Albumentations
-            have, it is seeded before each call, so that batches repeat.
+        transform: Further augmentation of the crop: an Albumentations transform, or any callable
+            `transform(image=image, mask=mask)` that returns a dict of `"image"` and `"mask"` with
+            the same shapes and dtypes. If it has a method `set_random_seed`, as Albumentations
+            transforms do, it is seeded before each call, so that batches are reproducible.
 
     Example:
 
@@ -98,7 +99,7 @@ class Augmentation:
             The image [*image_size, C] and the mask [*image_size], in the dtypes of the arguments.
         """
         size = scaled(mask.shape, self._draw_scale(rng))
-        # A side longer than the crop is cropped at random; a shorter one has a negative offset.
+        # The offset is negative along sides that are shorter than the crop.
         offset = tuple(
             int(rng.integers(min(0, spare * self.place_at_random), max(0, spare), endpoint=True))
             for spare in (size[0] - image_size[0], size[1] - image_size[1])
@@ -108,7 +109,7 @@ class Augmentation:
         )
         if self.flip and rng.random() < 0.5:
             image, mask = image[:, ::-1], mask[:, ::-1]
-        # Last, so that the random numbers before it are the same with and without distortion.
+        # Distort last, so that scale, crop and flip are the same with and without distortion.
         if self.photometric_distortion is not None:
             image = self.photometric_distortion(image, rng)
         if self.transform is not None:
@@ -119,14 +120,14 @@ class Augmentation:
         smallest, largest = self.scale
         if self.scale_step is None:
             return rng.uniform(smallest, largest)
-        # Of (0.5, 2.0) in steps of 0.1, 2.0 is one, whatever the rounding.
+        # 1e-6 keeps the largest scale despite rounding, such as 2.0 for (0.5, 2.0) and step 0.1.
         steps = int((largest - smallest) / self.scale_step + 1e-6)
         return smallest + self.scale_step * int(rng.integers(0, steps, endpoint=True))
 
 
 def _transformed(transform, image, mask, rng):
     image, mask = np.ascontiguousarray(image), np.ascontiguousarray(mask)
-    # Another thread must not seed it again before it is called.
+    # The lock prevents another thread from seeding the transform before it is called.
     with _SEEDING:
         if hasattr(transform, "set_random_seed"):
             transform.set_random_seed(int(rng.integers(2**31)))
@@ -136,7 +137,7 @@ def _transformed(transform, image, mask, rng):
         if after.shape != before.shape or after.dtype != before.dtype:
             raise ValueError(
                 f"`transform` must keep the {name}'s shape and dtype, {before.dtype} "
-                f"{list(before.shape)}. Received: {after.dtype} {list(after.shape)}. Crops are "
-                "made before it: omit resizing, normalisation and tensors."
+                f"{list(before.shape)}. Received: {after.dtype} {list(after.shape)}. Remove "
+                "resizing, normalisation and conversion to tensors from `transform`."
             )
     return changed["image"], changed["mask"]

@@ -10,8 +10,8 @@ from eseg_keras.data.class_weights import PixelWeights
 from eseg_keras.data.epoch_batches import Column, EpochBatches
 from eseg_keras.data.geometry import fit_window
 
-# Pads images to the largest of their batch. After the network's input scaling, this mid-grey is
-# close to the zeros with which convolutions pad.
+# Images smaller than the largest of their batch are padded with this grey: after the network's
+# input scaling it is close to 0, the value with which convolutions pad.
 PAD_VALUE = 127
 
 
@@ -19,8 +19,8 @@ class Batches(EpochBatches):
     """The batches of every epoch, as NumPy arrays.
 
     A batch depends only on (`seed`, epoch, number of the batch): `to_tf_dataset`, `to_py_dataset`
-    and `batch` return the same arrays, bit for bit, in any order of reading. So a run can resume in
-    the middle of an epoch, and the shards of several workers together are the batches of a single
+    and `batch` return identical arrays, in whatever order batches are read. So a run can resume in
+    the middle of an epoch, and the shards of several workers add up to the batches of a single
     process.
 
     Sizes:
@@ -30,35 +30,35 @@ class Batches(EpochBatches):
       padded: the image with its mean, the mask with `ignore_label`;
     - with neither, examples keep their own size. Those smaller than the largest of their batch are
       padded at the right and at the bottom: the image with grey, the mask with `ignore_label`.
-      Scores are then exact with `batch_size=1`, where nothing is padded.
+      Padding changes scores slightly; with `batch_size=1`, nothing is padded.
 
     Args:
         read_example: Function of an index in [0, num_examples) that returns the image, uint8 or
             float32 [H, W, C], and its mask, uint8 [H, W]. It is called from several threads, and
-            must not write to arrays that it has returned.
+            must not change arrays that it has returned.
         num_examples: Number of examples.
         image_size: (height, width) of the batches, or None for each example's own size.
         batch_size: Examples per batch, over all shards.
-        augmentation: Random changes of each example; needs `image_size`.
-        shuffle: Whether to shuffle the examples, in another order each epoch.
-        seed: Seed of order and augmentation, 0 or above.
-        class_weights: Weight of each class, [num_classes]. With it, batches are (images, masks,
-            sample weights).
-        ignore_label: Label of the pixels that are ignored.
-        drop_remainder: Whether to drop a last, smaller batch.
+        augmentation: Augmentation of each example; requires `image_size`.
+        shuffle: Whether to shuffle the examples, in a different order in each epoch.
+        seed: Seed of shuffling and augmentation, 0 or above.
+        class_weights: Weight of each class, [num_classes]. With weights, batches are (images,
+            masks, sample weights).
+        ignore_label: Label of ignored pixels.
+        drop_remainder: Whether to drop the last batch if it is smaller than `batch_size`.
         cache: Whether to keep the examples in memory, as read (before augmentation).
-        name_example: Function of an index that returns the example's name in messages, such as its
-            file. Defaults to `"example 17"`.
-        skip_bad_examples: Whether an example that cannot be read (`read_example` raises a
-            ValueError or an OSError, or returns something else) is replaced by the next one that
-            can. It is logged once, and added to `skipped`. By default it is an error.
-        shard: (worker, number of workers), for one worker's part of every batch. The parts together
-            are the whole batch; their sizes differ by one example at most.
+        name_example: Function of an index that returns the name of the example for messages, such
+            as its file. By default, names are `"example 17"` etc.
+        skip_bad_examples: Whether an unusable example (`read_example` raises ValueError or OSError,
+            or returns invalid arrays) is replaced by the next usable one, logged once, and added to
+            `skipped`. By default, it raises an error.
+        shard: (worker, number of workers): return only this worker's part of every batch. The parts
+            of all workers are the whole batch; their sizes differ by at most one example.
 
     Attributes:
         skipped: {name of a skipped example: problem}.
-        error: The exception that stopped the reading, or None. A `tf.data.Dataset` raises an error
-            of its own, which only contains the text of this one.
+        error: The exception that stopped the reading, or None. A `tf.data.Dataset` raises a
+            TensorFlow error instead, which contains only the text of this exception.
 
     Raises:
         ValueError: If an argument is out of range, or a shard of a batch would be empty.
@@ -123,7 +123,7 @@ class Batches(EpochBatches):
         self._weigh = None if class_weights is None else PixelWeights(class_weights, ignore_label)
         self._read_example = functools.cache(read_example) if cache else read_example
         self._name_example = name_example or "example {}".format
-        # A batch has one type and one number of channels: those of the first example.
+        # All images must have the dtype and number of channels of the first example.
         self._image_form = None
         image, _ = self._read_usable(0)
         self._image_form = dtype, num_channels = image.dtype, image.shape[-1]
@@ -136,7 +136,7 @@ class Batches(EpochBatches):
             self.columns += (Column(np.dtype(np.float32), size),)
 
     def name(self, index: int) -> str:
-        """Return the name of an example in messages, from `name_example`."""
+        """Return the name of an example for messages, from `name_example`."""
         return self._name_example(index)
 
     def _read(self, index):

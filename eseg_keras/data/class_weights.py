@@ -1,4 +1,4 @@
-"""Class weights, and the pixel weights that they give."""
+"""Class weights and the resulting pixel weights."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,11 @@ import numpy as np
 
 
 def balanced_class_weights(class_counts: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Return weights with which all classes that occur have the same total weight.
+    """Return class weights that give all classes that occur the same total weight.
 
-    The weight of a class is `pixels / (classes present * pixels of the class)`: the mean over all
-    counted pixels is 1, so the loss keeps its scale. A class without pixels gets 0.
+    The weight of a class is `pixels / (number of classes that occur * pixels of the class)`. The
+    mean weight over all counted pixels is 1, so the loss keeps its scale. The weight of a class
+    without pixels is 0.
 
     Args:
         class_counts: Pixels of each class, [num_classes].
@@ -31,7 +32,7 @@ def balanced_class_weights(class_counts: Sequence[int] | np.ndarray) -> np.ndarr
 
 
 class PixelWeights:
-    """The weight of each pixel of a mask, 0 at `ignore_label`, from the weight of each class."""
+    """Maps a mask to pixel weights: the weight of each pixel's class, 0 at `ignore_label`."""
 
     def __init__(self, class_weights: Sequence[float] | np.ndarray, ignore_label: int = 255):
         weights = np.asarray(class_weights, np.float32)
@@ -50,8 +51,8 @@ class PixelWeights:
         weights = self._table[mask]
         if np.isnan(weights.max(initial=0)):
             raise ValueError(
-                f"`class_weights` has {self.num_classes} classes, and a mask holds the labels "
-                f"{np.unique(mask[np.isnan(weights)]).tolist()}. Map them with `class_map`, or "
-                "pass a weight for them"
+                f"`class_weights` has {self.num_classes} classes, but a mask contains the labels "
+                f"{np.unique(mask[np.isnan(weights)]).tolist()}. Map these labels with "
+                "`class_map`, or pass weights for them"
             )
         return weights

@@ -1,4 +1,4 @@
-"""The base class of all batches: shuffling, unreadable examples, conversion to datasets."""
+"""The base class of all batches: shuffling, skipping bad examples, conversion to datasets."""
 
 import functools
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Column(NamedTuple):
-    """One array of an example; `None` in `shape` is a size that differs between examples."""
+    """Format of one array of an example; `None` in `shape` is a size that may differ."""
 
     dtype: np.dtype
     shape: tuple[int | None, ...]
@@ -29,8 +29,8 @@ class Column(NamedTuple):
 class EpochBatches:
     """The batches of every epoch; each depends only on (`seed`, epoch, batch number).
 
-    A subclass defines the examples: `columns`, `name`, `_read` and `_transform`. See `Batches` for
-    the arguments and attributes.
+    A subclass defines `columns`, `name`, `_read` and `_transform`. See `Batches` for the arguments
+    and attributes.
     """
 
     columns: tuple[Column, ...]
@@ -64,16 +64,16 @@ class EpochBatches:
         self.error: Exception | None = None
         self._lock = threading.Lock()
         self._counters = weakref.WeakSet()
-        # Cached, because every batch of an epoch needs the order of the examples.
+        # Cached, because every batch of an epoch uses the order of the examples.
         self._order = functools.lru_cache(maxsize=2)(self._shuffled)
         self._check_shard()
 
     def name(self, index: int) -> str:
-        """Return the name of an example in messages, such as its file."""
+        """Return the name of an example for messages, such as its file."""
         raise NotImplementedError
 
     def _read(self, index: int) -> tuple:
-        """Read an example; ImageFileError, ValueError or OSError mean that it is unusable."""
+        """Read an example; raise ImageFileError, ValueError or OSError if it is unusable."""
         raise NotImplementedError
 
     def _transform(self, rng: np.random.Generator, *example) -> tuple:
@@ -97,11 +97,11 @@ class EpochBatches:
         return [self.name(int(index)) for index in self.indices(epoch, batch)]
 
     def load(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
-        """Read and augment an example: the arrays of `batch`, without the batch axis."""
+        """Read and augment an example; return the arrays of `batch` without the batch axis."""
         epoch, index = int(epoch), int(index)
         try:
             example = self._read_usable(index)
-            # [seed, epoch, 0] is the seed of the shuffling, see `_shuffled`.
+            # 1 + index, because [seed, epoch, 0] is the seed of the shuffling; see `_shuffled`.
             rng = np.random.default_rng([self.seed, epoch, 1 + index])
             try:
                 arrays = self._transform(rng, *example)
@@ -123,12 +123,12 @@ class EpochBatches:
             The stacked arrays of the examples of this shard.
 
         Raises:
-            ImageFileError: If an example cannot be used; it names the example.
+            ImageFileError: If an example cannot be used; the message contains its name.
         """
         return self.join([self.load(epoch, index) for index in self.indices(epoch, batch)])
 
     def join(self, examples: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-        """Stack results of `load`, padded at the bottom and right to the largest."""
+        """Stack results of `load`, padded at the bottom and right to the largest size."""
         batch = []
         for column, arrays in zip(self.columns, zip(*examples, strict=True), strict=True):
             shapes = {array.shape for array in arrays}
@@ -144,16 +144,17 @@ class EpochBatches:
     def to_tf_dataset(self, initial_epoch: int = 0, initial_batch: int = 0) -> "tf.data.Dataset":
         """Return the batches as a `tf.data.Dataset`, read by several threads.
 
-        Iterating again gives the next epoch, if the last batch of this one was read. So no epoch is
-        skipped if Keras reads a first batch to build a model.
+        The next iteration is the next epoch only if the last batch of this epoch was read. So no
+        epoch is skipped if Keras reads a first batch to build a model.
 
         Args:
             initial_epoch: Number of the first epoch.
-            initial_batch: Number of the first batch. Above 0, every iteration gives the rest of
-                `initial_epoch`; use another dataset for the epochs after it.
+            initial_batch: Number of the first batch. If it is above 0, every iteration is the rest
+                of `initial_epoch`; use another dataset for the next epochs.
 
         Returns:
-            A dataset of known length. `tf.distribute` does not shard it (again).
+            A dataset of known length. Its auto-shard policy is OFF, because `shard` already splits
+            the batches among workers.
 
         Raises:
             ValueError: If `initial_epoch` or `initial_batch` is out of range.
@@ -166,15 +167,15 @@ class EpochBatches:
     def to_py_dataset(
         self, initial_epoch: int = 0, initial_batch: int = 0, workers: int | None = None
     ) -> "keras.utils.PyDataset":
-        """Return the batches as a `keras.utils.PyDataset`, which needs no TensorFlow.
+        """Return the batches as a `keras.utils.PyDataset`, which does not need TensorFlow.
 
-        The next epoch begins when `fit` calls `on_epoch_end`, if the last batch was read. Pass
-        `shuffle=False` to `fit`: Keras would change the order of the batches.
+        The next epoch begins when `fit` calls `on_epoch_end` after the last batch was read. Pass
+        `shuffle=False` to `fit`; otherwise, Keras changes the order of the batches.
 
         Args:
             initial_epoch: Number of the first epoch.
             initial_batch: Number of the first batch (see `to_tf_dataset`).
-            workers: Number of threads that read examples ahead. Defaults to one per core.
+            workers: Number of threads that read examples ahead. Defaults to the number of CPUs.
 
         Returns:
             A dataset of known length.
@@ -191,9 +192,11 @@ class EpochBatches:
     def begin_epoch(self, epoch: int) -> None:
         """Set the next epoch of all datasets built from these batches; they stop counting epochs.
 
+        It does not change datasets with an `initial_batch` above 0.
+
         Under a `tf.distribute` strategy, TensorFlow reads several batches ahead when Keras reads
-        the first one to build a model. In a short epoch that includes the last batch, and an epoch
-        would be skipped. A callback prevents it:
+        the first batch to build a model. In a short epoch, these include the last batch, and an
+        epoch would be skipped. To prevent this, use the callback
         `LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch))`.
 
         Args:
@@ -203,11 +206,11 @@ class EpochBatches:
             counter.set(epoch)
 
     def _shuffled(self, epoch):
-        """Indices of the examples of an epoch in their order, int64 [num_examples]."""
+        """Return the indices of the examples of an epoch in order, int64 [num_examples]."""
         indices = np.arange(self.num_examples)
         if self.shuffle:
-            # Examples have the seeds [seed, epoch, 1 + index]. To NumPy, [seed, epoch] and [seed,
-            # epoch, 0] are the same seed.
+            # Differs from the seeds of the examples, [seed, epoch, 1 + index]. For NumPy,
+            # [seed, epoch] and [seed, epoch, 0] are the same seed.
             indices = np.random.default_rng([self.seed, epoch, 0]).permutation(indices)
         return indices
 
@@ -224,14 +227,14 @@ class EpochBatches:
                         log.warning("Skipped an example. %s", error)
                     self.skipped[self.name(place)] = str(error)
                 last = error
-        raise ImageFileError(last.path, [*last.problems, "and no other example can be used either"])
+        raise ImageFileError(last.path, [*last.problems, "no other example can be used either"])
 
     def _substitutes(self, index):
-        """The index of an example, and of those to try in its place in turn."""
+        """Return the index of an example, then those of its possible replacements, in order."""
         return np.roll(np.arange(self.num_examples), -index)
 
     def _read_named(self, index):
-        """Read an example; if it is unusable, ImageFileError names it."""
+        """Read an example; if it is unusable, raise ImageFileError with its name."""
         try:
             return self._read(index)
         except ImageFileError:
@@ -244,8 +247,8 @@ class EpochBatches:
         check_counts(initial_epoch=(initial_epoch, 0), initial_batch=(initial_batch, 0))
         if initial_batch >= len(self):
             raise ValueError(
-                f"`initial_batch` must be below {len(self)}, the batches of an epoch: after the "
-                "last one, begin with the next epoch at batch 0. Received: "
+                f"`initial_batch` must be below {len(self)}, the number of batches of an epoch: "
+                "after the last batch, begin the next epoch with initial_batch=0. Received: "
                 f"initial_epoch={initial_epoch}, initial_batch={initial_batch}"
             )
         counter = _EpochCounter(initial_epoch, counts=initial_batch == 0)
@@ -253,7 +256,7 @@ class EpochBatches:
         return counter
 
     def _check_shard(self):
-        """Refuse an epoch without batches, and batches with fewer examples than workers."""
+        """Raise ValueError if an epoch has no batch, or a batch has fewer examples than workers."""
         worker, num_workers = self.shard
         if len(self) == 0:
             raise ValueError(
@@ -269,7 +272,7 @@ class EpochBatches:
         smallest = min(last, self.batch_size)
         if smallest < num_workers:
             raise ValueError(
-                f"Every worker needs an example of every batch, and with {self.num_examples} "
+                f"Every worker needs an example of every batch, but with {self.num_examples} "
                 f"examples the smallest batch has {smallest}: pass another `batch_size`, or "
                 "drop_remainder=True if only the last batch is too small. Received: batch_size="
                 f"{self.batch_size}, drop_remainder={self.drop_remainder}, shard={self.shard}"
@@ -277,16 +280,16 @@ class EpochBatches:
 
 
 class _EpochCounter:
-    """Number of the next epoch of a dataset; fixed if the dataset is the rest of one epoch."""
+    """Number of the next epoch of a dataset; constant if `counts` is false."""
 
     def __init__(self, epoch: int, counts: bool):
         self.epoch = epoch
         self._counts = self._may_be_set = counts
 
     def end(self, epoch: int) -> None:
-        """Count an epoch whose last batch was read."""
+        """Set the epoch after `epoch` as the next: the last batch of `epoch` was read."""
         if self._counts:
-            # If two iterators of the same epoch are read to the end, it is counted once.
+            # If two iterators of the same epoch are read to the end, count the epoch once.
             self.epoch = max(self.epoch, epoch + 1)
 
     def set(self, epoch: int) -> None:
@@ -296,7 +299,7 @@ class _EpochCounter:
 
 
 def check_counts(**counts: tuple[int, int]) -> None:
-    """Refuse numbers that are too small or not whole: NAME=(value, smallest)."""
+    """Raise ValueError unless all numbers, NAME=(value, smallest), are integers >= smallest."""
     for name, (value, smallest) in counts.items():
         if int(value) != value or value < smallest:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The base class of images with masks."""
+"""The base class of all sources of images with masks."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ from eseg_keras.data.class_weights import balanced_class_weights
 class Examples:
     """Images with their masks, read one at a time: the base class of all sources.
 
-    `open_folders`, `load` and `StreetScenes` return such examples. A subclass has `__len__`, `read`
-    and `name`, and may be read by several threads.
+    `open_folders` and `load` return such examples; `StreetScenes` is another source. A subclass
+    implements `__len__`, `read` and `name`. `read` must be thread-safe.
 
     Attributes:
         num_classes: Number of classes.
-        ignore_label: Label of the pixels that are ignored.
+        ignore_label: Label of ignored pixels.
         image_size: (height, width) of all images; None if they differ or are unknown.
         class_counts: Pixels of each class, [num_classes]; None if not counted.
     """
@@ -33,12 +33,12 @@ class Examples:
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 [H, W, 3] RGB, and its mask, uint8 [H, W].
 
-        ImageFileError names an example that cannot be read.
+        Raise ImageFileError, with the name of the example, if it cannot be read.
         """
         raise NotImplementedError
 
     def name(self, index: int) -> str:
-        """Return the name of an example in messages, such as its file."""
+        """Return the name of an example for messages, such as its file."""
         raise NotImplementedError
 
     def batches(
@@ -58,21 +58,23 @@ class Examples:
         """Return batches of these examples.
 
         Args:
-            image_size: (height, width) of the batches: the size of the crops with `augment`, else
-                the size that images are scaled to fit into. By default images keep their size;
-                with `augment`, they must then all have the same one.
+            image_size: (height, width) of the batches. With `augment`, images are cropped to this
+                size; otherwise they are scaled to fit into it and padded. Defaults to the common
+                size of all images. If their sizes differ or are unknown, images keep their own
+                size, and `augment` requires `image_size`.
             augment: Whether to scale, crop and flip at random, or the `Augmentation` to use.
-            class_weights: Weight of each class, [num_classes], or `"balanced"` to compute them from
-                counted masks (see `balanced_class_weights`); batches then hold sample weights.
-            batch_size, shuffle, seed, drop_remainder, cache, skip_bad_examples, shard: As those of
+            class_weights: Weight of each class, [num_classes], or `"balanced"` to compute the
+                weights from `class_counts` (see `balanced_class_weights`). Batches then contain
+                sample weights.
+            batch_size, shuffle, seed, drop_remainder, cache, skip_bad_examples, shard: See
                 `Batches`.
 
         Returns:
             `Batches` of images uint8 [B, H, W, 3] and masks uint8 [B, H, W], with sample weights
-            float32 [B, H, W] where `class_weights` is given.
+            float32 [B, H, W] if `class_weights` is given.
 
         Raises:
-            ValueError: If an argument is out of range, or contradicts another.
+            ValueError: If an argument is out of range, or contradicts another argument.
 
         Example:
 
@@ -84,14 +86,14 @@ class Examples:
         if isinstance(class_weights, str):
             if class_weights != "balanced" or self.class_counts is None:
                 raise ValueError(
-                    "`class_weights` must be a weight for each class, None, or 'balanced', which "
-                    "needs counted masks: folders opened with check=True. "
+                    "`class_weights` must be a weight for each class, None, or 'balanced'. "
+                    "'balanced' requires pixel counts: open the folders with check=True. "
                     f"Received: class_weights={class_weights!r}"
                 )
             class_weights = balanced_class_weights(self.class_counts)
         if class_weights is not None and len(class_weights) != self.num_classes:
             raise ValueError(
-                f"`class_weights` must hold {self.num_classes} weights, one per class. "
+                f"`class_weights` must contain {self.num_classes} weights, one per class. "
                 f"Received: {len(class_weights)} weights"
             )
         if isinstance(augment, bool):

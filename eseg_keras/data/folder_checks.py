@@ -1,4 +1,4 @@
-"""Check all files of a folder of images and masks before training."""
+"""Pairing and checking the files of folders of images and masks, before training."""
 
 import contextlib
 import difflib
@@ -22,15 +22,15 @@ log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 20
 _NAMES_COMPARED = 1000
-_PROGRESS_FROM = 200  # files: no progress bar for fewer
+_PROGRESS_FROM = 200  # number of files above which a progress bar is shown
 
 
 class FolderError(ValueError):
     """Raised for a folder of images and masks that cannot be used.
 
     Attributes:
-        problems: {problem and remedy: names of all the files}; the message holds the first 20 names
-            of each problem.
+        problems: {problem and remedy: names of all files with it}; the message contains the first
+            20 names for each problem.
     """
 
     def __init__(self, where: str, problems: Mapping[str, Sequence[str]]):
@@ -47,9 +47,9 @@ class FolderError(ValueError):
 
 @dataclass(frozen=True)
 class FolderSummary:
-    """Pixels of each label in the usable masks, int64 [256], and sizes of the readable images.
+    """Pixels of each label in all readable masks, int64 [256], and sizes of readable images.
 
-    `palettes` holds the palette of each mask, None of those without one.
+    `palettes` maps each mask file to its palette, or to None if it has no palette.
     """
 
     label_counts: np.ndarray
@@ -67,10 +67,11 @@ def pair_files(
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
-    The suffixes of the files are ignored. Without both arguments, if the names do not pair, they
-    are compared without the beginning and end that all images, or all masks, share. Both may be the
-    same folder, if the names of masks end in `mask_suffix`. FolderError lists missing and empty
-    folders, duplicates, and unpaired files with the nearest name; it calls the images `kind`.
+    File suffixes such as `.jpg` are ignored. If `mask_suffix` and `image_suffix` are empty and the
+    names do not pair, the common prefix and suffix of all image names are removed, and those of all
+    mask names. `images` and `masks` may be the same folder if the names of masks end in
+    `mask_suffix`. Raise FolderError, which lists missing and empty folders, duplicates, and
+    unpaired files with the most similar name. Messages call the images `kind`.
     """
     images, masks = Path(images), Path(masks)
     where = str(images) if images == masks else f"{images} and {masks}"
@@ -126,7 +127,10 @@ def pair_files(
 
 
 def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSummary:
-    """Read all files of `FolderExamples`; raise (or log) one FolderError with all problems."""
+    """Read all files of `FolderExamples`; raise one FolderError with all problems.
+
+    With `skip_bad_examples`, log the error instead.
+    """
 
     palettes, known = {}, {}
 
@@ -149,8 +153,8 @@ def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSumma
                 problem = "image and mask differ in size (height × width)"
                 if size == mask.shape[::-1]:
                     problem += (
-                        "; the image may lie on its side: its EXIF rotation is applied before "
-                        "training"
+                        "; the image may be rotated by 90 degrees: its EXIF rotation is applied "
+                        "before training"
                     )
                 shapes = f"{size[0]}×{size[1]} / mask {mask.shape[0]}×{mask.shape[1]}"
                 problems.append((problem, f"{examples.images[index]} {shapes}"))
@@ -173,17 +177,17 @@ def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSumma
 
 
 def differing_palettes(palettes: Mapping[Path, bytes | None]) -> dict[str, tuple[str, ...]]:
-    """Return the problem of masks in which an index has another colour than in others, if any.
+    """Return {problem: files} if the same index has different colours in different masks, else {}.
 
-    The files are those that differ from the first ones, in the order of their names. In a grey mask
-    (None) the colour of a value is that grey.
+    The files are the masks in which an index has another colour than in the first mask with this
+    index, by name. The colour of a value in a grey mask (palette None) is that grey.
     """
     if len(set(palettes.values())) < 2:
         return {}
-    # Only the used entries of a palette count.
+    # Compare only palette entries that pixels use.
     seen, files, problem = {}, [], ""
     for mask, palette in sorted(palettes.items()):
-        with contextlib.suppress(ImageFileError):  # Reported already.
+        with contextlib.suppress(ImageFileError):  # `check_files` has reported unreadable masks.
             for index in count_ids(mask):
                 color = (index,) * 3
                 if palette is not None:
@@ -193,26 +197,26 @@ def differing_palettes(palettes: Mapping[Path, bytes | None]) -> dict[str, tuple
                     files.append(str(mask))
                     problem = problem or (
                         f"palettes differ: index {index} is {first} in {at} and {color} in {mask}. "
-                        "Indices are read as class ids, as are the values of grey masks: save all "
-                        "masks with one palette, or all in grey or, if the colours are the "
-                        "classes, pass mask_colors={(red, green, blue): id, ...}"
+                        "Palette indices and grey values are read as class ids: save all masks "
+                        "with the same palette, or all in grey. If each colour is a class, pass "
+                        "mask_colors={(red, green, blue): id, ...}"
                     )
     return {problem: tuple(dict.fromkeys(files))} if problem else {}
 
 
 def _by_key(files, folder, suffix):
-    """{name relative to the folder, without suffixes: files}."""
+    """Return {path relative to `folder`, without suffixes: files}."""
     keyed = defaultdict(list)
     for path in files:
         key = path.relative_to(folder).with_suffix("").as_posix()
         if key.endswith(suffix):
-            # macOS stores letters and their accents separately.
+            # Normalize: macOS stores letters and their accents separately.
             keyed[unicodedata.normalize("NFC", key.removesuffix(suffix))].append(path)
     return keyed
 
 
 def _cores(keyed):
-    """The files by their names without common beginning and end; None if these are not unique."""
+    """Return the files by name without the common prefix and suffix; None if not unique."""
     names = {key: key.rpartition("/")[::2] for key in keyed}
     stems = [stem for _, stem in names.values()]
     if len(stems) < 2:
@@ -228,7 +232,7 @@ def _cores(keyed):
 
 
 def _whole_words(names, length):
-    """The longest common beginning up to `length` that cuts no number or word of any name."""
+    """Shorten a common prefix until it ends within no number or word; return its length."""
     kinds = (str.isdigit, str.islower, str.isupper)
 
     def cuts(name):
@@ -244,10 +248,10 @@ def _doubles(keyed):
 
 
 def _missing(keyed, others, folder):
-    """The files without a partner, the first ones with the nearest name in `folder` without one."""
+    """Return the unpaired files; the first 20 with the most similar unpaired name in `folder`."""
     alone = [key for key in keyed if key not in others]
     free = {key.casefold(): paths[0] for key, paths in others.items() if key not in keyed}
-    # The same name in another folder is nearer than any other.
+    # Prefer the same name in another subfolder.
     by_stem = {key.rpartition("/")[2]: key for key in free}
     named = []
     for key in alone:

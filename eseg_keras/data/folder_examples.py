@@ -23,12 +23,12 @@ class FolderExamples(Examples):
 
     Attributes:
         images: Image files.
-        masks: The mask file of each.
+        masks: Mask files, in the order of `images`.
         read_mask: Function of a mask file that returns uint8 [H, W].
         num_classes: Number of classes.
-        long_side: Size that the longer side is resized to, or None.
-        summary: Label counts and image sizes, if the files were checked, else None.
-        max_pixels: Images with more pixels are refused.
+        long_side: Size to which the longer side of images is resized, or None.
+        summary: Label counts and image sizes, or None if the files were not checked.
+        max_pixels: Images with more pixels raise an error.
         image_range: (lowest, highest) value of the images, see `read_image`.
     """
 
@@ -43,7 +43,7 @@ class FolderExamples(Examples):
 
     @property
     def ignore_label(self) -> int:
-        """Label of the pixels that are ignored."""
+        """Label of ignored pixels."""
         return self.read_mask.ignore_label
 
     @property
@@ -69,7 +69,7 @@ class FolderExamples(Examples):
         if image.shape[:2] != mask.shape:
             raise ImageFileError(
                 self.images[index],
-                [f"is {image.shape[:2]} in size and its mask {self.masks[index]} {mask.shape}"],
+                [f"has size {image.shape[:2]}, but its mask {self.masks[index]} {mask.shape}"],
             )
         if self.long_side is not None:
             image, mask = resize_long_side(image, mask, self.long_side)
@@ -89,7 +89,10 @@ class FolderExamples(Examples):
         return str(self.images[index])
 
     def check(self, verbose: bool = True, skip_bad_examples: bool = False) -> FolderSummary:
-        """Read every file once, and raise (or log) one FolderError with all problems."""
+        """Read every file once; raise one FolderError with all problems.
+
+        With `skip_bad_examples`, log the error instead.
+        """
         return check_files(self, verbose, skip_bad_examples)
 
 
@@ -116,45 +119,49 @@ def open_folders(
     """Pair a folder of images with a folder of masks, and check every file.
 
     Images (JPEG, PNG, BMP, WebP, TIFF, ...) and masks (PNG, BMP, lossless WebP) are paired by name,
-    subfolders included. A mask holds class ids as grey values or palette indices, or colours with
-    `mask_colors`.
+    also in subfolders. Masks contain class ids as grey values or palette indices; with
+    `mask_colors`, they contain colours.
 
-    With two classes, masks that hold only 0 and 255 are black and white: 255 is class 1, not the
-    ignore label. This is logged; `class_map={255: 1}` or `{255: 255}` makes the choice explicit.
+    With two classes, masks that contain only 0 and 255 are read as black and white: 255 is class 1,
+    not the ignore label. This is logged; `class_map={255: 1}` or `{255: 255}` makes the choice
+    explicit.
 
     Args:
         images: Folder of the images. Their EXIF rotation is applied.
         masks: Folder of the masks.
         class_names: Names of the classes in the order of their ids.
-        num_classes: Number of classes, at most 255, if there are no names.
-        ignore_label: Label of the pixels that are ignored, in the files and in the result.
+        num_classes: Number of classes, at most 255, if `class_names` is not given.
+        ignore_label: Label of ignored pixels, in the files and in the result.
         class_map: {id in the files: new id}; a new id may be `ignore_label`.
-        mask_colors: {(red, green, blue): id}, or the colours in class order. Any other colour is an
+        mask_colors: {(red, green, blue): id}, or the colours in class order. Other colours raise an
             error.
-        reduce_zero_label: Whether id 0 means "no label" and classes begin at 1 (see `MaskReader`
-            for the order of these three).
-        mask_suffix: End of the names of masks that those of the images lack, such as
-            `"_gtFine_labelIds"`. Without it and `image_suffix`, if the names do not pair, they are
-            compared without the beginning and end that all images, or all masks, share.
-        image_suffix: The same for images, such as `"_leftImg8bit"`.
-        long_side: Size in pixels that the longer side of image and mask is resized to.
-        skip_bad_examples: Whether files that cannot be used are logged, instead of being an error.
-        check: Whether to read every file now. If not, a faulty file is an error only when it is
-            read, and black and white masks are not recognised.
+        reduce_zero_label: Whether id 0 means "no label" and classes begin at 1. `MaskReader`
+            explains in which order `mask_colors`, `class_map` and `reduce_zero_label` are applied.
+        mask_suffix: End of the names of masks that the names of images do not have, such as
+            `"_gtFine_labelIds"`. Without `mask_suffix` and `image_suffix`, if the names do not
+            pair, the common prefix and suffix of all image names are removed, and those of all mask
+            names.
+        image_suffix: End of the names of images, such as `"_leftImg8bit"`.
+        long_side: Size in pixels to which the longer side of image and mask is resized.
+        skip_bad_examples: Whether to log unusable files instead of raising an error.
+        check: Whether to read every file now. If `False`, an unusable file raises an error only
+            when it is read, and black and white masks are not detected.
         verbose: Whether the check shows a progress bar if there are many files.
-        max_pixels: Images and masks with more pixels are refused before they are decoded. Defaults
-            to Pillow's own limit, about 179 million.
+        max_pixels: Images and masks with more pixels raise an error before they are decoded.
+            Defaults to Pillow's own limit, about 179 million.
         image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats.
-            By default 16-bit images are of 0..65535 and all others of 0..255; see `read_image`.
-        first_frame: Whether GIF files, and the first frame of other files with several, are read,
-            images and masks alike. Defaults to `False`.
+            By default, the range of 16-bit images is 0..65535 and that of all others 0..255; see
+            `read_image`.
+        first_frame: Whether to read GIF files, and the first frame of other files with several
+            frames, for images and masks. Defaults to `False`.
 
     Returns:
         The examples, with a summary of the check; their method `batches` returns `Batches`.
 
     Raises:
-        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
-        ValueError: If an argument is out of range, or contradicts another.
+        FolderError: If images and masks do not pair, or files cannot be used; the message lists
+            all problems.
+        ValueError: If an argument is out of range, or contradicts another argument.
 
     Example:
 
@@ -194,19 +201,19 @@ def open_folders(
     summary = examples.check(verbose, skip_bad_examples)
     counts = summary.label_counts
     if class_map is None and num_classes == 2 and ignore_label == 255 and not reduce_zero_label:
-        # The labels are 0, 1 or 255 here. If no mask of the folder has a 1, 255 means class 1.
+        # All labels are 0, 1 or 255. If no mask in the folder contains 1, 255 is class 1.
         if black_and_white(counts):
             log.warning("The masks in %s are black and white: 255 is read as class 1.", masks)
             examples = replace(examples, read_mask=mask_reader({255: 1}))
             counts[[1, 255]] = counts[[255, 1]]
         elif counts[255] > 0:
-            log.warning("The masks in %s hold 0, 1 and 255: 255 is ignored.", masks)
+            log.warning("The masks in %s contain 0, 1 and 255: 255 is ignored.", masks)
     counts[ignore_label] = 0
     return replace(examples, summary=summary)
 
 
 def black_and_white(label_counts: np.ndarray) -> bool:
-    """Return whether 255 is class 1: masks of two classes, whose labels are 0, 1 or 255, lack 1."""
+    """Return whether masks with labels 0, 1 and 255 contain 255 but not 1: then 255 is class 1."""
     return bool(label_counts[1] == 0 and label_counts[255] > 0)
 
 
@@ -215,18 +222,18 @@ def number_of_classes(
     num_classes: int | None,
     mask_colors: Mapping[Color, int] | Sequence[Color] | None,
 ) -> int:
-    """Return the number of classes, from whichever of the three arguments are set."""
+    """Return the number of classes from the given arguments; raise ValueError if they differ."""
     if class_names is not None and len(set(class_names)) < len(class_names):
-        raise ValueError(f"`class_names` must differ. Received: {', '.join(class_names)}")
+        raise ValueError(f"`class_names` must be unique. Received: {', '.join(class_names)}")
     counts = {
         "class_names": None if class_names is None else len(class_names),
         "num_classes": num_classes,
-        # In {colour: id}, colours may share an id or be ignored: its length is not the number.
+        # Not for {colour: id}, where colours may have the same id or be ignored.
         "mask_colors": len(mask_colors) if isinstance(mask_colors, Sequence) else None,
     }
     given = {name: count for name, count in counts.items() if count is not None}
     if not given:
-        raise ValueError("Pass `class_names`, or `num_classes`, so that labels can be checked")
+        raise ValueError("Pass `class_names` or `num_classes`: labels are checked against them")
     if len(set(given.values())) > 1:
-        raise ValueError(f"The arguments disagree on the number of classes. Received: {given}")
+        raise ValueError(f"The arguments have different numbers of classes. Received: {given}")
     return next(iter(given.values()))

@@ -52,24 +52,25 @@ def from_folders(
     Args:
         images: Folder of the images (JPEG, PNG, BMP, WebP, TIFF, ...).
         masks: Folder of the masks (PNG, BMP, lossless WebP), paired with the images by name.
-        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label: What the
-            masks hold; see `open_folders`.
+        class_names, num_classes, ignore_label, class_map, mask_colors, reduce_zero_label: The
+            classes, and how the masks encode them; see `open_folders`.
         mask_suffix, image_suffix, long_side, skip_bad_examples, check, verbose, max_pixels,
             image_range, first_frame: How the files are read and checked; see `open_folders`.
         image_size, batch_size, augment, seed, class_weights, drop_remainder, cache, shard: How the
             examples become batches; see `Examples.batches`.
-        shuffle: Whether to shuffle the examples, in another order each epoch. Defaults to True, for
-            training; with False, examples are in the order of their file names.
+        shuffle: Whether to shuffle the examples, in a different order in each epoch. Defaults to
+            True, for training; with False, examples are in the order of their file names.
         initial_epoch: Number of the first epoch, for a run that resumes.
 
     Returns:
-        A dataset of (images uint8 [B, H, W, 3], masks uint8 [B, H, W]) batches of known number,
-        with sample weights float32 [B, H, W] where `class_weights` is given. Iterating again gives
-        the next epoch.
+        A `tf.data.Dataset` of known length of batches (images uint8 [B, H, W, 3], masks uint8
+        [B, H, W]), with sample weights float32 [B, H, W] if `class_weights` is given. Each
+        iteration is the next epoch.
 
     Raises:
-        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
-        ValueError: If an argument is out of range, or contradicts another.
+        FolderError: If images and masks do not pair, or files cannot be used; the message lists
+            all problems.
+        ValueError: If an argument is out of range, or contradicts another argument.
 
     Example:
 

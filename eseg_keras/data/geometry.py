@@ -1,8 +1,7 @@
 """Scaling and cropping an image together with its mask.
 
-Image and mask stay aligned: both are resized to the same window, with pixel centres at
-half-integers. The image is interpolated (and averaged where it shrinks), the mask takes the nearest
-label.
+Image and mask stay aligned: the same window is cropped from both; pixel centres are half-integers.
+The image is resized bilinearly, with anti-aliasing when it shrinks; the mask by nearest neighbour.
 """
 
 import math
@@ -22,11 +21,12 @@ def resize_window(
     ignore_label: int = 255,
     fill: tuple[float, ...] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Resize an image [H, W, C] and its mask [H, W], and cut a window out of both.
+    """Resize an image [H, W, C] and its mask [H, W] to `scaled_size`, and crop both to a window.
 
-    Only the pixels inside the window are computed. `offset` is (y, x) of the window's first pixel
-    in the resized image, negative where the window begins outside. Outside, the image is `fill` (by
-    default its own mean) and the mask is `ignore_label`.
+    Only the pixels inside the window are computed. `window` is the (height, width) of the result.
+    `offset` is (y, x) of the window's first pixel in the resized image; it is negative if the
+    window begins outside. Outside of the resized image, the result is padded: the image with `fill`
+    (by default its mean), the mask with `ignore_label`.
 
     >>> image, mask = np.zeros((2, 4, 3), np.uint8), np.array([[0, 0, 1, 1]] * 2, np.uint8)
     >>> resize_window(image, mask, scaled_size=(1, 2), offset=(0, -1), window=(1, 4))[1]
@@ -56,7 +56,7 @@ def resize_window(
 def fit_window(
     image: np.ndarray, mask: np.ndarray, window: Size, *, ignore_label: int = 255
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scale an image and its mask to fit into a window, and pad at the right and bottom."""
+    """Scale an image and its mask to fit into a window; pad them at the right or bottom."""
     if mask.shape == tuple(window):
         return image, mask
     scale = min(window[0] / mask.shape[0], window[1] / mask.shape[1])
@@ -81,7 +81,7 @@ def scaled(size: Size, scale: float) -> Size:
 
 
 def _mean(image: np.ndarray) -> np.ndarray:
-    """Mean of each channel, float64 [C]."""
+    """Return the mean of each channel, float64 [C]."""
     # Sum over rows first: NumPy's mean over both axes at once takes 30 times as long.
     columns = image.reshape(len(image), -1).sum(axis=0, dtype=np.float64)
     return columns.reshape(-1, image.shape[-1]).sum(axis=0) / (image.shape[0] * image.shape[1])
@@ -90,11 +90,11 @@ def _mean(image: np.ndarray) -> np.ndarray:
 def _visible(
     side: int, scaled_side: int, offset: int, window: int
 ) -> tuple[tuple[float, float], slice]:
-    """Visible interval of a side: in pixels of the image, and in pixels of the window."""
+    """Return the visible interval of one axis, in pixels of the image and of the window."""
     first, last = max(offset, 0), min(offset + window, scaled_side)
     if first >= last:
         raise ValueError(
-            f"The window shows no pixel of the image. Received: offset={offset}, window={window}, "
+            f"The window is outside of the image. Received: offset={offset}, window={window}, "
             f"scaled size={scaled_side}"
         )
     interval = (first * side / scaled_side, last * side / scaled_side)
@@ -102,13 +102,13 @@ def _visible(
 
 
 def _nearest(start: float, stop: float, count: int) -> np.ndarray:
-    """Index of the source pixel under the centre of each of `count` equal steps."""
+    """Return the source pixels at the centres of `count` equal parts of [start, stop]."""
     centres = start + (np.arange(count) + 0.5) * ((stop - start) / count)
     return centres.astype(np.intp)
 
 
 def _resize_image(image: np.ndarray, box: tuple[float, ...], size: Size) -> np.ndarray:
-    """Bilinear resize of the part of an image inside `box` (left, top, right, bottom)."""
+    """Resize the part of an image inside `box` (left, top, right, bottom) bilinearly."""
     from PIL import Image
 
     def resize(array, dtype):
@@ -120,7 +120,7 @@ def _resize_image(image: np.ndarray, box: tuple[float, ...], size: Size) -> np.n
         return image
     if image.dtype == np.uint8 and image.shape[-1] == 3:
         return resize(image, np.uint8)
-    # Pillow resizes 1, 3 or 4 channels of 8 bits, or 1 of floats. Others are resized one by one.
+    # Pillow resizes several channels at once only for 8 bits: resize other channels one by one.
     dtype = np.uint8 if image.dtype == np.uint8 else np.float32
     channels = [resize(image[..., channel], dtype) for channel in range(image.shape[-1])]
     return np.stack(channels, axis=-1).astype(image.dtype)

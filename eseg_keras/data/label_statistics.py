@@ -14,7 +14,7 @@ from eseg_keras.data.images.image_reader import ImageFileError
 
 
 class Counted(NamedTuple):
-    """The pixels of each label of one image, [256], its (height, width), and [(problem, file)]."""
+    """Result for one image: pixels of each label, [256], (height, width), [(problem, file)]."""
 
     labels: np.ndarray | None = None
     size: tuple[int, int] | None = None
@@ -26,10 +26,10 @@ class LabelStatistics:
     """Pixels of each label, and sizes of the images.
 
     Attributes:
-        label_counts: int64 [number of images, 256], pixels of each label in each image; 0 in the
-            row of an image that cannot be used.
-        image_sizes: Number of images of each (height, width), most frequent first.
-        problems: {problem: names of all the files}.
+        label_counts: int64 [number of images, 256], pixels of each label in each image; 0 for
+            images whose mask cannot be read.
+        image_sizes: {(height, width): number of images}, most frequent first.
+        problems: {problem: names of all files with it}.
     """
 
     label_counts: np.ndarray
@@ -40,7 +40,7 @@ class LabelStatistics:
 def label_statistics(
     examples, show_progress: Callable[[Iterable], Iterable] = iter
 ) -> LabelStatistics:
-    """Read every labelled image once and count its labels; `show_progress` wraps an iterable.
+    """Read every example once and count its labels; `show_progress` wraps the loop's iterable.
 
     >>> from eseg_keras.street_scenes import StreetScenes
     >>> statistics = label_statistics(StreetScenes("test", 2, image_size=(64, 128)))
@@ -61,7 +61,7 @@ def label_statistics(
 def gather(
     count: Callable[[int], Counted], num_images: int, show_progress: Callable[[Iterable], Iterable]
 ) -> LabelStatistics:
-    """Call `count` for every image, from several threads, and combine the results."""
+    """Call `count` for the index of every image, in several threads, and combine the results."""
     counts = np.zeros((num_images, 256), np.int64)
     sizes, problems = Counter(), defaultdict(list)
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -83,11 +83,11 @@ def gather(
 
 
 def representatives(label_counts: np.ndarray, count: int) -> list[int]:
-    """Choose at most `count` images, in ascending order, that show as many classes as possible.
+    """Return the sorted indices of at most `count` images that show many classes.
 
-    `label_counts` is [images, classes]; images without labelled pixels are never chosen. For the
-    rarest class, the image in which its share is largest is chosen; then for the next one that no
-    chosen image shows, and so on. Remaining choices are spread evenly.
+    `label_counts` is [images, classes]; images without labelled pixels are never chosen. Classes
+    are visited from the rarest on: if no chosen image shows the class, the image with its largest
+    share is chosen. If fewer than `count` images are chosen so, evenly spaced images are added.
 
     >>> representatives(np.array([[9, 0], [9, 0], [9, 0], [8, 1], [7, 2], [9, 0]]), 2)
     [0, 4]
@@ -100,7 +100,7 @@ def representatives(label_counts: np.ndarray, count: int) -> list[int]:
         shown = (label_counts[chosen, label] > 0).any()
         if num_images[label] and not shown and len(chosen) < count:
             chosen.append(int(shares[:, label].argmax()))
-    # Evenly spaced images first, then any others.
+    # Add evenly spaced images first, then any others.
     spread = usable[np.linspace(0, len(usable) - 1, min(count, len(usable))).astype(int)]
     for index in itertools.chain(spread.tolist(), usable.tolist()):
         if len(chosen) < count and index not in chosen:

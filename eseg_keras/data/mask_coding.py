@@ -1,4 +1,4 @@
-"""How the masks of a folder are coded, detected from the masks themselves."""
+"""Detect how mask files encode classes: ids, black and white, or colours."""
 
 import contextlib
 from collections import Counter
@@ -11,12 +11,12 @@ from typing import NamedTuple
 from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.data.images.mask_reader import Color, count_colors, count_ids
 
-# With more values than this, the masks were smoothed, or their values are not classes.
+# Masks with more values were probably smoothed, or their values are not classes.
 _MOST_CLASSES = 100
 
 
 class ValueCount(NamedTuple):
-    """An id or a colour, its pixels in all masks, and the number of masks that hold it."""
+    """An id or a colour, its number of pixels in all masks, and the number of masks with it."""
 
     value: int | Color
     pixels: int
@@ -25,13 +25,13 @@ class ValueCount(NamedTuple):
 
 @dataclass(frozen=True)
 class MaskCoding:
-    """Arguments of `open_folders`, and a sentence that says what was found.
+    """The detected coding: arguments for `open_folders` and a description.
 
     Attributes:
         num_classes: Number of classes.
-        class_map: {id in the files: class}, or None if ids are classes.
-        mask_colors: The colour of each class, or None for masks of ids.
-        description: What was found, for the user.
+        class_map: {id in the files: class id}, or None if the ids in the files are class ids.
+        mask_colors: Colours in class order, or None if the masks contain ids.
+        description: Description of the coding for messages.
     """
 
     num_classes: int
@@ -41,20 +41,20 @@ class MaskCoding:
 
 
 def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> MaskCoding:
-    """Find out how masks are coded: ids, ids with gaps, black and white, or colours.
+    """Detect how masks encode classes: ids, ids with gaps, black and white, or colours.
 
-    255 is the ignore label of ids, except in black and white masks, where it is class 1.
+    In masks of ids, 255 is the ignore label; in black and white masks, it is class 1.
 
     Args:
-        masks: The mask files, all of which are read.
-        num_classes: Number of classes, if known: ids below it are classes, also if some ids never
-            occur.
+        masks: The mask files; all are read.
+        num_classes: Number of classes, if known. Ids below it are then class ids, even if some of
+            them never occur.
 
     Returns:
         The coding.
 
     Raises:
-        ValueError: If the masks have more values than classes are likely, or only one class.
+        ValueError: If the masks have more than 100 different values, or only one class.
         ImageFileError: If a mask cannot be read.
 
     Example:
@@ -80,8 +80,8 @@ def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> M
     if len(values) > _MOST_CLASSES:
         raise ValueError(
             f"The masks have {len(values)} different values, expected at most {_MOST_CLASSES} "
-            "classes. They may be smoothed or saved with loss: export them again as PNG without "
-            "smoothing or resizing, or convert them to class ids."
+            "classes. They may be smoothed or saved with lossy compression: export them again as "
+            "PNG without smoothing or resizing, or convert them to class ids."
         )
     keys = sorted(values)
     if isinstance(keys[0], tuple):
@@ -94,18 +94,18 @@ def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> M
         is_known = num_classes is not None and len(ids) > 1 and ids[-1] < num_classes
         if is_known and len(ids) < num_classes:
             absent = sorted({*range(num_classes)} - {*ids})
-            found = f"class ids 0 to {num_classes - 1}; none has {', '.join(map(str, absent))}"
+            found = f"class ids 0 to {num_classes - 1}; {', '.join(map(str, absent))} never occur"
             coding = MaskCoding(num_classes, None, None, found + ignored)
         elif ids == list(range(len(ids))):
             found = f"class ids 0 to {len(ids) - 1}"
             coding = MaskCoding(len(ids), None, None, found + ignored)
         else:
             class_map = {key: label for label, key in enumerate(ids)}
-            found = f"ids {', '.join(map(str, ids))}, which become classes 0 to {len(ids) - 1}"
+            found = f"ids {', '.join(map(str, ids))}, mapped to class ids 0 to {len(ids) - 1}"
             coding = MaskCoding(len(ids), class_map, None, found + ignored)
     if coding.num_classes < 2:
         raise ValueError(
-            f"All masks have one class ({coding.description}): there is nothing to learn. Expected "
+            f"All masks have one class ({coding.description}): a model cannot be trained. Expected "
             "masks with at least two classes, such as 0 for background and 1 for an object."
         )
     return coding
@@ -114,10 +114,10 @@ def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> M
 def count_values(
     masks: Sequence[Path], as_colors: bool, show_progress: Callable[[Iterable], Iterable] = iter
 ) -> list[ValueCount]:
-    """Count the ids in mask files, the most frequent first, whether or not they are classes.
+    """Count all ids in mask files, whether or not they are classes; most frequent first.
 
-    Colours are counted with `as_colors`, and of masks that hold no ids. Files that cannot be read
-    are skipped: `open_folders` names them.
+    Colours are counted instead with `as_colors`, and for masks that cannot be read as ids. Files
+    that cannot be read are skipped: `open_folders` reports them.
     """
 
     def count(path):

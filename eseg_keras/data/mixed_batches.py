@@ -7,21 +7,21 @@ from eseg_keras.data.examples import Examples
 
 
 class MixedBatches(Batches):
-    """Batches of two sources: one half from each, in random order.
+    """Batches of two sources: half of each batch is from each source, in random order.
 
-    An epoch is one pass over the first source, without a remainder. The second one is read in
-    shuffled passes of its own, which continue across epochs. As for all batches, a batch depends
-    only on (`seed`, epoch, number of the batch).
+    An epoch is one shuffled pass over the first source, without the examples that do not fill half
+    a batch. The second source has its own shuffled passes, which continue across epochs. A batch
+    depends only on (`seed`, epoch, number of the batch), as in `Batches`.
 
     Args:
-        examples: The source of one half, labelled by hand.
-        others: The source of the other half, such as pseudo labels.
+        examples: The first source, labelled by hand.
+        others: The second source, such as pseudo labels.
         batch_size: Examples per batch, an even number.
         **options: The other arguments of `Batches`, except `shuffle`, `drop_remainder` and
             `name_example`.
 
     Raises:
-        ValueError: If an argument is out of range, or `examples` do not fill half a batch.
+        ValueError: If an argument is out of range, or `examples` has fewer than half a batch.
 
     Example:
 
@@ -41,8 +41,8 @@ class MixedBatches(Batches):
         half = batch_size // 2
         if batch_size % 2 or half > len(examples):
             raise ValueError(
-                "Half of a batch is labelled by hand: `batch_size` must be even, and at most twice "
-                f"the number of those images. Received: batch_size={batch_size}, "
+                "Half of each batch is labelled by hand: `batch_size` must be even, and at most "
+                f"twice the number of images labelled by hand. Received: batch_size={batch_size}, "
                 f"{len(examples)} images"
             )
         self._sources, self._half = (examples, others), half
@@ -57,7 +57,7 @@ class MixedBatches(Batches):
         )
 
     def _find(self, index):
-        """The source of an example and its index there: first all of one, then of the other."""
+        """Return the source of an example and its index in it; `examples` come before `others`."""
         first, second = self._sources
         return (first, index) if index < len(first) else (second, index - len(first))
 
@@ -65,7 +65,7 @@ class MixedBatches(Batches):
         first, second = map(len, self._sources)
         steps = first // self._half
         order = _permutation([self.seed, epoch, 0], first)[: steps * self._half]
-        # Where this epoch's part lies in the endless sequence of passes over the second source.
+        # First position of this epoch in the endless sequence of passes over the second source.
         start = epoch * steps * self._half
         places = np.arange(start, start + steps * self._half)
         passes = {
@@ -74,12 +74,12 @@ class MixedBatches(Batches):
         }
         others = [first + passes[place // second][place % second] for place in places]
         halves = [np.reshape(part, (steps, self._half)) for part in (order, others)]
-        # Mixed: replicas and workers get consecutive parts of a batch.
+        # Shuffle each batch: replicas and workers get consecutive parts of it.
         rng = np.random.default_rng([self.seed, epoch, 0, 2])
         return rng.permuted(np.concatenate(halves, axis=1), axis=1).ravel()
 
     def _substitutes(self, index):
-        """Of the same source, so that both keep their half."""
+        """Return examples of the same source, so that each source keeps its half of the batch."""
         first, second = map(len, self._sources)
         if index < first:
             return np.roll(np.arange(first), -index)

@@ -9,12 +9,13 @@ import numpy as np
 class PhotometricDistortion:
     """Random brightness, contrast, saturation and hue, as in SSD.
 
-    Each of the four is applied half of the time, by an amount drawn uniformly. Brightness comes
-    first, then contrast, saturation and hue, or saturation, hue and contrast, each order half of
-    the time. Every step ends in integers from 0 to 255. Saturation and hue are those of 8-bit HSV.
+    Each of the four is applied with probability 0.5, by an amount drawn uniformly. The order is
+    brightness, contrast, saturation, hue or brightness, saturation, hue, contrast, each with
+    probability 0.5. After each step, values are rounded to integers from 0 to 255. Saturation and
+    hue are computed in 8-bit HSV.
 
     Args:
-        brightness: Largest value that is added or subtracted, 0 to 255.
+        brightness: Largest value that is added to or subtracted from all values, 0 to 255.
         contrast: Smallest and largest factor of all values.
         saturation: Smallest and largest factor of the saturation.
         hue: Largest shift of the hue in either direction, in degrees, 0 to 180. The value 18 of
@@ -53,13 +54,13 @@ class PhotometricDistortion:
                 )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a distorted copy of an image, uint8 [H, W, 3] RGB; others raise ValueError."""
+        """Return a distorted copy of an image; raise ValueError unless it is uint8 [H, W, 3]."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
             raise ValueError(
-                "Photometric distortion needs 8-bit RGB images, uint8 [H, W, 3]. Received: "
-                f"{image.dtype} {list(image.shape)}. Convert the images, or turn it off"
+                "Photometric distortion requires 8-bit RGB images, uint8 [H, W, 3]. Received: "
+                f"{image.dtype} {list(image.shape)}. Convert the images, or turn the distortion off"
             )
-        # The number of random numbers is always the same.
+        # Always draw the same number of random numbers, whichever steps are applied.
         happens = rng.random(5) < 0.5
         add, times, saturate, turn = rng.uniform(
             (-self.brightness, self.contrast[0], self.saturation[0], -self.hue),
@@ -74,7 +75,7 @@ class PhotometricDistortion:
 
 
 def change_tone(image: np.ndarray, add: float, times: float) -> np.ndarray:
-    """Add to all values of a uint8 array, then multiply them."""
+    """Add `add` to all values of a uint8 array, then multiply them by `times`."""
     if add == 0 and times == 1:
         return image
     return np.take(_bytes(_bytes(np.arange(256) + add) * times), image)
@@ -87,7 +88,7 @@ def change_color(image: np.ndarray, saturate: float, turn: float) -> np.ndarray:
     if saturate == 1 and turn == 0:
         return image
     values = np.arange(256)
-    # Pillow's hues go from 0 to 254.
+    # Pillow's hues are 0 to 254, so they wrap at 255.
     hues = (values + round(turn * 255 / 360)) % 255
     table = [*hues.tolist(), *_bytes(values * saturate).tolist(), *values.tolist()]
     hsv = Image.fromarray(np.ascontiguousarray(image)).convert("HSV").point(table)

@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
-# Batches that are read ahead: one during a training step, and one more for slow examples.
+# Number of batches to read ahead: one during a training step, and one more for slow examples.
 _BATCHES_AHEAD = 2
 
 
 class PyBatches(keras.utils.PyDataset):
     """See `EpochBatches.to_py_dataset`.
 
-    It has its own threads: with `workers` above 1, Keras 3.15 reads ahead when it reads the first
-    batch to build a model, and starts the epoch with the rest of what it has read.
+    This class uses its own threads and tells Keras that `workers` is 1. Above 1, Keras 3.15 reads
+    ahead when it reads the first batch to build a model, and begins the epoch after that batch.
     """
 
     def __init__(self, batches, epochs, initial_batch: int, workers: int | None):
@@ -44,7 +44,7 @@ class PyBatches(keras.utils.PyDataset):
                     self._pool.submit(self.batches.load, epoch, example)
                     for example in self.batches.indices(epoch, batch)
                 ]
-            # All other batches were read ahead by an iteration that was stopped.
+            # The batches left in `_ahead` are from an iteration that was stopped.
             for future in (future for futures in self._ahead.values() for future in futures):
                 future.cancel()
             futures = read.pop((epoch, first))
@@ -54,15 +54,15 @@ class PyBatches(keras.utils.PyDataset):
 
     @property
     def workers(self) -> int:
-        """Threads that Keras may use: 1, because ours do the work."""
+        """Number of threads that Keras may use: 1, because this class has its own threads."""
         # Keras reads this property when `fit` begins, and then calls `on_epoch_end` once before the
-        # first epoch. That call must not count an epoch, even if the only batch was read to build
-        # the model.
+        # first epoch. That call must not count an epoch, even if the last batch was already read,
+        # to build the model.
         self._is_new = True
         return 1
 
     def on_epoch_end(self) -> None:
-        """Begin the next epoch, if the last batch of this one was read."""
+        """Begin the next epoch if the last batch of this epoch was read."""
         if self._took_last and not self._is_new:
             self.epochs.end(self.epochs.epoch)
         self._took_last = self._is_new = False

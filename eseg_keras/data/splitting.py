@@ -1,4 +1,4 @@
-"""Splitting examples so that every class is on both sides."""
+"""Stratified split of examples into two parts."""
 
 import numpy as np
 
@@ -6,17 +6,20 @@ import numpy as np
 def stratified_split(
     label_counts: np.ndarray, share: float, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split examples into two parts in which each class is in about the same share of examples.
+    """Split examples into two parts with about the same frequency of each class.
 
-    The rarest class is distributed first: its examples go to the part that lacks most of them.
+    The frequency of a class is the share of examples that contain it. Examples of the rarest class
+    are assigned first, each to the part that needs most further examples of the class.
 
     Args:
         label_counts: Pixels of each class in each example, [examples, classes].
-        share: Share of the examples in the second part, above 0 and below 1; at least one example.
-        seed: Seed of the order of the examples. Defaults to 0.
+        share: Share of the examples in the second part, above 0 and below 1. Each part has at least
+            one example.
+        seed: Seed of the order in which examples are assigned. Defaults to 0.
 
     Returns:
-        The indices of the first and of the second part, each sorted. A single example is in both.
+        The sorted indices of the first part and those of the second. If there is only one example,
+        it is in both parts.
 
     Raises:
         ValueError: If there is no example, or the share is out of range.
@@ -37,7 +40,7 @@ def stratified_split(
     count = len(label_counts)
     if not count or not 0 < share < 1:
         raise ValueError(
-            "stratified_split needs an example and a share above 0 and below 1. "
+            "stratified_split expects at least one example, and a share above 0 and below 1. "
             f"Received: {count} examples, share={share}"
         )
     if count == 1:
@@ -45,7 +48,7 @@ def stratified_split(
     has_class = np.asarray(label_counts) > 0
     num_second = min(max(1, round(share * count)), count - 1)
     capacity = np.array([count - num_second, num_second])
-    # Examples of each class that each part still lacks.
+    # Number of examples of each class that each part still needs.
     lacking = np.outer(capacity / count, has_class.sum(axis=0))
     order = np.random.default_rng(seed).permutation(count)
     part = np.full(count, -1)
@@ -60,7 +63,7 @@ def stratified_split(
             need = capacity
         for index in left:
             free = np.flatnonzero(capacity > 0)
-            # The part that lacks most of the class, then the one with most space.
+            # The part that needs most examples of the class; if equal, the one with more room.
             chosen = max(free, key=lambda side: (need[side], capacity[side]))
             part[index] = chosen
             capacity[chosen] -= 1

@@ -17,7 +17,7 @@ def make_tf_dataset(batches, epochs, initial_batch: int) -> "tf.data.Dataset":
     shapes = tuple(column.shape for column in batches.columns)
 
     def examples():
-        """(epoch, index) of each example of the epoch, in order, int64 [examples, 2]."""
+        """Return (epoch, index) of each example of the epoch, in order, int64 [examples, 2]."""
         epoch = epochs.epoch
         left = range(initial_batch, len(batches))
         indices = np.concatenate([batches.indices(epoch, batch) for batch in left])
@@ -35,7 +35,7 @@ def make_tf_dataset(batches, epochs, initial_batch: int) -> "tf.data.Dataset":
     dataset = tf.data.Dataset.range(1).flat_map(begin_epoch)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(examples())))
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    # All full batches have the same number of examples of this shard; the last may have fewer.
+    # Full batches have the same number of examples in this shard; the last batch may have fewer.
     num_together = len(batches.indices(0, 0))
     options = {"drop_remainder": batches.drop_remainder}
     if None not in shapes[0]:
@@ -52,8 +52,8 @@ def make_tf_dataset(batches, epochs, initial_batch: int) -> "tf.data.Dataset":
             epochs.end(int(epoch))
 
     def note_end(position, epoch_and_batch):
-        # After the prefetch, so that an epoch is counted when its last batch leaves the dataset.
-        # The control dependency keeps the call in the graph.
+        # Runs after the prefetch, so that an epoch ends when its last batch leaves the dataset. The
+        # control dependency makes TensorFlow run `note`.
         epoch, batch = epoch_and_batch
         end = tf.numpy_function(note, [epoch[0], position], [])
         with tf.control_dependencies([end]):

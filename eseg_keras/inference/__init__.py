@@ -1,4 +1,4 @@
-"""From images to label maps."""
+"""Inference: predict label maps of images, files and videos."""
 
 from eseg_keras.inference.prediction import Prediction as Prediction
 from eseg_keras.inference.prediction_job import PredictedFiles as PredictedFiles

@@ -1,4 +1,4 @@
-"""Label maps and other maps of images: by one forward pass, several views, or windows."""
+"""Label maps and other maps of images, by one forward pass, several views or windows."""
 
 import contextlib
 import math
@@ -16,23 +16,23 @@ from eseg_keras.inference.uncertainty import MAPS
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.layers.resize import resize
 
-# Resized logits and probabilities are computed in blocks of rows of this many bytes.
+# Resized logits and probabilities are computed in blocks of rows; size of a block in bytes.
 _BLOCK_BYTES = 2**24
 
 AUTO_WINDOW = (768, 768)
-"""Window over images of more than `LARGEST_WHOLE` pixels, with `window="auto"`."""
+"""Size of the sliding window for images above `LARGEST_WHOLE` pixels, if `window="auto"`."""
 
 LARGEST_WHOLE = 2**23
-"""A frame of a 4K video is below it."""
+"""Largest number of pixels without a window, if `window="auto"`; 4K video frames are smaller."""
 
 
 class ImageMaps:
-    """The network as a function of images of any size.
+    """Computes the label map and other maps of images of any size.
 
     Args:
         model: A functional Keras model from images [B, H, W, C] to logits [B, H, W, num_classes].
-        maps: Names of `MAPS` to compute beside the label map.
-        batch_size: As in `Predictor`, like all arguments after it.
+        maps: Names of `MAPS` to compute in addition to the label map.
+        batch_size, long_side, image_size, scales, flip, window, overlap: See `Predictor`.
     """
 
     def __init__(
@@ -57,18 +57,18 @@ class ImageMaps:
         self.flip = flip
         self.window = window
         self.overlap = overlap
-        # It shares the model's layers: weights trained or loaded later hold here too.
+        # `_direct` shares the layers of `model`, and so weights that are trained or loaded later.
         self._direct = keras.Model(model.input, self._finish(model.output, are_logits=True))
         self._direct.autocast = False
-        # Averages that training keeps; other Keras models have none.
+        # Weight averages of training; other Keras models do not have them.
         self._averaged_weights = getattr(model, "averaged_weights", contextlib.nullcontext)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """Return the maps of up to `batch_size` images [H, W, C] of one size.
+        """Return the maps of up to `batch_size` images [H, W, C] of the same size.
 
         Returns:
-            For each image `"label_map"`, uint8 [H, W], and the maps by name, float32 [H, W] or
-            [H, W, num_classes].
+            A dict for each image: `"label_map"`, uint8 [H, W], and the other maps by name, float32
+            [H, W] or [H, W, num_classes].
         """
         size = images[0].shape[:2]
         window = self._window(size)
@@ -82,14 +82,14 @@ class ImageMaps:
             return [self._assemble(_blocks(views_of_image, size), size) for views_of_image in views]
 
     def _window(self, size):
-        """The window for an image of a size; that size, if the image goes through whole."""
+        """Return the window size for an image of a given size; `size` itself without windows."""
         window = self.window
         if window == "auto":
             window = AUTO_WINDOW if math.prod(size) > LARGEST_WHOLE else None
         return size if window is None else tuple(map(min, window, size))
 
     def seen_size(self, size: Size) -> Size:
-        """Return the size at which the network sees an image of a size, at scale 1."""
+        """Return the size to which an image of a given size is resized, at scale 1."""
         if self.long_side is not None:
             return scaled(size, self.long_side / max(size))
         if self.image_size is not None:
@@ -98,12 +98,12 @@ class ImageMaps:
         return size
 
     def _is_direct(self, size):
-        """Whether one forward pass of the image as it is gives the result."""
+        """Return whether a single forward pass without resizing is enough."""
         seen = self.image_size or self.seen_size(size)
         return self.scales == (1.0,) and not self.flip and tuple(seen) == tuple(size)
 
     def _views(self, images):
-        """Logits of the images at each scale, and mirrored: a list of arrays [B, h, w, C]."""
+        """Return the logits of each view (scale, flip): a list of arrays [B, h, w, C]."""
         views = []
         for scale in self.scales:
             seen = scaled(self.seen_size(images[0].shape[:2]), scale)
@@ -112,7 +112,7 @@ class ImageMaps:
             shown = np.stack([_resized(image, seen, frame) for image in images])
             views.append(self._logits(shown)[:, : seen[0], : seen[1]])
             if self.flip:
-                # The image is mirrored within the frame; the padding stays at the right.
+                # Flip the image only, not its padding, which stays at the right.
                 shown[:, : seen[0], : seen[1]] = shown[:, : seen[0], : seen[1]][:, :, ::-1].copy()
                 views.append(self._logits(shown)[:, : seen[0], : seen[1]][:, :, ::-1])
         return views
@@ -121,7 +121,7 @@ class ImageMaps:
         return np.asarray(self.model.predict_on_batch(images))
 
     def _slide(self, image, window):
-        """Yield slices of an image and the blended probabilities of the windows there."""
+        """Yield (slices, probabilities, False) for each part of an image, blended over windows."""
         overlap = tuple(min(o, w - 1) for o, w in zip(self.overlap, window, strict=True))
 
         def score(parts):
@@ -138,7 +138,7 @@ class ImageMaps:
             yield part, ops.convert_to_tensor(probabilities), False
 
     def _finish(self, scores, are_logits):
-        """Tensors by name from logits or probabilities [..., C]."""
+        """Return the tensors of all maps by name, from logits or probabilities [..., C]."""
         results = {"label_map": label_map(scores)}
         if self.maps:
             probabilities = ops.softmax(ops.cast(scores, "float32")) if are_logits else scores
@@ -147,7 +147,7 @@ class ImageMaps:
         return results
 
     def _assemble(self, parts: Iterable, size):
-        """Maps of one image by name, from (slices, scores, whether these are logits)."""
+        """Return the maps of one image by name, from parts (slices, scores, are they logits)."""
         results = {}
         for part, scores, are_logits in parts:
             for name, values in _arrays(self._finish(scores, are_logits)).items():
@@ -162,16 +162,19 @@ def _arrays(tensors):
 
 
 def _resized(image, size, frame):
-    """An image scaled to a size, at the top left of a frame filled with its mean."""
+    """Resize an image to `size`, and pad it at the right and bottom to `frame` with its mean."""
     if image.shape[:2] == size == frame:
         return image
-    # The function wants a mask of the image's size; only the image is used.
+    # `resize_window` expects a mask; its result for the mask is ignored.
     unused = np.zeros(image.shape[:2], np.uint8)
     return resize_window(image, unused, size, (0, 0), frame)[0]
 
 
 def _blocks(views, size):
-    """Yield slices of one image, and the logits of its only view or the mean probabilities."""
+    """Yield (slices, scores, are they logits) for blocks of rows of one image.
+
+    The scores are logits for a single view, or the mean probabilities of several views.
+    """
     height = max(1, _BLOCK_BYTES // (4 * views[0].shape[-1] * size[1]))
     for top in range(0, size[0], height):
         rows = slice(top, min(top + height, size[0]))
@@ -182,12 +185,12 @@ def _blocks(views, size):
 
 
 def _probabilities(views, size, rows):
-    """Mean probabilities of views [h, w, C] of any sizes, in some rows of a result of one size."""
+    """Return the mean probabilities of views [h, w, C], resized to `size`, in `rows`."""
     return sum(ops.softmax(_resized_rows(view, size, rows)) for view in views) / len(views)
 
 
 def _resized_rows(logits, size, rows):
-    """Some rows of logits [h, w, C] resized bilinearly, half-pixel centres; [len(rows), W, C]."""
+    """Resize logits [h, w, C] bilinearly to `size`; return only `rows`, [len(rows), W, C]."""
     if logits.shape[:2] == tuple(size):
         return ops.convert_to_tensor(logits[rows])
     height = logits.shape[0]
@@ -195,7 +198,8 @@ def _resized_rows(logits, size, rows):
     centres = np.clip(centres, 0, height - 1).astype("float32")
     first = np.floor(centres).astype("int64")
     share = (centres - first).astype("float32")[:, None, None]
-    # Only rows in use are copied. Both blocks at a seam see the same rows.
+    # Interpolate between the two nearest rows of each output row, with half-pixel centres. So only
+    # the needed rows are copied, and blocks give the same result as the whole image.
     blended = logits[first] * (1 - share) + logits[np.minimum(first + 1, height - 1)] * share
     if logits.shape[1] == size[1]:
         return ops.convert_to_tensor(blended)

@@ -1,4 +1,4 @@
-"""The images and videos to predict: any input of a predictor, or files with names for outputs."""
+"""Finding the images and videos to predict: inputs of a predictor, or files with output names."""
 
 import itertools
 from collections import Counter
@@ -18,34 +18,35 @@ from eseg_keras.inference.videos import VIDEO_SUFFIXES, read_frames
 
 @dataclass(frozen=True)
 class ImageSource:
-    """The name of an image, and a function that reads it or raises a ValueError."""
+    """The name of an image, and a function that reads it or raises ValueError."""
 
     name: str
     read: Callable[[], np.ndarray]
 
 
 def image_sources(inputs: Any, **reading: Any) -> Iterator[ImageSource]:
-    """Yield the images of any input of `Predictor.predict`; a bad path is an image that fails.
+    """Yield the images of any input of `Predictor.predict`.
 
-    `reading` are arguments of `read_image`.
+    `reading` are arguments of `read_image`. An unreadable path yields a source whose `read` raises
+    the error.
     """
     number = itertools.count()
     for image in _flat(inputs):
         if isinstance(image, str | Path):
             yield from _sources_of_path(Path(image), reading)
         else:
-            # Pillow reads its files late: damaged ones fail in `read`.
+            # Pillow reads image files lazily: for a damaged file, `read` raises the error.
             name = f"image {next(number)}"
             yield ImageSource(name, partial(read_image, image, **reading))
 
 
 def file_source(path: Path, **reading: Any) -> ImageSource:
-    """Return the source of an image file; `reading` are arguments of `read_image`."""
+    """Return the `ImageSource` of an image file; `reading` are arguments of `read_image`."""
     return ImageSource(str(path), partial(read_image, path, **reading))
 
 
 def _flat(inputs):
-    """Yield the paths, arrays and Pillow images among nested inputs."""
+    """Yield the paths, arrays and Pillow images in nested inputs."""
     if isinstance(inputs, str | Path | Image.Image):
         yield inputs
     elif isinstance(inputs, np.ndarray):
@@ -61,7 +62,7 @@ def _flat(inputs):
 
 
 def _sources_of_path(path, reading):
-    """Yield the images of a file, a video or a folder of both."""
+    """Yield the images of an image file, a video, or a folder of images and videos."""
     try:
         if path.is_dir():
             frames = reading.get("first_frame", False)
@@ -92,7 +93,7 @@ def _find_in_folder(folder, recursive, **options):
     except ValueError as error:
         problem = str(error)
         if not recursive and any(path.is_dir() for path in Path(folder).iterdir()):
-            problem += "; its subfolders are searched by eseg predict --recursive"
+            problem += "; to search its subfolders, use eseg predict --recursive"
         raise ImageFileError(folder, [problem]) from error
 
 
@@ -102,8 +103,8 @@ class InputFile:
 
     Attributes:
         path: The file.
-        name: Name of its outputs without suffix, after the folders between it and the input folder.
-        size: Bytes.
+        name: Name of its outputs without suffix: the file's path relative to the input folder.
+        size: Size in bytes.
         modified: Time of the last change, in nanoseconds.
     """
 
@@ -114,7 +115,7 @@ class InputFile:
 
     @property
     def is_video(self) -> bool:
-        """Whether it is read as a video, by its suffix."""
+        """Whether the file has the suffix of a video."""
         return self.path.suffix.lower() in VIDEO_SUFFIXES
 
 
@@ -125,11 +126,11 @@ def find_files(
     log_skipped: bool = True,
     first_frame: bool = False,
 ) -> list[InputFile]:
-    """List the images and videos among files and folders, in this order, those of a folder sorted.
+    """List the images and videos of files and folders, in the order of `inputs`.
 
-    Hidden files are skipped; with `recursive`, subfolders become part of the outputs' names. The
-    folder `exclude`, such as that of the outputs, is not searched. Without any file, or with two
-    whose outputs would have the same name, a ValueError is raised.
+    The files of a folder are sorted; hidden files are skipped. With `recursive`, subfolders are
+    part of the outputs' names. The folder `exclude`, such as the output folder, is not searched.
+    Raise ValueError if there is no file, or if two files have the same output name.
     """
     options = {"exclude": exclude, "log_skipped": log_skipped, "first_frame": first_frame}
     files = []
@@ -142,8 +143,8 @@ def find_files(
         else:
             raise ValueError(f"There is no file or folder {given}.")
     if not files:
-        raise ValueError("There is nothing to predict. Give images, videos, or folders of them.")
-    # An image and a video of one name do not collide: their outputs lie in different folders.
+        raise ValueError("There is nothing to predict. Pass images, videos, or folders of them.")
+    # An image and a video may have the same name: their outputs are in different folders.
     counts = Counter((file.is_video, file.name) for file in files)
     key, count = counts.most_common(1)[0]
     if count > 1:

@@ -1,4 +1,4 @@
-"""A folder of predictions that records the model, the options and the files it was written for."""
+"""A folder of predictions, with a record of the model, the options and the finished files."""
 
 import hashlib
 import json
@@ -12,17 +12,17 @@ from eseg_keras.inference.predictor import Predictor
 from eseg_keras.version import __version__
 
 _ENTRY = ("name", "video", "path", "size", "modified")
-_REMEDY = "Choose another output folder, or set overwrite to replace what is there"
+_REMEDY = "Choose another output folder, or set overwrite to replace existing predictions"
 
 
 def settings_of(predictor: Predictor, **options: object) -> dict:
-    """Return what the outputs of a predictor depend on, with options of writing, as JSON types."""
+    """Return the model and all options that outputs depend on, with `options`, as JSON types."""
     digest = hashlib.sha256()
     for weight in predictor.model.weights:
         digest.update(keras.ops.convert_to_numpy(weight).tobytes())
     names = ("num_classes", "class_names", "palette", "ignore_label")
     model = {name: getattr(predictor, name) for name in names}
-    # The batch size is a matter of speed.
+    # Without the batch size, which only changes the speed.
     names = ("long_side", "image_size", "scales", "flip", "window", "overlap", "min_confidence")
     names += ("image_range",)
     seen = {name: getattr(predictor, name) for name in names} | {"maps": sorted(predictor.maps)}
@@ -31,15 +31,16 @@ def settings_of(predictor: Predictor, **options: object) -> dict:
 
 
 class OutputFolder:
-    """The outputs of a prediction, some of which an earlier process may have written.
+    """The folder of outputs; an earlier process may have written some of them.
 
-    `predictions.json` holds the model and the options, and `files.jsonl` one line per finished
-    file: its path, size and time of change. A file is finished if its size and time are those of
-    its line and its outputs exist; after a change it is predicted again.
+    `predictions.json` contains the model and the options; `files.jsonl` contains one line per
+    finished file, with its path, size and modification time. A file is finished if its outputs
+    exist, and its size and modification time are those of its line; changed files are predicted
+    again.
 
-    Nothing is written before `begin`. `waiting` are the files that are left to predict, all of them
-    with `overwrite`. Otherwise outputs of another model, with other options or of another file of
-    the same name raise a ValueError, as do unrelated files in the place of outputs.
+    Nothing is written before `begin`. `waiting` is the list of files to predict; with `overwrite`,
+    all files. Without `overwrite`, outputs of another model, with other options or of another file
+    with the same name raise ValueError, and so do other files that would be overwritten.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class OutputFolder:
             self._check_place(file)
 
     def outputs(self, file: InputFile) -> dict[str, Path]:
-        """Return the paths of a file's outputs by kind, in the order of writing."""
+        """Return {kind of output: path} for a file, in the order in which outputs are written."""
         if file.is_video:
             return {"video": self.path / "videos" / f"{file.name}.mp4"}
         options = self._settings["options"]
@@ -75,12 +76,12 @@ class OutputFolder:
         }
 
     def begin(self) -> None:
-        """Create the folder and write the settings, before the first output."""
+        """Create the folder and write the settings; call this before the first output."""
         if self._has_begun:
             return
         self._has_begun = True
-        # The log first: it must not list files of other settings. Writing all of it anew also drops
-        # an incomplete last line.
+        # Write the log first: with new settings, it must not list files of earlier settings. This
+        # also removes an incomplete last line.
         log = "".join(json.dumps(entry) + "\n" for entry in self._finished.values())
         write_text(self._log, log)
         if not self._is_ours:
@@ -89,16 +90,16 @@ class OutputFolder:
             write_json(self.path / "predictions.json", {**self._settings, "versions": versions})
 
     def finish(self, file: InputFile) -> None:
-        """Record that all outputs of a file exist."""
+        """Add a file, whose outputs all exist, to the log."""
         values = (file.name, file.is_video, str(file.path.resolve()), file.size, file.modified)
         append_line(self._log, json.dumps(dict(zip(_ENTRY, values, strict=True))))
 
     def _check_settings(self):
-        """Refuse a folder of other predictions."""
+        """Raise ValueError if the folder's predictions are of another model or other options."""
         path = self.path / "predictions.json"
         there = read_json(path, f"{_REMEDY}.", {"options": dict, "model": dict})
         if there["model"] != self._settings["model"]:
-            raise ValueError(f"{self.path} holds predictions of another model. {_REMEDY}.")
+            raise ValueError(f"{self.path} contains predictions of another model. {_REMEDY}.")
         changed = [
             f"{name} ({there['options'].get(name)} there, {value} here)"
             for name, value in self._settings["options"].items()
@@ -106,12 +107,12 @@ class OutputFolder:
         ]
         if changed:
             raise ValueError(
-                f"{self.path} holds predictions with other options: {', '.join(changed)}. "
+                f"{self.path} contains predictions with other options: {', '.join(changed)}. "
                 f"{_REMEDY}."
             )
 
     def _read_log(self):
-        """The entries of finished files, by (whether it is a video, name)."""
+        """Return {(is it a video, name): entry} of all finished files."""
         finished = {}
         for line in self._log.read_bytes().splitlines() if self._log.is_file() else []:
             try:
@@ -119,11 +120,11 @@ class OutputFolder:
                 entry = {name: entry[name] for name in _ENTRY}
                 finished[entry["video"], entry["name"]] = entry
             except (ValueError, TypeError, KeyError, RecursionError):
-                continue  # Torn by a kill: that file is predicted again.
+                continue  # An incomplete line, because the process was killed: predict it again.
         return finished
 
     def _is_same(self, file):
-        """Whether the entry under a file's name is of this content; its path may have changed."""
+        """Return whether size and time of a file equal those in the log; its path may differ."""
         entry = self._finished.get((file.is_video, file.name), {})
         return (entry.get("size"), entry.get("modified")) == (file.size, file.modified)
 
@@ -131,13 +132,13 @@ class OutputFolder:
         return self._is_same(file) and all(path.is_file() for path in self.outputs(file).values())
 
     def _check_place(self, file):
-        """Refuse to replace the outputs of another file, or unrelated files."""
+        """Raise ValueError if outputs would overwrite those of another file, or other files."""
         entry = self._finished.get((file.is_video, file.name))
         if entry and entry["path"] != str(file.path.resolve()) and not self._is_same(file):
             raise ValueError(
-                f"{self.path} holds the outputs of another file under the name of {file.path}: "
-                f"{entry['path']}. {_REMEDY}."
+                f"{self.path} contains outputs of {entry['path']}, which has the same output name "
+                f"as {file.path}. {_REMEDY}."
             )
         there = [path for path in self.outputs(file).values() if path.exists()]
         if there and not self._is_ours:
-            raise ValueError(f"{there[0]} exists and is no earlier prediction. {_REMEDY}.")
+            raise ValueError(f"{there[0]} exists and is not an earlier prediction. {_REMEDY}.")

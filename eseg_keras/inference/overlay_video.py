@@ -1,4 +1,4 @@
-"""The overlay of a video, as a video."""
+"""Writing the overlay of a video."""
 
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from eseg_keras.inference.video_writer import video_writer
 from eseg_keras.inference.videos import VideoInfo, timed_frames
 from eseg_keras.visualization import add_legend
 
-# Frames that wait for the encoder, each with its image in memory.
+# Number of frames that wait for the encoder; each is in memory.
 _WAITING = 8
 
 
@@ -30,11 +30,11 @@ def write_overlay_video(
     legend: bool = True,
     on_frame: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write a video with the classes' colours over it, atomically.
+    """Write the overlay of the video `path` to `target`, atomically.
 
-    `info` is the result of `video_info`, and `on_frame` is called after each finished frame. The
-    legend, a strip below, names all classes, the same for all frames; it is omitted where it would
-    be higher than half the video. A video that cannot be used raises an `ImageFileError`.
+    `info` is the result of `video_info`; `on_frame` is called after each finished frame. The legend
+    below the frames contains all classes; it is omitted if it is higher than half the video. Raise
+    ImageFileError if the video cannot be used.
     """
     height, width = info.size
     strip = _legend_strip(predictor, height, width) if legend else np.empty((0, width, 3), np.uint8)
@@ -59,7 +59,7 @@ def write_overlay_video(
                 colored = np.asarray(prediction.overlay(alpha, legend=False))
                 write(times.popleft(), np.concatenate([colored, strip]))
 
-            # Encoded in a thread, while the next frames go through the network.
+            # Encode in a thread, while the next frames are predicted.
             for _ in map_ahead(write_overlay, predictions(), 1, _WAITING):
                 on_frame()
     except ValueError as error:
@@ -68,7 +68,7 @@ def write_overlay_video(
 
 
 def _legend_strip(predictor, height, width):
-    """The strip below every frame, uint8 [h, W, 3]; h is 0 where it would take too much room."""
+    """Return the legend, uint8 [h, W, 3]; h is 0 if it is higher than half the video."""
     blank = Image.new("RGB", (width, height))
     legend = np.asarray(add_legend(blank, predictor.class_names, predictor.palette))[height:]
     return legend if len(legend) <= height / 2 else legend[:0]

@@ -1,4 +1,4 @@
-"""The label map of one image, and how to show it."""
+"""The prediction for one image: label map, other maps and overlay."""
 
 import dataclasses
 
@@ -10,22 +10,24 @@ from eseg_keras.visualization import add_legend, label_image, overlay
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Prediction:
-    """The label map of an image, with what is needed to show it.
+    """The prediction for one image: the label map, and the image and classes to visualize it.
 
     Attributes:
-        name: File of the image; `"image 3"` if it has none, `"FILE#12"` for a frame of a video.
-        image: uint8 [H, W, 3], RGB, upright; as many channels as the network takes. `None` for a
-            label map of `eseg_keras.evaluation.evaluate_files`.
+        name: File of the image; `"image 3"` for arrays and Pillow images, `"FILE#12"` for a frame
+            of a video.
+        image: The image with EXIF rotation applied, uint8 [H, W, 3], RGB; for a network with
+            another number of channels, [H, W, C]. `None` for a label map of
+            `eseg_keras.evaluation.evaluate_files`.
         label_map: uint8 [H, W] of class ids; `ignore_label` where the confidence is below
             `min_confidence`.
         class_names: One name per class.
         palette: One (red, green, blue) per class, 0..255.
-        ignore_label: Label of the pixels without a class.
-        confidence: float32 [H, W], probability of the likeliest class. This and the following are
-            `None` unless named in the predictor's `maps`.
-        entropy: float32 [H, W], 0 (sure) to 1.
-        margin: float32 [H, W], probability of the likeliest class less that of the next.
-        probabilities: float32 [H, W, C].
+        ignore_label: Label of pixels without a class.
+        confidence: float32 [H, W], probability of the most likely class. `confidence`, `entropy`,
+            `margin` and `probabilities` are `None` unless they are in the predictor's `maps`.
+        entropy: float32 [H, W], from 0 (certain) to 1.
+        margin: float32 [H, W], probability of the most likely class minus that of the second.
+        probabilities: float32 [H, W, num_classes].
 
     Example:
 
@@ -50,14 +52,14 @@ class Prediction:
     probabilities: np.ndarray | None = None
 
     def overlay(self, alpha: float = 0.5, legend: bool = True) -> Image.Image:
-        """Blend the classes' colours with the image.
+        """Blend the colours of the classes with the image.
 
         Args:
-            alpha: Share of the colour, 0 to 1. Defaults to 0.5.
-            legend: Whether to add a strip below that names the classes found. Defaults to `True`.
+            alpha: Opacity of the colours, 0 to 1. Defaults to 0.5.
+            legend: Whether to add a legend of the predicted classes below. Defaults to `True`.
 
         Returns:
-            An RGB Pillow image of the image's width; the legend adds to its height.
+            An RGB Pillow image of the same width as the image; the legend increases its height.
         """
         blended = overlay(self.image, self.label_map, self.palette, alpha)
         if not legend:

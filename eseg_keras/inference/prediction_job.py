@@ -1,4 +1,4 @@
-"""Predicting files: images and videos in, a folder of outputs out."""
+"""Predicting image and video files, and writing the outputs to a folder."""
 
 import contextlib
 from collections.abc import Callable, Iterable
@@ -18,21 +18,22 @@ from eseg_keras.inference.predictor import TOO_LARGE, Predictor
 from eseg_keras.inference.threads import map_ahead
 from eseg_keras.inference.videos import video_info
 
-# Threads that write files, and predictions that wait for them: each holds a whole image.
+# Number of threads that write files, and of predictions that wait to be written. Both are small,
+# because each prediction holds a whole image in memory.
 _WRITERS = 2
 _WAITING = 2
-# Four times as fast as the default, for files a fifth larger (images of 1024x2048).
+# PNG compression level: four times as fast as the default, with files a fifth larger (1024x2048).
 _QUICK = 1
 
 
 @dataclass(frozen=True)
 class PredictedFiles:
-    """Which files were predicted.
+    """Result of `predict_files`.
 
     Attributes:
-        written: Paths of the files whose outputs were written.
-        skipped: Paths of the files whose outputs existed already.
-        failed: What is wrong with each file that cannot be used, by its path.
+        written: Paths of the input files whose outputs were written.
+        skipped: Paths of the input files whose outputs already existed.
+        failed: {path of an unusable input file: problem}.
     """
 
     written: tuple[Path, ...]
@@ -55,42 +56,45 @@ def predict_files(
 ) -> PredictedFiles:
     """Segment image and video files, and write the results to a folder.
 
-    An image becomes `labels/NAME.png`, whose pixel values are class ids, `overlays/NAME.png`, and
-    a file for each of the predictor's maps: `confidence/`, `entropy/` and `margin/NAME.png`, grey
-    0..255 for 0..1, and `probabilities/NAME.npz`, float16 [H, W, C]. A video becomes
-    `videos/NAME.mp4`, its overlay, without sound.
+    The outputs of an image are `labels/NAME.png`, whose pixel values are class ids,
+    `overlays/NAME.png`, and one file for each of the predictor's maps: `confidence/NAME.png`,
+    `entropy/NAME.png` and `margin/NAME.png`, in which grey 0..255 means 0..1, and
+    `probabilities/NAME.npz`, float16 [H, W, C]. The output of a video is its overlay without sound,
+    `videos/NAME.mp4`.
 
-    Runs resume: called again after an interruption, it skips finished files. Files that have
-    changed since, by size or time of change, are predicted again. A file that cannot be used does
-    not stop the others.
+    Runs resume: after an interruption, the same call skips finished files. Files whose size or
+    modification time has changed are predicted again. Unusable files are reported, and the other
+    files are still predicted.
 
     Args:
-        predictor: Segments the images; its `maps` are written as well.
+        predictor: Segments the images; its `maps` are written, too.
         inputs: A file or a folder, or several.
-        output: Folder to write to. It is created with the first image that can be used.
-        overlay: Whether to write overlays; videos need it. Defaults to `True`.
+        output: Folder to write to. It is created when the first image was predicted.
+        overlay: Whether to write overlays; required for videos. Defaults to `True`.
         alpha: Opacity of the overlays' colours, 0 to 1. Defaults to 0.5.
-        legend: Whether overlays name the classes: those found in an image, all of them under a
-            video, unless that would be higher than half of it. Defaults to `True`.
-        recursive: Whether to search subfolders as well; the output mirrors them. Defaults to
-            `False`.
-        overwrite: Whether to predict all files again, whatever `output` holds. Other files in it
-            stay. Defaults to `False`.
-        num_workers: Number of Ray workers that share the images: processes of the cluster in the
-            environment variable RAY_ADDRESS, or else of this machine. All of them read `inputs`
-            and write `output`; this process writes the log. Each worker has a GPU of its own if
-            there are any. Videos stay in this process. Defaults to `None`, no Ray.
-        on_progress: Called with the numbers of finished and of all images and frames, after each.
+        legend: Whether overlays have a legend: of the predicted classes below an image, of all
+            classes below a video. A legend higher than half the video is omitted. Defaults to
+            `True`.
+        recursive: Whether to also search subfolders; the output mirrors them. Defaults to `False`.
+        overwrite: Whether to predict all files again and overwrite their outputs. Other files in
+            `output` are kept. Defaults to `False`.
+        num_workers: Number of Ray workers that share the images. They are processes on the cluster
+            of the environment variable RAY_ADDRESS or, without it, on this machine. All workers
+            must be able to read `inputs` and write `output`; this process writes the log. If there
+            are GPUs, each worker uses one. Videos are predicted in this process. Defaults to
+            `None`: Ray is not used.
+        on_progress: Called after each image or frame with the number of finished images and frames
+            and their total number.
 
     Returns:
         The paths of the files that were written, skipped and unusable.
 
     Raises:
-        ValueError: If an input does not exist, a folder holds no image, two files would get
-            outputs of one name, an option is out of range, or `output` holds predictions of
-            another model or with other options. Nothing is written then.
-        FileInUseError: If another process writes to `output`; it says which.
-        ImportError: If Ray is needed and missing.
+        ValueError: If an input does not exist, a folder contains no image, two files have the same
+            output name, an argument is out of range, or `output` contains predictions of another
+            model or with other options. Nothing is written then.
+        FileInUseError: If another process writes to `output`; the message names the process.
+        ImportError: If `num_workers` is given and Ray is not installed.
 
     Example:
 
@@ -118,13 +122,13 @@ def predict_files(
     files = find_files(inputs, recursive, exclude=output, first_frame=predictor.first_frame)
     if not overlay and (video := next((file for file in files if file.is_video), None)):
         raise ValueError(
-            f"{video.path}: a video becomes an overlay and nothing else. Skip it, or set "
-            "overlay=True."
+            f"{video.path}: the only output of a video is its overlay. Remove the video from the "
+            "inputs, or set overlay=True."
         )
     settings = settings_of(predictor, overlay=overlay, alpha=alpha, legend=legend)
     folder = OutputFolder(output, settings, files, overwrite)
     with locked(output) if folder.waiting else contextlib.nullcontext():
-        # Read again: until now, another process may have held the lock and written outputs.
+        # Read the folder again: another process may have written outputs before the lock was taken.
         folder = OutputFolder(output, settings, files, overwrite)
         job = _Job(predictor, folder, alpha, legend, on_progress)
         if num_workers is None:
@@ -141,7 +145,7 @@ def predict_files(
 
 
 class _Job:
-    """Predicts the files that an output folder still lacks."""
+    """Predicts the waiting files of an output folder."""
 
     def __init__(self, predictor, folder, alpha, legend, on_progress):
         self.predictor, self.folder = predictor, folder
@@ -166,7 +170,7 @@ class _Job:
         return info
 
     def predict_images(self):
-        """Write the outputs of the images, while the next ones go through the network."""
+        """Predict the images; write outputs in threads while the next images are predicted."""
         outputs = map_ahead(self._write_outputs, self._predictions(), _WRITERS, _WAITING)
         for file, is_written in outputs:
             if is_written:
@@ -176,7 +180,7 @@ class _Job:
             self._advance(1)
 
     def _predictions(self):
-        """Yield the usable images, as (file, prediction)."""
+        """Yield (file, prediction) for each usable image."""
         sources = (file_source(file.path, **self.predictor.reading) for file in self._images)
         for file, outcome in zip(self._images, self.predictor.outcomes(sources), strict=True):
             if isinstance(outcome, Prediction):
@@ -187,7 +191,7 @@ class _Job:
                 self._advance(1)
 
     def _write_outputs(self, file_and_prediction):
-        """Write the outputs of one image: (file, whether it fits memory)."""
+        """Write the outputs of one image; return the file, and False if memory is exhausted."""
         file, prediction = file_and_prediction
         try:
             _write_outputs(prediction, self.folder.outputs(file), self.alpha, self.legend)
@@ -196,7 +200,7 @@ class _Job:
         return file, True
 
     def predict_images_on_workers(self, num_workers):
-        """Write the outputs of the images by several processes; only this one writes the log."""
+        """Predict the images in several processes; only this process writes the log."""
         from eseg_keras.inference.ray_workers import WorkerDied, map_on_workers
 
         if not self._images:
@@ -233,7 +237,7 @@ class _Job:
                     self.folder.outputs(file)["video"],
                     self.alpha,
                     self.legend,
-                    # A few formats misstate their number of frames.
+                    # `num_frames` is too small for a few formats.
                     on_frame=lambda end=end: self._advance(min(1, end - self._finished)),
                 )
                 self.folder.finish(file)
@@ -251,14 +255,14 @@ class _Job:
 
 @dataclass(frozen=True)
 class _ImageWork:
-    """What a worker does: predict an image file and write its outputs."""
+    """Function of a worker: predict an image file and write its outputs."""
 
     predictor: Predictor
     alpha: float
     legend: bool
 
     def __call__(self, paths):
-        """Return why the image cannot be used, or an empty string."""
+        """Return the problem of an unusable image, or an empty string."""
         image = paths["image"]
         outputs = {kind: Path(path) for kind, path in paths.items() if kind != "image"}
         try:

@@ -1,4 +1,4 @@
-"""Segmenting images of any kind and size with a trained network."""
+"""Predicting label maps of images of any format and size with a trained network."""
 
 import inspect
 import itertools
@@ -25,61 +25,64 @@ from eseg_keras.visualization import default_palette
 TEST_TIME_SCALES = (0.5, 1.0, 2.0)
 """Scales of test-time augmentation in the paper (section 4.4), together with flipping."""
 
-# Threads that decode files, and how many images they read ahead beside those of a batch.
+# Number of threads that decode files, and of images to read ahead in addition to a batch.
 _THREADS = 4
 _AHEAD = 2
 
 
-# An image is of another scale if its longer side is more than this many times that of the training
-# images, or less than one part in as many.
+# Factor between the longer sides of an image and of the training images above which, or below whose
+# inverse, a warning is logged.
 _OTHER_SCALE = 2
 
 _log = logging.getLogger("eseg_keras")
 
-TOO_LARGE = "needs more memory than there is: set window, long_side or image_size, or skip it"
+TOO_LARGE = "does not fit into memory: set window, long_side or image_size, or skip the image"
 _OUT_OF_MEMORY = re.compile("out of memory|not enough memory|OOM when|RESOURCE_EXHAUSTED")
 
 
 class Predictor:
-    """Segment images of any kind: paths, folders, videos, arrays, Pillow images.
+    """Predict label maps of images: paths, folders, videos, arrays, Pillow images.
 
-    By default an image goes through the network once, at its own size. Results always have the
-    image's own size: where the network sees another, its logits are resized bilinearly before the
-    likeliest class is chosen. If the model records the size of its training images, one that is
-    more than twice as large or as small gets a warning, once.
+    By default, an image is predicted by one forward pass at its own size. Results always have the
+    size of the image: if the network's input has another size, its logits are resized bilinearly
+    before the most likely class is chosen. If the model records the size of its training images, a
+    warning is logged once for an image that is more than twice, or less than half, as large.
 
     Args:
         model: An `ESeg`, or another functional Keras model from images [B, H, W, C] of 0..255 to
             logits [B, H, W, num_classes].
-        batch_size: Images of one size, or windows of one image, per forward pass. Defaults
-            to 1, the fastest on most CPUs.
-        long_side: Pixels of the longer side at which the network sees an image, as in training.
-            Defaults to `None`, the image's own.
-        image_size: (height, width) that the network always sees: an image is scaled to fit whole,
-            its aspect ratio kept, and padded with its mean. Defaults to `None`, any size.
-        scales: Test-time augmentation: factors of the size at which the network sees the image;
-            the probabilities are averaged. `TEST_TIME_SCALES` are the paper's. Defaults to (1.0,).
-        flip: Whether to average with the image mirrored left to right. Defaults to `False`.
-        window: Pixels, or (height, width), of a window that slides over images larger than it; the
-            probabilities of overlapping windows are blended. Memory then depends on the window and
-            not on the image. `"auto"` is 768x768 over images of more than 8.4 million pixels, and
-            others whole. Defaults to `None`, every image whole.
-        overlap: Pixels, or (rows, columns), that neighbouring windows share at least. Defaults to
+        batch_size: Number of images of the same size, or of windows of one image, per forward pass.
+            Defaults to 1, which is fastest on most CPUs.
+        long_side: Size in pixels to which the longer side of an image is resized for the network,
+            as in training. Defaults to `None`: images are not resized.
+        image_size: Fixed (height, width) of the network's input: images are scaled to fit into it,
+            with their aspect ratio, and padded with their mean. Defaults to `None`: any size.
+        scales: Test-time augmentation: scale factors of the network's input; the probabilities are
+            averaged over the scales. The paper uses `TEST_TIME_SCALES`. Defaults to (1.0,).
+        flip: Whether to average the probabilities with those of the horizontally flipped image.
+            Defaults to `False`.
+        window: Size in pixels, or (height, width), of a window that slides over larger images; the
+            probabilities of overlapping windows are blended. Memory then depends mainly on the
+            window, not on the image. `"auto"` uses windows of 768x768 for images of more than 8.4
+            million pixels. Defaults to `None`: no windows.
+        overlap: Smallest overlap of neighbouring windows in pixels, or (rows, columns). Defaults to
             a quarter of the window.
-        min_confidence: Probability below which a pixel gets the ignore label. Defaults to `None`,
-            the likeliest class everywhere.
-        maps: Further results: any of `"confidence"`, `"entropy"`, `"margin"` and
+        min_confidence: Probability below which a pixel gets the ignore label. Defaults to `None`:
+            every pixel gets the most likely class.
+        maps: Additional results: any of `"confidence"`, `"entropy"`, `"margin"` and
             `"probabilities"`.
-        max_pixels: Image files with more pixels are refused before they are decoded. Defaults to
+        max_pixels: Image files with more pixels raise an error before they are decoded. Defaults to
             Pillow's own limit, about 179 million.
-        image_range: (lowest, highest) value of the images, which the network sees as 0 and 255. By
-            default 16-bit images are of 0..65535 and all others of 0..255; values that are probably
-            of another range, such as floats of 0..1, are refused.
-        first_frame: Whether GIF files, and the first frame of other files with several, are read.
-            Defaults to `False`: GIF files in folders are skipped, and several frames refused.
+        image_range: (lowest, highest) value of the images; the network's input is scaled so that
+            these two values become 0 and 255. By default, the range of 16-bit images is 0..65535
+            and that of all others 0..255. Values that suggest another range, such as floats up to
+            1, raise an error.
+        first_frame: Whether to read GIF files, and the first frame of other files with several
+            frames or pages. Defaults to `False`: GIF files in folders are skipped, and files with
+            several frames raise an error.
 
     Raises:
-        ValueError: If an argument is out of range, or contradicts another.
+        ValueError: If an argument is out of range, or contradicts another argument.
 
     Example:
 
@@ -166,7 +169,7 @@ class Predictor:
         self.ignore_label = getattr(model, "ignore_label", 255)
 
     def __reduce__(self):
-        """Pickle the model and the arguments, not the compiled functions."""
+        """Pickle only the model and the arguments: compiled functions cannot be pickled."""
         _, *names = inspect.signature(type(self)).parameters  # Without `model`.
         options = {name: getattr(self, name) for name in names}
         return partial(type(self), **options), (self.model,)
@@ -182,8 +185,8 @@ class Predictor:
             )
         if self.long_side is not None and self.image_size is not None:
             raise ValueError(
-                "long_side and image_size both set the size at which the network sees an image: "
-                f"give one. Received: long_side={self.long_side}, image_size={self.image_size}"
+                "long_side and image_size both set the size of the network's input: pass only one "
+                f"of them. Received: long_side={self.long_side}, image_size={self.image_size}"
             )
         for name in ("long_side", "image_size"):
             check_image_size(name, getattr(self, name))
@@ -195,16 +198,16 @@ class Predictor:
         if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
             raise ValueError(f"min_confidence must be from 0 to 1. Received: {self.min_confidence}")
         if unknown := [name for name in self.maps if name not in MAPS]:
-            raise ValueError(f"maps may hold {', '.join(MAPS)}. Received: {unknown[0]!r}")
+            raise ValueError(f"maps may contain {', '.join(MAPS)}. Received: {unknown[0]!r}")
         if self.window is None:
             if self.overlap is not None:
                 raise ValueError(
-                    f"overlap is for windows: give window too. Received: {self.overlap}"
+                    f"overlap requires window: pass both. Received: overlap={self.overlap}"
                 )
             return
         if self.long_side is not None or self.image_size is not None:
             raise ValueError(
-                "A window slides over an image in its own size: give no long_side or image_size. "
+                "A window slides over images at their own size: pass no long_side or image_size. "
                 f"Received: window={self.window}, long_side={self.long_side}, "
                 f"image_size={self.image_size}"
             )
@@ -219,15 +222,15 @@ class Predictor:
 
         Args:
             image: Path of an image file, array [H, W, C] or [H, W], or Pillow image. Grey, RGBA,
-                CMYK and 16-bit images are converted.
+                CMYK and 16-bit images are converted to 8-bit RGB.
 
         Returns:
             The prediction.
 
         Raises:
-            ValueError: If it is not one image, or too small or too large; the message says which.
+            ValueError: If `image` is not a single image, or is too small or too large.
         """
-        # One image needs no threads.
+        # Without threads, which a single image does not need.
         loaded = map(self._load, image_sources(image, **self.reading))
         outcomes = list(self._outcomes(loaded))
         if len(outcomes) != 1:
@@ -243,22 +246,22 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Segment images one after the other.
 
-        Files are decoded in threads, ahead of the network. Images of one size that follow each
-        other go through the network together, `batch_size` at a time.
+        Files are decoded ahead, in threads. Consecutive images of the same size are predicted in
+        batches of `batch_size`.
 
         Args:
             inputs: A path (of an image, a video, or a folder of either), an array [H, W, C] or a
                 batch [B, H, W, C], a Pillow image, or an iterable of any of these, such as a
                 generator of camera frames.
-            on_error: Called with the name of an image that cannot be used and the error; the
-                others are still predicted. Defaults to `None`, which raises the error.
+            on_error: Called with the name of an unusable image and the error; the other images are
+                still predicted. Defaults to `None`: the error is raised.
 
         Yields:
             The predictions, in the order of the images.
 
         Raises:
-            ValueError: If an image cannot be used and there is no `on_error`, or an input is
-                neither an image nor the path of one.
+            ValueError: If an image cannot be used and `on_error` is `None`, or if an input is
+                neither an image nor a path.
         """
         sources = image_sources(inputs, **self.reading)
         for outcome in self.outcomes(sources):
@@ -270,23 +273,23 @@ class Predictor:
                 on_error(str(outcome.path), outcome)
 
     def outcomes(self, sources: Iterable[ImageSource]) -> Iterator[Prediction | ImageFileError]:
-        """Yield for each image its prediction, or the error that says why it cannot be used."""
+        """Yield for each image its prediction, or the error if it cannot be used."""
         ahead = self.batch_size + _AHEAD
         return self._outcomes(map_ahead(self._load, sources, _THREADS, ahead))
 
     def size_problem(self, size: Size) -> str | None:
-        """Return why an image of a (height, width) cannot be used, or `None` if it can."""
+        """Return the problem of an image of this (height, width), or `None` if it can be used."""
         seen = self._image_maps.seen_size(size)
         if min(seen) >= SMALLEST_SIDE:
             return None
         scaled_to = "" if tuple(seen) == tuple(size) else f", resized to {seen[0]}x{seen[1]}"
         return (
             f"is {size[0]}x{size[1]} pixels, height by width{scaled_to}; the network needs at "
-            f"least {SMALLEST_SIDE}x{SMALLEST_SIDE}. Scale it up or skip it"
+            f"least {SMALLEST_SIDE}x{SMALLEST_SIDE}. Use a larger image, or skip it"
         )
 
     def _load(self, source):
-        """The name of an image, and its pixels or why it cannot be used."""
+        """Return the name of an image, and its pixels or the error if it cannot be used."""
         try:
             image = source.read()
             problem = self.size_problem(image.shape[:2])
@@ -301,7 +304,7 @@ class Predictor:
         return source.name, image
 
     def _outcomes(self, loaded):
-        """Predictions and errors of loaded images in turn, in batches of one size."""
+        """Yield the predictions and errors of loaded images in order, in batches of equal size."""
         for shape, group in itertools.groupby(loaded, lambda item: getattr(item[1], "shape", None)):
             while batch := list(itertools.islice(group, self.batch_size)):
                 names, images = zip(*batch, strict=True)
@@ -312,8 +315,8 @@ class Predictor:
                     yield from map(self._outcome, names, images, self._maps(images))
 
     def _check_scale(self, name, shape):
-        """Warn, once, of an image of another scale than the training images."""
-        # A window is chosen for images whose own scale is right, however large they are.
+        """Log a warning for the first image of another scale than the training images."""
+        # Not if the user set a window: large images then have the scale of the training images.
         if self._training_side is None or self.window not in (None, "auto"):
             return
         ours, theirs = max(self._image_maps.seen_size(shape[:2])), self._training_side
@@ -322,16 +325,16 @@ class Predictor:
         self._training_side = None
         objects = "larger" if ours > theirs else "smaller"
         _log.warning(
-            "%s: the network sees %d pixels on the longer side, the training images had %d. If "
-            "objects appear %s than in those, predict at their size: long_side=%d (--long_side "
-            "%d).", name, ours, theirs, objects, theirs, theirs,
+            "%s: the longer side of the network's input has %d pixels; in training it had %d. If "
+            "objects appear %s than in the training images, set long_side=%d (--long_side %d).",
+            name, ours, theirs, objects, theirs, theirs,
         )  # fmt: skip
 
     def _maps(self, images):
-        """Maps of each image; `None` for one that does not fit into memory."""
+        """Return the maps of each image; `None` for an image that does not fit into memory."""
         try:
             return self._image_maps(images)
-        except Exception as error:  # Each backend has its own.
+        except Exception as error:  # Backends raise different exceptions if memory is exhausted.
             if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
                 raise
         return [None] if len(images) == 1 else [self._maps([image])[0] for image in images]
@@ -357,5 +360,5 @@ class Predictor:
 
 
 def _pair(value):
-    """One number for both axes, or one for each, as a tuple of two."""
+    """Return (height, width) from one number for both or from a pair; None stays None."""
     return (value, value) if isinstance(value, int) else value and tuple(value)

@@ -1,4 +1,4 @@
-"""Pseudo labels: a teacher's predictions as masks to train on."""
+"""Pseudo labels: a teacher's predictions, written as masks for training."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,29 +23,30 @@ def pseudo_label(
 ) -> tuple[PredictedFiles, dict]:
     """Write the predictions of a teacher on unlabelled images as masks.
 
-    An image becomes `OUTPUT/labels/NAME.png`, in the same subfolder as the image: class ids, and
-    the ignore label where the teacher's probability is below its `min_confidence`.
-    `OUTPUT/manifest.json` has the teacher, its scales, the threshold, the share of pixels kept, and
-    the shares of the classes. Runs resume: the same call labels the remaining images. Memory does
-    not grow with the number of images.
+    The mask of an image is `OUTPUT/labels/NAME.png`, in the same subfolder as the image. It
+    contains class ids, and the ignore label where the teacher's confidence is below
+    `min_confidence`. `OUTPUT/manifest.json` contains the teacher's classes and the checksum of its
+    weights, the options of the predictor, the share of pixels kept, and the shares of the classes.
+    Runs resume: the same call labels the remaining images. Memory does not grow with the number of
+    images.
 
     Args:
-        predictor: The teacher. The paper averages scales and mirror images, `TEST_TIME_SCALES` and
-            `flip=True`, and keeps `min_confidence=0.5`.
+        predictor: The teacher. The paper uses `scales=TEST_TIME_SCALES`, `flip=True` and
+            `min_confidence=0.5`.
         images: A folder of images, searched with its subfolders, or a list of files.
         output: Folder to write to.
-        on_progress: Called with the numbers of finished and of all images, after each.
-        num_workers: Number of Ray workers that share the images, see `predict_files`: processes of
-            the cluster in the environment variable RAY_ADDRESS, or else of this machine. If one
-            dies, another takes over its images. Defaults to `None`, no Ray.
+        on_progress: Called after each image with the number of finished images and the number of
+            all images.
+        num_workers: Number of Ray workers that share the images; see `predict_files`. If a worker
+            dies, another worker labels its images. Defaults to `None`: Ray is not used.
 
     Returns:
         The files that were written, skipped and unusable, and the content of the manifest.
 
     Raises:
-        ValueError: If the predictor has no `min_confidence`, there is no image or none that can be
-            used, or `output` holds labels of another teacher or with other options.
-        ImportError: If Ray is needed and missing.
+        ValueError: If the predictor has no `min_confidence`, no image is found or none can be used,
+            or `output` contains labels of another teacher or with other options.
+        ImportError: If `num_workers` is given and Ray is not installed.
 
     Example:
 
@@ -60,7 +61,8 @@ def pseudo_label(
     """
     if predictor.min_confidence is None:
         raise ValueError(
-            "Pseudo labels need a threshold: pass min_confidence, in the paper 0.5, to Predictor."
+            "Pseudo labels require a threshold: pass min_confidence to Predictor (the paper uses "
+            "0.5)."
         )
     output = Path(output)
     files = predict_files(
@@ -92,9 +94,10 @@ def pseudo_label(
 
 
 def check_teacher(masks: str | Path, class_names: Sequence[str] | None, num_classes: int) -> None:
-    """Refuse a folder of pseudo labels whose teacher had other classes.
+    """Raise ValueError if `masks` are pseudo labels of a teacher with other classes.
 
-    Without a manifest beside the folder, the masks may be of any origin and are accepted.
+    Masks without a manifest beside their folder are accepted, because they may not be pseudo
+    labels.
     """
     path = Path(masks).parent / MANIFEST
     if not path.is_file():
@@ -120,7 +123,7 @@ def _read_manifest(path):
 
 
 def _shares(predictor, folder) -> dict:
-    """Count the labels of all masks in a folder, one mask at a time."""
+    """Return the manifest's statistics of all masks in a folder; read one mask at a time."""
     counts, num_images = np.zeros(256, np.int64), 0
     for path in sorted(folder.rglob("*.png")):
         with Image.open(path) as mask:

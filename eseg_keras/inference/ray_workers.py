@@ -1,4 +1,4 @@
-"""Work on many items by Ray: on several processes of this machine, or on a cluster."""
+"""Mapping a function over items by Ray: in processes of this machine, or on a cluster."""
 
 import os
 from collections import Counter
@@ -10,24 +10,25 @@ import keras
 from eseg_keras.machine import usable_cores
 from eseg_keras.optional import require
 
-# Items of one task, which is repeated if its worker dies: few, but Ray's record of tasks is small.
+# At least so many tasks per worker, if there are enough items, and about so many items per task at
+# most. If a worker dies, its task is repeated; so tasks are small, but Ray can keep track of them.
 _TASKS_PER_WORKER = 16
 _MOST_ITEMS = 64
-# Ray starts a new worker however often one dies. An item that ends as many is given up.
+# Ray restarts dead workers without limit. An item is skipped after so many workers died with it.
 _MOST_DEATHS = 3
 
 
 class WorkerDied(Exception):
-    """An item was given up, because workers died of it."""
+    """An item was skipped, because several workers died while they processed it."""
 
 
 def map_on_workers(
     function: Callable[[Any], Any], items: Sequence[Any], num_workers: int
 ) -> Iterator[tuple[int, Any]]:
-    """Yield the index of each item and `function(item)`, once, in the order of completion.
+    """Yield (index, `function(item)`) once for each item, in the order of completion.
 
-    `function` is sent to each worker once. If a worker dies, another takes over its items; the
-    result of an item that ends three workers is a `WorkerDied`.
+    `function` is sent to each worker once. If a worker dies, another worker processes its items. If
+    three workers died while they processed an item, its result is a `WorkerDied`.
     """
     ray = require("ray", "ray")
     data = require("ray.data", "ray")
@@ -37,9 +38,9 @@ def map_on_workers(
     context.enable_progress_bars = context.print_on_execution_start = False
     shared, most_deaths = ray.put(function), _MOST_DEATHS
 
-    # Local classes are sent by value: a process imports no more than `function` needs.
+    # Ray pickles local classes by value, so workers import only what `function` needs.
     class Attempts:
-        """Counts how often the items that are not finished were begun."""
+        """Counts, for unfinished items, how many times a worker has started them."""
 
         def __init__(self):
             self.counts = Counter()
@@ -75,12 +76,12 @@ def map_on_workers(
         runtime_env={"env_vars": {"KERAS_BACKEND": keras.backend.backend()}},
     )
     for row in results.iter_rows():
-        died = WorkerDied(f"{most_deaths} workers died of it")
+        died = WorkerDied(f"{most_deaths} workers died while they processed it")
         yield row["index"], died if row["died"] else row["result"]
 
 
 def _connect(ray, num_workers):
-    """Connect to the cluster of RAY_ADDRESS or of `ray start`, or else begin one here."""
+    """Connect to the cluster of RAY_ADDRESS or `ray start`, or else start Ray on this machine."""
     options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
     try:
         ray.init("auto", **options)

@@ -1,4 +1,4 @@
-"""Large images in overlapping windows, blended where they overlap."""
+"""Sliding windows over large images, with blended scores where windows overlap."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -9,7 +9,7 @@ Part = tuple[slice, slice]
 
 
 def window_starts(length: int, window: int, overlap: int) -> list[int]:
-    """Return the first pixels of as few windows as possible, evenly spaced from end to end."""
+    """Return the first pixels of the fewest windows that cover `length`, evenly spaced."""
     count = 1 + -(-(length - window) // (window - overlap))
     return [round(start) for start in np.linspace(0, length - window, count)]
 
@@ -17,8 +17,8 @@ def window_starts(length: int, window: int, overlap: int) -> list[int]:
 def window_weights(starts: Sequence[int], window: int, overlap: int) -> np.ndarray:
     """Return weights [number of windows, window] that add up to 1 at every pixel.
 
-    A window weighs most in its middle and less towards its ends, where the network sees little
-    context, except at the ends of the image, which no other window covers.
+    The weights of a window decrease towards its ends, where the network has little context; they
+    stay 1 where no other window covers the image.
     """
     steps = np.arange(window)
     ramp = np.minimum(np.minimum(steps, steps[::-1]) + 1, overlap + 1).astype("float64")
@@ -31,19 +31,20 @@ def window_weights(starts: Sequence[int], window: int, overlap: int) -> np.ndarr
 def slide(
     size: Size, window: Size, overlap: Size, score: Callable[[list[Part]], Iterator[np.ndarray]]
 ) -> Iterator[tuple[Part, np.ndarray]]:
-    """Score an image of a (height, width) window by window, and yield the finished parts.
+    """Score an image of a (height, width) window by window; yield (slices, scores) of its parts.
 
-    Neighbouring windows share at least `overlap` (rows, columns). `score` turns the windows of one
-    row, as slices, into scores, float32 [*window, C] each, which are overwritten. The parts are
-    slices that together are the image, each pixel once, with the scores there: the weighted mean of
-    the windows that cover a pixel. Only a strip as high as the overlap is kept between rows of
-    windows: beside the image itself, memory depends on the window and on one strip across the
-    image.
+    Neighbouring windows overlap by at least `overlap` (rows, columns). `score` is called with the
+    slices of all windows in one row, and yields the scores of each window, float32 [*window, C];
+    these arrays are overwritten. The parts cover each pixel of the image once. The scores of a
+    pixel are the weighted mean over all windows that cover it.
+
+    Only the overlap with the next row of windows is kept in memory. So memory depends on the
+    window, and on one strip across the image.
     """
     tops, lefts = (window_starts(*axis) for axis in zip(size, window, overlap, strict=True))
     row_weights = window_weights(tops, window[0], overlap[0])
     column_weights = window_weights(lefts, window[1], overlap[1])
-    # Where the part begins that no later window covers.
+    # Each window's finished part ends where the next window begins.
     bottoms, rights = [*tops[1:], size[0]], [*lefts[1:], size[1]]
     above = None
     for top, bottom, weights in zip(tops, bottoms, row_weights, strict=True):

@@ -1,4 +1,4 @@
-"""Work in threads, a few steps ahead of whoever needs the results."""
+"""Mapping a function over items in threads, a few items ahead."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], num_threads: int, ahead: int
 ) -> Iterator[Result]:
-    """Yield `function(item)` in order; up to `ahead` further items are under way meanwhile."""
+    """Yield `function(item)` in order; compute up to `ahead` further results in threads."""
     with ThreadPoolExecutor(num_threads) as pool:
         waiting = deque()
         try:

@@ -1,4 +1,4 @@
-"""How sure a network is of each pixel."""
+"""Confidence and uncertainty of each pixel, from probabilities."""
 
 import math
 
@@ -6,13 +6,13 @@ from keras import ops
 
 
 def confidence(probabilities):
-    """Return the probability of the likeliest class.
+    """Return the probability of the most likely class.
 
     Args:
         probabilities: Float tensor [..., C] that sums to 1 over the classes.
 
     Returns:
-        Tensor [...] in 1/C..1.
+        Tensor [...] from 1/C to 1.
 
     Example:
 
@@ -25,13 +25,13 @@ def confidence(probabilities):
 
 
 def entropy(probabilities):
-    """Return the entropy over the classes, as a share of the largest possible.
+    """Return the entropy over the classes, divided by its maximum log(C).
 
     Args:
         probabilities: Float tensor [..., C] that sums to 1 over the classes.
 
     Returns:
-        Tensor [...] from 0 (sure) to 1 (every class as likely); 0 for a single class.
+        Tensor [...] from 0 (certain) to 1 (all classes equally likely); 0 for a single class.
 
     Example:
 
@@ -40,19 +40,19 @@ def entropy(probabilities):
     >>> round(float(entropy(np.array([0.5, 0.25, 0.25]))), 3)
     0.946
     """
-    # 0 log 0 is 0; the clip changes no product that float32 can tell from 0.
+    # The maximum avoids log(0), so that 0 log 0 is 0; other terms do not change in float32.
     terms = -probabilities * ops.log(ops.maximum(probabilities, 1e-30))
     return ops.sum(terms, axis=-1) / math.log(max(probabilities.shape[-1], 2))
 
 
 def margin(probabilities):
-    """Return how much likelier the likeliest class is than the next.
+    """Return the probability of the most likely class minus that of the second.
 
     Args:
         probabilities: Float tensor [..., C] that sums to 1 over the classes.
 
     Returns:
-        Tensor [...] from 0 (two classes as likely) to 1; 1 for a single class.
+        Tensor [...] from 0 (both equally likely) to 1; 1 for a single class.
 
     Example:
 
@@ -73,4 +73,4 @@ MAPS = {
     "margin": margin,
     "probabilities": lambda probabilities: probabilities,
 }
-"""Maps that a prediction may hold beside the label map: functions of the probabilities."""
+"""Maps that `Prediction` may contain in addition to the label map: functions of probabilities."""

@@ -12,8 +12,8 @@ from eseg_keras.files import atomic_file
 from eseg_keras.inference.videos import VideoInfo
 from eseg_keras.optional import require
 
-# B-frames would need an edit list for times to begin at 0, which some players ignore.
-# A build of FFmpeg without x264 has the older MPEG-4 Part 2, which not every browser plays.
+# No B-frames: with them, times begin at 0 only by an edit list, which some players ignore.
+# FFmpeg builds without x264 fall back to MPEG-4 Part 2, which not every browser plays.
 _ENCODERS = {
     "libx264": {"crf": "18", "preset": "veryfast", "bf": "0"},
     "mpeg4": {"qmin": "3", "qmax": "3", "bf": "0"},
@@ -23,21 +23,21 @@ _BT709 = 1
 
 @contextlib.contextmanager
 def video_writer(path: str | Path, info: VideoInfo) -> Iterator[Callable[[int, np.ndarray], None]]:
-    """Write an MP4 file, H.264 in 4:2:0 without sound, atomically.
+    """Write an MP4 file atomically: H.264 (or MPEG-4 Part 2) in 4:2:0, without sound.
 
-    4:2:0 needs even sizes: an odd last row or column is doubled.
+    4:2:0 requires even sizes: if the height or width is odd, the last row or column is repeated.
 
     Args:
         path: The file to write.
         info: Size, rate, time base and pixel aspect of the frames.
 
     Yields:
-        A function that adds a frame: its time, in ticks of the time base since the first, and its
-        pixels, uint8 [H, W, 3], RGB.
+        A function (time, frame) that adds a frame. The time is in ticks of the time base since the
+        first frame; the frame is uint8 [H, W, 3], RGB.
     """
     av = require("av", "video")
     encoder = next(name for name in _ENCODERS if name in av.codecs_available)
-    # The index in front lets a browser begin before it has the whole file.
+    # Write the index first: browsers can then play the file before it is downloaded completely.
     options = {"movflags": "faststart"}
     with (
         atomic_file(path) as temporary,
@@ -59,7 +59,7 @@ def video_writer(path: str | Path, info: VideoInfo) -> Iterator[Callable[[int, n
         def write(time, image):
             if image.shape[:2] != info.size:
                 raise ValueError(
-                    "All frames of a video must be of one size. Received: "
+                    "All frames of a video must have the same size. Received: "
                     f"{list(info.size)}, then {list(image.shape[:2])}"
                 )
             even = np.pad(image, [(0, height % 2), (0, width % 2), (0, 0)], "edge")
@@ -76,12 +76,12 @@ def write_frames(path: str | Path, frames: Iterable[np.ndarray], rate: float = 2
     """Write images as a video.
 
     Args:
-        path: The MP4 file to write. It appears once it is complete.
-        frames: uint8 arrays [H, W, 3], RGB, of one size.
+        path: The MP4 file to write, atomically.
+        frames: uint8 arrays [H, W, 3], RGB, of the same size.
         rate: Frames per second. Defaults to 25.
 
     Raises:
-        ValueError: If there is no frame, or they are of different sizes.
+        ValueError: If there is no frame, or the sizes of frames differ.
         ImportError: If the extra "video" is not installed.
 
     Example:

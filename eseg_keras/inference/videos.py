@@ -13,23 +13,24 @@ from eseg_keras.optional import require
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
 )
-"""Suffixes, in lower case, of the files that are read as videos."""
+"""Suffixes, in lower case, of files that are read as videos."""
 
 _UNREADABLE = "cannot be read as a video: it is truncated, damaged, or another kind of file"
 
-# A recording may end a moment before the duration in its header; a cut one misses more.
+# Complete files may end up to so many seconds before the duration in the header; truncated files
+# end earlier.
 _MISSING_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """Facts of a video that are known before its frames are decoded.
+    """Properties of a video that are known before its frames are decoded.
 
     Attributes:
-        num_frames: Number of frames; in a few formats it may be slightly off.
-        rate: Frames per second, the mean where it varies.
-        time_base: Seconds that one tick of the frames' times lasts.
-        size: (height, width) of the frames as they are shown, rotation applied.
+        num_frames: Number of frames; for a few formats it may be slightly wrong.
+        rate: Frames per second; the mean if the rate varies.
+        time_base: Duration of one tick of the frames' times, in seconds.
+        size: (height, width) of the displayed frames, with rotation applied.
         pixel_aspect: Width of a displayed pixel divided by its height.
     """
 
@@ -41,7 +42,7 @@ class VideoInfo:
 
 
 def video_info(path: str | Path) -> VideoInfo:
-    """Read size, rate and length of a video; raise `ImageFileError` if it is not complete."""
+    """Read size, rate and length of a video; raise `ImageFileError` if the file is incomplete."""
     av = require("av", "video")
     try:
         with av.open(str(path)) as container:
@@ -68,10 +69,11 @@ def video_info(path: str | Path) -> VideoInfo:
 
 
 def _walk(container, stream, file_size):
-    """The number of shown frames, and whether the file is complete.
+    """Return the number of displayed frames, and whether the file is complete.
 
-    FFmpeg reads truncated files without an error, so the file is compared with its index (MP4, AVI)
-    or, as Matroska's index holds no sizes, with the duration in its header.
+    FFmpeg reads truncated files without an error. So the size of the file is compared with the
+    index in the file (MP4, AVI). Matroska's index has no sizes: the end of the last frame is
+    compared with the duration in the header.
     """
     num_frames = end = 0
     for packet in container.demux(stream):
@@ -88,7 +90,7 @@ def _walk(container, stream, file_size):
 
 
 def _stream_seconds(stream):
-    """Seconds in Matroska's DURATION tag, such as 00:01:02.400000000."""
+    """Return the seconds of Matroska's DURATION tag, such as 00:01:02.400000000; 0 without tag."""
     hours, minutes, seconds = stream.metadata.get("DURATION", "0:0:0").split(":")
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
@@ -96,17 +98,17 @@ def _stream_seconds(stream):
 def read_frames(path: str | Path) -> Iterator[np.ndarray]:
     """Read the frames of a video one after the other, in constant memory.
 
-    The rotation that phones store in the file is applied.
+    The rotation in the metadata of the file, such as of videos from phones, is applied.
 
     Args:
         path: A video file, in any format that FFmpeg decodes.
 
     Yields:
-        uint8 arrays [H, W, 3], RGB, all of one size.
+        uint8 arrays [H, W, 3], RGB, all of the same size.
 
     Raises:
-        ImageFileError: If the file is not a video, or is truncated (before the first frame), or is
-            damaged (at the damaged frame).
+        ImageFileError: If the file is not a video or is truncated (raised before the first frame),
+            or if a frame is damaged (raised at this frame).
         ImportError: If the extra "video" is not installed.
 
     Example:
@@ -124,9 +126,9 @@ def read_frames(path: str | Path) -> Iterator[np.ndarray]:
 
 
 def timed_frames(path: str | Path, info: VideoInfo) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the frames of a video, uint8 [H, W, 3], RGB, after their times.
+    """Yield (time, frame) for each frame of a video; frames are uint8 [H, W, 3], RGB.
 
-    Times are in ticks of `info.time_base` since the first frame, and always rise.
+    Times are in ticks of `info.time_base` since the first frame, and strictly increase.
     """
     av = require("av", "video")
     tick = max(1, round(1 / (info.rate * info.time_base)))
@@ -141,9 +143,9 @@ def timed_frames(path: str | Path, info: VideoInfo) -> Iterator[tuple[int, np.nd
                     time += tick
                 else:
                     time = max(frame.pts - first, time + 1)
-                # A stream may change its size on the way; the images keep the first size.
+                # Frames of a stream may change in size: resize all of them to the first size.
                 image = frame.to_ndarray(format="rgb24", width=width, height=height)
-                # Quarter turns counter-clockwise.
+                # `np.rot90` and `frame.rotation` are both counter-clockwise.
                 yield time, np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
     except (av.FFmpegError, OSError, ValueError) as error:
         raise ImageFileError(path, [_UNREADABLE]) from error

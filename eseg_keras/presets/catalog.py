@@ -1,6 +1,7 @@
-"""The sizes of the ESeg family, and the presets that `ESeg.from_preset` knows by name.
+"""The sizes of the ESeg family, and the named presets of `ESeg.from_preset`.
 
-Plain text and numbers: everything else imports this table, so it imports nothing.
+This module contains only data and imports no other modules of the package, so that every module can
+import it.
 """
 
 import dataclasses
@@ -13,14 +14,14 @@ class Architecture:
 
     Attributes:
         encoder: Name of the encoder.
-        decoder_channels: Width of the decoder.
+        decoder_channels: Number of channels of the decoder.
         decoder_repeats: Number of BiFPN repeats.
-        params: Trainable parameters with 19 classes.
-        macs: Multiply-adds of the convolutions at 1024x2048 with 19 classes.
-        min_level: Lowest level of the decoder and level of the head.
+        params: Number of trainable parameters with 19 classes.
+        macs: Number of multiply-adds of the convolutions at 1024x2048 with 19 classes.
+        min_level: Lowest level of the decoder; the head is at this level.
         activation: Activation of the decoder and head.
         paper_mean_iou: The paper's mean IoU in percent on Cityscapes val at 1024x2048 without extra
-            data (Tables 4 and 6); `None` for sizes of ours.
+            data (Tables 4 and 6); `None` for sizes that are not in the paper.
     """
 
     encoder: str
@@ -33,7 +34,7 @@ class Architecture:
     paper_mean_iou: float | None = None
 
     def constructor_arguments(self) -> dict:
-        """Return the arguments of `ESeg` that make this size."""
+        """Return the arguments of `ESeg` for this size."""
         names = ("encoder", "decoder_channels", "decoder_repeats", "min_level", "activation")
         return {name: getattr(self, name) for name in names}
 
@@ -63,7 +64,7 @@ ARCHITECTURES = types.MappingProxyType(
         "eseg_l": Architecture(
             "efficientnet_b7", 288, 6, 70_496_247, 339_765_078_528, paper_mean_iou=82.6
         ),
-        # Ours, not the paper's: encoders that keep their accuracy in 8 bits, with ImageNet weights.
+        # Not in the paper: encoders that keep their accuracy in 8 bits, with ImageNet weights.
         "eseg_edge_s": Architecture(
             "efficientnet_lite0", 64, 1, 3_146_813, 17_399_013_888, activation="relu"
         ),
@@ -72,7 +73,7 @@ ARCHITECTURES = types.MappingProxyType(
         ),
     }
 )
-"""The sizes by name, the paper's first."""
+"""The sizes by name; the sizes of the paper come first."""
 
 
 def _untrained(name, size):
@@ -90,7 +91,7 @@ def _untrained(name, size):
     }
 
 
-# Weights that ship with the package, in the folder of their name beside this file.
+# Presets whose weights are part of the package, in subfolders of this folder.
 _TRAINED = {
     "eseg_lite_s_streets": {
         "description": "Trained on synthetic street scenes, 8 classes: for demos and tests.",

@@ -1,7 +1,7 @@
-"""The JSON files that a preset's model is built from, checked field by field.
+"""Reading config.json and preprocessor.json of a preset, with a check of every field.
 
-A preset may come from anywhere. Only the names in these tables reach the constructor, as plain
-types: no path, no serialised object.
+Presets may be from untrusted sources. Only the fields in the tables below are passed to the
+constructor, as plain types: no paths and no serialised objects.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ def _is_whole(value, low, high):
 
 
 def _whole(low, high):
-    """Check of a whole number, and its description; limits what a stranger's preset may ask for."""
+    """Return a test for a whole number from `low` to `high`, and a description of the range."""
     return lambda value: _is_whole(value, low, high), f"a whole number from {low} to {high}"
 
 
@@ -39,7 +39,7 @@ def _is_color(value):
     return _is_list(value, lambda v: _is_whole(v, 0, 255)) and len(value) == 3
 
 
-# Field: (test, what is expected). Whether values fit each other is checked by the constructor.
+# {field: (test, description of valid values)}. The constructor checks combinations of values.
 _CONFIG_FIELDS = {
     "encoder": (lambda v: v in encoder_names(), "one of the encoders of eseg-keras"),
     "num_classes": _whole(1, 255),
@@ -68,14 +68,14 @@ _CONSTRUCTOR_LABELS = ("class_names", "palette", "ignore_label")
 
 
 def read_constructor_arguments(directory: pathlib.Path) -> dict:
-    """Read the constructor arguments that a preset directory holds."""
+    """Read the constructor arguments from a preset directory."""
     path = directory / CONFIG_FILE
     content = read_preset_json(path)
     config = content.get("config")
     if content.get("class_name") != "ESeg" or not isinstance(config, dict):
         raise PresetError(
-            f"{path} is not of an ESeg. Expected class_name 'ESeg' and a config, found class_name "
-            f"{content.get('class_name')!r}."
+            f"{path} is not the config of an ESeg model. Expected class_name 'ESeg' and a config, "
+            f"found class_name {content.get('class_name')!r}."
         )
     _check_fields(path, config, _CONFIG_FIELDS, required=("encoder", "num_classes"))
     path = directory / PREPROCESSOR_FILE
@@ -88,16 +88,16 @@ def read_constructor_arguments(directory: pathlib.Path) -> dict:
 def _check_fields(path, content, fields, required=()):
     if unknown := sorted(set(content) - set(fields)):
         raise PresetError(
-            f"{path} has the fields {unknown}, which are not part of a preset. Remove them, or, if "
-            "it is of a newer eseg-keras: pip install --upgrade eseg-keras."
+            f"{path} has the fields {unknown}, which are not part of a preset. Remove them or, if "
+            "the preset was saved by a newer version, run: pip install --upgrade eseg-keras."
         )
     if missing := [name for name in required if name not in content]:
-        raise PresetError(f"{path} lacks {missing}. Copy or download the preset again.")
+        raise PresetError(f"{path} has no {missing}. Copy or download the preset again.")
     for name, value in content.items():
         holds, expected = fields[name]
         if not holds(value):
             raise PresetError(
-                f"{path} does not fit: {name} must be {expected}, found {value!r:.80}. Copy or "
-                "download the preset again. Presets contain no code; models with your own encoder "
-                "are saved as .keras files."
+                f"{path} is not valid: {name} must be {expected}, found {value!r:.80}. Copy or "
+                "download the preset again. Presets contain no code; save models with a custom "
+                "encoder as .keras files."
             )

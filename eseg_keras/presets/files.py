@@ -1,4 +1,4 @@
-"""The files of a preset directory, read with checks."""
+"""Reading and checking the files of a preset directory."""
 
 import hashlib
 import pathlib
@@ -9,12 +9,12 @@ CONFIG_FILE = "config.json"
 METADATA_FILE = "metadata.json"
 PREPROCESSOR_FILE = "preprocessor.json"
 WEIGHTS_FILE = "weights.h5"
-# Key of the metadata; absent if the size is unknown.
+# Key in the metadata; missing if the size of the training images is unknown.
 TRAINING_LONG_SIDE = "training_long_side"
 
 
 class PresetError(DamagedFileError):
-    """A preset directory cannot be used; the message names the file and the remedy."""
+    """Raised for a preset directory that cannot be used; the message says what to do."""
 
 
 def read_preset_json(path: pathlib.Path) -> dict:
@@ -32,28 +32,29 @@ def read_preset_json(path: pathlib.Path) -> dict:
 
 
 def fingerprint(path: pathlib.Path) -> dict:
-    """Return the size in bytes and the SHA-256 of a file, as the metadata keeps them."""
+    """Return the name, size in bytes and SHA-256 of a file, in the format of the metadata."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest}
 
 
 def checked_weights(directory: pathlib.Path, metadata: dict) -> pathlib.Path:
-    """Return the weights file after comparing it with the metadata."""
+    """Compare the size and SHA-256 of the weights file with the metadata; return its path."""
     path = directory / WEIGHTS_FILE
     remedy = "Copy or download the preset again, or build without it: load_weights=False."
     expected = metadata.get("weights")
     if not isinstance(expected, dict) or not {"bytes", "sha256"} <= set(expected):
         raise PresetError(
-            f"{directory / METADATA_FILE} lacks the size and SHA-256 of the weights. {remedy}"
+            f"{directory / METADATA_FILE} does not contain the size and SHA-256 of the weights. "
+            f"{remedy}"
         )
     if not path.is_file():
         raise FileNotFoundError(f"The weights file {path} is missing. {remedy}")
     size = path.stat().st_size
     if size != expected["bytes"]:
         raise PresetError(
-            f"{path} is truncated or of another preset: expected {expected['bytes']} bytes, found "
-            f"{size}. {remedy}"
+            f"{path} is truncated or belongs to another preset: expected {expected['bytes']} "
+            f"bytes, found {size}. {remedy}"
         )
     found = fingerprint(path)["sha256"]
     if found != expected["sha256"]:

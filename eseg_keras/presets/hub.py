@@ -1,4 +1,4 @@
-"""Publishing a preset on the Hugging Face Hub."""
+"""Publishing presets on the Hugging Face Hub."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from eseg_keras.presets.files import (
 from eseg_keras.presets.locations import PRESET_FILES
 
 _CARD = "README.md"
-# The last line of a card that was written here: it tells an edited card from one that was not.
+# Last line of a generated card, by which edited cards are recognised.
 _MARK = "<!-- Written by eseg_keras, sha256 {} of the text above -->\n"
 
 _log = logging.getLogger("eseg_keras")
@@ -36,24 +36,25 @@ def push_to_hub(
 ) -> str:
     """Upload a preset directory to the Hugging Face Hub, with a model card.
 
-    Others load it by `ESeg.from_preset("hf://user/repository")`. The card has the
-    classes, the sizes and, for the preset of a finished run, its scores on the validation images. A
-    `README.md` in the directory is uploaded instead of it. Without one, a card in the repository
-    that somebody wrote or edited is kept, and the log says so.
+    `ESeg.from_preset("hf://user/repository")` loads the uploaded preset. The generated card
+    contains the classes, the sizes and, for the preset of a finished run, its scores on the
+    validation images. If the directory contains a `README.md`, this file is uploaded as the card.
+    Otherwise, a card in the repository that was written or edited by hand is kept, with a warning.
 
     Args:
         preset: Directory that `save_to_preset` or `eseg train` wrote.
         repository: `"user/repository"` (or `"hf://user/repository"`), created if it does not exist.
-        license: Identifier of the weights' licence, such as `"apache-2.0"`; the data may limit it.
+        license: Identifier of the weights' licence, such as `"apache-2.0"`. The licence of the
+            training data may restrict it.
         private: Whether a new repository is private. Defaults to `False`.
-        token: Token with write access. Defaults to that of `hf auth login`.
+        token: Token with write access. Defaults to the token of `hf auth login`.
 
     Returns:
         The address of the repository.
 
     Raises:
         PresetError: If the preset is damaged; nothing is uploaded then.
-        FileNotFoundError: If one of its files is missing.
+        FileNotFoundError: If a file of the preset is missing.
         ImportError: If huggingface_hub is not installed.
 
     Example:
@@ -77,7 +78,7 @@ def push_to_hub(
     if not card.is_file() and _has_edited_card(api, repository):
         del contents[_CARD]
         _log.warning(
-            "%s was edited and is kept. For a new card, remove it there, or put a %s into %s.",
+            "%s was edited and is kept. For a new card, delete it on the Hub, or put a %s into %s.",
             *(f"{address}/blob/main/{_CARD}", _CARD, directory),
         )
     operations = [
@@ -89,19 +90,19 @@ def push_to_hub(
 
 
 def _has_edited_card(api, repository):
-    """Whether the repository has a card that is not as `model_card` wrote it."""
+    """Return whether the repository has a card that was not written by `model_card`."""
     if not api.file_exists(repository, _CARD):
         return False
     with tempfile.TemporaryDirectory() as folder:
         card = pathlib.Path(api.hf_hub_download(repository, _CARD, local_dir=folder))
-        # Bytes, because an editor may have changed the ends of lines.
+        # Compare bytes, because an editor may have changed the line endings.
         text, mark, rest = card.read_bytes().rpartition(_MARK.partition("{}")[0].encode())
     digest = hashlib.sha256(text).hexdigest()
     return (mark + rest).decode(errors="replace") != _MARK.format(digest)
 
 
 def model_card(directory: pathlib.Path, repository: str, license: str | None = None) -> str:
-    """Return the text of a model card, Markdown with the fields that the Hub reads."""
+    """Return the text of a model card: Markdown with the Hub's metadata fields."""
     config = read_preset_json(directory / CONFIG_FILE)["config"]
     labels = read_preset_json(directory / PREPROCESSOR_FILE)
     metadata = read_preset_json(directory / METADATA_FILE)
@@ -111,7 +112,7 @@ def model_card(directory: pathlib.Path, repository: str, license: str | None = N
         "Levels": f"P{config['min_level']} to P{config['max_level']}",
         "Parameters": f"{metadata['parameter_count']:,}",
         "Classes": ", ".join(classes),
-        "Input": f"{labels['color_space'] or 'images'} of 0..255, height and width from 32 up",
+        "Input": f"{labels['color_space'] or 'images'}, 0..255, height and width at least 32",
     }
     if long_side := metadata.get(TRAINING_LONG_SIDE):
         rows["Training images"] = f"{long_side} pixels on the longer side"
@@ -137,8 +138,8 @@ def model_card(directory: pathlib.Path, repository: str, license: str | None = N
 
 # {repository.rpartition("/")[2]}
 
-A semantic segmentation network of
-eseg_keras, ESeg in Keras:
+A semantic segmentation network of the package
+eseg_keras (ESeg in Keras):
 
 | | |
 |---|---|

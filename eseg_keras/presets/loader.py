@@ -1,4 +1,4 @@
-"""Building a model from a preset."""
+"""Building models from presets."""
 
 import difflib
 import inspect
@@ -26,11 +26,12 @@ from eseg_keras.presets.weights_file import WeightsMismatchError, read_weights
 _log = logging.getLogger("eseg_keras")
 _announced = set()
 
-# The largest network of the paper has 70 million. Weights are of 16 bits at least.
+# Limits for damaged presets: the paper's largest network has 70 million parameters, and weights are
+# stored in at least 16 bits.
 _MOST_PARAMETERS = 1 << 28
 _FEWEST_BYTES = 2
 
-# What can change without touching the weights; the rest of the constructor is the architecture.
+# Arguments that may change with trained weights; the others change the architecture.
 _FREE_ARGUMENTS = frozenset(
     ("image_shape", "ignore_label", "class_names", "palette", "frozen", "dtype", "name")
 )
@@ -44,8 +45,8 @@ def from_preset(
     if unknown := sorted(set(overrides) - known):
         near = difflib.get_close_matches(unknown[0], sorted(known), n=3) or sorted(known)
         raise ValueError(
-            f"Unknown arguments {unknown}. Did you mean one of {near}? Presets take the arguments "
-            f"of {cls.__name__}."
+            f"Unknown arguments {unknown}. Did you mean one of {near}? Presets accept the "
+            f"arguments of {cls.__name__}."
         )
     preset = os.fspath(preset)
     if preset in ARCHITECTURES:
@@ -57,7 +58,7 @@ def from_preset(
 def _bare(cls, name, num_classes, load_weights, overrides):
     config = ARCHITECTURES[name].constructor_arguments()
     if not str(overrides.get("decoder", "bifpn")).startswith("bifpn"):
-        # The size's are for a BiFPN; another decoder has defaults of its own.
+        # These arguments are for BiFPN; other decoders have their own defaults.
         del config["decoder_channels"], config["decoder_repeats"]
     config = {**config, "name": name, **overrides}
     if load_weights and has_imagenet_weights(config["encoder"]):
@@ -78,8 +79,8 @@ def _bare(cls, name, num_classes, load_weights, overrides):
 def _trained(cls, directory, num_classes, load_weights, overrides):
     if load_weights and (structural := sorted(set(overrides) - _FREE_ARGUMENTS)):
         raise ValueError(
-            f"{structural} would change the network that the weights in {directory} were trained "
-            "for. Remove them, or pass load_weights=False."
+            f"{structural} would change the architecture, but the weights in {directory} are for "
+            "the original architecture. Remove these arguments, or pass load_weights=False."
         )
     config = read_constructor_arguments(directory)
     metadata, weights = {}, None
@@ -97,7 +98,7 @@ def _trained(cls, directory, num_classes, load_weights, overrides):
     overrides = {**_for_other_classes(config, num_classes, overrides), **overrides}
     model = _build(cls, directory, config, overrides)
     if load_weights:
-        # All but the classifier comes from the preset.
+        # Copy all weights except those of the classifier.
         source = _build(cls, directory, config, {})
         _load_weights(source, directory, metadata, weights)
         model.copy_weights(source)
@@ -111,20 +112,20 @@ def _check_channels(directory, config, overrides):
     if isinstance(shape, tuple | list) and len(shape) == 3 and shape[2] != channels:
         raise ValueError(
             f"The weights in {directory} are for images of {channels} channels. Received: "
-            f"image_shape={tuple(shape)}. Keep its channels, or pass load_weights=False to build "
-            "without the weights."
+            f"image_shape={tuple(shape)}. Pass image_shape with {channels} channels, or "
+            "load_weights=False to build without the weights."
         )
 
 
 def _check_size(directory, config, metadata, weights):
-    """Refuse a network that is too large, or larger than its weights, before building it."""
+    """Raise PresetError, before building it, if a network is too large or exceeds its weights."""
     arguments = inspect.signature(_decoder_size).parameters
     least = _decoder_size(**{name: config[name] for name in arguments if name in config})
     path, remedy = directory / CONFIG_FILE, "Copy or download the preset again."
     if least > _MOST_PARAMETERS:
         raise PresetError(
-            f"{path} does not fit: its decoder has at least {least} parameters, expected at most "
-            f"{_MOST_PARAMETERS}. {remedy}"
+            f"{path} does not fit the limits: its decoder has at least {least} parameters, "
+            f"expected at most {_MOST_PARAMETERS}. {remedy}"
         )
     if weights is None:
         return
@@ -140,15 +141,15 @@ def _check_size(directory, config, metadata, weights):
 def _decoder_size(
     decoder="bifpn", min_level=2, max_level=9, decoder_channels=96, decoder_repeats=4
 ):
-    """Least number of parameters of a decoder: the convolutions of its repeats."""
+    """Return a lower bound on the parameters of a decoder: the convolutions of its repeats."""
     if decoder not in DECODERS:
-        return 0  # One of the user's own, or refused later.
+        return 0  # A custom decoder, or an unknown name, for which the constructor raises an error.
     kernels = DECODERS[decoder].least_kernels(max_level - min_level + 1)
     return kernels * decoder_repeats * decoder_channels**2
 
 
 def _for_other_classes(config, num_classes, overrides):
-    """What else changes with the number of classes."""
+    """Return the arguments that change with the number of classes."""
     label = config.get("ignore_label", 255)
     if (
         "ignore_label" not in overrides
@@ -156,11 +157,11 @@ def _for_other_classes(config, num_classes, overrides):
         and 0 <= label < num_classes
     ):
         raise ValueError(
-            f"The preset ignores label {label}, which is one of the {num_classes} classes asked "
-            "for. Pass another one, such as ignore_label=255. Received: "
+            f"The ignore label of the preset is {label}, which is one of the {num_classes} "
+            "classes. Pass another ignore label, such as ignore_label=255. Received: "
             f"num_classes={num_classes}"
         )
-    # A new classifier has to train, even if the preset froze the head.
+    # The new classifier must be trained, even if the head is frozen in the preset.
     frozen = tuple(part for part in config.get("frozen", ()) if part != "head")
     return {"num_classes": num_classes, "class_names": None, "palette": None, "frozen": frozen}
 
@@ -170,12 +171,12 @@ def _build(cls, directory, config, overrides):
         return cls(**{**config, **overrides})
     except (TypeError, ValueError) as error:
         if overrides:
-            # If the files alone build a model, the overrides are wrong.
+            # Build without overrides: if this works, the overrides are wrong, not the files.
             _build(cls, directory, config, {})
             raise
         raise PresetError(
-            f"{directory / CONFIG_FILE} and {PREPROCESSOR_FILE} describe no model: {error}. Copy "
-            "or download the preset again."
+            f"{directory / CONFIG_FILE} and {PREPROCESSOR_FILE} do not describe a valid model: "
+            f"{error}. Copy or download the preset again."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Where a preset is: shipped, in an installed package, a directory, a zip file or a repository."""
+"""Finding presets: in this or an installed package, a directory, a zip file or a repository."""
 
 import contextlib
 import difflib
@@ -21,19 +21,22 @@ from eseg_keras.presets.files import (
 
 ENTRY_POINTS = "eseg_keras.presets"
 PRESET_FILES = (CONFIG_FILE, METADATA_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
-# Weights compress by a few percent; what grows far more than that is an attack.
+# Limit against zip bombs: size of a file divided by its compressed size. Weights compress only by a
+# few percent. Files up to `_SMALL_FILE` bytes are always extracted.
 _LARGEST_EXPANSION = 20
 _SMALL_FILE = 1 << 20
 
 
 def installed_presets() -> dict[str, pathlib.Path]:
-    """Return the directories of the presets of installed packages.
+    """Return the directories of presets in installed packages.
 
-    A package publishes presets by entry points of the group `eseg_keras.presets`: the name is the
-    preset's, the value the package with a folder of that name. No code of the package runs.
+    A package publishes presets by entry points of the group `eseg_keras.presets`. The name of an
+    entry point is the name of the preset; its value is the package, which contains the preset
+    directory of this name. The code of the package is not run.
 
     Returns:
-        Dict from preset name to its directory. Names of our own presets are not replaced.
+        Dict from preset names to directories. Presets of eseg_keras take precedence over presets
+        with the same name.
     """
     found = {}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
@@ -48,7 +51,7 @@ def installed_presets() -> dict[str, pathlib.Path]:
 
 @contextlib.contextmanager
 def preset_directory(preset: str) -> Iterator[pathlib.Path]:
-    """Context manager: the directory of a preset, given as in `ESeg.from_preset`."""
+    """Yield the directory of a preset; `preset` is as in `ESeg.from_preset`."""
     if preset.startswith("hf://"):
         yield _from_hub(preset)
     elif preset in PRESETS:
@@ -76,7 +79,7 @@ def _installed(preset):
 
 
 def _unzipped(path, folder):
-    """Extract the four files of a preset, and nothing else, into a folder named after the zip."""
+    """Extract only the four files of a preset, into a folder with the name of the zip file."""
     directory = folder / path.stem
     directory.mkdir()
     try:
@@ -91,14 +94,14 @@ def _unzipped(path, folder):
                 size = members[0].file_size
                 if size > _SMALL_FILE + _LARGEST_EXPANSION * members[0].compress_size:
                     raise PresetError(
-                        f"{path} is not a preset: {name} expands from {members[0].compress_size} "
-                        f"to {size} bytes. Zip the directory that save_to_preset wrote."
+                        f"{path} is not a preset: {name} grows from {members[0].compress_size} to "
+                        f"{size} bytes when unzipped. Zip the directory that save_to_preset wrote."
                     )
                 (directory / name).write_bytes(archive.read(members[0]))
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no zipped preset at {path}.") from None
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        # What zipfile raises for damage, unknown compression and encryption.
+        # zipfile raises these errors for damaged, encrypted and unsupported archives.
         raise PresetError(f"{path} cannot be unzipped: {error}. Copy or zip it again.") from error
     return directory
 
@@ -111,7 +114,7 @@ def _from_hub(preset):
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise PresetError(
-            f"{preset} could not be fetched ({reason}). Check the name, which is "
-            "'hf://user/repository', the network and, for a private one, `hf auth login`; or "
-            f"download {list(PRESET_FILES)} into a directory and pass its path."
+            f"{preset} could not be downloaded ({reason}). Check that the name is "
+            "'hf://user/repository' and that the Hub can be reached; for a private repository, run "
+            f"`hf auth login`. Or download {list(PRESET_FILES)} into a directory and pass its path."
         ) from error

@@ -1,7 +1,7 @@
-"""Weights in HDF5, one dataset per variable, found by name.
+"""Weights in HDF5, with one dataset per variable, identified by layer and variable names.
 
-Keras' own `.weights.h5` finds variables by the order of containers inside the model, skips what it
-does not find with a warning, and its layout changes between versions. Names do not.
+Keras' own `.weights.h5` identifies variables by their order in the model, skips missing variables
+with a warning, and changes its layout between Keras versions. Names do not change.
 """
 
 import pathlib
@@ -14,15 +14,15 @@ from keras import ops
 
 
 class WeightsMismatchError(ValueError):
-    """A weights file does not have exactly the variables of the model."""
+    """Raised if a weights file does not contain exactly the variables of the model."""
 
 
 def named_variables(model: keras.Model, prefix: str = "") -> dict:
-    """Return the variables of a model by the path of layer names.
+    """Return the variables of a model by their path of layer names.
 
     Args:
-        model: A functional or sequential Keras model, nested ones included.
-        prefix: Path of the model itself, ending in `"/"` unless empty.
+        model: A functional or sequential Keras model; it may contain nested models.
+        prefix: Path of the model itself: empty, or ending in `"/"`.
 
     Returns:
         Dict from names such as `"decoder/bifpn_1/P3_top_down_bn/gamma"` to variables.
@@ -41,7 +41,8 @@ def named_variables(model: keras.Model, prefix: str = "") -> dict:
             variables |= named_variables(layer, name)
         else:
             for index, variable in enumerate(layer.weights):
-                # A variable without a name of its own is numbered through the whole process.
+                # Keras names unnamed variables `variable_N`, with N counted over the whole process;
+                # the index in the layer is stable.
                 unnamed = re.fullmatch(r"variable(_\d+)?", variable.name)
                 variables[name + (f"variable_{index}" if unnamed else variable.name)] = variable
     return variables
@@ -54,7 +55,8 @@ def write_weights(model: keras.Model, path: pathlib.Path, dtype: str = "float32"
         model: The model.
         path: The file to write.
         dtype: `"float32"`, or `"float16"` to write kernels in half precision. Biases, scales and
-            statistics are small on disk and stay in float32; a variance has no bound.
+            statistics are always float32: they need little space, and variances may exceed the
+            range of float16.
     """
     variables = named_variables(model)
     assert len(variables) == len(model.weights), "two variables share a name"
@@ -67,17 +69,19 @@ def write_weights(model: keras.Model, path: pathlib.Path, dtype: str = "float32"
 
 
 def read_weights(model: keras.Model, path: pathlib.Path):
-    """Read weights into a model; all of them fit, or none is touched.
+    """Read weights into a model; if any does not match, the model is not changed.
 
-    Nothing is read before every name, shape and type is checked, and nothing from outside the
-    file: HDF5 can point to other files, and can declare a size that fits no memory.
+    Names, shapes and types of all weights are checked before any values are read. Values outside
+    the file are never read: HDF5 files can refer to other files, and can declare sizes that do not
+    fit into memory.
 
     Args:
         model: The model.
         path: A file from `write_weights`.
 
     Raises:
-        WeightsMismatchError: If the file holds anything but the model's variables.
+        WeightsMismatchError: If the file does not contain exactly the model's variables, with their
+            shapes and finite float values.
         OSError: If the file is not an HDF5 file.
     """
     variables = named_variables(model)
@@ -93,14 +97,14 @@ def read_weights(model: keras.Model, path: pathlib.Path):
     except WeightsMismatchError:
         raise
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        # What h5py raises for damage inside a file.
+        # h5py raises these errors for files with damaged content.
         raise WeightsMismatchError(f"a part of it cannot be read ({error})") from error
     for name, variable in variables.items():
         variable.assign(values[name])
 
 
 def _find_datasets(file: h5py.File, variables: dict) -> dict:
-    """The datasets of the variables' names, and no other object."""
+    """Return the datasets of all variables; raise WeightsMismatchError for any other object."""
     datasets, unknown = {}, []
     groups = {name[: slash.start() + 1] for name in variables for slash in re.finditer("/", name)}
 
@@ -110,7 +114,7 @@ def _find_datasets(file: h5py.File, variables: dict) -> dict:
             if name not in variables and f"{name}/" not in groups:
                 unknown.append(name)
             elif not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise WeightsMismatchError(f"{name} is a link, expected the values themselves")
+                raise WeightsMismatchError(f"{name} is a link, expected a dataset")
             elif name in variables and isinstance(group[key], h5py.Dataset):
                 datasets[name] = group[key]
             elif f"{name}/" in groups and isinstance(group[key], h5py.Group):
@@ -132,8 +136,8 @@ def _check_dataset(name: str, dataset: h5py.Dataset, shape: tuple):
     if dataset.shape != shape:
         raise WeightsMismatchError(f"{name} has shape {dataset.shape}, expected {shape}")
     if dataset.dtype.kind != "f":
-        raise WeightsMismatchError(f"{name} holds {dataset.dtype}, expected floats")
+        raise WeightsMismatchError(f"{name} has dtype {dataset.dtype}, expected floats")
     if dataset.external or dataset.is_virtual or dataset.chunks:
         raise WeightsMismatchError(
-            f"{name} is stored outside the file or in pieces, expected its values in one block"
+            f"{name} is stored outside the file or in chunks, expected one block in the file"
         )

@@ -1,4 +1,4 @@
-"""Writing a model as a preset directory."""
+"""Writing preset directories."""
 
 import datetime
 import os
@@ -17,7 +17,7 @@ from eseg_keras.presets.files import (
 from eseg_keras.presets.weights_file import write_weights
 from eseg_keras.version import __version__
 
-# Chosen by the user of a preset: the dtype policy in force when it is loaded.
+# Set when the preset is loaded: by default, the current dtype policy and the directory's name.
 _NOT_SAVED = ("dtype", "name")
 _LABELS = ("class_names", "palette", "ignore_label")
 
@@ -31,8 +31,8 @@ def save_to_preset(model, directory: str | os.PathLike, weights_dtype: str = "fl
     config = model.get_config()
     if not isinstance(config["encoder"], str):
         raise ValueError(
-            "A preset names its encoder, and this model's encoder is a custom Keras model "
-            f"({model.encoder.name!r}). Save it with model.save('model.keras')."
+            "A preset stores only the name of its encoder, but this model has a custom encoder "
+            f"({model.encoder.name!r}). Save the model with model.save('model.keras')."
         )
     for key in _NOT_SAVED:
         config.pop(key)

@@ -188,7 +188,7 @@ def test_mistakes_get_one_sentence(eseg, preset, scenes, tmp_path):
         ([*folders, "--data_dir", scenes], "--data_dir holds the images of an experiment"),
         ([*folders, "--output", "scores.txt"], "Received: scores.txt"),
         ([*folders, "--tta", "--scales", 1], "both name the scales"),
-        ([*folders, "--overlap", 8], "give window too"),
+        ([*folders, "--overlap", 8], "overlap requires window"),
         ([*folders, "--report", images / "0.png"], "must be a folder"),
         ([*folders, "--output", images / "0.png" / "a.csv"], "0.png is not a folder"),
         ([*folders, "--report", images / "0.png" / "new" / "a"], "0.png is not a folder"),

@@ -69,7 +69,7 @@ def test_what_a_run_had_gives_way_to_the_flags(predictor):
     "flags, message",
     [
         (["--tta", "--scales", 1], "both name the scales"),
-        (["--window", 64, 64, "--long_side", 64], "give no long_side or image_size"),
+        (["--window", 64, 64, "--long_side", 64], "pass no long_side or image_size"),
         (["--scales", 0], "positive"),
     ],
 )

@@ -48,7 +48,7 @@ def test_the_ignore_label_reaches_augmentation_and_padding():
 
 def test_known_sizes_and_counts_are_used():
     examples = Columns()
-    with pytest.raises(ValueError, match="'balanced', which needs counted masks"):
+    with pytest.raises(ValueError, match="'balanced' requires pixel counts"):
         examples.batches(class_weights="balanced")
     with pytest.raises(ValueError, match="image_size"):
         examples.batches(augment=True)

@@ -360,7 +360,7 @@ def test_255_stays_the_ignore_label_elsewhere(folders, caplog, values, options):
     np.testing.assert_array_equal(mask == 255, labels(0, values=values) == 255)
     assert "class 1" not in caplog.text
     # The decision is logged.
-    assert ("hold 0, 1 and 255: 255 is ignored" in caplog.text) == (1 in values)
+    assert ("contain 0, 1 and 255: 255 is ignored" in caplog.text) == (1 in values)
 
 
 def save_palette(path, ids, colors):
@@ -585,7 +585,7 @@ def test_bad_arguments(folders, options, words):
 
 
 def test_class_names_that_repeat(folders):
-    with pytest.raises(ValueError, match="`class_names` must differ. Received: a, b, a"):
+    with pytest.raises(ValueError, match="`class_names` must be unique. Received: a, b, a"):
         folders.dataset(num_classes=None, class_names=["a", "b", "a"])
 
 
@@ -626,5 +626,5 @@ def test_the_limit_of_pixels_holds_for_photos_and_masks(folders, monkeypatch):
     unchecked = open_folders(
         folders.images, folders.masks, num_classes=3, max_pixels=2239, check=False
     )
-    with pytest.raises(ImageFileError, match="raise max_pixels"):
+    with pytest.raises(ImageFileError, match="increase max_pixels"):
         unchecked.read(0)

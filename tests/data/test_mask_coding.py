@@ -31,7 +31,7 @@ def colors(*values):
         ([grey(0, 1, 255)], 2, None, None, "class ids 0 to 1; 255 is ignored"),
         ([palette(0, 2), palette(1, 1)], 3, None, None, "class ids 0 to 2"),
         ([grey(0, 0), grey(255, 0)], 2, {255: 1}, None, "black and white"),
-        ([grey(7, 38), grey(255, 75)], 3, {7: 0, 38: 1, 75: 2}, None, "become classes 0 to 2"),
+        ([grey(7, 38), grey(255, 75)], 3, {7: 0, 38: 1, 75: 2}, None, "mapped to class ids 0 to 2"),
         ([colors(RED, BLACK), colors(GREEN, RED)], 3, None, (BLACK, GREEN, RED), "3 colours"),
     ],
     ids=["ids", "ignored", "palette", "black and white", "gaps", "colours"],
@@ -67,7 +67,7 @@ def test_coding(tmp_path, masks, num_classes, class_map, mask_colors, descriptio
     [
         (grey(*range(150)), ValueError, "150 different values.*smoothed"),
         (grey(1, 1), ValueError, "All masks have one class"),
-        (grey(0, 0), ValueError, "nothing to learn"),
+        (grey(0, 0), ValueError, "a model cannot be trained"),
         (grey(255, 255), ValueError, "All masks have one class"),
         (colors(RED, RED), ValueError, "All masks have one class"),
     ],

@@ -112,7 +112,7 @@ def test_faults_are_named(tmp_path, cityscapes_files):
         ({"rules": "cityscapes", "num_classes": 2}, "for the 19 classes"),
         ({"rules": "cityscapes", "class_map": {1: 2}}, "classes and files: omit class_map"),
         ({"rules": "vistas"}, "rules must be default, cityscapes or ade20k"),
-        ({}, "Pass `class_names`, or `num_classes`"),
+        ({}, "Pass `class_names` or `num_classes`"),
         ({"num_classes": 2, "prediction_ids": "ids"}, "`prediction_ids` must be"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -198,7 +198,7 @@ def test_nothing_usable_leaves_nothing(tmp_path, picture, pixelwise, noise):
     files = predict_files(Predictor(pixelwise), folder, tmp_path / "out")
     assert len(files.failed) == 3 and not files.written
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ValueError, match="small.mp4: a video becomes an overlay and nothing else"):
+    with pytest.raises(ValueError, match="small.mp4: the only output of a video is its overlay"):
         predict_files(Predictor(pixelwise), folder, tmp_path / "out", overlay=False)
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="file is a file"):
@@ -221,7 +221,7 @@ def test_an_output_without_memory_does_not_stop_the_others(
     files = predict_files(Predictor(pixelwise), tmp_path / "in", tmp_path / "out")
     assert [path.name for path in files.written] == ["a.png", "c.png"]
     (problem,) = files.failed.values()
-    assert "b.png: needs more memory" in problem
+    assert "b.png: does not fit into memory" in problem
     assert sorted(path.name for path in (tmp_path / "out" / "overlays").iterdir()) == [
         "a.png",
         "c.png",
@@ -318,7 +318,9 @@ def test_a_changed_picture_is_predicted_again_and_a_moved_one_is_not(tmp_path, p
     moved.parent.mkdir()
     path.rename(moved)
     assert predict_files(predictor, moved, out).skipped == (moved,)
-    with pytest.raises(ValueError, match="outputs of another file under the name of .*third/a.png"):
+    with pytest.raises(
+        ValueError, match="outputs of .* which has the same output name as .*third/a.png"
+    ):
         predict_files(predictor, picture(tmp_path / "third" / "a.png", 40, 44), out)
     # The path of these outputs' image now holds another image, with an older modification time.
     picture(path, seed=2)
@@ -373,7 +375,7 @@ def test_files_of_another_origin_are_not_replaced(tmp_path, picture, pixelwise):
     # A folder of masks that belongs to the data set.
     path, mask = picture(tmp_path / "images" / "a.png"), picture(tmp_path / "labels" / "a.png")
     before = contents(tmp_path)
-    with pytest.raises(ValueError, match="labels/a.png exists and is no earlier prediction"):
+    with pytest.raises(ValueError, match="labels/a.png exists and is not an earlier prediction"):
         predict_files(Predictor(pixelwise), path, tmp_path)
     assert contents(tmp_path) == before
     predict_files(Predictor(pixelwise), path, tmp_path, overwrite=True)

@@ -56,8 +56,8 @@ def plain(network):
     ("sides", "options", "warned"),
     [
         ([64, 32, 128], {}, None),
-        ([129], {}, "image 0: the network sees 129 .* had 64.* larger .* long_side=64 "),
-        ([64, 160, 200], {}, "image 1: the network sees 160 "),
+        ([129], {}, "image 0: the longer side .* has 129 .* had 64.* larger .* long_side=64 "),
+        ([64, 160, 200], {}, "image 1: the longer side of the network's input has 160 "),
         ([64], {"long_side": 160}, "sees 160 "),
         ([63], {"image_size": (150, 150)}, "sees 150 "),
         ([160], {"long_side": 64}, None),
@@ -80,7 +80,7 @@ def test_an_image_of_another_scale_gets_one_hint(
 def test_an_image_too_small_for_the_training_images(pixelwise, noise, monkeypatch, caplog):
     monkeypatch.setattr(pixelwise, "training_long_side", 640, raising=False)
     Predictor(pixelwise)(noise(32, 319))
-    assert "smaller than in those" in caplog.text and "--long_side 640" in caplog.text
+    assert "smaller than in the training images" in caplog.text and "--long_side 640" in caplog.text
 
 
 # === One forward pass ===
@@ -359,7 +359,7 @@ def test_networks_of_other_channels():
     np.testing.assert_array_equal(label_map, np.asarray(model(image[None]))[0].argmax(-1))
     with pytest.raises(ValueError, match=r"C = 5. Received an array \[40, 50, 3\]"):
         Predictor(model)(image[..., :3])
-    with pytest.raises(ValueError, match="takes 5 channels"):
+    with pytest.raises(ValueError, match="expects 5 channels"):
         Predictor(model)(__file__)
 
 
@@ -370,7 +370,7 @@ def test_first_frames_of_a_folder(plain, network, scene, tmp_path):
     pages = [Image.fromarray(scene), Image.fromarray(255 - scene)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     pages[0].convert("L").save(tmp_path / "b.gif", save_all=True, append_images=pages[1:])
-    with pytest.raises(ValueError, match="a.tif: holds 2 frames"):
+    with pytest.raises(ValueError, match="a.tif: contains 2 frames"):
         list(plain.predict(tmp_path))
     both = Predictor(network, first_frame=True).predict(tmp_path)
     grey = np.asarray(pages[0].convert("L"))
@@ -419,7 +419,7 @@ def test_an_image_without_memory_does_not_stop_the_others(
     images = [noise(40, 40), noise(40, 40, 1), noise(60, 40), noise(40, 40)]
     found = list(predictor.predict(images, on_error=lambda name, error: failed.append(str(error))))
     assert [p.name for p in found] == ["image 0", "image 1", "image 3"]
-    assert len(failed) == 1 and failed[0].startswith("image 2: needs more memory than there is")
+    assert len(failed) == 1 and failed[0].startswith("image 2: does not fit into memory")
     monkeypatch.setattr(ImageMaps, "__call__", lambda self, images: [][0])
     with pytest.raises(IndexError):
         predictor(images[0])
@@ -438,7 +438,7 @@ def test_a_file_without_memory_does_not_stop_the_others(plain, scene, tmp_path, 
     monkeypatch.setattr(input_files, "read_image", read_image)
     failed = []
     found = list(plain.predict(tmp_path, on_error=lambda name, error: failed.append(str(error))))
-    assert len(found) == 2 and len(failed) == 1 and "b.png: needs more memory" in failed[0]
+    assert len(found) == 2 and len(failed) == 1 and "b.png: does not fit into memory" in failed[0]
 
 
 def test_a_damaged_pillow_image_does_not_stop_the_others(plain, scene, tmp_path):
@@ -488,7 +488,7 @@ def test_paths_without_images_are_told_like_broken_ones(plain, scene, tmp_path):
 def test_too_many_pixels_are_refused_before_decoding(plain, network, tmp_path):
     path = tmp_path / "bomb.png"
     Image.new("1", (20000, 20000)).save(path)
-    with pytest.raises(ValueError, match="bomb.png: has 400,000,000 pixels .* raise max_pixels"):
+    with pytest.raises(ValueError, match="bomb.png: has 400,000,000 pixels .* increase max_pixels"):
         plain(path)
     Image.new("RGB", (40, 40)).save(path)
     with pytest.raises(ValueError, match="1,600 pixels"):
@@ -521,7 +521,7 @@ def test_what_is_no_image_is_said(pixelwise, image, message):
     [
         ({"batch_size": 0}, "batch_size=0"),
         ({"long_side": 31}, "at least 32 pixels. Received: long_side=31"),
-        ({"long_side": 64, "image_size": (64, 64)}, "give one"),
+        ({"long_side": 64, "image_size": (64, 64)}, "pass only one of them"),
         ({"image_size": (16, 64)}, r"at least 32 pixels. Received: image_size=\(16, 64\)"),
         ({"scales": ()}, "at least one"),
         ({"scales": (1, -1)}, "positive"),
@@ -530,7 +530,7 @@ def test_what_is_no_image_is_said(pixelwise, image, message):
         ({"window": 16}, "at least 32"),
         ({"window": 64, "overlap": 64}, "smaller"),
         ({"window": 64, "overlap": (8, -1)}, "at least 0"),
-        ({"overlap": 8}, "give window too"),
+        ({"overlap": 8}, "overlap requires window"),
         ({"window": 64, "long_side": 64}, "own size"),
         ({"window": "auto", "long_side": 64}, "own size"),
         ({"window": "auto", "overlap": 768}, "smaller"),

@@ -71,7 +71,7 @@ def test_an_item_that_ends_every_worker_is_given_up(tmp_path, monkeypatch):
     results = list(ray_workers.map_on_workers(work, range(80), 2))
     assert sorted(index for index, _ in results) == list(range(80))
     results = dict(results)
-    assert str(results.pop(5)) == "2 workers died of it"
+    assert str(results.pop(5)) == "2 workers died while they processed it"
     assert results == {item: f"done {item}" for item in range(80) if item != 5}
     counts = [log.read_text().split().count(str(item)) for item in range(80)]
     assert (counts[5], counts[6]) == (2, 2)

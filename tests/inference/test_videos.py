@@ -212,6 +212,6 @@ def test_times_and_the_shape_of_pixels_are_written_exactly(tmp_path):
 def test_frames_that_make_no_video(tmp_path):
     with pytest.raises(ValueError, match="at least one frame"):
         write_frames(tmp_path / "none.mp4", [])
-    with pytest.raises(ValueError, match=r"one size. Received: \[48, 64\], then \[40, 64\]"):
+    with pytest.raises(ValueError, match=r"the same size. Received: \[48, 64\], then \[40, 64\]"):
         write_frames(tmp_path / "two.mp4", [*frames(2), *frames(1, 40)])
     assert list(tmp_path.iterdir()) == []

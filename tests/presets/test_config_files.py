@@ -120,7 +120,7 @@ def test_messages_stay_short(directory):
 @pytest.mark.parametrize("field", ["encoder", "num_classes"])
 def test_config_without_what_has_no_default(directory, field):
     edit(directory / "config.json", lambda config: config.pop(field))
-    with pytest.raises(PresetError, match=f"config.json lacks .*{field}"):
+    with pytest.raises(PresetError, match=f"config.json has no .*{field}"):
         ESeg.from_preset(directory)
 
 

@@ -83,7 +83,7 @@ def test_a_zipped_directory(tmp_path, folder):
             lambda path: zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED).writestr(
                 "config.json", bytes(1 << 26)
             ),
-            "config.json expands from",
+            "config.json grows from",
         ),
         (
             lambda path: path.write_bytes(

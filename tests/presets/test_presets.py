@@ -300,7 +300,7 @@ def flip_a_byte(path):
             "config.json",
             lambda p: edit(p, lambda c: c["config"].update(heads=2)),
             ValueError,
-            "newer eseg-keras",
+            "saved by a newer version",
         ),
         (
             "config.json",

@@ -381,7 +381,7 @@ def test_an_experiment_reaches_every_part_of_the_network():
 def test_another_network_has_no_use_for_trained_weights(saved):
     _, path = saved
     experiment = Experiment(preset=str(path / "preset"), num_classes=3, decoder="fpn")
-    with pytest.raises(ValueError, match=r"\['decoder'\] would change the network"):
+    with pytest.raises(ValueError, match=r"\['decoder'\] would change the architecture"):
         initial_model(experiment)
 
 

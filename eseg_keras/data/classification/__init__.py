@@ -1,4 +1,4 @@
-"""Images with one label each, to pretrain encoders on."""
+"""Images with one label each, to pretrain encoders."""
 
 from eseg_keras.data.classification.batches import ClassificationBatches
 from eseg_keras.data.classification.crops import central_crop, random_resized_crop

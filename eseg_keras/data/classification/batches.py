@@ -12,15 +12,16 @@ class ClassificationBatches(EpochBatches):
     A batch depends only on (`seed`, epoch, number of the batch).
 
     Args:
-        examples: Examples of `class_folders` or `imagenet2012`: `len(examples)`,
-            `examples.read(index)` returns an image, uint8 [H, W, 3], and its label,
-            `examples.name(index)` its name in messages.
+        examples: Examples of `class_folders` or `imagenet2012`, or any object with `__len__`,
+            `read(index)`, which returns an image, uint8 [H, W, 3], and its label, and
+            `name(index)`, which returns a name for messages.
         image_size: (height, width) of the batches.
-        augment: Whether to take random crops, flipped half of the time, instead of central crops.
-        batch_size, shuffle, seed, drop_remainder, skip_bad_examples, shard: As those of `Batches`.
+        augment: Whether to use random crops, flipped with probability 0.5, instead of central
+            crops.
+        batch_size, shuffle, seed, drop_remainder, skip_bad_examples, shard: See `Batches`.
 
     Attributes:
-        skipped, error: As those of `Batches`.
+        skipped, error: See `Batches`.
 
     Raises:
         ValueError: If an argument is out of range, or a shard of a batch would be empty.
@@ -73,7 +74,7 @@ class ClassificationBatches(EpochBatches):
         )
 
     def name(self, index: int) -> str:
-        """Return the name of an example in messages."""
+        """Return the name of an example for messages."""
         return self.examples.name(index)
 
     def _read(self, index):

@@ -6,7 +6,7 @@ import numpy as np
 
 Size = tuple[int, int]
 
-# Number of random boxes to try before the fallback, a central box.
+# Number of random boxes to try; after that, a central box is used.
 _TRIES = 10
 
 
@@ -17,14 +17,14 @@ def random_resized_crop(
     area: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> np.ndarray:
-    """Resize a random part of an image, flipped half of the time.
+    """Crop a random part of an image, resize it, and flip it with probability 0.5.
 
     Args:
         image: uint8 array [H, W, 3].
         size: (height, width) of the result, uint8 [*size, 3].
         rng: Source of all random numbers.
-        area: Smallest and largest share of the image's area.
-        ratio: Smallest and largest width / height of the part, uniform on a logarithmic scale.
+        area: Smallest and largest area of the part, as a share of the image's area.
+        ratio: Smallest and largest width / height of the part; its logarithm is drawn uniformly.
 
     Example:
 
@@ -42,13 +42,13 @@ def random_resized_crop(
 
 
 def central_crop(image: np.ndarray, size: Size, share: float = 0.875) -> np.ndarray:
-    """Resize the centre of an image.
+    """Crop the centre of an image and resize it.
 
     Args:
         image: uint8 array [H, W, 3].
         size: (height, width) of the result, uint8 [*size, 3].
-        share: Share of the shorter side that is kept, for a square `size`. Defaults to 0.875: 224
-            of 256 pixels.
+        share: Size of the crop, relative to the largest crop with the aspect ratio of `size`.
+            Defaults to 0.875: 224 of 256 pixels.
 
     Example:
 
@@ -65,7 +65,7 @@ def central_crop(image: np.ndarray, size: Size, share: float = 0.875) -> np.ndar
 
 
 def _random_box(image_size, rng, area, ratio):
-    """(left, top, right, bottom) of a random part."""
+    """Return (left, top, right, bottom) of a random part."""
     height, width = image_size
     for _ in range(_TRIES):
         pixels = height * width * rng.uniform(*area)
@@ -76,7 +76,7 @@ def _random_box(image_size, rng, area, ratio):
             left = int(rng.integers(width - box_width, endpoint=True))
             top = int(rng.integers(height - box_height, endpoint=True))
             return left, top, left + box_width, top + box_height
-    # A very long image: the largest part of an allowed shape, in the centre.
+    # Only for very long images: the largest central part whose ratio is allowed.
     box_width = min(width, max(1, round(height * ratio[1])))
     box_height = min(height, max(1, round(width / ratio[0])))
     left, top = (width - box_width) // 2, (height - box_height) // 2

@@ -21,7 +21,7 @@ class ClassFolder:
 
     Attributes:
         images: Image files.
-        labels: The class of each.
+        labels: Label of each image.
         class_names: Names of the classes in the order of their labels.
     """
 
@@ -33,30 +33,30 @@ class ClassFolder:
         return len(self.images)
 
     def read(self, index: int) -> tuple[np.ndarray, int]:
-        """Return an image, uint8 [H, W, 3] RGB, and its label; ImageFileError names a bad file."""
+        """Return an image, uint8 [H, W, 3] RGB, and its label; raise ImageFileError if unusable."""
         return read_image(self.images[index]), self.labels[index]
 
     def name(self, index: int) -> str:
-        """Return the file of an example."""
+        """Return the image file of an example."""
         return str(self.images[index])
 
 
 def class_folders(directory: str | Path, class_names: Sequence[str] | None = None) -> ClassFolder:
-    """Find the images of a folder that has one folder per class.
+    """Find the images of a folder that has one subfolder per class.
 
     Args:
         directory: Folder such as `data/train`, with `data/train/CLASS/IMAGE.jpg`.
-        class_names: Names of the classes in the order of their labels: pass those of the training
-            images for the validation images. Defaults to the names of the folders in alphabetic
-            order.
+        class_names: Names of the classes in the order of their labels. For the validation images,
+            pass those of the training images. Defaults to the names of the subfolders in
+            alphabetical order.
 
     Returns:
         The examples.
 
     Raises:
-        FileNotFoundError: If the folder does not exist, has no class folders, or one of them holds
+        FileNotFoundError: If the folder does not exist, has no subfolders, or a subfolder contains
             no images.
-        ValueError: If a folder belongs to no class.
+        ValueError: If the name of a subfolder is not in `class_names`.
 
     Example:
 
@@ -74,17 +74,18 @@ def class_folders(directory: str | Path, class_names: Sequence[str] | None = Non
     directory = Path(directory)
     if not directory.is_dir():
         raise FileNotFoundError(
-            f"There is no folder {directory}. Expected one with a folder of images for each class"
+            f"There is no folder {directory}. Expected a folder with one subfolder of images per "
+            "class"
         )
     folders = sorted(directory.iterdir())
     folders = [path for path in folders if path.is_dir() and not path.name.startswith(".")]
     if not folders:
-        raise FileNotFoundError(f"{directory} holds no folders: expected one for each class")
+        raise FileNotFoundError(f"{directory} has no subfolders: expected one per class")
     found = [folder.name for folder in folders]
     class_names = tuple(found if class_names is None else class_names)
     if unknown := sorted(set(found) - set(class_names)):
         raise ValueError(
-            f"{directory} holds unknown class folders: {', '.join(unknown[:8])}. The classes are "
+            f"{directory} has unknown class folders: {', '.join(unknown[:8])}. The classes are "
             f"{', '.join(class_names[:8])}{', ...' * (len(class_names) > 8)}"
         )
     images, labels = [], []
@@ -98,7 +99,7 @@ def class_folders(directory: str | Path, class_names: Sequence[str] | None = Non
 
 
 class ImageNetExamples:
-    """The images of a split, from stored records with `"file_name"`, `"image"` and `"label"`.
+    """The images of a split, from records with `"file_name"`, `"image"` and `"label"`.
 
     `class_names` are the WordNet ids of the classes in the order of their labels.
     """
@@ -111,7 +112,7 @@ class ImageNetExamples:
         return len(self._records)
 
     def read(self, index: int) -> tuple[np.ndarray, int]:
-        """Return an image, uint8 [H, W, 3] RGB, and its label; ImageFileError names a bad one."""
+        """Return an image, uint8 [H, W, 3] RGB, and its label; raise ImageFileError if unusable."""
         record = self._records[index]
         # EXIF rotation is not applied, as in published evaluations.
         pil_image = decode(record["image"], text(record["file_name"]))
@@ -123,12 +124,12 @@ class ImageNetExamples:
 
 
 def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples:
-    """Load ImageNet (ILSVRC 2012), and prepare it the first time.
+    """Load ImageNet (ILSVRC 2012); the first call prepares it.
 
-    Its terms allow research and education, but no automatic download:
-    `ILSVRC2012_img_train.tar` and `ILSVRC2012_img_val.tar` from image-net.org are expected in
-    `data_dir/downloads/manual` or in `data_dir`. The first call, which needs TensorFlow, stores
-    them in `data_dir` in the format of tensorflow-datasets; reading needs no TensorFlow.
+    ImageNet's terms allow research and education, but no automatic download: download
+    `ILSVRC2012_img_train.tar` and `ILSVRC2012_img_val.tar` from image-net.org into
+    `data_dir/downloads/manual` or `data_dir`. The first call requires TensorFlow and stores the
+    images in `data_dir` in the format of tensorflow-datasets; later calls do not need TensorFlow.
 
     Args:
         data_dir: Data directory of tensorflow-datasets.
@@ -140,7 +141,7 @@ def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples
     Raises:
         ValueError: If there is no such split, or if it was prepared in a format without random
             access.
-        FileNotFoundError: If the archives are missing; the message names their place.
+        FileNotFoundError: If the archives are missing; the message says where to put them.
         ImportError: If a package is missing.
 
     Example:
@@ -149,7 +150,7 @@ def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples
     >>> from eseg_keras.data.classification import imagenet2012
     >>> imagenet2012(tempfile.mkdtemp())
     Traceback (most recent call last):
-    FileNotFoundError: ImageNet is not there yet: download ILSVRC2012_img_train.tar and ...
+    FileNotFoundError: ImageNet was not found: download ILSVRC2012_img_train.tar and ...
 
     Reference:
         [ImageNet Large Scale Visual Recognition Challenge](https://arxiv.org/abs/1409.0575)
@@ -165,7 +166,7 @@ def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples
         places = [p for p in (manual, data_dir) if all((p / name).is_file() for name in ARCHIVES)]
         if not places:
             raise FileNotFoundError(
-                f"ImageNet is not there yet: download {' and '.join(ARCHIVES)} from "
+                f"ImageNet was not found: download {' and '.join(ARCHIVES)} from "
                 f"https://image-net.org/download and put them into {manual}"
             )
         require("tensorflow", "tensorflow-cpu")

@@ -1,4 +1,4 @@
-"""Published data sets, read in place or from copies in the format of tensorflow-datasets."""
+"""Published data sets, read from unpacked folders or copies in tensorflow-datasets' format."""
 
 from eseg_keras.data.datasets.class_maps import mapillary_to_cityscapes
 from eseg_keras.data.datasets.examples import DatasetExamples

@@ -4,14 +4,14 @@ Reference:
 
 - [Scene Parsing through ADE20K Dataset](https://arxiv.org/abs/1608.05442)
 - [Classes](https://github.com/CSAILVision/sceneparsing/blob/master/objectInfo150.txt): the first
-    name of each is used here
-- [Colours](https://github.com/open-mmlab/mmsegmentation/blob/main/mmseg/datasets/ade.py), as most
-    published images show them
+    name of each class is used here
+- [Colours](https://github.com/open-mmlab/mmsegmentation/blob/main/mmseg/datasets/ade.py): the
+    palette of most published figures
 """
 
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
-# 0 stands for everything else: the benchmark ignores it.
+# Label 0 is every other object; the benchmark ignores it.
 CLASSES = ClassTable.from_text(
     """
 wall 787878, building b47878, sky 06e6e6, floor 503232, tree 04c803, ceiling 787850, road 8c8c8c,

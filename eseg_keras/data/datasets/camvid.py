@@ -1,4 +1,4 @@
-"""CamVid: 11 classes of the streets of Cambridge, as SegNet published it.
+"""CamVid: streets of Cambridge with 11 classes, in the version of SegNet.
 
 Reference:
 
@@ -11,7 +11,7 @@ Reference:
 
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
-# 11 is void.
+# Label 11 is void, and ignored.
 CLASSES = ClassTable.from_text(
     """
 sky 808080, building 800000, pole c0c080, road 804080, pavement 3c28de, tree 808000, sign c08080,
@@ -32,7 +32,7 @@ DESCRIPTION = Description(
                 "test": Split(233, "test", "testannot"),
             }
         ),
-        # The same images in a common folder layout, images/ and annotations/.
+        # The same images in another common layout, with the folders images/ and annotations/.
         Layout(
             {
                 "train": Split(367, "images/train", "annotations/train"),

@@ -1,4 +1,4 @@
-"""Cityscapes: 19 classes of German streets.
+"""Cityscapes: streets of German and neighbouring cities with 19 classes.
 
 Reference:
 
@@ -13,9 +13,9 @@ import hashlib
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-"""Label of each class in the `labelIds` files, and in a submission to the server."""
+"""Label of each class in the `labelIds` files, and in submissions to the benchmark server."""
 
-# A file holds 0 to 33, and 255 where -1 (license plate) was written into 8 bits.
+# The files contain labels 0 to 33, and 255 for license plates: -1 as an 8-bit number.
 FILE_LABELS = dict.fromkeys([*range(34), 255], IGNORE_LABEL) | {
     label: class_id for class_id, label in enumerate(LABEL_IDS)
 }
@@ -32,7 +32,7 @@ bicycle 770b20
 
 
 def order(split: str, name: str) -> str:
-    """Return the key by which tensorflow-datasets orders the examples of its own data sets."""
+    """Return the sort key that tensorflow-datasets uses for the examples of Cityscapes."""
     return hashlib.md5(f"{split}{name}".encode(), usedforsecurity=False).hexdigest()
 
 

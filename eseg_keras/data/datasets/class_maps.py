@@ -1,4 +1,4 @@
-"""Maps from the classes of one data set to those of another."""
+"""Class maps from one data set to another."""
 
 from fnmatch import fnmatchcase
 
@@ -8,16 +8,17 @@ from eseg_keras.data.datasets import cityscapes
 from eseg_keras.data.datasets.mapillary_vistas import LABELS
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, look_up
 
-# Names in Mapillary Vistas (* for any ending) of each class of Cityscapes, by the definitions of
-# Cityscapes, https://www.cityscapes-dataset.com/dataset-overview/:
-# - the road includes its markings, lanes that only markings divide, and (here) potholes;
+# Cityscapes class: names of its labels in Mapillary Vistas (patterns), by the class definitions of
+# https://www.cityscapes-dataset.com/dataset-overview/:
+# - the road includes its markings, lanes that are separated only by markings, and (our choice)
+#   potholes;
 # - the sidewalk includes its curb, pedestrian areas and the walkable part of traffic islands;
-# - a traffic sign is a front side, put up by an authority: no backs, frames or advertisements;
+# - a traffic sign is the front side of an official sign: no backs, frames or advertisements;
 # - soil and sand are terrain; a group of persons is labelled as person;
 # - ignored are labels that Cityscapes ignores (parking, rail track, bridge, tunnel, guard rail,
-#   pole group, caravan, trailer), that it does not have (water, snow, mountain, street furniture),
-#   and that are ambiguous (a street light may be part of its pole, a group of vehicles may hold
-#   any of them).
+#   pole group, caravan, trailer), labels without a class in Cityscapes (water, snow, mountain,
+#   street furniture), and ambiguous labels (a street light may be part of its pole, a group of
+#   vehicles may contain any vehicle).
 _MAPILLARY_NAMES = {
     "road": (
         "construction--flat--road",
@@ -61,14 +62,14 @@ _MAPILLARY_NAMES = {
 
 
 def mapillary_to_cityscapes(name: str = "mapillary_vistas") -> np.ndarray:
-    """Return the class of Cityscapes for each class of Mapillary Vistas.
+    """Return the class map from Mapillary Vistas to Cityscapes.
 
     Args:
         name: `"mapillary_vistas"` (v1.2) or `"mapillary_vistas_v2"` (v2.0), as for `load`.
 
     Returns:
-        uint8 array [256]: class id in Cityscapes of each class id in Mapillary Vistas, 255 for
-        none. Index it with a mask to map the mask; 255 stays 255.
+        uint8 array [256]: the Cityscapes class id for each Mapillary Vistas class id; 255 for
+        classes that Cityscapes does not have. Index it with a mask to map the mask; 255 stays 255.
 
     Raises:
         ValueError: If there is no such version.

@@ -16,14 +16,14 @@ from eseg_keras.data.images.mask_reader import decode_mask
 
 
 class _NamedContent(NamedTuple):
-    """An image file, as its path or its bytes, and its name in messages."""
+    """An image file, given by its path or its bytes, and its name for messages."""
 
     content: Path | bytes
     name: str
 
 
 class UnpackedFiles:
-    """The image and mask files of a split in its folders."""
+    """The image and mask files of a split in unpacked folders."""
 
     def __init__(self, pairs: Sequence[FilePair]):
         self._pairs = pairs
@@ -42,9 +42,9 @@ class UnpackedFiles:
 
 
 class StoredFiles:
-    """The image and mask files of a split in the records of tensorflow-datasets.
+    """The image and mask files of a split in records of tensorflow-datasets.
 
-    A record holds `"image_id"` and, as bytes of image files, `"segmentation_label"` and `"image"`
+    A record contains `"image_id"` and the bytes of two files: `"segmentation_label"` and `"image"`
     or `"image_left"`.
     """
 
@@ -71,13 +71,13 @@ class StoredFiles:
 class DatasetExamples(Examples):
     """The examples of one split; `batches` returns them as batches for training.
 
-    `read` needs no TensorFlow, and may be called from many threads at once.
+    `read` does not need TensorFlow, and is thread-safe.
 
     Attributes:
         class_names: Names of the classes in the order of their ids.
         palette: One (red, green, blue) per class, 0..255.
         num_classes: Number of classes.
-        ignore_label: Label of the pixels that are ignored: 255.
+        ignore_label: Label of ignored pixels: 255.
     """
 
     def __init__(self, files: UnpackedFiles | StoredFiles, description: Description, split: str):
@@ -101,7 +101,7 @@ class DatasetExamples(Examples):
             problem = f"has the pixel format {labels.mode} instead of 8-bit label ids"
             raise ImageFileError(mask_file.name, [problem])
         if labels.size != pil_image.size:
-            problem = f"the image is {image.shape[1]}x{image.shape[0]} pixels, and its mask "
+            problem = f"the image has {image.shape[1]}x{image.shape[0]} pixels, but its mask "
             raise ImageFileError(image_file.name, [problem + f"{labels.width}x{labels.height}"])
         try:
             return image, self._classes.read(np.asarray(labels))

@@ -9,14 +9,14 @@ from typing import NamedTuple
 from eseg_keras.data.datasets.metadata import Description, Layout
 from eseg_keras.data.images.walker import find_images
 
-# Both have `/`, `iterdir`, `is_dir`, `read_bytes`, ..., so archives are read without unpacking.
+# Both types have `/`, `iterdir`, `is_dir` and `read_bytes`: archives are read without unpacking.
 Folder = Path | zipfile.Path
 
 _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
 class FilePair(NamedTuple):
-    """Name of an example, its image file and its mask file."""
+    """An example: name, image file and mask file."""
 
     name: str
     image: Folder
@@ -30,8 +30,8 @@ class FoundFiles:
     Attributes:
         description: The data set.
         layout: Its layout.
-        root: The folder that holds all splits.
-        folders: {split: its folders of images and of masks}.
+        root: The folder that contains all splits.
+        folders: {split: (folder of images, folder of masks)}.
     """
 
     description: Description
@@ -40,9 +40,9 @@ class FoundFiles:
     folders: Mapping[str, tuple[Folder, Folder]]
 
     def pairs(self, split: str) -> list[FilePair]:
-        """Return the examples of a split in the order of tensorflow-datasets.
+        """Return the examples of a split, sorted by the data set's `order`.
 
-        FileNotFoundError names an image without a mask, and a folder without images.
+        Raise FileNotFoundError if an image has no mask, or the folder contains no images.
         """
         images, masks = self.folders[split]
         mask_files = _files(masks, frozenset({".png"}), log_skipped=False)
@@ -64,12 +64,12 @@ class FoundFiles:
         if not pairs:
             pattern = " and ".join(p for p in patterns if p != "*") or "*"
             expected = f"{pattern}{end}.jpg or .png"
-            raise FileNotFoundError(f"{images} holds no images of the data set ({expected})")
+            raise FileNotFoundError(f"{images} contains no images of the data set ({expected})")
         return sorted(pairs, key=lambda pair: self.description.order(split, pair.name))
 
 
 def has_files(folder: Folder, layout: Layout) -> bool:
-    """Return whether a folder holds a file or folder with a name that the layout's images have."""
+    """Return whether a folder exists and, if the layout has a `files` pattern, a name matches."""
     if not folder.is_dir():
         return False
     pattern = layout.files
@@ -77,7 +77,7 @@ def has_files(folder: Folder, layout: Layout) -> bool:
 
 
 def _files(folder, suffixes, log_skipped=True):
-    """{path relative to the folder: file}; with subfolders, except in an archive."""
+    """Return {path relative to the folder: file}; search subfolders, except in archives."""
     if isinstance(folder, zipfile.Path):
         inside = ((PurePosixPath(file.name), file) for file in folder.iterdir())
         return {

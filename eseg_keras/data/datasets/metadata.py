@@ -1,4 +1,4 @@
-"""Description of a data set: its classes, its file layout, where to download it."""
+"""Descriptions of data sets: classes, file layouts and download pages."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 IGNORE_LABEL = 255
-"""Label of the pixels that are ignored, in every data set after it is read."""
+"""Label of ignored pixels in the masks that are returned for every data set."""
 
 Color = tuple[int, int, int]
 
@@ -21,8 +21,8 @@ class ClassTable:
 
     Attributes:
         colors: {class name: (red, green, blue)}, 0..255, in the order of the class ids.
-        file_labels: {label in the files, 0..255: class id, or 255 for ignored ones}; any other
-            label does not belong to the data set.
+        file_labels: {label in the files, 0..255: class id, or 255 to ignore it}; other labels in a
+            file raise an error.
     """
 
     colors: Mapping[str, Color]
@@ -30,7 +30,7 @@ class ClassTable:
 
     @classmethod
     def from_text(cls, text: str, file_labels: Mapping[int, int]) -> "ClassTable":
-        """Read a text such as `"road 804080, sky 4682b4"`: names and hexadecimal colours."""
+        """Parse a text such as `"road 804080, sky 4682b4"`: names and hexadecimal colours."""
         entries = [entry.strip().rpartition(" ") for entry in text.split(",")]
         return cls({name: tuple(bytes.fromhex(color)) for name, _, color in entries}, file_labels)
 
@@ -50,7 +50,9 @@ class ClassTable:
         return np.array([self.file_labels.get(label, -1) for label in range(256)], np.int16)
 
     def read(self, labels: np.ndarray) -> np.ndarray:
-        """Turn the labels of a file, uint8 [H, W], into class ids and 255; refuse unknown ones.
+        """Map the labels of a file, uint8 [H, W], to class ids and 255.
+
+        Raise ValueError if the file contains unknown labels.
 
         >>> table = ClassTable({"road": (128, 64, 128), "sky": (0, 0, 255)}, {0: 255, 7: 0, 9: 1})
         >>> table.read(np.array([[0, 7, 9]], np.uint8))
@@ -60,7 +62,7 @@ class ClassTable:
         if class_ids.min(initial=0) < 0:
             unknown = np.unique(labels[class_ids < 0]).tolist()
             raise ValueError(
-                f"has the labels {unknown[:8]}, which the data set does not have: its files hold "
+                f"has the labels {unknown[:8]}, which the data set does not have: expected labels "
                 f"{min(self.file_labels)} to {max(set(self.file_labels) - {IGNORE_LABEL})}"
             )
         return class_ids.astype(np.uint8)
@@ -68,9 +70,9 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class Split:
-    """One split: its number of published images, and the folders of images and masks.
+    """One split: the number of published images, and the folders of images and masks.
 
-    Splits that share their folders differ in `files`, a pattern for the names of their images.
+    If several splits share their folders, `files` is the pattern of the split's image names.
     """
 
     num_examples: int
@@ -83,16 +85,17 @@ class Split:
 class Layout:
     """The folders of a data set, in its archive or unpacked.
 
-    The mask of `IMAGES/CITY/NAME{image_suffix}.jpg` is `LABELS/CITY/NAME{mask_suffix}.png`, with or
-    without folders such as CITY. The outermost folder of a zip archive has the archive's file name.
+    The mask of `IMAGES/CITY/NAME{image_suffix}.jpg` is `LABELS/CITY/NAME{mask_suffix}.png`;
+    subfolders such as CITY are optional. The outermost folder of a zip archive has the archive's
+    file name.
 
     Attributes:
-        splits: {name: its folders}.
-        root: Pattern for the name of the folder that holds all splits; `"*"` for any or none.
+        splits: {name: split}.
+        root: Pattern for the name of the folder that contains all splits; `"*"` for any name.
         files: Pattern for the names of the images.
-        image_suffix: End of the names of images, without `.png`.
-        mask_suffix: End of the names of masks, without `.png`.
-        has_two_roots: Whether images and masks are separate archives, which may be unpacked to
+        image_suffix: End of the names of images, before the file suffix.
+        mask_suffix: End of the names of masks, before `.png`.
+        has_two_roots: Whether images and masks are in separate archives, which may be unpacked to
             different folders.
     """
 
@@ -109,17 +112,19 @@ class Description:
     """A data set that must be downloaded by hand.
 
     Attributes:
-        name: Its name in `load`, and the name of its folder in the data directory.
-        title: Its name in messages.
-        classes: Its classes.
-        layouts: The layouts it is published in. The first one found is read.
+        name: Name of the data set in `load`, and of its folder in the data directory.
+        title: Name of the data set for messages.
+        classes: Classes of the data set.
+        layouts: Layouts in which the data set is published. The first layout found is read.
         archives: Names of the files to download, for messages.
         homepage: Address of the download page.
         license: Terms of use, in a sentence.
-        check: Function of the folder with the files that raises an error for another version.
-        config: Name of the configuration in tensorflow-datasets, which has this data set too.
-        order: Function of the names of a split and of an example by which the examples are sorted.
-            Defaults to the name of the example.
+        check: Function of the folder with the files; raises an error if they are of another
+            version.
+        config: Name of the configuration in tensorflow-datasets, if it has this data set; else
+            empty.
+        order: Function of the names of a split and an example; returns the sort key of the example.
+            By default, examples are sorted by name.
     """
 
     name: str
@@ -135,20 +140,20 @@ class Description:
 
     @property
     def splits(self) -> dict[str, Split]:
-        """The splits of the first layout, which has them all."""
+        """The splits of the first layout, which has all splits."""
         return dict(self.layouts[0].splits)
 
     def missing(self, folder: str | Path) -> str:
-        """Say that the archives are missing, which to download, and that they go to `folder`."""
+        """Return a message that says which archives to download and to place in `folder`."""
         it = "it" if len(self.archives) == 1 else "them"
         return (
-            f"{self.title} is not there yet: download {' and '.join(self.archives)} from "
+            f"{self.title} was not found: download {' and '.join(self.archives)} from "
             f"{self.homepage} and place {it}, zipped or unpacked, in {folder}"
         )
 
 
 def look_up(table: Mapping[str, Any], name: str, problem: str) -> Any:
-    """Return the entry of a name, or raise an error with the nearest names."""
+    """Return the entry of a name; raise ValueError with similar names if it does not exist."""
     if name not in table:
         near = difflib.get_close_matches(str(name), table, n=3, cutoff=0.4) or table
         raise ValueError(f"{problem} Nearest names: {', '.join(near)}")

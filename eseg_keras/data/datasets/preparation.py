@@ -1,4 +1,4 @@
-"""Preparing a data set with tensorflow-datasets, as files with random access."""
+"""Preparing a data set with tensorflow-datasets, in a format with random access."""
 
 import contextlib
 import logging
@@ -22,7 +22,7 @@ def make_builder(description: Description, data_dir: Path, files: FoundFiles | N
 
 
 def prepared_builder(description: Description, data_dir: Path):
-    """Return the builder of a data set that is prepared in `data_dir`; None if there is none."""
+    """Return the builder of a data set prepared in `data_dir`; None if it is not prepared."""
     folder = data_dir / description.name / description.config
     if not any(folder.glob("[0-9]*/dataset_info.json")):
         return None
@@ -31,33 +31,33 @@ def prepared_builder(description: Description, data_dir: Path):
 
 
 def prepare(builder, manual_dir: Path) -> None:
-    """Prepare a data set from the files in `manual_dir`; several processes may do so at once."""
+    """Prepare a data set from the files in `manual_dir`; several processes may run it at once."""
     tfds = require("tensorflow_datasets", "data")
     for stale in sorted(builder.data_path.parent.glob("incomplete.*")):
-        log.warning("Unless a preparation is running, this is left from a stopped one: %s", stale)
-    log.warning("Preparing %s, once.", builder.data_path)
+        log.warning("%s is incomplete: remove it, unless another process is preparing it.", stale)
+    log.warning("Preparing %s. This is done only once.", builder.data_path)
     config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
-    # Progress bars are written to the standard error. The standard output would announce a download
-    # of unknown size, although nothing is downloaded.
+    # Hide standard output: it would announce a download, although nothing is downloaded. Progress
+    # bars are written to standard error.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
             builder.download_and_prepare(download_config=config, file_format="array_record")
         except FileExistsError:
-            # Another process may have finished first.
+            # Another process may have finished the preparation first.
             if not builder.data_path.exists():
                 raise
 
 
 def check_random_access(builder) -> None:
-    """Refuse a prepared data set in a format without random access."""
+    """Raise ValueError if a prepared data set is in a format without random access."""
     if "array_record" not in {kind.value for kind in builder.info.available_file_formats()}:
         raise ValueError(
             f"{builder.data_path} was prepared by another program, as "
             f"{builder.info.file_format.value}, which has no random access. Use another data_dir, "
-            "or remove it to prepare it again"
+            "or remove this folder to prepare the data set again"
         )
 
 
 def text(value: bytes | str) -> str:
-    """Decode a stored text."""
+    """Return a text of a record as a string."""
     return value.decode() if isinstance(value, bytes) else str(value)

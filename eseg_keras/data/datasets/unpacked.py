@@ -12,15 +12,15 @@ from eseg_keras.data.datasets.found_files import FoundFiles, has_files
 from eseg_keras.data.datasets.metadata import Description, Layout
 from eseg_keras.progress import Progress
 
-# Depth of the deepest folder that may hold a data set.
+# Depth of the deepest folder that is searched for a data set.
 _DEPTH = 6
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What was found of a split: its files or, if only parts or other splits, what is missing.
+    """Result of the search for a split: its files, or a message if the split is incomplete.
 
-    `problem` is a sentence. Both are `None` if no folder of the data set was found.
+    Both are `None` if no folder of the data set was found.
     """
 
     files: FoundFiles | None = None
@@ -28,11 +28,11 @@ class Unpacked:
 
 
 def find_unpacked(data_dir: Path, description: Description, split: str) -> Unpacked:
-    """Look for the folders of a split in a data directory, the outer ones first.
+    """Find the folders of a split in a data directory, searching level by level.
 
-    Folders that hold the data set may have any name, and Cityscapes' leftImg8bit and gtFine may be
-    in different ones. Hidden folders are ignored, and links are followed once. Raises ValueError if
-    two folders of the same depth hold the split.
+    The folder that contains the data set may have any name, and Cityscapes' leftImg8bit and gtFine
+    may be in different folders. Hidden folders are ignored, and each linked folder is searched
+    once. Raise ValueError if two folders of the same depth contain the split.
     """
     roots = [defaultdict(list) for _ in description.layouts]
     with Progress(f"Looking for {description.title} in {data_dir}") as progress:
@@ -44,7 +44,7 @@ def find_unpacked(data_dir: Path, description: Description, split: str) -> Unpac
 
 
 def _search(data_dir, description, split, levels, roots):
-    """The files of a split in the outermost folder that has them, or None; adds to the roots."""
+    """Return the files of a split in the outermost folder with it, or None; add to `roots`."""
     for level in levels:
         for layout, found in zip(description.layouts, roots, strict=True):
             _add_roots(found, layout, level)
@@ -52,8 +52,8 @@ def _search(data_dir, description, split, levels, roots):
             if len(pairs) > 1:
                 several = ", ".join(str(masks / layout.splits[split].labels) for _, masks in pairs)
                 raise ValueError(
-                    f"{data_dir} has several folders of {description.title}: {several}. Give the "
-                    "folder that holds one of them as data_dir."
+                    f"{data_dir} has several folders of {description.title}: {several}. Pass a "
+                    "folder that contains only one of them as data_dir."
                 )
             if pairs:
                 (image_root, mask_root) = pairs[0]
@@ -67,11 +67,12 @@ def _search(data_dir, description, split, levels, roots):
 
 
 def _levels(base: Path, on_count: Callable[[int], None]) -> Iterator[list[Path]]:
-    """The folders of each depth, sorted, links after folders; each is listed once.
+    """Yield the folders of each depth, each folder once, sorted, and links after real folders.
 
-    `on_count` is called with the number of folders so far, while they are searched.
+    `on_count` is called with the number of folders searched so far.
     """
-    # Absolute, so that the folder has a name. Links stay, to keep the user's names in messages.
+    # An absolute path, so that the folder has a name; links are not resolved, so that messages
+    # contain the user's names.
     level, seen = [Path(os.path.abspath(base))], set()
     for _ in range(_DEPTH + 1):
         level = [folder for folder in level if _is_new(folder, seen)]
@@ -92,7 +93,7 @@ def _is_new(folder, seen):
 
 
 def _folders_inside(folder):
-    with contextlib.suppress(OSError):  # There is no such folder, or it cannot be read.
+    with contextlib.suppress(OSError):  # The folder does not exist or cannot be read.
         with os.scandir(folder) as entries:
             for entry in entries:
                 if not entry.name.startswith((".", "__MACOSX")) and entry.is_dir():
@@ -100,7 +101,10 @@ def _folders_inside(folder):
 
 
 def _add_roots(found: Mapping, layout: Layout, level: Sequence[Path]) -> None:
-    """Add the folders of a level that hold images or masks: {(split, kind): folders}."""
+    """Add the folders of a level that contain images or masks to `found`.
+
+    `found` is {(split, kind): folders}.
+    """
     for root in level:
         if fnmatchcase(root.name, layout.root):
             for name, split in layout.splits.items():
@@ -111,7 +115,7 @@ def _add_roots(found: Mapping, layout: Layout, level: Sequence[Path]) -> None:
 
 
 def _pairs(found: Mapping, layout: Layout, split: str) -> list[tuple[Path, Path]]:
-    """The folders that hold images and masks of a split."""
+    """Return the pairs of folders that contain images and masks of a split."""
     images, masks = (found.get((split, kind), []) for kind in ("images", "labels"))
     pairs = [(root, root) for root in images if root in masks]
     if not pairs and layout.has_two_roots:
@@ -120,7 +124,7 @@ def _pairs(found: Mapping, layout: Layout, split: str) -> list[tuple[Path, Path]
 
 
 def _problem(data_dir, description, split, all_roots):
-    """Say which folders of a split are missing; None if nothing of the data set was found."""
+    """Return a message with the missing folders of a split; None if the data set was not found."""
     for layout, found in zip(description.layouts, all_roots, strict=True):
         others = [name for name in layout.splits if _pairs(found, layout, name)]
         part = layout.splits[split]
@@ -128,11 +132,11 @@ def _problem(data_dir, description, split, all_roots):
         there = [str(found[split, kind][0] / parts[kind]) for kind in parts if found[split, kind]]
         if others or there:
             missing = [folder for kind, folder in parts.items() if not found[split, kind]]
-            problem = f"{data_dir} has no '{split}' of {description.title}: there is "
+            problem = f"{data_dir} has no split '{split}' of {description.title}: found "
             problem += f"{' and '.join(there)}, but " if there else ""
             problem += (
-                f"no folder {' and no folder '.join(missing)}" if missing else "no common one"
+                f"no folder {' and no folder '.join(missing)}" if missing else "in different places"
             )
-            problem += f". Splits that are there: {', '.join(others)}" if others else ""
+            problem += f". Complete splits: {', '.join(others)}" if others else ""
             return f"{problem}. Unpack {' and '.join(description.archives)}."
     return None

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 178_956_970
-"""Pixels above which an image is refused by default, as Pillow does."""
+"""Default limit of the pixels of an image; Pillow's own limit."""
 
-_BAND = 1024  # rows that are converted at a time
+_BAND = 1024  # number of rows that are converted at a time
 _MULTI_FRAME_FORMATS = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
 
 _pillow_limit = threading.Lock()
@@ -30,8 +30,8 @@ class ImageFileError(ValueError):
 
     Attributes:
         path: The file.
-        problems: Its problems, one sentence each, without the file's name, so that files with the
-            same problem can be reported together.
+        problems: Problems of the file, one sentence each. They do not contain the file's name, so
+            that files with the same problem can be reported together.
     """
 
     def __init__(self, path: str | Path, problems: Sequence[str]):
@@ -50,29 +50,29 @@ def read_image(
 ) -> np.ndarray:
     """Read an image from a file, bytes, a Pillow image or an array.
 
-    The EXIF rotation of files and Pillow images is applied. For a network of 3 channels, grey,
-    palette, CMYK and 16-bit images become 8-bit RGB, and transparency is dropped.
+    The EXIF rotation of files and Pillow images is applied. With `num_channels=3`, grey, palette,
+    CMYK and 16-bit images become 8-bit RGB, and the alpha channel is dropped.
 
     Args:
-        image: Path of an image file, the bytes of one, a Pillow image, or an array [H, W],
-            [H, W, 1] (grey), [H, W, 3] or [H, W, 4]. If `num_channels` is not 3,
+        image: Path of an image file, bytes of an image file, Pillow image, or array. Arrays are
+            [H, W], [H, W, 1] (grey), [H, W, 3] or [H, W, 4]; if `num_channels` is not 3,
             [H, W, num_channels].
         num_channels: Channels of the result. Defaults to 3, for RGB.
-        max_pixels: Files with more pixels are refused before they are decoded: a file of a few
+        max_pixels: Files with more pixels raise an error before they are decoded: a file of a few
             kilobytes may decode to more than fits in memory. Defaults to Pillow's own limit.
-        name: Name of bytes in messages. Defaults to `"image"`.
-        image_range: (lowest, highest) value of the images, which become 0 and 255. By default
-            16-bit images are of 0..65535 and all others of 0..255; values that are probably of
-            another range, such as floats of 0..1, are refused.
-        first_frame: Whether the first frame of files with several, such as animated GIF or TIFF of
-            several pages, is read. Defaults to `False`: they are refused.
+        name: Name in error messages, if `image` is bytes. Defaults to `"image"`.
+        image_range: (lowest, highest) value of the image; these two values become 0 and 255. By
+            default, the range of 16-bit images is 0..65535 and that of all others 0..255. Values
+            that suggest another range, such as floats up to 1, raise an error.
+        first_frame: Whether to read the first frame of files with several frames or pages, such as
+            animated GIF or multi-page TIFF. Defaults to `False`: they raise an error.
 
     Returns:
-        Array [H, W, num_channels] of 0..255, uint8 if there are 3 channels.
+        Array [H, W, num_channels] in the range 0..255; uint8 if there are 3 channels.
 
     Raises:
-        ImageFileError: If a file cannot be used; it names the file.
-        ValueError: If something else is not an image.
+        ImageFileError: If a file cannot be used; the message contains its name.
+        ValueError: If an array or a Pillow image cannot be used.
 
     Example:
 
@@ -86,7 +86,7 @@ def read_image(
     if isinstance(image, str | Path | bytes):
         name = name or ("image" if isinstance(image, bytes) else str(image))
         if num_channels != 3:
-            problem = f"files are read as RGB, and the network takes {num_channels} channels"
+            problem = f"files are read as RGB, but the network expects {num_channels} channels"
             raise ImageFileError(name, [f"{problem}: pass arrays [H, W, {num_channels}]"])
         pil_image = decode(image, name, max_pixels, first_frame)
         try:
@@ -111,7 +111,7 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     first_frame: bool = False,
 ) -> "Image.Image":
-    """Decode an image file (its path or bytes), in the file's own mode, without EXIF rotation."""
+    """Decode an image file (path or bytes) in the file's own mode; EXIF rotation is not applied."""
     from PIL import Image
 
     try:
@@ -129,7 +129,7 @@ def decode(
 
 @contextlib.contextmanager
 def no_pillow_limit() -> Iterator[None]:
-    """Lift Pillow's limit of pixels, which is global to all threads, while files are opened."""
+    """Disable Pillow's pixel limit, a global of the process, until the end of the `with` block."""
     from PIL import Image
 
     with _pillow_limit:
@@ -143,21 +143,21 @@ def no_pillow_limit() -> Iterator[None]:
 def check_header(
     name: str | Path, pil_image: "Image.Image", max_pixels: int, first_frame: bool = False
 ) -> None:
-    """Refuse an image with too many pixels or several frames, before it is decoded."""
+    """Raise ImageFileError, before decoding, if an image has too many pixels or several frames."""
     width, height = pil_image.size
     if width * height > max_pixels:
         problem = (
             f"has {width * height:,} pixels ({height}x{width}), more than the limit of "
-            f"{max_pixels:,}: if that is intended, raise max_pixels"
+            f"{max_pixels:,}: to read it anyway, increase max_pixels"
         )
         raise ImageFileError(name, [problem])
     if first_frame:
         return
-    # The further frames of a JPEG (MPO) are previews or the second image of a stereo pair.
+    # Other formats are accepted: further frames of JPEG (MPO) are previews or stereo images.
     frames = getattr(pil_image, "n_frames", 1)
     if frames > 1 and pil_image.format in _MULTI_FRAME_FORMATS:
         problem = (
-            f"holds {frames} frames or pages: save the one to use as a file of its own, or pass "
+            f"contains {frames} frames or pages: save one of them as a separate file, or pass "
             "first_frame=True (--first_frame) to read the first"
         )
         raise ImageFileError(name, [problem])
@@ -167,30 +167,30 @@ def upright(pil_image: "Image.Image") -> "Image.Image":
     """Return a Pillow image with the rotation in its EXIF tags applied."""
     from PIL import ExifTags, ImageOps
 
-    # `exif_transpose` would copy a large image even if it is upright already.
+    # `exif_transpose` would copy the image even if it needs no rotation.
     try:
         orientation = pil_image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # The tags are damaged, the pixels are not.
+    except Exception:  # Only the EXIF tags are damaged, not the pixels.
         return pil_image
     if orientation != 1:
         try:
             pil_image = ImageOps.exif_transpose(pil_image)
-        except (SyntaxError, OSError, TypeError) as error:  # Tags that cannot be rewritten.
+        except (SyntaxError, OSError, TypeError) as error:  # Pillow cannot rewrite the tags.
             raise ValueError(UNREADABLE) from error
     return pil_image
 
 
 def _rgb_pixels(pil_image, image_range=None):
-    """uint8 [H, W, 3] of a Pillow image of any mode."""
+    """Convert a Pillow image of any mode to uint8 [H, W, 3]."""
     pil_image = upright(pil_image)
     if pil_image.mode.startswith("I;16") or (pil_image.mode == "I" and pil_image.format == "PNG"):
-        # Pillow would clip 16-bit grey to 255 instead of scaling it.
+        # Pillow's conversion would clip 16-bit grey to 255 instead of scaling it.
         return _checked_array(np.asarray(pil_image).astype(np.uint16), image_range=image_range)
     if pil_image.mode in ("I", "F"):
         return _checked_array(np.asarray(pil_image), image_range=image_range)
     if pil_image.mode == "P" and "transparency" in pil_image.info:
         pil_image = pil_image.convert("RGBA")
-    # In bands of rows: converted as a whole, Pillow would hold two more copies of a large image.
+    # Convert bands of rows: converting the whole image would need memory for two more copies.
     pixels = np.empty((pil_image.height, pil_image.width, 3), np.uint8)
     for top in range(0, pil_image.height, _BAND):
         bottom = min(top + _BAND, pil_image.height)
@@ -200,7 +200,7 @@ def _rgb_pixels(pil_image, image_range=None):
 
 
 def _checked_array(image, num_channels=3, image_range=None):
-    """An array as [H, W, num_channels], checked; uint8 if there are 3 channels."""
+    """Check an array and return it as [H, W, num_channels]; uint8 if there are 3 channels."""
     if image.ndim == 2:
         image = image[..., None]
     channels = (1, 3, 4) if num_channels == 3 else (num_channels,)

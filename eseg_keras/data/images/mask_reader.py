@@ -1,4 +1,4 @@
-"""Reading a mask."""
+"""Reading mask files."""
 
 import io
 import struct
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 
 Color = tuple[int, int, int]
 
-_MOST_NAMED = 8  # unknown labels or colours in a message; a smoothed mask holds thousands
+# Largest number of unknown labels or colours in a message; smoothed masks have thousands.
+_MOST_NAMED = 8
 
 
 class MaskReader:
-    """Reads a mask file, uint8 [H, W].
+    """Reader of mask files; returns labels, uint8 [H, W].
 
-    The id of a pixel is:
+    The id of a pixel in the file is:
 
-    - without `mask_colors`, the value of a grey pixel (1 to 16 bits), the index of a palette pixel,
-      or the value of a pixel whose red, green and blue are the same;
-    - with `mask_colors`, the id of its colour, palettes included.
+    - without `mask_colors`, the value in grey images (1 to 16 bits), the index in palette images,
+      or the value in RGB images whose three channels are equal;
+    - with `mask_colors`, the id of the pixel's colour, also in palette images.
 
-    Then `class_map` replaces the ids it names, then `reduce_zero_label` subtracts 1 from every id
-    but `ignore_label`, and 0 becomes `ignore_label`. A label that is then neither a class nor
-    `ignore_label` is an error.
+    `class_map` is applied to these ids first. Then `reduce_zero_label` maps 0 to `ignore_label`,
+    and subtracts 1 from all other ids except `ignore_label`. The results must be class ids or
+    `ignore_label`; other labels raise an error.
 
     Args:
         num_classes: Number of classes, 1 to 255.
@@ -45,9 +46,9 @@ class MaskReader:
         class_map: {id in the file: new id}. Other ids do not change. A new id may be
             `ignore_label`.
         reduce_zero_label: Whether id 0 means "no label" and the classes begin at 1, as in ADE20K.
-        ignore_label: Label, 0 to 255, of the pixels that are ignored.
-        max_pixels: Files with more pixels are refused before they are decoded.
-        first_frame: Whether the first frame of files with several is read, see `read_image`.
+        ignore_label: Label of ignored pixels, 0 to 255.
+        max_pixels: Files with more pixels raise an error before they are decoded.
+        first_frame: Whether to read the first frame of files with several frames; see `read_image`.
 
     Example:
 
@@ -93,21 +94,21 @@ class MaskReader:
         for old, new in self.class_map.items():
             if not self._is_allowed[old]:
                 raise ValueError(
-                    f"`class_map` must lead to a class or to ignore_label={ignore_label}; there "
-                    f"are {num_classes} classes. Received: class_map={{..., {old}: {new}}}"
+                    f"`class_map` must map ids to one of the {num_classes} classes or to "
+                    f"ignore_label={ignore_label}. Received: class_map={{..., {old}: {new}}}"
                 )
         self._color_ids = None if mask_colors is None else _color_table(mask_colors)
 
     def __call__(self, path: str | Path) -> np.ndarray:
-        """Read a PNG, BMP or lossless WebP file: uint8 [H, W] of class ids and `ignore_label`.
+        """Read a PNG, BMP or lossless WebP file as class ids and `ignore_label`, uint8 [H, W].
 
-        ImageFileError is raised if it cannot be read, or holds other labels or colours.
+        Raise ImageFileError if the file cannot be read or contains unknown labels or colours.
         """
         if self._color_ids is None:
             ids = read_ids(path, self.max_pixels, self.first_frame)
         else:
             ids = self._ids_of_colors(path)
-        # `take` is faster than an index.
+        # `np.take` is faster than indexing.
         is_allowed = np.take(self._is_allowed, ids)
         if not is_allowed.all():
             stray = np.unique(ids[~is_allowed]).tolist()
@@ -117,11 +118,11 @@ class MaskReader:
 
     @property
     def reads_colors(self) -> bool:
-        """Whether colours are the classes."""
+        """Whether the classes are given by colours (`mask_colors`)."""
         return self._color_ids is not None
 
     def label_of(self, value: int | Color) -> int | None:
-        """Return the label of an id or a colour in the files, None if that is an error.
+        """Return the label for an id or a colour of a mask file; None if it is not allowed.
 
         >>> MaskReader(num_classes=2, class_map={7: 1}).label_of(7)
         1
@@ -143,14 +144,14 @@ class MaskReader:
         problems = []
         if len(unknown) > _MOST_NAMED:
             problems = [
-                f"has more than {_MOST_NAMED} colours that `mask_colors` does not name: was it "
-                "smoothed, or saved with lossy compression?"
+                f"has more than {_MOST_NAMED} colours that are not in `mask_colors`: export the "
+                "mask as PNG, without smoothing, resizing or lossy compression"
             ]
         else:
             for code in unknown:
                 color = (code >> 16, code >> 8 & 255, code & 255)
                 problems.append(
-                    f"has the colour {color}, which `mask_colors` does not name: add {color}: ID, "
+                    f"has the colour {color}, which is not in `mask_colors`: add {color}: ID, "
                     f"or {color}: {self.ignore_label} to ignore it"
                 )
         if problems:
@@ -158,12 +159,12 @@ class MaskReader:
         return ids
 
     def _stray_labels(self, ids):
-        """Problem and remedy for each id that is not a class."""
+        """Return the problem and the remedy for each id that is not a class."""
         wanted = f"the {self.num_classes} classes, 0 to {self.num_classes - 1}"
         if self.reduce_zero_label:
             wanted = f"the {self.num_classes} classes, 1 to {self.num_classes}, and 0"
         if len(ids) > _MOST_NAMED:
-            return [f"has more than {_MOST_NAMED} labels outside {wanted}: is it a mask?"]
+            return [f"has more than {_MOST_NAMED} labels outside {wanted}: check that it is a mask"]
         problems = []
         for label in ids:
             remedy = f"pass class_map={{{label}: {self.ignore_label}}} to ignore it"
@@ -177,7 +178,7 @@ class MaskReader:
 
 
 def _smoothed(ids):
-    """The problem of a black and white mask with smoothed edges, or None."""
+    """Return a problem if the mask looks black and white with smoothed edges, else None."""
     if (
         ids.max() > 255
         or ((ids > 0) & (ids < 255)).mean() > 0.5
@@ -192,7 +193,7 @@ def _smoothed(ids):
 
 
 def _check_alpha(path, pixels):
-    """Refuse a mask [H, W, C] whose last channel, alpha, tells pixels of one value apart."""
+    """Raise ImageFileError if pixels of the same colour in a mask [H, W, C] differ in alpha."""
     alpha = pixels[..., -1].astype(np.int64)
     if (alpha == alpha.flat[0]).all():
         return
@@ -201,28 +202,28 @@ def _check_alpha(path, pixels):
         values = values << 8 | pixels[..., channel]
     if len(np.unique(values << 8 | alpha)) > len(np.unique(values)):
         problem = (
-            "has labels in its alpha channel: pixels of one colour are opaque and transparent. "
-            "Save the alpha channel as a grey image of class ids"
+            "has labels in its alpha channel: pixels of the same colour are opaque and "
+            "transparent. Save the alpha channel as a grey image of class ids"
         )
         raise ImageFileError(path, [problem])
 
 
 def _check_one_hot(path, pixels):
-    """Refuse a mask [H, W, C] whose pixels are set in exactly one channel."""
+    """Raise ImageFileError if a mask [H, W, C] looks one-hot."""
     is_set = pixels == pixels.max()
     is_one_hot = (is_set.sum(axis=-1) == 1).all() and not pixels[~is_set].any()
-    # An opaque black mask is set in one channel only, alpha.
+    # More than one channel must be used: in an opaque black mask, only alpha is not 0.
     if is_one_hot and pixels.max() in (1, 255) and is_set.any(axis=(0, 1)).sum() > 1:
         problem = (
             f"looks one-hot: every pixel is {pixels.max()} in one of the {pixels.shape[-1]} "
             "channels and 0 in the others. Save np.argmax(mask, axis=-1) as a grey image or, if "
-            "the colours are the classes, pass mask_colors={(red, green, blue): id, ...}"
+            "each colour is a class, pass mask_colors={(red, green, blue): id, ...}"
         )
         raise ImageFileError(path, [problem])
 
 
 def _label_table(class_map, reduce_zero_label, ignore_label):
-    """New label of each id from 0 to 65535."""
+    """Return the new label of each id from 0 to 65535, uint16 [65536]."""
     labels = np.arange(65536)
     for old, new in class_map.items():
         if not (0 <= old <= 65535 and 0 <= new <= 255):
@@ -238,12 +239,12 @@ def _label_table(class_map, reduce_zero_label, ignore_label):
 
 
 def _color_table(mask_colors):
-    """Class id of each of the 2^24 colours, -1 where there is none."""
+    """Return the class id of each of the 2^24 colours, int16; -1 for unknown colours."""
     if not isinstance(mask_colors, Mapping):
         if len(set(map(tuple, mask_colors))) != len(mask_colors):
             raise ValueError(
-                "`mask_colors` in class order must name each colour once; pass "
-                "{(red, green, blue): id} if classes share one. "
+                "`mask_colors` in class order must be unique; if two colours are the same class, "
+                "pass {(red, green, blue): id}. "
                 f"Received: mask_colors={mask_colors}"
             )
         mask_colors = {tuple(color): index for index, color in enumerate(mask_colors)}
@@ -280,10 +281,10 @@ def decode_mask(
     max_pixels: int = MAX_PIXELS,
     first_frame: bool = False,
 ) -> tuple["Image.Image", bytes]:
-    """Decode a mask file (its path or bytes) in its own mode, with EXIF rotation applied.
+    """Decode a mask file (path or bytes) in its own mode, and apply its EXIF rotation.
 
-    Also return the content of the file. A file that was compressed with loss, and a PNG file with a
-    wrong checksum, are refused.
+    Return the Pillow image and the bytes of the file. Files with lossy compression, and PNG files
+    with a wrong checksum, raise ImageFileError.
     """
     from PIL import Image
 
@@ -296,15 +297,15 @@ def decode_mask(
         try:
             with no_pillow_limit():
                 unread = Image.open(io.BytesIO(content))
-            unread.verify()  # The checksums of all chunks, which decoding ignores.
+            unread.verify()  # Check the checksums of all chunks; decoding ignores them.
         except (SyntaxError, OSError) as error:
-            problem = f"is damaged ({error}), so that its labels may be wrong: restore its source"
+            problem = f"is damaged ({error}), so its labels may be wrong: restore the original file"
             raise ImageFileError(name, [problem]) from error
     lossy_webp = pil_image.format == "WEBP" and not is_lossless_webp(content)
     if pil_image.format == "JPEG" or lossy_webp:
         problem = (
-            f"is a lossy {pil_image.format}, whose compression changes labels at edges: save masks "
-            "as PNG, from the original"
+            f"is a lossy {pil_image.format}; lossy compression changes labels at edges: save the "
+            "original mask as PNG"
         )
         raise ImageFileError(name, [problem])
     try:
@@ -316,10 +317,10 @@ def decode_mask(
 
 
 def read_colors(path, max_pixels, first_frame=False):
-    """uint8 [H, W, 3] of a mask whose colours are the classes."""
+    """Read a mask whose colours are the classes, uint8 [H, W, 3]."""
     pil_image, _ = decode_mask(path, path, max_pixels, first_frame)
     if pil_image.mode.startswith("I"):
-        raise ImageFileError(path, ["is 16-bit grey, and `mask_colors` needs colours of 8 bits"])
+        raise ImageFileError(path, ["is 16-bit grey; `mask_colors` expects 8-bit colours"])
     if pil_image.mode == "P" and "transparency" in pil_image.info:
         pil_image = pil_image.convert("RGBA")
     if pil_image.mode in ("LA", "RGBA"):
@@ -328,20 +329,20 @@ def read_colors(path, max_pixels, first_frame=False):
 
 
 def count_ids(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[int]:
-    """Return the number of pixels of each id in a mask file, of several frames in the first."""
+    """Return the number of pixels of each id in the first frame of a mask file."""
     counts = np.bincount(read_ids(path, max_pixels, first_frame=True).ravel())
     return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
 
 
 def count_colors(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[Color]:
-    """Return the number of pixels of each colour in a mask file, of several frames in the first."""
+    """Return the number of pixels of each colour in the first frame of a mask file."""
     codes, counts = np.unique(_color_codes(path, max_pixels, True), return_counts=True)
     pairs = zip(codes.tolist(), counts.tolist(), strict=True)
     return Counter({(code >> 16, code >> 8 & 255, code & 255): count for code, count in pairs})
 
 
 def _color_codes(path, max_pixels, first_frame):
-    """int32 [H, W], red << 16 | green << 8 | blue."""
+    """Read a mask as int32 [H, W], red << 16 | green << 8 | blue."""
     red, green, blue = np.moveaxis(
         read_colors(path, max_pixels, first_frame).astype(np.int32), -1, 0
     )
@@ -349,7 +350,7 @@ def _color_codes(path, max_pixels, first_frame):
 
 
 def palette_of(path: str | Path) -> bytes | None:
-    """Return the palette of a mask file, red, green, blue of each index in turn; None without."""
+    """Return the palette of a mask file, (red, green, blue) of each index; None if it has none."""
     from PIL import Image
 
     try:
@@ -358,15 +359,15 @@ def palette_of(path: str | Path) -> bytes | None:
         with pil_image:
             if pil_image.mode not in ("P", "PA"):
                 return None
-            # Pillow's own method would decode the pixels too.
+            # For PNG, `getpalette` would also decode the pixels.
             is_png = pil_image.format == "PNG" and pil_image.palette is not None
             return bytes(pil_image.palette.palette if is_png else pil_image.getpalette("RGB"))
-    except Exception:  # Whatever is wrong with the file is reported where it is read.
+    except Exception:  # Reading the mask reports the problem of the file.
         return None
 
 
 def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
-    """Return the colours of the classes in a palette file; None without one, or if it is grey."""
+    """Return the palette colours of the classes; None if the file has no palette, or a grey one."""
     colors = np.frombuffer(palette_of(path) or b"", np.uint8).reshape(-1, 3)[:num_classes]
     if len(colors) < num_classes or (colors == colors[:, :1]).all():
         return None
@@ -374,7 +375,7 @@ def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
 
 
 def read_ids(path, max_pixels, first_frame=False):
-    """Unsigned ids [H, W] of a mask whose pixel values or palette indices are the classes."""
+    """Read a mask whose values or palette indices are ids, uint8 or uint16 [H, W]."""
     pil_image, content = decode_mask(path, path, max_pixels, first_frame)
     bits, color_type = (content[24], content[25]) if pil_image.format == "PNG" else (8, None)
     pixels = np.asarray(pil_image)
@@ -385,12 +386,12 @@ def read_ids(path, max_pixels, first_frame=False):
     if pil_image.mode in ("1", "L", "P", "LA", "PA") and bits != 16:
         ids = (pixels if pixels.ndim == 2 else pixels[..., 0]).astype(np.uint8)
         if color_type == 0 and bits in (2, 4):
-            # Pillow stretches 2 and 4-bit grey to 0..255.
+            # Pillow scales 2-bit and 4-bit grey to 0..255.
             ids //= 255 // (2**bits - 1)
         return ids
     problem = (
         f"has the pixel format {pil_image.mode} with {bits} bits: save masks as PNG with 8-bit "
-        "ids, a palette or RGB colours, or 16-bit ids"
+        "or 16-bit ids, a palette, or 8-bit RGB colours"
     )
     if pil_image.mode in ("RGB", "RGBA") and bits == 8:
         if (pixels[..., :1] == pixels[..., 1:3]).all():

@@ -1,4 +1,4 @@
-"""Finding the images of a folder."""
+"""Finding the images in a folder."""
 
 import logging
 import os
@@ -12,16 +12,16 @@ IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".dib", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx"}
     | {".pgm", ".png", ".pnm", ".ppm", ".sgi", ".tga", ".tif", ".tiff", ".webp"}
 )
-"""Suffixes, in lower case, of the files that are read as images."""
+"""Suffixes, in lower case, of files that are read as images."""
 
 FRAMES_SUFFIXES = frozenset({".apng", ".gif"})
-"""Suffixes of files that usually hold several frames, of which the first can be read."""
+"""Suffixes of files that usually contain several frames; with `first_frame`, the first is read."""
 
-_MOST_SUFFIXES = 8  # named in a message
+_MOST_SUFFIXES = 8  # largest number of suffixes in a message
 
 
 def in_words(skipped: Mapping[str, int]) -> str:
-    """Return the number of skipped files of each suffix as a text."""
+    """Format the numbers of skipped files, such as "3 .txt, 1 .zip"."""
     return ", ".join(f"{count} {suffix}" for suffix, count in sorted(skipped.items()))
 
 
@@ -35,22 +35,22 @@ def find_images(
     exclude: str | Path | None = None,
     log_skipped: bool = True,
 ) -> list[Path]:
-    """List the images of a folder, sorted.
+    """List the images in a folder, sorted.
 
-    Hidden files and folders are ignored, and so is `exclude`, a subfolder such as that of the
-    outputs. Links are followed; a folder that is reached twice is read once, so that cycles of
-    links end. Other files are skipped and counted by suffix in the log; `first_frame` adds the
-    suffixes of animations. Raises FileNotFoundError if there is no such folder, and ValueError,
-    without the folder's name, if there is no `kind` in it.
+    Hidden files and folders are ignored, and so is the subfolder `exclude`, such as the output
+    folder. Links are followed, but each folder is searched only once, so that cyclic links do no
+    harm. Other files are skipped; the log gives their number by suffix. `first_frame` adds the
+    suffixes of animations. Raise FileNotFoundError if the folder does not exist. Raise ValueError,
+    with a message that uses `kind` and does not contain the folder's name, if no file is found.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder}. Give one that holds images.")
+        raise FileNotFoundError(f"There is no folder {folder}. Pass a folder that contains images.")
     suffixes = suffixes | FRAMES_SUFFIXES if first_frame else suffixes
     excluded = None if exclude is None else os.path.realpath(exclude)
     seen = set()
     found, skipped = [], Counter()
-    # Folders come before links to folders, so that one reached both ways is listed by its own name.
+    # Search real folders before links, so that files are listed under the real folder's name.
     folders, links = deque([folder]), deque()
     while folders or links:
         current = folders.popleft() if folders else links.popleft()
@@ -75,7 +75,7 @@ def find_images(
         message = f"no {kind} inside ({', '.join(sorted(suffixes))})"
         if others := sorted(skipped):
             shown = ", ".join(others[:_MOST_SUFFIXES]) + ", ..." * (len(others) > _MOST_SUFFIXES)
-            message += f"; it holds {shown}: convert images to PNG or JPEG, masks to PNG"
+            message += f"; it contains {shown}: convert images to PNG or JPEG, masks to PNG"
         if named := ", ".join(sorted(FRAMES_SUFFIXES & skipped.keys())):
             message += f", or read the first frame of {named} with first_frame=True (--first_frame)"
         raise ValueError(message)

@@ -53,7 +53,7 @@ def test_faults_are_named(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         class_folders(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="holds no folders"):
+    with pytest.raises(FileNotFoundError, match="has no subfolders"):
         class_folders(tmp_path / "empty")
     (folder / "b" / "1.jpg").write_bytes(b"not a photo")
     with pytest.raises(ImageFileError, match="1.jpg"):

@@ -88,7 +88,7 @@ def test_an_image_without_mask_is_named(tmp_path, ade_files, write_files):
         ("images/training/ADE_train_00000003.jpg", "torn", "cannot be read as an image"),
         ("annotations/training/ADE_train_00000003.png", "torn", "cannot be read as an image"),
         ("annotations/training/ADE_train_00000003.png", "label", r"has the labels \[151\]"),
-        ("annotations/training/ADE_train_00000003.png", "size", "the image is 20x12 pixels"),
+        ("annotations/training/ADE_train_00000003.png", "size", "the image has 20x12 pixels"),
         ("annotations/training/ADE_train_00000003.png", "color", "has the pixel format RGB"),
     ],
 )

@@ -68,7 +68,7 @@ def test_the_layout_of_one_folder_a_kind(tmp_path, image_bytes, write_files, tar
     write_files(tmp_path / target.removeprefix("data/"), content)
     check(tmp_path, "train", exact=False)
     check(tmp_path, "validation", exact=False)
-    with pytest.raises(ValueError, match="has no 'test'.* train, validation"):
+    with pytest.raises(ValueError, match="has no split 'test'.* train, validation"):
         load("camvid", "test", tmp_path)
 
 
@@ -82,4 +82,4 @@ def test_classes():
 def test_another_number_of_images_is_told(tmp_path, segnet_files, write_files, caplog):
     write_files(tmp_path / "downloads/manual/camvid.zip", segnet_files)
     load("camvid", "train", tmp_path)
-    assert "holds 4 images of camvid/train; the published set has 367" in caplog.text
+    assert "contains 4 images of camvid/train; the published data set has 367" in caplog.text

@@ -204,7 +204,7 @@ def test_a_killed_preparation_leaves_nothing_that_counts(camvid_dir, preparation
     assert process.wait() == -signal.SIGKILL
     assert not (data_dir / "camvid/1.0.0").exists()
     assert len(load("camvid", "train", data_dir)) == 1000
-    assert "Unless a preparation is running, this is left from a stopped one" in caplog.text
+    assert "is incomplete: remove it, unless another process is preparing it" in caplog.text
 
 
 def test_two_processes_may_prepare_at_once(camvid_dir, preparation):

@@ -107,7 +107,9 @@ def test_another_list_of_labels_is_refused(tmp_path, archives, write_files):
     labels["labels"].insert(3, {"name": "object--balloon"})
     archives["v1.2"]["config.json"] = json.dumps(labels).encode()
     write_files(tmp_path / "downloads/manual/mapillary.zip", archives["v1.2"])
-    with pytest.raises(ValueError, match="expected 66, found 67, differing in .*object--balloon"):
+    with pytest.raises(
+        ValueError, match="expected 66 labels, found 67; difference: .*object--balloon"
+    ):
         load(NAMES[0], "train", tmp_path)
 
 

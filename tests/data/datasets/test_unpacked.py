@@ -153,7 +153,7 @@ def test_any_subset_of_splits(tmp_path, files_of, write_files, split):
     write_files(tmp_path / "cs", files_of("cityscapes", (split,)))
     assert len(load("cityscapes", split, tmp_path)) == 3 * len(CITIES[split])
     for other in {"train", "validation", "test"} - {split}:
-        message = f"has no '{other}' of Cityscapes: there is no folder leftImg8bit/.* {split}"
+        message = f"has no split '{other}' of Cityscapes: found no folder leftImg8bit/.* {split}"
         with pytest.raises(ValueError, match=message):
             load("cityscapes", other, tmp_path)
 
@@ -167,7 +167,7 @@ def test_masks_without_their_images(tmp_path, files_of, write_files):
     assert len(load("cityscapes", "train", tmp_path)) == 6
     # A copy contains the available splits; an error names a missing split.
     assert len(load("cityscapes", "train", tmp_path, copy_to=tmp_path / "copy")) == 6
-    with pytest.raises(ValueError, match="has no 'test': .* had only train"):
+    with pytest.raises(ValueError, match="has no split 'test': .* with only train"):
         load("cityscapes", "test", tmp_path / "copy")
 
 
@@ -217,7 +217,7 @@ def test_other_images_in_the_same_folders_are_not_ade20k(tmp_path, files_of, wri
     files = files_of("ade20k", ("train",))
     renamed = {path.replace("ADE_train_", "drive_"): content for path, content in files.items()}
     write_files(tmp_path / "drive", renamed)
-    with pytest.raises(ValueError, match="there is .*annotations/training, but no folder images"):
+    with pytest.raises(ValueError, match="found .*annotations/training, but no folder images"):
         load("ade20k", "train", tmp_path)
     write_files(tmp_path / "scenes", files)
     assert load("ade20k", "train", tmp_path).name(0) == "ADE_train_00000000"
@@ -226,7 +226,7 @@ def test_other_images_in_the_same_folders_are_not_ade20k(tmp_path, files_of, wri
 def test_mapillary_checks_its_version(tmp_path, files_of, write_files):
     files = files_of("mapillary_vistas", ("train",))
     write_files(tmp_path / "m", files | {"config.json": b'{"labels": [{"name": "balloon"}]}'})
-    with pytest.raises(ValueError, match="expected 66, found 1"):
+    with pytest.raises(ValueError, match="expected 66 labels, found 1"):
         load("mapillary_vistas", "train", tmp_path)
 
 

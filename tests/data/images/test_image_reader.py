@@ -213,7 +213,7 @@ def test_several_frames_are_refused_by_name(tmp_path, suffix):
     frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
     exact = {"lossless": True} if suffix == "webp" else {}
     frames[0].save(path, save_all=True, append_images=frames[1:], **exact)
-    message = f"many.{suffix}: holds 2 frames or pages: .*first_frame=True \\(--first_frame\\)"
+    message = f"many.{suffix}: contains 2 frames or pages: .*first_frame=True \\(--first_frame\\)"
     with pytest.raises(ImageFileError, match=message):
         read_image(path)
     first = read_image(path, first_frame=True)
