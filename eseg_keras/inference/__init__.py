@@ -1,4 +1,4 @@
-"""From images to label maps."""
+"""Predict label maps of images and videos."""
 
 from eseg_keras.inference.prediction import Prediction as Prediction
 from eseg_keras.inference.prediction_job import PredictedFiles as PredictedFiles

@@ -99,7 +99,7 @@ def test_a_third_is_labelled_by_hand_and_the_rest_by_its_network(data, tmp_path)
         True,
         0.5,
     )
-    with pytest.raises(ValueError, match="holds a run with other values: epochs"):
+    with pytest.raises(ValueError, match="contains a run with other values: epochs"):
         ablations.is_finished(run_of("third", tmp_path, changes=(*TINY, "epochs=2")))
 
 
