@@ -159,7 +159,7 @@ def _skipped_files_at_the_end():
 def quiet_tensorflow() -> None:
     """Hide the messages of TensorFlow's C++ code. Its errors are raised as exceptions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Some messages are written to file descriptor 2 before TensorFlow reads any environment variable.
+    # Some messages are written to file descriptor 2 before TensorFlow reads environment variables.
     around_import("tensorflow", hidden_standard_error)
 
 
@@ -169,7 +169,7 @@ def _is_mistake_in_the_input(error):
         return True
     raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
     own = str(Path(raised_in).resolve()).startswith(PACKAGE + os.sep)
-    # `eseg_keras.optional.require` raises ImportError itself, not a subclass; it names the extra.
+    # A plain ImportError is from `eseg_keras.optional.require`, which names the extra to install.
     return own and (isinstance(error, ValueError) or type(error) is ImportError)
 
 

@@ -54,7 +54,7 @@ class TrainingModel(keras.Model):
             *args: The other arguments of `keras.Model.compile`.
             weight_decay: Coupled (L2) weight decay: adds weight_decay / 2 times the sum of the
                 squares of all trained kernels to the loss, so that momentum and gradient clipping
-                include it. The decay of `keras.optimizers.SGD(weight_decay=...)` is different: it is
+                include it. The decay of `keras.optimizers.SGD(weight_decay=...)` is another: it is
                 about ten times weaker at momentum 0.9. Defaults to 0.
             ema_decay: Decay of the average of weights and batch normalisation statistics, see
                 `WeightAverage`; `None` disables it. Defaults to `None`.

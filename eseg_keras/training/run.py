@@ -48,7 +48,7 @@ from eseg_keras.training.trackers import Tracker, check_tracker, make_tracker
 # depend on their initial values: they are re-estimated from about _STATISTICS_IMAGES images.
 _SHORT_RUN = 500
 _STATISTICS_IMAGES = 100
-_BEST_REMEDY = "Remove the run's directory and train again, or keep the last weights: keep=last."
+_BEST_REMEDY = "Remove the run's directory and train again."
 
 
 def train(
