@@ -1,4 +1,4 @@
-"""Predict label maps of images and videos."""
+"""From images to label maps."""
 
 from eseg_keras.inference.prediction import Prediction as Prediction
 from eseg_keras.inference.prediction_job import PredictedFiles as PredictedFiles
