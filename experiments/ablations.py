@@ -1,11 +1,11 @@
-"""The paper's ablations and one round of self-training, small: CamVid at 180x240.
+"""The paper's ablations and one round of self-training on small data: CamVid at 180x240.
 
     python experiments/ablations.py runs/ablations --data_dir DATA
 
 Trains `camvid/eseg_lite_s` at 180x240, and variants of it that differ in one choice, with two
-seeds each, every run in a process of its own. Runs resume: rerun the same command after an
-interruption. Finished runs are skipped. After each run `ablations.csv`, `ablations.png` and the
-table in README.md, all beside this file, are written anew from the finished runs of the folder.
+seeds each, every run in its own process. Runs resume: rerun the same command after an
+interruption. Finished runs are skipped. After each run, `ablations.csv`, `ablations.png` and the
+table in README.md, all in the folder of this file, are rewritten from all finished runs.
 
 Data: see `camvid/eseg_lite_s`. Time: about three hours on two cores.
 """
@@ -38,7 +38,7 @@ from eseg_keras.machine import machine
 BASE = "camvid/eseg_lite_s"
 SMALL = ("image_size=180,240", "long_side=240", "epochs=60", "val_every=20")
 SEEDS = (0, 1)
-# Steps of 60 epochs of all 367 images, for the runs that have other epochs.
+# The number of steps of 60 epochs of all 367 images, for runs that train on fewer images.
 STEPS = "steps=2760"
 BEGIN, END = "<!-- ablations: begin -->", "<!-- ablations: end -->"
 INK, PALE, BLUE, ORANGE = "#202020", "#d8d8d8", "#0072b2", "#d55e00"
@@ -49,10 +49,10 @@ class Variant(NamedTuple):
 
     Attributes:
         title: Name in the table and the plot.
-        changes: What differs from the base, as for `eseg train --set`.
+        changes: Values that differ from the base, as for `eseg train --set`.
         reference: The variant to compare with.
-        claim: The paper's difference in mean IoU, in percent, or `None`.
-        source: Where the paper says so, or what it says.
+        claim: The paper's difference in mean IoU, in percentage points, or `None`.
+        source: The table or section of the paper, or a remark.
     """
 
     title: str
@@ -72,7 +72,7 @@ VARIANTS = {
     "sum": Variant("plain sum of levels", ("fusion=sum",), _FULL, None, "not compared"),
     "no_ohem": Variant("no OHEM", ("loss=cross_entropy",), _FULL, None, "not compared"),
     "no_ema": Variant("no moving average", ("ema_decay=none",), _FULL, 0.0, "section 4.1"),
-    # A third of the images is labelled; the others are unused, or labelled by that network.
+    # A third of the images is labelled. The others are unused, or pseudo-labelled by `third`.
     _THIRD: Variant("a third of the labels", (STEPS,)),
     "self_training": Variant(
         "a third, pseudo labels for the rest", (STEPS, *_LABELS), _THIRD, 1.3, "Table 7, ESeg-S"
@@ -81,7 +81,7 @@ VARIANTS = {
 
 
 class Run(NamedTuple):
-    """One training: a variant with a seed, in a folder of all runs."""
+    """One run: a variant with a seed. `runs_dir` contains all runs."""
 
     variant: str
     seed: int
@@ -96,7 +96,7 @@ class Run(NamedTuple):
 
 
 def main():
-    """Train what is missing, and write the results after each run."""
+    """Train the missing runs, and write the results after each run."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     here = Path(__file__).resolve().parent
     parser.add_argument("runs_dir", type=Path, help="folder for the runs")
@@ -108,7 +108,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; default: 1")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE",
-        help="change a value of all experiments, to try the script; needs --output",
+        help="change a value of all experiments, to try the script; requires --output",
     )  # fmt: skip
     parser.add_argument(
         "--output", type=Path, help="folder for the results; default: that of this file"
@@ -117,14 +117,14 @@ def main():
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
     if args.set and args.output is None:
-        parser.error("--set changes what is published: give --output as well")
+        parser.error("--set changes the results: --set and --output must be used together")
     for kind in ("images", "annotations"):
         for split in ("train", "val"):
             if not (args.data_dir / kind / split).is_dir():
                 parser.error(f"there is no folder {args.data_dir / kind / split}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     output, names = args.output or here, args.variants or list(VARIANTS)
-    # Its teacher must be trained before.
+    # Self-training requires its teacher, which must be trained before.
     if "self_training" in names:
         names = list(dict.fromkeys([*(n for n in names if n != "self_training"), _THIRD]))
         names.append("self_training")
@@ -152,7 +152,7 @@ def main():
 
 
 def is_finished(run: Run) -> bool:
-    """Whether a run is finished; an error if its folder holds one with other values."""
+    """Return whether a run is finished; raise ValueError if its folder has other values."""
     from eseg_keras.training import run_files
 
     experiment, data_dir = experiment_of(run)
@@ -172,7 +172,7 @@ def experiment_of(run: Run):
 
 
 def in_processes(runs: Iterable[Run], jobs: int) -> Iterator[Run]:
-    """Train each run in a new process, which ends with this one; yield the finished runs."""
+    """Train each run in a new process that ends with this process; yield the finished runs."""
     context = multiprocessing.get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
 
@@ -194,13 +194,13 @@ def in_processes(runs: Iterable[Run], jobs: int) -> Iterator[Run]:
 
 
 def train_run(run: Run) -> None:
-    """Train a run, in a process of its own."""
+    """Train a run; called in a new process."""
     import keras
 
     from eseg_keras.training import train
 
     class Clock(keras.callbacks.Callback):
-        """Adds up the minutes of all processes that work on a run, epoch by epoch."""
+        """Sum the minutes of all processes that train a run, after each epoch."""
 
         def __init__(self):
             super().__init__()
@@ -223,7 +223,7 @@ def train_run(run: Run) -> None:
 
 
 def label_rest(run: Run, experiment) -> None:
-    """Write pseudo labels as the paper does, by the network trained on the third."""
+    """Write pseudo labels as the paper does, with the network trained on a third of the labels."""
     from eseg_keras import ESeg
     from eseg_keras.inference import TEST_TIME_SCALES, Predictor, pseudo_label
 
@@ -240,7 +240,7 @@ def label_rest(run: Run, experiment) -> None:
 
 
 def split_third(data_dir: Path, output: Path) -> list[str]:
-    """Copy a third of the training images with their masks, the images of the others, and `val`.
+    """Copy a third of the training images with their masks, the others without, and `val`.
 
     Returns:
         The names of the images of the third, which a fixed seed chooses.
@@ -264,7 +264,7 @@ def split_third(data_dir: Path, output: Path) -> list[str]:
 
 
 def time_of(run: Run) -> dict:
-    """Return the minutes that a run has taken, and the processor."""
+    """Return the training time of a run in minutes, and the CPU."""
     path = run.model_dir / "time.json"
     if not path.exists():
         return {"minutes": 0.0, "cpu": "", "cores": ""}
@@ -300,7 +300,7 @@ def finished_rows(runs_dir: Path) -> list[dict]:
 
 
 def write_results(runs_dir: Path, output: Path) -> None:
-    """Write the CSV, the plot, and the table in README.md, if that has a place for it."""
+    """Write the CSV, the plot, and the table in README.md between its markers, if any."""
     rows = finished_rows(runs_dir)
     if not rows:
         return
@@ -325,7 +325,7 @@ def scores_of(rows: list[dict]) -> dict[str, list[float]]:
 
 
 def table(rows: list[dict]) -> str:
-    """Return the scores as a table in Markdown: mean, spread, and the paper's claim."""
+    """Return the scores as a Markdown table: mean, range, and the paper's difference."""
     scores = scores_of(rows)
     lines = [
         "| variant | changes | mean IoU % | lowest to highest | difference | in the paper |",
@@ -349,7 +349,7 @@ def table(rows: list[dict]) -> str:
 
 
 def plot(rows: list[dict]):
-    """Return a figure with one point per run, and the means; the paper's claims as marks."""
+    """Return a figure with one point per run, the means, and the paper's differences."""
     from eseg_keras.optional import require
 
     figures = require("matplotlib.figure", "visualization")
@@ -373,7 +373,7 @@ def plot(rows: list[dict]):
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    # One entry per kind of mark.
+    # One legend entry per kind of marker.
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False,

@@ -2,7 +2,7 @@
 
 from eseg_keras.cli.flags import at_least, check_parent
 
-HELP = "turn the files of an annotation tool into images and masks"
+HELP = "convert the files of an annotation tool to images and masks"
 EXAMPLE = [
     "eseg convert labelme photos data --val_share 0.2",
     "eseg convert coco annotations.json data --images photos --class_names cat,dog",
@@ -13,10 +13,10 @@ FORMATS = ("labelme", "coco", "voc", "cvat", "roboflow", "cityscapes-polygons")
 
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
-    parser.add_argument("format", choices=FORMATS, help="the tool, or the format it exported")
+    parser.add_argument("format", choices=FORMATS, help="annotation tool or export format")
     parser.add_argument("source", help="folder of the annotations, or one annotation file")
     parser.add_argument("output", help="new folder for images, annotations and experiment.py")
-    parser.add_argument("--images", help="folder of the images, if they are elsewhere")
+    parser.add_argument("--images", help="another folder to search for images")
     parser.add_argument(
         "--class_names",
         metavar="NAME,NAME",
@@ -25,7 +25,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--no_background",
         action="store_true",
-        help="ignore pixels outside all shapes, instead of making them the class background",
+        help="ignore pixels outside all shapes; otherwise they become the class background",
     )
     parser.add_argument(
         "--val_share",
@@ -36,7 +36,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--group",
         metavar="PATTERN",
-        help="regular expression: images in whose names it finds the same text stay in one split",
+        help="regular expression; images whose names contain the same match stay in one split",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the split; default: 0")
 

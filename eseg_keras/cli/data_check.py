@@ -11,7 +11,7 @@ from eseg_keras.cli.flags import (
     check_segmentation,
 )
 
-# The keys of `--set` by the kind of images.
+# Keys that `--set` may change, for each kind of data.
 READING = (
     "class_map",
     "mask_colors",
@@ -32,8 +32,8 @@ EXAMPLE = [
     "eseg data-check --experiment camvid/eseg_lite_s --data_dir camvid --split validation",
 ]
 
-# Limits: file names printed per problem, images on the contact sheet, image sizes printed, and
-# values of the masks.
+# Limits: file names printed per problem, images on the contact sheet, image sizes printed, and mask
+# values that are printed, named in an error, or written.
 _NAMES_SHOWN = 20
 _NUM_IMAGES = 24
 _SIZES_SHOWN = 4
@@ -54,7 +54,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
-    """Count, print and write the statistics; 2 if there are problems."""
+    """Count, print and write the statistics; return 2 if there are problems."""
     experiment, data_dir = _experiment(args)
     split = args.split or "train"
     if args.output:
@@ -87,19 +87,19 @@ def run(args) -> int:
 
 
 def _experiment(args):
-    """The experiment that reads the images, and its data directory."""
+    """Return the experiment that reads the images, and its data directory."""
     from eseg_keras.training.experiment import Experiment
     from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.overrides import override
 
     if bool(args.images) != bool(args.masks):
-        raise ValueError("--images and --masks go together: give both, or neither.")
+        raise ValueError("--images and --masks must be used together.")
     if bool(args.images) == bool(args.experiment):
-        raise ValueError("Which images? Give --images and --masks, or --experiment.")
+        raise ValueError("Pass either --images and --masks, or --experiment.")
     check_data_dir(args)
     if args.images:
         if args.split:
-            raise ValueError("--split is for --experiment: --images are checked as they are.")
+            raise ValueError("--split requires --experiment; it has no effect on --images.")
         # Absolute, so that joining them to the data directory has no effect.
         images, masks = (str(Path(folder).resolve()) for folder in (args.images, args.masks))
         experiment, data_dir = Experiment(train_images=images, train_masks=masks), "."
@@ -117,9 +117,9 @@ def _experiment(args):
             values = [row["value"] for row in _mask_values(experiment, masks, None)]
             more = f" and {len(values) - _VALUES_NAMED} more" * (len(values) > _VALUES_NAMED)
             shown = ", ".join(map(str, values[:_VALUES_NAMED]))
-            found = f" The masks hold {shown}{more}." * bool(values)
+            found = f" The masks contain {shown}{more}." * bool(values)
         raise ValueError(
-            "Which classes? Give --set class_names=road,sky,car or, without names, "
+            "No classes given. Pass --set class_names=road,sky,car or, without names, "
             f"--set num_classes=3.{found}"
         )
     # As in training, pixels are counted at the size of the files, before any scaling.
@@ -127,7 +127,7 @@ def _experiment(args):
 
 
 def _open(experiment, split, data_dir):
-    """The images, and problems of files in folders: {problem: names}."""
+    """Return the examples, and the problems of files in folders: {problem: file names}."""
     import logging
 
     from eseg_keras.data.folder_checks import FolderError
@@ -139,7 +139,7 @@ def _open(experiment, split, data_dir):
     )
 
     if split == "validation" and experiment.data == "folders" and is_255_open(experiment):
-        # As in training, the training masks decide, if there are any.
+        # As in training, the training masks, if any, decide whether 255 is a class.
         with contextlib.suppress(FolderError):
             experiment = with_class_map(experiment, open_examples(experiment, "train", data_dir))
     try:
@@ -152,7 +152,7 @@ def _open(experiment, split, data_dir):
         return examples, {}
     except FolderError as error:
         problems = error.problems
-    # The problems are printed below: do not log them as well.
+    # The problems are printed later: do not log them as well.
     log = logging.getLogger("eseg_keras.data.folder_checks")
     log.disabled = True
     try:
@@ -163,7 +163,7 @@ def _open(experiment, split, data_dir):
 
 
 def _differing_palettes(experiment, examples, split, data_dir):
-    """The problem of palettes that differ from those of the other split's masks, as in training."""
+    """Return {problem: file names} if palettes differ from those of the other split's masks."""
     from eseg_keras.data.folder_checks import differing_palettes
     from eseg_keras.data.images.mask_reader import palette_of
 
@@ -175,7 +175,7 @@ def _differing_palettes(experiment, examples, split, data_dir):
 
 
 def _unpaired_masks(experiment, split, data_dir):
-    """The mask files of a folder, and their reader, whether or not there are images."""
+    """Return all mask files of a split, also those without images, and their reader."""
     from eseg_keras.data.images.mask_reader import MaskReader
     from eseg_keras.data.images.walker import find_images
 
@@ -198,7 +198,7 @@ def _unpaired_masks(experiment, split, data_dir):
 
 
 def _mask_values(experiment, masks, reader):
-    """The values in mask files as a dict for JSON, with the class that each becomes."""
+    """Return one dict for JSON per value in the mask files, with the class of the value."""
     from eseg_keras.data.mask_coding import count_values
     from eseg_keras.progress import Progress
 
@@ -217,7 +217,7 @@ def _mask_values(experiment, masks, reader):
 
 
 def _class_of(experiment, reader, value):
-    """Name of the class that a value becomes, "ignored", or None for neither."""
+    """Return the class name of a mask value, "ignored", or None if the value is neither."""
     label = None if reader is None else reader.label_of(value)
     if label is None or label == experiment.ignore_label:
         return None if label is None else "ignored"
@@ -226,8 +226,8 @@ def _class_of(experiment, reader, value):
 
 def _print_values(values):
     if values:
-        print("Values in the masks, and what they become:")
-    # All values that are labels, and the most frequent others.
+        print("Values in the masks, and their classes:")
+    # All values that are classes or ignored, and the most frequent others.
     labels = sorted((row for row in values if row["class"]), key=lambda row: row["value"])
     others = [row for row in values if not row["class"]]
     for row in labels + others[:_VALUES_SHOWN]:
@@ -239,7 +239,7 @@ def _print_values(values):
 
 
 def _summary(experiment, statistics, problems):
-    """The statistics as a dict that can be written as JSON."""
+    """Return the statistics as a dict for JSON."""
     from eseg_keras.data import balanced_class_weights
 
     num_classes, counts = experiment.num_classes, statistics.label_counts
@@ -286,7 +286,7 @@ def _print(summary, values):
     for problem, files in summary["problems"].items():
         shown = ", ".join(files[:_NAMES_SHOWN])
         if len(files) > _NAMES_SHOWN:
-            shown += f", and {len(files) - _NAMES_SHOWN} more (all of them with --output)"
+            shown += f", and {len(files) - _NAMES_SHOWN} more (--output writes all of them)"
         count = "1 file" if len(files) == 1 else f"{len(files)} files"
         print(f"Problem in {count}: {problem}\n    {shown}")
     if not summary["problems"]:

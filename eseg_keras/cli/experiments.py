@@ -1,6 +1,6 @@
 """`eseg experiments`."""
 
-HELP = "list the experiments, with reported scores and ours"
+HELP = "list the experiments, with published scores and our scores"
 EXAMPLE = ["eseg experiments"]
 
 
@@ -21,7 +21,7 @@ def run(args) -> int:
         read_run_notes,
     )
 
-    # Names are never cut, however narrow the terminal, so that they can be copied into a command.
+    # Names are never truncated, so that they can be copied into a command.
     table = Table(title="Mean IoU in %", box=box.SIMPLE_HEAD)
     table.add_column("experiment", no_wrap=True)
     table.add_column("network", overflow="fold")
@@ -38,7 +38,7 @@ def run(args) -> int:
         )
     print_table(table)
     print("* With changes to this network, such as another decoder: see the experiment's file.")
-    print(f"The docstring of each file has its command, hardware and time: {experiments_dir()}")
+    print(f"The docstring of each file contains command, hardware and time: {experiments_dir()}")
     return 0
 
 

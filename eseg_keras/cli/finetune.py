@@ -9,7 +9,7 @@ from eseg_keras.cli.flags import (
     check_parent,
 )
 
-HELP = "train on folders of images and masks within a number of minutes, with all settings chosen"
+HELP = "train on folders of images and masks within a time limit, with automatic settings"
 EXAMPLE = [
     "eseg finetune photos/images photos/masks --minutes 20 --output runs/mine",
     "eseg finetune images masks --output runs/mine --class_names background,leaf,stem",
@@ -19,7 +19,7 @@ EXAMPLE = [
 def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     parser.add_argument("images", help="folder of the images")
-    parser.add_argument("masks", help="folder of the masks; they pair with the images by name")
+    parser.add_argument("masks", help="folder of the masks, paired with the images by name")
     parser.add_argument(
         "--output", required=True, help="folder for the preset, the report and the run"
     )
@@ -27,7 +27,7 @@ def add_arguments(parser) -> None:
         "--minutes",
         type=at_least(0.1, float),
         default=20.0,
-        help="minutes that everything may take; default: 20",
+        help="time limit of the whole command in minutes; default: 20",
     )
     parser.add_argument(
         "--class_names",
@@ -37,7 +37,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--mask_suffix",
         default="",
-        help="end of the names of masks that those of the images lack, such as _labels",
+        help="end of the mask names that the image names do not have, such as _labels",
     )
     add_image_range_argument(parser)
     add_first_frame_argument(parser)
@@ -49,7 +49,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
-    """Fine-tune, print the scores and what to do next."""
+    """Fine-tune, print the scores and the next commands."""
     check_parent(args.output)
     from eseg_keras.training.interruptions import Preempted
 
@@ -76,7 +76,7 @@ def run(args) -> int:
     print_scores(evaluation.summary(), title="Validation")
     preset = f"{args.output}/preset"
     print(f"Preset directory: {preset}")
-    # The run knows the size to which images were scaled; the preset alone does not scale.
+    # --model_dir scales images as in training; a preset does not scale them.
     print(f"Predict: eseg predict FOLDER --model_dir {args.output} --output predictions")
     for kind, suffix in (
         ("onnx", "model.onnx"),

@@ -9,7 +9,7 @@ from eseg_keras.image_size import SMALLEST_SIDE
 
 
 def at_least(least: float, kind: type = int) -> Callable[[str], float]:
-    """Return the `type` of a flag: a number with a lower limit."""
+    """Return an argparse `type`: a number with a lower limit."""
 
     def parse(text):
         value = kind(text)
@@ -22,7 +22,7 @@ def at_least(least: float, kind: type = int) -> Callable[[str], float]:
 
 
 def add_weights_arguments(parser, exported: bool = False, required: bool = True) -> None:
-    """Add `--preset` and `--model_dir`, perhaps `--exported`, of which one is given."""
+    """Add `--preset`, `--model_dir` and, optionally, `--exported`, which exclude each other."""
     group = parser.add_mutually_exclusive_group(required=required)
     group.add_argument("--preset", help="name of a preset with trained weights, or its directory")
     add_model_dir_argument(group)
@@ -30,12 +30,12 @@ def add_weights_arguments(parser, exported: bool = False, required: bool = True)
         group.add_argument(
             "--exported",
             metavar="FILE",
-            help="file of eseg export: .onnx, .tflite or the directory of a SavedModel",
+            help="file written by eseg export: .onnx, .tflite or the directory of a SavedModel",
         )
 
 
 def add_model_dir_argument(group) -> None:
-    """Add `--model_dir`, a run."""
+    """Add `--model_dir`, the folder of a run."""
     group.add_argument(
         "--model_dir",
         type=run_folder,
@@ -44,7 +44,7 @@ def add_model_dir_argument(group) -> None:
 
 
 def run_folder(folder: str) -> str:
-    """Return the folder of a run: in that of `eseg finetune` it is a subfolder."""
+    """Return the folder of a run: `folder` or, in a folder of `eseg finetune`, `folder/run`."""
     inner = Path(folder, "run")
     is_inside = (inner / "config.json").is_file() and not Path(folder, "config.json").exists()
     return str(inner) if is_inside else folder
@@ -55,8 +55,8 @@ def run_preset(model_dir: str) -> str:
     preset = Path(model_dir) / "preset"
     if not preset.is_dir():
         raise ValueError(
-            f"{model_dir} holds no finished run: {preset} is missing. "
-            "Run eseg train with this --model_dir to its end first."
+            f"{model_dir} contains no finished run: {preset} is missing. "
+            "Finish the run first: run eseg train with this --model_dir."
         )
     return str(preset)
 
@@ -71,7 +71,7 @@ def load_model(args):
 
 
 def run_experiment(model_dir: str):
-    """Return the experiment of a run that segments and its data directory."""
+    """Return the experiment and the data directory of a segmentation run."""
     from eseg_keras.training.run_files import read_config
 
     experiment, data_dir = read_config(model_dir)
@@ -79,16 +79,16 @@ def run_experiment(model_dir: str):
 
 
 def check_segmentation(experiment, source: str):
-    """Return an experiment that segments; refuse one that classifies."""
+    """Return the experiment; raise ValueError if it is a classification experiment."""
     if experiment.task != "segmentation":
         raise ValueError(
-            f"{source} classifies whole images: give an experiment that segments them."
+            f"{source} is a classification experiment. Pass a segmentation experiment."
         )
     return experiment
 
 
 def add_examples_arguments(parser, set_help: str) -> None:
-    """Add the flags that name images with masks: two folders, or an experiment's."""
+    """Add the flags that define images with masks: two folders, or an experiment."""
     parser.add_argument("--images", help="folder of images")
     parser.add_argument("--masks", help="folder of their masks")
     parser.add_argument("--experiment", help="experiment whose images are used")
@@ -98,11 +98,11 @@ def add_examples_arguments(parser, set_help: str) -> None:
 
 
 def check_data_dir(args) -> None:
-    """Refuse `--data_dir` beside `--images`."""
+    """Raise ValueError if both `--data_dir` and `--images` are used."""
     if args.images and args.data_dir:
         raise ValueError(
-            "--data_dir holds the images of an experiment, and --images and --masks name the "
-            "images: give one of them."
+            "--data_dir (for --experiment) and --images both name the images: pass only one of "
+            "them."
         )
 
 
@@ -114,7 +114,7 @@ def add_set_argument(parser, help: str) -> None:
 
 
 def add_set_first_frame_argument(parser) -> None:
-    """Add `--first_frame` where `--set` changes an experiment: short for first_frame=true."""
+    """Add `--first_frame`, which is short for `--set first_frame=true`."""
     add_first_frame_argument(parser, action="append_const", dest="set", const="first_frame=true")
 
 
@@ -137,9 +137,9 @@ def add_image_range_argument(parser) -> None:
         type=float,
         nargs=2,
         metavar=("LOWEST", "HIGHEST"),
-        help="values of the images that mean black and white, such as 0 1 for TIFF files of "
-        "floats; default: that of the run in --model_dir, if any, or 0 65535 for images of 16 bits "
-        "and 0 255 for all others",
+        help="image values of black and white, such as 0 1 for TIFF files of floats; default: "
+        "those of the run in --model_dir, if any, else 0 65535 for 16-bit images and 0 255 for all "
+        "others",
     )
 
 
@@ -157,8 +157,8 @@ def add_calibration_argument(parser) -> None:
     parser.add_argument(
         "--calibration_images",
         metavar="FOLDER",
-        help="int8: folder, searched with its subfolders, of a few dozen images of the task that "
-        "calibrate the ranges of the activations; default: synthetic street scenes",
+        help="with --precision int8: folder, with subfolders, of a few dozen images of your task, "
+        "to calibrate the ranges of the activations; default: synthetic street scenes",
     )
     add_image_range_argument(parser)
     add_first_frame_argument(parser)
@@ -170,10 +170,10 @@ def read_calibration(args) -> dict:
     if not args.calibration_images:
         for flag in ("image_range", "first_frame"):
             if getattr(args, flag):
-                raise ValueError(f"--{flag} is for --calibration_images. Give both, or neither.")
+                raise ValueError(f"--{flag} requires --calibration_images.")
         return {}
     if args.precision != "int8":
-        raise ValueError("--calibration_images is for --precision int8. Give both, or neither.")
+        raise ValueError("--calibration_images requires --precision int8.")
 
     from eseg_keras.export.images import read_calibration_images
 
@@ -196,13 +196,13 @@ PREDICTOR_FLAGS = (
 def add_predictor_arguments(
     parser, exported: bool = False, required: bool = True, window: str | None = None
 ) -> None:
-    """Add the flags of a model and of its `Predictor`; `window` is the default of its own."""
+    """Add the flags of a model and of its `Predictor`; `window` is the default of `--window`."""
     add_weights_arguments(parser, exported, required)
     parser.add_argument(
         "--long_side",
         type=int,
-        help="pixels to which the longer side of an image is scaled first; default: as in the run "
-        "of --model_dir, and the images' own size for a preset",
+        help="scale the longer side of each image to this many pixels first; default: as in the "
+        "run of --model_dir; a preset does not scale images",
     )
     group = parser.add_argument_group("inference options")
     group.add_argument(
@@ -210,7 +210,7 @@ def add_predictor_arguments(
         type=float,
         nargs="+",
         metavar="SCALE",
-        help="average the probabilities over the image at these scales, such as 0.5 1 2",
+        help="average the probabilities over these scales of the image, such as 0.5 1 2",
     )
     group.add_argument("--flip", action="store_true", help="also average with the mirrored image")
     group.add_argument(
@@ -221,9 +221,9 @@ def add_predictor_arguments(
         type=int,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
-        help="slide a window over the image at its full size, which bounds the memory for large "
+        help="slide a window over the image at full resolution, which limits the memory for large "
         "images; default: "
-        + ("768 768 for images of more than 8.4 megapixels" if window else "every image whole"),
+        + ("768 768 for images of more than 8.4 megapixels" if window else "no window"),
     )
     group.add_argument(
         "--overlap", type=int, metavar="PIXELS", help="overlap of neighbouring windows"
@@ -250,12 +250,12 @@ def make_predictor(
 ):
     """Return the `Predictor` that the flags configure; sizes default to those of the run.
 
-    `window` is the default where images are seen in their own size.
+    `window` is the default if images are not scaled.
     """
     from eseg_keras.inference.predictor import TEST_TIME_SCALES, Predictor
 
     if args.tta and args.scales:
-        raise ValueError("--tta and --scales both name the scales: give one of them.")
+        raise ValueError("--tta and --scales both set the scales: pass only one of them.")
     if args.long_side is not None or args.window is not None:
         long_side, image_size = args.long_side, None
     elif image_size is not None:
@@ -280,11 +280,11 @@ def make_predictor(
 
 
 def check_parent(path: str | Path) -> None:
-    """Refuse an output path where nothing can be written, before any slow step."""
+    """Raise ValueError if an output path cannot be written. Call it before any slow step."""
     path = Path(path).resolve()
     folder = next(place for place in (path, *path.parents) if place.exists())
     if folder == path and not path.is_dir():
-        folder = path.parent  # A file is replaced by a new one beside it.
+        folder = path.parent  # The new file is first written to the same folder.
     if not folder.is_dir():
         raise ValueError(f"{path} cannot be written: {folder} is not a folder.")
     try:

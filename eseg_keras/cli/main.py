@@ -20,8 +20,8 @@ from eseg_keras.optional import around_import, require
 from eseg_keras.standard_error import hidden_standard_error
 from eseg_keras.version import __version__
 
-# In the order of `eseg --help`. Each is a file of this folder, with `_` for `-`. It imports Keras,
-# and modules that need Keras, only inside its function `run`.
+# In the order of `eseg --help`. Each command is a module of this package, with `_` in place of `-`.
+# It imports Keras, and modules that require Keras, only inside its function `run`.
 COMMANDS = {
     name: importlib.import_module(f"eseg_keras.cli.{name.replace('-', '_')}")
     for name in (
@@ -43,12 +43,12 @@ COMMANDS = {
         "scenes",
     )
 }
-_FOLDERS_SHOWN = 4  # whose skipped files are listed each
+_FOLDERS_SHOWN = 4  # if there are more, only the total of skipped files is printed
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 class _Parser(argparse_flags.ArgumentParser):
-    """A parser whose errors are one sentence, without the whole usage."""
+    """A parser that prints errors as one sentence, without the usage."""
 
     def __init__(self, **options):
         # absl's parser would also add --helpfull, for absl flags, which these commands do not have.
@@ -62,7 +62,7 @@ class _Parser(argparse_flags.ArgumentParser):
 def main() -> None:
     """Run the command line.
 
-    The exit status is 0, 2 after a mistake in the input, 130 after Ctrl-C and 143 after SIGTERM.
+    The exit status is 0, or 2 for invalid input, 130 after Ctrl-C and 143 after SIGTERM.
     """
     signal.signal(signal.SIGTERM, _stop)
     _escape_names()
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _escape_names():
-    """Print letters of file and class names that the terminal's encoding lacks as escapes."""
+    """Print characters that the terminal's encoding does not contain as escape sequences."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -105,7 +105,7 @@ def _parse(argv):
             "--verbose", action="store_true", help="also show the messages of TensorFlow"
         )
         subparser.set_defaults(run=module.run)
-    # Completion in the shell, where the extra `completion` is installed and registered.
+    # Shell completion, if the extra `completion` is installed and registered.
     if "_ARGCOMPLETE" in os.environ:
         require("argcomplete", "completion").autocomplete(parser)
     return parser.parse_args(argv[1:])
@@ -134,7 +134,7 @@ def _run(args):
 
 @contextlib.contextmanager
 def _skipped_files_at_the_end():
-    """Print what was skipped in folders at the end of a command; of many folders, the sum."""
+    """Context manager: at the end, print the skipped files per folder; for many, the total."""
     by_folder = {}
     handler = logging.Handler()
     handler.emit = lambda record: by_folder.update([record.skipped])
@@ -157,9 +157,9 @@ def _skipped_files_at_the_end():
 
 
 def quiet_tensorflow() -> None:
-    """Hide the messages of TensorFlow's C++ code: what fails there is raised as an exception."""
+    """Hide the messages of TensorFlow's C++ code. Its errors are raised as exceptions."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Some are written to file descriptor 2 before TensorFlow reads any environment variable.
+    # Some messages are written to file descriptor 2 before TensorFlow reads environment variables.
     around_import("tensorflow", hidden_standard_error)
 
 
@@ -169,7 +169,7 @@ def _is_mistake_in_the_input(error):
         return True
     raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
     own = str(Path(raised_in).resolve()).startswith(PACKAGE + os.sep)
-    # ImportError itself is `eseg_keras.optional.require` naming the extra to install.
+    # A plain ImportError is from `eseg_keras.optional.require`, which names the extra to install.
     return own and (isinstance(error, ValueError) or type(error) is ImportError)
 
 

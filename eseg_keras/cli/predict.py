@@ -18,7 +18,7 @@ EXAMPLE = [
     "eseg predict drive.mp4 --preset eseg_lite_s_streets --output predictions --alpha 0.6",
 ]
 
-# A photo of 12 megapixels is then predicted in less than 1.5 GB.
+# With windows, an image of 12 megapixels is predicted with less than 1.5 GB of memory.
 _WINDOW = "auto"
 
 
@@ -37,7 +37,7 @@ def add_arguments(parser) -> None:
         "--overlay",
         action=BooleanOptionalAction,
         default=True,
-        help="write the classes' colours over the images; default: yes",
+        help="write overlays: the images with the classes in colour; default: yes",
     )
     parser.add_argument(
         "--alpha", type=float, default=0.5, help="opacity of the colours, 0 to 1; default 0.5"
@@ -46,8 +46,8 @@ def add_arguments(parser) -> None:
         "--legend",
         action=BooleanOptionalAction,
         default=True,
-        help="name the classes below an overlay, unless the legend is higher than half of a "
-        "video; default: yes",
+        help="add a legend with the class names below overlays, except if it is higher than half "
+        "of a video; default: yes",
     )
     parser.add_argument(
         "--maps",
@@ -55,8 +55,8 @@ def add_arguments(parser) -> None:
         choices=("confidence", "entropy", "margin", "probabilities"),
         default=(),
         metavar="MAP",
-        help="also write MAP/NAME.png, grey 0..255 for 0..1, of confidence, entropy or margin, "
-        "or probabilities/NAME.npz, float16 [H, W, C]",
+        help="also write these maps: confidence, entropy, margin (MAP/NAME.png, grey 0..255 for "
+        "0..1), probabilities (probabilities/NAME.npz, float16 [H, W, C])",
     )
     parser.add_argument(
         "--recursive",
@@ -66,13 +66,13 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="predict everything again; needed if --output holds other predictions",
+        help="predict everything again; required if --output contains other predictions",
     )
     parser.add_argument(
         "--batch_size",
         type=int,
         default=1,
-        help="images of one size, or windows, per batch; default 1",
+        help="number of images (of equal size) or windows per batch; default: 1",
     )
     add_image_range_argument(parser)
     add_first_frame_argument(parser)
@@ -87,7 +87,7 @@ def run(args) -> int:
 
     if not 0 <= args.alpha <= 1:
         raise ValueError(f"--alpha must be between 0 and 1. Received: {args.alpha}")
-    # Checked before the model is loaded, which takes longer.
+    # Check the inputs before the model is loaded, which takes longer.
     check_parent(args.output)
     run = run_experiment(args.model_dir)[0] if args.model_dir else None
     reading = {"first_frame": args.first_frame or bool(run and run.first_frame)}
@@ -117,7 +117,7 @@ def run(args) -> int:
         )
     written, skipped, failed = len(files.written), len(files.skipped), len(files.failed)
     if written or skipped:
-        there = f", {skipped} were there already" if skipped else ""
+        there = f", {skipped} existed already" if skipped else ""
         print(f"{written} file{'s' * (written != 1)} predicted{there}: {args.output}")
     if failed:
         problems = list(files.failed.values())

@@ -9,7 +9,7 @@ from eseg_keras.cli.flags import (
     run_experiment,
 )
 
-HELP = "label images with a trained network, to train on them"
+HELP = "predict pseudo labels of images with a trained network, for self-training"
 EXAMPLE = [
     "eseg pseudo-label unlabelled --model_dir runs/teacher --output labelled",
     "eseg pseudo-label unlabelled --model_dir runs/teacher --output labelled --workers 8",
@@ -31,7 +31,7 @@ def add_arguments(parser) -> None:
         type=float,
         default=0.5,
         metavar="SHARE",
-        help="pixels of a lower probability get the ignore label; default: 0.5, as in the paper",
+        help="ignore pixels whose largest probability is lower; default: 0.5, as in the paper",
     )
     parser.add_argument(
         "--scales",
@@ -48,20 +48,20 @@ def add_arguments(parser) -> None:
         "--workers",
         type=at_least(1),
         metavar="COUNT",
-        help="share the images among Ray workers: processes of the cluster in RAY_ADDRESS, or else "
-        "of this machine; default: this process alone",
+        help="number of Ray workers that share the images, in the cluster of RAY_ADDRESS or else "
+        "on this machine; default: no Ray, only this process",
     )
 
 
 def run(args) -> int:
-    """Label the images and print how much was kept."""
+    """Label the images and print the share of pixels that are kept."""
     from eseg_keras.cli.tables import number_table, print_table
     from eseg_keras.inference import TEST_TIME_SCALES, Predictor
     from eseg_keras.inference.input_files import find_files
     from eseg_keras.inference.pseudo_labels import MANIFEST, pseudo_label
     from eseg_keras.progress import Progress
 
-    # Checked before the model is loaded, which takes longer.
+    # Check the inputs before the model is loaded, which takes longer.
     check_parent(args.output)
     run = run_experiment(args.model_dir)[0] if args.model_dir else None
     reading = {"first_frame": args.first_frame or bool(run and run.first_frame)}

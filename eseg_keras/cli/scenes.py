@@ -4,7 +4,7 @@ from pathlib import Path
 
 from eseg_keras.cli.flags import add_image_size_argument, at_least, check_parent
 
-HELP = "write synthetic street scenes with masks, as an example of a folder of images"
+HELP = "write synthetic street scenes with masks, as an example data set"
 EXAMPLE = [
     "eseg scenes --split train --num_examples 200 --output scenes/train",
     "eseg scenes --split validation --num_examples 50 --output scenes/val",

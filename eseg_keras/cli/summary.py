@@ -32,8 +32,8 @@ def run(args) -> int:
     print_table(table)
     print(f"{costs.trainable_params:,} of {costs.total_params:,} parameters are trained.")
     print(
-        "Multiply-adds are those of convolutions and dense layers. Activations are the outputs of "
-        "all layers together, before any memory is reused. The receptive field is in pixels."
+        "Multiply-adds are those of convolutions and dense layers. Activations are the sum of the "
+        "outputs of all layers, without reuse of memory. The receptive field is in pixels."
     )
     return 0
 

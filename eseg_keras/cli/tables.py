@@ -9,7 +9,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from eseg_keras.evaluation import ImageScores
 
-# Key in the scores: name in the table.
+# {key in the scores: name in the table}.
 _MEANS = {
     "mean_iou": "mean IoU",
     "mean_category_iou": "mean IoU of categories",
@@ -21,7 +21,7 @@ _MEANS = {
 
 
 def number_table(first: str, *others: str, title: str | None = None) -> Table:
-    """Return a table whose columns but the first are aligned to the right."""
+    """Return a table; all columns except the first are right-aligned."""
     table = Table(first, title=title)
     for name in others:
         table.add_column(name, justify="right")
@@ -34,7 +34,7 @@ def print_table(table: Table) -> None:
     plain = {"markup": False, "emoji": False, "highlight": False}
     console = Console(**plain)
     if not console.is_terminal:
-        # A file or a pipe has no width: nothing is cut or wrapped.
+        # A file or a pipe has no width: do not truncate or wrap lines.
         console = Console(width=Console(width=1000, **plain).measure(table).maximum, **plain)
     console.print(table)
 
@@ -61,7 +61,7 @@ def print_scores(scores: dict, title: str) -> None:
 
 
 def print_worst_images(images: Sequence["ImageScores"], count: int = 5) -> None:
-    """Print the images of the lowest mean IoU, the worst first."""
+    """Print the images with the lowest mean IoU, the worst first."""
     scored = [scores for scores in images if scores.mean_iou is not None]
     if not scored:
         return

@@ -19,11 +19,11 @@ def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     parser.add_argument(
         "--experiment",
-        help="name of an experiment, or a Python file of your own; default: that of the run in "
-        "--model_dir, which resumes",
+        help="name of an experiment, or the path of your own Python file; default: the experiment "
+        "of the run in --model_dir, which resumes",
     )
     parser.add_argument(
-        "--data_dir", help="folder of the data; street scenes need none; default: the run's"
+        "--data_dir", help="folder of the data, except for street scenes; default: the run's"
     )
     parser.add_argument("--model_dir", required=True, help="folder for all files of the run")
     parser.add_argument(
@@ -39,7 +39,7 @@ def add_arguments(parser) -> None:
         help="devices to train on; default: auto, the best available",
     )
     parser.add_argument(
-        "--mixed_precision", choices=("bfloat16", "float16"), help="type of the computations"
+        "--mixed_precision", choices=("bfloat16", "float16"), help="compute dtype; default: float32"
     )
     parser.add_argument(
         "--skip_bad_examples",
@@ -74,7 +74,7 @@ def run(args) -> int:
     else:
         experiment, run_data_dir = read_config(args.model_dir)
         data_dir = data_dir or run_data_dir
-    # Names, values and the folder are checked before TensorFlow is imported.
+    # Check names, values and the folder before TensorFlow is imported, which is slow.
     experiment = override(experiment, [*args.set, *flags])
     if not is_finished(args.model_dir):
         check_parent(args.model_dir)
@@ -110,7 +110,7 @@ def run(args) -> int:
         print(f"Encoder weights: {args.model_dir}/encoder.weights.h5")
     if was_finished:
         print(
-            f"{args.model_dir} holds this run already, complete: nothing was trained. {further}"
+            f"{args.model_dir} already contains this finished run: nothing was trained. {further}"
             f"To train again: rm -r {args.model_dir}"
         )
     if skipped := metrics.get("skipped"):

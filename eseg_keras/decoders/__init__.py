@@ -1,4 +1,4 @@
-"""Decoders, which fuse an encoder's levels into levels of equal width, and the head."""
+"""Decoders, which fuse the levels of an encoder, and the segmentation head."""
 
 from eseg_keras.decoders.bifpn import BiFPN, bifpn_decoder
 from eseg_keras.decoders.bifpn_automl import bifpn_automl_decoder

@@ -1,4 +1,4 @@
-"""Encoders: Keras models from images to a dict of pyramid levels."""
+"""Encoders: Keras models that map images to a dict of pyramid levels."""
 
 from eseg_keras.encoders.builder import build_encoder, encoder_names, has_imagenet_weights
 from eseg_keras.encoders.fused import fused_efficientnet

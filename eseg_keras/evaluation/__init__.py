@@ -1,4 +1,4 @@
-"""Scores by the rules of each benchmark, reports and benchmark submissions."""
+"""Scores as each benchmark defines them, reports and benchmark submissions."""
 
 from eseg_keras.evaluation.label_map_files import evaluate_files as evaluate_files
 from eseg_keras.evaluation.rules import evaluation_of as evaluation_of

@@ -1,4 +1,4 @@
-"""A check of the first images of a training: networks learn little from another range of values."""
+"""Check the value range of the first training images."""
 
 import logging
 
@@ -7,15 +7,15 @@ import numpy as np
 
 _log = logging.getLogger("eseg_keras")
 
-# Augmentation may leave 0..255 a little.
+# Augmented images may slightly exceed 0..255.
 _MARGIN = 64
 
 
 def check_first_images(x) -> None:
-    """Check the first images of what `fit` got: raise for nan, warn for another range than 0..255.
+    """Raise ValueError if the first images for `fit` are not finite; warn if not in 0..255.
 
-    The range is only a warning here, unlike in the readers of images, because the caller's
-    augmentation may have any range, and the first images may be black.
+    When images are read, another range is an error. Here it is only a warning, because the
+    caller's augmentation may produce any range, and the first images may be black.
     """
     images = _first_images(x)
     if images is None or not images.size:
@@ -27,18 +27,18 @@ def check_first_images(x) -> None:
         )
     remedy = None
     if 0 <= low < high <= 1:
-        remedy = "multiply by 255, or do not divide"
+        remedy = "multiply by 255, or omit the division"
     elif low < high <= 1 or low < -_MARGIN or high > 255 + _MARGIN:
-        remedy = "scale the images to it"
+        remedy = "scale the images to this range"
     if remedy:
         _log.warning(
             "The first images have values from %.3g to %.3g. Networks of eseg_keras expect images "
-            "of 0..255 and scale them themselves: %s.", low, high, remedy,
+            "of 0..255 and normalize them internally: %s.", low, high, remedy,
         )  # fmt: skip
 
 
 def _first_images(x):
-    """A few images; `None` for 8-bit images, and for iterators that cannot restart."""
+    """Return a few images; `None` for 8-bit images, and for iterators that cannot restart."""
     if isinstance(x, keras.utils.PyDataset):
         x = x[0]
     elif hasattr(x, "element_spec") and hasattr(x, "take"):

@@ -1,10 +1,10 @@
-"""The training step on JAX; `keras.distribution` splits its arrays over devices."""
+"""The training step on JAX; `keras.distribution` shards its arrays over devices."""
 
 import keras
 
 
 def moved_averages(model, state, new_state):
-    """Move a `TrainingModel`'s averaged weights after an update."""
+    """Update a `TrainingModel`'s averaged weights after a training step."""
     average = model._average
     trainable, other, optimizer, metrics = new_state
     values = dict(zip(map(id, model.trainable_variables), trainable, strict=True))
@@ -20,7 +20,7 @@ def moved_averages(model, state, new_state):
 
 
 def step_by_parts(model, state, data):
-    """Train a `TrainingModel` on one batch, taken in several parts one after the other."""
+    """Train a `TrainingModel` on one batch with gradient accumulation over its parts."""
     import jax
     import jax.numpy as jnp
 
@@ -40,7 +40,7 @@ def step_by_parts(model, state, data):
             state_mapping=list(zip(model.optimizer.variables, optimizer, strict=True))
         ):
             scaled = [model.optimizer.scale_loss(loss) for loss, _ in terms]
-        # A part of a term counts for its pixels. Where no part has any, it is the plain mean.
+        # Parts are weighted by their pixel counts; equally if all counts are 0.
         counts = [jnp.maximum(count, 1e-6) for _, count in terms]
         return scaled, ([loss for loss, _ in terms], counts, y_pred, other)
 
@@ -80,12 +80,12 @@ def step_by_parts(model, state, data):
 
 
 def _split(array, parts):
-    """[B, ...] to [parts, B / parts, ...]; every part holds images of every device."""
+    """Reshape [B, ...] to [parts, B / parts, ...]; every part contains images of every device."""
     if array.shape[0] % parts:
         raise ValueError(
-            f"A batch must divide into gradient_accumulation_steps={parts} equal "
-            f"parts on JAX. Received: a batch of {array.shape[0]}. Drop the remainder of the data, "
-            "or change the batch size."
+            f"On JAX, batches must be divisible by gradient_accumulation_steps={parts}. "
+            f"Received: a batch of {array.shape[0]}. Drop the last, smaller batch, or change the "
+            "batch size."
         )
     whole = array.reshape(array.shape[0] // parts, parts, *array.shape[1:])
     return keras.ops.swapaxes(whole, 0, 1)

@@ -1,4 +1,4 @@
-"""Stop training on masks with values that are not classes."""
+"""Stop training if masks contain values that are neither classes nor ignored."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,20 +6,20 @@ import keras
 
 from eseg_keras.metrics.confusion_matrix import ConfusionMatrix
 
-# An RGB image used as a mask has up to 256 values.
+# Maximum number of values in a message: an image used as a mask has up to 256.
 _MOST_VALUES = 16
 
 
 class LabelCheck(keras.callbacks.Callback):
-    """Raise after the first batch, or an epoch, if masks had values that are not classes.
+    """Raise ValueError if masks contain values that are neither classes nor ignored.
 
-    A compiled step cannot raise: it counts such pixels in the metrics (`ConfusionMatrix` and
-    everything built on it), and this callback looks at what they counted, after training and after
-    validation. The first batch is checked at once.
+    A compiled step cannot raise: the metrics (`ConfusionMatrix` and metrics based on it) count
+    such pixels. This callback checks these counts after the first batch, after the training of an
+    epoch, and after an evaluation.
 
     Raises:
-        ValueError: After the first batch, an epoch or an evaluation, with the values and how often
-            each was seen.
+        ValueError: After the first batch, an epoch or an evaluation; the message contains the
+            values and their pixel counts.
 
     Example:
 
@@ -33,41 +33,41 @@ class LabelCheck(keras.callbacks.Callback):
         self._first_batch = True
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Remember that the metrics are training's."""
+        """Remember that the metrics now count training batches."""
         self._training = True
 
     def on_train_batch_end(self, batch, logs=None):
-        """Check the first batch: most mistakes are in every mask."""
+        """Check the first batch: most mistakes affect every mask."""
         if self._first_batch:
             self._first_batch = False
             check_labels(self.model.metrics, "training")
 
     def on_test_begin(self, logs=None):
-        """Check what training counted, before validation resets it."""
-        # Outside `fit` the counts are left over from something else.
+        """Check the counts of training before validation resets them."""
+        # Outside of `fit`, the counts are those of an earlier call.
         if self._training:
             check_labels(self.model.metrics, "training")
 
     def on_test_end(self, logs=None):
-        """Check what the evaluation counted."""
+        """Check the counts of the evaluation."""
         check_labels(self.model.metrics, "evaluation")
 
     def on_epoch_end(self, epoch, logs=None):
-        """Check what training counted."""
-        # After a validation this sees its counts again, which passed.
+        """Check the counts of training."""
+        # After a validation, the metrics contain its counts, which were already checked.
         check_labels(self.model.metrics, "training")
         self._training = False
 
 
 def check_labels(metrics: Iterable[keras.metrics.Metric], phase: str = "training") -> None:
-    """Raise if the metrics have counted labels or predictions that they should not have seen.
+    """Raise ValueError if the metrics have counted invalid labels or predictions.
 
     Args:
-        metrics: Metrics such as `model.metrics`, also those inside others.
+        metrics: Metrics, such as `model.metrics`; nested metrics are also checked.
         phase: Name of the counted data in the error message. Defaults to `"training"`.
 
     Raises:
-        ValueError: With the values seen, the number of pixels, and what to do.
+        ValueError: The message contains the values, their pixel counts and the remedy.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""A network whose probabilities another one learns."""
+"""The teacher network of a distillation."""
 
 import contextlib
 
@@ -9,10 +9,10 @@ from eseg_keras.replicas import global_mean
 
 
 class Teacher:
-    """A network that does not train. It is no layer of the model that learns from it.
+    """A teacher network. It is not trained, and it is not a layer of the student model.
 
-    On JAX the compiled step gets the network's weights as an argument, `values`: constants in it
-    would take the memory twice, and keep the values of the first step.
+    On JAX the compiled step receives the teacher's weights as an argument, `values`. As constants
+    they would be stored twice and would keep the values of the first step.
     """
 
     def __init__(self, network: keras.Model):
@@ -20,27 +20,29 @@ class Teacher:
         self.values = None
 
     def check(self, model: keras.Model, distillation: float) -> None:
-        """Refuse a share out of range, and a network of other channels or classes."""
+        """Raise ValueError if `distillation` is out of range, or if channels or classes differ."""
         if not 0 < distillation <= 1:
-            raise ValueError(f"distillation must be above 0, at most 1. Received: {distillation}")
+            raise ValueError(
+                f"distillation must be above 0 and at most 1. Received: {distillation}"
+            )
         shapes = [
             tuple(m.input_shape[3:]) + tuple(m.output_shape[3:]) for m in (self.network, model)
         ]
         if shapes[0] != shapes[1]:
             raise ValueError(
                 f"The teacher has {shapes[0][0]} channels and {shapes[0][1]} classes, the model "
-                f"has {shapes[1][0]} and {shapes[1][1]}. Choose a teacher of the same classes."
+                f"has {shapes[1][0]} and {shapes[1][1]}. Choose a teacher with the same classes."
             )
 
     def current_values(self) -> tuple[list, list]:
-        """Return the weights as two lists of tensors: those that are trainable, and the others."""
+        """Return the weights as two lists of tensors: trainable and non-trainable."""
         network = self.network
         variables = (network.trainable_variables, network.non_trainable_variables)
         return tuple([variable.value for variable in group] for group in variables)
 
     @contextlib.contextmanager
     def with_values(self, values):
-        """Context manager: use these weights, arguments of a step that is being traced."""
+        """Context manager: use these weights, which are arguments of the traced step."""
         self.values = values
         try:
             yield
@@ -48,9 +50,9 @@ class Teacher:
             self.values = None
 
     def loss_and_count(self, images, logits):
-        """Mean cross-entropy with the probabilities over all pixels, and the number of pixels.
+        """Return the mean cross-entropy with the teacher over all pixels, and their number.
 
-        On a replica it is the replica's share, as that of `MaskLoss.loss_and_count`.
+        On several replicas, the loss is the share of this replica, as in `MaskLoss.loss_and_count`.
         """
         with no_gradients():
             target = ops.softmax(ops.cast(self._logits(images), "float32"), axis=-1)
@@ -66,7 +68,7 @@ class Teacher:
 
 
 def no_gradients():
-    """Context manager: on PyTorch, compute without keeping what gradients need."""
+    """Context manager: disable gradients on PyTorch; do nothing on other backends."""
     if keras.backend.backend() != "torch":
         return contextlib.nullcontext()
     import torch

@@ -7,16 +7,16 @@ from eseg_keras.replicas import num_replicas
 
 
 def train_step(model, data):
-    """Train a `TrainingModel` on one batch, or on this replica's part of one."""
+    """Train a `TrainingModel` on one batch, or on this replica's part of a batch."""
     num_updates = tf.convert_to_tensor(model.optimizer.iterations)
     variables = model.trainable_variables
-    # The first images tell the size of the batch.
+    # The batch size is read from the first input.
     images, *_ = keras.utils.unpack_x_y_sample_weight(data)
     loss, gradients = _batch_gradients(model, data, variables)
     model._loss_tracker.update_state(loss * num_replicas(), sample_weight=tf.shape(images)[0])
     if num_replicas() > 1 and (model.global_clipnorm is not None or _scales_loss(model.optimizer)):
-        # Clipping and loss scaling need the gradient of the global batch. The optimizer adds the
-        # replicas up, and their mean on every replica adds up to their sum.
+        # Clipping and loss scaling require the gradient of the global batch. The optimizer sums
+        # the gradients of all replicas; replacing each by their mean does not change this sum.
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
     model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -26,7 +26,7 @@ def train_step(model, data):
 
 
 def shaped_logs(logs):
-    """Give the values of metrics the batch axis that `fit` on several workers averages over."""
+    """Reshape metric values to [1] on several workers, where `fit` averages over a batch axis."""
     if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
         return {name: tf.reshape(value, [1]) for name, value in logs.items()}
     return logs
@@ -37,18 +37,18 @@ def _scales_loss(optimizer):
 
 
 def _batch_gradients(model, data, variables):
-    """Loss and gradients of a batch, part by part if it has several."""
+    """Return the loss and the gradients of a batch, accumulated over its parts."""
     num_parts = model.gradient_accumulation_steps
     sums = None
     for part in range(num_parts):
-        # Without an order TensorFlow may hold the activations of several parts at once.
+        # Run the parts in order: otherwise TensorFlow may keep the activations of several parts.
         with tf.control_dependencies(tf.nest.flatten(sums) if sums else []):
             piece = tf.nest.map_structure(lambda x, i=part: x[i::num_parts], data)
             terms = _gradients(model, piece, variables)
             if num_parts == 1:
                 ((loss, gradients, _),) = terms
                 return loss, gradients
-            # A part of a term counts for its pixels. Where no part has any, it is the plain mean.
+            # Parts are weighted by their pixel counts; equally if all counts are 0.
             counts = [tf.maximum(count, 1e-6) for _, _, count in terms]
             terms = [
                 (loss * count, [gradient * count for gradient in gradients], count)
@@ -61,9 +61,9 @@ def _batch_gradients(model, data, variables):
 
 
 def _gradients(model, data, variables):
-    """(loss, gradients, count) of each term of the loss of a part; adds the part to the metrics.
+    """Return (loss, gradients, count) of each term of the loss of a part; update the metrics.
 
-    The terms of a whole batch are one.
+    Without gradient accumulation, the terms are added to a single term.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     has_terms = model.gradient_accumulation_steps > 1 and model._teacher is not None

@@ -1,4 +1,4 @@
-"""Training beyond Keras: coupled weight decay, averaged weights, global batches."""
+"""A Keras model with coupled weight decay, averaged weights and gradient accumulation."""
 
 import contextlib
 
@@ -15,15 +15,15 @@ from eseg_keras.trainer.weight_average import WeightAverage
 
 
 class TrainingModel(keras.Model):
-    """Base class of the models of this package that train.
+    """Base class of the trainable models of this package.
 
-    `compile` takes four more arguments, all of them part of the compiled step and of what
-    `.keras` files and `load_model` restore. `fit` trains the weights; `evaluate`, `predict` and
-    `export` use the averaged weights where there are any. `model(x)`, `get_weights`, `save` and the
-    methods on single batches are those of the weights themselves.
+    `compile` takes additional arguments. All of them except the teacher and `distillation` are
+    saved in `.keras` files and restored by `load_model`. `fit` trains the weights; `evaluate`,
+    `predict` and `export` use the averaged weights if there are any. `model(x)`, `get_weights`,
+    `save` and the methods on single batches use the weights themselves.
 
-    Under a `tf.distribute` strategy every step computes what one device would compute from the
-    global batch.
+    Under a `tf.distribute` strategy every step computes the same as one device would compute from
+    the global batch.
     """
 
     _average = None
@@ -54,21 +54,21 @@ class TrainingModel(keras.Model):
             *args: The other arguments of `keras.Model.compile`.
             weight_decay: Coupled (L2) weight decay: adds weight_decay / 2 times the sum of the
                 squares of all trained kernels to the loss, so that momentum and gradient clipping
-                see it. It is not the decay of `keras.optimizers.SGD(weight_decay=...)`, which is
+                include it. The decay of `keras.optimizers.SGD(weight_decay=...)` is another: it is
                 about ten times weaker at momentum 0.9. Defaults to 0.
             ema_decay: Decay of the average of weights and batch normalisation statistics, see
-                `WeightAverage`; `None` keeps none. Defaults to `None`.
-            global_clipnorm: Largest norm of the whole gradient, of the global batch. Defaults to
-                `None`.
+                `WeightAverage`; `None` disables it. Defaults to `None`.
+            global_clipnorm: Maximum norm of the gradient of the global batch, over all variables;
+                `None` disables clipping. Defaults to `None`.
             gradient_accumulation_steps: Number of parts that a batch is split into, to fit the
                 memory of a device. The gradient is that of the whole batch; batch normalisation
-                sees the parts. Every replica's part of a batch must have that many images.
-                Defaults to 1.
-            teacher: Model from the same images to logits of the same shape, whose probabilities the
-                model also learns, in all pixels of the augmented images. It does not train, and is
-                not saved. Defaults to `None`.
-            distillation: Share of the loss that is the cross-entropy with the teacher, above 0, at
-                most 1; the rest is `loss`. Used with a teacher only. Defaults to 0.5.
+                uses the statistics of each part. Every replica must have at least that many images
+                per batch. Defaults to 1.
+            teacher: Teacher for distillation: a model from the same images to logits of the same
+                shape. The loss includes the cross-entropy with its probabilities, in all pixels of
+                the augmented images. The teacher is neither trained nor saved. Defaults to `None`.
+            distillation: Weight of the cross-entropy with the teacher, above 0 and at most 1; the
+                weight of `loss` is 1 - distillation. Used only with a teacher. Defaults to 0.5.
             **kwargs: The other arguments of `keras.Model.compile`.
 
         Raises:
@@ -91,20 +91,21 @@ class TrainingModel(keras.Model):
             teacher = Teacher(teacher)
             teacher.check(self, distillation)
         optimizer = keras.optimizers.get(optimizer)
-        # An optimizer that scales the loss leaves clipping to the one inside.
+        # `LossScaleOptimizer` leaves clipping to its inner optimizer.
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         if global_clipnorm is not None or self.global_clipnorm is not None:
-            # Ours, of a `compile` before or of a file.
+            # An earlier `compile`, or loading a file, may have set it.
             inner.global_clipnorm = None
         _check_clipping(inner)
         if global_clipnorm is not None:
-            # On several replicas Keras clips before it adds their gradients up. The step averages
-            # them first (see `tensorflow_step`), and the sum of the averages is then clipped.
+            # On several replicas Keras clips the gradient of each replica, then sums them. The step
+            # first replaces each by the mean of all (see `tensorflow_step`); clipping each mean to
+            # this norm limits their sum to `global_clipnorm`.
             inner.global_clipnorm = global_clipnorm / num_replicas()
         if ema_decay is not None and getattr(optimizer, "built", False):
             raise ValueError(
-                "Averages are variables of the optimizer, and this one has been trained with: pass "
-                f"a new one. Received: ema_decay={ema_decay} and an optimizer that is built."
+                "ema_decay requires a new optimizer, to which the averages are added as variables. "
+                f"Received: ema_decay={ema_decay} and an optimizer that has been used already."
             )
         super().compile(optimizer, *args, **kwargs)
         self.weight_decay = weight_decay
@@ -134,7 +135,7 @@ class TrainingModel(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def _check_scope(self, must_be_inside=False):
-        """Refuse the scope of a `tf.distribute` strategy that the model was not built in."""
+        """Raise ValueError if the current `tf.distribute` strategy is not that of the model."""
         if keras.backend.backend() != "tensorflow":
             return
         import tensorflow as tf
@@ -159,10 +160,10 @@ class TrainingModel(keras.Model):
         return sum(loss for loss, _ in terms) + self.decay_loss()
 
     def loss_terms(self, x, y, y_pred, sample_weight, training) -> list:
-        """Return the parts of the loss without weight decay: the masks', perhaps a teacher's.
+        """Return the terms of the loss without weight decay: for the masks, and for a teacher.
 
-        Each is (loss, count): what it adds to the loss, and what that was divided by over all
-        replicas, which is how much a part of a batch counts.
+        Each term is (loss, count): its weighted loss, and the number by which this loss was
+        divided over all replicas. Gradient accumulation weights the parts of a batch by `count`.
         """
         if isinstance(self.loss, MaskLoss) and not self.losses:
             loss, count = self.loss.loss_and_count(y, y_pred, sample_weight)
@@ -176,9 +177,9 @@ class TrainingModel(keras.Model):
         return [((1 - share) * loss, count), (share * soft_loss, num_pixels)]
 
     def decay_loss(self):
-        """Return weight_decay / 2 times the squares of all trained kernels, a float32 scalar.
+        """Return weight_decay / 2 times the sum of the squares of all trained kernels.
 
-        In a step on several replicas it is this replica's share.
+        The result is a float32 scalar; in a step on several replicas, it is this replica's share.
         """
         if not self.weight_decay:
             return 0.0
@@ -186,7 +187,7 @@ class TrainingModel(keras.Model):
         return 0.5 * self.weight_decay / num_replicas() * sum(squares)
 
     def kernels(self) -> list:
-        """Return the variables that weight decay holds for: the trained kernels of all layers."""
+        """Return the variables with weight decay: the trainable kernels of all layers."""
         return [v for v in self.trainable_variables if v.name.endswith("kernel")]
 
     # === The steps ===
@@ -244,8 +245,8 @@ class TrainingModel(keras.Model):
             return shaped_logs(super().test_step(data))
 
         def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-            # Keras adds up a batch over the replicas to learn its shapes, outside of the strategy's
-            # scope, which MultiWorkerMirroredStrategy refuses (keras#20585), and for every `fit`.
+            # In every `fit`, Keras sums a batch over the replicas to infer its shapes, outside of
+            # the strategy's scope. MultiWorkerMirroredStrategy does not allow this (keras#20585).
             if self._distribute_strategy is None or self._has_metric_variables:
                 return
             results = self._distribute_strategy.experimental_local_results
@@ -267,7 +268,7 @@ class TrainingModel(keras.Model):
             return logs
 
     def get_metrics_result(self):
-        """Return the values of all metrics by name; metrics with several values name each."""
+        """Return {name: value} of all metrics; a metric may have several named values."""
         results = {}
         for name, result in super().get_metrics_result().items():
             results.update(result if isinstance(result, dict) else {name: result})
@@ -299,14 +300,14 @@ class TrainingModel(keras.Model):
     def update_batch_norm(self, batches):
         """Re-estimate the moving statistics of batch normalisation from training images.
 
-        After a short training the moving statistics still remember the initial ones. Here they
-        become the mean and variance over all images of `batches`, each batch seen in training mode.
-        With averaged weights, it is their statistics that are re-estimated. No weight changes;
-        frozen layers keep their statistics.
+        After a short training the moving statistics still depend on their initial values. This
+        method sets them to the mean and variance over all images of `batches`, computed in
+        training mode. With averaged weights, the averaged statistics are re-estimated. No weight
+        changes; frozen layers keep their statistics.
 
         Args:
-            batches: A finite iterable of images [B, H, W, C], or of tuples that begin with them:
-                what `fit` trains on, for some hundred images or all of them.
+            batches: A finite iterable of images [B, H, W, C], or of tuples whose first entry are
+                images: training batches with a few hundred images, or with all of them.
 
         Raises:
             ValueError: If there is no batch.
@@ -335,7 +336,7 @@ class TrainingModel(keras.Model):
             sums = [[0.0, 0.0] for _ in norms]
             try:
                 for norm in norms:
-                    # The moving statistics are then those of the last batch.
+                    # With momentum 0, the moving statistics are those of the last batch.
                     norm.momentum = 0.0
                 for batch in batches:
                     images = batch[0] if isinstance(batch, tuple | list) else batch
@@ -356,14 +357,14 @@ class TrainingModel(keras.Model):
                     norm.moving_variance.assign(variance)
 
     def fit(self, x=None, *args, callbacks=None, **kwargs):
-        """Train as `keras.Model.fit` does; validation is with the averaged weights.
+        """Train like `keras.Model.fit`; validation uses the averaged weights.
 
-        A second `fit` continues with the current weights, averages and step count. Masks with
-        values that are not labels raise (`LabelCheck`); a warning is logged for images of 0..1.
+        A second `fit` continues with the current weights, averages and step count. A warning is
+        logged if the first images are not in 0..255.
 
         Raises:
-            ValueError: If masks have values that are neither classes nor ignored, or the first
-                images values that are not finite.
+            ValueError: If masks contain values that are neither classes nor ignored (see
+                `LabelCheck`), if the first images are not finite, or if all weights are frozen.
         """
         if not self.trainable_variables:
             raise ValueError(
@@ -380,34 +381,34 @@ class TrainingModel(keras.Model):
         return super().fit(x, *args, callbacks=_with_label_check(callbacks), **kwargs)
 
     def evaluate(self, *args, callbacks=None, **kwargs):
-        """Evaluate as `keras.Model.evaluate` does, with the averaged weights.
+        """Evaluate like `keras.Model.evaluate`, with the averaged weights.
 
         Raises:
-            ValueError: If masks have values that are neither classes nor ignored.
+            ValueError: If masks contain values that are neither classes nor ignored.
         """
         self._check_scope()
         with self.averaged_weights():
             return super().evaluate(*args, callbacks=_with_label_check(callbacks), **kwargs)
 
     def predict(self, *args, **kwargs):
-        """Predict as `keras.Model.predict` does, with the averaged weights."""
+        """Predict like `keras.Model.predict`, with the averaged weights."""
         with self.averaged_weights():
             return super().predict(*args, **kwargs)
 
     def export(self, *args, **kwargs):
-        """Export as `keras.Model.export` does, with the averaged weights."""
+        """Export like `keras.Model.export`, with the averaged weights."""
         with self.averaged_weights():
             return super().export(*args, **kwargs)
 
 
 def _statistics(norm):
-    """Moving mean and variance of a layer, float64 NumPy arrays."""
+    """Return the moving mean and variance of a layer as float64 NumPy arrays."""
     variables = (norm.moving_mean, norm.moving_variance)
     return tuple(ops.convert_to_numpy(v).astype("float64") for v in variables)
 
 
 def _check_clipping(optimizer):
-    """Refuse clipping by the optimizer where it would clip the gradient of one replica."""
+    """Raise ValueError if the optimizer would clip the gradient of each replica separately."""
     names = ("clipnorm", "clipvalue", "global_clipnorm")
     values = {name: getattr(optimizer, name, None) for name in names}
     if num_replicas() > 1 and any(values.values()):

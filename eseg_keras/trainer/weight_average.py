@@ -9,20 +9,19 @@ from keras import ops
 class WeightAverage:
     """Moving averages of all weights of a model, stored as variables of its optimizer.
 
-    After update n, counted from 0, every average moves by a <- d a + (1 - d) w with
-    d = min(decay, (1 + n) / (10 + n)), from the weights at the start: early averages follow the
-    weights closely instead of remembering their random start. Batch normalisation's moving
-    statistics are averaged as well, so that they fit the averaged weights. The averages
-    are saved, restored and replicated like the optimizer's momentum; they are not weights of the
-    model.
+    Each average a starts as a copy of its weight w. After update n, counted from 0, it becomes
+    d a + (1 - d) w with d = min(decay, (1 + n) / (10 + n)): at first d is small, so that the random
+    initial weights are soon forgotten. The moving statistics of batch normalisation are averaged as
+    well, so that they fit the averaged weights. The averages are saved, restored and replicated
+    like the optimizer's momentum; they are not weights of the model.
 
     Args:
         model: A built model with a built optimizer.
-        decay: Decay d after the first updates, from 0 to below 1.
+        decay: Maximum of the decay d, from 0 to below 1.
 
     Reference:
-        [Polyak and Juditsky, 1992](https://doi.org/10.1137/0330046); the growing decay is that of
-        TensorFlow's `ExponentialMovingAverage(num_updates=n)`
+        [Polyak and Juditsky, 1992](https://doi.org/10.1137/0330046); the increasing decay is
+        that of TensorFlow's `ExponentialMovingAverage(num_updates=n)`
     """
 
     def __init__(self, model: keras.Model, decay: float):
@@ -30,7 +29,7 @@ class WeightAverage:
         self.optimizer = model.optimizer
         self.is_in_place = False
         self.weights = [w for w in model.weights if "float" in w.dtype]
-        # An optimizer that scales the loss keeps its variables in front of those of the one inside.
+        # `LossScaleOptimizer` lists its own variables before those of its inner optimizer.
         owner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         self.averages = [
             owner.add_variable(
@@ -61,18 +60,18 @@ class WeightAverage:
         return 1.0 - ops.minimum(self.decay, (1.0 + n) / (10.0 + n))
 
     def moved(self, average, weight, step_size):
-        """Return an average after an update. A weight that does not change keeps its average."""
+        """Return an average after an update. An average equal to its weight does not change."""
         return average + ops.cast(step_size, average.dtype) * (weight - average)
 
     def update(self, num_updates):
-        """Move the averages, after update number `num_updates` from 0, on stateful backends."""
+        """Update the averages after update number `num_updates`, from 0; not used on JAX."""
         step_size = self.step_size(num_updates)
         for average, weight in zip(self.averages, self.weights, strict=True):
             average.assign(self.moved(average.value, weight.value, step_size))
 
     @contextlib.contextmanager
     def in_place(self):
-        """Context manager: swap averages and weights."""
+        """Context manager: swap averages and weights, and swap them back at the end."""
         self._swap()
         self.is_in_place = True
         try:
@@ -82,7 +81,7 @@ class WeightAverage:
             self.is_in_place = False
 
     def _swap(self):
-        # All by copies: JAX would otherwise hold a buffer in two variables, and donate it twice.
+        # Copy: otherwise, on JAX, two variables would share a buffer, which is then donated twice.
         for average, weight in zip(self.averages, self.weights, strict=True):
             value = ops.copy(weight.value)
             weight.assign(ops.copy(average.value))

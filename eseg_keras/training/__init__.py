@@ -1,4 +1,4 @@
-"""Experiments, and the one script that trains them."""
+"""Experiments, and the script that trains them."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    """Import the training script when it is first used: reading experiments needs no Keras."""
+    """Import the training script on first access: reading experiments does not require Keras."""
     if name not in __all__:
         raise AttributeError(f"module 'eseg_keras.training' has no attribute '{name}'")
     module = {

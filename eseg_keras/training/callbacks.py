@@ -1,4 +1,4 @@
-"""The user's Keras callbacks over a whole run."""
+"""Call the user's Keras callbacks during a run."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,10 @@ import keras
 
 
 class RunCallbacks(keras.callbacks.Callback):
-    """Call Keras callbacks as one `fit` over the whole run would: a run calls `fit` once per epoch.
+    """Call the user's Keras callbacks as a single `fit` over the whole run would.
 
-    Their `on_epoch_end` gets the scores of the validation as well, named `val_...`.
+    A run calls `fit` once per epoch. The callbacks' `on_epoch_end` also receives the validation
+    scores, named `val_...`.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], model, num_epochs: int):
@@ -20,7 +21,7 @@ class RunCallbacks(keras.callbacks.Callback):
         self._all.on_train_begin()
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Forward the call; `params` are those of this epoch, if a `fit` trains it."""
+        """Forward the call; if this epoch is trained, first update the number of steps."""
         if self.params:
             self._all.set_params({**self._all.params, "steps": self.params["steps"]})
         self._all.on_epoch_begin(epoch)
@@ -34,7 +35,7 @@ class RunCallbacks(keras.callbacks.Callback):
         self._all.on_train_batch_end(batch, logs)
 
     def on_test_begin(self, logs=None):
-        """Forward the call, of the validation of an epoch."""
+        """Forward the call."""
         self._all.on_test_begin(logs)
 
     def on_test_batch_begin(self, batch, logs=None):
@@ -50,7 +51,7 @@ class RunCallbacks(keras.callbacks.Callback):
         self._all.on_test_end(logs)
 
     def end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
-        """Call `on_epoch_end`, after the validation."""
+        """Call `on_epoch_end`; called after the validation."""
         self._all.on_epoch_end(epoch, logs)
 
     def end_run(self) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: everything that the rest of the training depends on, in one file."""
+"""Checkpoints: all state that is needed to resume a run, in one file each."""
 
 import contextlib
 import json
@@ -16,19 +16,19 @@ from eseg_keras.files import DamagedFileError, atomic_file
 
 _log = logging.getLogger("eseg_keras")
 
-# Two, so that a run can resume from the earlier one if the latest is damaged.
+# Number of checkpoints kept: if the latest is damaged, the run resumes from the one before it.
 _KEPT = 2
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes:
-        step: Steps of training done.
-        epoch: The epoch of the next step.
-        batch: Batches of that epoch that are done.
-        logs: The training logs of a finished epoch that is still to be validated, else `None`.
+        step: Number of completed training steps.
+        epoch: Index of the current epoch.
+        batch: Number of completed batches of this epoch.
+        logs: Training logs of this epoch if it is trained but not validated yet, else `None`.
     """
 
     step: int = 0
@@ -40,19 +40,20 @@ class Position:
 def save_checkpoint(
     directory: Path, model: keras.Model, position: Position, metrics: bool = True
 ) -> Path:
-    """Write a checkpoint, remove all but the latest two, and return its file.
+    """Write a checkpoint, remove all except the latest two, and return the path of the new one.
 
-    It holds weights, batch normalization statistics, seeds, the optimizer with momentum, averages
-    and step count, and in the middle of an epoch the state of the metrics. Under a `tf.distribute`
-    strategy that state cannot be restored exactly: with `metrics=False` it is not saved, and the
-    training scores of a resumed epoch cover only the rest of the epoch.
+    A checkpoint contains the weights, batch normalization statistics, seeds, the variables of the
+    optimizer (momentum, averaged weights, step count) and, within an epoch, the state of the
+    metrics. Under a `tf.distribute` strategy the metrics cannot be restored exactly: with
+    `metrics=False` they are not saved, and the training scores of a resumed epoch cover only the
+    rest of that epoch.
     """
     if keras.backend.backend() == "jax":
-        # While `fit` runs, the state is not in the variables.
+        # During `fit` on JAX, the variables do not contain the current state.
         model.jax_state_sync()
     arrays = _arrays(_variables(model))
-    # The loss of a step is computed before its update, so it may be finite although the weights
-    # no longer are.
+    # The loss is computed before the update of a step: it may be finite although the updated
+    # weights are not.
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ValueError(
             f"The weights are no longer finite after step {position.step}. Earlier checkpoints are "
@@ -69,25 +70,25 @@ def save_checkpoint(
 
 
 def checkpoint_files(directory: Path) -> list[Path]:
-    """Return the checkpoints in a folder, the latest last."""
+    """Return the paths of the checkpoints in a folder, the oldest first."""
     return sorted(directory.glob("step_*.npz"))
 
 
 def latest_checkpoint(directory: Path) -> tuple[Position, dict[str, np.ndarray]]:
-    """Read the latest undamaged checkpoint: its position and its arrays, none at the start."""
+    """Return the position and the arrays of the latest undamaged checkpoint; no arrays if none."""
     for path in reversed(checkpoint_files(directory)):
         try:
             arrays = read_arrays(path)
             return Position(**json.loads(str(arrays.pop("position")))), arrays
         except (KeyError, ValueError, TypeError) as error:
-            _log.warning("%s cannot be used (%s). Trying the one before it.", path, error)
+            _log.warning("%s cannot be used (%s). Trying the checkpoint before it.", path, error)
     return Position(), {}
 
 
 def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     """Restore a compiled model and its optimizer from the arrays of a checkpoint."""
     if not model.optimizer.built:
-        # Keras would create the variables of the optimizer only in the first step.
+        # Otherwise Keras would create the variables of the optimizer in the first step.
         on_tensorflow = keras.backend.backend() == "tensorflow"
         with model.distribute_strategy.scope() if on_tensorflow else contextlib.nullcontext():
             model.optimizer.build(model.trainable_variables)
@@ -95,14 +96,15 @@ def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     arrays = {k: v for k, v in arrays.items() if not k.startswith("metric/")}
     if different := sorted(variables.keys() ^ arrays.keys()):
         raise ValueError(
-            f"The checkpoint is of another model or optimizer: {len(different)} variables are only "
-            f"in one of them, such as {different[0]!r}. Train in another directory."
+            f"The checkpoint belongs to another model or optimizer: {len(different)} variables are "
+            f"only in one of the two, such as {different[0]!r}. Train in another directory."
         )
     for name, variable in variables.items():
         if tuple(variable.shape) != arrays[name].shape:
             raise ValueError(
-                f"The checkpoint is of another model: {name!r} is {arrays[name].shape} there and "
-                f"{tuple(variable.shape)} here. Train in another directory."
+                f"The checkpoint belongs to another model: {name!r} has the shape "
+                f"{arrays[name].shape} in the checkpoint and {tuple(variable.shape)} in the model. "
+                "Train in another directory."
             )
     for name, variable in variables.items():
         variable.assign(arrays[name])
@@ -112,7 +114,7 @@ class AddMetrics(keras.callbacks.Callback):
     """Restore the metrics of an interrupted epoch: add the counts saved in a checkpoint.
 
     The counts are added after the first batch, because Keras creates the variables of the metrics
-    in the first step. The order does not matter: every metric of a run is a sum.
+    in the first step. The order does not matter, because every metric of a run is a sum.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
@@ -132,7 +134,7 @@ class AddMetrics(keras.callbacks.Callback):
 
 
 def _variables(model):
-    """Variables of the model and its optimizer by name."""
+    """Return {name: variable} of the model and its optimizer."""
     groups = {
         "weight": model.trainable_variables,
         "state": model.non_trainable_variables,
@@ -142,7 +144,8 @@ def _variables(model):
 
 
 def _metric_variables(model):
-    # By number, because the names of the variables contain a counter that is global to the process.
+    # Keras' names of these variables contain a counter over the whole process; their order is
+    # stable.
     return {f"metric/{i}": v for i, v in enumerate(model.metrics_variables)}
 
 
@@ -151,14 +154,14 @@ def _arrays(variables):
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name to an .npz file atomically."""
+    """Write {name: array} to an .npz file, atomically."""
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        # `savez` stores a checksum with each array, which reading compares.
+        # `savez` stores a checksum of each array, which `np.load` verifies.
         np.savez(file, allow_pickle=False, **arrays)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of a file, in the order of writing; raise `DamagedFileError` if damaged."""
+    """Return {name: array} in the order of writing; raise `DamagedFileError` if damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)

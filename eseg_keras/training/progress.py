@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, lines now and then elsewhere, and one line per epoch."""
+"""Progress of a run: a bar on a terminal, otherwise regular lines; and one line per epoch."""
 
 import time
 
@@ -6,7 +6,7 @@ import keras
 
 from eseg_keras.progress import Progress
 
-# Seconds between updates of loss and scores, each of which waits for the device.
+# Seconds between updates of loss and scores. Each update waits for the device.
 _REFRESH = 0.5
 _SCORES = {
     "loss": "loss",
@@ -19,7 +19,7 @@ _SCORES = {
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """Show step, speed, remaining time, loss and scores of a run that begins at `step`."""
+    """Show step, speed, remaining time, loss and scores of a run that starts at `step`."""
 
     def __init__(self, num_steps: int, step: int, batch_size: int, epoch: int = 0):
         super().__init__()
@@ -59,7 +59,7 @@ class TrainingProgress(keras.callbacks.Callback):
         )
 
     def on_test_begin(self, logs=None):
-        """Show that a validation is running, in which the bar does not move."""
+        """Show that a validation is running. The bar does not move during a validation."""
         self.shown.update(description="validating")
 
     def images_per_second(self) -> float:

@@ -16,42 +16,43 @@ from eseg_keras.training.experiment import Experiment, TrainingOptions
 
 _log = logging.getLogger("eseg_keras")
 
-# Largest share of warm-up in a run.
+# Maximum share of the warm-up in the steps of a run.
 _MAX_WARMUP = 0.2
-# The paper trains with 0.08 for 16 images; rates far above that rate per image diverge.
+# The paper's learning rate and batch size; training diverges at much higher rates per image.
 _PAPER_RATE, _PAPER_BATCH = 0.08, 16
 _MOST_TIMES_THE_PAPERS = 3
-_HIGH_ADAMW_RATE = 0.01  # Usual ones are 0.0001 to 0.001, of batches of any size.
-_NO_KERNEL = r"^(?!.*kernel(:0)?$)"  # TensorFlow's variables end in ":0".
+_HIGH_ADAMW_RATE = 0.01  # Usual rates are 0.0001 to 0.001 for all batch sizes.
+_NO_KERNEL = r"^(?!.*kernel(:0)?$)"  # Names of TensorFlow variables end in ":0".
 
-# Values for "auto". The rate is for the batch size before it; it grows with the batch.
+# Values for "auto". _RATE is the learning rate for _SMALL_BATCH; it is proportional to the batch.
 _SMALL_BATCH, _LARGE_BATCH = 8, 16
-_MANY_IMAGES = 2000  # From here on, large batches.
+_MANY_IMAGES = 2000  # Minimum number of images for large batches.
 _RATE = 0.05
 _FEWEST_STEPS, _MOST_STEPS = 300, 40_000
-VALIDATIONS = 10  # In a run.
-_DISTORTED_IMAGES = 20_000  # Of more images, colours vary enough.
+VALIDATIONS = 10  # Number of validations in a run.
+# No colour distortion for larger data sets: their colours vary enough.
+_DISTORTED_IMAGES = 20_000
 
 
 def complete(
     experiment: Experiment, num_images: int, distribution: Distribution = ONE_DEVICE
 ) -> Experiment:
-    """Choose what is `"auto"` in an experiment by its number of training images.
+    """Replace the values `"auto"` of an experiment, based on its number of training images.
 
     Args:
         experiment: The experiment.
         num_images: Number of training images.
-        distribution: Devices of the run. Defaults to one.
+        distribution: Devices of the run. Defaults to one device.
 
     Returns:
-        The experiment with: batches of 8, or of 16 from 2,000 images on, but never more than there
-        are images, and a multiple of the devices; 100 times the square root of the number of images
-        as steps, at least 300 and at most 40,000 (300 epochs of 2 images, 42 of 367, 5 of 100,000);
-        learning rate 0.05 for batches of 8, in proportion for others; a warm-up over a twentieth of
-        the steps; an average of the weights over about the last tenth of them; ten validations;
-        changes of colour up to 20,000 images. Where pseudo labels are half of each batch, an epoch
-        has twice as many steps and batches have an even number of images. If `steps` is set, epochs
-        follow from it.
+        The experiment with these values in place of `"auto"`. Batch size: 8, or 16 from 2,000
+        images on, at most the number of images, and a multiple of the number of devices. Epochs:
+        about 100 times the square root of the number of images as steps, at least 300 and at most
+        40,000 (300 epochs for 2 images, 42 for 367, 5 for 100,000). Learning rate: 0.05 for batches
+        of 8, proportional to the batch size. Warm-up: a twentieth of the steps. Averaged weights:
+        over about the last tenth of the steps. Validations: ten. Colour distortion: up to 20,000
+        images. With pseudo labels, which are half of each batch, an epoch has twice as many steps
+        and the batch size is even. If `steps` is set, the number of epochs is computed from it.
 
     Example:
 
@@ -121,7 +122,7 @@ def _set_regularization(model, experiment):
         if isinstance(layer, keras.layers.BatchNormalization):
             if experiment.batch_norm_momentum is not None:
                 layer.momentum = experiment.batch_norm_momentum
-        # All that encoders drop are the blocks of stochastic depth.
+        # All dropout layers of encoders implement stochastic depth.
         elif isinstance(layer, keras.layers.Dropout) and not experiment.stochastic_depth:
             layer.rate = 0.0
 
@@ -135,7 +136,7 @@ def _load_any(source):
         model = keras.models.load_model(path)
         if not isinstance(model, ESeg):
             raise ValueError(
-                f"{source} holds a {type(model).__name__}, not an ESeg. Start from a file that "
+                f"{source} contains a {type(model).__name__}, not an ESeg. Start from a file that "
                 "`ESeg.save` wrote."
             )
         check_finite(model, path)
@@ -143,7 +144,7 @@ def _load_any(source):
     if (path / "config.json").is_file() and (path / "log.csv").is_file():
         if (path / "encoder.weights.h5").is_file():
             raise ValueError(
-                f"{source} holds only a pretrained encoder, not a whole network: pass its file as "
+                f"{source} contains only a pretrained encoder, not a network: pass the encoder as "
                 f"encoder_weights={path / 'encoder.weights.h5'}."
             )
         if not (path / "preset").is_dir():
@@ -156,15 +157,15 @@ def _load_any(source):
 
 
 def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> SegmentationScores:
-    """Compile a model for a whole run; return its metric, for the scores of single classes."""
+    """Compile a model for a whole run; return its metric, which has the scores of each class."""
     scores = SegmentationScores(model.num_classes, ignore_label=experiment.ignore_label)
     options = compile_options(experiment, num_steps)
     usual = _PAPER_RATE * experiment.batch_size / _PAPER_BATCH
     if experiment.optimizer == "sgd" and experiment.learning_rate > _MOST_TIMES_THE_PAPERS * usual:
         _log.warning(
-            "learning_rate=%g is high for batches of %d: the paper's %g is for %d images, which is "
-            "%.3g for %d.", experiment.learning_rate, experiment.batch_size, _PAPER_RATE,
-            _PAPER_BATCH, usual, experiment.batch_size,
+            "learning_rate=%g is high for batches of %d: the paper uses %g for batches of %d, "
+            "which corresponds to %.3g for %d.", experiment.learning_rate, experiment.batch_size,
+            _PAPER_RATE, _PAPER_BATCH, usual, experiment.batch_size,
         )  # fmt: skip
     if experiment.optimizer == "adamw" and experiment.learning_rate > _HIGH_ADAMW_RATE:
         _log.warning(
@@ -174,7 +175,7 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
     if experiment.teacher is not None:
         teacher = _load_any(experiment.teacher)
         _check_same_classes(teacher, model, experiment.teacher)
-        # Folded, it is faster and gives the same probabilities.
+        # BN folding makes the teacher faster and keeps its probabilities.
         options["teacher"] = teacher.fold()
         options["distillation"] = experiment.distillation
     model.compile(loss=make_loss(experiment), metrics=[scores], **options)
@@ -182,14 +183,15 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
 
 
 def _check_same_classes(teacher, model, source):
-    """Refuse a teacher whose classes have other names, or the same names in another order."""
+    """Raise ValueError if the teacher's class names, or their order, are different."""
     if teacher.class_names is None or model.class_names is None:
         return
     for index, names in enumerate(zip(teacher.class_names, model.class_names, strict=False)):
         if names[0].lower() != names[1].lower():
             raise ValueError(
-                f"The teacher {source} has other classes: class {index} is {names[0]!r}, in the "
-                f"experiment {names[1]!r}. Choose a teacher of the same classes in the same order."
+                f"The teacher {source} has other classes: its class {index} is {names[0]!r}, that "
+                f"of the experiment is {names[1]!r}. Choose a teacher with the same classes in the "
+                "same order."
             )
 
 
@@ -211,7 +213,7 @@ def compile_options(experiment: TrainingOptions, num_steps: int) -> dict:
 
 
 def make_loss(experiment: Experiment) -> keras.losses.Loss:
-    """Return the loss of an experiment. Class weights come with the data."""
+    """Return the loss of an experiment. Class weights are not part of it, but of the batches."""
     common = {"ignore_label": experiment.ignore_label}
     if experiment.loss == "cross_entropy":
         return losses.CrossEntropy(label_smoothing=experiment.label_smoothing, **common)
@@ -229,11 +231,11 @@ def make_loss(experiment: Experiment) -> keras.losses.Loss:
 def learning_rate(
     experiment: TrainingOptions, num_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return the schedule: linear warm-up from zero, then a cosine to zero at the last step."""
+    """Return the schedule: linear warm-up from zero, then cosine decay to zero at the last step."""
     warmup_steps = min(experiment.warmup_steps, int(_MAX_WARMUP * num_steps))
     if warmup_steps < experiment.warmup_steps:
         _log.warning(
-            "The warm-up takes %d of %d steps: warmup_steps=%d is too long for this run.",
+            "The warm-up is reduced to %d of %d steps: warmup_steps=%d is too long for this run.",
             *(warmup_steps, num_steps, experiment.warmup_steps),
         )
     if not warmup_steps:

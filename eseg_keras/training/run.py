@@ -1,4 +1,4 @@
-"""The training script of all tasks, from top to bottom."""
+"""The training script of all tasks."""
 
 import contextlib
 from collections.abc import Sequence
@@ -44,11 +44,11 @@ from eseg_keras.training.tasks import TASKS
 from eseg_keras.training.tensorboard import RunBoard
 from eseg_keras.training.trackers import Tracker, check_tracker, make_tracker
 
-# In runs of fewer steps, the moving statistics of batch normalization still depend on their initial
-# values. They are then re-estimated from about this many training images.
+# In runs with fewer steps than _SHORT_RUN, the moving statistics of batch normalization still
+# depend on their initial values: they are re-estimated from about _STATISTICS_IMAGES images.
 _SHORT_RUN = 500
 _STATISTICS_IMAGES = 100
-_BEST_REMEDY = "Remove the run's directory and train again, or keep the last weights: keep=last."
+_BEST_REMEDY = "Remove the run's directory and train again."
 
 
 def train(
@@ -62,38 +62,38 @@ def train(
 ) -> dict:
     """Run an experiment, or resume it after an interruption.
 
-    The same call resumes from the last checkpoint and ends, on one device, with the weights of a
-    run that was never interrupted. After SIGTERM it saves its state first.
+    To resume, repeat the call: the run continues from the last checkpoint and, on one device, ends
+    with the same weights as a run without interruption. On SIGTERM, the state is saved first.
 
     Args:
-        experiment: The options of the run: a segmentation, or a classification that pretrains an
-            encoder.
+        experiment: The options of the run, which trains a segmentation network or pretrains an
+            encoder by classification.
         model_dir: Folder for the files of the run: `config.json` (the experiment, versions of
-            packages, state of the source), `log.csv` (loss and scores by epoch), `tensorboard/`,
+            packages, state of the source), `log.csv` (one row per epoch), `tensorboard/`,
             `checkpoints/` (while training), `best.npz` (the weights of the best validation), and
             at the end `metrics.json` and the result: `preset/`, which `ESeg.from_preset` loads,
-            or `encoder.weights.h5`, which `encoder_weights` of an experiment takes.
+            or `encoder.weights.h5`, for `encoder_weights` of an experiment.
         data_dir: Folder of the data; not needed for street scenes. For ImageNet, the data directory
             of tensorflow-datasets with the archives in `downloads/manual`.
         strategy: Devices to train on, see `make_distribution`. Defaults to `"auto"`.
-        skip_bad_examples: Whether images that cannot be read are skipped and counted, instead of
-            an error.
-        callbacks: Keras callbacks, called as by one `fit` over all epochs; `on_epoch_end` gets the
-            validation's scores too. One that sets `model.stop_training`, such as `EarlyStopping`,
-            ends the run after that epoch. Their state is not part of a checkpoint.
-        tracker: Experiment tracker beside the TensorBoard files that every run writes, see
-            `make_tracker`. Defaults to `"tensorboard"`, no other.
+        skip_bad_examples: Whether to skip and count unreadable images, instead of raising an error.
+        callbacks: Keras callbacks, called as by a single `fit` over all epochs; `on_epoch_end` also
+            receives the validation scores. A callback that sets `model.stop_training`, such as
+            `EarlyStopping`, ends the run after that epoch. Checkpoints do not contain the state of
+            callbacks.
+        tracker: Experiment tracker in addition to the TensorBoard files that every run writes, see
+            `make_tracker`. Defaults to `"tensorboard"`: no additional tracker.
 
     Returns:
-        The content of `metrics.json`: scores on the validation images. If the directory holds the
-        finished run already, nothing is trained.
+        The content of `metrics.json`: scores on the validation images. If `model_dir` already
+        contains the finished run, nothing is trained.
 
     Raises:
-        ValueError: If the data does not fit the experiment, `model_dir` holds a run of another
+        ValueError: If the data does not fit the experiment, `model_dir` contains a run with another
             experiment or other data, or the loss is not finite.
         ImportError: If the tracker is not installed.
-        FileInUseError: If another process trains in `model_dir`; it says which.
-        Preempted: After SIGTERM, once the state is saved.
+        FileInUseError: If another process trains in `model_dir`; the message names it.
+        Preempted: After SIGTERM; the state is saved first.
 
     Example:
 
@@ -112,7 +112,7 @@ def train(
         return read_metrics(model_dir, experiment.task)
     distribution = make_distribution(strategy, experiment.steps_per_execution)
     with locked(model_dir) if distribution.writes else contextlib.nullcontext():
-        if is_finished(model_dir):  # By a process that held the lock until now.
+        if is_finished(model_dir):  # Another process finished the run before this one got the lock.
             return read_metrics(model_dir, experiment.task)
         options = (skip_bad_examples, callbacks, tracker)
         return _train(experiment, model_dir, data_dir, distribution, *options)
@@ -147,12 +147,12 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     # Drop the rows of epochs that will be repeated.
     rows = read_log(log)[: position.epoch + (position.logs is not None)]
     if position.logs is not None and len(rows) > position.epoch:
-        # The epoch was also validated and logged.
+        # This epoch was also validated and logged.
         position = Position(position.step, position.epoch + 1)
     score = f"val_{task.score}"
     best = max((float(row[score]) for row in rows if row.get(score)), default=-1.0)
 
-    # All arguments and files are valid: from here on, files are written and trackers told.
+    # All arguments and files are valid: write files and start trackers only from here on.
     board = None
     if distribution.writes:
         write_config(model_dir, given, data_dir, found)
@@ -162,21 +162,21 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
 
     def save(position, done=0):
-        """Write a checkpoint, by default of a finished epoch."""
+        """Write a checkpoint of the state `done` batches after `position`."""
         step, batch = position.step + done, position.batch + done
         if distribution.writes:
-            # Sums over several replicas cannot be restored exactly.
+            # Metrics, which are sums over all replicas, cannot be restored exactly.
             with_metrics = distribution.strategy is None
             position = Position(step, position.epoch, batch, position.logs)
             save_checkpoint(checkpoints, model, position, with_metrics)
 
     def validate(*callbacks):
-        """Score the averaged weights; the metrics hold the scores until the next call."""
+        """Evaluate the averaged weights; the metrics keep the scores until the next call."""
         logs = model.evaluate(val_data, verbose=0, return_dict=True, callbacks=list(callbacks))
         return {f"val_{name}": float(value) for name, value in logs.items()}
 
     def validate_epoch(*callbacks):
-        """Validate, and keep the weights if they are the best."""
+        """Validate, and write `best.npz` if the score is the best so far."""
         nonlocal best
         with fresh_statistics():
             logs = validate(*callbacks)
@@ -198,9 +198,9 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     with sigterm_flag() as leave, progress, _reading_errors(batches, val_batches):
         if found and distribution.writes:
             values = ", ".join(f"{name}={value}" for name, value in found.items())
-            progress.shown.print(f"Chosen by the training images: {values}")
+            progress.shown.print(f"Chosen from the training images: {values}")
         user_callbacks.begin_run()
-        # The state was saved before the validation: SIGTERM only stops it.
+        # The state was saved before the validation: on SIGTERM the validation only stops.
         leave_validation = SaveInEpoch(lambda done: None, None, leave, 0)
         while position.step < num_steps or position.logs is not None:
             epoch, first = position.epoch, position.batch
@@ -209,7 +209,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
                 last = min(len(batches), first + num_steps - position.step)
                 batches.begin_epoch(epoch)
                 history = model.fit(
-                    # A resumed epoch has only the rest of its batches.
+                    # A resumed epoch trains only on its remaining batches.
                     distribution.dataset(batches, epoch, first) if first else data,
                     initial_epoch=epoch,
                     epochs=epoch + 1,
@@ -241,7 +241,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
                 save(position)
                 if leave.is_set():
                     raise Preempted
-            else:  # The run was interrupted in the validation of this epoch.
+            else:  # The run was interrupted during the validation of this epoch.
                 user_callbacks.on_epoch_begin(epoch)
             logs, speed = dict(position.logs), progress.images_per_second()
             is_last = is_stopped or position.step >= num_steps
@@ -259,7 +259,8 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
                 break
         user_callbacks.end_run()
         if not is_validated:
-            # The run was interrupted between its last validation and the result, or was stopped.
+            # The run was interrupted between its last validation and the result, or a callback
+            # stopped it after an epoch without validation.
             validate_epoch(leave_validation)
 
     # The result.
@@ -282,7 +283,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
 
 @contextlib.contextmanager
 def _fresh_statistics(model, batches, batch_size):
-    """Use re-estimated batch-norm statistics inside the context, the moving ones after it."""
+    """Context manager: use re-estimated batch normalization statistics, then restore the old."""
     count = min(len(batches), -(-_STATISTICS_IMAGES // batch_size))
     with model.averaged_weights():
         variables = model.non_trainable_variables
@@ -297,7 +298,7 @@ def _fresh_statistics(model, batches, batch_size):
 
 @contextlib.contextmanager
 def _reading_errors(*all_batches):
-    """If an image cannot be read, raise the original error instead of TensorFlow's."""
+    """Context manager: for an unreadable image, raise its error instead of TensorFlow's."""
     try:
         yield
     except Exception as error:
@@ -308,7 +309,7 @@ def _reading_errors(*all_batches):
 
 
 def _cause(batches, position, checkpoints, first, last):
-    """Name the images of a loss that is not finite, and the checkpoint before it."""
+    """Return the message's end for a loss that is not finite: step, images, last checkpoint."""
     names = [
         name
         for batch in range(position.batch + first, position.batch + last + 1)
@@ -334,9 +335,9 @@ def _write_weights(path, model):
 
 
 def _read_weights(path, model):
-    # A dictionary keeps the order in which it was written.
+    # The arrays are in the order of `model.weights`, in which they were written.
     arrays = list(read_arrays(path).values())
     if [array.shape for array in arrays] != [tuple(weight.shape) for weight in model.weights]:
-        raise DamagedFileError(f"{path} is damaged: it is of another network. {_BEST_REMEDY}")
+        raise DamagedFileError(f"{path} is damaged: it does not fit the network. {_BEST_REMEDY}")
     for weight, array in zip(model.weights, arrays, strict=True):
         weight.assign(array)

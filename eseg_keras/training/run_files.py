@@ -27,7 +27,7 @@ _PACKAGES = (
     "tensorflow-datasets",
 )  # fmt: skip
 _CONFIG_REMEDY = "Restore it, or remove the run's directory and train again."
-# Entries of metrics.json that are not numbers: their types, and those of their items.
+# Entries of metrics.json that are not numbers: the types of these entries and of their items.
 _BY_NAME = (dict, int | float | None)
 _KINDS = {
     "per_class_iou": _BY_NAME,
@@ -46,7 +46,7 @@ def write_config(
 ) -> None:
     """Write `config.json`, unless it exists: experiment, data directory, versions, machine.
 
-    `found` holds the values that the data decided, see `found_values`.
+    `found` contains the values that were chosen from the data, see `found_values`.
     """
     if (model_dir / "config.json").exists():
         return
@@ -61,24 +61,26 @@ def write_config(
 
 
 def found_values(experiment: AnyExperiment, completed: AnyExperiment) -> dict[str, object]:
-    """Return the values of an experiment that changed when the data was read."""
+    """Return the values that were chosen from the data: those in which `completed` differs."""
     given = config_values(experiment)
     return {name: new for name, new in config_values(completed).items() if new != given[name]}
 
 
 def read_config(model_dir: str | Path) -> tuple[AnyExperiment, str | None]:
-    """Read the experiment of a run and its data directory."""
+    """Read the experiment and the data directory of a run from its `config.json`."""
     path = Path(model_dir) / "config.json"
     if not path.exists():
-        raise ValueError(f"{model_dir} holds no run of `eseg train`: {path} is missing.")
+        raise ValueError(f"{model_dir} contains no run of `eseg train`: {path} is missing.")
     config = _read_config_file(path)
     is_classifier = config["task"] == "classification"
     kind = ClassificationExperiment if is_classifier else Experiment
     hints = typing.get_type_hints(kind)
-    # Values that changed when the data was read replace the experiment's.
+    # Values that were chosen from the data replace those of the experiment.
     values = {**config["experiment"], **config["found"]}
     if unknown := sorted(set(values) - set(hints)):
-        raise ValueError(f"{path} is of another version of the package: it has {unknown[0]}.")
+        raise ValueError(
+            f"{path} is of another version of the package: it contains the unknown {unknown[0]}."
+        )
     try:
         values = {key: _from_json(value) for key, value in values.items()}
         for name, value in values.items():
@@ -90,7 +92,7 @@ def read_config(model_dir: str | Path) -> tuple[AnyExperiment, str | None]:
 
 
 def _fits(value, hint):
-    """Whether a value is of the type of an annotation."""
+    """Return whether a value has the type of an annotation."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         return any(_fits(value, arg) for arg in args)
@@ -108,7 +110,7 @@ def _fits(value, hint):
 
 def _read_config_file(path):
     fields = {"experiment": dict, "data_dir": (str, type(None)), "task": str, "found": dict}
-    # Runs of version 0.1 have neither.
+    # In runs of version 0.1, these two fields are missing.
     defaults = {"task": "segmentation", "found": {}}
     return read_json(path, _CONFIG_REMEDY, fields, defaults)
 
@@ -118,7 +120,7 @@ def _absolute(data_dir):
 
 
 def config_values(experiment: AnyExperiment) -> dict[str, object]:
-    """Return every value of an experiment as it looks when read back from JSON."""
+    """Return all values of an experiment in the form in which JSON restores them."""
     fields = dataclasses.fields(experiment)
     values = {field.name: _to_json(getattr(experiment, field.name)) for field in fields}
     return json.loads(json.dumps(values))
@@ -141,39 +143,40 @@ def _from_json(value):
 
 
 def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | Path | None) -> None:
-    """Refuse to resume a run of another experiment or other data."""
+    """Raise ValueError if `model_dir` contains a run with another experiment or data directory."""
     if not (model_dir / "config.json").exists():
         return
     config = _read_config_file(model_dir / "config.json")
     there = {"task": config["task"], **config["experiment"], "data_dir": config["data_dir"]}
     here = {"task": experiment.task, **config_values(experiment), "data_dir": _absolute(data_dir)}
     changed = [
-        f"{name} ({there.get(name)} there, {value} here)"
+        f"{name} (in that run {there.get(name)}, now {value})"
         for name, value in here.items()
         if value != there.get(name)
         and not (name in config["found"] and value == config["found"][name])
     ]
     if changed:
         raise ValueError(
-            f"{model_dir} holds a run with other values: {', '.join(changed)}. "
-            "Choose another model_dir, or remove that one."
+            f"{model_dir} contains a run with other values: {', '.join(changed)}. "
+            "Choose another model_dir, or remove that folder."
         )
 
 
 def check_same_images(model_dir: Path, found: Mapping[str, object]) -> None:
-    """Refuse to resume a run whose training images now decide other values, see `found_values`."""
+    """Raise ValueError if other values are chosen from the images now, see `found_values`."""
     if not (model_dir / "config.json").exists():
         return
     before = _read_config_file(model_dir / "config.json")["found"]
     changed = [
-        f"{name} ({before[name]} there, {value} here)"
+        f"{name} (in that run {before[name]}, now {value})"
         for name, value in found.items()
         if value != before.get(name, value)
     ]
     if changed:
         raise ValueError(
-            f"The training images have changed since the run in {model_dir} began, and with them "
-            f"{', '.join(changed)}. Restore them, or choose another model_dir."
+            f"The training images have changed since the run in {model_dir} began. These values "
+            f"are chosen from them: {', '.join(changed)}. Restore the images, or choose another "
+            "model_dir."
         )
 
 
@@ -201,9 +204,9 @@ def read_metrics(model_dir: Path, task: str) -> dict[str, object]:
 def write_result(
     model_dir: Path, name: str, save: Callable[[Path], None], metrics: dict[str, object]
 ) -> None:
-    """Write the result and the metrics, which finish a run, and remove its checkpoints."""
+    """Write the result, then the metrics, which mark a run as finished; remove its checkpoints."""
     target = model_dir / name
-    # Left by a run that was killed before it wrote its metrics.
+    # The folder is from a process that was killed before it wrote the metrics.
     if target.is_dir():
         shutil.rmtree(target)
     with atomic_file(target) as temporary:
@@ -213,7 +216,7 @@ def write_result(
 
 
 def read_log(path: Path) -> list[dict]:
-    """Read the log of a run, one row per epoch, the last of which may be incomplete."""
+    """Read the log of a run, one row per epoch; the last row may be incomplete."""
     if not path.exists():
         return []
     remedy = "Remove it: the run then resumes with a new log."
@@ -250,7 +253,7 @@ def provenance() -> dict:
 
 
 def _git_state():
-    """Commit of the checkout and whether files differ; `None` for an installed package."""
+    """Return the commit and whether files differ from it; `None` outside of a Git checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""The tasks of `train`: the data, model, scores and result of each."""
+"""The tasks of `train`. Each defines the data, the model, the scores and the result."""
 
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Segmentation:
         self.val_batches = validation_batches(
             experiment, self._val_examples, distribution, skip_bad_examples
         )
-        self.shown_batches = self.val_batches  # In TensorBoard.
+        self.shown_batches = self.val_batches  # Shown in TensorBoard.
 
     def compiled_model(self, num_steps: int) -> TrainingModel:
         """Build the model and compile it for the whole run."""
@@ -106,7 +106,7 @@ class Classification:
                 augment=training,
                 shuffle=training,
                 seed=experiment.seed,
-                # In validation, a remainder that cannot be divided over the devices is not scored.
+                # In validation, a last batch that cannot be divided over the devices is skipped.
                 drop_remainder=distribution.drops_remainder(
                     len(examples),
                     experiment.batch_size,
@@ -144,14 +144,14 @@ class Classification:
 
 
 def _open_labelled_images(experiment, data_dir):
-    """Training and validation images of a classification."""
+    """Return the training and validation images of a classification experiment."""
     if data_dir is None:
-        raise ValueError(f"This experiment reads {experiment.data} from a folder: give data_dir.")
+        raise ValueError(f"This experiment reads {experiment.data} from a folder: pass data_dir.")
     if experiment.data == "imagenet2012":
         train, val = (imagenet2012(data_dir, split) for split in ("train", "validation"))
     else:
         train = class_folders(Path(data_dir) / experiment.train_images)
-        # A class without validation images keeps its number.
+        # Class ids are those of training, also if a class has no validation images.
         val = class_folders(Path(data_dir) / experiment.val_images, train.class_names)
     found = len(train.class_names)
     if experiment.num_classes not in (None, found):

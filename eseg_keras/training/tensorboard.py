@@ -15,18 +15,18 @@ from eseg_keras.visualization import default_palette, overlay
 
 _log = logging.getLogger("eseg_keras")
 
-# Validation images shown, and the steps from one point of the loss curve to the next.
+# Number of validation images shown, and steps between points of the loss curve.
 _NUM_IMAGES = 4
 _EVERY = 50
-# Longest side of an image in pixels.
+# A panel of three images is at most 3 * _IMAGE_SIZE pixels wide and high.
 _IMAGE_SIZE = 768
 
 
 class RunBoard(keras.callbacks.Callback):
-    """Writes TensorBoard event files with a writer of its own: TensorFlow is not needed.
+    """Write TensorBoard event files with the package `tensorboard`, without TensorFlow.
 
-    Without the package `tensorboard` a log line says how to install it, and nothing is written.
-    The first images of `batches`, if any, are shown as input, mask and prediction.
+    If `tensorboard` is not installed, a warning is logged and nothing is written. The first images
+    of `batches`, if any, are written as panels of input, mask and prediction.
     """
 
     def __init__(self, directory: Path, batches: Batches | None = None, step: int = 0):
@@ -61,7 +61,7 @@ class RunBoard(keras.callbacks.Callback):
     def write_epoch(
         self, model: TrainingModel, step: int, logs: dict[str, float], images_per_second: float
     ) -> None:
-        """Write scores and level weights of an epoch, and images after a validation."""
+        """Write the scores and level weights of an epoch; after a validation, also images."""
         if self.writer is None:
             return
         names = {n: f"val/{n[4:]}" if n.startswith("val_") else f"train/{n}" for n in logs}
@@ -88,7 +88,7 @@ class RunBoard(keras.callbacks.Callback):
                 number += 1
 
     def _write(self, step, values):
-        """Write numbers and images by tag."""
+        """Write {tag: number or image}."""
         if self.writer is None:
             return
         summary = require("tensorboard.compat.proto.summary_pb2", "tensorboard").Summary

@@ -1,4 +1,4 @@
-"""Experiment trackers: each a Keras callback that logs the epochs of a run."""
+"""Experiment trackers: Keras callbacks that log each epoch of a run."""
 
 import json
 import uuid
@@ -24,9 +24,9 @@ def make_tracker(
     Args:
         tracker: `"tensorboard"`; `"wandb"`, which logs to the project `eseg_keras` (offline with
             the environment variable WANDB_MODE=offline); or `"mlflow"`, which logs to the
-            experiment `eseg_keras` of the server in MLFLOW_TRACKING_URI (a local database needs the
-            whole package `mlflow`).
-        model_dir: Folder of the run. A resumed run continues the same run of the tracker.
+            experiment `eseg_keras` of the server in MLFLOW_TRACKING_URI (a local database requires
+            the package `mlflow` instead of `mlflow-skinny`).
+        model_dir: Folder of the run. A resumed run continues the same run in the tracker.
         values: Values of the experiment, logged as the configuration.
 
     Returns:
@@ -49,9 +49,9 @@ def check_tracker(tracker: Tracker) -> None:
 
 
 def _run_id(path, new_run):
-    """The id of a run of a tracker in a file of the model directory, at first that of a new run."""
+    """Return the run id in the file `path`; without the file, create a run and write its id."""
     if path.is_file():
-        remedy = "Remove it: the run is then logged as another."
+        remedy = "Remove it: the run is then logged as a new run."
         return read_json(path, remedy, {"run_id": str})["run_id"]
     run_id = new_run()
     write_json(path, {"run_id": run_id})

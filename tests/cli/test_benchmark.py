@@ -88,7 +88,7 @@ def test_a_finished_run_is_named_after_its_folder(run, preset, files, tmp_path):
     assert status == 0 and "ratio to untrained onnx" in out, err
 
     status, _, err = run(network=("--model_dir", tmp_path))
-    assert status == 2 and f"{tmp_path} holds no finished run" in err
+    assert status == 2 and f"{tmp_path} contains no finished run" in err
 
 
 def test_an_interruption_leaves_the_rounds_before_it(run, monkeypatch, tmp_path):

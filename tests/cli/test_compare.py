@@ -47,7 +47,10 @@ def test_scores_and_what_differs(eseg, runs):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["missing"], "holds no run"), (["a", "--output", "a.txt"], "must end in .png, .pdf or .svg")],
+    [
+        (["missing"], "contains no run"),
+        (["a", "--output", "a.txt"], "must end in .png, .pdf or .svg"),
+    ],
 )
 def test_mistakes(eseg, runs, monkeypatch, arguments, message):
     monkeypatch.chdir(runs)

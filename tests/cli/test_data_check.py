@@ -101,7 +101,7 @@ def test_every_problem_is_listed_and_the_rest_counted(eseg, folder, caplog):
     assert "label 7" in stray[0] and len(stray[1]) == 30
     assert unreadable[1] == [str(folder / "images/0.png"), str(folder / "masks/1.png")]
     assert "differ in size" in size[0] and "40×60" in size[1][0] and "40×61" in size[1][0]
-    assert "Problem in 30 files" in out and "and 10 more (all of them with --output)" in out
+    assert "Problem in 30 files" in out and "and 10 more (--output writes all of them)" in out
     assert "Problem in 2 files" in out and "Problem in 1 file:" in out
     assert summary["images"] == 35 and summary["unusable_images"] == 33
     # Only images 3 and 4 are usable, and counted.
@@ -198,20 +198,20 @@ def test_mistakes_get_one_sentence(eseg, folder):
     images, masks = folder / "images", folder / "masks"
     both = ["--images", images, "--masks", masks]
     for arguments, message in [
-        ([], "Which images?"),
-        (["--images", images], "go together"),
-        ([*both, "--experiment", "x"], "Which images?"),
-        ([*both, "--data_dir", folder], "--data_dir holds .*: give one of them"),
-        (both, r"Which classes\?.* The masks hold 0, 1, 11, 2\."),
-        ([*both, "--set", "class_names=a,b,a"], "class_names must be names that differ"),
-        ([*both, "--set", "num_classes=3", "--split", "train"], "--split is for --experiment"),
+        ([], "Pass either --images"),
+        (["--images", images], "must be used together"),
+        ([*both, "--experiment", "x"], "Pass either --images"),
+        ([*both, "--data_dir", folder], "--data_dir .*: pass only one of them"),
+        (both, r"No classes given\..* The masks contain 0, 1, 11, 2\."),
+        ([*both, "--set", "class_names=a,b,a"], "class_names must be unique"),
+        ([*both, "--set", "num_classes=3", "--split", "train"], "--split requires --experiment"),
         ([*both, "--set", "num_classes=3", "--set", "epochs=3"], "'epochs' has no effect"),
         ([*both, "--set", "num_classes=300"], "num_classes"),
         (["--experiment", "camvid/eseg"], "camvid/eseg_lite_s"),
-        (["--experiment", "camvid/eseg_lite_s"], "give data_dir"),
+        (["--experiment", "camvid/eseg_lite_s"], "pass data_dir"),
         (["--experiment", "smoke/street_scenes", "--set", "class_map=1:2"], "has no effect"),
         (["--experiment", "camvid/eseg_lite_s", "--set", "long_side=64"], "has no effect"),
-        (["--experiment", "imagenet/eseg_lite_s"], "classifies whole images"),
+        (["--experiment", "imagenet/eseg_lite_s"], "is a classification experiment"),
     ]:
         status, out, err = eseg("data-check", *arguments, "--output", folder / "check")
         assert status == 2, arguments

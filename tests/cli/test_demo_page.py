@@ -63,7 +63,7 @@ def test_mistakes_are_one_sentence(eseg, preset, runtime, tmp_path):
         (["--runtime", tmp_path / "none.tgz"], "There is no file or folder"),
         (["--runtime", runtime, "--examples", tmp_path / "none.jpg"], "There is no file"),
         (["--runtime", runtime, "--long_side", 3], "long_side must be at least 32"),
-        (["--calibration_images", tmp_path], "--calibration_images is for --precision int8"),
+        (["--calibration_images", tmp_path], "--calibration_images requires --precision int8"),
         (["--output", f"{__file__}/page"], "test_demo_page.py is not a folder"),
     ):
         status, _, err = eseg(*command, *flags)

@@ -117,7 +117,7 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         ),
         (["onnx", "--precision", "float16"], "--precision of onnx must be one of float32, int8"),
         (["tensorrt", "--precision", "int8"], "--precision of tensorrt must be one of fp32, fp16"),
-        (["tflite", "--calibration_images", "x"], "--calibration_images is for --precision int8"),
+        (["tflite", "--calibration_images", "x"], "--calibration_images requires --precision int8"),
         (["tflite", "--image_size", 8, 64], "--image_size: must be at least 32"),
         (
             ["tflite", "--precision", "int8", "--input_dtype", "float32"],

@@ -28,7 +28,7 @@ def test_label_maps_are_those_of_the_model(eseg, preset, scenes, tmp_path):
         np.testing.assert_array_equal(labels, model.segment(image))
         overlay = Image.open(tmp_path / "overlays" / f"{index}.png")
         assert overlay.width == image.shape[1] and overlay.height > image.shape[0]
-    assert eseg(*command)[1] == f"0 files predicted, 2 were there already: {tmp_path}\n"
+    assert eseg(*command)[1] == f"0 files predicted, 2 existed already: {tmp_path}\n"
     assert eseg(*command, "--overwrite")[1] == f"2 files predicted: {tmp_path}\n"
 
 
@@ -93,7 +93,7 @@ def test_broken_files_are_told_at_the_end(eseg, preset, scenes, tmp_path):
     image = scenes / "images" / "0.png"
     output = tmp_path / "out"
     command = ["predict", broken, image, tiny, "--preset", preset, "--output", output]
-    for counts in ("1 file predicted", "0 files predicted, 1 were there already"):
+    for counts in ("1 file predicted", "0 files predicted, 1 existed already"):
         status, out, err = eseg(*command)
         assert (status, out) == (2, f"{counts}: {output}\n")
         first, *lines = err.splitlines()
@@ -124,7 +124,7 @@ def test_mistakes_get_one_sentence_and_leave_nothing(eseg, preset, scenes, tmp_p
         ([image, "--preset", preset, "--batch_size", 0], "batch_size"),
         ([image, "--preset", preset, "--maps", "doubt"], "invalid choice: 'doubt'"),
         ([image, "--preset", "eseg_lite_z"], "Unknown preset 'eseg_lite_z'"),
-        ([image, "--model_dir", tmp_path / "empty"], "holds no finished run"),
+        ([image, "--model_dir", tmp_path / "empty"], "contains no finished run"),
     ]:
         status, out, err = eseg("predict", *arguments, "--output", output)
         assert (status, out) == (2, "")

@@ -68,7 +68,7 @@ def test_what_a_run_had_gives_way_to_the_flags(predictor):
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--tta", "--scales", 1], "both name the scales"),
+        (["--tta", "--scales", 1], "both set the scales"),
         (["--window", 64, 64, "--long_side", 64], "pass no long_side or image_size"),
         (["--scales", 0], "positive"),
     ],

@@ -13,7 +13,7 @@ FOLDERS = ["train", "--experiment", "folders/eseg_lite_s"]
     "arguments, message",
     [
         (["train", "--experiment", "smoke/scenes"], "Nearest names: smoke/street_scenes"),
-        (["train"], "holds no run of `eseg train`"),
+        (["train"], "contains no run of `eseg train`"),
         (["train", "--experiment", "missing.py"], "no experiment file 'missing.py'"),
         ([*SCENES, "--set", "epoch=2"], "no 'epoch'. Nearest keys: epochs"),
         (
@@ -22,7 +22,7 @@ FOLDERS = ["train", "--experiment", "folders/eseg_lite_s"]
         ),
         ([*SCENES, "--set", "preset=eseg_lite_z"], "Unknown preset 'eseg_lite_z'"),
         ([*SCENES, "--set", "freeze=tail"], "tail"),
-        (FOLDERS, "give data_dir"),
+        (FOLDERS, "pass data_dir"),
         ([*FOLDERS, "--data_dir", "nowhere"], "nowhere"),
     ],
 )
@@ -54,7 +54,10 @@ def test_a_finished_run_says_how_to_repeat_it(eseg, tmp_path):
     status, out, _ = eseg(*SCENES, "--model_dir", run)
     assert status == 0
     said = " ".join(out.split())
-    assert f"{run} holds this run already" in said and f"To train again: rm -r {run}" in said
+    assert (
+        f"{run} already contains this finished run" in said
+        and f"To train again: rm -r {run}" in said
+    )
     assert f"To train further: --init_from {run} with another --model_dir" in said
     # --model_dir is enough to resume the run.
     assert eseg("train", "--model_dir", run)[:2] == (0, out)

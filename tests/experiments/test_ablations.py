@@ -99,7 +99,7 @@ def test_a_third_is_labelled_by_hand_and_the_rest_by_its_network(data, tmp_path)
         True,
         0.5,
     )
-    with pytest.raises(ValueError, match="holds a run with other values: epochs"):
+    with pytest.raises(ValueError, match="contains a run with other values: epochs"):
         ablations.is_finished(run_of("third", tmp_path, changes=(*TINY, "epochs=2")))
 
 
@@ -157,7 +157,7 @@ def test_results_are_of_the_finished_runs(tmp_path):
 def test_bad_arguments(data, tmp_path, monkeypatch, capsys):
     call = ["ablations.py", str(tmp_path / "runs"), "--data_dir"]
     for arguments, message in (
-        ([str(data), "--set", "epochs=1"], "give --output"),
+        ([str(data), "--set", "epochs=1"], "--set and --output must be used together"),
         ([str(tmp_path)], f"no folder {tmp_path / 'images' / 'train'}"),
         ([str(data), "--jobs", "0"], "--jobs must be at least 1"),
     ):

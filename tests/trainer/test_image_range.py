@@ -51,7 +51,7 @@ def test_range(caplog, wrap, images, is_warned):
 )
 def test_other_ranges(caplog, wrap, images):
     check_first_images(wrap(images))
-    assert "scale the images to it" in caplog.text
+    assert "scale the images to this range" in caplog.text
     caplog.clear()
     # Small deviations from the range are allowed, as from augmentation.
     check_first_images(wrap(IMAGES * 1.3 - 40))

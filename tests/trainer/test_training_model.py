@@ -258,7 +258,7 @@ def test_clipping_ends_with_the_compile_that_asked_for_it(tmp_path):
 def test_averages_need_an_optimizer_of_their_own():
     model = small_model()
     model.compile(keras.optimizers.SGD(0.1), ema_decay=0.9)
-    with pytest.raises(ValueError, match="pass a new one"):
+    with pytest.raises(ValueError, match="requires a new optimizer"):
         model.compile(model.optimizer, ema_decay=0.9)
 
 

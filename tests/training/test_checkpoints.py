@@ -158,7 +158,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, caplog, dam
     with caplog.at_level(logging.WARNING, "eseg_keras"):
         position, arrays = latest_checkpoint(tmp_path)
     assert position == Position(4, 1) and arrays
-    assert "step_000000008.npz" in caplog.text and "Trying the one before it" in caplog.text
+    assert "step_000000008.npz" in caplog.text and "Trying the checkpoint before it" in caplog.text
 
     damage(tmp_path / "step_000000004.npz")
     assert latest_checkpoint(tmp_path) == (Position(), {})
@@ -170,7 +170,9 @@ def test_another_model_or_optimizer_is_refused(tmp_path):
     save_checkpoint(tmp_path, model, Position(4, 1))
     _, arrays = latest_checkpoint(tmp_path)
     before = state(other := make_model(units=9))
-    with pytest.raises(ValueError, match=r"of another model: '\w+/\d+' is \(6, 8\) there and"):
+    with pytest.raises(
+        ValueError, match=r"another model: '\w+/\d+' has the shape \(6, 8\) in the checkpoint and"
+    ):
         restore(other, arrays)
     # No variable was changed.
     assert_same(state(other), before)

@@ -144,7 +144,7 @@ def test_the_typical_size_is_that_which_the_network_sees(folders):
 
 
 def test_what_is_missing_is_said(folders):
-    with pytest.raises(ValueError, match="give data_dir"):
+    with pytest.raises(ValueError, match="pass data_dir"):
         open_examples(FOLDERS, "train")
     nameless = dataclasses.replace(FOLDERS, class_names=None, num_classes=None, mask_colors=None)
     with pytest.raises(ValueError, match="class_names or num_classes"):
@@ -202,5 +202,5 @@ def test_pseudo_labels_are_half_of_each_batch(tmp_path):
     with pytest.raises(ValueError, match="manifest.json is damaged: the teacher has no class_na"):
         open_pseudo_labelled(named, tmp_path)
     assert open_pseudo_labelled(Experiment(num_classes=2), tmp_path) is None
-    with pytest.raises(ValueError, match="pseudo_images and pseudo_masks go together"):
+    with pytest.raises(ValueError, match="pseudo_images and pseudo_masks must be used together"):
         Experiment(num_classes=2, pseudo_images="extra")

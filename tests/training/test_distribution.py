@@ -111,7 +111,10 @@ def test_auto_takes_what_there_is(monkeypatch):
         ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "not a list"),
         ('{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}', "with ports"),
         ('{"cluster": {"worker": [1]}, "task": {"type": "worker", "index": 0}}', "int"),
-        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "1 is of no"),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+            "there is no worker with index 1",
+        ),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}', "'chief' is"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": "a"}}', "'a'"),
         ('{"cluster": ["a:1", "b:1"], "task": {"type": "worker", "index": 0}}', "items"),

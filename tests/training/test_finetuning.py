@@ -104,11 +104,11 @@ def test_other_arguments_are_refused_and_other_minutes_said(folders, tmp_path, m
     assert not any("minutes" in sentence for sentence in said)
     with pytest.raises(Killed):
         call(minutes=7.5, preset="eseg_lite_s", image_range=(0.0, 255.0))
-    assert "the 5 minutes of the first call: the 7.5 of this one have no effect" in said[1]
-    message = r"out holds a run with other values: preset \(eseg_lite_s there, eseg_s here\), seed"
+    assert "in the first call, for 5 minutes: minutes=7.5 has no effect" in said[1]
+    message = r"out contains a run with other values: preset \(.* eseg_lite_s, now eseg_s\), seed"
     with pytest.raises(ValueError, match=message):
         call(preset="eseg_s", seed=3, minutes=7.5)
-    with pytest.raises(ValueError, match=r"masks \(\S+/masks there, \S+/images here\)"):
+    with pytest.raises(ValueError, match=r"masks \(in that run \S+/masks, now \S+/images\)"):
         call(arguments[0], arguments[0], arguments[2])
 
 
@@ -134,7 +134,7 @@ def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch, eagerly):
     evaluation = finetune(*arguments, preset=preset, minutes=30, say=said.append)
     assert evaluation.num_images == 2 and 0 <= evaluation.mean_iou <= 1
     assert "10 images with masks" in said[0] and "colours" in said[0]
-    assert said[1] == "8 images train, 2 validate."
+    assert said[1] == "8 images for training, 2 for validation."
     assert (output / "report" / "index.html").is_file()
     assert len(list((output / "worst").iterdir())) == 2
 
@@ -178,7 +178,7 @@ def test_palette_and_split_of_the_folders_are_kept(folders, preset, tmp_path, mo
     experiment = chosen.value.args[0]
     assert experiment.class_names == names
     assert experiment.palette[: len(PALETTE)] == PALETTE
-    assert said[1] == "3 images train, 1 validate."
+    assert said[1] == "3 images for training, 1 for validation."
 
 
 @pytest.mark.parametrize(

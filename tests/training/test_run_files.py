@@ -37,7 +37,7 @@ def test_config_without_a_data_directory(tmp_path):
 
 
 def test_no_run(tmp_path):
-    with pytest.raises(ValueError, match="holds no run"):
+    with pytest.raises(ValueError, match="contains no run"):
         read_config(tmp_path)
 
 
@@ -46,14 +46,14 @@ def test_another_experiment_is_refused_by_name(tmp_path):
     write_config(tmp_path, EXPERIMENT, None)
     check_same_run(tmp_path, EXPERIMENT, None)
     other = Experiment(class_names=("road", "car"), epochs=EXPERIMENT.epochs + 1)
-    with pytest.raises(ValueError, match=r"epochs \(10 there, 11 here\).*class_map"):
+    with pytest.raises(ValueError, match=r"epochs \(in that run 10, now 11\).*class_map"):
         check_same_run(tmp_path, other, None)
 
 
 def test_other_data_is_refused_and_both_are_named(tmp_path):
     write_config(tmp_path / "run", EXPERIMENT, tmp_path / "a")
     check_same_run(tmp_path / "run", EXPERIMENT, tmp_path / "b" / ".." / "a")
-    with pytest.raises(ValueError, match=r"data_dir \(\S+/a there, \S+/b here\)"):
+    with pytest.raises(ValueError, match=r"data_dir \(in that run \S+/a, now \S+/b\)"):
         check_same_run(tmp_path / "run", EXPERIMENT, tmp_path / "b")
 
 
@@ -62,7 +62,9 @@ def test_other_training_images_are_refused(tmp_path):
     write_config(tmp_path, EXPERIMENT, None, {"epochs": 3, "class_map": {"255": 1}})
     # The user may now have set a value that was automatic before.
     check_same_images(tmp_path, {"class_map": {"255": 1}})
-    with pytest.raises(ValueError, match=r"images have changed.*epochs \(3 there, 4 here\)\. Res"):
+    with pytest.raises(
+        ValueError, match=r"images have changed.*epochs \(in that run 3, now 4\)\. Res"
+    ):
         check_same_images(tmp_path, {"epochs": 4, "class_map": {"255": 1}})
 
 
@@ -70,7 +72,7 @@ def test_the_task_comes_back(tmp_path):
     experiment = ClassificationExperiment(epochs=3)
     write_config(tmp_path, experiment, tmp_path)
     assert read_config(tmp_path) == (experiment, str(tmp_path))
-    with pytest.raises(ValueError, match=r"task \(classification there, segmentation here\)"):
+    with pytest.raises(ValueError, match=r"task \(in that run classification, now segmentation\)"):
         check_same_run(tmp_path, EXPERIMENT, tmp_path)
 
 

@@ -46,9 +46,9 @@ def test_the_training_masks_decide_whether_255_is_a_class(write, train, val, lab
 @pytest.mark.parametrize(
     ("num_classes", "train", "message"),
     [
-        (1, [0, 255], r"one class \(class 0\).*class_names=background,object"),
-        (3, [2, 255], r"one class \(class 2\)"),
-        (3, [255], "none at all"),
+        (1, [0, 255], r"than two classes \(class 0\).*class_names=background,object"),
+        (3, [2, 255], r"than two classes \(class 2\)"),
+        (3, [255], r"than two classes \(none\)"),
     ],
 )
 def test_masks_that_teach_nothing_are_refused(write, num_classes, train, message):
