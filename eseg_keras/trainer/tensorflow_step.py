@@ -43,7 +43,10 @@ def _batch_gradients(model, data, variables):
     for part in range(num_parts):
         # Run the parts in order: otherwise TensorFlow may keep the activations of several parts.
         with tf.control_dependencies(tf.nest.flatten(sums) if sums else []):
-            piece = tf.nest.map_structure(lambda x, i=part: x[i::num_parts], data)
+            # `train_on_batch` passes `None` for missing sample weights.
+            piece = tf.nest.map_structure(
+                lambda x, i=part: None if x is None else x[i::num_parts], data
+            )
             terms = _gradients(model, piece, variables)
             if num_parts == 1:
                 ((loss, gradients, _),) = terms

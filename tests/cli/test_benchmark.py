@@ -46,7 +46,7 @@ def test_table_and_files(run, preset, tmp_path):
     status, out, err = run("--output", output)
     assert status == 0, out + err
     assert "One image of 64x96, 1 thread; ratio to untrained onnx" in out
-    assert "median ms" in out and "2 rounds" in out and "Recommended" not in out
+    assert "median ms" in out and "2 interleaved rounds" in out and "Recommended" not in out
     (row,) = csv.DictReader(output.open())
     assert list(row)[0] == "ratio" and row["ratio"] == "1.0"
     assert (row["network"], row["format"], row["size"]) == ("untrained", "onnx", "64x96")

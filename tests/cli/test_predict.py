@@ -124,7 +124,7 @@ def test_mistakes_get_one_sentence_and_leave_nothing(eseg, preset, scenes, tmp_p
         ([image, "--preset", preset, "--batch_size", 0], "batch_size"),
         ([image, "--preset", preset, "--maps", "doubt"], "invalid choice: 'doubt'"),
         ([image, "--preset", "eseg_lite_z"], "Unknown preset 'eseg_lite_z'"),
-        ([image, "--model_dir", tmp_path / "empty"], "contains no finished run"),
+        ([image, "--model_dir", tmp_path / "empty"], "contains no run of"),
     ]:
         status, out, err = eseg("predict", *arguments, "--output", output)
         assert (status, out) == (2, "")

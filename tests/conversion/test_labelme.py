@@ -93,7 +93,7 @@ def test_labels_file_orders_the_classes(write, converted):
         ({"shapes": [{"points": [[0, 0]] * 3}]}, "a.json: a shape has no label"),
         (
             {"shapes": [{"label": "a", "shape_type": "circle", "points": [[0, 0]]}]},
-            "a.json: a circle has 2 points",
+            "a.json: a circle must have 2 points",
         ),
         (
             {"shapes": [{"label": "a", "shape_type": "mask", "points": [[0, 0]] * 2, "mask": "?"}]},
@@ -125,6 +125,6 @@ def test_what_has_no_area_is_counted(write, converted):
     done, _ = converted("labelme")
     assert done.skipped == {
         "JSON files that are not LabelMe's": 1,
-        "polygons of 2 points": 1,
+        "polygon shapes with 2 points": 1,
         "images without annotations": 1,
     }

@@ -234,7 +234,7 @@ def test_a_hostile_checkpoint_is_refused_before_it_runs(tmp_path, command):
     )
     path = tmp_path / "hostile.pth"
     path.write_bytes(legacy_checkpoint(attack, {}))
-    with pytest.raises(ValueError, match="hostile.pth is not.*names"):
+    with pytest.raises(ValueError, match="hostile.pth is not.*refers to"):
         read_torch_checkpoint(path)
     assert not marker.exists()
 

@@ -69,7 +69,7 @@ def randomize(model, seed=0):
         ({"decoder_channels": -8}, "decoder_channels"),
         ({"activation": keras.activations.relu}, "activation"),
         ({"class_names": "abcd"}, "class_names"),
-        ({"class_names": ("a", "a", "b", "c")}, "differ"),
+        ({"class_names": ("a", "a", "b", "c")}, "unique"),
         ({"image_shape": (None, None, 4)}, "encoder takes images"),
         ({"encoder": "efficientnet_b9"}, "efficientnet_b"),
     ],

@@ -254,7 +254,7 @@ class H5Error(OSError):
 @pytest.mark.parametrize("write", [atomic_file, atomic_directory])
 def test_a_full_disk_names_the_file_and_the_remedy(tmp_path, error, write):
     path = tmp_path / "new" / "a"
-    with pytest.raises(DiskFullError, match=f"^{path} cannot be written: the disk is full.*again"):
+    with pytest.raises(DiskFullError, match=f"^{path} cannot be written: the disk is full.*rerun"):
         with write(path) as temporary:
             temporary = temporary / "inside" if write is atomic_directory else temporary
             with atomic_file(temporary) as inner:

@@ -125,7 +125,7 @@ def test_bad_requests_are_errors_of_their_own(exported, run_c_api, scene, file_o
         ("encoded", {"image_bytes": [png, b""]}, "Image 1 of the request is neither"),
         ("encoded", {"image_bytes": [png[:500]]}, "Invalid PNG data"),
         ("encoded", {"image_bytes": [file_of(image, "JPEG")[:500]]}, "Invalid JPEG data"),
-        ("encoded", {"image_bytes": [large]}, "Image 0 of the request is of 1025x3072 pixels"),
+        ("encoded", {"image_bytes": [large]}, "Image 0 of the request has 1025x3072 pixels"),
     ]
     good = ("encoded", {"image_bytes": [png]})
     requests = [good] + [request for *bad_one, _ in bad for request in (tuple(bad_one), good)]
