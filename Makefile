@@ -42,7 +42,7 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest $(PYTEST_FLAGS)
 	bazel-format clean typecheck
 
 help:
-	@echo "make demo         train on street scenes for three minutes, evaluate, predict"
+	@echo "make demo         train on street scenes for a few minutes, evaluate, predict"
 	@echo "make test         lint and type check, then the fast tests"
 	@echo "make test-slow    the slow tests, the other Keras backends, the BUILD files"
 	@echo "make lint         ruff check and format check;  make format  applies them"
