@@ -216,7 +216,10 @@ def _by_key(files, folder, suffix):
 
 
 def _cores(keyed):
-    """Return the files by name without the common prefix and suffix; None if not unique."""
+    """Return {PARENT/NAME without the common prefix and suffix of all names: files}.
+
+    Return None if there are fewer than two names, or if two become equal.
+    """
     names = {key: key.rpartition("/")[::2] for key in keyed}
     stems = [stem for _, stem in names.values()]
     if len(stems) < 2:

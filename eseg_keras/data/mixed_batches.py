@@ -74,7 +74,7 @@ class MixedBatches(Batches):
         }
         others = [first + passes[place // second][place % second] for place in places]
         halves = [np.reshape(part, (steps, self._half)) for part in (order, others)]
-        # Shuffle each batch: replicas and workers get consecutive parts of it.
+        # Shuffle each batch: otherwise, a replica or worker would get examples of one source only.
         rng = np.random.default_rng([self.seed, epoch, 0, 2])
         return rng.permuted(np.concatenate(halves, axis=1), axis=1).ravel()
 

@@ -111,7 +111,7 @@ def _saved_model_call(path, image):
 def onnx_call(
     path: str | os.PathLike, image: np.ndarray, threads: int
 ) -> Callable[[], list[np.ndarray]]:
-    """Return a function that runs any ONNX file on an image.
+    """Return a function that runs the ONNX file `path`, whose only input must be an image.
 
     The image is converted to the layout and dtype of the file's input.
     """

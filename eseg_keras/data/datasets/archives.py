@@ -75,7 +75,7 @@ def _folders_inside(base: zipfile.Path) -> Iterable[zipfile.Path]:
         level = [
             child
             for child in sorted(inside, key=str)
-            # macOS adds metadata copies of all files, such as __MACOSX/ and ._NAME.
+            # Skip hidden folders and __MACOSX/, where macOS stores metadata in zip archives.
             if not child.name.startswith((".", "__MACOSX")) and child.is_dir()
         ]
     yield from level

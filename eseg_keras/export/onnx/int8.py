@@ -62,7 +62,7 @@ def _save_ranges(model, reader, output):
     calibrate = require("onnxruntime.quantization.calibrate", "export")
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # In this order, the range of a feature map is computed right after the feature map.
+    # PRIORITY_BASED computes the range of a feature map right after the feature map.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     with tempfile.TemporaryDirectory() as folder:
         path, augmented = Path(folder) / "float.onnx", str(Path(folder) / "augmented.onnx")

@@ -115,7 +115,7 @@ def encode_label_map(label_map, classes: bytes):
 def classes_chunk(
     class_names: Sequence[str] | None, palette: Sequence[Sequence[int]] | None
 ) -> bytes:
-    """Return a PNG text chunk with the classes, to insert after the header, the first 33 bytes.
+    """Return a PNG text chunk with the classes, to insert after the file's 33-byte header.
 
     Reference:
         [PNG specification](https://www.w3.org/TR/png-3/#11iTXt)

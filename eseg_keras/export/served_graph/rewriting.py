@@ -8,8 +8,9 @@ from eseg_keras.export.served_graph.level_sum import LevelSum, ResizeByProducts
 from eseg_keras.export.served_graph.replacements import CenterImages, NearestResize, ScaledSum
 from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
 
-# Smallest ratio of the first scalar to the largest scalar for which the first scalar is folded: the
-# other scalars are divided by it, and a small divisor would lose precision.
+# The first scalar of a fusion is folded into the next depthwise convolution only if it is larger
+# than this share of the largest scalar. Folding divides the other scalars by the first, and a small
+# divisor would lose precision.
 _SMALLEST_RATIO = 1e-3
 
 
