@@ -24,7 +24,7 @@ _MOST_TIMES_THE_PAPERS = 3
 _HIGH_ADAMW_RATE = 0.01  # Usual rates are 0.0001 to 0.001 for all batch sizes.
 _NO_KERNEL = r"^(?!.*kernel(:0)?$)"  # Names of TensorFlow variables end in ":0".
 
-# Values for "auto". The learning rate is _RATE for _SMALL_BATCH, and proportional to the batch size.
+# Values for "auto". Learning rate: _RATE for _SMALL_BATCH, and proportional to the batch size.
 _SMALL_BATCH, _LARGE_BATCH = 8, 16
 _MANY_IMAGES = 2000  # Minimum number of images for large batches.
 _RATE = 0.05
