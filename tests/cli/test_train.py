@@ -67,4 +67,4 @@ def test_another_experiment_in_the_directory_is_refused(eseg, tmp_path):
     write_config(tmp_path, Experiment(data="street_scenes", epochs=999), None)
     status, out, err = eseg(*SCENES, "--model_dir", tmp_path)
     assert (status, out) == (2, "")
-    assert "epochs (999 there" in err
+    assert "epochs (in that run 999, now" in err

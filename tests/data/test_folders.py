@@ -303,7 +303,7 @@ def test_a_folder_of_other_files_says_what_it_holds(folders):
     (folders.images / ".DS_Store").write_text("hidden")
     ((problem, names),) = folders.problems().problems.items()
     assert names == (str(folders.images),)
-    assert ".webp); it holds .gif, Makefile: convert" in problem
+    assert ".webp); it contains .gif, Makefile: convert" in problem
 
 
 def test_tiff_files_are_read_beside_others(folders):
@@ -493,7 +493,7 @@ def test_without_check_a_broken_file_stops_training_and_is_named(folders):
 def test_a_photo_unlike_its_mask_names_both(folders):
     folders.add("a")
     folders.add_mask("a.png", labels(0, (40, 55)))
-    with pytest.raises(ImageFileError, match=r"images.a.png: is .* its mask .*masks.a.png"):
+    with pytest.raises(ImageFileError, match=r"images.a.png: has size .* its mask .*masks.a.png"):
         folders.dataset(check=False)
 
 
@@ -567,8 +567,8 @@ def test_examples_are_read_by_index(folders):
     "options, words",
     [
         ({"num_classes": None}, "class_names"),
-        ({"class_names": ["a", "b"]}, "disagree"),
-        ({"mask_colors": [(0, 0, 0)]}, "disagree"),
+        ({"class_names": ["a", "b"]}, "different numbers of classes"),
+        ({"mask_colors": [(0, 0, 0)]}, "different numbers of classes"),
         ({"num_classes": 256}, "1 to 255"),
         ({"class_weights": "even"}, "'balanced'"),
         ({"class_weights": "balanced", "check": False}, "check=True"),

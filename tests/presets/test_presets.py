@@ -124,7 +124,7 @@ def test_a_new_classifier_trains(frozen, load_weights):
 
 
 def test_ignore_label_among_the_new_classes(frozen):
-    with pytest.raises(ValueError, match="label 3.*5 classes.*ignore_label=255"):
+    with pytest.raises(ValueError, match="label of the preset is 3.*5 classes.*ignore_label=255"):
         ESeg.from_preset(frozen, num_classes=5)
     assert ESeg.from_preset(frozen, num_classes=5, ignore_label=255).num_classes == 5
 

@@ -47,7 +47,7 @@ def test_a_warm_up_takes_a_fifth_of_the_run_at_most(caplog, num_steps, expected)
     schedule = learning_rate(experiment, num_steps)
     assert float(schedule(expected)) == pytest.approx(0.5)
     assert float(schedule(num_steps)) == pytest.approx(0, abs=1e-8)
-    assert (f"takes {expected} of {num_steps} steps" in caplog.text) == (expected < 50)
+    assert (f"is reduced to {expected} of {num_steps} steps" in caplog.text) == (expected < 50)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_what_no_run_can_start_from_is_one_sentence(saved, tmp_path):
     (tmp_path / "torn.keras").write_bytes(data[: len(data) // 2])
     assert "torn.keras" in message(tmp_path / "torn.keras")
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "dense.keras")
-    assert "holds a Sequential, not an ESeg" in message(tmp_path / "dense.keras")
+    assert "contains a Sequential, not an ESeg" in message(tmp_path / "dense.keras")
     assert "nothing" in message(tmp_path / "nothing", FileNotFoundError)
 
     for name, options in {"wide": {"decoder_channels": 16}, "tall": {"max_level": 6}}.items():

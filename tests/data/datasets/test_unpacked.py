@@ -161,7 +161,7 @@ def test_any_subset_of_splits(tmp_path, files_of, write_files, split):
 def test_masks_without_their_images(tmp_path, files_of, write_files):
     files = files_of("cityscapes", ("train", "test"))
     write_files(tmp_path, {k: v for k, v in files.items() if not k.startswith("leftImg8bit/test")})
-    message = r"no 'test' of Cityscapes: there is .*gtFine/test, but no folder leftImg8bit/test"
+    message = r"no split 'test' of Cityscapes: found .*gtFine/test, but no folder leftImg8bit/test"
     with pytest.raises(ValueError, match=message):
         load("cityscapes", "test", tmp_path)
     assert len(load("cityscapes", "train", tmp_path)) == 6

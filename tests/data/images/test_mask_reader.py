@@ -318,7 +318,7 @@ def test_unreadable_mask(tmp_path):
         ({"class_map": {-1: 0}}, "0 to 65535"),
         ({"mask_colors": {(0, 0, 256): 0}}, "mask_colors"),
         ({"mask_colors": {(0, 0): 0}}, "mask_colors"),
-        ({"mask_colors": [(0, 0, 0), (0, 0, 0)]}, "once"),
+        ({"mask_colors": [(0, 0, 0), (0, 0, 0)]}, "unique"),
     ],
 )
 def test_bad_arguments(options, words):

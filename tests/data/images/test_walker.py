@@ -60,7 +60,7 @@ def test_the_folder_of_the_outputs_is_excluded_unless_it_is_the_folder_itself(ma
 
 def test_a_folder_without_images_says_what_it_holds(make):
     root = make(*(f"a.x{number}" for number in range(9)), "b.X1")
-    with pytest.raises(ValueError, match=r"no image inside \(.avif, .*; it holds .x0") as told:
+    with pytest.raises(ValueError, match=r"no image inside \(.avif, .*; it contains .x0") as told:
         find_images(root)
     assert ".x6, .x7, ...: convert images" in str(told.value)
     with pytest.raises(FileNotFoundError):
