@@ -73,7 +73,7 @@ def test_what_cannot_be_predicted_is_named(tmp_path, picture):
         with pytest.raises(ValueError, match="scans: no image or video inside .*.jpg.*.mp4"):
             find_files([tmp_path / "scans"], recursive)
     (tmp_path / "scans" / "below").mkdir()
-    with pytest.raises(ValueError, match="scans: no image .*to search its subfolders, use .*--recursive"):
+    with pytest.raises(ValueError, match="scans: no image .*search its subfolders.*--recursive"):
         find_files([tmp_path / "scans"])
     (tmp_path / "scans" / "one.gif").touch()
     for recursive in (False, True):
