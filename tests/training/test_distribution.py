@@ -49,7 +49,7 @@ def free_ports(count):
 
 
 def assert_same(one, other):
-    assert set(one.files) == set(other.files) and len(one.files) > 50
+    assert set(one.files) == set(other.files) and len(one.files) > 100
     assert one["logs"].shape == (6, 2) and np.isfinite(one["logs"]).all()
     for name in set(one.files) - {"devices"}:
         np.testing.assert_allclose(other[name], one[name], atol=1e-5, err_msg=name)
