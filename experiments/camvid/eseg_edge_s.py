@@ -8,10 +8,10 @@ The recipe is ours.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_edge_s --data_dir DATA --model_dir runs/edge_s
-Hardware: two CPU cores
-Time:     not run
+Hardware: two CPU cores, shared with other programs
+Time:     about 2.6 hours of processor time
 Reported: none: other papers report the 233 test images, where PP-LiteSeg-T has 0.733 at 720x960
-Score:    not run: training has not finished
+Score:    mean IoU 0.750 on the 101 validation images, pixel accuracy 0.946 (eseg_edge_s_camvid)
 """
 
 from eseg_keras.training import Experiment
