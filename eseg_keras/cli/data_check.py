@@ -310,7 +310,7 @@ def _sizes(sizes):
 def _write(directory, experiment, examples, statistics, summary):
     from eseg_keras.data.label_statistics import representatives
     from eseg_keras.files import atomic_file, write_csv, write_json
-    from eseg_keras.visualization.contact_sheet import contact_sheet
+    from eseg_keras.visualization.grids import contact_sheet
 
     chosen = representatives(statistics.label_counts[:, : experiment.num_classes], _NUM_IMAGES)
     if chosen:

@@ -10,16 +10,18 @@ Reference:
 import functools
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from eseg_keras.conversion.annotations import (
     Annotations,
+    Size,
     annotation_files,
     check_number,
     split_of,
 )
-from eseg_keras.conversion.polygons import polygon_pixels, rle_pixels
 from eseg_keras.files import read_json
 from eseg_keras.optional import require
 
@@ -151,3 +153,20 @@ def _shape(annotation, size, path, found):
     if len(large) < len(polygons):
         found.skipped["polygons with fewer than 3 points"] += len(polygons) - len(large)
     return functools.partial(polygon_pixels, large, size) if large else None
+
+
+def polygon_pixels(polygons: Sequence[Sequence[float]], size: Size) -> np.ndarray:
+    """Return the union of polygons [x, y, x, y, ...], bool [H, W]."""
+    coco = require("pycocotools.mask", "convert")
+    return coco.decode(coco.merge(coco.frPyObjects([list(p) for p in polygons], *size))) > 0
+
+
+def rle_pixels(counts: str | Sequence[int], size: Size) -> np.ndarray:
+    """Return the pixels of COCO's column-wise run-length encoding, bool [H, W].
+
+    `counts` are the lengths of alternating runs of zeros and ones, or COCO's compressed string.
+    """
+    coco = require("pycocotools.mask", "convert")
+    if isinstance(counts, str):
+        return coco.decode({"size": list(size), "counts": counts}) > 0
+    return coco.decode(coco.frPyObjects({"size": list(size), "counts": list(counts)}, *size)) > 0

@@ -22,7 +22,7 @@ from eseg_keras.conversion.annotations import (
     check_points,
     split_of,
 )
-from eseg_keras.conversion.polygons import polygon_pixels
+from eseg_keras.conversion.coco import polygon_pixels
 from eseg_keras.optional import require
 
 _REMEDY = 'Export it again from CVAT as "CVAT for images 1.1".'

@@ -1,7 +1,8 @@
-"""Street scenes as `Examples` and as a `tf.data.Dataset`."""
+"""Street scenes as `Examples`, as a `tf.data.Dataset` and as images without masks."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from eseg_keras.street_scenes.scene import check_split, render_scene
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+_log = logging.getLogger("eseg_keras")
 
 DEFAULT_NUM_EXAMPLES = {"train": 2000, "validation": 100, "test": 100}
 """Default number of scenes of each split; any number of scenes can be rendered."""
@@ -131,3 +134,44 @@ def street_scenes(
         cache=cache,
     )
     return batches.to_tf_dataset(initial_epoch)
+
+
+def scene_images(
+    split: str, count: int, size: tuple[int, int], channels: int = 3
+) -> list[np.ndarray]:
+    """Render the first images of a split.
+
+    Args:
+        split: `"train"`, `"validation"` or `"test"`.
+        count: Number of images.
+        size: (height, width) in pixels, each at least 32.
+        channels: Number of channels; channels after the third repeat RGB. Defaults to 3.
+
+    Returns:
+        List of uint8 arrays [H, W, channels].
+
+    Example:
+
+    >>> from eseg_keras.street_scenes import scene_images
+    >>> [image.shape for image in scene_images("test", 2, (32, 48))]
+    [(32, 48, 3), (32, 48, 3)]
+    """
+    images = [render_scene(index, split, tuple(size))[0] for index in range(count)]
+    return [image[..., np.arange(channels) % 3] for image in images]
+
+
+def calibration_scenes(size: tuple[int, int], channels: int = 3) -> list[np.ndarray]:
+    """Render images to calibrate 8-bit exports, and warn that images of the task are better.
+
+    Args:
+        size: (height, width) in pixels, each at least 32.
+        channels: Number of channels. Defaults to 3.
+
+    Returns:
+        List of 24 uint8 arrays [H, W, channels], from the training split.
+    """
+    _log.warning(
+        "The 8-bit ranges are calibrated on synthetic street scenes. For better label maps, pass "
+        "images of the network's task as calibration_images."
+    )
+    return scene_images("train", 24, size, channels)

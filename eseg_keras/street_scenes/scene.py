@@ -9,11 +9,10 @@ from eseg_keras.street_scenes.furniture import (
     draw_sign,
     draw_traffic_light,
 )
-from eseg_keras.street_scenes.light import Light
+from eseg_keras.street_scenes.light import Light, paint_sky
 from eseg_keras.street_scenes.materials import CLUTTER
 from eseg_keras.street_scenes.people import draw_pedestrian
 from eseg_keras.street_scenes.photograph import take_photograph
-from eseg_keras.street_scenes.sky import paint_sky
 from eseg_keras.street_scenes.stage import SUPERSAMPLING, Camera, Stage, rectangle
 from eseg_keras.street_scenes.street import NEAR, Street, draw_far_end, draw_ground, draw_house
 from eseg_keras.street_scenes.trees import draw_hedge, draw_tree

@@ -1,16 +1,19 @@
-"""Show images with masks, predictions and errors, one row per image."""
+"""Show images with masks, predictions and errors in a grid, and examples on a contact sheet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image
 
 from eseg_keras.visualization.legend import add_legend, hatching
-from eseg_keras.visualization.overlays import Palette, label_image
+from eseg_keras.visualization.overlays import Palette, default_palette, label_image, overlay
 from eseg_keras.visualization.sheet import fit, sheet
 
 WRONG = (213, 94, 0)
 """Colour of misclassified pixels: vermilion, which colour-blind readers can tell from grey."""
+
+_SHEET_COLUMNS = 4
+_SHEET_CELL_SIZE = 320
 
 
 def label_grid(
@@ -136,3 +139,34 @@ def with_legend(image, found, class_names, palette, ignore_label, errors=False):
     if errors:
         names, colors = [*names, "wrong"], [*colors, WRONG]
     return add_legend(image, names, colors, font_size=13)
+
+
+def contact_sheet(
+    examples: Iterable[tuple[str, np.ndarray, np.ndarray]],
+    class_names: Sequence[str],
+    palette: Palette | None = None,
+    ignore_label: int = 255,
+) -> Image.Image:
+    """Return an image with the overlays of examples (name, image, mask), in rows of four.
+
+    Pixels of `ignore_label` are striped; a legend names the classes that occur.
+    """
+    palette = palette or default_palette(len(class_names))
+    tiles, names, found = [], [], set()
+    for name, image, mask in examples:
+        small = fit(Image.fromarray(image), _SHEET_CELL_SIZE, Image.Resampling.LANCZOS)
+        labels = np.asarray(fit(Image.fromarray(mask), _SHEET_CELL_SIZE, Image.Resampling.NEAREST))
+        stripes = Image.blend(small, Image.fromarray(hatching(*labels.shape)), 0.5)
+        tile = overlay(np.asarray(small), labels, palette)
+        tile.paste(stripes, mask=Image.fromarray(labels == ignore_label))
+        tiles.append(tile)
+        names.append(name)
+        found |= set(np.unique(mask).tolist())
+    if not tiles:
+        raise ValueError("A contact sheet needs at least one example.")
+    rows, captions = _rows(tiles), _rows(names)
+    return with_legend(sheet(rows, captions), found, class_names, palette, ignore_label)
+
+
+def _rows(items):
+    return [items[start : start + _SHEET_COLUMNS] for start in range(0, len(items), _SHEET_COLUMNS)]
