@@ -7,8 +7,8 @@ from keras import ops
 from eseg_keras.losses.mask_loss import (
     MaskLoss,
     check_class_factors,
-    class_factors_of,
     cross_entropies,
+    weighted_sum_and_count,
 )
 
 
@@ -69,12 +69,7 @@ class Focal(MaskLoss):
             # power finite: at p = 1 it is infinite for gamma below 1.
             missing = ops.maximum(-ops.expm1(-losses), 1e-30)
             losses = losses * ops.power(missing, self.gamma)
-        if self.alpha is not None:
-            losses = losses * class_factors_of(pixels, self.alpha, "alpha")
-        if pixels.weights is not None:
-            losses = losses * pixels.weights
-        total = ops.sum(ops.where(pixels.valid, losses, 0.0))
-        return total, ops.sum(ops.cast(pixels.valid, "float32"))
+        return weighted_sum_and_count(losses, pixels, pixels.valid, self.alpha, "alpha")
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""

@@ -121,14 +121,23 @@ def check_class_factors(factors, argument: str) -> list[float] | None:
     return [float(factor) for factor in factors]
 
 
-def class_factors_of(pixels: Pixels, factors: list[float], argument: str):
-    """Return the factor of each pixel's class, float32 [B, H, W]."""
-    if len(factors) != pixels.num_classes:
-        raise ValueError(
-            f"`{argument}` must have one entry for each of the {pixels.num_classes} classes. "
-            f"Received {len(factors)}."
-        )
-    return ops.take(np.asarray(factors, "float32"), pixels.labels, axis=0)
+def weighted_sum_and_count(
+    losses, pixels: Pixels, chosen, factors: list[float] | None, argument: str
+):
+    """Sum losses over the chosen pixels, bool [B, H, W], and count these pixels.
+
+    The losses are multiplied by the factors of the classes and by the sample weights, if any.
+    """
+    if factors is not None:
+        if len(factors) != pixels.num_classes:
+            raise ValueError(
+                f"`{argument}` must have one entry for each of the {pixels.num_classes} classes. "
+                f"Received {len(factors)}."
+            )
+        losses = losses * ops.take(np.asarray(factors, "float32"), pixels.labels, axis=0)
+    if pixels.weights is not None:
+        losses = losses * pixels.weights
+    return ops.sum(ops.where(chosen, losses, 0.0)), ops.sum(ops.cast(chosen, "float32"))
 
 
 def _check_shapes(labels, logits):

@@ -8,8 +8,8 @@ from keras import ops
 from eseg_keras.losses.mask_loss import (
     MaskLoss,
     check_class_factors,
-    class_factors_of,
     cross_entropies,
+    weighted_sum_and_count,
 )
 
 
@@ -110,12 +110,7 @@ class OHEMCrossEntropy(MaskLoss):
         probabilities = ops.where(ops.isnan(probabilities), 0.0, probabilities)
         # Ignored pixels get a probability above all others, so that they are never selected.
         kept = select(ops.where(pixels.valid, probabilities, 2.0), pixels.valid)
-        if self.class_weights is not None:
-            losses = losses * class_factors_of(pixels, self.class_weights, "class_weights")
-        if pixels.weights is not None:
-            losses = losses * pixels.weights
-        total = ops.sum(ops.where(kept, losses, 0.0))
-        return total, ops.sum(ops.cast(kept, "float32"))
+        return weighted_sum_and_count(losses, pixels, kept, self.class_weights, "class_weights")
 
     def _select_in_images(self, probabilities, valid):
         _, height, width = ops.shape(probabilities)

@@ -7,9 +7,9 @@ import keras
 
 from eseg_keras.decoders import DECODERS, DecoderSpec
 from eseg_keras.image_size import SMALLEST_SIDE
-from eseg_keras.models.freezing import PARTS
 
 FUSIONS = ("softmax", "sum")
+PARTS = ("encoder", "decoder", "head", "batch_norm")
 
 
 def decoder_spec(name: str) -> DecoderSpec:
@@ -86,6 +86,12 @@ def check_arguments(
             "ESeg works on channels_last images. Received: image_data_format='channels_first' in "
             "Keras' settings. Call keras.config.set_image_data_format('channels_last') first."
         )
+
+
+def check_parts(parts) -> None:
+    """Raise ValueError for names that are not in `PARTS`."""
+    if unknown := set(parts) - set(PARTS):
+        raise ValueError(f"Unknown parts {sorted(unknown)}. Expected any of {list(PARTS)}.")
 
 
 def check_encoder(encoder: keras.Model, image_shape: tuple):

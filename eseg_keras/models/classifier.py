@@ -3,15 +3,12 @@
 import keras
 from keras import layers, ops
 
-from eseg_keras.encoders.builder import build_encoder
 from eseg_keras.layers import BatchNormalization
-from eseg_keras.models.arguments import check_encoder
-from eseg_keras.models.dtype_scope import dtype_scope
-from eseg_keras.trainer.training_model import TrainingModel
+from eseg_keras.models.encoder_model import EncoderModel, dtype_scope, encoder_and_name
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
-class Classifier(TrainingModel):
+class Classifier(EncoderModel):
     """Encoder, 1x1 convolution to 1280 channels, global average pooling, linear classifier.
 
     EfficientNet's classification head on any encoder of `ESeg`. No public ImageNet weights exist
@@ -74,11 +71,7 @@ class Classifier(TrainingModel):
             )
         with dtype_scope(dtype):
             # === Layers ===
-            encoder_name = encoder if isinstance(encoder, str) else None
-            if encoder_name:
-                encoder = build_encoder(encoder_name, image_shape, encoder_weights)
-            else:
-                check_encoder(encoder, image_shape)
+            encoder, encoder_name = encoder_and_name(encoder, image_shape, encoder_weights)
             convolution = layers.Conv2D(
                 channels,
                 1,
@@ -161,29 +154,8 @@ class Classifier(TrainingModel):
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""
-        encoder = self.encoder_name
-        if encoder is None:
-            encoder = keras.saving.serialize_keras_object(self.encoder)
-        return {
-            "encoder": encoder,
-            "num_classes": self.num_classes,
-            "channels": self.channels,
-            "activation": self.activation,
-            "dropout": self.dropout,
-            "image_shape": self.image_shape,
-            "dtype": self.dtype_policy.name,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Build a model from a dict of `get_config`."""
-        config = dict(config)
-        if isinstance(config["encoder"], dict):
-            config["encoder"] = keras.saving.deserialize_keras_object(
-                config["encoder"], custom_objects=custom_objects
-            )
-        return cls(**config)
+        names = ("num_classes", "channels", "activation", "dropout", "image_shape")
+        return super().get_config() | {name: getattr(self, name) for name in names}
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")

@@ -1,8 +1,104 @@
-"""Call the user's Keras callbacks during a run."""
+"""Callbacks of a run: save, stop on SIGTERM or a loss that is not finite, call the user's own."""
 
-from collections.abc import Sequence
+import contextlib
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
+import numpy as np
+
+from eseg_keras.trainer import check_labels
+
+
+class Preempted(Exception):
+    """The run received SIGTERM and has saved its state."""
+
+
+class NonFiniteLossError(ValueError):
+    """The loss became infinite or not a number."""
+
+
+@contextlib.contextmanager
+def sigterm_flag() -> Iterator[threading.Event]:
+    """Context manager: an event that SIGTERM sets; clusters send it before they preempt a machine.
+
+    Outside of the main thread, where Python cannot handle signals, the event is never set.
+    """
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: flag.set())
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class SaveInEpoch(keras.callbacks.Callback):
+    """Save within an epoch: every `every` steps, and on SIGTERM before raising `Preempted`.
+
+    `save` receives the number of batches that this call of `fit` has completed; `first_step` is
+    the number of steps of the run before this call. The caller of `fit` saves after the last step,
+    with the logs of the epoch. On SIGTERM during a validation, nothing is saved: the state was
+    saved before the validation.
+    """
+
+    def __init__(
+        self, save: Callable[[int], None], every: int | None, leave: threading.Event, first_step=0
+    ):
+        super().__init__()
+        self.save = save
+        self.every = every or math.inf
+        self.leave = leave
+        self.first_step = first_step
+        self.done = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Save if a save is due, except after the last step."""
+        if batch + 1 >= self.params["steps"]:
+            return
+        before, self.done = self.done, batch + 1
+        number = (self.first_step + self.done) // self.every
+        if (self.first_step + before) // self.every < number or self.leave.is_set():
+            self.save(self.done)
+        if self.leave.is_set():
+            raise Preempted
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Stop a validation after SIGTERM."""
+        if self.leave.is_set():
+            raise Preempted
+
+
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
+    """Stop as soon as the loss is infinite or not a number.
+
+    `describe` receives the indices, in this call of `fit`, of the first and last batch that may be
+    the cause, and returns the end of the message. If the masks contain invalid values,
+    `check_labels` raises its own error instead.
+    """
+
+    def __init__(self, describe: Callable[[int, int], str]):
+        super().__init__()
+        self.describe = describe
+        self.done = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Check the loss, which is the mean over the epoch so far."""
+        # With several steps per call, the last call may count past the end of the epoch.
+        last = min(batch, self.params["steps"] - 1)
+        if np.isfinite(logs["loss"]):
+            self.done = last + 1
+            return
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        check_labels(self.model.metrics, "training")
+        raise NonFiniteLossError(
+            f"The loss is {float(logs['loss'])} {self.describe(self.done, last)}"
+        )
 
 
 class RunCallbacks(keras.callbacks.Callback):
@@ -26,30 +122,6 @@ class RunCallbacks(keras.callbacks.Callback):
             self._all.set_params({**self._all.params, "steps": self.params["steps"]})
         self._all.on_epoch_begin(epoch)
 
-    def on_train_batch_begin(self, batch, logs=None):
-        """Forward the call."""
-        self._all.on_train_batch_begin(batch, logs)
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Forward the call."""
-        self._all.on_train_batch_end(batch, logs)
-
-    def on_test_begin(self, logs=None):
-        """Forward the call."""
-        self._all.on_test_begin(logs)
-
-    def on_test_batch_begin(self, batch, logs=None):
-        """Forward the call."""
-        self._all.on_test_batch_begin(batch, logs)
-
-    def on_test_batch_end(self, batch, logs=None):
-        """Forward the call."""
-        self._all.on_test_batch_end(batch, logs)
-
-    def on_test_end(self, logs=None):
-        """Forward the call."""
-        self._all.on_test_end(logs)
-
     def end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
         """Call `on_epoch_end`; called after the validation."""
         self._all.on_epoch_end(epoch, logs)
@@ -57,3 +129,16 @@ class RunCallbacks(keras.callbacks.Callback):
     def end_run(self) -> None:
         """Call `on_train_end`."""
         self._all.on_train_end()
+
+    def _forward(name):
+        def call(self, *args, **logs):
+            getattr(self._all, name)(*args, **logs)
+
+        return call
+
+    on_train_batch_begin = _forward("on_train_batch_begin")
+    on_train_batch_end = _forward("on_train_batch_end")
+    on_test_begin = _forward("on_test_begin")
+    on_test_batch_begin = _forward("on_test_batch_begin")
+    on_test_batch_end = _forward("on_test_batch_end")
+    on_test_end = _forward("on_test_end")

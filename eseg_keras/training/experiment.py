@@ -7,6 +7,12 @@ from typing import Literal
 from eseg_keras.image_size import check_image_range, check_image_size
 from eseg_keras.step_options import check_step_options
 
+READING = (
+    "class_map", "mask_colors", "mask_suffix", "image_suffix", "reduce_zero_label", "image_range",
+    "first_frame",
+)  # fmt: skip
+"""Attributes of `Experiment` that define how the files in folders are read."""
+
 
 def shorten(text: str) -> str:
     """Shorten a text to at most 80 characters, for messages."""
@@ -392,15 +398,7 @@ class Experiment(TrainingOptions):
             raise ValueError(
                 "class_weights='balanced' requires data='folders'. Pass numbers instead."
             )
-        for name in (
-            "class_map",
-            "mask_colors",
-            "mask_suffix",
-            "image_suffix",
-            "reduce_zero_label",
-            "image_range",
-            "first_frame",
-        ):
+        for name in READING:
             if getattr(self, name):
                 raise ValueError(
                     f"{name} requires data='folders'; it has no effect on {self.data}. "

@@ -8,7 +8,13 @@ from pathlib import Path
 import keras
 
 from eseg_keras.files import DamagedFileError, locked
-from eseg_keras.training.callbacks import RunCallbacks
+from eseg_keras.training.callbacks import (
+    Preempted,
+    RunCallbacks,
+    SaveInEpoch,
+    StopOnNonFiniteLoss,
+    sigterm_flag,
+)
 from eseg_keras.training.checkpoints import (
     AddMetrics,
     Position,
@@ -21,12 +27,6 @@ from eseg_keras.training.checkpoints import (
 )
 from eseg_keras.training.distribution import StrategyName, make_distribution
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
-from eseg_keras.training.interruptions import (
-    Preempted,
-    SaveInEpoch,
-    StopOnNonFiniteLoss,
-    sigterm_flag,
-)
 from eseg_keras.training.progress import TrainingProgress
 from eseg_keras.training.run_files import (
     check_same_images,

@@ -1,4 +1,4 @@
-"""Networks of keras.applications and their weights files."""
+"""Encoders from the networks of keras.applications, and their weights files."""
 
 import os
 import pathlib
@@ -7,11 +7,98 @@ import warnings
 
 import h5py
 import keras
+from keras import layers
 
-from eseg_keras.encoders.applications import EncoderSpec
+from eseg_keras.encoders.applications import APPLICATIONS, EncoderSpec
+from eseg_keras.layers import BatchNormalization, ImageScaling
+from eseg_keras.layers.image_scaling import for_channels
+
+LEVELS = ("P2", "P3", "P4", "P5")
 
 # Timeout of a download: a proxy that accepts the connection but never answers would block forever.
 SECONDS_WITHOUT_ANSWER = 10
+
+
+def application_encoder(
+    name: str, image_shape: tuple[int | None, int | None, int], weights: str | None
+) -> keras.Model:
+    """Build an encoder from a network of keras.applications; see `build_encoder`."""
+    if weights is not None:
+        check_rgb(image_shape, weights)
+    spec = APPLICATIONS[name]
+    if weights == "imagenet":
+        application = imagenet_application(name, spec)
+    else:
+        application = build_application(spec, image_shape)
+    encoder = _as_encoder(application, spec, image_shape)
+    if weights is not None and str(weights).endswith(".weights.h5"):
+        encoder.load_weights(weights)
+    elif weights is not None:
+        if weights != "imagenet":
+            read_application_weights(application, weights)
+        for layer in encoder.layers:
+            if layer.weights:
+                layer.set_weights(application.get_layer(layer.name).get_weights())
+    return encoder
+
+
+def check_rgb(image_shape: tuple, weights: str) -> None:
+    """Raise ValueError for pretrained weights with other than three channels."""
+    if image_shape[-1] != 3:
+        raise ValueError(
+            "Pretrained encoder weights are for 3 channels. Received: "
+            f"image_shape={tuple(image_shape)} with weights={weights!r}. Build without them: "
+            "from_preset(..., load_weights=False) or encoder_weights=None."
+        )
+
+
+def _as_encoder(application: keras.Model, spec: EncoderSpec, image_shape) -> keras.Model:
+    def clone_layer(layer):
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.BatchNormalization):
+            config.pop("synchronized", None)
+            return BatchNormalization.from_config(config)
+        is_strided = tuple(getattr(layer, "strides", (1, 1))) == (2, 2)
+        if spec.same_padding and is_strided and "padding" in config:
+            config["padding"] = "same"
+        return layer.__class__.from_config(config)
+
+    images = keras.Input(image_shape, name="images")
+    scaled = ImageScaling(
+        scale=for_channels(spec.scale, image_shape[-1]),
+        offset=for_channels(spec.offset, image_shape[-1]),
+        reverse_channels=spec.reverse_channels and image_shape[-1] == 3,
+        name="image_scaling",
+    )(images)
+
+    def call(layer, *args, **kwargs):
+        # Skip the preprocessing layers of the application: `scaled` replaces them.
+        if isinstance(layer, layers.Rescaling | layers.Normalization):
+            return args[0]
+        if spec.same_padding and isinstance(layer, layers.ZeroPadding2D):
+            return args[0]
+        args = [scaled if arg is images else arg for arg in args]
+        return layer(*args, **kwargs)
+
+    endpoints = {
+        level: _endpoint(application, name)
+        for level, name in zip(LEVELS, spec.endpoints, strict=True)
+    }
+    cloned = keras.models.clone_model(
+        keras.Model(application.input, endpoints),
+        input_tensors=images,
+        clone_function=clone_layer,
+        call_function=call,
+        recursive=True,
+    )
+    return keras.Model(images, cloned.output, name="encoder")
+
+
+def _endpoint(application: keras.Model, name: str):
+    if not name.startswith("before:"):
+        return application.get_layer(name).output
+    layer = name.removeprefix("before:")
+    return (application.get_layer(layer) if layer else application.layers[-1]).input
 
 
 def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
