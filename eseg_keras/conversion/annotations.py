@@ -100,15 +100,12 @@ class Annotations:
         split: str | None = None,
         embedded: tuple[Callable[[], bytes], str] | None = None,
     ) -> None:
-        """Add an image and its annotations.
+        """Add an image and its annotations; `size`, `regions` and `split` are as in `Annotated`.
 
-        Args:
-            file: The annotation file.
-            image: A string: the path of the image in that file, which may be a path on another
-                machine. Or a `Path`: the path of the image without its suffix.
-            size, regions, split: See `Annotated`.
-            embedded: For images that may be in the annotation file only: a function that returns
-                the content of the image file, and its suffix.
+        `file` is the annotation file. `image` is the path of the image in that file (a string; it
+        may be a path on another machine), or the path of the image without its suffix (a `Path`).
+        For images that may be in the annotation file only, `embedded` is a function that returns
+        the content of the image file, and its suffix.
         """
         found = self._beside(image) if isinstance(image, Path) else self._named(image, file.parent)
         if len(found) == 1:

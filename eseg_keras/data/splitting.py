@@ -8,30 +8,11 @@ def stratified_split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split examples into two parts with about the same frequency of each class.
 
-    The frequency of a class is the share of examples that contain it. Examples of the rarest class
-    are assigned first, each to the part that needs most further examples of the class.
-
-    Args:
-        label_counts: Pixels of each class in each example, [examples, classes].
-        share: Share of the examples in the second part, above 0 and below 1. Each part has at least
-            one example.
-        seed: Seed of the order in which examples are assigned. Defaults to 0.
-
-    Returns:
-        The sorted indices of the first part and those of the second. If there is only one example,
-        it is in both parts.
-
-    Raises:
-        ValueError: If there is no example, or the share is out of range.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.data.splitting import stratified_split
-    >>> counts = np.array([[9, 0], [9, 0], [9, 0], [9, 0], [5, 4], [6, 3]])
-    >>> first, second = stratified_split(counts, share=1 / 3)
-    >>> len(second), (counts[second, 1] > 0).sum()
-    (2, np.int64(1))
+    The frequency of a class is the share of examples that contain it. `label_counts` [examples,
+    classes] are the pixels of each class. Examples of the rarest class are assigned first, each to
+    the part that needs most further examples of the class. `share`, above 0 and below 1, is the
+    share of the examples in the second part; each part has at least one example. Return the sorted
+    indices of both parts. A single example is in both parts.
 
     Reference:
         [Sechidis et al., 2011, On the Stratification of Multi-Label

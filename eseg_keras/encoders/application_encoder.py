@@ -102,21 +102,11 @@ def _endpoint(application: keras.Model, name: str):
 
 
 def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
-    """Build a network of keras.applications with its ImageNet weights.
+    """Build a network of keras.applications, without classifier, with its ImageNet weights.
 
     Keras downloads the file into its cache, and downloads it again if its hash is not the published
     one. A file that Keras refuses or cannot read is removed, so that the next call downloads it
-    again.
-
-    Args:
-        name: Name of the encoder, for the error message.
-        spec: Entry of the encoder in `APPLICATIONS`.
-
-    Returns:
-        The network without its classifier, for images of any size.
-
-    Raises:
-        FileNotFoundError: If the published file is not cached and cannot be downloaded.
+    again. Raise FileNotFoundError if the file is not cached and cannot be downloaded.
     """
     # Keras sets its home directory on import and has no public function that returns it.
     home = pathlib.Path(keras.src.backend.config.keras_home()).expanduser()

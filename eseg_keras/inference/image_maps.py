@@ -27,12 +27,10 @@ LARGEST_WHOLE = 2**23
 
 
 class ImageMaps:
-    """Computes the label map and other maps of images of any size.
+    """Computes the label map, and the other `maps` by name of `MAPS`, of images of any size.
 
-    Args:
-        model: A functional Keras model from images [B, H, W, C] to logits [B, H, W, num_classes].
-        maps: Names of `MAPS` to compute in addition to the label map.
-        batch_size, long_side, image_size, scales, flip, window, overlap: See `Predictor`.
+    `model` is a functional Keras model from images [B, H, W, C] to logits [B, H, W, num_classes];
+    see `Predictor` for the other arguments.
     """
 
     def __init__(
@@ -66,9 +64,8 @@ class ImageMaps:
     def __call__(self, images: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """Return the maps of up to `batch_size` images [H, W, C] of the same size.
 
-        Returns:
-            A dict for each image: `"label_map"`, uint8 [H, W], and the other maps by name, float32
-            [H, W] or [H, W, num_classes].
+        Each dict holds `"label_map"`, uint8 [H, W], and the other maps by name, float32 [H, W] or
+        [H, W, num_classes].
         """
         size = images[0].shape[:2]
         window = self._window(size)

@@ -26,14 +26,8 @@ def video_writer(path: str | Path, info: VideoInfo) -> Iterator[Callable[[int, n
     """Write an MP4 file atomically: H.264 (or MPEG-4 Part 2) in 4:2:0, without sound.
 
     4:2:0 requires even sizes: if the height or width is odd, the last row or column is repeated.
-
-    Args:
-        path: The file to write.
-        info: Size, rate, time base and pixel aspect of the frames.
-
-    Yields:
-        A function (time, frame) that adds a frame. The time is in ticks of the time base since the
-        first frame; the frame is uint8 [H, W, 3], RGB.
+    Yield a function (time, frame) that adds a frame: the time is in ticks of `info.time_base` since
+    the first frame, the frame is uint8 [H, W, 3], RGB.
     """
     av = require("av", "video")
     encoder = next(name for name in _ENCODERS if name in av.codecs_available)

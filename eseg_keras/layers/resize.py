@@ -7,16 +7,9 @@ from keras import ops
 def resize(x, size):
     """Resize a batch [B, h, w, C] bilinearly to `size` (height, width), with half-pixel centres.
 
-    On the TensorFlow backend, `tf.image.resize` is called, because `keras.ops.image.resize` (Keras
-    3.14.0 to 3.15.1) fails if the size is known only at run time: in SavedModel and LiteRT exports,
-    and for the second image size in `predict`.
-
-    Args:
-        x: Float tensor [B, h, w, C].
-        size: (height, width), Python integers or integer tensors.
-
-    Returns:
-        Tensor [B, height, width, C] with the dtype of `x`.
+    The sizes are Python integers or integer tensors. On the TensorFlow backend, `tf.image.resize`
+    is called, because `keras.ops.image.resize` (Keras 3.14.0 to 3.15.1) fails if the size is known
+    only at run time: in SavedModel and LiteRT exports, and for the second image size in `predict`.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

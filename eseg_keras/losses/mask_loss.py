@@ -37,10 +37,6 @@ class MaskLoss(keras.losses.Loss):
     A subclass implements `score`. All losses follow the same rules: ignored pixels do not count; a
     label that is neither a class nor ignored makes the loss NaN; a batch without a labelled pixel
     gives 0. Under a distribution strategy, the sum and the count are those of the global batch.
-
-    Args:
-        ignore_label: Label of pixels to ignore.
-        name: Name of the loss.
     """
 
     def __init__(self, ignore_label: int, name: str):
@@ -57,31 +53,15 @@ class MaskLoss(keras.losses.Loss):
         return self.loss_and_count(y_true, y_pred, sample_weight)[0]
 
     def loss_and_count(self, y_true, y_pred, sample_weight=None):
-        """Return the loss, as `__call__` does, and the divisor of the global batch.
-
-        Args:
-            y_true: Integer masks [B, H, W] or [B, H, W, 1].
-            y_pred: Float logits [B, H, W, C].
-            sample_weight: As in `sum_and_count`.
-
-        Returns:
-            Two float32 scalars.
-        """
+        """Return the loss, as `__call__` does, and the divisor of the global batch."""
         return global_mean(*self.sum_and_count(y_true, y_pred, sample_weight))
 
     def sum_and_count(self, y_true, y_pred, sample_weight=None):
-        """Return the summed loss and its divisor.
+        """Return the summed loss and its divisor, two float32 scalars.
 
         If a batch is split into parts, their sums and their counts can be added before dividing.
-
-        Args:
-            y_true: Integer masks [B, H, W] or [B, H, W, 1].
-            y_pred: Float logits [B, H, W, C].
-            sample_weight: `None`, or one factor per pixel, [B, H, W] or [B, H, W, 1], or one factor
-                per image, [B].
-
-        Returns:
-            Two float32 scalars.
+        `sample_weight` is `None`, or one factor per pixel, [B, H, W] or [B, H, W, 1], or one factor
+        per image, [B].
         """
         logits = ops.cast(y_pred, "float32")
         labels = ops.cast(y_true, "int32")

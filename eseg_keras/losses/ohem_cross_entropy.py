@@ -141,22 +141,13 @@ class OHEMCrossEntropy(MaskLoss):
 def bounded_kth_smallest(values, k, floor: float, axes):
     """Return max(floor, k-th smallest value over `axes`), exactly, without sorting.
 
-    k is tens of thousands, differs between images and is only known at run time. Sorting (or
-    `top_k`, which sorts for such k) would take longer than the rest of the loss. Bisection of the
-    range (floor, 1] only counts the values up to the middle in each step and has static shapes. It
-    is exact: it ends when no float32 lies between the two ends, and then the upper end is the
-    result. At most -log2(floor) steps find the result's power of two, 23 more steps its mantissa
-    (23 bits); 3 extra steps cover rounding of the middle.
-
-    Args:
-        values: float32 tensor; values above 1 are never returned.
-        k: int32, with the shape of `values` except for size 1 along `axes`; at most the number of
-            values that are <= 1.
-        floor: Lower bound of the result; above 0 and at most 1.
-        axes: Axes over which to select.
-
-    Returns:
-        float32 tensor with the shape of `k`.
+    k, an int32 tensor of size 1 along `axes`, is tens of thousands, differs between images and is
+    only known at run time. Sorting (or `top_k`, which sorts for such k) would take longer than the
+    rest of the loss. Bisection of the range (floor, 1], in which the result must be, only counts
+    the values up to the middle in each step and has static shapes. It is exact: it ends when no
+    float32 lies between the two ends, and then the upper end is the result. At most -log2(floor)
+    steps find the result's power of two, 23 more steps its mantissa (23 bits); 3 extra steps cover
+    rounding of the middle.
     """
     steps = 26 + math.ceil(-math.log2(floor))
     low = ops.ones_like(k, dtype="float32") * floor

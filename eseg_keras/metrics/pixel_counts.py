@@ -21,30 +21,11 @@ def pixel_counts(y_true, y_pred, num_classes: int, ignore_label: int):
     """Count pixels by label and prediction, including values out of range.
 
     All values are counted in one table, so that the caller can exclude values afterwards: this
-    takes a third of the time of masking the pixels.
-
-    Args:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1].
-        y_pred: Logits [B, H, W, num_classes], or label maps of an integer dtype, [B, H, W] or
-            [B, H, W, 1].
-        num_classes: Number of classes.
-        ignore_label: Label of pixels to ignore.
-
-    Returns:
-        Tensor int32 [259, num_classes + 2]. Rows are labels: below 0, 0 to 255, above 255, and an
-        ignore label outside 0..255. Columns are predictions: below 0, the classes, and above the
-        classes.
-
-    Raises:
-        ValueError: If the shapes of masks and predictions do not match.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.metrics.pixel_counts import pixel_counts, row_of
-    >>> counts = pixel_counts(np.array([[[0, 1, 7]]]), np.array([[[0, 0, 0]]]), 2, 255)
-    >>> tuple(counts.shape), int(counts[row_of(7), 1])
-    ((259, 4), 1)
+    takes a third of the time of masking the pixels. `y_true` are integer masks [B, H, W] or [B, H,
+    W, 1]; `y_pred` are logits [B, H, W, num_classes] or label maps of an integer dtype. Return
+    int32 [259, num_classes + 2]. Rows are labels: below 0, 0 to 255, above 255, and an ignore label
+    outside 0..255. Columns are predictions: below 0, the classes, and above the classes. Raise
+    ValueError if the shapes do not match.
     """
     shape = tuple(y_pred.shape)
     from_logits = "int" not in keras.backend.standardize_dtype(y_pred.dtype)

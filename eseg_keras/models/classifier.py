@@ -160,25 +160,10 @@ class Classifier(EncoderModel):
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class LabelCrossEntropy(keras.losses.CategoricalCrossentropy):
-    """Cross-entropy of integer labels and logits, with label smoothing.
+    """Cross-entropy of integer labels [B] and logits [B, C], with label smoothing.
 
     Keras' sparse cross-entropy has no label smoothing; its categorical cross-entropy takes no
-    integer labels.
-
-    Args:
-        label_smoothing: Share of the target that is spread evenly over all classes.
-        **kwargs: The other arguments of `keras.losses.CategoricalCrossentropy`.
-
-    Call arguments:
-        y_true: Integer labels [B].
-        y_pred: Logits [B, C].
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.models.classifier import LabelCrossEntropy
-    >>> round(float(LabelCrossEntropy()(np.array([1]), np.array([[0.0, 0.0]]))), 4)
-    0.6931
+    integer labels. `label_smoothing` is the share of the target that is spread over all classes.
     """
 
     def __init__(self, label_smoothing: float = 0.0, **kwargs):

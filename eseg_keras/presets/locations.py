@@ -28,15 +28,12 @@ _SMALL_FILE = 1 << 20
 
 
 def installed_presets() -> dict[str, pathlib.Path]:
-    """Return the directories of presets in installed packages.
+    """Return {name: directory} of the presets in installed packages.
 
     A package publishes presets by entry points of the group `eseg_keras.presets`. The name of an
     entry point is the name of the preset; its value is the package, which contains the preset
-    directory of this name. The code of the package is not run.
-
-    Returns:
-        Dict from preset names to directories. Presets of eseg_keras take precedence over presets
-        with the same name.
+    directory of this name. The code of the package is not run. Presets of eseg_keras take
+    precedence.
     """
     found = {}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):

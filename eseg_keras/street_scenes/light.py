@@ -107,16 +107,12 @@ class Light:
         self.tint = scaled(weather.tint, exposure)
 
     def paint(self, color: Color, z: float, sideways: float | None = None) -> tuple[int, int, int]:
-        """Return the colour of a surface in the image, with light and haze.
+        """Return the colour of a surface in the image, three integers of 0..255, with light and
+        haze.
 
-        Args:
-            color: RGB from 0 to 255 under white light.
-            z: Distance in metres; haze gives far surfaces the colour of the horizon.
-            sideways: 1.0 for a surface that faces right, -1.0 for left, 0.0 for the camera; `None`
-                for horizontal surfaces, such as the ground. Defaults to `None`.
-
-        Returns:
-            Three integers from 0 to 255.
+        `color` is that under white light. Haze gives surfaces far away, at `z` metres, the colour
+        of the horizon. `sideways` is 1.0 for a surface that faces right, -1.0 for left, 0.0 for the
+        camera, and `None` for horizontal surfaces, such as the ground.
         """
         gain = 1.0
         if sideways is not None:

@@ -274,15 +274,8 @@ def fit_into(
 ) -> Experiment:
     """Choose epochs, warm-up and validations; reduce the image size if too few epochs would fit.
 
-    Args:
-        experiment: Experiment with all other settings.
-        num_train: Number of training images.
-        num_val: Number of validation images.
-        seconds: Durations, measured at the experiment's image size.
-        budget: Time for training and its validations, in seconds.
-
-    Returns:
-        The complete experiment.
+    `seconds` are measured at the experiment's image size; `budget` is the time for training and its
+    validations, in seconds.
     """
     steps = math.ceil(num_train / complete(experiment, num_train).batch_size)
     budget -= (VALIDATIONS + 1) * num_val * seconds.validation
