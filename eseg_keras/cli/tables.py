@@ -62,13 +62,13 @@ def print_scores(scores: dict, title: str) -> None:
 
 def print_worst_images(images: Sequence["ImageScores"], count: int = 5) -> None:
     """Print the images with the lowest mean IoU, the worst first."""
-    scored = [scores for scores in images if scores.mean_iou is not None]
-    if not scored:
-        return
+    from eseg_keras.evaluation.scores import worst_first
+
     table = number_table("worst images", "mean IoU %", "accuracy %")
-    for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:count]:
+    for scores in worst_first(images, count):
         table.add_row(scores.name, _percent(scores.mean_iou), _percent(scores.pixel_accuracy))
-    print_table(table)
+    if table.row_count:
+        print_table(table)
 
 
 def _percent(value):

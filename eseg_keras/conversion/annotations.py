@@ -183,6 +183,19 @@ def annotation_files(source: Path, pattern: str) -> Iterator[Path]:
             yield path
 
 
+def paste(mask: np.ndarray, left: int, top: int, size: Size) -> np.ndarray:
+    """Return pixels, bool [H, W], that hold a smaller mask at its place; it may reach outside.
+
+    >>> paste(np.ones((2, 2), bool), -1, 0, (2, 3)).astype(int).tolist()
+    [[1, 0, 0], [1, 0, 0]]
+    """
+    pixels = np.zeros(size, bool)
+    seen = mask[max(0, -top) :, max(0, -left) :]
+    target = pixels[max(0, top) :, max(0, left) :][: seen.shape[0], : seen.shape[1]]
+    target[...] = seen[: target.shape[0], : target.shape[1]]
+    return pixels
+
+
 def check_number(value: object, path: Path, name: str) -> int:
     """Return a size in pixels as an integer, or raise `ValueError`."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < 1 << 31:

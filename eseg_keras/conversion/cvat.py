@@ -20,6 +20,7 @@ from eseg_keras.conversion.annotations import (
     annotation_files,
     check_number,
     check_points,
+    paste,
     split_of,
 )
 from eseg_keras.conversion.coco import polygon_pixels
@@ -156,10 +157,4 @@ def mask_pixels(
     [[0, 0, 1, 0], [0, 1, 1, 0]]
     """
     values = np.arange(len(runs)) % 2 == 1
-    box = np.repeat(values, runs).reshape(height, width)
-    pixels = np.zeros(size, bool)
-    rows, columns = (slice(max(0, s), max(0, s + n)) for s, n in ((top, height), (left, width)))
-    target = pixels[rows, columns]
-    first = (max(0, -top), max(0, -left))
-    target[...] = box[first[0] :, first[1] :][: target.shape[0], : target.shape[1]]
-    return pixels
+    return paste(np.repeat(values, runs).reshape(height, width), left, top, size)

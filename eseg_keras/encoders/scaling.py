@@ -33,13 +33,13 @@ B0_STEM = 32
 ENDPOINT_STAGES = {2: "P2", 3: "P3", 5: "P4", 7: "P5"}
 
 
-def round_filters(filters: int, width: float, divisor: int = 8) -> int:
-    """Scale a filter count and round it to a multiple of `divisor`, down by at most 10%.
+def round_filters(filters: int, width: float) -> int:
+    """Scale a filter count and round it to a multiple of 8, down by at most 10%.
 
     >>> round_filters(112, 0.4)
     48
     """
-    scaled = filters * width
+    scaled, divisor = filters * width, 8
     rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * scaled else rounded + divisor
 

@@ -1,6 +1,7 @@
 """The scores of an evaluation, and the JSON and CSV files with them."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,12 @@ class Evaluation:
             "confusion_matrix": self.confusion_matrix.tolist(),
             "images": [dataclasses.asdict(scores) for scores in self.images],
         }
+
+
+def worst_first(images: Sequence[ImageScores], count: int) -> list[ImageScores]:
+    """Return the scores of the `count` images with the lowest mean IoU, the worst first."""
+    scored = [scores for scores in images if scores.mean_iou is not None]
+    return sorted(scored, key=lambda scores: scores.mean_iou)[:count]
 
 
 def check_suffix(path: str | Path) -> None:

@@ -13,13 +13,8 @@ class MeanIoU(ConfusionMatrix):
     count; classes that occur in neither labels nor predictions are excluded from the mean.
 
     Args:
-        num_classes: Number of classes.
-        ignore_label: Label of pixels to ignore. Defaults to 255.
+        num_classes, ignore_label: See `ConfusionMatrix`, also for the call arguments.
         name: Name of the metric. Defaults to `"mean_iou"`.
-
-    Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1].
-        y_pred: Logits [B, H, W, C], or label maps [B, H, W] of an integer dtype.
 
     Example:
 
@@ -47,13 +42,8 @@ class PixelAccuracy(ConfusionMatrix):
     """Pixel accuracy: share of labelled pixels that are classified correctly.
 
     Args:
-        num_classes: Number of classes.
-        ignore_label: Label of pixels to ignore. Defaults to 255.
+        num_classes, ignore_label: See `ConfusionMatrix`, also for the call arguments.
         name: Name of the metric. Defaults to `"pixel_accuracy"`.
-
-    Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1].
-        y_pred: Logits [B, H, W, C], or label maps [B, H, W] of an integer dtype.
 
     Example:
 
@@ -81,13 +71,8 @@ class SegmentationScores(ConfusionMatrix):
     of `compile`, it logs `"mean_iou"` and `"pixel_accuracy"`.
 
     Args:
-        num_classes: Number of classes.
-        ignore_label: Label of pixels to ignore. Defaults to 255.
+        num_classes, ignore_label: See `ConfusionMatrix`, also for the call arguments.
         name: Name of the metric. Defaults to `"scores"`.
-
-    Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1].
-        y_pred: Logits [B, H, W, C], or label maps [B, H, W] of an integer dtype.
 
     Example:
 

@@ -93,18 +93,12 @@ def street_scenes(
     """Return a `tf.data.Dataset` of street scenes; short for `StreetScenes(...).batches(...)`.
 
     Args:
-        split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
-        num_examples: Number of scenes. Defaults to 2000 for training and 100 for other splits.
-        image_size: (height, width) in pixels, each at least 32. Defaults to (192, 384).
-        batch_size: Scenes per batch. Defaults to 8.
-        augment: Whether to rescale, crop and flip the scenes at random, or the `Augmentation` to
-            use. Defaults to False.
+        split, num_examples, image_size: See `StreetScenes`.
+        batch_size, augment, class_weights, drop_remainder: See `Examples.batches`.
         shuffle: Whether to shuffle the scenes, in a different order each epoch. Defaults to True
             for `"train"` and False for other splits.
         seed: Seed of the scenes, of their order and of the augmentation. Defaults to 0.
-        class_weights: Weight of each class, [8]; batches then also contain sample weights.
         initial_epoch: Number of the first epoch, to resume a run. Defaults to 0.
-        drop_remainder: Whether to drop a last, smaller batch. Defaults to False.
         cache: Whether to keep rendered scenes in memory (0.3 MB each at the default size) instead
             of rendering them again every epoch. Defaults to False.
 

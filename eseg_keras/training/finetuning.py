@@ -21,6 +21,7 @@ from eseg_keras.data.label_statistics import label_statistics
 from eseg_keras.data.mask_coding import find_mask_coding
 from eseg_keras.data.splitting import stratified_split
 from eseg_keras.evaluation import Evaluation, evaluate
+from eseg_keras.evaluation.scores import worst_first
 from eseg_keras.files import atomic_directory, atomic_file, locked, read_json, write_json
 from eseg_keras.inference import Predictor
 from eseg_keras.models import ESeg
@@ -29,6 +30,7 @@ from eseg_keras.training.experiment import Experiment
 from eseg_keras.training.experiment_files import load_experiment, write_experiment
 from eseg_keras.training.recipe import VALIDATIONS, compile_model, complete, initial_model
 from eseg_keras.training.run import train
+from eseg_keras.training.run_files import differences
 
 EXPERIMENT_FILE = "experiment.py"
 _ARGUMENTS_FILE = "arguments.json"
@@ -168,7 +170,7 @@ def _check_same_arguments(path: Path, arguments: dict, say) -> None:
     first = read_json(path, "Remove it: the run then resumes with its own settings.")
     defaults = inspect.signature(finetune).parameters
     changed = {
-        name: f"{name} (in that run {first.get(name)}, now {value})"
+        name: value
         for name, value in arguments.items()
         if value not in (first.get(name), defaults[name].default)
     }
@@ -179,8 +181,9 @@ def _check_same_arguments(path: Path, arguments: dict, say) -> None:
         )
     if changed:
         raise ValueError(
-            f"{path.parent} contains a run with other values: {', '.join(changed.values())}. "
-            "Choose another output, or remove that folder."
+            f"{path.parent} contains a run with other values: "
+            f"{', '.join(differences(first, changed))}. Choose another output, or remove that "
+            "folder."
         )
 
 
@@ -378,8 +381,7 @@ def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Eval
 
         details = {"Model": str(output / "preset"), "Images": str(data_dir / "images" / "val")}
         say(f"Report: {write_report(output / 'report', evaluation, worst, 'Fine-tuning', details)}")
-    scored = [scores for scores in evaluation.images if scores.mean_iou is not None]
-    for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:_WORST_IMAGES]:
+    for scores in worst_first(evaluation.images, _WORST_IMAGES):
         reading = {name: getattr(experiment, name) for name in ("image_range", "first_frame")}
         image = read_image(scores.name, **reading)
         overlay = predictor(image).overlay()

@@ -156,8 +156,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     board = None
     if distribution.writes:
         write_config(model_dir, given, data_dir, found)
-        board = RunBoard(model_dir / "tensorboard", task.shown_batches)
-        board.step = position.step
+        board = RunBoard(model_dir / "tensorboard", task.shown_batches, position.step)
         callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
     user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
 

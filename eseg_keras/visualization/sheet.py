@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 from eseg_keras.visualization.texts import INK, PAPER, font_for, printable, shorten
 
 _GAP = 8
+_FONT_SIZE = 13
 
 
 def fit(image: Image.Image, longer_side: int, resample: Image.Resampling) -> Image.Image:
@@ -20,18 +21,17 @@ def sheet(
     rows: Sequence[Sequence[Image.Image]],
     captions: Sequence[Sequence[str]],
     headings: Sequence[str] = (),
-    font_size: int = 13,
 ) -> Image.Image:
     """Arrange images in rows and columns, with a caption (may be empty) below each image.
 
     All columns are as wide as the widest image; a row is as high as its highest image. Smaller
     images are centred. Rows may differ in length. Captions and headings (above the columns) are
-    shortened to the column width. `font_size` is in pixels.
+    shortened to the column width.
     """
     headings = [printable(heading) for heading in headings]
     captions = [[printable(caption) for caption in row] for row in captions]
     texts = [*headings, *(caption for row in captions for caption in row)]
-    font, line = font_for(texts, font_size), round(1.7 * font_size)
+    font, line = font_for(texts, _FONT_SIZE), round(1.7 * _FONT_SIZE)
     columns = max(len(headings), *(len(row) for row in rows))
     width = max(image.width for row in rows for image in row)
     heights = [
