@@ -196,6 +196,12 @@ def paste(mask: np.ndarray, left: int, top: int, size: Size) -> np.ndarray:
     return pixels
 
 
+def drawn(shapes: Iterable[tuple[str | None, Callable[[], np.ndarray]]]) -> Iterator[Region]:
+    """Yield the regions of shapes (class, function that returns the pixels)."""
+    for name, pixels in shapes:
+        yield name, pixels()
+
+
 def check_number(value: object, path: Path, name: str) -> int:
     """Return a size in pixels as an integer, or raise `ValueError`."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < 1 << 31:

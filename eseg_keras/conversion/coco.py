@@ -20,6 +20,7 @@ from eseg_keras.conversion.annotations import (
     Size,
     annotation_files,
     check_number,
+    drawn,
     split_of,
 )
 from eseg_keras.files import read_json
@@ -111,16 +112,11 @@ def _read_images(found, path, content):
                 name = names[annotation["category_id"]]
                 objects.append((None if crowd else found.add_class(name), shape))
         objects.sort(key=lambda item: item[0] is not None)  # Crowds first; the sort is stable.
-        found.add(path, image["file_name"], size, functools.partial(_regions, objects), split)
+        found.add(path, image["file_name"], size, functools.partial(drawn, objects), split)
     if by_image:
         found.skipped["annotations of images that are not in the file"] += sum(
             map(len, by_image.values())
         )
-
-
-def _regions(objects):
-    for name, pixels in objects:
-        yield name, pixels()
 
 
 def _shape(annotation, size, path, found):

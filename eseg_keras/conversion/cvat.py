@@ -20,6 +20,7 @@ from eseg_keras.conversion.annotations import (
     annotation_files,
     check_number,
     check_points,
+    drawn,
     paste,
     split_of,
 )
@@ -72,13 +73,9 @@ def _read_image(found, path, image):
         elif element.tag != "tag":
             found.skipped[f"shapes without an area ({element.tag})"] += 1
     shapes.sort(key=lambda item: item[0])  # The sort is stable.
+    regions = functools.partial(drawn, [shape for _, *shape in shapes])
     split = split_of(image.get("subset", ""))
-    found.add(path, image.get("name", ""), size, functools.partial(_regions, shapes), split)
-
-
-def _regions(shapes):
-    for _, label, pixels in shapes:
-        yield label, pixels()
+    found.add(path, image.get("name", ""), size, regions, split)
 
 
 def _number(element, name, path, default=None) -> float:

@@ -175,15 +175,11 @@ def _blocks(views, size):
     height = max(1, _BLOCK_BYTES // (4 * views[0].shape[-1] * size[1]))
     for top in range(0, size[0], height):
         rows = slice(top, min(top + height, size[0]))
+        logits = (_resized_rows(view, size, rows) for view in views)
         if len(views) == 1:
-            yield (rows, slice(None)), _resized_rows(views[0], size, rows), True
+            yield (rows, slice(None)), next(logits), True
         else:
-            yield (rows, slice(None)), _probabilities(views, size, rows), False
-
-
-def _probabilities(views, size, rows):
-    """Return the mean probabilities of views [h, w, C], resized to `size`, in `rows`."""
-    return sum(ops.softmax(_resized_rows(view, size, rows)) for view in views) / len(views)
+            yield (rows, slice(None)), sum(map(ops.softmax, logits)) / len(views), False
 
 
 def _resized_rows(logits, size, rows):

@@ -14,9 +14,9 @@ READING = (
 """Attributes of `Experiment` that define how the files in folders are read."""
 
 
-def shorten(text: str) -> str:
-    """Shorten a text to at most 80 characters, for messages."""
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def shorten(text: str, most: int = 80) -> str:
+    """Shorten a text to at most `most` characters, for messages."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -156,7 +156,9 @@ def _finetune(start, images, masks, output, minutes, options, say):
         f"{experiment.learning_rate:g}: {path}"
     )
     train(experiment, output / "run", data_dir)
-    _copy_preset(output)
+    if not (output / "preset").is_dir():
+        with atomic_file(output / "preset") as folder:
+            shutil.copytree(output / "run" / "preset", folder)
     return _evaluate(experiment, output, data_dir, say)
 
 
@@ -354,12 +356,6 @@ def _link_files(examples: FolderExamples, images: Path, masks: Path, parts, data
 def list_files(data_dir: Path, split: str) -> list[Path]:
     """Return the image files of a split, `"train"` or `"val"`."""
     return [path for path in (data_dir / "images" / split).rglob("*") if path.is_file()]
-
-
-def _copy_preset(output: Path):
-    if not (output / "preset").is_dir():
-        with atomic_file(output / "preset") as folder:
-            shutil.copytree(output / "run" / "preset", folder)
 
 
 def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Evaluation:

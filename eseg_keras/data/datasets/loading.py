@@ -92,17 +92,17 @@ def load(
     prepared = prepared_builder(description, target)
     if prepared is not None and split in prepared.info.splits:
         return _stored(prepared, description, split)
-    unpacked = find_unpacked(data_dir, description, split)
+    unpacked, problem = find_unpacked(data_dir, description, split)
     archives = None if prepared is not None else _find_archives(data_dir, description)
-    if unpacked.files is not None and copy_to is None:
+    if unpacked is not None and copy_to is None:
         if description.check is not None:
-            description.check(unpacked.files.root)
-        pairs = unpacked.files.pairs(split)
+            description.check(unpacked.root)
+        pairs = unpacked.pairs(split)
         if archives is None or len(pairs) >= description.splits[split].num_examples:
-            masks = unpacked.files.folders[split][1]
+            masks = unpacked.folders[split][1]
             return _examples(UnpackedFiles(pairs), description, split, masks)
-    if prepared is None and (archives is not None or unpacked.files is not None):
-        prepared = _prepare(description, target, *(archives or (data_dir, unpacked.files)))
+    if prepared is None and (archives is not None or unpacked is not None):
+        prepared = _prepare(description, target, *(archives or (data_dir, unpacked)))
         if split in prepared.info.splits:
             return _stored(prepared, description, split)
     if prepared is not None:
@@ -111,8 +111,8 @@ def load(
             f"{', '.join(prepared.info.splits)}. To prepare {name} again from all files, remove "
             "this folder"
         )
-    if unpacked.problem is not None:
-        raise ValueError(unpacked.problem)
+    if problem is not None:
+        raise ValueError(problem)
     raise FileNotFoundError(description.missing(data_dir / "downloads" / "manual"))
 
 
