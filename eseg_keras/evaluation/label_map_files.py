@@ -19,7 +19,7 @@ from eseg_keras.evaluation.rules import NUM_CLASSES, Rules, check_rules
 from eseg_keras.evaluation.scores import Evaluation, ImageScores
 from eseg_keras.evaluation.scoring import score_pairs
 from eseg_keras.inference.prediction import Prediction
-from eseg_keras.inference.threads import map_ahead
+from eseg_keras.inference.workers import map_ahead
 from eseg_keras.visualization import default_palette
 
 log = logging.getLogger(__name__)

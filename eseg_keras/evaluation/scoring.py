@@ -15,7 +15,7 @@ from eseg_keras.evaluation.rules import (
 )
 from eseg_keras.evaluation.scores import Evaluation, ImageScores
 from eseg_keras.inference.prediction import Prediction
-from eseg_keras.inference.threads import map_ahead
+from eseg_keras.inference.workers import map_ahead
 
 # Number of threads that read examples, and of examples that are read ahead.
 _READERS = 2

@@ -18,8 +18,8 @@ from eseg_keras.image_size import SMALLEST_SIDE, check_image_range, check_image_
 from eseg_keras.inference.image_maps import AUTO_WINDOW, ImageMaps
 from eseg_keras.inference.input_files import ImageSource, image_sources
 from eseg_keras.inference.prediction import Prediction
-from eseg_keras.inference.threads import map_ahead
 from eseg_keras.inference.uncertainty import MAPS
+from eseg_keras.inference.workers import map_ahead
 from eseg_keras.visualization import default_palette
 
 TEST_TIME_SCALES = (0.5, 1.0, 2.0)

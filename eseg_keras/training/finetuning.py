@@ -17,9 +17,8 @@ import numpy as np
 from eseg_keras.data import FolderExamples, open_folders, read_image
 from eseg_keras.data.folder_checks import pair_files
 from eseg_keras.data.images.mask_reader import read_palette
-from eseg_keras.data.label_statistics import label_statistics
+from eseg_keras.data.label_statistics import label_statistics, stratified_split
 from eseg_keras.data.mask_coding import find_mask_coding
-from eseg_keras.data.splitting import stratified_split
 from eseg_keras.evaluation import Evaluation, evaluate
 from eseg_keras.evaluation.scores import worst_first
 from eseg_keras.files import atomic_directory, atomic_file, locked, read_json, write_json

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from eseg_keras.trainer import TrainingModel
-from eseg_keras.trainer.image_range import check_first_images
+from eseg_keras.trainer.data_checks import check_first_images
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("uint8")
 MASKS = np.zeros((2, 4, 4), "uint8")

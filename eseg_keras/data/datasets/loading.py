@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from eseg_keras.data.datasets import ade20k, camvid, cityscapes, mapillary_vistas
-from eseg_keras.data.datasets.archives import find_in_archive, has_own_archives
 from eseg_keras.data.datasets.examples import DatasetExamples, StoredFiles, UnpackedFiles
+from eseg_keras.data.datasets.found_files import find_in_archive, has_own_archives
 from eseg_keras.data.datasets.metadata import Description, look_up
 from eseg_keras.data.datasets.preparation import (
     check_random_access,
