@@ -171,7 +171,7 @@ class _Job:
 
     def predict_images(self):
         """Predict the images; write outputs in threads while the next images are predicted."""
-        outputs = map_ahead(self._write_outputs, self._predictions(), _WRITERS, _WAITING)
+        outputs = map_ahead(self._write, self._predictions(), _WRITERS, _WAITING)
         for file, is_written in outputs:
             if is_written:
                 self.folder.finish(file)
@@ -190,7 +190,7 @@ class _Job:
                 self.failed[file.path] = str(outcome)
                 self._advance(1)
 
-    def _write_outputs(self, file_and_prediction):
+    def _write(self, file_and_prediction):
         """Write the outputs of one image; return the file, and False if memory is exhausted."""
         file, prediction = file_and_prediction
         try:

@@ -46,9 +46,7 @@ class OHEMCrossEntropy(MaskLoss):
         name: Name of the loss.
 
     Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, because compiled steps cannot raise errors.
-        y_pred: Float logits [B, H, W, C].
+        y_true, y_pred: Masks and logits, see `CrossEntropy`.
 
     Raises:
         ValueError: If an argument is out of range, or shapes do not match.

@@ -170,10 +170,7 @@ class Experiment(TrainingOptions):
             is equal in both, such as `"_labels"`.
         reduce_zero_label: Whether masks contain 0 for "no class" and 1..num_classes for the
             classes. Defaults to `False`.
-        image_range: (lowest, highest) value of the images in folders, such as (0, 1) for TIFF files
-            of floats; `None` for 0..65535 in 16-bit images and 0..255 in all others.
-        first_frame: Whether to read GIF files, and the first frame of other files with several
-            frames or pages.
+        image_range, first_frame: How the images in folders are read, see `open_folders`.
         long_side: Longer side in pixels to which images are scaled first; `None` keeps their size.
         train_examples, val_examples: Number of street scenes; unused for other data.
 

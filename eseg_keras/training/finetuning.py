@@ -84,10 +84,7 @@ def finetune(
         class_names: One name per class, in the order of their ids, also for classes that never
             occur; by default `"class 0"`, ...
         mask_suffix: End of the mask names that the image names do not have, such as `"_labels"`.
-        image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats;
-            see `read_image`.
-        first_frame: Whether to read GIF files, and the first frame of other files with several
-            frames or pages. Defaults to `False`.
+        image_range, first_frame: How images are read, see `open_folders`.
         preset: Preset to start from. Defaults to `"eseg_edge_s"` if the ImageNet weights of its
             encoder are installed, else to `"eseg_lite_s"` with weights trained on street scenes.
         val_share: Share of the images for validation. Defaults to 0.2. If the images are in

@@ -76,6 +76,9 @@ def test_fit_warns_once(caplog):
     assert caplog.text.count("multiply by 255") == 1
 
 
-def test_other_data_is_left_alone():
-    for data in (None, iter([]), [IMAGES / 255.0, IMAGES], np.zeros((2, 3)), IMAGES[:0] / 255.0):
+def test_other_data_is_left_alone(caplog):
+    batches = iter([IMAGES / 255.0])
+    for data in (None, batches, [IMAGES / 255.0, IMAGES], np.zeros((2, 3)), IMAGES[:0] / 255.0):
         check_first_images(data)
+    assert not caplog.text
+    assert len(list(batches)) == 1  # An iterator that cannot restart is not read.
