@@ -43,7 +43,7 @@ def application_encoder(
 
 
 def check_rgb(image_shape: tuple, weights: str) -> None:
-    """Raise ValueError for pretrained weights with other than three channels."""
+    """Raise ValueError if images for pretrained weights have other than three channels."""
     if image_shape[-1] != 3:
         raise ValueError(
             "Pretrained encoder weights are for 3 channels. Received: "

@@ -238,8 +238,8 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Segment images one after the other.
 
-        Files are decoded ahead, in threads. Consecutive images of the same size are predicted in
-        batches of `batch_size`.
+        While images are predicted, threads read the next files. Consecutive images of the same size
+        are predicted in batches of `batch_size`.
 
         Args:
             inputs: A path (of an image, a video, or a folder of either), an array [H, W, C] or a

@@ -35,7 +35,7 @@ def find_unpacked(
 
 
 def _search(data_dir, description, split, levels, roots):
-    """Return the files of a split in the outermost folder with it, or None; add to `roots`."""
+    """Search a split level by level; return its files or None, and fill `roots`."""
     for level in levels:
         for layout, found in zip(description.layouts, roots, strict=True):
             _add_roots(found, layout, level)
