@@ -23,11 +23,11 @@ _IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
 class FilePair(NamedTuple):
-    """An example: name, image file and mask file."""
+    """An example: name, image file and mask file; in a prepared copy, the bytes of the files."""
 
     name: str
-    image: Folder
-    mask: Folder
+    image: Folder | bytes
+    mask: Folder | bytes
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from eseg_keras.data.datasets import ade20k, camvid, cityscapes, mapillary_vistas
-from eseg_keras.data.datasets.examples import DatasetExamples, StoredFiles, UnpackedFiles
+from eseg_keras.data.datasets.examples import DatasetExamples, StoredPairs
 from eseg_keras.data.datasets.found_files import find_in_archive, has_own_archives
 from eseg_keras.data.datasets.metadata import Description, look_up
 from eseg_keras.data.datasets.preparation import (
@@ -100,7 +100,7 @@ def load(
         pairs = unpacked.pairs(split)
         if archives is None or len(pairs) >= description.splits[split].num_examples:
             masks = unpacked.folders[split][1]
-            return _examples(UnpackedFiles(pairs), description, split, masks)
+            return _examples(pairs, description, split, masks)
     if prepared is None and (archives is not None or unpacked is not None):
         prepared = _prepare(description, target, *(archives or (data_dir, unpacked)))
         if split in prepared.info.splits:
@@ -151,15 +151,14 @@ def _stored(builder, description, split):
         if isinstance(feature, tfds.features.Image)
     }
     records = builder.as_data_source(split, decoders=as_files)
-    files = StoredFiles(records, f"{description.name}/{split}")
-    return _examples(files, description, split, builder.data_path)
+    return _examples(StoredPairs(records), description, split, builder.data_path)
 
 
-def _examples(files, description, split, place):
+def _examples(pairs, description, split, place):
     expected = description.splits[split].num_examples
-    if len(files) != expected:
+    if len(pairs) != expected:
         log.warning(
             "%s contains %d images of %s/%s; the published data set has %d.",
-            place, len(files), description.name, split, expected,
+            place, len(pairs), description.name, split, expected,
         )  # fmt: skip
-    return DatasetExamples(files, description, split)
+    return DatasetExamples(pairs, description, split)
