@@ -8,6 +8,16 @@ import numpy as np
 
 from eseg_keras.files import write_csv, write_json
 
+SCORE_NAMES = {
+    "score": "ADE20K score",
+    "mean_iou": "mean IoU",
+    "mean_category_iou": "mean IoU of categories",
+    "pixel_accuracy": "pixel accuracy",
+    "mean_accuracy": "mean accuracy",
+    "frequency_weighted_iou": "frequency-weighted IoU",
+}
+"""{attribute of `Evaluation`: name in tables and reports}."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageScores:
