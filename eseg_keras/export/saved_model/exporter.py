@@ -12,13 +12,13 @@ import keras
 import numpy as np
 from PIL import Image
 
-from eseg_keras.export.images import resize_verification_images
 from eseg_keras.export.preparation import (
     classes_json,
     exported_size,
     in_float32,
     one_writer,
     require_tensorflow,
+    resize_verification_images,
 )
 from eseg_keras.export.quiet import quiet
 from eseg_keras.export.saved_model.assets import (

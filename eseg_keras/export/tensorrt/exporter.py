@@ -9,13 +9,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from eseg_keras.export.images import resize_verification_images
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.preparation import (
     check_choice,
     exported_size,
     in_float32,
     one_writer,
+    resize_verification_images,
 )
 from eseg_keras.export.quiet import quiet
 from eseg_keras.export.served_graph.network import serving_model

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from eseg_keras.export.images import prepare_images
 from eseg_keras.export.preparation import (
     check_choice,
     classes_json,
     exported_size,
     in_float32,
     one_writer,
+    prepare_images,
     require_tensorflow,
 )
 from eseg_keras.export.served_graph.network import check_kinds
