@@ -160,7 +160,7 @@ class EpochBatches:
             ValueError: If `initial_epoch` or `initial_batch` is out of range.
             ImportError: If TensorFlow is not installed.
         """
-        from eseg_keras.data.tf_dataset import make_tf_dataset
+        from eseg_keras.data.loaders import make_tf_dataset
 
         return make_tf_dataset(self, self._counter(initial_epoch, initial_batch), initial_batch)
 
@@ -183,7 +183,7 @@ class EpochBatches:
         Raises:
             ValueError: If an argument is out of range.
         """
-        from eseg_keras.data.py_dataset import PyBatches
+        from eseg_keras.data.loaders import PyBatches
 
         if workers is not None:
             check_counts(workers=(workers, 1))

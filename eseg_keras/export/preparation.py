@@ -17,6 +17,9 @@ from eseg_keras.files import locked
 from eseg_keras.image_size import SMALLEST_SIDE, check_image_size
 from eseg_keras.optional import require
 
+# A few dozen images suffice to calibrate; more take time and hardly change the ranges.
+MOST_IMAGES = 64
+
 Exporter = TypeVar("Exporter", bound=Callable)
 
 
@@ -85,10 +88,6 @@ def classes_json(model: keras.Model) -> str:
     """Return the number, names, palette and ignore label of a model's classes as JSON."""
     fields = ("num_classes", "class_names", "palette", "ignore_label")
     return json.dumps({field: getattr(model, field) for field in fields}, indent=2) + "\n"
-
-
-# A few dozen images suffice to calibrate; more take time and hardly change the ranges.
-MOST_IMAGES = 64
 
 
 def read_calibration_images(

@@ -12,6 +12,8 @@ PAINTS = colors(
     "#969698 #696b6e #2d2f34 #e1e1e1 #aa2323 #82afd7 #2d5096 #50733c #3c5f4b "
     "#beaf8c #d7b43c #78503c"
 )
+SKINS = colors("#ecc8af #cda07d #96694b #5f4130")
+HAIR = colors("#231c18 #553a26 #be9b64 #969491")
 BLACK: Color = (22, 22, 24)
 GLASS_COLOR: Color = (58, 68, 78)
 SILL = 0.28
@@ -154,10 +156,6 @@ def draw_crossing_car(stage: Stage, x: float, z: float) -> None:
         center = (x + half * wheel, 0.34)
         stage.ellipse(center, (0.36, 0.36), z, BLACK, BODYWORK)
         stage.ellipse(center, (0.18, 0.18), z, (150, 150, 155), BODYWORK)
-
-
-SKINS = colors("#ecc8af #cda07d #96694b #5f4130")
-HAIR = colors("#231c18 #553a26 #be9b64 #969491")
 
 
 def _cloth(rng: np.random.Generator) -> Color:

@@ -13,6 +13,7 @@ from eseg_keras.training.callbacks import (
     RunCallbacks,
     SaveInEpoch,
     StopOnNonFiniteLoss,
+    TrainingProgress,
     sigterm_flag,
 )
 from eseg_keras.training.checkpoints import (
@@ -27,7 +28,6 @@ from eseg_keras.training.checkpoints import (
 )
 from eseg_keras.training.distribution import StrategyName, make_distribution
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
-from eseg_keras.training.progress import TrainingProgress
 from eseg_keras.training.run_files import (
     check_same_images,
     check_same_run,

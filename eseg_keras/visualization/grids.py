@@ -12,6 +12,11 @@ from eseg_keras.visualization.texts import INK, PAPER, font_for, printable, shor
 _GAP = 8
 _FONT_SIZE = 13
 
+WRONG = (213, 94, 0)
+"""Colour of misclassified pixels: vermilion, which colour-blind readers can tell from grey."""
+_SHEET_COLUMNS = 4
+_SHEET_CELL_SIZE = 320
+
 
 def fit(image: Image.Image, longer_side: int, resample: Image.Resampling) -> Image.Image:
     """Scale an image, up or down, so that its longer side has `longer_side` pixels."""
@@ -60,13 +65,6 @@ def sheet(
             write(caption, column, top + room)
         top += height + _GAP
     return result
-
-
-WRONG = (213, 94, 0)
-"""Colour of misclassified pixels: vermilion, which colour-blind readers can tell from grey."""
-
-_SHEET_COLUMNS = 4
-_SHEET_CELL_SIZE = 320
 
 
 def label_grid(
