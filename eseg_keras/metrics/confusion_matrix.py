@@ -8,16 +8,16 @@ from keras import ops
 
 # Rows of the counts: labels below 0, one row for each label 0..255, labels above 255, and an
 # ignore label outside 0..255.
-_BELOW, _ABOVE = 0, 257
-_IGNORED = 258
-_NUM_ROWS = 259
+BELOW, ABOVE = 0, 257
+IGNORED = 258
+NUM_ROWS = 259
 
 # Counts are stored in two int32 variables, as high * 2**20 + low: exact beyond 2**31 on every
 # backend (JAX has no int64 by default; Cityscapes' training set has 6.2e9 pixels). The sum of the
 # low parts of 2,000 replicas fits into int32.
 _BASE = 2**20
 
-_ROW_NAMES = {_BELOW: "below 0", _ABOVE: "above 255"}
+_ROW_NAMES = {BELOW: "below 0", ABOVE: "above 255"}
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
@@ -60,7 +60,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         self.num_classes = num_classes
         self.ignore_label = ignore_label
         # Rows of `_pixel_counts` for labels that are neither a class nor ignored.
-        rows = range(_BELOW, _ABOVE + 1)
+        rows = range(BELOW, ABOVE + 1)
         self._invalid_rows = tuple(
             row for row in rows if not 1 <= row <= num_classes and row != _row_of(ignore_label)
         )
@@ -181,8 +181,8 @@ def per_class_iou(matrix: np.ndarray) -> np.ndarray:
 
 
 def _row_of(label: int) -> int:
-    """Return the row of a label in `_pixel_counts`; for labels outside 0..255, `_IGNORED`."""
-    return label + 1 if 0 <= label <= 255 else _IGNORED
+    """Return the row of a label in `_pixel_counts`; for labels outside 0..255, `IGNORED`."""
+    return label + 1 if 0 <= label <= 255 else IGNORED
 
 
 def _pixel_counts(y_true, y_pred, num_classes: int, ignore_label: int):
@@ -208,12 +208,12 @@ def _pixel_counts(y_true, y_pred, num_classes: int, ignore_label: int):
             f"Received: predictions {shape}"
         )
     labels = _clipped(y_true, 256)
-    if _row_of(ignore_label) == _IGNORED:
-        labels = ops.where(ops.cast(y_true, "int32") == ignore_label, _IGNORED - 1, labels)
+    if _row_of(ignore_label) == IGNORED:
+        labels = ops.where(ops.cast(y_true, "int32") == ignore_label, IGNORED - 1, labels)
     # Labels and predictions start at -1.
     columns = num_classes + 2
     cells = ops.reshape(labels, (-1,)) * columns + ops.reshape(predictions, (-1,))
-    return ops.reshape(_bincount(cells + (columns + 1), _NUM_ROWS * columns), (_NUM_ROWS, columns))
+    return ops.reshape(_bincount(cells + (columns + 1), NUM_ROWS * columns), (NUM_ROWS, columns))
 
 
 def _clipped(x, top):
