@@ -43,26 +43,31 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     name, head, is_jpeg, height, width = _header(tf, content, position)
     # In float64: height and width of a PNG have 32 bits each, so their product could overflow.
     pixels = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
-    size = tf.strings.join([tf.strings.as_string(height), "x", tf.strings.as_string(width)])
+    sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
+    message = [name, " has ", *sizes, f" pixels, more than the limit of {max_pixels}"]
+    not_too_large = tf.debugging.Assert(pixels <= max_pixels, [tf.strings.join(message)])
     # The header of a JPEG file may claim any size, and the decoder fills in missing pixels. Every
     # block of 64 pixels takes at least one bit.
     bits = 8 * tf.cast(tf.strings.length(content), tf.float64)
+    message = [name, " is truncated: too few bytes for ", *sizes, " pixels"]
+    complete = tf.debugging.Assert(~is_jpeg | (pixels <= 64 * bits), [tf.strings.join(message)])
     # A scan of a progressive JPEG file may take only a few bytes, but the decoder visits all blocks
     # for each scan.
     scans = tf.cond(is_jpeg, lambda: _count_scans(tf, content), lambda: 0)
+    message = [name, f" is a JPEG file with more than {MAX_SCANS} scans"]
+    few_scans = tf.debugging.Assert(scans <= MAX_SCANS, [tf.strings.join(message)])
     # The decoder also decompresses data after the last pixel of a PNG file.
     packed = tf.cond(is_jpeg, lambda: tf.constant(0.0, tf.float64), lambda: _packed(tf, content))
-    is_small = packed <= _MOST_BYTES * pixels + _PACKED_SLACK
-    limit = f" pixels, more than the limit of {max_pixels}"
+    message = [name, " is a PNG file with more data than ", *sizes, " pixels need"]
+    no_bomb = tf.debugging.Assert(
+        packed <= _MOST_BYTES * pixels + _PACKED_SLACK, [tf.strings.join(message)]
+    )
     with (
-        asserted(tf, pixels <= max_pixels, name, " has ", size, limit),
-        asserted(
-            tf, ~is_jpeg | (pixels <= 64 * bits),
-            name, " is truncated: too few bytes for ", size, " pixels",
-        ),
-        asserted(tf, scans <= MAX_SCANS, name, f" is a JPEG file with more than {MAX_SCANS} scans"),
-        asserted(tf, is_small, name, " is a PNG file with more data than ", size, " pixels need"),
-    ):  # fmt: skip
+        _after(tf, not_too_large),
+        _after(tf, complete),
+        _after(tf, few_scans),
+        _after(tf, no_bomb),
+    ):
         image = tf.cond(
             is_jpeg,
             lambda: _decode_jpeg(tf, content, head),
@@ -85,7 +90,10 @@ def _header(tf, content, position):
     is_jpeg = _starts_with(tf, head, b"\xff\xd8\xff")
     is_png = _starts_with(tf, head, _PNG) & _starts_with(tf, head[12:], b"IHDR")
     name = tf.strings.join(["Image ", tf.strings.as_string(position), " of the request"])
-    with asserted(tf, is_jpeg | is_png, name, " is neither a JPEG nor a PNG file"):
+    kind_known = tf.debugging.Assert(
+        is_jpeg | is_png, [tf.strings.join([name, " is neither a JPEG nor a PNG file"])]
+    )
+    with _after(tf, kind_known):
         height, width = tf.unstack(
             tf.cond(
                 is_jpeg,
@@ -201,8 +209,6 @@ def _big_endian(tf, values, start):
     return tf.reduce_sum(tf.cast(values[start : start + 4], tf.int64) * powers)
 
 
-def asserted(tf, condition, *message):
-    """Context manager: its operations fail with the joined `message` unless `condition`."""
-    assertion = tf.debugging.Assert(condition, [tf.strings.join(message)])
+def _after(tf, assertion):
     # In eager mode, the assertion is `None` and has been checked already.
     return tf.control_dependencies([] if assertion is None else [assertion])

@@ -8,7 +8,6 @@ import numpy as np
 from eseg_keras.export.saved_model.image_codec import (
     MAX_SERVED_FILES,
     REQUEST_FACTOR,
-    asserted,
     classes_chunk,
     count_pixels,
     decode_image,
@@ -19,8 +18,6 @@ from eseg_keras.optional import require
 
 SERVING_DEFAULT = "serving_default"
 ENCODED = "encoded"
-
-_EMPTY = "The request holds no image"
 
 
 def serving_module(
@@ -92,7 +89,7 @@ def _of_images(tf, call, name, spec):
         # TF Serving checks the dtype of a request but not its shape, and a tensor of another rank
         # may crash the server in a convolution.
         images = tf.ensure_shape(images, spec.shape)
-        with asserted(tf, tf.size(images) > 0, _EMPTY):
+        with _not_empty(tf, images):
             images = tf.identity(images)
         return {name: call(images)}
 
@@ -100,8 +97,6 @@ def _of_images(tf, call, name, spec):
 
 
 def _of_files(tf, label, classes, max_pixels):
-    most_pixels = REQUEST_FACTOR * max_pixels
-
     def serve_one(content_and_position):
         image = decode_image(*content_and_position, max_pixels)
         label_map = label(image)
@@ -110,18 +105,9 @@ def _of_files(tf, label, classes, max_pixels):
 
     def serve(image_bytes):
         image_bytes = tf.ensure_shape(image_bytes, (None,))
-        count = tf.size(image_bytes)
-        too_many = f"The request holds more than {MAX_SERVED_FILES} images"
-        with asserted(tf, count > 0, _EMPTY), asserted(tf, count <= MAX_SERVED_FILES, too_many):
-            positions = tf.range(count)
-        # Check the total pixels of all files, according to their headers, before decoding any.
-        pixels = tf.map_fn(
-            lambda file: count_pixels(*file),
-            (image_bytes, positions),
-            fn_output_signature=tf.float64,
-        )
-        too_large = f"The images of the request have more than {most_pixels} pixels in total"
-        with asserted(tf, tf.reduce_sum(pixels) <= most_pixels, too_large):
+        with _not_empty(tf, image_bytes), _not_too_many(tf, image_bytes):
+            positions = tf.range(tf.size(image_bytes))
+        with _not_too_large(tf, image_bytes, positions, REQUEST_FACTOR * max_pixels):
             positions = tf.identity(positions)
         # One image at a time: the network uses all cores anyway, and this saves memory.
         files, heights, widths = tf.map_fn(
@@ -135,3 +121,26 @@ def _of_files(tf, label, classes, max_pixels):
 
     spec = tf.TensorSpec((None,), tf.string, name="image_bytes")
     return tf.function(serve, input_signature=[spec], autograph=False)
+
+
+def _not_too_many(tf, files):
+    message = f"The request holds more than {MAX_SERVED_FILES} images"
+    return tf.control_dependencies(
+        [tf.debugging.Assert(tf.size(files) <= MAX_SERVED_FILES, [message])]
+    )
+
+
+def _not_too_large(tf, files, positions, max_pixels):
+    """Check the total pixels of all files, according to their headers, before decoding any."""
+    pixels = tf.map_fn(
+        lambda file: count_pixels(*file), (files, positions), fn_output_signature=tf.float64
+    )
+    message = f"The images of the request have more than {max_pixels} pixels in total"
+    return tf.control_dependencies(
+        [tf.debugging.Assert(tf.reduce_sum(pixels) <= max_pixels, [message])]
+    )
+
+
+def _not_empty(tf, batch):
+    message = "The request holds no image"
+    return tf.control_dependencies([tf.debugging.Assert(tf.size(batch) > 0, [message])])
