@@ -13,40 +13,12 @@ _TRIES = 10
 
 
 class ClassificationBatches(EpochBatches):
-    """The batches of every epoch: images with one label each, as NumPy arrays.
+    """The batches of every epoch: images uint8 [B, H, W, 3] with one label each, int32 [B].
 
-    A batch depends only on (`seed`, epoch, number of the batch).
-
-    Args:
-        examples: Examples of `class_folders` or `imagenet2012`, or any object with `__len__`,
-            `read(index)`, which returns an image, uint8 [H, W, 3], and its label, and
-            `name(index)`, which returns a name for messages.
-        image_size: (height, width) of the batches.
-        augment: Whether to use random crops, flipped with probability 0.5, instead of central
-            crops.
-        batch_size, shuffle, seed, drop_remainder, skip_bad_examples, shard: See `Batches`.
-
-    Attributes:
-        skipped, error: See `Batches`.
-
-    Raises:
-        ValueError: If an argument is out of range, or a shard of a batch would be empty.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.data.classification import ClassificationBatches
-    >>> class Examples:
-    ...     def __len__(self):
-    ...         return 5
-    ...     def read(self, index):
-    ...         return np.full((40, 60, 3), index, np.uint8), index % 2
-    ...     def name(self, index):
-    ...         return f"image {index}"
-    >>> batches = ClassificationBatches(Examples(), (32, 32), batch_size=2, augment=True)
-    >>> images, labels = batches.batch(epoch=0, batch=1)
-    >>> images.shape, labels.tolist(), batches.names(0, 1)
-    ((2, 32, 32, 3), [0, 1], ['image 2', 'image 3'])
+    `examples` are those of `class_folders` or `imagenet2012`, or any object with `__len__`,
+    `read(index)`, which returns an image and its label, and `name(index)`. With `augment`, images
+    are random crops, flipped with probability 0.5; otherwise they are central crops. For the other
+    arguments and the attributes, see `Batches`.
     """
 
     def __init__(
@@ -101,45 +73,21 @@ def random_resized_crop(
     area: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> np.ndarray:
-    """Crop a random part of an image, resize it, and flip it with probability 0.5.
+    """Crop a random part of an image [H, W, 3], resize it, and flip it with probability 0.5.
 
-    Args:
-        image: uint8 array [H, W, 3].
-        size: (height, width) of the result, uint8 [*size, 3].
-        rng: Source of all random numbers.
-        area: Smallest and largest area of the part, as a share of the image's area.
-        ratio: Smallest and largest width / height of the part; its logarithm is drawn uniformly.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.data.classification import random_resized_crop
-    >>> image = np.zeros((50, 60, 3), np.uint8)
-    >>> random_resized_crop(image, (32, 32), np.random.default_rng(0)).shape
-    (32, 32, 3)
-
-    Reference:
-        [Going Deeper with Convolutions](https://arxiv.org/abs/1409.4842), section 6
+    `area` is the smallest and largest area of the part, as a share of the image's area; `ratio` the
+    smallest and largest width / height, whose logarithm is drawn uniformly. See [Going Deeper with
+    Convolutions](https://arxiv.org/abs/1409.4842), section 6.
     """
     part = _resized(image, _random_box(image.shape[:2], rng, area, ratio), size)
     return part[:, ::-1] if rng.random() < 0.5 else part
 
 
 def central_crop(image: np.ndarray, size: Size, share: float = 0.875) -> np.ndarray:
-    """Crop the centre of an image and resize it.
+    """Crop the centre of an image [H, W, 3] and resize it.
 
-    Args:
-        image: uint8 array [H, W, 3].
-        size: (height, width) of the result, uint8 [*size, 3].
-        share: Size of the crop, relative to the largest crop with the aspect ratio of `size`.
-            Defaults to 0.875: 224 of 256 pixels.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.data.classification import central_crop
-    >>> central_crop(np.zeros((50, 60, 3), np.uint8), (32, 32)).shape
-    (32, 32, 3)
+    `share` is the size of the crop, relative to the largest crop with the aspect ratio of `size`;
+    by default 224 of 256 pixels.
     """
     height, width = image.shape[:2]
     scale = share * min(height / size[0], width / size[1])
