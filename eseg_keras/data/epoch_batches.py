@@ -40,12 +40,12 @@ class EpochBatches:
         num_examples: int,
         *,
         image_size: tuple[int, int] | None,
-        batch_size: int,
-        shuffle: bool,
-        seed: int,
-        drop_remainder: bool,
-        skip_bad_examples: bool,
-        shard: tuple[int, int],
+        batch_size: int = 8,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_remainder: bool = False,
+        skip_bad_examples: bool = False,
+        shard: tuple[int, int] = (0, 1),
     ):
         check_counts(num_examples=(num_examples, 1), batch_size=(batch_size, 1), seed=(seed, 0))
         if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):

@@ -26,24 +26,10 @@ class ClassificationBatches(EpochBatches):
         examples,
         image_size: tuple[int, int],
         *,
-        batch_size: int = 8,
         augment: bool = False,
-        shuffle: bool = False,
-        seed: int = 0,
-        drop_remainder: bool = False,
-        skip_bad_examples: bool = False,
-        shard: tuple[int, int] = (0, 1),
+        **options,
     ):
-        super().__init__(
-            len(examples),
-            image_size=image_size,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            seed=seed,
-            drop_remainder=drop_remainder,
-            skip_bad_examples=skip_bad_examples,
-            shard=shard,
-        )
+        super().__init__(len(examples), image_size=image_size, **options)
         self.examples = examples
         self.augment = augment
         self.columns = (
