@@ -21,11 +21,20 @@ def make_tracker(
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks of a tracker; none for TensorBoard, whose files every run writes.
 
-    `"wandb"` logs to the project `eseg_keras` (offline with the environment variable
-    WANDB_MODE=offline). `"mlflow"` logs to the experiment `eseg_keras` of the server in
-    MLFLOW_TRACKING_URI (a local database requires the package `mlflow` instead of `mlflow-skinny`).
-    `values` are logged as the configuration. A resumed run in `model_dir` continues the same run in
-    the tracker.
+    Args:
+        tracker: `"tensorboard"`; `"wandb"`, which logs to the project `eseg_keras` (offline with
+            the environment variable WANDB_MODE=offline); or `"mlflow"`, which logs to the
+            experiment `eseg_keras` of the server in MLFLOW_TRACKING_URI (a local database requires
+            the package `mlflow` instead of `mlflow-skinny`).
+        model_dir: Folder of the run. A resumed run continues the same run in the tracker.
+        values: Values of the experiment, logged as the configuration.
+
+    Returns:
+        Keras callbacks.
+
+    Raises:
+        ValueError: For an unknown name.
+        ImportError: If the tracker is not installed.
     """
     check_tracker(tracker)
     return [kind(model_dir, values) for kind in _KINDS[tracker]]
