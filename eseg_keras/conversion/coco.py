@@ -136,7 +136,7 @@ def _shape(annotation, size, path, found):
         is_list = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
         if not (isinstance(counts, str) or (is_list and sum(counts) == size[0] * size[1])):
             raise ValueError(f"{problem}has counts that do not add up to its image. {_REMEDY}")
-        return functools.partial(rle_pixels, counts, size)
+        return functools.partial(_rle_pixels, counts, size)
     given = segmentation if isinstance(segmentation, list) else [segmentation]
     polygons = [polygon for polygon in given if isinstance(polygon, list)]
     numbers = all(isinstance(n, int | float) and abs(n) < 1e6 for p in polygons for n in p)
@@ -157,7 +157,7 @@ def polygon_pixels(polygons: Sequence[Sequence[float]], size: Size) -> np.ndarra
     return coco.decode(coco.merge(coco.frPyObjects([list(p) for p in polygons], *size))) > 0
 
 
-def rle_pixels(counts: str | Sequence[int], size: Size) -> np.ndarray:
+def _rle_pixels(counts: str | Sequence[int], size: Size) -> np.ndarray:
     """Return the pixels of COCO's column-wise run-length encoding, bool [H, W].
 
     `counts` are the lengths of alternating runs of zeros and ones, or COCO's compressed string.

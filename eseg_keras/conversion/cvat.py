@@ -106,7 +106,7 @@ def _shape(element, size: Size, path: Path):
         points = _rotated(corners, ((left + right) / 2, (top + bottom) / 2), turn)
     elif element.tag == "ellipse":
         values = tuple(map(number, ("cx", "cy", "rx", "ry")))
-        return functools.partial(ellipse_pixels, *values, turn, size)
+        return functools.partial(_ellipse_pixels, *values, turn, size)
     else:
         box = tuple(int(number(side)) for side in ("left", "top", "width", "height"))
         try:
@@ -115,7 +115,7 @@ def _shape(element, size: Size, path: Path):
             runs = []
         if min(runs, default=-1) < 0 or sum(runs) != box[2] * box[3]:
             raise ValueError(f"{path}: the runs of a mask do not add up to its box. {_REMEDY}")
-        return functools.partial(mask_pixels, runs, *box, size)
+        return functools.partial(_mask_pixels, runs, *box, size)
     if len(points) < 3:
         raise ValueError(f"{path}: a polygon has fewer than 3 points. {_REMEDY}")
     return functools.partial(polygon_pixels, [np.ravel(points).tolist()], size)
@@ -130,12 +130,12 @@ def _rotated(points, center, turn):
     ]
 
 
-def ellipse_pixels(
+def _ellipse_pixels(
     cx: float, cy: float, rx: float, ry: float, turn: float, size: Size
 ) -> np.ndarray:
     """Return the pixels whose centres are inside an ellipse, bool [H, W]; `turn` is in radians.
 
-    >>> ellipse_pixels(2.0, 0.5, 1.1, 0.5, 0.0, (1, 4)).astype(int).tolist()
+    >>> _ellipse_pixels(2.0, 0.5, 1.1, 0.5, 0.0, (1, 4)).astype(int).tolist()
     [[0, 1, 1, 0]]
     """
     y, x = np.ogrid[: size[0], : size[1]]
@@ -145,12 +145,12 @@ def ellipse_pixels(
     return (along / max(rx, 1e-9)) ** 2 + (across / max(ry, 1e-9)) ** 2 <= 1
 
 
-def mask_pixels(
+def _mask_pixels(
     runs: list[int], left: int, top: int, width: int, height: int, size: Size
 ) -> np.ndarray:
     """Return the pixels, bool [H, W], of CVAT's row-wise run lengths (zeros first) in a box.
 
-    >>> mask_pixels([1, 3], 1, 0, 2, 2, (2, 4)).astype(int).tolist()
+    >>> _mask_pixels([1, 3], 1, 0, 2, 2, (2, 4)).astype(int).tolist()
     [[0, 0, 1, 0], [0, 1, 1, 0]]
     """
     values = np.arange(len(runs)) % 2 == 1

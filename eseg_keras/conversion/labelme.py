@@ -110,16 +110,16 @@ def _checked(shape, path, found):
 def _regions(shapes, size):
     for label, kind, points, mask in shapes:
         if mask is None:
-            yield label, rasterise(kind, points, size)
+            yield label, _rasterise(kind, points, size)
         else:  # The points are the corners of its box.
             (left, top), _ = np.array(points).astype(int)
             yield label, paste(mask, left, top, size)
 
 
-def rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.ndarray:
+def _rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.ndarray:
     """Return the pixels of a shape, bool [H, W].
 
-    >>> rasterise("rectangle", [(1, 0), (2, 1)], (2, 4)).astype(int).tolist()
+    >>> _rasterise("rectangle", [(1, 0), (2, 1)], (2, 4)).astype(int).tolist()
     [[0, 1, 1, 0], [0, 1, 1, 0]]
     """
     from PIL import Image, ImageDraw

@@ -29,13 +29,13 @@ def application_encoder(
     if weights == "imagenet":
         application = imagenet_application(name, spec)
     else:
-        application = build_application(spec, image_shape)
+        application = _build_application(spec, image_shape)
     encoder = _as_encoder(application, spec, image_shape)
     if weights is not None and str(weights).endswith(".weights.h5"):
         encoder.load_weights(weights)
     elif weights is not None:
         if weights != "imagenet":
-            read_application_weights(application, weights)
+            _read_application_weights(application, weights)
         for layer in encoder.layers:
             if layer.weights:
                 layer.set_weights(application.get_layer(layer.name).get_weights())
@@ -114,7 +114,7 @@ def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SECONDS_WITHOUT_ANSWER)
     try:
-        return build_application(spec, (None, None, 3), weights="imagenet")
+        return _build_application(spec, (None, None, 3), weights="imagenet")
     except Exception as error:
         if isinstance(error, OSError | ValueError):
             # The hash is wrong, or the file is truncated and Keras has no hash to check it by.
@@ -129,7 +129,7 @@ def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
         socket.setdefaulttimeout(timeout)
 
 
-def build_application(spec: EncoderSpec, image_shape: tuple, weights=None) -> keras.Model:
+def _build_application(spec: EncoderSpec, image_shape: tuple, weights=None) -> keras.Model:
     """Build a network of keras.applications without classifier, and without preprocessing layers.
 
     If the constructor has no `include_preprocessing`, the preprocessing layers remain.
@@ -144,7 +144,7 @@ def build_application(spec: EncoderSpec, image_shape: tuple, weights=None) -> ke
         )
 
 
-def read_application_weights(application: keras.Model, path: str | os.PathLike):
+def _read_application_weights(application: keras.Model, path: str | os.PathLike):
     """Load weights in the layout of the `*_notop.h5` files into a network of keras.applications."""
     path = pathlib.Path(path)
     if not path.exists():

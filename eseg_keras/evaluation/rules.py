@@ -14,7 +14,7 @@ Rules = Literal["default", "cityscapes", "ade20k"]
 NUM_CLASSES: Mapping[str, int] = {"cityscapes": 19, "ade20k": 150}
 """Number of classes of each benchmark."""
 
-CATEGORIES: Mapping[str, tuple[int, ...]] = {
+_CATEGORIES: Mapping[str, tuple[int, ...]] = {
     "flat": (0, 1),
     "construction": (2, 3, 4),
     "object": (5, 6, 7),
@@ -98,7 +98,7 @@ def evaluation_of_matrix(
         num_images=num_images,
         class_names=tuple(class_names),
         confusion_matrix=matrix,
-        categories=None if categories is None else _by_name(CATEGORIES, categories),
+        categories=None if categories is None else _by_name(_CATEGORIES, categories),
         mean_category_iou=None if categories is None else _mean(categories),
         score=(mean_iou + pixel_accuracy) / 2 if rules == "ade20k" else None,
         images=tuple(images),
@@ -155,7 +155,7 @@ def check_rules(rules: str, num_classes: int) -> None:
 
 def _category_iou(matrix):
     """Return the IoU of every category of Cityscapes, float64, NaN for absent categories."""
-    is_member = np.array([np.isin(np.arange(len(matrix)), c) for c in CATEGORIES.values()], int)
+    is_member = np.array([np.isin(np.arange(len(matrix)), c) for c in _CATEGORIES.values()], int)
     rows = is_member @ matrix
     return per_class_iou(np.hstack([rows[:, :-1] @ is_member.T, rows[:, -1:]]))
 

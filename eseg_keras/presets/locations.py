@@ -19,7 +19,7 @@ from eseg_keras.presets.files import (
     PresetError,
 )
 
-ENTRY_POINTS = "eseg_keras.presets"
+_ENTRY_POINTS = "eseg_keras.presets"
 PRESET_FILES = (CONFIG_FILE, METADATA_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
 # Limit against zip bombs: size of a file divided by its compressed size. Weights compress only by a
 # few percent. Files up to `_SMALL_FILE` bytes are always extracted.
@@ -36,7 +36,7 @@ def installed_presets() -> dict[str, pathlib.Path]:
     precedence.
     """
     found = {}
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    for entry in importlib.metadata.entry_points(group=_ENTRY_POINTS):
         package = importlib.util.find_spec(entry.module.partition(".")[0])
         if package is not None and entry.name not in PRESETS:
             for folder in package.submodule_search_locations or ():

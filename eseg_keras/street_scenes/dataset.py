@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("eseg_keras")
 
-DEFAULT_NUM_EXAMPLES = {"train": 2000, "validation": 100, "test": 100}
+_DEFAULT_NUM_EXAMPLES = {"train": 2000, "validation": 100, "test": 100}
 """Default number of scenes of each split; any number of scenes can be rendered."""
 
 
@@ -60,7 +60,7 @@ class StreetScenes(Examples):
     ):
         check_split(split)
         self.split = split
-        self.num_examples = DEFAULT_NUM_EXAMPLES[split] if num_examples is None else num_examples
+        self.num_examples = _DEFAULT_NUM_EXAMPLES[split] if num_examples is None else num_examples
         self.image_size = tuple(image_size)
         self.seed = seed
 

@@ -44,7 +44,7 @@ class Weather:
     windows_lit: float
 
 
-WEATHERS = (
+_WEATHERS = (
     Weather(  # a clear day
         zenith=((50, 95, 165), (120, 165, 215)),
         horizon=((160, 190, 215), (225, 230, 232)),
@@ -86,14 +86,14 @@ WEATHERS = (
         windows_lit=0.45,
     ),
 )
-WEATHER_SHARES = (0.45, 0.27, 0.16, 0.12)
+_WEATHER_SHARES = (0.45, 0.27, 0.16, 0.12)
 
 
 class Light:
-    """The light of one scene, drawn at random from one of the `WEATHERS`."""
+    """The light of one scene, drawn at random from one of the `_WEATHERS`."""
 
     def __init__(self, rng: np.random.Generator):
-        weather = WEATHERS[rng.choice(len(WEATHERS), p=WEATHER_SHARES)]
+        weather = _WEATHERS[rng.choice(len(_WEATHERS), p=_WEATHER_SHARES)]
         self.zenith = mix(*weather.zenith, rng.random())
         self.horizon = mix(*weather.horizon, rng.random())
         self.clouds = mix(*weather.clouds, rng.random())

@@ -8,11 +8,11 @@ from eseg_keras.street_scenes.light import Color, colors, scaled
 from eseg_keras.street_scenes.materials import BARK, CLUTTER, FOLIAGE, METAL, PLATE
 from eseg_keras.street_scenes.stage import Pair, Stage, rectangle
 
-POSTS = colors("#828487 #55585a #323734 #3c5546 #a5a096 #64503e")
-PLATES = colors("#c81e23 #ebe8e4 #2355aa #ebc328 #28784b #969696 #e17828 #78553c")
+_POSTS = colors("#828487 #55585a #323734 #3c5546 #a5a096 #64503e")
+_PLATES = colors("#c81e23 #ebe8e4 #2355aa #ebc328 #28784b #969696 #e17828 #78553c")
 
-SUMMER = colors("#46692d #325532 #5f7837 #3c5f4b #696e46 #2d4628")
-AUTUMN = colors("#be822d #a54b28 #966e3c #783c37")
+_SUMMER = colors("#46692d #325532 #5f7837 #3c5f4b #696e46 #2d4628")
+_AUTUMN = colors("#be822d #a54b28 #966e3c #783c37")
 _CORNERS = 26
 _AROUND = np.arange(_CORNERS) * (2 * np.pi / _CORNERS)
 _CIRCLE = np.stack([np.cos(_AROUND), np.sin(_AROUND)], axis=-1)
@@ -21,7 +21,7 @@ _CIRCLE = np.stack([np.cos(_AROUND), np.sin(_AROUND)], axis=-1)
 def _draw_post(stage: Stage, x: float, z: float, half: float, height: float) -> Color:
     """Draw a vertical post, lit from one side, and return its colour."""
     rng = stage.rng
-    color = scaled(POSTS[rng.integers(len(POSTS))], rng.uniform(0.7, 1.25))
+    color = scaled(_POSTS[rng.integers(len(_POSTS))], rng.uniform(0.7, 1.25))
     stage.box((x - half, x + half), (0.0, height), z, color, METAL)
     sun = x + stage.light.sun_side * half * 0.5
     bright = scaled(color, 1.0 + 0.6 * stage.light.direct + 0.1)
@@ -82,7 +82,7 @@ def draw_sign(stage: Stage, x: float, z: float) -> None:
 def _draw_plate(stage: Stage, x: float, y: float, z: float, size: float) -> None:
     """Draw a sign plate: a rim, a face of another colour, and a mark on the face."""
     rng = stage.rng
-    rim, face, mark = (PLATES[i] for i in rng.permutation(len(PLATES))[:3])
+    rim, face, mark = (_PLATES[i] for i in rng.permutation(len(_PLATES))[:3])
     rim, face = scaled(rim, rng.uniform(0.8, 1.1)), scaled(face, rng.uniform(0.8, 1.1))
     kind = rng.integers(5)
     if kind == 4:
@@ -144,7 +144,7 @@ def draw_tree(stage: Stage, x: float, z: float) -> None:
         )
         return
     conifer = kind < 0.2
-    leaves = AUTUMN if rng.random() < 0.2 and not conifer else SUMMER
+    leaves = _AUTUMN if rng.random() < 0.2 and not conifer else _SUMMER
     color = scaled(leaves[rng.integers(len(leaves))], rng.uniform(0.75, 1.3))
     sun = stage.light.sun_side
     if conifer:  # five tiers, from bottom to top
@@ -197,7 +197,7 @@ def _draw_branches(
 def draw_hedge(stage: Stage, x: float, near: float, far: float) -> None:
     """Draw a hedge along the street at `x`."""
     rng = stage.rng
-    color = scaled(SUMMER[rng.integers(len(SUMMER))], rng.uniform(0.7, 1.1))
+    color = scaled(_SUMMER[rng.integers(len(_SUMMER))], rng.uniform(0.7, 1.1))
     height = rng.uniform(0.9, 1.8)
     outward = 1.0 if x > 0 else -1.0
     front = (x, x + outward)

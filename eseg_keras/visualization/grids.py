@@ -131,7 +131,7 @@ def label_grid(
     grid = sheet(rows, captions, headings)
     if not legend:
         return grid
-    return with_legend(grid, found, class_names, palette, ignore_label, len(columns) == 3)
+    return _with_legend(grid, found, class_names, palette, ignore_label, len(columns) == 3)
 
 
 def _check(images, columns, cell_size):
@@ -176,7 +176,7 @@ def _share_wrong(mask, prediction, ignore_label):
     return f"{100 * (mask != prediction)[labelled].mean():.1f}% wrong"
 
 
-def with_legend(image, found, class_names, palette, ignore_label, errors=False):
+def _with_legend(image, found, class_names, palette, ignore_label, errors=False):
     """Add a legend of the labels in `found`, and optionally of errors, below a Pillow image."""
     every = label_image(np.zeros((1, 1)), palette).getpalette()
     labels = sorted(found - {ignore_label})
@@ -216,7 +216,7 @@ def contact_sheet(
     if not tiles:
         raise ValueError("A contact sheet needs at least one example.")
     rows, captions = _rows(tiles), _rows(names)
-    return with_legend(sheet(rows, captions), found, class_names, palette, ignore_label)
+    return _with_legend(sheet(rows, captions), found, class_names, palette, ignore_label)
 
 
 def _rows(items):

@@ -12,7 +12,7 @@ from eseg_keras.data.images.image_reader import decode, read_image
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.optional import require
 
-ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
+_ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples
     builder = tfds.builder("imagenet2012", data_dir=data_dir)
     if not builder.data_path.exists():
         manual = data_dir / "downloads" / "manual"
-        places = [p for p in (manual, data_dir) if all((p / name).is_file() for name in ARCHIVES)]
+        places = [p for p in (manual, data_dir) if all((p / name).is_file() for name in _ARCHIVES)]
         if not places:
             raise FileNotFoundError(
-                f"ImageNet was not found: download {' and '.join(ARCHIVES)} from "
+                f"ImageNet was not found: download {' and '.join(_ARCHIVES)} from "
                 f"https://image-net.org/download and put them into {manual}"
             )
         require("tensorflow", "tensorflow-cpu")
