@@ -78,7 +78,14 @@ def test_fit_warns_once(caplog):
 
 def test_other_data_is_left_alone(caplog):
     batches = iter([IMAGES / 255.0])
-    for data in (None, batches, [IMAGES / 255.0, IMAGES], np.zeros((2, 3)), IMAGES[:0] / 255.0):
+    for data in (None, batches, np.zeros((2, 3)), IMAGES[:0] / 255.0):
         check_first_images(data)
     assert not caplog.text
     assert len(list(batches)) == 1  # An iterator that cannot restart is not read.
+
+
+def test_the_first_of_several_inputs_counts(caplog):
+    check_first_images([IMAGES, IMAGES / 255.0])
+    assert not caplog.text
+    check_first_images([IMAGES / 255.0, IMAGES])
+    assert caplog.text.count("multiply by 255") == 1
