@@ -70,12 +70,10 @@ def efficientnet_lite(
     Args:
         width: Multiplier of the number of filters in every stage.
         depth: Multiplier of the number of blocks in every stage except the first and the last.
-        image_shape: (H, W, C) of the images, H and W may be `None`.
-        name: Name of the model.
+        image_shape, name: See `fused_efficientnet`.
 
     Returns:
-        A Keras model from images [B, H, W, C], 0..255, to a dict of features `"P2"`..`"P5"`, Pl of
-        shape [B, ceil(H / 2^l), ceil(W / 2^l), c_l].
+        A Keras model like that of `fused_efficientnet`.
 
     Example:
 
