@@ -67,7 +67,7 @@ def main():
 def measure(name: str, size: tuple[int, int], rounds: int, threads: int) -> list[dict]:
     """Export every variant of a network and time the files, interleaved."""
     import eseg_keras
-    from eseg_keras.latency.untrained_network import boundary_share
+    from eseg_keras.latency.exporting import boundary_share
 
     image = eseg_keras.street_scenes.render_scene(0, "test", size)[0][None]
     with tempfile.TemporaryDirectory() as folder:

@@ -190,8 +190,9 @@ def check_is_new(directory: str | os.PathLike) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a UTF-8 text file atomically."""
-    _write_bytes(path, text)
+    """Write UTF-8 atomically; characters that it cannot encode (in file names) become escapes."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | os.PathLike, value: object) -> None:
@@ -205,13 +206,7 @@ def write_csv(path: str | os.PathLike, names: Iterable[str], rows: Iterable[Iter
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(rows)
-    _write_bytes(path, text.getvalue())
-
-
-def _write_bytes(path, text):
-    """Write UTF-8; characters that UTF-8 cannot encode, as in some file names, become escapes."""
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(text.encode(errors="backslashreplace"))
+    write_text(path, text.getvalue())
 
 
 def append_line(path: str | os.PathLike, text: str) -> None:

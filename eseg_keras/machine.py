@@ -20,16 +20,9 @@ _PACKAGES = {
 def machine() -> dict[str, str | int]:
     """Describe this machine, as columns of a table.
 
-    Returns:
-        Dict of `"cpu"` (model name), `"cores"` (usable by this process), `"accelerator"` (empty if
-        there is none, or before JAX or TensorFlow is imported), `"python"` (version), and the
-        versions of Keras, its backends, NumPy and Pillow (empty if not installed).
-
-    Example:
-
-    >>> from eseg_keras.machine import machine
-    >>> machine()["cores"] > 0
-    True
+    The columns are `"cpu"` (model name), `"cores"` (usable by this process), `"accelerator"` (empty
+    if there is none, or before JAX or TensorFlow is imported), `"python"` (version), and the
+    versions of Keras, its backends, NumPy and Pillow (empty if not installed).
     """
     return {
         "cpu": _cpu(),

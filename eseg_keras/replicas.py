@@ -17,7 +17,7 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def sum_over_replicas(tensors):
+def _sum_over_replicas(tensors):
     """Return a tensor, or each tensor of a list, summed over the replicas of a training step."""
     if num_replicas() == 1:
         return tensors
@@ -39,6 +39,6 @@ def global_mean(total, count):
     if replicas == 1:
         return total / ops.maximum(count, 1.0), count
     value = ops.stop_gradient(total)
-    global_total, count = sum_over_replicas([value, count])
+    global_total, count = _sum_over_replicas([value, count])
     total = global_total / replicas + (total - value)
     return total / ops.maximum(count, 1.0), count

@@ -25,6 +25,7 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Print the table and write the curves."""
     from eseg_keras.cli.tables import number_table, print_table
+    from eseg_keras.training.experiment import shorten
     from eseg_keras.training.run_files import config_values, read_config, read_log
 
     if args.output:
@@ -46,7 +47,7 @@ def run(args) -> int:
         shares = [100 * float(row[score[folder]]) for row in rows if row.get(score[folder])]
         best[folder] = max(shares, default=-1.0)
         shown = [f"{best[folder]:.2f}", f"{shares[-1]:.2f}"] if shares else ["-", "-"]
-        values = [_short(settings[folder].get(name)) for name in _differing(settings)]
+        values = [shorten(str(settings[folder].get(name)), 24) for name in _differing(settings)]
         table.add_row(folder, str(len(rows)), *shown, *values)
     print_table(table)
     if args.output:
@@ -66,8 +67,3 @@ def _differing(settings) -> list[str]:
     return [
         name for name in names if len({repr(values.get(name)) for values in settings.values()}) > 1
     ]
-
-
-def _short(value) -> str:
-    text = str(value)
-    return text if len(text) <= 24 else f"{text[:21]}..."

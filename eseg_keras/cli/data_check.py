@@ -11,16 +11,7 @@ from eseg_keras.cli.flags import (
     check_segmentation,
 )
 
-# Keys that `--set` may change, for each kind of data.
-READING = (
-    "class_map",
-    "mask_colors",
-    "mask_suffix",
-    "image_suffix",
-    "reduce_zero_label",
-    "image_range",
-    "first_frame",
-)
+# Keys that `--set` may change, for each kind of data; for folders also `READING`.
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
 SCENES = ("train_examples", "val_examples", "image_size", "seed")
@@ -88,7 +79,7 @@ def run(args) -> int:
 
 def _experiment(args):
     """Return the experiment that reads the images, and its data directory."""
-    from eseg_keras.training.experiment import Experiment
+    from eseg_keras.training.experiment import READING, Experiment
     from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.overrides import override
 
@@ -310,7 +301,7 @@ def _sizes(sizes):
 def _write(directory, experiment, examples, statistics, summary):
     from eseg_keras.data.label_statistics import representatives
     from eseg_keras.files import atomic_file, write_csv, write_json
-    from eseg_keras.visualization.contact_sheet import contact_sheet
+    from eseg_keras.visualization.grids import contact_sheet
 
     chosen = representatives(statistics.label_counts[:, : experiment.num_classes], _NUM_IMAGES)
     if chosen:

@@ -17,19 +17,9 @@ from eseg_keras.cli.flags import (
     run_experiment,
 )
 
-# Fields that `--set` may change for each kind of data: how images are read and scaled.
+# Fields that `--set` may change for each kind of data; for images in folders also `READING`.
 SEEN = ("long_side", "eval_size")
-READING = (
-    "class_map",
-    "mask_colors",
-    "mask_suffix",
-    "image_suffix",
-    "reduce_zero_label",
-    "image_range",
-    "first_frame",
-    *SEEN,
-)
-FOLDERS = (*READING, "val_images", "val_masks", "num_classes", "class_names")
+FOLDERS = (*SEEN, "val_images", "val_masks", "num_classes", "class_names")
 DATA_SETS = ("val_split", *SEEN)
 SCENES = ("val_examples", "image_size", "seed", "eval_size")
 FILES = (
@@ -190,7 +180,7 @@ def _check_own_size(args, **sizes):
 
 def _experiment(args):
     """Return the experiment with the changes of the flags, and its data directory."""
-    from eseg_keras.training.experiment import Experiment
+    from eseg_keras.training.experiment import READING, Experiment
     from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.overrides import override
 
@@ -213,7 +203,7 @@ def _experiment(args):
             val_masks=str(Path(args.masks or experiment.val_masks).resolve()),
         )
         data_dir = "."
-        keys = READING if args.masks else ("image_range", "first_frame", *SEEN)
+        keys = (*READING, *SEEN) if args.masks else ("image_range", "first_frame", *SEEN)
         return override(experiment, args.set, keys), data_dir
     if args.experiment:
         experiment = check_segmentation(load_experiment(args.experiment), args.experiment)
@@ -222,7 +212,9 @@ def _experiment(args):
         data_dir = data_dir or run_data_dir
     else:
         raise ValueError("No images given. Pass --images and --masks, or --experiment.")
-    keys = {"folders": FOLDERS, "street_scenes": SCENES}.get(experiment.data, DATA_SETS)
+    keys = {"folders": (*READING, *FOLDERS), "street_scenes": SCENES}.get(
+        experiment.data, DATA_SETS
+    )
     return override(experiment, args.set, keys), data_dir
 
 
@@ -232,7 +224,7 @@ def _check_outputs(args, has_labels):
         if path:
             check_parent(path)
     if args.output:
-        from eseg_keras.evaluation.score_files import check_suffix
+        from eseg_keras.evaluation.scores import check_suffix
 
         check_suffix(args.output)
     if args.report:
@@ -334,7 +326,7 @@ def _score_files(args) -> int:
 def _print_and_write(args, evaluation, worst, details):
     """Print the scores, and write the files of --output and --report."""
     from eseg_keras.cli.tables import print_scores, print_worst_images
-    from eseg_keras.evaluation.score_files import write_score_files, write_scores
+    from eseg_keras.evaluation.scores import write_score_files, write_scores
 
     print_scores(evaluation.summary(), title="Evaluation")
     print_worst_images(evaluation.images)

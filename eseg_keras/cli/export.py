@@ -207,11 +207,8 @@ def _print(output, verification):
     clear = f"same label, pixels with a clear label only ({verification.clear_pixels:.1%})"
     table.add_row(clear, f"{verification.clear_label_agreement:.3%}")
     table.add_row("compared on", f"{images} of {sizes}")
-    print(f"Written: {output}, {_size(output) / 1e6:.1f} MB")
+    files = [file for file in (output, *output.rglob("*")) if file.is_file()]
+    print(f"Written: {output}, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
     print(f"{verification.runtime} compared with Keras:")
     print_table(table)
     print(f"Comparison: {output}.verification.json")
-
-
-def _size(path):
-    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())

@@ -51,7 +51,7 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Fine-tune, print the scores and the next commands."""
     check_parent(args.output)
-    from eseg_keras.training.interruptions import Preempted
+    from eseg_keras.training.callbacks import Preempted
 
     names = args.class_names and tuple(name.strip() for name in args.class_names.split(","))
 

@@ -175,7 +175,7 @@ def read_calibration(args) -> dict:
     if args.precision != "int8":
         raise ValueError("--calibration_images requires --precision int8.")
 
-    from eseg_keras.export.images import read_calibration_images
+    from eseg_keras.export.preparation import read_calibration_images
 
     run = run_experiment(args.model_dir)[0] if args.model_dir else None
     images = read_calibration_images(

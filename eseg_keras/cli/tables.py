@@ -9,16 +9,6 @@ from rich.table import Table
 if TYPE_CHECKING:
     from eseg_keras.evaluation import ImageScores
 
-# {key in the scores: name in the table}.
-_MEANS = {
-    "mean_iou": "mean IoU",
-    "mean_category_iou": "mean IoU of categories",
-    "pixel_accuracy": "pixel accuracy",
-    "mean_accuracy": "mean accuracy",
-    "frequency_weighted_iou": "frequency-weighted IoU",
-    "score": "ADE20K score",
-}
-
 
 def number_table(first: str, *others: str, title: str | None = None) -> Table:
     """Return a table; all columns except the first are right-aligned."""
@@ -41,6 +31,8 @@ def print_table(table: Table) -> None:
 
 def print_scores(scores: dict, title: str) -> None:
     """Print the scores of `Evaluation.summary()`; runs of earlier versions may lack some."""
+    from eseg_keras.evaluation.scores import SCORE_NAMES
+
     count = scores["num_images"]
     title += f", {count} image{'s' * (count != 1)}"
     table = number_table("class", "IoU %", "accuracy %", title=title)
@@ -51,7 +43,7 @@ def print_scores(scores: dict, title: str) -> None:
     for name, iou in scores.get("categories", {}).items():
         table.add_row(f"category {name}", _percent(iou), "")
     table.add_section()
-    for key, name in _MEANS.items():
+    for key, name in SCORE_NAMES.items():
         if key in scores:
             cells = [_percent(scores[key]), ""]
             if "accuracy" in key:
@@ -62,13 +54,13 @@ def print_scores(scores: dict, title: str) -> None:
 
 def print_worst_images(images: Sequence["ImageScores"], count: int = 5) -> None:
     """Print the images with the lowest mean IoU, the worst first."""
-    scored = [scores for scores in images if scores.mean_iou is not None]
-    if not scored:
-        return
+    from eseg_keras.evaluation.scores import worst_first
+
     table = number_table("worst images", "mean IoU %", "accuracy %")
-    for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:count]:
+    for scores in worst_first(images, count):
         table.add_row(scores.name, _percent(scores.mean_iou), _percent(scores.pixel_accuracy))
-    print_table(table)
+    if table.row_count:
+        print_table(table)
 
 
 def _percent(value):

@@ -79,7 +79,7 @@ def run(args) -> int:
     if not is_finished(args.model_dir):
         check_parent(args.model_dir)
 
-    from eseg_keras.training.interruptions import Preempted
+    from eseg_keras.training.callbacks import Preempted
     from eseg_keras.training.run import train
 
     was_finished = is_finished(args.model_dir)

@@ -100,15 +100,12 @@ class Annotations:
         split: str | None = None,
         embedded: tuple[Callable[[], bytes], str] | None = None,
     ) -> None:
-        """Add an image and its annotations.
+        """Add an image and its annotations; `size`, `regions` and `split` are as in `Annotated`.
 
-        Args:
-            file: The annotation file.
-            image: A string: the path of the image in that file, which may be a path on another
-                machine. Or a `Path`: the path of the image without its suffix.
-            size, regions, split: See `Annotated`.
-            embedded: For images that may be in the annotation file only: a function that returns
-                the content of the image file, and its suffix.
+        `file` is the annotation file. `image` is the path of the image in that file (a string; it
+        may be a path on another machine), or the path of the image without its suffix (a `Path`).
+        For images that may be in the annotation file only, `embedded` is a function that returns
+        the content of the image file, and its suffix.
         """
         found = self._beside(image) if isinstance(image, Path) else self._named(image, file.parent)
         if len(found) == 1:
@@ -184,6 +181,25 @@ def annotation_files(source: Path, pattern: str) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
         if path.is_file() and not hidden:
             yield path
+
+
+def paste(mask: np.ndarray, left: int, top: int, size: Size) -> np.ndarray:
+    """Return pixels, bool [H, W], that hold a smaller mask at its place; it may reach outside.
+
+    >>> paste(np.ones((2, 2), bool), -1, 0, (2, 3)).astype(int).tolist()
+    [[1, 0, 0], [1, 0, 0]]
+    """
+    pixels = np.zeros(size, bool)
+    seen = mask[max(0, -top) :, max(0, -left) :]
+    target = pixels[max(0, top) :, max(0, left) :][: seen.shape[0], : seen.shape[1]]
+    target[...] = seen[: target.shape[0], : target.shape[1]]
+    return pixels
+
+
+def drawn(shapes: Iterable[tuple[str | None, Callable[[], np.ndarray]]]) -> Iterator[Region]:
+    """Yield the regions of shapes (class, function that returns the pixels)."""
+    for name, pixels in shapes:
+        yield name, pixels()
 
 
 def check_number(value: object, path: Path, name: str) -> int:

@@ -10,16 +10,19 @@ Reference:
 import functools
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from eseg_keras.conversion.annotations import (
     Annotations,
+    Size,
     annotation_files,
     check_number,
+    drawn,
     split_of,
 )
-from eseg_keras.conversion.polygons import polygon_pixels, rle_pixels
 from eseg_keras.files import read_json
 from eseg_keras.optional import require
 
@@ -109,16 +112,11 @@ def _read_images(found, path, content):
                 name = names[annotation["category_id"]]
                 objects.append((None if crowd else found.add_class(name), shape))
         objects.sort(key=lambda item: item[0] is not None)  # Crowds first; the sort is stable.
-        found.add(path, image["file_name"], size, functools.partial(_regions, objects), split)
+        found.add(path, image["file_name"], size, functools.partial(drawn, objects), split)
     if by_image:
         found.skipped["annotations of images that are not in the file"] += sum(
             map(len, by_image.values())
         )
-
-
-def _regions(objects):
-    for name, pixels in objects:
-        yield name, pixels()
 
 
 def _shape(annotation, size, path, found):
@@ -138,7 +136,7 @@ def _shape(annotation, size, path, found):
         is_list = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
         if not (isinstance(counts, str) or (is_list and sum(counts) == size[0] * size[1])):
             raise ValueError(f"{problem}has counts that do not add up to its image. {_REMEDY}")
-        return functools.partial(rle_pixels, counts, size)
+        return functools.partial(_rle_pixels, counts, size)
     given = segmentation if isinstance(segmentation, list) else [segmentation]
     polygons = [polygon for polygon in given if isinstance(polygon, list)]
     numbers = all(isinstance(n, int | float) and abs(n) < 1e6 for p in polygons for n in p)
@@ -151,3 +149,20 @@ def _shape(annotation, size, path, found):
     if len(large) < len(polygons):
         found.skipped["polygons with fewer than 3 points"] += len(polygons) - len(large)
     return functools.partial(polygon_pixels, large, size) if large else None
+
+
+def polygon_pixels(polygons: Sequence[Sequence[float]], size: Size) -> np.ndarray:
+    """Return the union of polygons [x, y, x, y, ...], bool [H, W]."""
+    coco = require("pycocotools.mask", "convert")
+    return coco.decode(coco.merge(coco.frPyObjects([list(p) for p in polygons], *size))) > 0
+
+
+def _rle_pixels(counts: str | Sequence[int], size: Size) -> np.ndarray:
+    """Return the pixels of COCO's column-wise run-length encoding, bool [H, W].
+
+    `counts` are the lengths of alternating runs of zeros and ones, or COCO's compressed string.
+    """
+    coco = require("pycocotools.mask", "convert")
+    if isinstance(counts, str):
+        return coco.decode({"size": list(size), "counts": counts}) > 0
+    return coco.decode(coco.frPyObjects({"size": list(size), "counts": list(counts)}, *size)) > 0

@@ -20,9 +20,11 @@ from eseg_keras.conversion.annotations import (
     annotation_files,
     check_number,
     check_points,
+    drawn,
+    paste,
     split_of,
 )
-from eseg_keras.conversion.polygons import polygon_pixels
+from eseg_keras.conversion.coco import polygon_pixels
 from eseg_keras.optional import require
 
 _REMEDY = 'Export it again from CVAT as "CVAT for images 1.1".'
@@ -71,13 +73,9 @@ def _read_image(found, path, image):
         elif element.tag != "tag":
             found.skipped[f"shapes without an area ({element.tag})"] += 1
     shapes.sort(key=lambda item: item[0])  # The sort is stable.
+    regions = functools.partial(drawn, [shape for _, *shape in shapes])
     split = split_of(image.get("subset", ""))
-    found.add(path, image.get("name", ""), size, functools.partial(_regions, shapes), split)
-
-
-def _regions(shapes):
-    for _, label, pixels in shapes:
-        yield label, pixels()
+    found.add(path, image.get("name", ""), size, regions, split)
 
 
 def _number(element, name, path, default=None) -> float:
@@ -108,7 +106,7 @@ def _shape(element, size: Size, path: Path):
         points = _rotated(corners, ((left + right) / 2, (top + bottom) / 2), turn)
     elif element.tag == "ellipse":
         values = tuple(map(number, ("cx", "cy", "rx", "ry")))
-        return functools.partial(ellipse_pixels, *values, turn, size)
+        return functools.partial(_ellipse_pixels, *values, turn, size)
     else:
         box = tuple(int(number(side)) for side in ("left", "top", "width", "height"))
         try:
@@ -117,7 +115,7 @@ def _shape(element, size: Size, path: Path):
             runs = []
         if min(runs, default=-1) < 0 or sum(runs) != box[2] * box[3]:
             raise ValueError(f"{path}: the runs of a mask do not add up to its box. {_REMEDY}")
-        return functools.partial(mask_pixels, runs, *box, size)
+        return functools.partial(_mask_pixels, runs, *box, size)
     if len(points) < 3:
         raise ValueError(f"{path}: a polygon has fewer than 3 points. {_REMEDY}")
     return functools.partial(polygon_pixels, [np.ravel(points).tolist()], size)
@@ -132,12 +130,12 @@ def _rotated(points, center, turn):
     ]
 
 
-def ellipse_pixels(
+def _ellipse_pixels(
     cx: float, cy: float, rx: float, ry: float, turn: float, size: Size
 ) -> np.ndarray:
     """Return the pixels whose centres are inside an ellipse, bool [H, W]; `turn` is in radians.
 
-    >>> ellipse_pixels(2.0, 0.5, 1.1, 0.5, 0.0, (1, 4)).astype(int).tolist()
+    >>> _ellipse_pixels(2.0, 0.5, 1.1, 0.5, 0.0, (1, 4)).astype(int).tolist()
     [[0, 1, 1, 0]]
     """
     y, x = np.ogrid[: size[0], : size[1]]
@@ -147,19 +145,13 @@ def ellipse_pixels(
     return (along / max(rx, 1e-9)) ** 2 + (across / max(ry, 1e-9)) ** 2 <= 1
 
 
-def mask_pixels(
+def _mask_pixels(
     runs: list[int], left: int, top: int, width: int, height: int, size: Size
 ) -> np.ndarray:
     """Return the pixels, bool [H, W], of CVAT's row-wise run lengths (zeros first) in a box.
 
-    >>> mask_pixels([1, 3], 1, 0, 2, 2, (2, 4)).astype(int).tolist()
+    >>> _mask_pixels([1, 3], 1, 0, 2, 2, (2, 4)).astype(int).tolist()
     [[0, 0, 1, 0], [0, 1, 1, 0]]
     """
     values = np.arange(len(runs)) % 2 == 1
-    box = np.repeat(values, runs).reshape(height, width)
-    pixels = np.zeros(size, bool)
-    rows, columns = (slice(max(0, s), max(0, s + n)) for s, n in ((top, height), (left, width)))
-    target = pixels[rows, columns]
-    first = (max(0, -top), max(0, -left))
-    target[...] = box[first[0] :, first[1] :][: target.shape[0], : target.shape[1]]
-    return pixels
+    return paste(np.repeat(values, runs).reshape(height, width), left, top, size)

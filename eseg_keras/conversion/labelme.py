@@ -21,6 +21,7 @@ from eseg_keras.conversion.annotations import (
     annotation_files,
     check_number,
     check_points,
+    paste,
     split_of,
 )
 from eseg_keras.data.images.image_reader import ImageFileError, decode
@@ -108,13 +109,17 @@ def _checked(shape, path, found):
 
 def _regions(shapes, size):
     for label, kind, points, mask in shapes:
-        yield label, rasterise(kind, points, size) if mask is None else _placed(mask, points, size)
+        if mask is None:
+            yield label, _rasterise(kind, points, size)
+        else:  # The points are the corners of its box.
+            (left, top), _ = np.array(points).astype(int)
+            yield label, paste(mask, left, top, size)
 
 
-def rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.ndarray:
+def _rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.ndarray:
     """Return the pixels of a shape, bool [H, W].
 
-    >>> rasterise("rectangle", [(1, 0), (2, 1)], (2, 4)).astype(int).tolist()
+    >>> _rasterise("rectangle", [(1, 0), (2, 1)], (2, 4)).astype(int).tolist()
     [[0, 1, 1, 0], [0, 1, 1, 0]]
     """
     from PIL import Image, ImageDraw
@@ -133,16 +138,6 @@ def rasterise(kind: str, points: list[tuple[float, float]], size: Size) -> np.nd
         for x, y in points[:1] if kind == "circle" else points:
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1, outline=1)
     return np.asarray(pil_image, bool)
-
-
-def _placed(mask, points, size):
-    """Return a mask at its place, bool [H, W]; `points` are the corners of its box."""
-    (left, top), _ = np.array(points).astype(int)
-    pixels = np.zeros(size, bool)
-    seen = mask[max(0, -top) :, max(0, -left) :]
-    target = pixels[max(0, top) :, max(0, left) :][: seen.shape[0], : seen.shape[1]]
-    target[...] = seen[: target.shape[0], : target.shape[1]]
-    return pixels
 
 
 def _embedded_image(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from eseg_keras.conversion.annotations import Annotations
-from eseg_keras.data.splitting import stratified_split
+from eseg_keras.data.label_statistics import stratified_split
 
 IMAGES, MASKS = "images", "annotations"
 STAGING = ".unsplit"

@@ -19,7 +19,7 @@ from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError, deco
 from eseg_keras.data.images.mask_reader import read_colors, read_ids
 from eseg_keras.data.images.walker import find_images
 
-VOC_CLASSES = (
+_VOC_CLASSES = (
     BACKGROUND, "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
     "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
     "train", "tvmonitor",
@@ -92,7 +92,7 @@ def _classes(root, found):
                 ) from None
             colors[red, green, blue] = found.add_class(name, (red, green, blue))
         return dict(enumerate(colors.values())), colors
-    lines = VOC_CLASSES
+    lines = _VOC_CLASSES
     if names.is_file():
         lines = [line.strip() for line in names.read_text("utf-8").splitlines() if line.strip()]
         lines = [line for line in lines if line != "__ignore__"]

@@ -12,7 +12,7 @@ from eseg_keras.data.geometry import fit_window
 
 # Images smaller than the largest of their batch are padded with this grey: after the network's
 # input scaling it is close to 0, the value with which convolutions pad.
-PAD_VALUE = 127
+_PAD_VALUE = 127
 
 
 class Batches(EpochBatches):
@@ -129,7 +129,7 @@ class Batches(EpochBatches):
         self._image_form = dtype, num_channels = image.dtype, image.shape[-1]
         size = self.image_size or (None, None)
         self.columns = (
-            Column(dtype, (*size, num_channels), PAD_VALUE),
+            Column(dtype, (*size, num_channels), _PAD_VALUE),
             Column(np.dtype(np.uint8), size, ignore_label),
         )
         if class_weights is not None:

@@ -40,14 +40,14 @@ class EpochBatches:
         num_examples: int,
         *,
         image_size: tuple[int, int] | None,
-        batch_size: int,
-        shuffle: bool,
-        seed: int,
-        drop_remainder: bool,
-        skip_bad_examples: bool,
-        shard: tuple[int, int],
+        batch_size: int = 8,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_remainder: bool = False,
+        skip_bad_examples: bool = False,
+        shard: tuple[int, int] = (0, 1),
     ):
-        check_counts(num_examples=(num_examples, 1), batch_size=(batch_size, 1), seed=(seed, 0))
+        _check_counts(num_examples=(num_examples, 1), batch_size=(batch_size, 1), seed=(seed, 0))
         if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):
             raise ValueError(
                 f"`image_size` must be (height, width). Received: image_size={image_size}"
@@ -160,7 +160,7 @@ class EpochBatches:
             ValueError: If `initial_epoch` or `initial_batch` is out of range.
             ImportError: If TensorFlow is not installed.
         """
-        from eseg_keras.data.tf_dataset import make_tf_dataset
+        from eseg_keras.data.loaders import make_tf_dataset
 
         return make_tf_dataset(self, self._counter(initial_epoch, initial_batch), initial_batch)
 
@@ -183,10 +183,10 @@ class EpochBatches:
         Raises:
             ValueError: If an argument is out of range.
         """
-        from eseg_keras.data.py_dataset import PyBatches
+        from eseg_keras.data.loaders import PyBatches
 
         if workers is not None:
-            check_counts(workers=(workers, 1))
+            _check_counts(workers=(workers, 1))
         return PyBatches(self, self._counter(initial_epoch, initial_batch), initial_batch, workers)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -244,7 +244,7 @@ class EpochBatches:
 
     def _counter(self, initial_epoch, initial_batch):
         """Return the epoch counter of a new dataset."""
-        check_counts(initial_epoch=(initial_epoch, 0), initial_batch=(initial_batch, 0))
+        _check_counts(initial_epoch=(initial_epoch, 0), initial_batch=(initial_batch, 0))
         if initial_batch >= len(self):
             raise ValueError(
                 f"`initial_batch` must be below {len(self)}, the number of batches of an epoch: "
@@ -298,7 +298,7 @@ class _EpochCounter:
             self.epoch, self._counts = epoch, False
 
 
-def check_counts(**counts: tuple[int, int]) -> None:
+def _check_counts(**counts: tuple[int, int]) -> None:
     """Raise ValueError unless all numbers, NAME=(value, smallest), are integers >= smallest."""
     for name, (value, smallest) in counts.items():
         if int(value) != value or value < smallest:

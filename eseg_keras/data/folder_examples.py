@@ -132,11 +132,7 @@ def open_folders(
         class_names: Names of the classes in the order of their ids.
         num_classes: Number of classes, at most 255, if `class_names` is not given.
         ignore_label: Label of ignored pixels, in the files and in the result.
-        class_map: {id in the files: new id}; a new id may be `ignore_label`.
-        mask_colors: {(red, green, blue): id}, or the colours in class order. Other colours raise an
-            error.
-        reduce_zero_label: Whether id 0 means "no label" and classes begin at 1. `MaskReader`
-            explains in which order `mask_colors`, `class_map` and `reduce_zero_label` are applied.
+        class_map, mask_colors, reduce_zero_label: How masks encode classes, see `MaskReader`.
         mask_suffix: End of the names of masks that the names of images do not have, such as
             `"_gtFine_labelIds"`. Without `mask_suffix` and `image_suffix`, if the names do not
             pair, the common prefix and suffix of all image names are removed, and those of all mask
@@ -147,13 +143,8 @@ def open_folders(
         check: Whether to read every file now. If `False`, an unusable file raises an error only
             when it is read, and black and white masks are not detected.
         verbose: Whether the check shows a progress bar if there are many files.
-        max_pixels: Images and masks with more pixels raise an error before they are decoded.
-            Defaults to Pillow's own limit, about 179 million.
-        image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats.
-            By default, the range of 16-bit images is 0..65535 and that of all others 0..255; see
-            `read_image`.
-        first_frame: Whether to read GIF files, and the first frame of other files with several
-            frames, for images and masks. Defaults to `False`.
+        max_pixels, image_range, first_frame: How images and, except for the range, masks are read;
+            see `read_image`. `first_frame` also reads GIF files.
 
     Returns:
         The examples, with a summary of the check; their method `batches` returns `Batches`.

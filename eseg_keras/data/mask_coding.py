@@ -43,32 +43,9 @@ class MaskCoding:
 def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> MaskCoding:
     """Detect how masks encode classes: ids, ids with gaps, black and white, or colours.
 
-    In masks of ids, 255 is the ignore label; in black and white masks, it is class 1.
-
-    Args:
-        masks: The mask files; all are read.
-        num_classes: Number of classes, if known. Ids below it are then class ids, even if some of
-            them never occur.
-
-    Returns:
-        The coding.
-
-    Raises:
-        ValueError: If the masks have more than 100 different values, or only one class.
-        ImageFileError: If a mask cannot be read.
-
-    Example:
-
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from PIL import Image
-    >>> from eseg_keras.data.mask_coding import find_mask_coding
-    >>> path = Path(tempfile.mkdtemp(), "mask.png")
-    >>> mask = Image.new("L", (4, 4))
-    >>> mask.putpixel((0, 0), 255)
-    >>> mask.save(path)
-    >>> find_mask_coding([path]).class_map
-    {255: 1}
+    All mask files are read. In masks of ids, 255 is the ignore label; in black and white masks, it
+    is class 1. If `num_classes` is known, ids below it are class ids, even if some of them never
+    occur. Raise ValueError if the masks have more than 100 different values, or only one class.
     """
     with ThreadPoolExecutor() as pool:
         try:

@@ -9,28 +9,11 @@ from eseg_keras.data.examples import Examples
 class MixedBatches(Batches):
     """Batches of two sources: half of each batch is from each source, in random order.
 
-    An epoch is one shuffled pass over the first source, without the examples that do not fill half
-    a batch. The second source has its own shuffled passes, which continue across epochs. A batch
-    depends only on (`seed`, epoch, number of the batch), as in `Batches`.
-
-    Args:
-        examples: The first source, labelled by hand.
-        others: The second source, such as pseudo labels.
-        batch_size: Examples per batch, an even number.
-        **options: The other arguments of `Batches`, except `shuffle`, `drop_remainder` and
-            `name_example`.
-
-    Raises:
-        ValueError: If an argument is out of range, or `examples` has fewer than half a batch.
-
-    Example:
-
-    >>> from eseg_keras.data.mixed_batches import MixedBatches
-    >>> from eseg_keras.street_scenes import StreetScenes
-    >>> labelled, others = StreetScenes("train", 3), StreetScenes("validation", 9)
-    >>> batches = MixedBatches(labelled, others, batch_size=2)
-    >>> len(batches), batches.names(epoch=0, batch=0)
-    (3, ['street scene 5', 'street scene 2'])
+    `examples` are labelled by hand, `others` by a teacher. An epoch is one shuffled pass over
+    `examples`, without the examples that do not fill half a batch; the shuffled passes over
+    `others` continue across epochs. A batch depends only on (`seed`, epoch, number of the batch).
+    `options` are the other arguments of `Batches`. Raise ValueError if `batch_size` is odd, or if
+    `examples` has fewer than half a batch.
 
     Reference:
         [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683),

@@ -24,17 +24,10 @@ def bifpn_automl_decoder(
     the encoder's are computed by average pooling, as in ESeg.
 
     Args:
-        feature_shapes: Dict from level name to (height, width, channels) of the encoder's
-            features, lowest level first; heights and widths may be `None`.
-        max_level: Highest level of the pyramid.
-        channels: Width of every level in the decoder.
-        repeats: Number of repeats; weights are not shared between them.
-        activation: Keras activation name.
-        align: Whether to pad the levels, for encoders that round sizes down. Defaults to `False`.
+        feature_shapes, max_level, channels, repeats, activation, align: See `bifpn_decoder`.
 
     Returns:
-        A Keras model from a dict of features to a dict `"P<min>"`..`"P<max>"` of
-        [B, h_l, w_l, channels].
+        A Keras model, see `bifpn_decoder`.
 
     Example:
 

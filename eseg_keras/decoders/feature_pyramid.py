@@ -12,21 +12,6 @@ class HalveLike(keras.layers.Layer):
 
     Encoders with SAME padding do not need this layer. Encoders that round sizes down (DenseNet,
     ConvNeXt) lack one row or column at some sizes: the last row or column is repeated.
-
-    Call arguments:
-        x: Float tensor [B, h, w, C], h in {floor(H / 2), ceil(H / 2)}, w in {floor(W / 2),
-            ceil(W / 2)}.
-        below: Float tensor [B, H, W, ...], the level below.
-
-    Returns:
-        Tensor [B, ceil(H / 2), ceil(W / 2), C].
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.decoders.feature_pyramid import HalveLike
-    >>> tuple(HalveLike()(np.ones((1, 3, 4, 2)), np.ones((1, 7, 8, 1))).shape)
-    (1, 4, 4, 2)
     """
 
     def call(self, x, below):

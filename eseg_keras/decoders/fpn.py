@@ -23,17 +23,11 @@ def fpn_decoder(
     every sum and on the highest level.
 
     Args:
-        feature_shapes: Dict from level name to (height, width, channels) of the encoder's
-            features, lowest level first; heights and widths may be `None`.
-        max_level: Highest level of the pyramid.
-        channels: Width of every level in the decoder.
+        feature_shapes, max_level, channels, activation, align: See `bifpn_decoder`.
         repeats: Number of top-down passes; each takes the outputs of the previous pass.
-        activation: Keras activation name.
-        align: Whether to pad the levels, for encoders that round sizes down. Defaults to `False`.
 
     Returns:
-        A Keras model from a dict of features to a dict `"P<min>"`..`"P<max>"` of
-        [B, h_l, w_l, channels].
+        A Keras model, see `bifpn_decoder`.
 
     Example:
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from eseg_keras.encoders.image_constants import IMAGENET_OFFSET, IMAGENET_SCALE
+from eseg_keras.layers.image_scaling import IMAGENET_OFFSET, IMAGENET_SCALE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,22 +5,12 @@ import os
 
 import keras
 import numpy as np
-from keras import layers
 
 from eseg_keras.encoders import lite
-from eseg_keras.encoders.applications import APPLICATIONS, EncoderSpec
-from eseg_keras.encoders.dilation import dilate
+from eseg_keras.encoders.application_encoder import application_encoder, check_rgb
+from eseg_keras.encoders.applications import APPLICATIONS
 from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS, fused_efficientnet
-from eseg_keras.encoders.image_constants import for_channels
-from eseg_keras.encoders.imagenet_weights import (
-    build_application,
-    imagenet_application,
-    read_application_weights,
-)
 from eseg_keras.encoders.lite import EFFICIENTNET_LITES, efficientnet_lite
-from eseg_keras.layers import BatchNormalization, ImageScaling
-
-LEVELS = ("P2", "P3", "P4", "P5")
 
 
 def encoder_names() -> list[str]:
@@ -116,7 +106,7 @@ def build_encoder(
     elif name in EFFICIENTNET_LITES:
         encoder = _efficientnet_lite(name, image_shape, weights)
     else:
-        encoder = _application_encoder(name, image_shape, weights)
+        encoder = application_encoder(name, image_shape, weights)
     if weights not in (None, "imagenet"):
         check_finite(encoder, weights)
     if output_stride == 32:
@@ -125,26 +115,6 @@ def build_encoder(
     if weights is not None:
         dilated.set_weights(encoder.get_weights())
     return dilated
-
-
-def _application_encoder(name, image_shape, weights):
-    if weights is not None:
-        _check_rgb(image_shape, weights)
-    spec = APPLICATIONS[name]
-    if weights == "imagenet":
-        application = imagenet_application(name, spec)
-    else:
-        application = build_application(spec, image_shape)
-    encoder = _as_encoder(application, spec, image_shape)
-    if weights is not None and str(weights).endswith(".weights.h5"):
-        encoder.load_weights(weights)
-    elif weights is not None:
-        if weights != "imagenet":
-            read_application_weights(application, weights)
-        for layer in encoder.layers:
-            if layer.weights:
-                layer.set_weights(application.get_layer(layer.name).get_weights())
-    return encoder
 
 
 def _fused_efficientnet(name, image_shape, weights):
@@ -162,7 +132,7 @@ def _fused_efficientnet(name, image_shape, weights):
 def _efficientnet_lite(name, image_shape, weights):
     path = weights
     if weights == "imagenet":
-        _check_rgb(image_shape, weights)
+        check_rgb(image_shape, weights)
         path = lite.imagenet_file(name)
     size = EFFICIENTNET_LITES[name]
     encoder = efficientnet_lite(size.width, size.depth, image_shape, name="encoder")
@@ -183,59 +153,34 @@ def check_finite(model: keras.Model, path: str | os.PathLike) -> None:
             )
 
 
-def _check_rgb(image_shape, weights):
-    if image_shape[-1] != 3:
-        raise ValueError(
-            "Pretrained encoder weights are for 3 channels. Received: "
-            f"image_shape={tuple(image_shape)} with weights={weights!r}. Build without them: "
-            "from_preset(..., load_weights=False) or encoder_weights=None."
-        )
+def dilate(encoder: keras.Model, output_stride: int) -> keras.Model:
+    """Return a copy of an encoder, with new weights, whose levels have at most the given stride.
 
+    Strided convolutions that would exceed this stride get stride 1, and the convolutions after them
+    are dilated, so that all keep their receptive fields (DeepLabV3, section 3.1,
+    https://arxiv.org/abs/1706.05587).
+    """
+    strides = _input_strides(encoder)
 
-def _as_encoder(application: keras.Model, spec: EncoderSpec, image_shape) -> keras.Model:
     def clone_layer(layer):
-        config = layer.get_config()
-        if isinstance(layer, keras.layers.BatchNormalization):
-            config.pop("synchronized", None)
-            return BatchNormalization.from_config(config)
-        is_strided = tuple(getattr(layer, "strides", (1, 1))) == (2, 2)
-        if spec.same_padding and is_strided and "padding" in config:
-            config["padding"] = "same"
+        config, stride = layer.get_config(), strides[layer.name]
+        if "dilation_rate" in config:
+            if stride * layer.strides[0] > output_stride:
+                config["strides"] = (1, 1)
+            config["dilation_rate"] = (max(1, stride // output_stride),) * 2
         return layer.__class__.from_config(config)
 
-    images = keras.Input(image_shape, name="images")
-    scaled = ImageScaling(
-        scale=for_channels(spec.scale, image_shape[-1]),
-        offset=for_channels(spec.offset, image_shape[-1]),
-        reverse_channels=spec.reverse_channels and image_shape[-1] == 3,
-        name="image_scaling",
-    )(images)
-
-    def call(layer, *args, **kwargs):
-        # Skip the preprocessing layers of the application: `scaled` replaces them.
-        if isinstance(layer, layers.Rescaling | layers.Normalization):
-            return args[0]
-        if spec.same_padding and isinstance(layer, layers.ZeroPadding2D):
-            return args[0]
-        args = [scaled if arg is images else arg for arg in args]
-        return layer(*args, **kwargs)
-
-    endpoints = {
-        level: _endpoint(application, name)
-        for level, name in zip(LEVELS, spec.endpoints, strict=True)
-    }
-    cloned = keras.models.clone_model(
-        keras.Model(application.input, endpoints),
-        input_tensors=images,
-        clone_function=clone_layer,
-        call_function=call,
-        recursive=True,
-    )
-    return keras.Model(images, cloned.output, name="encoder")
+    clone = keras.models.clone_model(encoder, clone_function=clone_layer)
+    return keras.Model(clone.input, clone.output, name=encoder.name)
 
 
-def _endpoint(application: keras.Model, name: str):
-    if not name.startswith("before:"):
-        return application.get_layer(name).output
-    layer = name.removeprefix("before:")
-    return (application.get_layer(layer) if layer else application.layers[-1]).input
+def _input_strides(encoder):
+    """Return {layer name: stride of the layer's input in image pixels}."""
+    inputs, tensors = {}, {}
+    for operation in encoder.operations:
+        for node in operation._inbound_nodes:
+            stride = max((tensors.get(id(tensor), 1) for tensor in node.input_tensors), default=1)
+            inputs[operation.name] = stride
+            own = getattr(operation, "strides", (1, 1))[0]
+            tensors.update((id(tensor), stride * own) for tensor in node.output_tensors)
+    return inputs

@@ -3,15 +3,16 @@
 import keras
 from keras import layers
 
-from eseg_keras.encoders.image_constants import IMAGENET_OFFSET, IMAGENET_SCALE, for_channels
 from eseg_keras.encoders.scaling import (
     B0_STAGES,
     B0_STEM,
     ENDPOINT_STAGES,
+    conv_bn,
     round_filters,
     round_repeats,
 )
-from eseg_keras.layers import BatchNormalization, ImageScaling
+from eseg_keras.layers import ImageScaling
+from eseg_keras.layers.image_scaling import IMAGENET_OFFSET, IMAGENET_SCALE, for_channels
 
 # Width and depth multipliers of the paper's Table 3.
 FUSED_EFFICIENTNETS = {
@@ -83,25 +84,11 @@ def _fused_mbconv(x, filters, kernel, stride, expansion, name):
         y = _conv_bn_relu(x, filters, kernel, stride, f"{name}_conv")
     else:
         y = _conv_bn_relu(x, expansion * channels, kernel, stride, f"{name}_expand")
-        y = _conv_bn(y, filters, 1, 1, f"{name}_project")
+        y = conv_bn(y, filters, 1, 1, f"{name}_project", f"{name}_project_bn")
     if stride == 1 and channels == filters:
         y = layers.Add(name=f"{name}_add")([x, y])
     return y
 
 
-def _conv_bn(x, filters, kernel, stride, name):
-    x = layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        # The initialiser of EfficientNet's convolutions.
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal"),
-        name=name,
-    )(x)
-    return BatchNormalization(name=f"{name}_bn")(x)
-
-
 def _conv_bn_relu(x, filters, kernel, stride, name):
-    return layers.ReLU(name=f"{name}_relu")(_conv_bn(x, filters, kernel, stride, name))
+    return layers.ReLU(name=f"{name}_relu")(conv_bn(x, filters, kernel, stride, name, f"{name}_bn"))

@@ -14,6 +14,8 @@ from eseg_keras.encoders.scaling import (
     B0_STAGES,
     B0_STEM,
     ENDPOINT_STAGES,
+    conv_bn,
+    conv_initializer,
     round_filters,
     round_repeats,
 )
@@ -68,12 +70,10 @@ def efficientnet_lite(
     Args:
         width: Multiplier of the number of filters in every stage.
         depth: Multiplier of the number of blocks in every stage except the first and the last.
-        image_shape: (H, W, C) of the images, H and W may be `None`.
-        name: Name of the model.
+        image_shape, name: See `fused_efficientnet`.
 
     Returns:
-        A Keras model from images [B, H, W, C], 0..255, to a dict of features `"P2"`..`"P5"`, Pl of
-        shape [B, ceil(H / 2^l), ceil(W / 2^l), c_l].
+        A Keras model like that of `fused_efficientnet`.
 
     Example:
 
@@ -87,7 +87,7 @@ def efficientnet_lite(
     """
     images = keras.Input(image_shape, name="images")
     x = ImageScaling(scale=SCALE, offset=OFFSET, name="image_scaling")(images)
-    x = _conv_bn(x, B0_STEM, 3, 2, "stem_conv", "stem_bn", "stem_activation")
+    x = _conv_bn_relu6(x, B0_STEM, 3, 2, "stem")
     endpoints = {}
     for number, stage in enumerate(B0_STAGES, start=1):
         is_scaled = 1 < number < len(B0_STAGES)
@@ -104,40 +104,26 @@ def efficientnet_lite(
 def _mbconv(x, stage, filters, stride, name):
     y, channels = x, x.shape[-1]
     if stage.expansion != 1:
-        names = (f"{name}_expand_conv", f"{name}_expand_bn", f"{name}_expand_activation")
-        y = _conv_bn(y, stage.expansion * channels, 1, 1, *names)
+        y = _conv_bn_relu6(y, stage.expansion * channels, 1, 1, f"{name}_expand")
     y = layers.DepthwiseConv2D(
         stage.kernel,
         strides=stride,
         padding="same",
         use_bias=False,
-        depthwise_initializer=_initializer(),
+        depthwise_initializer=conv_initializer(),
         name=f"{name}_dwconv",
     )(y)
     y = BatchNormalization(name=f"{name}_bn")(y)
     y = layers.ReLU(6.0, name=f"{name}_activation")(y)
-    y = _conv_bn(y, filters, 1, 1, f"{name}_project_conv", f"{name}_project_bn")
+    y = conv_bn(y, filters, 1, 1, f"{name}_project_conv", f"{name}_project_bn")
     if stride == 1 and channels == filters:
         y = layers.Add(name=f"{name}_add")([x, y])
     return y
 
 
-def _conv_bn(x, filters, kernel, stride, conv_name, bn_name, activation_name=None):
-    x = layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=_initializer(),
-        name=conv_name,
-    )(x)
-    x = BatchNormalization(name=bn_name)(x)
-    return layers.ReLU(6.0, name=activation_name)(x) if activation_name else x
-
-
-def _initializer():
-    return keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal")
+def _conv_bn_relu6(x, filters, kernel, stride, name):
+    x = conv_bn(x, filters, kernel, stride, f"{name}_conv", f"{name}_bn")
+    return layers.ReLU(6.0, name=f"{name}_activation")(x)
 
 
 def imagenet_file(name: str) -> pathlib.Path:

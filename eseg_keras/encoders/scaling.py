@@ -1,7 +1,12 @@
-"""EfficientNet-B0's stages and EfficientNet's scaling rules."""
+"""EfficientNet-B0's stages, scaling rules and convolutions, for two families of encoders."""
 
 import math
 from typing import NamedTuple
+
+import keras
+from keras import layers
+
+from eseg_keras.layers import BatchNormalization
 
 
 class Stage(NamedTuple):
@@ -28,27 +33,13 @@ B0_STEM = 32
 ENDPOINT_STAGES = {2: "P2", 3: "P3", 5: "P4", 7: "P5"}
 
 
-def round_filters(filters: int, width: float, divisor: int = 8) -> int:
-    """Scale a filter count and round it to a multiple of `divisor`, down by at most 10%.
+def round_filters(filters: int, width: float) -> int:
+    """Scale a filter count and round it to a multiple of 8, down by at most 10%.
 
-    Args:
-        filters: Filters before scaling.
-        width: Width multiplier.
-        divisor: The result is a multiple of it. Defaults to 8.
-
-    Returns:
-        The scaled filter count.
-
-    Example:
-
-    >>> from eseg_keras.encoders.scaling import round_filters
     >>> round_filters(112, 0.4)
     48
-
-    Reference:
-        [EfficientNet](https://arxiv.org/abs/1905.11946)
     """
-    scaled = filters * width
+    scaled, divisor = filters * width, 8
     rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * scaled else rounded + divisor
 
@@ -56,3 +47,22 @@ def round_filters(filters: int, width: float, divisor: int = 8) -> int:
 def round_repeats(repeats: int, depth: float) -> int:
     """Scale the number of blocks in a stage, rounding up."""
     return math.ceil(depth * repeats)
+
+
+def conv_initializer() -> keras.initializers.Initializer:
+    """Return the initializer of EfficientNet's convolutions."""
+    return keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal")
+
+
+def conv_bn(x, filters: int, kernel: int, stride: int, conv_name: str, bn_name: str):
+    """Apply a convolution without bias and batch normalisation."""
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=conv_initializer(),
+        name=conv_name,
+    )(x)
+    return BatchNormalization(name=bn_name)(x)

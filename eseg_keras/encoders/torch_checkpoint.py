@@ -23,27 +23,11 @@ _DTYPES = {
 
 
 def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Read a state dict in PyTorch's legacy (not zipped) format.
+    """Read a state dict in PyTorch's legacy (not zipped) format; return {parameter: array}.
 
     Only dictionaries, tensors and their storages are rebuilt. A pickle that refers to any other
-    name, such as a function, raises ValueError before that name is imported or called.
-
-    Args:
-        path: The file, such as `model.pth`.
-
-    Returns:
-        Dict from the name of a parameter to its NumPy array.
-
-    Raises:
-        ValueError: If the file is truncated, has another format, or contains other objects.
-
-    Example:
-
-    >>> from eseg_keras.encoders.torch_checkpoint import read_torch_checkpoint
-    >>> read_torch_checkpoint("setup.py")
-    Traceback (most recent call last):
-    ...
-    ValueError: setup.py is not a PyTorch checkpoint in the legacy format: ...
+    name, such as a function, raises ValueError before that name is imported or called. So does a
+    file that is truncated or has another format.
 
     Reference:
         [torch.serialization](https://github.com/pytorch/pytorch/blob/main/torch/serialization.py),

@@ -15,17 +15,11 @@ from eseg_keras.data.folder_examples import black_and_white, number_of_classes
 from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
 from eseg_keras.data.images.mask_reader import Color, MaskReader, read_ids
 from eseg_keras.data.images.walker import find_images
-from eseg_keras.evaluation.pixel_table import count_pixels
-from eseg_keras.evaluation.rules import (
-    NUM_CLASSES,
-    Rules,
-    check_rules,
-    evaluation_of_matrix,
-    image_scores,
-)
+from eseg_keras.evaluation.rules import NUM_CLASSES, Rules, check_rules
 from eseg_keras.evaluation.scores import Evaluation, ImageScores
+from eseg_keras.evaluation.scoring import score_pairs
 from eseg_keras.inference.prediction import Prediction
-from eseg_keras.inference.threads import map_ahead
+from eseg_keras.inference.workers import map_ahead
 from eseg_keras.visualization import default_palette
 
 log = logging.getLogger(__name__)
@@ -150,31 +144,28 @@ def evaluate_files(
     names = tuple(class_names or (f"class {label}" for label in range(num_classes)))
 
     def read(pair):
-        return pair[0], read_prediction(pair[0]), read_mask(pair[1])
+        path, mask_path = pair
+        prediction = Prediction(
+            name=str(path),
+            image=None,
+            label_map=read_prediction(path),
+            class_names=names,
+            palette=palette,
+            ignore_label=ignore_label,
+        )
+        return prediction, read_mask(mask_path)
 
-    total, images = 0, []
-    for path, label_map, mask in map_ahead(read, show_progress(pairs), _READERS, _READERS):
-        matrix = count_pixels(mask, label_map, num_classes, ignore_label, str(path))
-        total += matrix
-        images.append(image_scores(str(path), matrix))
-        if on_image is not None:
-            prediction = Prediction(
-                name=str(path),
-                image=None,
-                label_map=label_map,
-                class_names=names,
-                palette=palette,
-                ignore_label=ignore_label,
-            )
-            on_image(prediction, mask, images[-1])
-    share = total[:, -1].sum() / max(total.sum(), 1)
+    read_pairs = map_ahead(read, show_progress(pairs), _READERS, _READERS)
+    evaluation = score_pairs(read_pairs, rules, on_image)
+    counts = evaluation.confusion_matrix
+    share = counts[:, -1].sum() / max(counts.sum(), 1)
     if share > _MANY_MISSES:
         hint = "if the predictions contain class ids from 0, set prediction_ids to 'classes'"
         log.warning(
             "%.1f%% of the labelled pixels have no predicted class and count as misclassified%s.",
             100 * share, f": {hint}" * as_masks,
         )  # fmt: skip
-    return evaluation_of_matrix(total, names, len(images), rules, images)
+    return evaluation
 
 
 def _mask_reader(masks, num_classes, ignore_label, max_pixels, reading):

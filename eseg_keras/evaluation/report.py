@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from eseg_keras.evaluation.report_page import cell, image, page, table
-from eseg_keras.evaluation.scores import Evaluation
+from eseg_keras.evaluation.scores import SCORE_NAMES, Evaluation
 from eseg_keras.evaluation.worst_images import WorstImage, WorstImages
 from eseg_keras.files import write_text
 from eseg_keras.version import __version__
@@ -59,18 +59,10 @@ def _details(details):
 
 
 def _scores(evaluation):
-    values = {
-        "ADE20K score": evaluation.score,
-        "mean IoU": evaluation.mean_iou,
-        "pixel accuracy": evaluation.pixel_accuracy,
-        "mean category IoU": evaluation.mean_category_iou,
-        "mean class accuracy": evaluation.mean_accuracy,
-        "frequency-weighted IoU": evaluation.frequency_weighted_iou,
-    }
     cards = [
         f"<div><dt>{name}</dt><dd>{_percent(value)}</dd></div>"
-        for name, value in values.items()
-        if value is not None
+        for key, name in SCORE_NAMES.items()
+        if (value := getattr(evaluation, key)) is not None
     ]
     cards.append(f"<div><dt>images</dt><dd>{evaluation.num_images:,}</dd></div>")
     return '<h2>Scores</h2>\n<dl class="scores">\n' + "\n".join(cards) + "\n</dl>"

@@ -1,4 +1,4 @@
-"""Compute the scores of a confusion matrix by the rules of each benchmark."""
+"""Count pixels by label and prediction, and compute scores by the rules of each benchmark."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -14,7 +14,7 @@ Rules = Literal["default", "cityscapes", "ade20k"]
 NUM_CLASSES: Mapping[str, int] = {"cityscapes": 19, "ade20k": 150}
 """Number of classes of each benchmark."""
 
-CATEGORIES: Mapping[str, tuple[int, ...]] = {
+_CATEGORIES: Mapping[str, tuple[int, ...]] = {
     "flat": (0, 1),
     "construction": (2, 3, 4),
     "object": (5, 6, 7),
@@ -24,6 +24,43 @@ CATEGORIES: Mapping[str, tuple[int, ...]] = {
     "vehicle": (13, 14, 15, 16, 17, 18),
 }
 """Class ids of each category of Cityscapes."""
+
+
+def count_pixels(
+    mask: np.ndarray, label_map: np.ndarray, num_classes: int, ignore_label: int, name: str
+) -> np.ndarray:
+    """Count the labelled pixels of an image by label (row) and predicted class (column).
+
+    Return int64 [C, C + 1]; the last column counts pixels whose prediction is not a class. Mask and
+    label map are uint8 [H, W]. Raise ValueError, with a message that begins with `name`, if the
+    mask has labels that are neither a class nor the ignore label.
+    """
+    mask, label_map = np.asarray(mask), np.asarray(label_map)
+    if mask.shape != label_map.shape or mask.dtype != np.uint8 or label_map.dtype != np.uint8:
+        raise ValueError(
+            f"{name}: mask and prediction must be uint8 [H, W] of the same size. Received: mask "
+            f"{mask.dtype} {list(mask.shape)}, prediction {label_map.dtype} {list(label_map.shape)}"
+        )
+    # Count all pairs of values: faster than masking pixels, and finds invalid labels.
+    cells = (mask.astype(np.uint16) << 8) | label_map
+    table = np.bincount(cells.ravel(), minlength=1 << 16).reshape(256, 256)
+
+    pixels = table.sum(axis=1)
+    pixels[:num_classes] = 0
+    if 0 <= ignore_label < 256:
+        pixels[ignore_label] = 0
+        table[ignore_label] = 0
+    if strays := np.flatnonzero(pixels).tolist():
+        shown = ", ".join(f"{label} ({pixels[label]:,} pixels)" for label in strays[:8])
+        shown += f" and {len(strays) - 8} more" * (len(strays) > 8)
+        raise ValueError(
+            f"{name}: the mask has labels that are neither one of the {num_classes} classes (0 to "
+            f"{num_classes - 1}) nor the ignore label ({ignore_label}): {shown}. Map them with "
+            "class_map of the data, such as class_map=11:255 to ignore label 11."
+        )
+    labelled = table[:num_classes]
+    unpredicted = labelled[:, num_classes:].sum(axis=1, keepdims=True)
+    return np.concatenate([labelled[:, :num_classes], unpredicted], axis=1)
 
 
 def evaluation_of_matrix(
@@ -61,7 +98,7 @@ def evaluation_of_matrix(
         num_images=num_images,
         class_names=tuple(class_names),
         confusion_matrix=matrix,
-        categories=None if categories is None else _by_name(CATEGORIES, categories),
+        categories=None if categories is None else _by_name(_CATEGORIES, categories),
         mean_category_iou=None if categories is None else _mean(categories),
         score=(mean_iou + pixel_accuracy) / 2 if rules == "ade20k" else None,
         images=tuple(images),
@@ -118,7 +155,7 @@ def check_rules(rules: str, num_classes: int) -> None:
 
 def _category_iou(matrix):
     """Return the IoU of every category of Cityscapes, float64, NaN for absent categories."""
-    is_member = np.array([np.isin(np.arange(len(matrix)), c) for c in CATEGORIES.values()], int)
+    is_member = np.array([np.isin(np.arange(len(matrix)), c) for c in _CATEGORIES.values()], int)
     rows = is_member @ matrix
     return per_class_iou(np.hstack([rows[:, :-1] @ is_member.T, rows[:, -1:]]))
 

@@ -1,16 +1,21 @@
 """Score a predictor on labelled images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from eseg_keras.data.images.image_reader import ImageFileError
-from eseg_keras.evaluation.pixel_table import count_pixels
-from eseg_keras.evaluation.rules import Rules, check_rules, evaluation_of_matrix, image_scores
+from eseg_keras.evaluation.rules import (
+    Rules,
+    check_rules,
+    count_pixels,
+    evaluation_of_matrix,
+    image_scores,
+)
 from eseg_keras.evaluation.scores import Evaluation, ImageScores
 from eseg_keras.inference.prediction import Prediction
-from eseg_keras.inference.threads import map_ahead
+from eseg_keras.inference.workers import map_ahead
 
 # Number of threads that read examples, and of examples that are read ahead.
 _READERS = 2
@@ -60,15 +65,26 @@ def evaluate(
     check_rules(rules, predictor.num_classes)
     if not len(examples):
         raise ValueError("There is nothing to evaluate: the data set has no images.")
+    return score_pairs(predictions_and_masks(predictor, examples), rules, on_image)
+
+
+def score_pairs(
+    pairs: Iterable[tuple[Prediction, np.ndarray]],
+    rules: Rules = "default",
+    on_image: Callable[[Prediction, np.ndarray, ImageScores], None] | None = None,
+) -> Evaluation:
+    """Score predictions, at least one, against masks of the same sizes; see `evaluate`."""
     total, images = 0, []
-    for prediction, mask in predictions_and_masks(predictor, examples):
-        classes = (predictor.num_classes, predictor.ignore_label)
-        matrix = count_pixels(mask, prediction.label_map, *classes, prediction.name)
+    for prediction, mask in pairs:
+        classes = prediction.class_names
+        matrix = count_pixels(
+            mask, prediction.label_map, len(classes), prediction.ignore_label, prediction.name
+        )
         total += matrix
         images.append(image_scores(prediction.name, matrix))
         if on_image is not None:
             on_image(prediction, mask, images[-1])
-    return evaluation_of_matrix(total, predictor.class_names, len(images), rules, images)
+    return evaluation_of_matrix(total, classes, len(images), rules, images)
 
 
 def predictions_and_masks(predictor, examples) -> Iterator[tuple[Prediction, np.ndarray]]:

@@ -38,24 +38,15 @@ class Submission:
 
     Each label map becomes an 8-bit grey PNG of the same size: for Cityscapes with the label ids of
     the `labelIds` files, named `CITY_SEQUENCE_FRAME_labelIds.png`; for ADE20K with labels 1 to 150,
-    named like the image. Pixels without a class become 0.
+    named like the image. Pixels without a class become 0. `names` are the names or files of all
+    images that will be added.
 
     The files are written to a temporary folder, which is renamed at the end of the `with` block, so
     that a submission is never incomplete and never mixes two models or settings. An interrupted run
     starts again from the first image.
 
-    Args:
-        directory: Folder to write, which must be new or empty.
-        benchmark: Benchmark of the server.
-        names: Names or files of all images that will be added.
-
-    Raises:
-        FileExistsError: If the folder is not empty.
-        ValueError: If a name does not fit the benchmark, or two images have the same name.
-
-    Reference:
-        - [Cityscapes](https://www.cityscapes-dataset.com/submit/)
-        - [ADE20K](https://github.com/CSAILVision/sceneparsing#submission-format)
+    The formats: [Cityscapes](https://www.cityscapes-dataset.com/submit/),
+    [ADE20K](https://github.com/CSAILVision/sceneparsing#submission-format).
     """
 
     def __init__(self, directory: str | Path, benchmark: Benchmark, names: Iterable[str]):

@@ -18,13 +18,8 @@ _LONG_SIDE = 640
 class WorstImage:
     """Downscaled copies of an image, its mask and its label map, and the scores of the image.
 
-    Attributes:
-        name: Name of the image.
-        mean_iou: Mean IoU over the classes in the mask or the label map.
-        pixel_accuracy: Share of the labelled pixels that are classified correctly.
-        image: uint8 [h, w, 3], RGB, with a longer side of at most 640; `None` if there is no image.
-        mask: uint8 [h, w].
-        prediction: The label map, uint8 [h, w].
+    `image` is uint8 [h, w, 3], RGB, or `None` if there is no image; `mask` and `prediction` are
+    uint8 [h, w]. The longer side has at most 640 pixels.
     """
 
     name: str

@@ -1,16 +1,24 @@
-"""Common steps of the exporters: check arguments, cast to float32, describe the classes."""
+"""Common first steps of the exporters: check arguments, prepare the model and the images."""
 
 import functools
 import json
-from collections.abc import Callable, Collection
+import os
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import keras
+import numpy as np
+from PIL import Image
 
+from eseg_keras.data.images.image_reader import ImageFileError, read_image
+from eseg_keras.data.images.walker import find_images
 from eseg_keras.files import locked
-from eseg_keras.image_size import check_image_size
+from eseg_keras.image_size import SMALLEST_SIDE, check_image_size
 from eseg_keras.optional import require
+
+# A few dozen images suffice to calibrate; more take time and hardly change the ranges.
+MOST_IMAGES = 64
 
 Exporter = TypeVar("Exporter", bound=Callable)
 
@@ -80,3 +88,105 @@ def classes_json(model: keras.Model) -> str:
     """Return the number, names, palette and ignore label of a model's classes as JSON."""
     fields = ("num_classes", "class_names", "palette", "ignore_label")
     return json.dumps({field: getattr(model, field) for field in fields}, indent=2) + "\n"
+
+
+def read_calibration_images(
+    folder: str | os.PathLike,
+    image_range: tuple[float, float] | None = None,
+    first_frame: bool = False,
+) -> list[np.ndarray]:
+    """Read up to 64 images of a folder and its subfolders, evenly spaced in sorted order."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    try:
+        images = find_images(folder, first_frame=first_frame)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}.") from error
+    if len(images) > MOST_IMAGES:
+        images = [images[i * len(images) // MOST_IMAGES] for i in range(MOST_IMAGES)]
+    return [_read(path, image_range, first_frame) for path in images]
+
+
+def _read(path, image_range, first_frame):
+    image = read_image(path, image_range=image_range, first_frame=first_frame)
+    if min(image.shape[:2]) < SMALLEST_SIDE:
+        problem = (
+            f"is {image.shape[0]}x{image.shape[1]} pixels, height by width. Calibration images "
+            f"need at least {SMALLEST_SIDE}x{SMALLEST_SIDE}: enlarge the image or remove it"
+        )
+        raise ImageFileError(path, [problem])
+    return image
+
+
+def prepare_images(
+    calibration: Sequence[np.ndarray] | None,
+    verification: Sequence[np.ndarray] | None,
+    precision: str,
+    size: tuple[int, int] | None,
+    sizes: Sequence[tuple[int, int]],
+    channels: int,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the images for calibration and the images for verification.
+
+    Both are resized to `size`. If `size` is `None`, only `verification` is resized, to `sizes` in
+    turn. By default, a quarter of `calibration`, at most three images, is held out for
+    verification.
+    """
+    if precision != "int8" and calibration is not None:
+        raise ValueError(
+            f"calibration_images are only for precision='int8'. Received: precision={precision!r}"
+        )
+    if precision == "int8" and (calibration is None or len(calibration) == 0):
+        raise ValueError(
+            "precision='int8' needs calibration_images to determine the ranges of activations: a "
+            f"few dozen uint8 arrays [H, W, {channels}] that resemble the training images. "
+            f"Received: {calibration!r}"
+        )
+    images = [] if calibration is None else calibration
+    images = [_resized(_checked(image, channels, "calibration"), size) for image in images]
+    if verification is not None or not images:
+        sizes = [size] if size else sizes
+        return images, resize_verification_images(verification, sizes, channels)
+    if len(images) < 4:
+        raise ValueError(
+            "Expected verification_images, or at least 4 calibration_images, of which a quarter "
+            f"are held out for verification. Received: {len(images)} calibration images"
+        )
+    held_out = range(0, len(images), max(4, -(-len(images) // 3)))
+    rest = [image for index, image in enumerate(images) if index not in held_out]
+    return rest, [images[index] for index in held_out]
+
+
+def resize_verification_images(
+    images: Sequence[np.ndarray] | None, sizes: Sequence[tuple[int, int]], channels: int
+) -> list[np.ndarray]:
+    """Resize images to `sizes` in turn; repeat images if there are more sizes than images."""
+    if images is None or len(images) == 0:
+        raise ValueError(
+            "verification_images are needed to compare the exported file with the network. "
+            f"Expected a few uint8 arrays [H, W, {channels}] that resemble the training images "
+            f"but were not used for training. Received: {images!r}"
+        )
+    images = [_checked(image, channels, "verification") for image in images]
+    count = max(len(images), len(sizes))
+    return [_resized(images[i % len(images)], sizes[i % len(sizes)]) for i in range(count)]
+
+
+def _checked(image, channels, kind):
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != channels:
+        raise ValueError(
+            f"Expected {kind} images of uint8 [H, W, {channels}]. Received: {image.dtype} "
+            f"of shape {image.shape}"
+        )
+    check_image_size(f"The size of {kind} images", image.shape[:2])
+    return image
+
+
+def _resized(image, size):
+    if size is None or image.shape[:2] == tuple(size):
+        return image
+    bands = [Image.fromarray(band) for band in np.moveaxis(image, -1, 0)]
+    bands = [band.resize(size[::-1], Image.Resampling.BILINEAR) for band in bands]
+    return np.stack([np.asarray(band) for band in bands], axis=-1)

@@ -27,12 +27,10 @@ LARGEST_WHOLE = 2**23
 
 
 class ImageMaps:
-    """Computes the label map and other maps of images of any size.
+    """Computes the label map, and the other `maps` by name of `MAPS`, of images of any size.
 
-    Args:
-        model: A functional Keras model from images [B, H, W, C] to logits [B, H, W, num_classes].
-        maps: Names of `MAPS` to compute in addition to the label map.
-        batch_size, long_side, image_size, scales, flip, window, overlap: See `Predictor`.
+    `model` is a functional Keras model from images [B, H, W, C] to logits [B, H, W, num_classes];
+    see `Predictor` for the other arguments.
     """
 
     def __init__(
@@ -66,9 +64,8 @@ class ImageMaps:
     def __call__(self, images: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """Return the maps of up to `batch_size` images [H, W, C] of the same size.
 
-        Returns:
-            A dict for each image: `"label_map"`, uint8 [H, W], and the other maps by name, float32
-            [H, W] or [H, W, num_classes].
+        Each dict holds `"label_map"`, uint8 [H, W], and the other maps by name, float32 [H, W] or
+        [H, W, num_classes].
         """
         size = images[0].shape[:2]
         window = self._window(size)
@@ -178,15 +175,11 @@ def _blocks(views, size):
     height = max(1, _BLOCK_BYTES // (4 * views[0].shape[-1] * size[1]))
     for top in range(0, size[0], height):
         rows = slice(top, min(top + height, size[0]))
+        logits = (_resized_rows(view, size, rows) for view in views)
         if len(views) == 1:
-            yield (rows, slice(None)), _resized_rows(views[0], size, rows), True
+            yield (rows, slice(None)), next(logits), True
         else:
-            yield (rows, slice(None)), _probabilities(views, size, rows), False
-
-
-def _probabilities(views, size, rows):
-    """Return the mean probabilities of views [h, w, C], resized to `size`, in `rows`."""
-    return sum(ops.softmax(_resized_rows(view, size, rows)) for view in views) / len(views)
+            yield (rows, slice(None)), sum(map(ops.softmax, logits)) / len(views), False
 
 
 def _resized_rows(logits, size, rows):

@@ -132,7 +132,7 @@ class OutputFolder:
         return self._is_same(file) and all(path.is_file() for path in self.outputs(file).values())
 
     def _check_place(self, file):
-        """Raise ValueError if outputs would overwrite those of another file, or other files."""
+        """Raise ValueError if a file that is not an earlier output of this input would be lost."""
         entry = self._finished.get((file.is_video, file.name))
         if entry and entry["path"] != str(file.path.resolve()) and not self._is_same(file):
             raise ValueError(

@@ -12,11 +12,11 @@ from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.files import atomic_file, locked
 from eseg_keras.inference.input_files import file_source, find_files
 from eseg_keras.inference.output_folder import OutputFolder, settings_of
-from eseg_keras.inference.overlay_video import write_overlay_video
 from eseg_keras.inference.prediction import Prediction
 from eseg_keras.inference.predictor import TOO_LARGE, Predictor
-from eseg_keras.inference.threads import map_ahead
+from eseg_keras.inference.video_writer import write_overlay_video
 from eseg_keras.inference.videos import video_info
+from eseg_keras.inference.workers import map_ahead
 
 # Number of threads that write files, and of predictions that wait to be written. Both are small,
 # because each prediction holds a whole image in memory.
@@ -171,7 +171,7 @@ class _Job:
 
     def predict_images(self):
         """Predict the images; write outputs in threads while the next images are predicted."""
-        outputs = map_ahead(self._write_outputs, self._predictions(), _WRITERS, _WAITING)
+        outputs = map_ahead(self._write, self._predictions(), _WRITERS, _WAITING)
         for file, is_written in outputs:
             if is_written:
                 self.folder.finish(file)
@@ -190,7 +190,7 @@ class _Job:
                 self.failed[file.path] = str(outcome)
                 self._advance(1)
 
-    def _write_outputs(self, file_and_prediction):
+    def _write(self, file_and_prediction):
         """Write the outputs of one image; return the file, and False if memory is exhausted."""
         file, prediction = file_and_prediction
         try:
@@ -201,7 +201,7 @@ class _Job:
 
     def predict_images_on_workers(self, num_workers):
         """Predict the images in several processes; only this process writes the log."""
-        from eseg_keras.inference.ray_workers import WorkerDied, map_on_workers
+        from eseg_keras.inference.workers import WorkerDied, map_on_workers
 
         if not self._images:
             return

@@ -18,8 +18,8 @@ from eseg_keras.image_size import SMALLEST_SIDE, check_image_range, check_image_
 from eseg_keras.inference.image_maps import AUTO_WINDOW, ImageMaps
 from eseg_keras.inference.input_files import ImageSource, image_sources
 from eseg_keras.inference.prediction import Prediction
-from eseg_keras.inference.threads import map_ahead
 from eseg_keras.inference.uncertainty import MAPS
+from eseg_keras.inference.workers import map_ahead
 from eseg_keras.visualization import default_palette
 
 TEST_TIME_SCALES = (0.5, 1.0, 2.0)
@@ -28,7 +28,6 @@ TEST_TIME_SCALES = (0.5, 1.0, 2.0)
 # Number of threads that decode files, and of images to read ahead in addition to a batch.
 _THREADS = 4
 _AHEAD = 2
-
 
 # Factor between the longer sides of an image and of the training images above which, or below whose
 # inverse, a warning is logged.
@@ -71,15 +70,8 @@ class Predictor:
             every pixel gets the most likely class.
         maps: Additional results: any of `"confidence"`, `"entropy"`, `"margin"` and
             `"probabilities"`.
-        max_pixels: Image files with more pixels raise an error before they are decoded. Defaults to
-            Pillow's own limit, about 179 million.
-        image_range: (lowest, highest) value of the images; the network's input is scaled so that
-            these two values become 0 and 255. By default, the range of 16-bit images is 0..65535
-            and that of all others 0..255. Values that suggest another range, such as floats up to
-            1, raise an error.
-        first_frame: Whether to read GIF files, and the first frame of other files with several
-            frames or pages. Defaults to `False`: GIF files in folders are skipped, and files with
-            several frames raise an error.
+        max_pixels, image_range, first_frame: How images are read, see `read_image`. Without
+            `first_frame`, GIF files in folders are skipped.
 
     Raises:
         ValueError: If an argument is out of range, or contradicts another argument.
@@ -232,7 +224,7 @@ class Predictor:
         """
         # Without threads, which a single image does not need.
         loaded = map(self._load, image_sources(image, **self.reading))
-        outcomes = list(self._outcomes(loaded))
+        outcomes = list(self._predict_batches(loaded))
         if len(outcomes) != 1:
             raise ValueError(
                 f"Expected one image, received {len(outcomes)}: call predict() instead."
@@ -246,8 +238,8 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Segment images one after the other.
 
-        Files are decoded ahead, in threads. Consecutive images of the same size are predicted in
-        batches of `batch_size`.
+        While images are predicted, threads read the next files. Consecutive images of the same size
+        are predicted in batches of `batch_size`.
 
         Args:
             inputs: A path (of an image, a video, or a folder of either), an array [H, W, C] or a
@@ -275,7 +267,7 @@ class Predictor:
     def outcomes(self, sources: Iterable[ImageSource]) -> Iterator[Prediction | ImageFileError]:
         """Yield for each image its prediction, or the error if it cannot be used."""
         ahead = self.batch_size + _AHEAD
-        return self._outcomes(map_ahead(self._load, sources, _THREADS, ahead))
+        return self._predict_batches(map_ahead(self._load, sources, _THREADS, ahead))
 
     def size_problem(self, size: Size) -> str | None:
         """Return the problem of an image of this (height, width), or `None` if it can be used."""
@@ -303,7 +295,7 @@ class Predictor:
             return source.name, ImageFileError(source.name, [problem])
         return source.name, image
 
-    def _outcomes(self, loaded):
+    def _predict_batches(self, loaded):
         """Yield the predictions and errors of loaded images in order, in batches of equal size."""
         for shape, group in itertools.groupby(loaded, lambda item: getattr(item[1], "shape", None)):
             while batch := list(itertools.islice(group, self.batch_size)):
@@ -312,7 +304,7 @@ class Predictor:
                     yield from images  # Errors.
                 else:
                     self._check_scale(names[0], shape)
-                    yield from map(self._outcome, names, images, self._maps(images))
+                    yield from map(self._prediction, names, images, self._maps(images))
 
     def _check_scale(self, name, shape):
         """Log a warning for the first image of another scale than the training images."""
@@ -339,7 +331,8 @@ class Predictor:
                 raise
         return [None] if len(images) == 1 else [self._maps([image])[0] for image in images]
 
-    def _outcome(self, name, image, maps):
+    def _prediction(self, name, image, maps):
+        """Return the prediction of an image, or an error if it did not fit into memory."""
         if maps is None:
             return ImageFileError(name, [TOO_LARGE])
         label_map = maps.pop("label_map")

@@ -1,16 +1,28 @@
-"""Writing videos."""
+"""Writing videos: frames, and the overlays of a predicted video."""
 
 import contextlib
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from eseg_keras.data.images.image_reader import ImageFileError
 from eseg_keras.files import atomic_file
-from eseg_keras.inference.videos import VideoInfo
+from eseg_keras.inference.input_files import ImageSource
+from eseg_keras.inference.predictor import Predictor
+from eseg_keras.inference.videos import VideoInfo, timed_frames
+from eseg_keras.inference.workers import map_ahead
 from eseg_keras.optional import require
+from eseg_keras.visualization import add_legend
+
+# Number of frames that wait for the encoder; each is in memory.
+_WAITING = 8
 
 # No B-frames: with them, times begin at 0 only by an edit list, which some players ignore.
 # FFmpeg builds without x264 fall back to MPEG-4 Part 2, which not every browser plays.
@@ -26,14 +38,8 @@ def video_writer(path: str | Path, info: VideoInfo) -> Iterator[Callable[[int, n
     """Write an MP4 file atomically: H.264 (or MPEG-4 Part 2) in 4:2:0, without sound.
 
     4:2:0 requires even sizes: if the height or width is odd, the last row or column is repeated.
-
-    Args:
-        path: The file to write.
-        info: Size, rate, time base and pixel aspect of the frames.
-
-    Yields:
-        A function (time, frame) that adds a frame. The time is in ticks of the time base since the
-        first frame; the frame is uint8 [H, W, 3], RGB.
+    Yield a function (time, frame) that adds a frame: the time is in ticks of `info.time_base` since
+    the first frame, the frame is uint8 [H, W, 3], RGB.
     """
     av = require("av", "video")
     encoder = next(name for name in _ENCODERS if name in av.codecs_available)
@@ -103,3 +109,56 @@ def write_frames(path: str | Path, frames: Iterable[np.ndarray], rate: float = 2
     with video_writer(path, info) as write:
         for time, frame in enumerate(itertools.chain([first], frames)):
             write(time, frame)
+
+
+def write_overlay_video(
+    predictor: Predictor,
+    path: Path,
+    info: VideoInfo,
+    target: Path,
+    alpha: float = 0.5,
+    legend: bool = True,
+    on_frame: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the overlay of the video `path` to `target`, atomically.
+
+    `info` is the result of `video_info`; `on_frame` is called after each finished frame. The legend
+    below the frames contains all classes; it is omitted if it is higher than half the video. Raise
+    ImageFileError if the video cannot be used.
+    """
+    height, width = info.size
+    strip = _legend_strip(predictor, height, width) if legend else np.empty((0, width, 3), np.uint8)
+    times = deque()
+
+    def images():
+        for time, image in timed_frames(path, info):
+            times.append(time)
+            yield ImageSource(f"{path}#{len(times)}", partial(np.asarray, image))
+
+    def predictions():
+        for outcome in predictor.outcomes(images()):
+            if isinstance(outcome, ImageFileError):
+                raise outcome
+            yield outcome
+
+    target_info = replace(info, size=(height + len(strip), width))
+    try:
+        with video_writer(target, target_info) as write:
+
+            def write_overlay(prediction):
+                colored = np.asarray(prediction.overlay(alpha, legend=False))
+                write(times.popleft(), np.concatenate([colored, strip]))
+
+            # Encode in a thread, while the next frames are predicted.
+            for _ in map_ahead(write_overlay, predictions(), 1, _WAITING):
+                on_frame()
+    except ValueError as error:
+        problems = error.problems if isinstance(error, ImageFileError) else [str(error)]
+        raise ImageFileError(path, problems) from error
+
+
+def _legend_strip(predictor, height, width):
+    """Return the legend, uint8 [h, W, 3]; h is 0 if it is higher than half the video."""
+    blank = Image.new("RGB", (width, height))
+    legend = np.asarray(add_legend(blank, predictor.class_names, predictor.palette))[height:]
+    return legend if len(legend) <= height / 2 else legend[:0]

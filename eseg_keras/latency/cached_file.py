@@ -21,7 +21,6 @@ _SOURCES = (
     "encoders/*.py",
     "export/**/*.py",
     "latency/exporting.py",
-    "latency/untrained_network.py",
     "layers/*.py",
     "models/*.py",
 )

@@ -3,8 +3,7 @@
 from eseg_keras.layers.average_pooling import AveragePooling
 from eseg_keras.layers.batch_normalization import BatchNormalization
 from eseg_keras.layers.image_scaling import ImageScaling
-from eseg_keras.layers.nearest_upsampling import NearestUpsampling
-from eseg_keras.layers.resize import Resize
+from eseg_keras.layers.resize import NearestUpsampling, Resize
 from eseg_keras.layers.weighted_fusion import WeightedFusion
 
 __all__ = [

@@ -3,6 +3,13 @@
 import keras
 from keras import ops
 
+# Mean and standard deviation of ImageNet's images, RGB of 0..1.
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+# image * scale + offset == (image / 255 - mean) / std, in RGB order.
+IMAGENET_SCALE = [1 / (255 * std) for std in _STD]
+IMAGENET_OFFSET = [-mean / std for mean, std in zip(_MEAN, _STD, strict=True)]
+
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class ImageScaling(keras.layers.Layer):
@@ -53,3 +60,10 @@ class ImageScaling(keras.layers.Layer):
         config = super().get_config()
         config.update(scale=self.scale, offset=self.offset, reverse_channels=self.reverse_channels)
         return config
+
+
+def for_channels(constants: float | list[float], channels: int) -> float | list[float]:
+    """Return `constants` for 3 channels, or their mean for another number of channels."""
+    if channels == 3 or isinstance(constants, int | float):
+        return constants
+    return sum(constants) / len(constants)

@@ -6,8 +6,8 @@ from keras import ops
 from eseg_keras.losses.mask_loss import (
     MaskLoss,
     check_class_factors,
-    class_factors_of,
     cross_entropies,
+    weighted_sum_and_count,
 )
 
 
@@ -67,12 +67,9 @@ class CrossEntropy(MaskLoss):
         if self.label_smoothing:
             uniform = -ops.mean(ops.log_softmax(pixels.logits, axis=-1), axis=-1)
             losses = (1 - self.label_smoothing) * losses + self.label_smoothing * uniform
-        if self.class_weights is not None:
-            losses = losses * class_factors_of(pixels, self.class_weights, "class_weights")
-        if pixels.weights is not None:
-            losses = losses * pixels.weights
-        total = ops.sum(ops.where(pixels.valid, losses, 0.0))
-        return total, ops.sum(ops.cast(pixels.valid, "float32"))
+        return weighted_sum_and_count(
+            losses, pixels, pixels.valid, self.class_weights, "class_weights"
+        )
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""

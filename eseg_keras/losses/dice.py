@@ -24,9 +24,7 @@ class Dice(RegionLoss):
         name: Name of the loss.
 
     Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, because compiled steps cannot raise errors.
-        y_pred: Float logits [B, H, W, C].
+        y_true, y_pred: Masks and logits, see `CrossEntropy`.
         sample_weight: `None`, or with `per_image=True` one factor per image, [B].
 
     Raises:

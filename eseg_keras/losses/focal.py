@@ -7,8 +7,8 @@ from keras import ops
 from eseg_keras.losses.mask_loss import (
     MaskLoss,
     check_class_factors,
-    class_factors_of,
     cross_entropies,
+    weighted_sum_and_count,
 )
 
 
@@ -28,9 +28,7 @@ class Focal(MaskLoss):
         name: Name of the loss.
 
     Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, because compiled steps cannot raise errors.
-        y_pred: Float logits [B, H, W, C].
+        y_true, y_pred: Masks and logits, see `CrossEntropy`.
 
     Raises:
         ValueError: If `gamma` or `alpha` are out of range, or shapes do not match.
@@ -69,12 +67,7 @@ class Focal(MaskLoss):
             # power finite: at p = 1 it is infinite for gamma below 1.
             missing = ops.maximum(-ops.expm1(-losses), 1e-30)
             losses = losses * ops.power(missing, self.gamma)
-        if self.alpha is not None:
-            losses = losses * class_factors_of(pixels, self.alpha, "alpha")
-        if pixels.weights is not None:
-            losses = losses * pixels.weights
-        total = ops.sum(ops.where(pixels.valid, losses, 0.0))
-        return total, ops.sum(ops.cast(pixels.valid, "float32"))
+        return weighted_sum_and_count(losses, pixels, pixels.valid, self.alpha, "alpha")
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""

@@ -15,17 +15,10 @@ class LovaszSoftmax(RegionLoss):
     loss is slow because it sorts all pixels once per class.
 
     Args:
-        per_image: Whether to compute the loss of each image separately. If `False`, the batch
-            counts as one image, and the loss depends on the split of the batch over replicas.
-            Defaults to `True`.
-        ignore_label: Label of pixels to ignore. Defaults to 255.
-        name: Name of the loss.
+        per_image, ignore_label, name: See `Dice`.
 
     Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, because compiled steps cannot raise errors.
-        y_pred: Float logits [B, H, W, C].
-        sample_weight: `None`, or with `per_image=True` one factor per image, [B].
+        y_true, y_pred, sample_weight: See `Dice`.
 
     Raises:
         ValueError: If `sample_weight` has one weight per pixel, or shapes do not match.

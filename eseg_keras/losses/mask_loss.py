@@ -37,10 +37,6 @@ class MaskLoss(keras.losses.Loss):
     A subclass implements `score`. All losses follow the same rules: ignored pixels do not count; a
     label that is neither a class nor ignored makes the loss NaN; a batch without a labelled pixel
     gives 0. Under a distribution strategy, the sum and the count are those of the global batch.
-
-    Args:
-        ignore_label: Label of pixels to ignore.
-        name: Name of the loss.
     """
 
     def __init__(self, ignore_label: int, name: str):
@@ -57,31 +53,15 @@ class MaskLoss(keras.losses.Loss):
         return self.loss_and_count(y_true, y_pred, sample_weight)[0]
 
     def loss_and_count(self, y_true, y_pred, sample_weight=None):
-        """Return the loss, as `__call__` does, and the divisor of the global batch.
-
-        Args:
-            y_true: Integer masks [B, H, W] or [B, H, W, 1].
-            y_pred: Float logits [B, H, W, C].
-            sample_weight: As in `sum_and_count`.
-
-        Returns:
-            Two float32 scalars.
-        """
+        """Return the loss, as `__call__` does, and the divisor of the global batch."""
         return global_mean(*self.sum_and_count(y_true, y_pred, sample_weight))
 
     def sum_and_count(self, y_true, y_pred, sample_weight=None):
-        """Return the summed loss and its divisor.
+        """Return the summed loss and its divisor, two float32 scalars.
 
         If a batch is split into parts, their sums and their counts can be added before dividing.
-
-        Args:
-            y_true: Integer masks [B, H, W] or [B, H, W, 1].
-            y_pred: Float logits [B, H, W, C].
-            sample_weight: `None`, or one factor per pixel, [B, H, W] or [B, H, W, 1], or one factor
-                per image, [B].
-
-        Returns:
-            Two float32 scalars.
+        `sample_weight` is `None`, or one factor per pixel, [B, H, W] or [B, H, W, 1], or one factor
+        per image, [B].
         """
         logits = ops.cast(y_pred, "float32")
         labels = ops.cast(y_true, "int32")
@@ -121,14 +101,23 @@ def check_class_factors(factors, argument: str) -> list[float] | None:
     return [float(factor) for factor in factors]
 
 
-def class_factors_of(pixels: Pixels, factors: list[float], argument: str):
-    """Return the factor of each pixel's class, float32 [B, H, W]."""
-    if len(factors) != pixels.num_classes:
-        raise ValueError(
-            f"`{argument}` must have one entry for each of the {pixels.num_classes} classes. "
-            f"Received {len(factors)}."
-        )
-    return ops.take(np.asarray(factors, "float32"), pixels.labels, axis=0)
+def weighted_sum_and_count(
+    losses, pixels: Pixels, chosen, factors: list[float] | None, argument: str
+):
+    """Sum losses over the chosen pixels, bool [B, H, W], and count these pixels.
+
+    The losses are multiplied by the factors of the classes and by the sample weights, if any.
+    """
+    if factors is not None:
+        if len(factors) != pixels.num_classes:
+            raise ValueError(
+                f"`{argument}` must have one entry for each of the {pixels.num_classes} classes. "
+                f"Received {len(factors)}."
+            )
+        losses = losses * ops.take(np.asarray(factors, "float32"), pixels.labels, axis=0)
+    if pixels.weights is not None:
+        losses = losses * pixels.weights
+    return ops.sum(ops.where(chosen, losses, 0.0)), ops.sum(ops.cast(chosen, "float32"))
 
 
 def _check_shapes(labels, logits):

@@ -8,8 +8,8 @@ from keras import ops
 from eseg_keras.losses.mask_loss import (
     MaskLoss,
     check_class_factors,
-    class_factors_of,
     cross_entropies,
+    weighted_sum_and_count,
 )
 
 
@@ -46,9 +46,7 @@ class OHEMCrossEntropy(MaskLoss):
         name: Name of the loss.
 
     Call arguments:
-        y_true: Integer masks [B, H, W] or [B, H, W, 1]. A label that is neither a class nor
-            ignored makes the loss NaN, because compiled steps cannot raise errors.
-        y_pred: Float logits [B, H, W, C].
+        y_true, y_pred: Masks and logits, see `CrossEntropy`.
 
     Raises:
         ValueError: If an argument is out of range, or shapes do not match.
@@ -110,12 +108,7 @@ class OHEMCrossEntropy(MaskLoss):
         probabilities = ops.where(ops.isnan(probabilities), 0.0, probabilities)
         # Ignored pixels get a probability above all others, so that they are never selected.
         kept = select(ops.where(pixels.valid, probabilities, 2.0), pixels.valid)
-        if self.class_weights is not None:
-            losses = losses * class_factors_of(pixels, self.class_weights, "class_weights")
-        if pixels.weights is not None:
-            losses = losses * pixels.weights
-        total = ops.sum(ops.where(kept, losses, 0.0))
-        return total, ops.sum(ops.cast(kept, "float32"))
+        return weighted_sum_and_count(losses, pixels, kept, self.class_weights, "class_weights")
 
     def _select_in_images(self, probabilities, valid):
         _, height, width = ops.shape(probabilities)
@@ -146,22 +139,13 @@ class OHEMCrossEntropy(MaskLoss):
 def bounded_kth_smallest(values, k, floor: float, axes):
     """Return max(floor, k-th smallest value over `axes`), exactly, without sorting.
 
-    k is tens of thousands, differs between images and is only known at run time. Sorting (or
-    `top_k`, which sorts for such k) would take longer than the rest of the loss. Bisection of the
-    range (floor, 1] only counts the values up to the middle in each step and has static shapes. It
-    is exact: it ends when no float32 lies between the two ends, and then the upper end is the
-    result. At most -log2(floor) steps find the result's power of two, 23 more steps its mantissa
-    (23 bits); 3 extra steps cover rounding of the middle.
-
-    Args:
-        values: float32 tensor; values above 1 are never returned.
-        k: int32, with the shape of `values` except for size 1 along `axes`; at most the number of
-            values that are <= 1.
-        floor: Lower bound of the result; above 0 and at most 1.
-        axes: Axes over which to select.
-
-    Returns:
-        float32 tensor with the shape of `k`.
+    k, an int32 tensor of size 1 along `axes`, is tens of thousands, differs between images and is
+    only known at run time. Sorting (or `top_k`, which sorts for such k) would take longer than the
+    rest of the loss. Bisection of the range (floor, 1], in which the result must be, only counts
+    the values up to the middle in each step and has static shapes. It is exact: it ends when no
+    float32 lies between the two ends, and then the upper end is the result. At most -log2(floor)
+    steps find the result's power of two, 23 more steps its mantissa (23 bits); 3 extra steps cover
+    rounding of the middle.
     """
     steps = 26 + math.ceil(-math.log2(floor))
     low = ops.ones_like(k, dtype="float32") * floor

@@ -8,12 +8,8 @@ from eseg_keras.losses.mask_loss import MaskLoss
 class RegionLoss(MaskLoss):
     """Base class of the losses that compare the whole region of each class.
 
-    A subclass implements `class_losses`. Classes without a labelled pixel are not averaged.
-
-    Args:
-        per_image: Whether to compute the loss of each image separately, and not of the whole batch.
-        ignore_label: Label of pixels to ignore.
-        name: Name of the loss.
+    A subclass implements `class_losses`. Classes without a labelled pixel are not averaged. The
+    loss is computed for each image separately, or without `per_image` for the whole batch.
     """
 
     def __init__(self, per_image: bool, ignore_label: int, name: str):

@@ -7,9 +7,9 @@ import keras
 
 from eseg_keras.decoders import DECODERS, DecoderSpec
 from eseg_keras.image_size import SMALLEST_SIDE
-from eseg_keras.models.freezing import PARTS
 
-FUSIONS = ("softmax", "sum")
+_FUSIONS = ("softmax", "sum")
+_PARTS = ("encoder", "decoder", "head", "batch_norm")
 
 
 def decoder_spec(name: str) -> DecoderSpec:
@@ -44,7 +44,7 @@ def check_arguments(
         output_stride == 32 or isinstance(encoder, str),
         "output_stride", output_stride, "32 when the encoder is a Keras model",
     )  # fmt: skip
-    check(fusion in FUSIONS, "fusion", fusion, f"one of {list(FUSIONS)}")
+    check(fusion in _FUSIONS, "fusion", fusion, f"one of {list(_FUSIONS)}")
     check(isinstance(activation, str), "activation", activation, "the name of a Keras activation")
     for name, value in (("min_level", min_level), ("max_level", max_level)):
         check(_is_whole(value) and value >= 1, name, value, "a whole number, at least 1")
@@ -80,12 +80,18 @@ def check_arguments(
         encoder_weights is None or isinstance(encoder, str),
         "encoder_weights", encoder_weights, "None when the encoder is a Keras model",
     )  # fmt: skip
-    check(set(frozen) <= set(PARTS), "frozen", frozen, f"any of {list(PARTS)}")
+    check(set(frozen) <= set(_PARTS), "frozen", frozen, f"any of {list(_PARTS)}")
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
             "ESeg works on channels_last images. Received: image_data_format='channels_first' in "
             "Keras' settings. Call keras.config.set_image_data_format('channels_last') first."
         )
+
+
+def check_parts(parts) -> None:
+    """Raise ValueError for names that are not in `_PARTS`."""
+    if unknown := set(parts) - set(_PARTS):
+        raise ValueError(f"Unknown parts {sorted(unknown)}. Expected any of {list(_PARTS)}.")
 
 
 def check_encoder(encoder: keras.Model, image_shape: tuple):

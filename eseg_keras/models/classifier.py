@@ -3,15 +3,12 @@
 import keras
 from keras import layers, ops
 
-from eseg_keras.encoders.builder import build_encoder
 from eseg_keras.layers import BatchNormalization
-from eseg_keras.models.arguments import check_encoder
-from eseg_keras.models.dtype_scope import dtype_scope
-from eseg_keras.trainer.training_model import TrainingModel
+from eseg_keras.models.encoder_model import EncoderModel, dtype_scope, encoder_and_name
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
-class Classifier(TrainingModel):
+class Classifier(EncoderModel):
     """Encoder, 1x1 convolution to 1280 channels, global average pooling, linear classifier.
 
     EfficientNet's classification head on any encoder of `ESeg`. No public ImageNet weights exist
@@ -74,11 +71,7 @@ class Classifier(TrainingModel):
             )
         with dtype_scope(dtype):
             # === Layers ===
-            encoder_name = encoder if isinstance(encoder, str) else None
-            if encoder_name:
-                encoder = build_encoder(encoder_name, image_shape, encoder_weights)
-            else:
-                check_encoder(encoder, image_shape)
+            encoder, encoder_name = encoder_and_name(encoder, image_shape, encoder_weights)
             convolution = layers.Conv2D(
                 channels,
                 1,
@@ -161,52 +154,16 @@ class Classifier(TrainingModel):
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""
-        encoder = self.encoder_name
-        if encoder is None:
-            encoder = keras.saving.serialize_keras_object(self.encoder)
-        return {
-            "encoder": encoder,
-            "num_classes": self.num_classes,
-            "channels": self.channels,
-            "activation": self.activation,
-            "dropout": self.dropout,
-            "image_shape": self.image_shape,
-            "dtype": self.dtype_policy.name,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Build a model from a dict of `get_config`."""
-        config = dict(config)
-        if isinstance(config["encoder"], dict):
-            config["encoder"] = keras.saving.deserialize_keras_object(
-                config["encoder"], custom_objects=custom_objects
-            )
-        return cls(**config)
+        names = ("num_classes", "channels", "activation", "dropout", "image_shape")
+        return super().get_config() | {name: getattr(self, name) for name in names}
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class LabelCrossEntropy(keras.losses.CategoricalCrossentropy):
-    """Cross-entropy of integer labels and logits, with label smoothing.
+    """Cross-entropy of integer labels [B] and logits [B, C], with label smoothing.
 
     Keras' sparse cross-entropy has no label smoothing; its categorical cross-entropy takes no
-    integer labels.
-
-    Args:
-        label_smoothing: Share of the target that is spread evenly over all classes.
-        **kwargs: The other arguments of `keras.losses.CategoricalCrossentropy`.
-
-    Call arguments:
-        y_true: Integer labels [B].
-        y_pred: Logits [B, C].
-
-    Example:
-
-    >>> import numpy as np
-    >>> from eseg_keras.models.classifier import LabelCrossEntropy
-    >>> round(float(LabelCrossEntropy()(np.array([1]), np.array([[0.0, 0.0]]))), 4)
-    0.6931
+    integer labels. `label_smoothing` is the share of the target that is spread over all classes.
     """
 
     def __init__(self, label_smoothing: float = 0.0, **kwargs):

@@ -8,7 +8,6 @@ import numpy as np
 from keras import ops
 
 from eseg_keras.decoders.head import segmentation_head
-from eseg_keras.encoders.builder import build_encoder
 from eseg_keras.image_size import SMALLEST_SIDE, to_pixel_values
 from eseg_keras.layers import Resize
 from eseg_keras.layers.likeliest_class import label_map
@@ -17,14 +16,12 @@ from eseg_keras.metrics import SegmentationScores
 from eseg_keras.models.arguments import (
     check_arguments,
     check_decoder,
-    check_encoder,
+    check_parts,
     decoder_spec,
 )
-from eseg_keras.models.dtype_scope import dtype_scope
+from eseg_keras.models.encoder_model import EncoderModel, dtype_scope, encoder_and_name
 from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers
-from eseg_keras.models.freezing import check_parts, set_trainable
 from eseg_keras.presets.catalog import PRESETS
-from eseg_keras.trainer.training_model import TrainingModel
 
 # For batch size 8, from random or ImageNet weights; the paper's 0.08 is for 16 with warm-up.
 DEFAULT_LEARNING_RATE = 0.02
@@ -34,7 +31,7 @@ _log = logging.getLogger("eseg_keras")
 
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
-class ESeg(TrainingModel):
+class ESeg(EncoderModel):
     """Semantic segmentation network of "Revisiting Multi-Scale Feature Fusion".
 
     Most users start from a preset, with their own number of classes:
@@ -144,11 +141,9 @@ class ESeg(TrainingModel):
         num_classes, ignore_label = int(num_classes), int(ignore_label)
         with dtype_scope(dtype):
             # === Layers ===
-            encoder_name = encoder if isinstance(encoder, str) else None
-            if encoder_name:
-                encoder = build_encoder(encoder_name, image_shape, encoder_weights, output_stride)
-            else:
-                check_encoder(encoder, image_shape)
+            encoder, encoder_name = encoder_and_name(
+                encoder, image_shape, encoder_weights, output_stride
+            )
             if folded:
                 encoder = fold_layers(encoder)
             # No autocast: half precision would round float images before they are scaled.
@@ -382,7 +377,7 @@ class ESeg(TrainingModel):
 
     def _set_frozen(self, parts):
         self.frozen = tuple(dict.fromkeys(parts))
-        set_trainable(self, self.frozen)
+        _set_trainable(self, self.frozen)
         if self.compiled:
             # The optimizer and the compiled step still use the previous trainable variables.
             optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
@@ -503,39 +498,25 @@ class ESeg(TrainingModel):
 
     def get_config(self):
         """Return the constructor arguments as a dict of plain types."""
-        encoder = self.encoder_name
-        if encoder is None:
-            encoder = keras.saving.serialize_keras_object(self.encoder)
-        return {
-            "encoder": encoder,
-            "num_classes": self.num_classes,
-            "decoder": self.decoder_name,
-            "min_level": self.min_level,
-            "max_level": self.max_level,
-            "decoder_channels": self.decoder_channels,
-            "decoder_repeats": self.decoder_repeats,
-            "activation": self.activation,
-            "fusion": self.fusion,
-            "output_stride": self.output_stride,
-            "image_shape": self.image_shape,
-            "ignore_label": self.ignore_label,
-            "class_names": self.class_names,
-            "palette": self.palette,
-            "folded": self.folded,
-            "frozen": self.frozen,
-            "dtype": self.dtype_policy.name,
-            "name": self.name,
-        }
+        names = (
+            "num_classes", "min_level", "max_level", "decoder_channels", "decoder_repeats",
+            "activation", "fusion", "output_stride", "image_shape", "ignore_label", "class_names",
+            "palette", "folded", "frozen",
+        )  # fmt: skip
+        values = {name: getattr(self, name) for name in names}
+        return super().get_config() | {"decoder": self.decoder_name, **values}
 
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Build a model from a dict of `get_config`."""
-        config = dict(config)
-        if isinstance(config["encoder"], dict):
-            config["encoder"] = keras.saving.deserialize_keras_object(
-                config["encoder"], custom_objects=custom_objects
-            )
-        return cls(**config)
+
+def _set_trainable(model, frozen):
+    """Make every layer trainable, except the layers of the frozen parts."""
+    # Set layer by layer: on the TensorFlow backend, assigning `trainable = True` to a model where
+    # it is already True does not change its layers.
+    for layer in model._flatten_layers(include_self=False):
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = not (is_norm and "batch_norm" in frozen)
+    for part in frozen:
+        if part != "batch_norm":
+            getattr(model, part).trainable = False
 
 
 def _pyramid_levels(features, min_level, max_level):

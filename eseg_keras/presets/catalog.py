@@ -44,11 +44,6 @@ def _lite(size, channels, repeats, params, macs, paper_mean_iou):
     return Architecture(encoder, channels, repeats, params, macs, 3, "relu", paper_mean_iou)
 
 
-def _full(size, channels, repeats, params, macs, paper_mean_iou):
-    encoder = f"efficientnet_{size}"
-    return Architecture(encoder, channels, repeats, params, macs, 2, "silu", paper_mean_iou)
-
-
 ARCHITECTURES = types.MappingProxyType(
     {
         # The paper's Table 3.

@@ -19,7 +19,7 @@ from eseg_keras.presets.files import (
     PresetError,
 )
 
-ENTRY_POINTS = "eseg_keras.presets"
+_ENTRY_POINTS = "eseg_keras.presets"
 PRESET_FILES = (CONFIG_FILE, METADATA_FILE, PREPROCESSOR_FILE, WEIGHTS_FILE)
 # Limit against zip bombs: size of a file divided by its compressed size. Weights compress only by a
 # few percent. Files up to `_SMALL_FILE` bytes are always extracted.
@@ -28,18 +28,15 @@ _SMALL_FILE = 1 << 20
 
 
 def installed_presets() -> dict[str, pathlib.Path]:
-    """Return the directories of presets in installed packages.
+    """Return {name: directory} of the presets in installed packages.
 
     A package publishes presets by entry points of the group `eseg_keras.presets`. The name of an
     entry point is the name of the preset; its value is the package, which contains the preset
-    directory of this name. The code of the package is not run.
-
-    Returns:
-        Dict from preset names to directories. Presets of eseg_keras take precedence over presets
-        with the same name.
+    directory of this name. The code of the package is not run. Presets of eseg_keras take
+    precedence.
     """
     found = {}
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    for entry in importlib.metadata.entry_points(group=_ENTRY_POINTS):
         package = importlib.util.find_spec(entry.module.partition(".")[0])
         if package is not None and entry.name not in PRESETS:
             for folder in package.submodule_search_locations or ():

@@ -20,19 +20,8 @@ class WeightsMismatchError(ValueError):
 def named_variables(model: keras.Model, prefix: str = "") -> dict:
     """Return the variables of a model by their path of layer names.
 
-    Args:
-        model: A functional or sequential Keras model; it may contain nested models.
-        prefix: Path of the model itself: empty, or ending in `"/"`.
-
-    Returns:
-        Dict from names such as `"decoder/bifpn_1/P3_top_down_bn/gamma"` to variables.
-
-    Example:
-
-    >>> from eseg_keras.encoders import fused_efficientnet
-    >>> from eseg_keras.presets.weights_file import named_variables
-    >>> list(named_variables(fused_efficientnet(0.1, 0.1)))[0]
-    'stem/kernel'
+    Names are such as `"decoder/bifpn_1/P3_top_down_bn/gamma"`. `prefix` is the path of the model
+    itself: empty, or ending in `"/"`.
     """
     variables = {}
     for layer in model.layers:
@@ -49,14 +38,10 @@ def named_variables(model: keras.Model, prefix: str = "") -> dict:
 
 
 def write_weights(model: keras.Model, path: pathlib.Path, dtype: str = "float32"):
-    """Write the weights of a model.
+    """Write the weights of a model; with the dtype `"float16"`, kernels in half precision.
 
-    Args:
-        model: The model.
-        path: The file to write.
-        dtype: `"float32"`, or `"float16"` to write kernels in half precision. Biases, scales and
-            statistics are always float32: they need little space, and variances may exceed the
-            range of float16.
+    Biases, scales and statistics are always float32: they need little space, and variances may
+    exceed the range of float16.
     """
     variables = named_variables(model)
     assert len(variables) == len(model.weights), "two variables share a name"
@@ -73,16 +58,8 @@ def read_weights(model: keras.Model, path: pathlib.Path):
 
     Names, shapes and types of all weights are checked before any values are read. Values outside
     the file are never read: HDF5 files can refer to other files, and can declare sizes that do not
-    fit into memory.
-
-    Args:
-        model: The model.
-        path: A file from `write_weights`.
-
-    Raises:
-        WeightsMismatchError: If the file does not contain exactly the model's variables, with their
-            shapes and finite float values.
-        OSError: If the file is not an HDF5 file.
+    fit into memory. Raise WeightsMismatchError if the file does not contain exactly the model's
+    variables, with their shapes and finite float values, and OSError if it is not an HDF5 file.
     """
     variables = named_variables(model)
     try:

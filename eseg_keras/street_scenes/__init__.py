@@ -1,7 +1,11 @@
 """Synthetic street scenes with exact masks: a data set without download."""
 
-from eseg_keras.street_scenes.dataset import StreetScenes, street_scenes
-from eseg_keras.street_scenes.images import calibration_scenes, scene_images
+from eseg_keras.street_scenes.dataset import (
+    StreetScenes,
+    calibration_scenes,
+    scene_images,
+    street_scenes,
+)
 from eseg_keras.street_scenes.materials import CLASS_NAMES, IGNORE_LABEL, PALETTE
 from eseg_keras.street_scenes.scene import render_scene
 

@@ -1,7 +1,8 @@
-"""Street scenes as `Examples` and as a `tf.data.Dataset`."""
+"""Street scenes as `Examples`, as a `tf.data.Dataset` and as images without masks."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ from eseg_keras.street_scenes.scene import check_split, render_scene
 if TYPE_CHECKING:
     import tensorflow as tf
 
-DEFAULT_NUM_EXAMPLES = {"train": 2000, "validation": 100, "test": 100}
+_log = logging.getLogger("eseg_keras")
+
+_DEFAULT_NUM_EXAMPLES = {"train": 2000, "validation": 100, "test": 100}
 """Default number of scenes of each split; any number of scenes can be rendered."""
 
 
@@ -57,7 +60,7 @@ class StreetScenes(Examples):
     ):
         check_split(split)
         self.split = split
-        self.num_examples = DEFAULT_NUM_EXAMPLES[split] if num_examples is None else num_examples
+        self.num_examples = _DEFAULT_NUM_EXAMPLES[split] if num_examples is None else num_examples
         self.image_size = tuple(image_size)
         self.seed = seed
 
@@ -90,18 +93,12 @@ def street_scenes(
     """Return a `tf.data.Dataset` of street scenes; short for `StreetScenes(...).batches(...)`.
 
     Args:
-        split: `"train"`, `"validation"` or `"test"`. Defaults to `"train"`.
-        num_examples: Number of scenes. Defaults to 2000 for training and 100 for other splits.
-        image_size: (height, width) in pixels, each at least 32. Defaults to (192, 384).
-        batch_size: Scenes per batch. Defaults to 8.
-        augment: Whether to rescale, crop and flip the scenes at random, or the `Augmentation` to
-            use. Defaults to False.
+        split, num_examples, image_size: See `StreetScenes`.
+        batch_size, augment, class_weights, drop_remainder: See `Examples.batches`.
         shuffle: Whether to shuffle the scenes, in a different order each epoch. Defaults to True
             for `"train"` and False for other splits.
         seed: Seed of the scenes, of their order and of the augmentation. Defaults to 0.
-        class_weights: Weight of each class, [8]; batches then also contain sample weights.
         initial_epoch: Number of the first epoch, to resume a run. Defaults to 0.
-        drop_remainder: Whether to drop a last, smaller batch. Defaults to False.
         cache: Whether to keep rendered scenes in memory (0.3 MB each at the default size) instead
             of rendering them again every epoch. Defaults to False.
 
@@ -131,3 +128,44 @@ def street_scenes(
         cache=cache,
     )
     return batches.to_tf_dataset(initial_epoch)
+
+
+def scene_images(
+    split: str, count: int, size: tuple[int, int], channels: int = 3
+) -> list[np.ndarray]:
+    """Render the first images of a split.
+
+    Args:
+        split: `"train"`, `"validation"` or `"test"`.
+        count: Number of images.
+        size: (height, width) in pixels, each at least 32.
+        channels: Number of channels; channels after the third repeat RGB. Defaults to 3.
+
+    Returns:
+        List of uint8 arrays [H, W, channels].
+
+    Example:
+
+    >>> from eseg_keras.street_scenes import scene_images
+    >>> [image.shape for image in scene_images("test", 2, (32, 48))]
+    [(32, 48, 3), (32, 48, 3)]
+    """
+    images = [render_scene(index, split, tuple(size))[0] for index in range(count)]
+    return [image[..., np.arange(channels) % 3] for image in images]
+
+
+def calibration_scenes(size: tuple[int, int], channels: int = 3) -> list[np.ndarray]:
+    """Render images to calibrate 8-bit exports, and warn that images of the task are better.
+
+    Args:
+        size: (height, width) in pixels, each at least 32.
+        channels: Number of channels. Defaults to 3.
+
+    Returns:
+        List of 24 uint8 arrays [H, W, channels], from the training split.
+    """
+    _log.warning(
+        "The 8-bit ranges are calibrated on synthetic street scenes. For better label maps, pass "
+        "images of the network's task as calibration_images."
+    )
+    return scene_images("train", 24, size, channels)

@@ -1,9 +1,11 @@
-"""The light of a scene: weather, brightness of surfaces by orientation, and haze."""
+"""The light of a scene: weather, brightness of surfaces by orientation, haze, and the sky."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import ImageColor
+
+from eseg_keras.street_scenes.materials import smooth_noise
 
 Color = tuple[float, float, float]
 
@@ -42,7 +44,7 @@ class Weather:
     windows_lit: float
 
 
-WEATHERS = (
+_WEATHERS = (
     Weather(  # a clear day
         zenith=((50, 95, 165), (120, 165, 215)),
         horizon=((160, 190, 215), (225, 230, 232)),
@@ -84,14 +86,14 @@ WEATHERS = (
         windows_lit=0.45,
     ),
 )
-WEATHER_SHARES = (0.45, 0.27, 0.16, 0.12)
+_WEATHER_SHARES = (0.45, 0.27, 0.16, 0.12)
 
 
 class Light:
-    """The light of one scene, drawn at random from one of the `WEATHERS`."""
+    """The light of one scene, drawn at random from one of the `_WEATHERS`."""
 
     def __init__(self, rng: np.random.Generator):
-        weather = WEATHERS[rng.choice(len(WEATHERS), p=WEATHER_SHARES)]
+        weather = _WEATHERS[rng.choice(len(_WEATHERS), p=_WEATHER_SHARES)]
         self.zenith = mix(*weather.zenith, rng.random())
         self.horizon = mix(*weather.horizon, rng.random())
         self.clouds = mix(*weather.clouds, rng.random())
@@ -105,16 +107,12 @@ class Light:
         self.tint = scaled(weather.tint, exposure)
 
     def paint(self, color: Color, z: float, sideways: float | None = None) -> tuple[int, int, int]:
-        """Return the colour of a surface in the image, with light and haze.
+        """Return the colour of a surface in the image, three integers of 0..255, with light and
+        haze.
 
-        Args:
-            color: RGB from 0 to 255 under white light.
-            z: Distance in metres; haze gives far surfaces the colour of the horizon.
-            sideways: 1.0 for a surface that faces right, -1.0 for left, 0.0 for the camera; `None`
-                for horizontal surfaces, such as the ground. Defaults to `None`.
-
-        Returns:
-            Three integers from 0 to 255.
+        `color` is that under white light. Haze gives surfaces far away, at `z` metres, the colour
+        of the horizon. `sideways` is 1.0 for a surface that faces right, -1.0 for left, 0.0 for the
+        camera, and `None` for horizontal surfaces, such as the ground.
         """
         gain = 1.0
         if sideways is not None:
@@ -129,3 +127,31 @@ class Light:
             max(0, min(255, int(color[1] * tint[1] * clear + horizon[1] * fog))),
             max(0, min(255, int(color[2] * tint[2] * clear + horizon[2] * fog))),
         )
+
+
+def paint_sky(light: Light, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Paint the sky, from the top of the image to the horizon, as uint8 [height, width, 3]."""
+    rows = np.linspace(0.0, 1.0, shape[0], dtype=np.float32)
+    weight = rows[:, None, None] ** np.float32(rng.uniform(0.7, 1.8))
+    zenith = np.array(light.zenith, np.float32)
+    low = np.array(light.horizon, np.float32)
+    sky = np.broadcast_to(zenith + (low - zenith) * weight, (*shape, 3))
+    if light.direct > 0.25 and light.sun_ahead > 0:  # the glow around a sun near the frame
+        x = np.linspace(-1.0, 1.0, shape[1], dtype=np.float32)[None, :, None]
+        off_sun = (x - np.float32(light.sun_side * 0.8)) ** 2 + (rows[:, None, None] - 0.6) ** 2
+        sky = sky + (255.0 - sky) * np.float32(light.sun_ahead) * np.exp(-3.0 * off_sun)
+    # A separate generator, because the number of its values depends on the image size: the later
+    # values of `rng` determine the layout and must not depend on it.
+    cloud_rng = rng.spawn(1)[0]
+    noise = np.zeros(shape, np.float32)
+    size = shape[0] * rng.uniform(0.25, 0.6)
+    for octave, strength in ((1, 1.0), (2, 0.55), (4, 0.3), (8, 0.18)):
+        noise += np.float32(strength) * smooth_noise(cloud_rng, shape, size / octave, stretch=2.2)
+    edge = np.float32(1.3 - 2.6 * light.cloud_cover)
+    density = np.clip((noise - edge) / np.float32(rng.uniform(0.5, 1.5)), 0.0, 1.0)[..., None]
+    density = density * np.float32(rng.uniform(0.6, 1.0))
+    # Dense parts of a cloud are darker than its edge.
+    clouds = np.array(light.clouds, np.float32) * (1.0 - 0.15 * density * density)
+    sky = sky + (clouds - sky) * density * (1.0 - 0.5 * weight)
+    tint = np.float32(max(light.tint) ** 0.5)
+    return np.clip(sky * tint, 0.0, 255.0).astype(np.uint8)

@@ -1,10 +1,11 @@
-"""The materials of a street scene, with the class and the texture of each.
+"""The materials of a street scene, the class and texture of each, and the noise of textures.
 
 The renderer paints materials, not classes: a wall and a window both have the class `building`, but
 different textures. The mask is computed from the map of materials by the table `MATERIAL_CLASS`.
 """
 
 import numpy as np
+from PIL import Image
 
 CLASS_NAMES = ("road", "sky", "building", "tree", "vehicle", "pedestrian", "pole", "sign")
 """The eight classes, in the order of their labels."""
@@ -56,3 +57,19 @@ GRAIN = np.array([row[2:] for row in _TABLE], np.float32)
 
 ON_GROUND = np.array([row[0] in ("asphalt", "paving", "paint") for row in _TABLE], np.float32)
 """float32 [materials]: 1 for the flat ground, where haze depends on the image row; else 0."""
+
+
+def smooth_noise(
+    rng: np.random.Generator, shape: tuple[int, int], cell: float, stretch: float = 1.0
+) -> np.ndarray:
+    """Return a smooth random field, float32 [height, width].
+
+    It interpolates a coarse grid of normally distributed values. The cells of the grid are `cell`
+    pixels high and `stretch` times as wide.
+    """
+    if cell <= 1.0:
+        return rng.standard_normal(shape, np.float32)
+    coarse = (int(shape[0] / cell) + 2, int(shape[1] / (cell * stretch)) + 2)
+    field = Image.fromarray(rng.standard_normal(coarse, np.float32))
+    field = field.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
+    return np.asarray(field)

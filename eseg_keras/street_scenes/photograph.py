@@ -3,8 +3,13 @@
 import numpy as np
 from PIL import Image, ImageFilter
 
-from eseg_keras.street_scenes.materials import GRAIN, IGNORE_LABEL, MATERIAL_CLASS, ON_GROUND
-from eseg_keras.street_scenes.noise import smooth_noise
+from eseg_keras.street_scenes.materials import (
+    GRAIN,
+    IGNORE_LABEL,
+    MATERIAL_CLASS,
+    ON_GROUND,
+    smooth_noise,
+)
 from eseg_keras.street_scenes.stage import SUPERSAMPLING, Stage
 
 

@@ -3,21 +3,20 @@
 import numpy as np
 
 from eseg_keras.image_size import check_image_size
-from eseg_keras.street_scenes.furniture import (
+from eseg_keras.street_scenes.light import Light, paint_sky
+from eseg_keras.street_scenes.materials import CLUTTER
+from eseg_keras.street_scenes.photograph import take_photograph
+from eseg_keras.street_scenes.road_users import draw_crossing_car, draw_pedestrian, draw_vehicle
+from eseg_keras.street_scenes.roadside import (
     draw_clutter,
+    draw_hedge,
     draw_lamp_post,
     draw_sign,
     draw_traffic_light,
+    draw_tree,
 )
-from eseg_keras.street_scenes.light import Light
-from eseg_keras.street_scenes.materials import CLUTTER
-from eseg_keras.street_scenes.people import draw_pedestrian
-from eseg_keras.street_scenes.photograph import take_photograph
-from eseg_keras.street_scenes.sky import paint_sky
 from eseg_keras.street_scenes.stage import SUPERSAMPLING, Camera, Stage, rectangle
 from eseg_keras.street_scenes.street import NEAR, Street, draw_far_end, draw_ground, draw_house
-from eseg_keras.street_scenes.trees import draw_hedge, draw_tree
-from eseg_keras.street_scenes.vehicles import draw_crossing_car, draw_vehicle
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 

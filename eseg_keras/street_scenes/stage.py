@@ -18,7 +18,7 @@ Point = tuple[float, float, float]
 SUPERSAMPLING = 2
 """Canvas pixels per image pixel and axis; downscaling smooths the edges of shapes."""
 
-SHADE_REDUCTION = 4
+_SHADE_REDUCTION = 4
 """Canvas pixels per pixel and axis of the shadow map; upscaling softens the shadows."""
 
 
@@ -124,12 +124,12 @@ class Stage:
     def shadow(self, points: Sequence[Pair], darkness: float) -> None:
         """Darken the ground inside a polygon of points (x, z); objects are not darkened."""
         corners = [self.camera.point(x, 0.0, z) for x, z in points]
-        corners = [(x / SHADE_REDUCTION, y / SHADE_REDUCTION) for x, y in corners]
+        corners = [(x / _SHADE_REDUCTION, y / _SHADE_REDUCTION) for x, y in corners]
         self._shadows.append((min(1.0, darkness), corners))
 
     def ground_shade(self) -> Image.Image:
-        """Return the shadows, 0 to 255, as an "L" image that is `SHADE_REDUCTION` times smaller."""
-        size = (-(-self.width // SHADE_REDUCTION), -(-self.height // SHADE_REDUCTION))
+        """Return the shadows, 0 to 255, as an "L" image, `_SHADE_REDUCTION` times smaller."""
+        size = (-(-self.width // _SHADE_REDUCTION), -(-self.height // _SHADE_REDUCTION))
         shade = Image.new("L", size, 0)
         draw = ImageDraw.Draw(shade)
         for darkness, corners in sorted(self._shadows):  # the darkest last: it covers the others

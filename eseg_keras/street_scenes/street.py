@@ -11,11 +11,11 @@ from eseg_keras.street_scenes.stage import Stage, rectangle
 NEAR = 1.0
 """Distance in metres at which long objects start; out of view for aspect ratios up to 6."""
 
-WALLS = colors(
+_WALLS = colors(
     "#965541 #78463a #c3aa87 #d7cdb9 #afaca5 #787a7d #5a5c62 #e1ded7 #a5b4c3 "
     "#7891af #96a582 #697d5f #cda596 #d2b46e"
 )
-ROOFS = colors("#6e3c32 #55504e #41444b #8c5f46")
+_ROOFS = colors("#6e3c32 #55504e #41444b #8c5f46")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def draw_ground(stage: Stage, street: Street) -> None:
 
 
 def _wall_color(rng: np.random.Generator) -> Color:
-    color = scaled(WALLS[rng.integers(len(WALLS))], rng.uniform(0.65, 1.12))
+    color = scaled(_WALLS[rng.integers(len(_WALLS))], rng.uniform(0.65, 1.12))
     return (color[0] + rng.uniform(-12, 12), color[1] + rng.uniform(-12, 12), color[2])
 
 
@@ -141,7 +141,7 @@ def draw_house(stage: Stage, x: float, near: float, far: float, height: float) -
     if near > NEAR:
         edge = x + outward * 9.0
         if rng.random() < 0.35:  # a gable roof
-            roof, ridge = ROOFS[rng.integers(len(ROOFS))], height + rng.uniform(1.5, 3.5)
+            roof, ridge = _ROOFS[rng.integers(len(_ROOFS))], height + rng.uniform(1.5, 3.5)
             slope = [(height, near), (height, far), (ridge, far), (ridge, near)]
             stage.side(x + outward * 1.5, slope, roof, WALL, -outward)
             gable = [(x, height), (x + outward * 4.5, ridge), (edge, height)]

@@ -14,7 +14,8 @@ def train_step(model, data):
     images, *_ = keras.utils.unpack_x_y_sample_weight(data)
     loss, gradients = _batch_gradients(model, data, variables)
     model._loss_tracker.update_state(loss * num_replicas(), sample_weight=tf.shape(images)[0])
-    if num_replicas() > 1 and (model.global_clipnorm is not None or _scales_loss(model.optimizer)):
+    scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    if num_replicas() > 1 and (model.global_clipnorm is not None or scales_loss):
         # Clipping and loss scaling require the gradient of the global batch. The optimizer sums
         # the gradients of all replicas; replacing each by their mean does not change this sum.
         context = tf.distribute.get_replica_context()
@@ -30,10 +31,6 @@ def shaped_logs(logs):
     if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
         return {name: tf.reshape(value, [1]) for name, value in logs.items()}
     return logs
-
-
-def _scales_loss(optimizer):
-    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 def _batch_gradients(model, data, variables):

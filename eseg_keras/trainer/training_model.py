@@ -8,8 +8,7 @@ from keras import ops
 from eseg_keras.losses.mask_loss import MaskLoss
 from eseg_keras.replicas import num_replicas
 from eseg_keras.step_options import check_step_options
-from eseg_keras.trainer.image_range import check_first_images
-from eseg_keras.trainer.label_check import LabelCheck
+from eseg_keras.trainer.data_checks import LabelCheck, check_first_images
 from eseg_keras.trainer.teacher import Teacher, no_gradients
 from eseg_keras.trainer.weight_average import WeightAverage
 

@@ -7,17 +7,13 @@ from keras import ops
 
 
 class WeightAverage:
-    """Moving averages of all weights of a model, stored as variables of its optimizer.
+    """Moving averages of all weights of a built model, stored as variables of its built optimizer.
 
-    Each average a starts as a copy of its weight w. After update n, counted from 0, it becomes
-    d a + (1 - d) w with d = min(decay, (1 + n) / (10 + n)): at first d is small, so that the random
+    Each average a starts as a copy of its weight w. After update n, counted from 0, it becomes d a
+    + (1 - d) w with d = min(decay, (1 + n) / (10 + n)): at first d is small, so that the random
     initial weights are soon forgotten. The moving statistics of batch normalisation are averaged as
     well, so that they fit the averaged weights. The averages are saved, restored and replicated
     like the optimizer's momentum; they are not weights of the model.
-
-    Args:
-        model: A built model with a built optimizer.
-        decay: Maximum of the decay d, from 0 to below 1.
 
     Reference:
         [Polyak and Juditsky, 1992](https://doi.org/10.1137/0330046); the increasing decay is

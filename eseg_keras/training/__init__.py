@@ -12,9 +12,9 @@ from eseg_keras.training.experiment_files import (
 from eseg_keras.training.overrides import override
 
 if TYPE_CHECKING:
+    from eseg_keras.training.callbacks import NonFiniteLossError, Preempted
     from eseg_keras.training.distribution import make_distribution
     from eseg_keras.training.finetuning import finetune
-    from eseg_keras.training.interruptions import NonFiniteLossError, Preempted
     from eseg_keras.training.run import train
 
 __all__ = [
@@ -38,7 +38,7 @@ def __getattr__(name):
         raise AttributeError(f"module 'eseg_keras.training' has no attribute '{name}'")
     module = {
         "finetune": "finetuning", "make_distribution": "distribution", "train": "run",
-    }.get(name, "interruptions")  # fmt: skip
+    }.get(name, "callbacks")  # fmt: skip
     return getattr(importlib.import_module(f"eseg_keras.training.{module}"), name)
 
 

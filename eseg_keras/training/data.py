@@ -20,7 +20,7 @@ from eseg_keras.data.mixed_batches import MixedBatches
 from eseg_keras.inference.pseudo_labels import check_teacher
 from eseg_keras.street_scenes import StreetScenes
 from eseg_keras.training.distribution import ONE_DEVICE, Distribution
-from eseg_keras.training.experiment import Experiment
+from eseg_keras.training.experiment import READING, Experiment
 
 _log = logging.getLogger("eseg_keras")
 
@@ -67,10 +67,7 @@ def open_examples(
         raise ValueError(
             "The number of classes is missing: set class_names or num_classes in the experiment."
         )
-    names = (
-        "class_names", "num_classes", "ignore_label", "class_map", "mask_colors", "mask_suffix",
-        "image_suffix", "reduce_zero_label", "long_side", "image_range", "first_frame",
-    )  # fmt: skip
+    names = ("class_names", "num_classes", "ignore_label", "long_side", *READING)
     return open_folders(
         Path(data_dir, getattr(experiment, f"{prefix}_images")),
         Path(data_dir, getattr(experiment, f"{prefix}_masks")),

@@ -7,10 +7,16 @@ from typing import Literal
 from eseg_keras.image_size import check_image_range, check_image_size
 from eseg_keras.step_options import check_step_options
 
+READING = (
+    "class_map", "mask_colors", "mask_suffix", "image_suffix", "reduce_zero_label", "image_range",
+    "first_frame",
+)  # fmt: skip
+"""Attributes of `Experiment` that define how the files in folders are read."""
 
-def shorten(text: str) -> str:
-    """Shorten a text to at most 80 characters, for messages."""
-    return text if len(text) <= 80 else f"{text[:77]}..."
+
+def shorten(text: str, most: int = 80) -> str:
+    """Shorten a text to at most `most` characters, for messages."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,10 +170,7 @@ class Experiment(TrainingOptions):
             is equal in both, such as `"_labels"`.
         reduce_zero_label: Whether masks contain 0 for "no class" and 1..num_classes for the
             classes. Defaults to `False`.
-        image_range: (lowest, highest) value of the images in folders, such as (0, 1) for TIFF files
-            of floats; `None` for 0..65535 in 16-bit images and 0..255 in all others.
-        first_frame: Whether to read GIF files, and the first frame of other files with several
-            frames or pages.
+        image_range, first_frame: How the images in folders are read, see `open_folders`.
         long_side: Longer side in pixels to which images are scaled first; `None` keeps their size.
         train_examples, val_examples: Number of street scenes; unused for other data.
 
@@ -392,15 +395,7 @@ class Experiment(TrainingOptions):
             raise ValueError(
                 "class_weights='balanced' requires data='folders'. Pass numbers instead."
             )
-        for name in (
-            "class_map",
-            "mask_colors",
-            "mask_suffix",
-            "image_suffix",
-            "reduce_zero_label",
-            "image_range",
-            "first_frame",
-        ):
+        for name in READING:
             if getattr(self, name):
                 raise ValueError(
                     f"{name} requires data='folders'; it has no effect on {self.data}. "

@@ -17,10 +17,10 @@ import numpy as np
 from eseg_keras.data import FolderExamples, open_folders, read_image
 from eseg_keras.data.folder_checks import pair_files
 from eseg_keras.data.images.mask_reader import read_palette
-from eseg_keras.data.label_statistics import label_statistics
+from eseg_keras.data.label_statistics import label_statistics, stratified_split
 from eseg_keras.data.mask_coding import find_mask_coding
-from eseg_keras.data.splitting import stratified_split
 from eseg_keras.evaluation import Evaluation, evaluate
+from eseg_keras.evaluation.scores import worst_first
 from eseg_keras.files import atomic_directory, atomic_file, locked, read_json, write_json
 from eseg_keras.inference import Predictor
 from eseg_keras.models import ESeg
@@ -29,6 +29,7 @@ from eseg_keras.training.experiment import Experiment
 from eseg_keras.training.experiment_files import load_experiment, write_experiment
 from eseg_keras.training.recipe import VALIDATIONS, compile_model, complete, initial_model
 from eseg_keras.training.run import train
+from eseg_keras.training.run_files import differences
 
 EXPERIMENT_FILE = "experiment.py"
 _ARGUMENTS_FILE = "arguments.json"
@@ -83,10 +84,7 @@ def finetune(
         class_names: One name per class, in the order of their ids, also for classes that never
             occur; by default `"class 0"`, ...
         mask_suffix: End of the mask names that the image names do not have, such as `"_labels"`.
-        image_range: (lowest, highest) value of the images, such as (0, 1) for TIFF files of floats;
-            see `read_image`.
-        first_frame: Whether to read GIF files, and the first frame of other files with several
-            frames or pages. Defaults to `False`.
+        image_range, first_frame: How images are read, see `open_folders`.
         preset: Preset to start from. Defaults to `"eseg_edge_s"` if the ImageNet weights of its
             encoder are installed, else to `"eseg_lite_s"` with weights trained on street scenes.
         val_share: Share of the images for validation. Defaults to 0.2. If the images are in
@@ -154,7 +152,9 @@ def _finetune(start, images, masks, output, minutes, options, say):
         f"{experiment.learning_rate:g}: {path}"
     )
     train(experiment, output / "run", data_dir)
-    _copy_preset(output)
+    if not (output / "preset").is_dir():
+        with atomic_file(output / "preset") as folder:
+            shutil.copytree(output / "run" / "preset", folder)
     return _evaluate(experiment, output, data_dir, say)
 
 
@@ -168,7 +168,7 @@ def _check_same_arguments(path: Path, arguments: dict, say) -> None:
     first = read_json(path, "Remove it: the run then resumes with its own settings.")
     defaults = inspect.signature(finetune).parameters
     changed = {
-        name: f"{name} (in that run {first.get(name)}, now {value})"
+        name: value
         for name, value in arguments.items()
         if value not in (first.get(name), defaults[name].default)
     }
@@ -179,8 +179,9 @@ def _check_same_arguments(path: Path, arguments: dict, say) -> None:
         )
     if changed:
         raise ValueError(
-            f"{path.parent} contains a run with other values: {', '.join(changed.values())}. "
-            "Choose another output, or remove that folder."
+            f"{path.parent} contains a run with other values: "
+            f"{', '.join(differences(first, changed))}. Choose another output, or remove that "
+            "folder."
         )
 
 
@@ -274,15 +275,8 @@ def fit_into(
 ) -> Experiment:
     """Choose epochs, warm-up and validations; reduce the image size if too few epochs would fit.
 
-    Args:
-        experiment: Experiment with all other settings.
-        num_train: Number of training images.
-        num_val: Number of validation images.
-        seconds: Durations, measured at the experiment's image size.
-        budget: Time for training and its validations, in seconds.
-
-    Returns:
-        The complete experiment.
+    `seconds` are measured at the experiment's image size; `budget` is the time for training and its
+    validations, in seconds.
     """
     steps = math.ceil(num_train / complete(experiment, num_train).batch_size)
     budget -= (VALIDATIONS + 1) * num_val * seconds.validation
@@ -360,12 +354,6 @@ def list_files(data_dir: Path, split: str) -> list[Path]:
     return [path for path in (data_dir / "images" / split).rglob("*") if path.is_file()]
 
 
-def _copy_preset(output: Path):
-    if not (output / "preset").is_dir():
-        with atomic_file(output / "preset") as folder:
-            shutil.copytree(output / "run" / "preset", folder)
-
-
 def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Evaluation:
     """Score the validation images at their own size; write the report and the overlays."""
     model = ESeg.from_preset(output / "preset")
@@ -385,8 +373,7 @@ def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Eval
 
         details = {"Model": str(output / "preset"), "Images": str(data_dir / "images" / "val")}
         say(f"Report: {write_report(output / 'report', evaluation, worst, 'Fine-tuning', details)}")
-    scored = [scores for scores in evaluation.images if scores.mean_iou is not None]
-    for scores in sorted(scored, key=lambda scores: scores.mean_iou)[:_WORST_IMAGES]:
+    for scores in worst_first(evaluation.images, _WORST_IMAGES):
         reading = {name: getattr(experiment, name) for name in ("image_range", "first_frame")}
         image = read_image(scores.name, **reading)
         overlay = predictor(image).overlay()

@@ -160,22 +160,7 @@ class NetworkCosts(NamedTuple):
 
 
 def network_costs(experiment: Experiment, image_size: tuple[int, int]) -> NetworkCosts:
-    """Count the parameters and multiply-adds of an experiment's network; no weights are loaded.
-
-    Args:
-        experiment: The experiment; its number of classes affects the counts.
-        image_size: (height, width) of the image.
-
-    Returns:
-        The counts.
-
-    Example:
-
-    >>> from eseg_keras.training import load_experiment
-    >>> from eseg_keras.training.paper import network_costs
-    >>> network_costs(load_experiment("cityscapes/eseg_lite_s"), (1024, 2048)).macs
-    17141686784
-    """
+    """Count the parameters and multiply-adds of an experiment's network; no weights are loaded."""
     options = tuple(sorted(experiment.network_arguments().items()))
     return _network_costs(experiment.preset, experiment.num_classes, image_size, options)
 
@@ -189,18 +174,11 @@ def _network_costs(preset, num_classes, image_size, options):
 
 
 def measured_mean_iou(name: str, runs_dir: str | Path) -> tuple[float | None, str]:
-    """Return the score of an experiment's finished run, or else the score in its docstring.
+    """Return the score of an experiment's finished run in `runs_dir`, or else that in its
+    docstring.
 
-    Args:
-        name: Name of a shipped experiment.
-        runs_dir: Folder that contains a run named after each experiment.
-
-    Returns:
-        (score, remark): the mean IoU from 0 to 1, or `None` if the experiment was not run; the
-        source of the score, and the values of the experiment that the run changed.
-
-    Raises:
-        ValueError: If a file of the run is damaged.
+    The score is the mean IoU from 0 to 1, or `None` if the experiment was not run. The second value
+    tells the source of the score, and the values of the experiment that the run changed.
     """
     from eseg_keras.training.run_files import is_finished, read_config, read_metrics
 

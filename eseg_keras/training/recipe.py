@@ -39,27 +39,14 @@ def complete(
 ) -> Experiment:
     """Replace the values `"auto"` of an experiment, based on its number of training images.
 
-    Args:
-        experiment: The experiment.
-        num_images: Number of training images.
-        distribution: Devices of the run. Defaults to one device.
-
-    Returns:
-        The experiment with these values in place of `"auto"`. Batch size: 8, or 16 from 2,000
-        images on, at most the number of images, and a multiple of the number of devices. Epochs:
-        about 100 times the square root of the number of images as steps, at least 300 and at most
-        40,000 (300 epochs for 2 images, 42 for 367, 5 for 100,000). Learning rate: 0.05 for batches
-        of 8, proportional to the batch size. Warm-up: a twentieth of the steps. Averaged weights:
-        over about the last tenth of the steps. Validations: ten. Colour distortion: up to 20,000
-        images. With pseudo labels, which are half of each batch, an epoch has twice as many steps
-        and the batch size is even. If `steps` is set, the number of epochs is computed from it.
-
-    Example:
-
-    >>> from eseg_keras.training import Experiment
-    >>> from eseg_keras.training.recipe import complete
-    >>> complete(Experiment(num_classes=2, batch_size="auto", epochs="auto"), 367).epochs
-    42
+    Batch size: 8, or 16 from 2,000 images on, at most the number of images, and a multiple of the
+    number of devices. Epochs: about 100 times the square root of the number of images as steps, at
+    least 300 and at most 40,000 (300 epochs for 2 images, 42 for 367, 5 for 100,000). Learning
+    rate: 0.05 for batches of 8, proportional to the batch size. Warm-up: a twentieth of the steps.
+    Averaged weights: over about the last tenth of the steps. Validations: ten. Colour distortion:
+    up to 20,000 images. With pseudo labels, which are half of each batch, an epoch has twice as
+    many steps and the batch size is even. If `steps` is set, the number of epochs is computed from
+    it.
     """
 
     def value(name, automatic):

@@ -8,7 +8,14 @@ from pathlib import Path
 import keras
 
 from eseg_keras.files import DamagedFileError, locked
-from eseg_keras.training.callbacks import RunCallbacks
+from eseg_keras.training.callbacks import (
+    Preempted,
+    RunCallbacks,
+    SaveInEpoch,
+    StopOnNonFiniteLoss,
+    TrainingProgress,
+    sigterm_flag,
+)
 from eseg_keras.training.checkpoints import (
     AddMetrics,
     Position,
@@ -21,13 +28,6 @@ from eseg_keras.training.checkpoints import (
 )
 from eseg_keras.training.distribution import StrategyName, make_distribution
 from eseg_keras.training.experiment import ClassificationExperiment, Experiment
-from eseg_keras.training.interruptions import (
-    Preempted,
-    SaveInEpoch,
-    StopOnNonFiniteLoss,
-    sigterm_flag,
-)
-from eseg_keras.training.progress import TrainingProgress
 from eseg_keras.training.run_files import (
     check_same_images,
     check_same_run,
@@ -156,8 +156,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     board = None
     if distribution.writes:
         write_config(model_dir, given, data_dir, found)
-        board = RunBoard(model_dir / "tensorboard", task.shown_batches)
-        board.step = position.step
+        board = RunBoard(model_dir / "tensorboard", task.shown_batches, position.step)
         callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
     user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
 

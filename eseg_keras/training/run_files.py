@@ -142,6 +142,15 @@ def _from_json(value):
     return value
 
 
+def differences(there: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
+    """Describe the values of a run that differ from those of its first call."""
+    return [
+        f"{name} (in that run {there.get(name)}, now {value})"
+        for name, value in here.items()
+        if value != there.get(name)
+    ]
+
+
 def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | Path | None) -> None:
     """Raise ValueError if `model_dir` contains a run with another experiment or data directory."""
     if not (model_dir / "config.json").exists():
@@ -149,13 +158,10 @@ def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | P
     config = _read_config_file(model_dir / "config.json")
     there = {"task": config["task"], **config["experiment"], "data_dir": config["data_dir"]}
     here = {"task": experiment.task, **config_values(experiment), "data_dir": _absolute(data_dir)}
-    changed = [
-        f"{name} (in that run {there.get(name)}, now {value})"
-        for name, value in here.items()
-        if value != there.get(name)
-        and not (name in config["found"] and value == config["found"][name])
-    ]
-    if changed:
+    # The values that the first call chose from the data may be given as well.
+    found = config["found"].items()
+    there |= {name: value for name, value in found if here.get(name) == value}
+    if changed := differences(there, here):
         raise ValueError(
             f"{model_dir} contains a run with other values: {', '.join(changed)}. "
             "Choose another model_dir, or remove that folder."
@@ -167,12 +173,8 @@ def check_same_images(model_dir: Path, found: Mapping[str, object]) -> None:
     if not (model_dir / "config.json").exists():
         return
     before = _read_config_file(model_dir / "config.json")["found"]
-    changed = [
-        f"{name} (in that run {before[name]}, now {value})"
-        for name, value in found.items()
-        if value != before.get(name, value)
-    ]
-    if changed:
+    known = {name: value for name, value in found.items() if name in before}
+    if changed := differences(before, known):
         raise ValueError(
             f"The training images have changed since the run in {model_dir} began. These values "
             f"are chosen from them: {', '.join(changed)}. Restore the images, or choose another "

@@ -47,7 +47,7 @@ class Segmentation:
             check_classes(examples, experiment.class_names)
             experiment = with_class_map(experiment, examples)
         experiment = complete(experiment, len(examples), distribution)
-        self.experiment = self._experiment = experiment
+        self.experiment = experiment
         self._examples = examples
         self._val_examples = open_examples(experiment, "validation", data_dir, skip_bad_examples)
         if isinstance(examples, FolderExamples):
@@ -66,8 +66,8 @@ class Segmentation:
 
     def compiled_model(self, num_steps: int) -> TrainingModel:
         """Build the model and compile it for the whole run."""
-        model = initial_model(self._experiment)
-        self._scores = compile_model(model, self._experiment, num_steps)
+        model = initial_model(self.experiment)
+        self._scores = compile_model(model, self.experiment, num_steps)
         return model
 
     def metrics(self, model) -> dict:
@@ -95,7 +95,7 @@ class Classification:
         distribution: Distribution,
         skip_bad_examples: bool,
     ):
-        self.experiment = self._experiment = experiment
+        self.experiment = experiment
         train, val = _open_labelled_images(experiment, data_dir)
         self._num_classes, self._num_images = len(train.class_names), len(val)
         self.batches, self.val_batches = (
@@ -120,7 +120,7 @@ class Classification:
 
     def compiled_model(self, num_steps: int) -> TrainingModel:
         """Build the model and compile it for the whole run."""
-        experiment = self._experiment
+        experiment = self.experiment
         model = Classifier(
             experiment.encoder,
             num_classes=self._num_classes,

@@ -1,16 +1,70 @@
-"""Show images with masks, predictions and errors, one row per image."""
+"""Arrange images with masks, predictions and errors in rows and columns of one image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from eseg_keras.visualization.legend import add_legend, hatching
-from eseg_keras.visualization.overlays import Palette, label_image
-from eseg_keras.visualization.sheet import fit, sheet
+from eseg_keras.visualization.overlays import Palette, default_palette, label_image, overlay
+from eseg_keras.visualization.texts import INK, PAPER, font_for, printable, shorten
+
+_GAP = 8
+_FONT_SIZE = 13
 
 WRONG = (213, 94, 0)
 """Colour of misclassified pixels: vermilion, which colour-blind readers can tell from grey."""
+_SHEET_COLUMNS = 4
+_SHEET_CELL_SIZE = 320
+
+
+def fit(image: Image.Image, longer_side: int, resample: Image.Resampling) -> Image.Image:
+    """Scale an image, up or down, so that its longer side has `longer_side` pixels."""
+    scale = longer_side / max(image.size)
+    size = tuple(max(1, round(side * scale)) for side in image.size)
+    return image.resize(size, resample)
+
+
+def sheet(
+    rows: Sequence[Sequence[Image.Image]],
+    captions: Sequence[Sequence[str]],
+    headings: Sequence[str] = (),
+) -> Image.Image:
+    """Arrange images in rows and columns, with a caption (may be empty) below each image.
+
+    All columns are as wide as the widest image; a row is as high as its highest image. Smaller
+    images are centred. Rows may differ in length. Captions and headings (above the columns) are
+    shortened to the column width.
+    """
+    headings = [printable(heading) for heading in headings]
+    captions = [[printable(caption) for caption in row] for row in captions]
+    texts = [*headings, *(caption for row in captions for caption in row)]
+    font, line = font_for(texts, _FONT_SIZE), round(1.7 * _FONT_SIZE)
+    columns = max(len(headings), *(len(row) for row in rows))
+    width = max(image.width for row in rows for image in row)
+    heights = [
+        max(image.height for image in row) + (line if any(below) else 0)
+        for row, below in zip(rows, captions, strict=True)
+    ]
+    top = _GAP + (line if headings else 0)
+    size = (_GAP + columns * (width + _GAP), top + sum(heights) + _GAP * len(rows))
+    result = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(result)
+
+    def write(text, column, y):
+        x = _GAP + column * (width + _GAP) + width / 2
+        draw.text((x, y + line / 2), shorten(text, font, width), INK, font, anchor="mm")
+
+    for column, heading in enumerate(headings):
+        write(heading, column, _GAP // 2)
+    for row, below, height in zip(rows, captions, heights, strict=True):
+        room = height - (line if any(below) else 0)
+        for column, (image, caption) in enumerate(zip(row, below, strict=True)):
+            x = _GAP + column * (width + _GAP) + (width - image.width) // 2
+            result.paste(image, (x, top + (room - image.height) // 2))
+            write(caption, column, top + room)
+        top += height + _GAP
+    return result
 
 
 def label_grid(
@@ -77,7 +131,7 @@ def label_grid(
     grid = sheet(rows, captions, headings)
     if not legend:
         return grid
-    return with_legend(grid, found, class_names, palette, ignore_label, len(columns) == 3)
+    return _with_legend(grid, found, class_names, palette, ignore_label, len(columns) == 3)
 
 
 def _check(images, columns, cell_size):
@@ -122,7 +176,7 @@ def _share_wrong(mask, prediction, ignore_label):
     return f"{100 * (mask != prediction)[labelled].mean():.1f}% wrong"
 
 
-def with_legend(image, found, class_names, palette, ignore_label, errors=False):
+def _with_legend(image, found, class_names, palette, ignore_label, errors=False):
     """Add a legend of the labels in `found`, and optionally of errors, below a Pillow image."""
     every = label_image(np.zeros((1, 1)), palette).getpalette()
     labels = sorted(found - {ignore_label})
@@ -136,3 +190,34 @@ def with_legend(image, found, class_names, palette, ignore_label, errors=False):
     if errors:
         names, colors = [*names, "wrong"], [*colors, WRONG]
     return add_legend(image, names, colors, font_size=13)
+
+
+def contact_sheet(
+    examples: Iterable[tuple[str, np.ndarray, np.ndarray]],
+    class_names: Sequence[str],
+    palette: Palette | None = None,
+    ignore_label: int = 255,
+) -> Image.Image:
+    """Return an image with the overlays of examples (name, image, mask), in rows of four.
+
+    Pixels of `ignore_label` are striped; a legend names the classes that occur.
+    """
+    palette = palette or default_palette(len(class_names))
+    tiles, names, found = [], [], set()
+    for name, image, mask in examples:
+        small = fit(Image.fromarray(image), _SHEET_CELL_SIZE, Image.Resampling.LANCZOS)
+        labels = np.asarray(fit(Image.fromarray(mask), _SHEET_CELL_SIZE, Image.Resampling.NEAREST))
+        stripes = Image.blend(small, Image.fromarray(hatching(*labels.shape)), 0.5)
+        tile = overlay(np.asarray(small), labels, palette)
+        tile.paste(stripes, mask=Image.fromarray(labels == ignore_label))
+        tiles.append(tile)
+        names.append(name)
+        found |= set(np.unique(mask).tolist())
+    if not tiles:
+        raise ValueError("A contact sheet needs at least one example.")
+    rows, captions = _rows(tiles), _rows(names)
+    return _with_legend(sheet(rows, captions), found, class_names, palette, ignore_label)
+
+
+def _rows(items):
+    return [items[start : start + _SHEET_COLUMNS] for start in range(0, len(items), _SHEET_COLUMNS)]

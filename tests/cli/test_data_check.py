@@ -10,6 +10,7 @@ from eseg_keras.cli import data_check as command
 from eseg_keras.data import balanced_class_weights
 from eseg_keras.street_scenes import CLASS_NAMES, render_scene
 from eseg_keras.training import Experiment
+from eseg_keras.training.experiment import READING
 
 NAMES = ["road", "[bold]sky[/]", "car", "tree"]
 OUTPUTS = ["classes.csv", "contact_sheet.png", "summary.json"]
@@ -240,5 +241,5 @@ def test_what_was_skipped_is_counted_at_the_end(eseg, folder):
 
 
 def test_keys_are_those_of_an_experiment():
-    keys = {*command.READING, *command.CLASSES, *command.FOLDERS, *command.SCENES}
+    keys = {*READING, *command.CLASSES, *command.FOLDERS, *command.SCENES}
     assert keys <= set(Experiment.__dataclass_fields__)

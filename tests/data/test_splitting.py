@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eseg_keras.data.splitting import stratified_split
+from eseg_keras.data.label_statistics import stratified_split
 
 
 @given(

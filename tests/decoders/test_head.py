@@ -3,7 +3,7 @@
 import pytest
 
 from eseg_keras.decoders import segmentation_head
-from eseg_keras.models.dtype_scope import dtype_scope
+from eseg_keras.models.encoder_model import dtype_scope
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])

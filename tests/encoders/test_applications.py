@@ -11,10 +11,9 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
 from eseg_keras.encoders import build_encoder, encoder_names
+from eseg_keras.encoders.application_encoder import _endpoint, imagenet_application
 from eseg_keras.encoders.applications import APPLICATIONS
-from eseg_keras.encoders.builder import _endpoint
 from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS
-from eseg_keras.encoders.imagenet_weights import imagenet_application
 
 # The module with the `preprocess_input` of each family.
 PREPROCESSING = {
@@ -216,7 +215,7 @@ def test_download_without_an_answer_ends(monkeypatch, tmp_path):
     """A server, or a proxy, that accepts the connection and never answers."""
     monkeypatch.setattr(KERAS_HOME, str(tmp_path))
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr("eseg_keras.encoders.imagenet_weights.SECONDS_WITHOUT_ANSWER", 0.5)
+    monkeypatch.setattr("eseg_keras.encoders.application_encoder.SECONDS_WITHOUT_ANSWER", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"
         monkeypatch.setattr("keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", address)

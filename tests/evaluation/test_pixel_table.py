@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eseg_keras.evaluation.pixel_table import count_pixels
+from eseg_keras.evaluation.rules import count_pixels
 
 
 @given(

@@ -132,7 +132,7 @@ def test_figures_are_those_of_the_evaluation(tmp_path):
     assert shown == {
         "mean IoU": percent(evaluation.mean_iou),
         "pixel accuracy": percent(evaluation.pixel_accuracy),
-        "mean class accuracy": percent(evaluation.mean_accuracy),
+        "mean accuracy": percent(evaluation.mean_accuracy),
         "frequency-weighted IoU": percent(evaluation.frequency_weighted_iou),
         "images": "1,234",
     }

@@ -6,7 +6,7 @@ import pytest
 
 from eseg_keras.evaluation import ImageScores
 from eseg_keras.evaluation.rules import evaluation_of_matrix
-from eseg_keras.evaluation.score_files import write_score_files, write_scores
+from eseg_keras.evaluation.scores import write_score_files, write_scores
 
 MATRIX = np.array([[2, 1, 0, 1], [0, 4, 0, 0], [0, 0, 0, 0]])
 IMAGES = (ImageScores("a,b.png", 0.5, 0.75, 8), ImageScores("empty.png", None, None, 0))

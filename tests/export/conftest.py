@@ -4,8 +4,9 @@ import pytest
 from keras.src.applications.efficientnet import EfficientNet
 
 from eseg_keras import ESeg
+from eseg_keras.encoders.application_encoder import _as_encoder
 from eseg_keras.encoders.applications import APPLICATIONS
-from eseg_keras.encoders.builder import _as_encoder, build_encoder
+from eseg_keras.encoders.builder import build_encoder
 from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS, fused_efficientnet
 from eseg_keras.encoders.lite import EFFICIENTNET_LITES
 from eseg_keras.presets.catalog import ARCHITECTURES

@@ -6,7 +6,7 @@ import pytest
 
 from eseg_keras import ESeg
 from eseg_keras.decoders import DECODERS
-from eseg_keras.encoders.dilation import dilate
+from eseg_keras.encoders.builder import dilate
 from eseg_keras.encoders.fused import fused_efficientnet
 from eseg_keras.export import export_onnx, export_saved_model, export_tflite
 from eseg_keras.export.served_graph.network import serving_model

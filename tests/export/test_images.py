@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eseg_keras.export.images import (
+from eseg_keras.export.preparation import (
     MOST_IMAGES,
     prepare_images,
     read_calibration_images,

@@ -55,9 +55,9 @@ def ray(monkeypatch):
 @pytest.mark.usefixtures("ray")
 @pytest.mark.skipif(os.name != "posix", reason="Processes are killed by a signal.")
 def test_an_item_that_ends_every_worker_is_given_up(tmp_path, monkeypatch):
-    from eseg_keras.inference import ray_workers
+    from eseg_keras.inference import workers
 
-    monkeypatch.setattr(ray_workers, "_MOST_DEATHS", 2)
+    monkeypatch.setattr(workers, "_MOST_DEATHS", 2)
     log = tmp_path / "log"
 
     def work(item):
@@ -68,7 +68,7 @@ def test_an_item_that_ends_every_worker_is_given_up(tmp_path, monkeypatch):
         time.sleep(0.05)
         return f"done {item}"
 
-    results = list(ray_workers.map_on_workers(work, range(80), 2))
+    results = list(workers.map_on_workers(work, range(80), 2))
     assert sorted(index for index, _ in results) == list(range(80))
     results = dict(results)
     assert str(results.pop(5)) == "2 workers died while they processed it"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eseg_keras.latency.untrained_network import boundary_share, untrained_network
+from eseg_keras.latency.exporting import boundary_share, untrained_network
 from eseg_keras.street_scenes import render_scene
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from eseg_keras.trainer import TrainingModel
-from eseg_keras.trainer.image_range import check_first_images
+from eseg_keras.trainer.data_checks import check_first_images
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("uint8")
 MASKS = np.zeros((2, 4, 4), "uint8")
@@ -76,6 +76,16 @@ def test_fit_warns_once(caplog):
     assert caplog.text.count("multiply by 255") == 1
 
 
-def test_other_data_is_left_alone():
-    for data in (None, iter([]), [IMAGES / 255.0, IMAGES], np.zeros((2, 3)), IMAGES[:0] / 255.0):
+def test_other_data_is_left_alone(caplog):
+    batches = iter([IMAGES / 255.0])
+    for data in (None, batches, np.zeros((2, 3)), IMAGES[:0] / 255.0):
         check_first_images(data)
+    assert not caplog.text
+    assert len(list(batches)) == 1  # An iterator that cannot restart is not read.
+
+
+def test_the_first_of_several_inputs_counts(caplog):
+    check_first_images([IMAGES, IMAGES / 255.0])
+    assert not caplog.text
+    check_first_images([IMAGES / 255.0, IMAGES])
+    assert caplog.text.count("multiply by 255") == 1

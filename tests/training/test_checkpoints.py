@@ -10,6 +10,7 @@ import pytest
 from keras import layers
 
 from eseg_keras.trainer import TrainingModel
+from eseg_keras.training.callbacks import Preempted, SaveInEpoch
 from eseg_keras.training.checkpoints import (
     AddMetrics,
     Position,
@@ -18,7 +19,6 @@ from eseg_keras.training.checkpoints import (
     restore,
     save_checkpoint,
 )
-from eseg_keras.training.interruptions import Preempted, SaveInEpoch
 
 rng = np.random.default_rng(0)
 IMAGES = rng.normal(size=(12, 6)).astype("float32")

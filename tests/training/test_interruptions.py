@@ -10,7 +10,7 @@ import pytest
 
 from eseg_keras.losses import CrossEntropy
 from eseg_keras.metrics import SegmentationScores
-from eseg_keras.training.interruptions import (
+from eseg_keras.training.callbacks import (
     NonFiniteLossError,
     Preempted,
     SaveInEpoch,

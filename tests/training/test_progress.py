@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from eseg_keras import progress as shared
-from eseg_keras.training import progress as module
-from eseg_keras.training.progress import TrainingProgress
+from eseg_keras.training import callbacks as module
+from eseg_keras.training.callbacks import TrainingProgress
 
 LOGS = {"loss": 1.23456, "mean_iou": 0.5, "pixel_accuracy": 0.9}
 

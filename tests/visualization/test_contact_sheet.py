@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from eseg_keras.visualization import overlay
-from eseg_keras.visualization.contact_sheet import contact_sheet
+from eseg_keras.visualization.grids import contact_sheet
 
 PALETTE = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
 NAMES = ["road", "sky", "car"]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from eseg_keras.visualization.sheet import fit, sheet
+from eseg_keras.visualization.grids import fit, sheet
 
 SIZES = st.tuples(st.integers(1, 60), st.integers(1, 60))
 

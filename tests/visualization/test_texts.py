@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eseg_keras.visualization import add_legend
-from eseg_keras.visualization.sheet import sheet
+from eseg_keras.visualization.grids import sheet
 from eseg_keras.visualization.texts import font_for, printable, shorten
 
 FONT = font_for([], 12)

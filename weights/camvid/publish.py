@@ -19,7 +19,7 @@ from eseg_keras import ESeg
 from eseg_keras.data import open_folders
 from eseg_keras.evaluation import evaluate
 from eseg_keras.export import ExportedPredictor, export_onnx, export_saved_model, export_tflite
-from eseg_keras.export.images import read_calibration_images
+from eseg_keras.export.preparation import read_calibration_images
 from eseg_keras.files import write_csv, write_json, write_text
 from eseg_keras.inference import Predictor
 

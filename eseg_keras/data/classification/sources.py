@@ -12,7 +12,7 @@ from eseg_keras.data.images.image_reader import decode, read_image
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.optional import require
 
-ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
+_ARCHIVES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,12 @@ class ClassFolder:
 
 
 def class_folders(directory: str | Path, class_names: Sequence[str] | None = None) -> ClassFolder:
-    """Find the images of a folder that has one subfolder per class.
+    """Find the images of a folder such as `data/train`, with `data/train/CLASS/IMAGE.jpg`.
 
-    Args:
-        directory: Folder such as `data/train`, with `data/train/CLASS/IMAGE.jpg`.
-        class_names: Names of the classes in the order of their labels. For the validation images,
-            pass those of the training images. Defaults to the names of the subfolders in
-            alphabetical order.
-
-    Returns:
-        The examples.
-
-    Raises:
-        FileNotFoundError: If the folder does not exist, has no subfolders, or a subfolder contains
-            no images.
-        ValueError: If the name of a subfolder is not in `class_names`.
-
-    Example:
-
-    >>> import pathlib, tempfile
-    >>> from PIL import Image
-    >>> from eseg_keras.data.classification import class_folders
-    >>> directory = pathlib.Path(tempfile.mkdtemp())
-    >>> for name in ("cat", "dog"):
-    ...     (directory / name).mkdir()
-    ...     Image.new("RGB", (50, 40)).save(directory / name / "1.jpg")
-    >>> examples = class_folders(directory)
-    >>> len(examples), examples.class_names, examples.read(1)[1]
-    (2, ('cat', 'dog'), 1)
+    `class_names` are in the order of the labels: for the validation images, pass those of the
+    training images. They default to the names of the subfolders in alphabetical order. Raise
+    FileNotFoundError if a folder is missing or empty, ValueError for a subfolder that is not a
+    class.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -124,36 +102,15 @@ class ImageNetExamples:
 
 
 def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples:
-    """Load ImageNet (ILSVRC 2012); the first call prepares it.
+    """Load the split `"train"` (1,281,167 images) or `"validation"` (50,000) of ImageNet (ILSVRC
+    2012).
 
     ImageNet's terms allow research and education, but no automatic download: download
     `ILSVRC2012_img_train.tar` and `ILSVRC2012_img_val.tar` from image-net.org into
     `data_dir/downloads/manual` or `data_dir`. The first call requires TensorFlow and stores the
     images in `data_dir` in the format of tensorflow-datasets; later calls do not need TensorFlow.
-
-    Args:
-        data_dir: Data directory of tensorflow-datasets.
-        split: `"train"` (1,281,167 images) or `"validation"` (50,000). Defaults to `"train"`.
-
-    Returns:
-        The examples.
-
-    Raises:
-        ValueError: If there is no such split, or if it was prepared in a format without random
-            access.
-        FileNotFoundError: If the archives are missing; the message says where to put them.
-        ImportError: If a package is missing.
-
-    Example:
-
-    >>> import tempfile
-    >>> from eseg_keras.data.classification import imagenet2012
-    >>> imagenet2012(tempfile.mkdtemp())
-    Traceback (most recent call last):
-    FileNotFoundError: ImageNet was not found: download ILSVRC2012_img_train.tar and ...
-
-    Reference:
-        [ImageNet Large Scale Visual Recognition Challenge](https://arxiv.org/abs/1409.0575)
+    Raise FileNotFoundError if the archives are missing, ImportError if a package is missing,
+    ValueError if the stored images have no random access.
     """
     if split not in ("train", "validation"):
         raise ValueError(f"ImageNet has the splits 'train' and 'validation'. Received: {split!r}")
@@ -163,10 +120,10 @@ def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples
     builder = tfds.builder("imagenet2012", data_dir=data_dir)
     if not builder.data_path.exists():
         manual = data_dir / "downloads" / "manual"
-        places = [p for p in (manual, data_dir) if all((p / name).is_file() for name in ARCHIVES)]
+        places = [p for p in (manual, data_dir) if all((p / name).is_file() for name in _ARCHIVES)]
         if not places:
             raise FileNotFoundError(
-                f"ImageNet was not found: download {' and '.join(ARCHIVES)} from "
+                f"ImageNet was not found: download {' and '.join(_ARCHIVES)} from "
                 f"https://image-net.org/download and put them into {manual}"
             )
         require("tensorflow", "tensorflow-cpu")

@@ -16,7 +16,7 @@ LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 3
 """Label of each class in the `labelIds` files, and in submissions to the benchmark server."""
 
 # The files contain labels 0 to 33, and 255 for license plates: -1 as an 8-bit number.
-FILE_LABELS = dict.fromkeys([*range(34), 255], IGNORE_LABEL) | {
+_FILE_LABELS = dict.fromkeys([*range(34), 255], IGNORE_LABEL) | {
     label: class_id for class_id, label in enumerate(LABEL_IDS)
 }
 
@@ -27,7 +27,7 @@ traffic light faaa1e, traffic sign dcdc00, vegetation 6b8e23, terrain 98fb98, sk
 person dc143c, rider ff0000, car 00008e, truck 000046, bus 003c64, train 005064, motorcycle 0000e6,
 bicycle 770b20
 """,
-    FILE_LABELS,
+    _FILE_LABELS,
 )
 
 

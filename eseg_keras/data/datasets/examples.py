@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,57 +15,23 @@ from eseg_keras.data.images.image_reader import ImageFileError, decode
 from eseg_keras.data.images.mask_reader import decode_mask
 
 
-class _NamedContent(NamedTuple):
-    """An image file, given by its path or its bytes, and its name for messages."""
-
-    content: Path | bytes
-    name: str
-
-
-class UnpackedFiles:
-    """The image and mask files of a split in unpacked folders."""
-
-    def __init__(self, pairs: Sequence[FilePair]):
-        self._pairs = pairs
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def name(self, index: int) -> str:
-        """Return the name of an example."""
-        return self._pairs[index].name
-
-    def files(self, index: int) -> tuple[_NamedContent, _NamedContent]:
-        """Return the image file and the mask file of an example."""
-        _, image, mask = self._pairs[index]
-        return _NamedContent(image, str(image)), _NamedContent(mask, str(mask))
-
-
-class StoredFiles:
-    """The image and mask files of a split in records of tensorflow-datasets.
+class StoredPairs(Sequence):
+    """The examples of a split in records of tensorflow-datasets: names, and bytes of two files.
 
     A record contains `"image_id"` and the bytes of two files: `"segmentation_label"` and `"image"`
     or `"image_left"`.
     """
 
-    def __init__(self, records: Sequence[dict[str, Any]], where: str):
+    def __init__(self, records: Sequence[dict[str, Any]]):
         self._records = records
-        self._where = where
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def name(self, index: int) -> str:
-        """Return the name of an example."""
-        return text(self._records[index]["image_id"])
-
-    def files(self, index: int) -> tuple[_NamedContent, _NamedContent]:
-        """Return the image file and the mask file of an example."""
+    def __getitem__(self, index: int) -> FilePair:
         record = self._records[index]
-        name = f"{self._where}/{text(record['image_id'])}"
         image = record["image_left"] if "image_left" in record else record["image"]
-        mask = record["segmentation_label"]
-        return _NamedContent(image, f"{name} (image)"), _NamedContent(mask, f"{name} (mask)")
+        return FilePair(text(record["image_id"]), image, record["segmentation_label"])
 
 
 class DatasetExamples(Examples):
@@ -80,8 +46,8 @@ class DatasetExamples(Examples):
         ignore_label: Label of ignored pixels: 255.
     """
 
-    def __init__(self, files: UnpackedFiles | StoredFiles, description: Description, split: str):
-        self._files = files
+    def __init__(self, pairs: Sequence[FilePair], description: Description, split: str):
+        self._pairs = pairs
         self._classes = description.classes
         self._where = f"{description.name}/{split}"
         self.class_names = self._classes.class_names
@@ -89,31 +55,36 @@ class DatasetExamples(Examples):
         self.num_classes = len(self.class_names)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._pairs)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 [H, W, 3] RGB, and its mask, uint8 [H, W] of class ids and 255."""
-        image_file, mask_file = self._files.files(self._checked(index))
-        pil_image = decode(*image_file)
+        name, image_file, mask_file = self._pair(index)
+        # Files in records of tensorflow-datasets have no path.
+        image_name, mask_name = (
+            str(file) if isinstance(file, Path) else f"{self._where}/{name} ({kind})"
+            for file, kind in ((image_file, "image"), (mask_file, "mask"))
+        )
+        pil_image = decode(image_file, image_name)
         image = np.array(pil_image if pil_image.mode == "RGB" else pil_image.convert("RGB"))
-        labels, _ = decode_mask(*mask_file)
+        labels, _ = decode_mask(mask_file, mask_name)
         if labels.mode not in ("L", "P"):
             problem = f"has the pixel format {labels.mode} instead of 8-bit label ids"
-            raise ImageFileError(mask_file.name, [problem])
+            raise ImageFileError(mask_name, [problem])
         if labels.size != pil_image.size:
             problem = f"the image has {image.shape[1]}x{image.shape[0]} pixels, but its mask "
-            raise ImageFileError(image_file.name, [problem + f"{labels.width}x{labels.height}"])
+            raise ImageFileError(image_name, [problem + f"{labels.width}x{labels.height}"])
         try:
             return image, self._classes.read(np.asarray(labels))
         except ValueError as error:
-            raise ImageFileError(mask_file.name, [str(error)]) from error
+            raise ImageFileError(mask_name, [str(error)]) from error
 
     def name(self, index: int) -> str:
         """Return the name of an example's image, without its suffix."""
-        return self._files.name(self._checked(index))
+        return self._pair(index).name
 
-    def _checked(self, index):
+    def _pair(self, index):
         index = operator.index(index)
         if not 0 <= index < len(self):
             raise IndexError(f"{self._where} has {len(self)} examples. Received: index={index}")
-        return index
+        return self._pairs[index]

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from eseg_keras.data.datasets import ade20k, camvid, cityscapes, mapillary_vistas
-from eseg_keras.data.datasets.archives import find_in_archive, has_own_archives
-from eseg_keras.data.datasets.examples import DatasetExamples, StoredFiles, UnpackedFiles
+from eseg_keras.data.datasets.examples import DatasetExamples, StoredPairs
+from eseg_keras.data.datasets.found_files import find_in_archive, has_own_archives
 from eseg_keras.data.datasets.metadata import Description, look_up
 from eseg_keras.data.datasets.preparation import (
     check_random_access,
@@ -92,17 +92,17 @@ def load(
     prepared = prepared_builder(description, target)
     if prepared is not None and split in prepared.info.splits:
         return _stored(prepared, description, split)
-    unpacked = find_unpacked(data_dir, description, split)
+    unpacked, problem = find_unpacked(data_dir, description, split)
     archives = None if prepared is not None else _find_archives(data_dir, description)
-    if unpacked.files is not None and copy_to is None:
+    if unpacked is not None and copy_to is None:
         if description.check is not None:
-            description.check(unpacked.files.root)
-        pairs = unpacked.files.pairs(split)
+            description.check(unpacked.root)
+        pairs = unpacked.pairs(split)
         if archives is None or len(pairs) >= description.splits[split].num_examples:
-            masks = unpacked.files.folders[split][1]
-            return _examples(UnpackedFiles(pairs), description, split, masks)
-    if prepared is None and (archives is not None or unpacked.files is not None):
-        prepared = _prepare(description, target, *(archives or (data_dir, unpacked.files)))
+            masks = unpacked.folders[split][1]
+            return _examples(pairs, description, split, masks)
+    if prepared is None and (archives is not None or unpacked is not None):
+        prepared = _prepare(description, target, *(archives or (data_dir, unpacked)))
         if split in prepared.info.splits:
             return _stored(prepared, description, split)
     if prepared is not None:
@@ -111,8 +111,8 @@ def load(
             f"{', '.join(prepared.info.splits)}. To prepare {name} again from all files, remove "
             "this folder"
         )
-    if unpacked.problem is not None:
-        raise ValueError(unpacked.problem)
+    if problem is not None:
+        raise ValueError(problem)
     raise FileNotFoundError(description.missing(data_dir / "downloads" / "manual"))
 
 
@@ -151,15 +151,14 @@ def _stored(builder, description, split):
         if isinstance(feature, tfds.features.Image)
     }
     records = builder.as_data_source(split, decoders=as_files)
-    files = StoredFiles(records, f"{description.name}/{split}")
-    return _examples(files, description, split, builder.data_path)
+    return _examples(StoredPairs(records), description, split, builder.data_path)
 
 
-def _examples(files, description, split, place):
+def _examples(pairs, description, split, place):
     expected = description.splits[split].num_examples
-    if len(files) != expected:
+    if len(pairs) != expected:
         log.warning(
             "%s contains %d images of %s/%s; the published data set has %d.",
-            place, len(files), description.name, split, expected,
+            place, len(pairs), description.name, split, expected,
         )  # fmt: skip
-    return DatasetExamples(files, description, split)
+    return DatasetExamples(pairs, description, split)

@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -16,20 +15,12 @@ from eseg_keras.progress import Progress
 _DEPTH = 6
 
 
-@dataclass(frozen=True)
-class Unpacked:
-    """Result of the search for a split: its files, or a message if the split is incomplete.
+def find_unpacked(
+    data_dir: Path, description: Description, split: str
+) -> tuple[FoundFiles | None, str | None]:
+    """Return the files of a split in a data directory, or a message if the split is incomplete.
 
-    Both are `None` if no folder of the data set was found.
-    """
-
-    files: FoundFiles | None = None
-    problem: str | None = None
-
-
-def find_unpacked(data_dir: Path, description: Description, split: str) -> Unpacked:
-    """Find the folders of a split in a data directory, searching level by level.
-
+    Both are `None` if no folder of the data set was found. The folders are searched level by level.
     The folder that contains the data set may have any name, and Cityscapes' leftImg8bit and gtFine
     may be in different folders. Hidden folders are ignored, and each linked folder is searched
     once. Raise ValueError if two folders of the same depth contain the split.
@@ -39,12 +30,12 @@ def find_unpacked(data_dir: Path, description: Description, split: str) -> Unpac
         levels = _levels(data_dir, lambda count: progress.update(count, details=f"{count} folders"))
         files = _search(data_dir, description, split, levels, roots)
     if files is not None:
-        return Unpacked(files)
-    return Unpacked(problem=_problem(data_dir, description, split, roots))
+        return files, None
+    return None, _problem(data_dir, description, split, roots)
 
 
 def _search(data_dir, description, split, levels, roots):
-    """Return the files of a split in the outermost folder with it, or None; add to `roots`."""
+    """Search a split level by level; return its files or None, and fill `roots`."""
     for level in levels:
         for layout, found in zip(description.layouts, roots, strict=True):
             _add_roots(found, layout, level)

@@ -328,15 +328,15 @@ def read_colors(path, max_pixels, first_frame=False):
     return np.asarray(pil_image.convert("RGB"))
 
 
-def count_ids(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[int]:
+def count_ids(path: str | Path) -> Counter[int]:
     """Return the number of pixels of each id in the first frame of a mask file."""
-    counts = np.bincount(read_ids(path, max_pixels, first_frame=True).ravel())
+    counts = np.bincount(read_ids(path, MAX_PIXELS, first_frame=True).ravel())
     return Counter({int(value): int(counts[value]) for value in np.flatnonzero(counts)})
 
 
-def count_colors(path: str | Path, max_pixels: int = MAX_PIXELS) -> Counter[Color]:
+def count_colors(path: str | Path) -> Counter[Color]:
     """Return the number of pixels of each colour in the first frame of a mask file."""
-    codes, counts = np.unique(_color_codes(path, max_pixels, True), return_counts=True)
+    codes, counts = np.unique(_color_codes(path, MAX_PIXELS, True), return_counts=True)
     pairs = zip(codes.tolist(), counts.tolist(), strict=True)
     return Counter({(code >> 16, code >> 8 & 255, code & 255): count for code, count in pairs})
 

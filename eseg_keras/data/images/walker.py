@@ -14,7 +14,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Suffixes, in lower case, of files that are read as images."""
 
-FRAMES_SUFFIXES = frozenset({".apng", ".gif"})
+_FRAMES_SUFFIXES = frozenset({".apng", ".gif"})
 """Suffixes of files that usually contain several frames; with `first_frame`, the first is read."""
 
 _MOST_SUFFIXES = 8  # largest number of suffixes in a message
@@ -46,7 +46,7 @@ def find_images(
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}. Pass a folder that contains images.")
-    suffixes = suffixes | FRAMES_SUFFIXES if first_frame else suffixes
+    suffixes = suffixes | _FRAMES_SUFFIXES if first_frame else suffixes
     excluded = None if exclude is None else os.path.realpath(exclude)
     seen = set()
     found, skipped = [], Counter()
@@ -76,7 +76,7 @@ def find_images(
         if others := sorted(skipped):
             shown = ", ".join(others[:_MOST_SUFFIXES]) + ", ..." * (len(others) > _MOST_SUFFIXES)
             message += f"; it contains {shown}: convert images to PNG or JPEG, masks to PNG"
-        if named := ", ".join(sorted(FRAMES_SUFFIXES & skipped.keys())):
+        if named := ", ".join(sorted(_FRAMES_SUFFIXES & skipped.keys())):
             message += f", or read the first frame of {named} with first_frame=True (--first_frame)"
         raise ValueError(message)
     if skipped and log_skipped:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from eseg_keras.export.images import prepare_images
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.onnx.int8 import quantize_onnx
 from eseg_keras.export.preparation import (
@@ -14,6 +13,7 @@ from eseg_keras.export.preparation import (
     exported_size,
     in_float32,
     one_writer,
+    prepare_images,
 )
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.export.verification import TOLERANCES, Verification, verify

@@ -12,13 +12,13 @@ import keras
 import numpy as np
 from PIL import Image
 
-from eseg_keras.export.images import resize_verification_images
 from eseg_keras.export.preparation import (
     classes_json,
     exported_size,
     in_float32,
     one_writer,
     require_tensorflow,
+    resize_verification_images,
 )
 from eseg_keras.export.quiet import quiet
 from eseg_keras.export.saved_model.assets import (
@@ -79,15 +79,12 @@ def export_saved_model(
     does not affect other requests.
 
     Args:
-        model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports are
-            float32.
+        model: See `export_onnx`.
         output: Directory of the model; its name is the name of the model on the server. It must be
             new or contain earlier versions, which are kept.
         output_kind: Output of `serving_default`: `"labels"`, `"logits"` or `"probabilities"`.
         input_dtype: dtype of `images`, `"uint8"` or `"float32"`, with values of 0..255 for both.
-        verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
-            not used for training, for the comparison with the model and the warm-up requests. They
-            are resized.
+        verification_images: See `export_onnx`; also used for the warm-up requests.
         image_size: (height, width) of `images`. Defaults to the network's fixed size if it has one,
             else any size.
         version: Version number. Defaults to the highest existing version plus 1.

@@ -9,13 +9,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from eseg_keras.export.images import resize_verification_images
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.preparation import (
     check_choice,
     exported_size,
     in_float32,
     one_writer,
+    resize_verification_images,
 )
 from eseg_keras.export.quiet import quiet
 from eseg_keras.export.served_graph.network import serving_model
@@ -62,15 +62,12 @@ def export_tensorrt(
     the engine is compared with the model and timed. The results are in `NAME.engine.json`.
 
     Args:
-        model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
-            are float32.
+        model: See `export_onnx`.
         output: The file, such as `"streets.onnx"`; replaced if it exists.
         output_kind: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             float32 [1, H, W, num_classes].
         input_dtype: dtype of the image, `"uint8"` or `"float32"`, with values of 0..255 for both.
-        verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
-            not used for training, for the comparison with the model. They are resized to
-            `image_size`.
+        verification_images: See `export_onnx`; they are resized to `image_size`.
         image_size: (height, width) of the image. Defaults to the network's fixed size if it has
             one, else (1024, 2048), as in the paper.
         precision: `"fp32"`, or `"fp16"` for half precision in all layers except image scaling, the

@@ -5,7 +5,7 @@ from eseg_keras.optional import require
 # Float operators that TensorRT 10.15 supports and a segmentation network may contain. For uint8,
 # SOURCE says: "UINT8 is only supported as network input or output tensor types."
 SOURCE = "https://github.com/onnx/onnx-tensorrt/blob/main/docs/operators.md"
-SUPPORTED = frozenset(
+_SUPPORTED = frozenset(
     """
     Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Celu Clip Concat Constant
     ConstantOfShape Conv ConvTranspose CumSum DepthToSpace Div Dropout Einsum Elu Equal Erf Exp
@@ -20,14 +20,14 @@ SUPPORTED = frozenset(
     """.split()
 )
 # {attribute of Resize: supported values, ONNX's default first}. Every nearest_mode is supported.
-RESIZE = {
+_RESIZE = {
     "mode": ("nearest", "linear"),
     "coordinate_transformation_mode": (
         *("half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric"),
         "align_corners",
     ),
 }
-OPSETS = range(9, 25)
+_OPSETS = range(9, 25)
 
 
 def check_tensorrt_operators(model) -> None:
@@ -35,7 +35,7 @@ def check_tensorrt_operators(model) -> None:
     onnx = require("onnx", "export")
     problems = []
     for entry in model.opset_import:
-        if entry.domain in ("", "ai.onnx") and entry.version not in OPSETS:
+        if entry.domain in ("", "ai.onnx") and entry.version not in _OPSETS:
             problems.append(f"the operator set version {entry.version}")
     for value in (*model.graph.input, *model.graph.output):
         if not all(dimension.dim_value for dimension in value.type.tensor_type.shape.dim):
@@ -47,7 +47,7 @@ def check_tensorrt_operators(model) -> None:
         if value.type.tensor_type.elem_type == onnx.TensorProto.UINT8
     }
     for node in model.graph.node:
-        if node.op_type not in SUPPORTED or node.domain not in ("", "ai.onnx"):
+        if node.op_type not in _SUPPORTED or node.domain not in ("", "ai.onnx"):
             problems.append(f"the operator {node.op_type}")
         if node.op_type == "Resize":
             problems += _resize_problems(node)
@@ -63,6 +63,6 @@ def _resize_problems(node):
     values = {attribute.name: attribute.s.decode() for attribute in node.attribute}
     return [
         f"Resize with {name} {values[name]}"
-        for name, supported in RESIZE.items()
+        for name, supported in _RESIZE.items()
         if values.get(name, supported[0]) not in supported
     ]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from eseg_keras.export.images import prepare_images
 from eseg_keras.export.preparation import (
     check_choice,
     classes_json,
     exported_size,
     in_float32,
     one_writer,
+    prepare_images,
     require_tensorflow,
 )
 from eseg_keras.export.served_graph.network import check_kinds
@@ -58,8 +58,7 @@ def export_tflite(
     replaced; `OUTPUT.verification.json` is written beside it.
 
     Args:
-        model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
-            are float32.
+        model, calibration_images, verification_images: See `export_onnx`.
         output: The file, such as `"streets.tflite"`.
         output_kind: `"labels"` for a uint8 label map [1, H, W], `"logits"` or `"probabilities"` for
             [1, H, W, num_classes].
@@ -70,13 +69,6 @@ def export_tflite(
         precision: `"float32"`; `"float16"` for float16 weights; `"dynamic"` for 8-bit weights and,
             in most convolutions, 8-bit activations; or `"int8"` for 8 bits throughout: images are
             uint8, and logits and probabilities are uint8 with a scale and a zero point.
-        calibration_images: Required for `"int8"`: a few dozen uint8 arrays [H, W, C], of any size,
-            that resemble the training images. They are resized to `image_size`.
-        verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
-            not used for training, for the comparison with the model. They are resized to
-            `image_size`, or to several sizes in turn. By default, a quarter of
-            `calibration_images`, at most three, are held out. Required without
-            `calibration_images`.
 
     Returns:
         The comparison of the file's outputs with the model's.
@@ -167,17 +159,10 @@ def litert_runner(
 
 
 def read_tflite_classes(path: str | os.PathLike) -> dict:
-    """Read the classes from a TFLite file that `export_tflite` wrote.
+    """Read the classes from a TFLite file that `export_tflite` wrote; see `read_onnx_classes`.
 
     Args:
         path: The `.tflite` file.
-
-    Returns:
-        Dict with the keys `num_classes`, `ignore_label`, `class_names` and `palette`; the values of
-        the last two may be `None`.
-
-    Raises:
-        ValueError: If the file holds no classes.
     """
     try:
         with zipfile.ZipFile(path) as archive:

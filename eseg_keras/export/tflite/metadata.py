@@ -24,14 +24,10 @@ _AXIS_LABELS, _VALUE_LABELS = 2, 3
 def add_metadata(
     content: bytes, model: keras.Model, output_kind: str, labels_file: str | None
 ) -> bytes:
-    """Return a TFLite file with metadata.
+    """Return a TFLite file with metadata: name, description and channels of the network.
 
-    Args:
-        content: The TFLite file without metadata.
-        model: The network, for its name, description and channels.
-        output_kind: `"labels"`, `"logits"` or `"probabilities"`.
-        labels_file: Name of the file with one class name per line that the caller appends to the
-            TFLite file, or `None`.
+    `labels_file` is the name of the file with one class name per line that the caller appends to
+    the TFLite file, or `None`.
     """
     schema = require("tensorflow.lite.python.schema_py_generated", "tensorflow-cpu")
     flatbuffers = require("flatbuffers", "tensorflow-cpu")

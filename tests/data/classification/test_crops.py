@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eseg_keras.data.classification import central_crop, random_resized_crop
-from eseg_keras.data.classification.crops import _random_box
+from eseg_keras.data.classification.batches import _random_box
 
 
 def coordinates(height, width):

@@ -9,9 +9,9 @@ import pytest
 
 import eseg_keras
 from eseg_keras.data.datasets import load
-from eseg_keras.data.datasets.archives import find_in_archive
 from eseg_keras.data.datasets.builders import builder_for
 from eseg_keras.data.datasets.camvid import DESCRIPTION
+from eseg_keras.data.datasets.found_files import find_in_archive
 
 # `import eseg_keras` would import Keras and the backend. With this stand-in for the package, only
 # what the data sets need is imported.

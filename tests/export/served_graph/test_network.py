@@ -8,8 +8,12 @@ from keras import layers, ops
 from eseg_keras import ESeg
 from eseg_keras.export.served_graph.level_sum import LevelSum, ResizeByProducts, bilinear_matrix
 from eseg_keras.export.served_graph.network import serving_model
-from eseg_keras.export.served_graph.replacements import CenterImages, NearestResize, ScaledSum
-from eseg_keras.export.served_graph.rewriting import faster_network
+from eseg_keras.export.served_graph.rewriting import (
+    CenterImages,
+    NearestResize,
+    ScaledSum,
+    faster_network,
+)
 from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.street_scenes import render_scene

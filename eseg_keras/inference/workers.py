@@ -1,9 +1,10 @@
-"""Mapping a function over items by Ray: in processes of this machine, or on a cluster."""
+"""Mapping a function over items: in threads, or by Ray in processes and on clusters."""
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import keras
 
@@ -16,6 +17,27 @@ _TASKS_PER_WORKER = 16
 _MOST_ITEMS = 64
 # Ray restarts dead workers without limit. An item is skipped after so many workers died with it.
 _MOST_DEATHS = 3
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], num_threads: int, ahead: int
+) -> Iterator[Result]:
+    """Yield `function(item)` in order; compute up to `ahead` further results in threads."""
+    with ThreadPoolExecutor(num_threads) as pool:
+        waiting = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 class WorkerDied(Exception):
