@@ -38,8 +38,8 @@ PYTEST_FLAGS := -n $(TEST_WORKERS) --dist worksteal --durations=20
 BACKENDS_PYTEST := $(ONE_THREAD) $(BACKENDS)/bin/python -m pytest $(PYTEST_FLAGS)
 PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-.PHONY: help env backends demo docs notebooks test test-slow test-backends lint format bazel-check \
-	bazel-format clean typecheck
+.PHONY: help env backends demo docs notebooks test test-fast test-slow test-backends lint format \
+	bazel-check bazel-format clean typecheck
 
 help:
 	@echo "make demo         train on street scenes for a few minutes, evaluate, predict"
@@ -94,7 +94,9 @@ docs: env
 notebooks: env
 	$(BIN)/python colab/execute.py
 
-test: env lint
+test: lint test-fast
+
+test-fast: env
 	$(PYTEST) -m "not slow"
 
 test-slow: env bazel-check test-backends

@@ -95,11 +95,13 @@ def keep_the_variance(model, seed=0):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("name", ["small", pytest.param("eseg_s", marks=pytest.mark.slow)])
-def test_mixed_precision(name, policy, tmp_path, small_eseg):
-    make = functools.partial(small_eseg, num_classes=5)
-    if name != "small":
-        make = functools.partial(short, name)
+@pytest.mark.parametrize(
+    "encoder", ["fused_efficientnet_s", pytest.param("efficientnet_b0", marks=pytest.mark.slow)]
+)
+def test_mixed_precision(encoder, policy, tmp_path):
+    make = functools.partial(
+        ESeg, encoder, num_classes=5, max_level=5, decoder_channels=8, decoder_repeats=1
+    )
     full = make()
     keep_the_variance(full)
     mixed = make(dtype=policy)
@@ -110,7 +112,7 @@ def test_mixed_precision(name, policy, tmp_path, small_eseg):
     assert mixed.encoder.layers[-1].compute_dtype == policy.removeprefix("mixed_")
     np.testing.assert_allclose(logits, expected, rtol=0, atol=0.1 * np.abs(expected).max())
     # Compiled for float16, because loss scaling is part of the compiled step.
-    mixed.compile(run_eagerly=name != "small" or policy == "mixed_bfloat16")
+    mixed.compile(run_eagerly=encoder != "fused_efficientnet_s" or policy == "mixed_bfloat16")
     # float16 needs loss scaling, like with Keras' global policy.
     scaled = isinstance(mixed.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (policy == "mixed_float16")

@@ -1,7 +1,7 @@
 """Tests run this file in separate processes: train a small network on one or several devices.
 
-Arguments: strategy, number of logical devices, number of images, gradient accumulation steps,
-output file.
+Arguments: strategy, number of logical devices, output folder, then for every training the number
+of images and the gradient accumulation steps, as in 8x2.
 """
 
 import sys
@@ -15,11 +15,11 @@ from eseg_keras.losses import OHEMCrossEntropy
 from eseg_keras.metrics import SegmentationScores
 from eseg_keras.training.distribution import make_distribution
 
-STRATEGY, DEVICES, IMAGES, MICRO_BATCHES, OUTPUT = sys.argv[1:]
+STRATEGY, DEVICES, OUTPUT, *TRAININGS = sys.argv[1:]
 SIZE = (48, 64)
 
 
-def make_model():
+def make_model(gradient_accumulation_steps):
     # Seeded, so that all processes start from the same weights.
     initializer = keras.initializers.GlorotUniform(seed=0)
     x = inputs = keras.Input((*SIZE, 3))
@@ -44,7 +44,7 @@ def make_model():
         weight_decay=1e-3,
         ema_decay=0.99,
         global_clipnorm=0.5,
-        gradient_accumulation_steps=int(MICRO_BATCHES),
+        gradient_accumulation_steps=gradient_accumulation_steps,
     )
     return model
 
@@ -68,14 +68,15 @@ if keras.backend.backend() == "tensorflow":
     devices = [tf.config.LogicalDeviceConfiguration()] * int(DEVICES)
     tf.config.set_logical_device_configuration(cpu, devices)
 distribution = make_distribution(STRATEGY)
-batches = Batches(
-    read_example, int(IMAGES), batch_size=4, image_size=SIZE, shard=distribution.worker
-)
-with distribution.scope():
-    model = make_model()
-data = distribution.dataset(batches)
-logs = model.fit(data, epochs=2, validation_data=data, shuffle=False, verbose=0).history
-logs = {name: values for name, values in sorted(logs.items())}
-arrays = [keras.ops.convert_to_numpy(v) for v in [*model.weights, *model.optimizer.variables]]
-if distribution.writes:
-    np.savez(OUTPUT, *arrays, logs=np.array(list(logs.values())), devices=distribution.num_devices)
+for training in TRAININGS:
+    images, gradient_accumulation_steps = map(int, training.split("x"))
+    batches = Batches(read_example, images, batch_size=4, image_size=SIZE, shard=distribution.worker)
+    with distribution.scope():
+        model = make_model(gradient_accumulation_steps)
+    data = distribution.dataset(batches)
+    logs = model.fit(data, epochs=2, validation_data=data, shuffle=False, verbose=0).history
+    logs = np.array([values for _, values in sorted(logs.items())])
+    arrays = [keras.ops.convert_to_numpy(v) for v in [*model.weights, *model.optimizer.variables]]
+    if distribution.writes:
+        path = f"{OUTPUT}/{training}.npz"
+        np.savez(path, *arrays, logs=logs, devices=distribution.num_devices)
