@@ -70,7 +70,9 @@ if keras.backend.backend() == "tensorflow":
 distribution = make_distribution(STRATEGY)
 for training in TRAININGS:
     images, gradient_accumulation_steps = map(int, training.split("x"))
-    batches = Batches(read_example, images, batch_size=4, image_size=SIZE, shard=distribution.worker)
+    batches = Batches(
+        read_example, images, batch_size=4, image_size=SIZE, shard=distribution.worker
+    )
     with distribution.scope():
         model = make_model(gradient_accumulation_steps)
     data = distribution.dataset(batches)
