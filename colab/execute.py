@@ -59,6 +59,8 @@ def execute(name: str, folder: Path, parameters: str = "") -> nbformat.NotebookN
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
+            if "text" in output:  # Without the path of this checkout.
+                output.text = output.text.replace(str(HERE.parent), ".")
     return notebook
 
 

@@ -16,12 +16,16 @@
 # `eseg export` runs it in its own runtime and compares it with Keras before it reports success.
 
 # %%
+# Install the package from the checkout that contains this notebook, or from a ZIP file of the
+# repository: on Colab, upload it first, as eseg_keras.zip.
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 if importlib.util.find_spec("eseg_keras") is None:
-    package = "eseg-keras[tensorflow,export,visualization]"
+    source = "eseg_keras.zip" if Path("eseg_keras.zip").exists() else ".."
+    package = f"{source}[tensorflow,export,visualization]"
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
 
 # %% tags=["parameters"]

@@ -19,12 +19,16 @@
 # commands are at the end.
 
 # %%
+# Install the package from the checkout that contains this notebook, or from a ZIP file of the
+# repository: on Colab, upload it first, as eseg_keras.zip.
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 if importlib.util.find_spec("eseg_keras") is None:
-    package = "eseg-keras[tensorflow,visualization,data]"
+    source = "eseg_keras.zip" if Path("eseg_keras.zip").exists() else ".."
+    package = f"{source}[tensorflow,visualization,data]"
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
 
 # %% tags=["parameters"]

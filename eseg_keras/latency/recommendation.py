@@ -57,7 +57,8 @@ class Recommendation:
         budget = f"{self.budget_ms:g} ms"
         if self.best is None:
             return [
-                f"No measured network is within {budget}. The fastest is {_words(self.fastest)}. "
+                f"No measured network is within {budget} in three quarters of the rounds. The "
+                f"fastest is {_words(self.fastest)}. "
                 "Use smaller images, or more threads if there are free cores."
             ]
         found = [f"Recommended within {budget}: {_words(self.best)}."]

@@ -89,7 +89,7 @@ def _check_fields(path, content, fields, required=()):
     if unknown := sorted(set(content) - set(fields)):
         raise PresetError(
             f"{path} has the fields {unknown}, which are not part of a preset. Remove them or, if "
-            "the preset was saved by a newer version, run: pip install --upgrade eseg-keras."
+            "the preset was saved by a newer version of eseg_keras, install that version."
         )
     if missing := [name for name in required if name not in content]:
         raise PresetError(f"{path} has no {missing}. Copy or download the preset again.")

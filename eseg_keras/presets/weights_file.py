@@ -1,7 +1,9 @@
 """Weights in HDF5, with one dataset per variable, identified by layer and variable names.
 
 Keras' own `.weights.h5` identifies variables by their order in the model, skips missing variables
-with a warning, and changes its layout between Keras versions. Names do not change.
+with a warning, and changes its layout between Keras versions. Names do not change. safetensors
+would store the same arrays without loss. HDF5 is kept because Keras requires h5py anyway, while
+safetensors would be another package, and a second reader for the files that exist.
 """
 
 import pathlib

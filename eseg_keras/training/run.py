@@ -155,9 +155,10 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     # All arguments and files are valid: write files and start trackers only from here on.
     board = None
     if distribution.writes:
+        # First, because a tracker may refuse: without a login or a server.
+        callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
         write_config(model_dir, given, data_dir, found)
         board = RunBoard(model_dir / "tensorboard", task.shown_batches, position.step)
-        callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
     user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
 
     def save(position, done=0):

@@ -33,7 +33,7 @@ def make_tracker(
         Keras callbacks.
 
     Raises:
-        ValueError: For an unknown name.
+        ValueError: For an unknown name, or if the tracker cannot log: without a login or a server.
         ImportError: If the tracker is not installed.
     """
     check_tracker(tracker)
@@ -48,14 +48,12 @@ def check_tracker(tracker: Tracker) -> None:
         require(tracker, tracker)
 
 
-def _run_id(path, new_run):
-    """Return the run id in the file `path`; without the file, create a run and write its id."""
-    if path.is_file():
-        remedy = "Remove it: the run is then logged as a new run."
-        return read_json(path, remedy, {"run_id": str})["run_id"]
-    run_id = new_run()
-    write_json(path, {"run_id": run_id})
-    return run_id
+def _recorded_run(path):
+    """Return the run id in the file `path`, or `None` without the file."""
+    if not path.is_file():
+        return None
+    remedy = "Remove it: the run is then logged as a new run."
+    return read_json(path, remedy, {"run_id": str})["run_id"]
 
 
 class _WeightsAndBiases(keras.callbacks.Callback):
@@ -64,14 +62,24 @@ class _WeightsAndBiases(keras.callbacks.Callback):
     def __init__(self, model_dir, values):
         super().__init__()
         wandb = require("wandb", "wandb")
-        self.run = wandb.init(
-            project=_PROJECT,
-            name=model_dir.name,
-            id=_run_id(model_dir / "wandb.json", lambda: uuid.uuid4().hex[:16]),
-            resume="allow",
-            dir=model_dir,
-            config=dict(values),
-        )
+        path = model_dir / "wandb.json"
+        run_id = _recorded_run(path)
+        try:
+            self.run = wandb.init(
+                project=_PROJECT,
+                name=model_dir.name,
+                id=run_id or uuid.uuid4().hex[:16],
+                resume="allow",
+                dir=model_dir,
+                config=dict(values),
+            )
+        except wandb.Error as error:
+            raise ValueError(
+                "Weights & Biases cannot log this run: log in with `wandb login`, or set "
+                f"WANDB_MODE=offline. Received: {error}"
+            ) from error
+        if run_id is None:
+            write_json(path, {"run_id": self.run.id})
 
     def on_epoch_end(self, epoch, logs=None):
         """Log loss and scores."""
@@ -87,17 +95,29 @@ class _MLflow(keras.callbacks.Callback):
 
     def __init__(self, model_dir, values):
         super().__init__()
-        self.client = require("mlflow", "mlflow").MlflowClient()
+        mlflow = require("mlflow", "mlflow")
+        path = model_dir / "mlflow.json"
+        run_id = _recorded_run(path)
+        try:
+            self.client = mlflow.MlflowClient()
+            self.run_id = run_id or self._create_run(model_dir.name, values)
+        except mlflow.exceptions.MlflowException as error:
+            raise ValueError(
+                "MLflow cannot log this run: set MLFLOW_TRACKING_URI to the address of a server, "
+                "such as http://localhost:5000, or install the package mlflow for a local "
+                f"database. Received: {mlflow.get_tracking_uri()} ({error})"
+            ) from error
+        if run_id is None:
+            write_json(path, {"run_id": self.run_id})
 
-        def new_run():
-            found = self.client.get_experiment_by_name(_PROJECT)
-            number = found.experiment_id if found else self.client.create_experiment(_PROJECT)
-            run_id = self.client.create_run(number, run_name=model_dir.name).info.run_id
-            for name, value in values.items():
-                self.client.log_param(run_id, name, json.dumps(value))
-            return run_id
-
-        self.run_id = _run_id(model_dir / "mlflow.json", new_run)
+    def _create_run(self, run_name, values):
+        """Create a run with its parameters on the server, and return its id."""
+        found = self.client.get_experiment_by_name(_PROJECT)
+        number = found.experiment_id if found else self.client.create_experiment(_PROJECT)
+        run_id = self.client.create_run(number, run_name=run_name).info.run_id
+        for name, value in values.items():
+            self.client.log_param(run_id, name, json.dumps(value))
+        return run_id
 
     def on_epoch_end(self, epoch, logs=None):
         """Log loss and scores."""

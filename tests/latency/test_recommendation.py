@@ -59,6 +59,9 @@ def test_most_rounds_must_fit_not_half_of_them():
     rows = [row("eseg_lite_s", 10), row("eseg_lite_m", 48, spread=5)]
     assert recommend(rows, 50).best["network"] == "eseg_lite_s"
     assert recommend(rows, 53).best["network"] == "eseg_lite_m"
+    # The median alone is within the budget: the sentence says what is missing.
+    (sentence,) = recommend(rows[1:], 50).sentences()
+    assert "within 50 ms in three quarters of the rounds" in sentence and "48.0 ms" in sentence
 
 
 def test_formats():

@@ -70,6 +70,23 @@ def test_mlflow_continues_its_run(tmp_path, monkeypatch):
     assert [(entry.step, entry.value) for entry in history] == [(1, 2.0), (2, 1.0)]
 
 
+def test_a_tracker_that_cannot_log_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://here")
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for tracker, message in (
+        ("mlflow", "set MLFLOW_TRACKING_URI to .* Received: nowhere://here"),
+        ("wandb", "log in with `wandb login`, or set WANDB_MODE=offline"),
+    ):
+        pytest.importorskip(tracker)
+        with pytest.raises(ValueError, match=message):
+            make_tracker(tracker, tmp_path / "run", VALUES)
+    assert not (tmp_path / "run").exists()
+    sys.modules["wandb"].teardown()  # It keeps the settings of its first use.
+
+
 def test_wandb_writes_offline(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
