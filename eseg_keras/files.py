@@ -32,6 +32,7 @@ _LEFT_OVER = re.compile(r"\.eseg_tmp\.([0-9a-f]{8})\.(\d{1,9})\..*", re.DOTALL)
 _LOCK = ".eseg_lock"
 _LOCKED_BYTE = 1 << 30  # On Windows: beyond the content, because locked bytes cannot be read.
 _LONGEST_NAME = 200
+_MOST_DIGITS = 40
 _DAY = 24 * 60 * 60.0
 _FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 _cleaning = threading.Lock()
@@ -216,14 +217,10 @@ def _write_bytes(path, text):
 
 def append_line(path: str | os.PathLike, text: str) -> None:
     """Append a line to a text file, and flush it to the disk."""
-    try:
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        _raise_if_disk_full(error, path)
-        raise
+    with named_if_disk_full(path), Path(path).open("a", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_json(
@@ -235,7 +232,7 @@ def read_json(
     """Read a JSON object and check its fields; error messages end with `remedy`."""
     check_is_file(path, remedy)
     try:
-        content = json.loads(Path(path).read_text("utf-8"))
+        content = json.loads(Path(path).read_text("utf-8"), parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, f"it is not valid JSON ({error})", remedy) from error
     if not isinstance(content, dict):
@@ -247,6 +244,12 @@ def read_json(
         if not isinstance(content[name], types):
             raise _damaged(path, f"{name!r} is a {type(content[name]).__name__}", remedy)
     return content
+
+
+def _whole_number(text):
+    if len(text) > _MOST_DIGITS:  # The package writes no such numbers; they overflow a float.
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
 
 
 def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
@@ -286,15 +289,15 @@ def _temporary(path, folder):
         _remove_left_overs(os.path.realpath(folder), os.getpid())
     temporary = folder / f".eseg_tmp.{_host()}.{os.getpid()}.{_short(path.name)}"
     _remove(temporary)
-    try:
-        yield temporary
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            _remove(temporary)
-            if is_new:
-                folder.rmdir()  # Fails if the folder is not empty.
-        _raise_if_disk_full(error, path)
-        raise
+    with named_if_disk_full(path):
+        try:
+            yield temporary
+        except BaseException:
+            with contextlib.suppress(OSError):
+                _remove(temporary)
+                if is_new:
+                    folder.rmdir()  # Fails if the folder is not empty.
+            raise
     _remove(temporary)
 
 
@@ -306,11 +309,16 @@ def _short(name):
     return f"{zlib.crc32(content):08x}{Path(name).suffix}"
 
 
-def _raise_if_disk_full(error, path):
-    is_full = getattr(error, "errno", None) in _FULL
-    # HDF5 and TensorFlow raise exceptions without this errno.
-    if is_full or (isinstance(error, Exception) and os.strerror(errno.ENOSPC) in str(error)):
-        raise DiskFullError(path) from error
+@contextlib.contextmanager
+def named_if_disk_full(path: str | os.PathLike) -> Iterator[None]:
+    """Context manager: raise `DiskFullError`, which names `path`, if the disk is full."""
+    try:
+        yield
+    except Exception as error:
+        # HDF5 and TensorFlow raise exceptions without this errno.
+        if getattr(error, "errno", None) in _FULL or os.strerror(errno.ENOSPC) in str(error):
+            raise DiskFullError(path) from error
+        raise
 
 
 def _host():

@@ -24,7 +24,12 @@ from eseg_keras.evaluation import Evaluation, evaluate
 from eseg_keras.files import atomic_directory, atomic_file, locked, read_json, write_json
 from eseg_keras.inference import Predictor
 from eseg_keras.models import ESeg
-from eseg_keras.training.data import open_examples, training_batches, validation_batches
+from eseg_keras.training.data import (
+    open_examples,
+    training_batches,
+    validation_batches,
+    with_class_map,
+)
 from eseg_keras.training.experiment import Experiment
 from eseg_keras.training.experiment_files import load_experiment, write_experiment
 from eseg_keras.training.recipe import VALIDATIONS, compile_model, complete, initial_model
@@ -225,7 +230,7 @@ def _first_experiment(
     if coding.mask_colors is None and coding.class_map is None:
         palette = read_palette(paired_masks[0], coding.num_classes)
     image_size, long_side = _crop(statistics.image_sizes)
-    return Experiment(
+    experiment = Experiment(
         preset=preset,
         load_weights=preset != "eseg_lite_s",
         init_from="eseg_lite_s_streets" if preset == "eseg_lite_s" else None,
@@ -240,6 +245,7 @@ def _first_experiment(
         seed=seed,
         **dict.fromkeys(Experiment.automatic, "auto"),
     )
+    return with_class_map(experiment, examples)
 
 
 def _own_split(examples: FolderExamples, images: Path):
