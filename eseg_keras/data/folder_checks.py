@@ -90,10 +90,11 @@ def pair_files(
     if problems:
         raise FolderError(where, problems)
     image_files, mask_files = found[images], found[masks]
-    if images == masks:
-        if not (mask_suffix or image_suffix):
-            problem = f"contains both {kind}s and masks: set mask_suffix, or use two folders"
+    if images == masks and not (mask_suffix or image_suffix):
+        if kind == "image":  # Predictions may be compared with themselves.
+            problem = "contains both images and masks: set mask_suffix, or use two folders"
             raise FolderError(where, {problem: [str(images)]})
+    elif images == masks:
         keyed = _by_key(image_files, images, mask_suffix or image_suffix)
         named = {path for paths in keyed.values() for path in paths}
         rest = set(image_files) - named
