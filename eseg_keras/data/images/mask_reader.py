@@ -11,10 +11,10 @@ import numpy as np
 
 from eseg_keras.data.images.image_reader import (
     MAX_PIXELS,
-    UNREADABLE,
     ImageFileError,
     decode,
     no_pillow_limit,
+    read_file,
     upright,
 )
 
@@ -297,10 +297,7 @@ def decode_mask(
     """
     from PIL import Image
 
-    try:
-        content = content if isinstance(content, bytes) else Path(content).read_bytes()
-    except OSError as error:
-        raise ImageFileError(name, [UNREADABLE]) from error
+    content = content if isinstance(content, bytes) else read_file(content, name)
     pil_image = decode(content, name, max_pixels, first_frame)
     if pil_image.format == "PNG":
         try:
