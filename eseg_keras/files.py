@@ -223,6 +223,15 @@ def append_line(path: str | os.PathLike, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def read_text(path: str | os.PathLike, remedy: str) -> str:
+    """Read a UTF-8 text file, also with a byte order mark; error messages end with `remedy`."""
+    check_is_file(path, remedy)
+    try:
+        return Path(path).read_text("utf-8-sig")
+    except ValueError as error:
+        raise _damaged(path, f"it is not UTF-8 text ({error})", remedy) from error
+
+
 def read_json(
     path: str | os.PathLike,
     remedy: str,
@@ -230,9 +239,9 @@ def read_json(
     defaults: Mapping[str, object] | None = None,
 ) -> dict:
     """Read a JSON object and check its fields; error messages end with `remedy`."""
-    check_is_file(path, remedy)
+    text = read_text(path, remedy)
     try:
-        content = json.loads(Path(path).read_text("utf-8"), parse_int=_whole_number)
+        content = json.loads(text, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, f"it is not valid JSON ({error})", remedy) from error
     if not isinstance(content, dict):
@@ -254,9 +263,8 @@ def _whole_number(text):
 
 def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
     """Read the rows of a CSV file; missing values of an incomplete last row are `None`."""
-    check_is_file(path, remedy)
+    text = read_text(path, remedy)
     try:
-        text = Path(path).read_text("utf-8")
         if "\0" in text:
             raise ValueError("NUL bytes")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
