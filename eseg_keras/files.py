@@ -32,6 +32,7 @@ _LEFT_OVER = re.compile(r"\.eseg_tmp\.([0-9a-f]{8})\.(\d{1,9})\..*", re.DOTALL)
 _LOCK = ".eseg_lock"
 _LOCKED_BYTE = 1 << 30  # On Windows: beyond the content, because locked bytes cannot be read.
 _LONGEST_NAME = 200
+_MOST_DIGITS = 40
 _DAY = 24 * 60 * 60.0
 _FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 _cleaning = threading.Lock()
@@ -211,14 +212,19 @@ def write_csv(path: str | os.PathLike, names: Iterable[str], rows: Iterable[Iter
 
 def append_line(path: str | os.PathLike, text: str) -> None:
     """Append a line to a text file, and flush it to the disk."""
+    with named_if_disk_full(path), Path(path).open("a", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_text(path: str | os.PathLike, remedy: str) -> str:
+    """Read a UTF-8 text file, also with a byte order mark; error messages end with `remedy`."""
+    check_is_file(path, remedy)
     try:
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        _raise_if_disk_full(error, path)
-        raise
+        return Path(path).read_text("utf-8-sig")
+    except ValueError as error:
+        raise _damaged(path, f"it is not UTF-8 text ({error})", remedy) from error
 
 
 def read_json(
@@ -228,9 +234,9 @@ def read_json(
     defaults: Mapping[str, object] | None = None,
 ) -> dict:
     """Read a JSON object and check its fields; error messages end with `remedy`."""
-    check_is_file(path, remedy)
+    text = read_text(path, remedy)
     try:
-        content = json.loads(Path(path).read_text("utf-8"))
+        content = json.loads(text, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, f"it is not valid JSON ({error})", remedy) from error
     if not isinstance(content, dict):
@@ -244,11 +250,16 @@ def read_json(
     return content
 
 
+def _whole_number(text):
+    if len(text) > _MOST_DIGITS:  # The package writes no such numbers; they overflow a float.
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
 def read_csv(path: str | os.PathLike, remedy: str) -> list[dict[str, str]]:
     """Read the rows of a CSV file; missing values of an incomplete last row are `None`."""
-    check_is_file(path, remedy)
+    text = read_text(path, remedy)
     try:
-        text = Path(path).read_text("utf-8")
         if "\0" in text:
             raise ValueError("NUL bytes")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
@@ -281,15 +292,15 @@ def _temporary(path, folder):
         _remove_left_overs(os.path.realpath(folder), os.getpid())
     temporary = folder / f".eseg_tmp.{_host()}.{os.getpid()}.{_short(path.name)}"
     _remove(temporary)
-    try:
-        yield temporary
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            _remove(temporary)
-            if is_new:
-                folder.rmdir()  # Fails if the folder is not empty.
-        _raise_if_disk_full(error, path)
-        raise
+    with named_if_disk_full(path):
+        try:
+            yield temporary
+        except BaseException:
+            with contextlib.suppress(OSError):
+                _remove(temporary)
+                if is_new:
+                    folder.rmdir()  # Fails if the folder is not empty.
+            raise
     _remove(temporary)
 
 
@@ -301,11 +312,16 @@ def _short(name):
     return f"{zlib.crc32(content):08x}{Path(name).suffix}"
 
 
-def _raise_if_disk_full(error, path):
-    is_full = getattr(error, "errno", None) in _FULL
-    # HDF5 and TensorFlow raise exceptions without this errno.
-    if is_full or (isinstance(error, Exception) and os.strerror(errno.ENOSPC) in str(error)):
-        raise DiskFullError(path) from error
+@contextlib.contextmanager
+def named_if_disk_full(path: str | os.PathLike) -> Iterator[None]:
+    """Context manager: raise `DiskFullError`, which names `path`, if the disk is full."""
+    try:
+        yield
+    except Exception as error:
+        # HDF5 and TensorFlow raise exceptions without this errno.
+        if getattr(error, "errno", None) in _FULL or os.strerror(errno.ENOSPC) in str(error):
+            raise DiskFullError(path) from error
+        raise
 
 
 def _host():

@@ -1,6 +1,5 @@
 """`eseg data-check`."""
 
-import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -122,17 +121,11 @@ def _open(experiment, split, data_dir):
     import logging
 
     from eseg_keras.data.folder_checks import FolderError
-    from eseg_keras.training.data import (
-        check_classes,
-        is_255_open,
-        open_examples,
-        with_class_map,
-    )
+    from eseg_keras.training.data import check_classes, open_examples, with_training_class_map
 
-    if split == "validation" and experiment.data == "folders" and is_255_open(experiment):
+    if split == "validation":
         # As in training, the training masks, if any, decide whether 255 is a class.
-        with contextlib.suppress(FolderError):
-            experiment = with_class_map(experiment, open_examples(experiment, "train", data_dir))
+        experiment = with_training_class_map(experiment, data_dir)
     try:
         examples = open_examples(experiment, split, data_dir)
         if split == "train" and experiment.data == "folders":

@@ -122,8 +122,10 @@ def run(args) -> int:
         predictions = map(predictor, images) if args.exported else predictor.predict(images)
     else:
         from eseg_keras.evaluation.scoring import predictions_and_masks
-        from eseg_keras.training.data import open_examples
+        from eseg_keras.training.data import open_examples, with_training_class_map
 
+        if not args.images:
+            experiment = with_training_class_map(experiment, data_dir)
         # Scores are computed at the size of the masks, for any input size of the network.
         own_size = dataclasses.replace(experiment, long_side=None)
         examples = open_examples(own_size, "validation", data_dir, max_pixels=predictor.max_pixels)

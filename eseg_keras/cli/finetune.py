@@ -34,11 +34,12 @@ def add_arguments(parser) -> None:
         metavar="NAME,NAME",
         help="names of the classes in the order of their ids; default: class 0, class 1, ...",
     )
-    parser.add_argument(
-        "--mask_suffix",
-        default="",
-        help="end of the mask names that the image names do not have, such as _labels",
-    )
+    for kind, other, example in (("mask", "image", "_labels"), ("image", "mask", "_rgb")):
+        parser.add_argument(
+            f"--{kind}_suffix",
+            default="",
+            help=f"end of the {kind} names that the {other} names do not have, such as {example}",
+        )
     add_image_range_argument(parser)
     add_first_frame_argument(parser)
     parser.add_argument(
@@ -66,6 +67,7 @@ def run(args) -> int:
             minutes=args.minutes,
             class_names=names,
             mask_suffix=args.mask_suffix,
+            image_suffix=args.image_suffix,
             image_range=args.image_range and tuple(args.image_range),
             first_frame=args.first_frame,
             preset=args.preset,

@@ -66,7 +66,12 @@ def main() -> None:
     """
     signal.signal(signal.SIGTERM, _stop)
     _escape_names()
-    app.run(_run, flags_parser=_parse)
+    try:
+        app.run(_run, flags_parser=_parse)
+    except (_Terminated, KeyboardInterrupt) as stop:  # Before or after the command itself.
+        sys.exit(_stopped("eseg", stop))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _escape_names():
@@ -119,17 +124,20 @@ def _run(args):
     try:
         with _skipped_files_at_the_end():
             return args.run(args)
-    except _Terminated:
-        print(f"eseg {args.command}: stopped by SIGTERM", file=sys.stderr)
-        return 128 + signal.SIGTERM
-    except KeyboardInterrupt:
-        print(f"eseg {args.command}: interrupted", file=sys.stderr)
-        return 130
+    except (_Terminated, KeyboardInterrupt) as stop:
+        return _stopped(f"eseg {args.command}", stop)
     except Exception as error:
         if not _is_mistake_in_the_input(error):
             raise
         print(f"eseg {args.command}: {error}", file=sys.stderr)
         return 2
+
+
+def _stopped(command, stop):
+    """Print how a command was stopped, and return its exit status."""
+    is_terminated = isinstance(stop, _Terminated)
+    print(f"{command}: {'stopped by SIGTERM' if is_terminated else 'interrupted'}", file=sys.stderr)
+    return 128 + (signal.SIGTERM if is_terminated else signal.SIGINT)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Annotations: images with labelled regions, and the classes, as read from any format."""
 
+import contextlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -177,10 +178,11 @@ def annotation_files(source: Path, pattern: str) -> Iterator[Path]:
     if source.is_file():
         yield source
         return
-    for path in sorted(source.rglob(pattern)):
-        hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
-        if path.is_file() and not hidden:
-            yield path
+    suffixes = frozenset({PurePosixPath(pattern).suffix})
+    files = []
+    with contextlib.suppress(ValueError):  # There is no such file.
+        files = find_images(source, suffixes=suffixes, log_skipped=False)
+    yield from (path for path in files if path.match(pattern))
 
 
 def paste(mask: np.ndarray, left: int, top: int, size: Size) -> np.ndarray:

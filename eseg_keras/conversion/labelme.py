@@ -25,7 +25,7 @@ from eseg_keras.conversion.annotations import (
     split_of,
 )
 from eseg_keras.data.images.image_reader import ImageFileError, decode
-from eseg_keras.files import read_json
+from eseg_keras.files import read_json, read_text
 
 IGNORE = "__ignore__"
 
@@ -43,7 +43,7 @@ def read(found: Annotations) -> None:
     """Read the JSON files of a folder; the classes in `labels.txt`, if it exists, come first."""
     labels = found.folder / "labels.txt"
     if labels.is_file():
-        for name in labels.read_text("utf-8").splitlines():
+        for name in read_text(labels, _REMEDY).splitlines():
             if name.strip() and name.strip() != IGNORE:
                 found.add_class(name.strip())
     files = {}

@@ -18,6 +18,7 @@ from eseg_keras.conversion.annotations import BACKGROUND, Annotations, Color, Re
 from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError, decode
 from eseg_keras.data.images.mask_reader import read_colors, read_ids
 from eseg_keras.data.images.walker import find_images
+from eseg_keras.files import read_text
 
 _VOC_CLASSES = (
     BACKGROUND, "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
@@ -26,6 +27,7 @@ _VOC_CLASSES = (
 )  # fmt: skip
 _BORDER = (224, 224, 192)
 _IGNORED_ID = 255
+_REMEDY = "Export it again."
 _MASK_FOLDERS = ("SegmentationClass", "SegmentationClassPNG")
 
 
@@ -79,7 +81,7 @@ def _classes(root, found):
     labelmap, names = root / "labelmap.txt", root / "class_names.txt"
     if labelmap.is_file():
         colors = {}
-        for line in labelmap.read_text("utf-8").splitlines():
+        for line in read_text(labelmap, _REMEDY).splitlines():
             if not line.strip() or line.startswith("#"):
                 continue
             name, _, rest = line.partition(":")
@@ -88,14 +90,14 @@ def _classes(root, found):
             except ValueError:
                 raise ValueError(
                     f"{labelmap}: a line must be NAME:RED,GREEN,BLUE::. Received: {line[:80]}. "
-                    "Export it again."
+                    f"{_REMEDY}"
                 ) from None
             colors[red, green, blue] = found.add_class(name, (red, green, blue))
         return dict(enumerate(colors.values())), colors
     lines = _VOC_CLASSES
     if names.is_file():
-        lines = [line.strip() for line in names.read_text("utf-8").splitlines() if line.strip()]
-        lines = [line for line in lines if line != "__ignore__"]
+        lines = [line.strip() for line in read_text(names, _REMEDY).splitlines()]
+        lines = [line for line in lines if line not in ("", "__ignore__")]
     return {index: found.add_class(name) for index, name in enumerate(lines)}, None
 
 
@@ -105,7 +107,7 @@ def _splits(root):
     for path in sorted((root / "ImageSets" / "Segmentation").glob("*.txt")):
         split = split_of(path.stem)
         if split is not None:
-            splits |= dict.fromkeys(path.read_text("utf-8").split(), split)
+            splits |= dict.fromkeys(read_text(path, _REMEDY).split(), split)
     return splits
 
 

@@ -69,27 +69,36 @@ def pair_files(
 
     File suffixes such as `.jpg` are ignored. If `mask_suffix` and `image_suffix` are empty and the
     names do not pair, the common prefix and suffix of all image names are removed, and those of all
-    mask names. `images` and `masks` may be the same folder if the names of masks end in
-    `mask_suffix`. Raise FolderError, which lists missing and empty folders, duplicates, and
-    unpaired files with the most similar name. Messages call the images `kind`.
+    mask names. One folder may be inside the other, or both may be the same folder if the names of
+    masks end in `mask_suffix`, or those of images in `image_suffix`. Raise FolderError, which lists
+    missing and empty folders, duplicates, and unpaired files with the most similar name. Messages
+    call the images `kind`.
     """
     images, masks = Path(images), Path(masks)
+    if os.path.realpath(images) == os.path.realpath(masks):
+        masks = images
     where = str(images) if images == masks else f"{images} and {masks}"
     problems = {}
     found = {}
-    for folder in dict.fromkeys((images, masks)):
+    for folder, other in {images: masks, masks: images}.items():
         try:
-            found[folder] = find_images(folder, first_frame=first_frame)
-        except OSError:
+            found[folder] = find_images(folder, first_frame=first_frame, exclude=other)
+        except FileNotFoundError:
             problems.setdefault("there is no folder", []).append(str(folder))
         except ValueError as error:
             problems.setdefault(str(error), []).append(str(folder))
     if problems:
         raise FolderError(where, problems)
     image_files, mask_files = found[images], found[masks]
-    if images == masks and mask_suffix:
-        mask_files = [path for path in image_files if path.stem.endswith(mask_suffix)]
-        image_files = sorted(set(image_files) - set(mask_files))
+    if images == masks and not (mask_suffix or image_suffix):
+        if kind == "image":  # Predictions may be compared with themselves.
+            problem = "contains both images and masks: set mask_suffix, or use two folders"
+            raise FolderError(where, {problem: [str(images)]})
+    elif images == masks:
+        keyed = _by_key(image_files, images, mask_suffix or image_suffix)
+        named = {path for paths in keyed.values() for path in paths}
+        rest = set(image_files) - named
+        image_files, mask_files = map(sorted, (rest, named) if mask_suffix else (named, rest))
     if not (image_files and mask_files):
         missing = f"{kind}s" if mask_files else "masks"
         problem = f"no {missing} inside; masks are called NAME{mask_suffix}.png"
@@ -206,12 +215,14 @@ def differing_palettes(palettes: Mapping[Path, bytes | None]) -> dict[str, tuple
 
 def _by_key(files, folder, suffix):
     """Return {path relative to `folder`, without suffixes: files}."""
+    # Normalize: macOS stores letters and their accents separately.
+    suffix = unicodedata.normalize("NFC", suffix)
     keyed = defaultdict(list)
     for path in files:
         key = path.relative_to(folder).with_suffix("").as_posix()
+        key = unicodedata.normalize("NFC", key)
         if key.endswith(suffix):
-            # Normalize: macOS stores letters and their accents separately.
-            keyed[unicodedata.normalize("NFC", key.removesuffix(suffix))].append(path)
+            keyed[key.removesuffix(suffix)].append(path)
     return keyed
 
 

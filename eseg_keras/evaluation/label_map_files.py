@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 
 from eseg_keras.data.datasets import ade20k, cityscapes
-from eseg_keras.data.folder_checks import FolderError, pair_files
+from eseg_keras.data.folder_checks import FolderError, differing_palettes, pair_files
 from eseg_keras.data.folder_examples import black_and_white, number_of_classes
 from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError
-from eseg_keras.data.images.mask_reader import Color, MaskReader, read_ids
+from eseg_keras.data.images.mask_reader import Color, MaskReader, palette_of, read_ids
 from eseg_keras.data.images.walker import find_images
 from eseg_keras.evaluation.rules import NUM_CLASSES, Rules, check_rules
 from eseg_keras.evaluation.scores import Evaluation, ImageScores
@@ -82,7 +82,8 @@ def evaluate_files(
         misclassified; if they are more than 1%, a warning is logged.
 
     Raises:
-        FolderError: If masks have no prediction or several; the message lists these masks.
+        FolderError: If masks have no prediction or several, or if their palettes differ; the
+            message lists these masks.
         ImageFileError: If a file cannot be read or has unknown labels.
         ValueError: If an argument is invalid, or a prediction and its mask differ in size.
 
@@ -115,6 +116,10 @@ def evaluate_files(
         num_classes = number_of_classes(class_names, num_classes, mask_colors)
         files = pair_files(predictions, masks, mask_suffix, prediction_suffix, "prediction")
         pairs = list(zip(*files, strict=True))
+        if mask_colors is None:
+            problems = differing_palettes({mask: palette_of(mask) for mask in files[1]})
+            if problems:
+                raise FolderError(str(masks), problems)
         read_mask = _mask_reader(
             [mask for _, mask in pairs], num_classes, ignore_label, max_pixels, reading
         )

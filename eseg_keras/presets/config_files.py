@@ -20,11 +20,11 @@ def _whole(low, high):
 
 
 def _is_text(value):
-    return isinstance(value, str)
+    return isinstance(value, str) and len(value) <= 1000
 
 
 def _is_list(value, holds):
-    return isinstance(value, list) and all(holds(entry) for entry in value)
+    return isinstance(value, list) and len(value) <= 255 and all(map(holds, value))
 
 
 def _is_image_shape(value):

@@ -12,6 +12,8 @@ _log = logging.getLogger("eseg_keras")
 
 # Augmented images may slightly exceed 0..255.
 _MARGIN = 64
+# Images with negative values and none above this were normalized, such as by mean and deviation.
+_NORMALIZED = 16
 
 # Maximum number of values in a message: an image used as a mask has up to 256.
 _MOST_VALUES = 16
@@ -133,7 +135,7 @@ def check_first_images(x) -> None:
     remedy = None
     if 0 <= low < high <= 1:
         remedy = "multiply by 255, or omit the division"
-    elif low < high <= 1 or low < -_MARGIN or high > 255 + _MARGIN:
+    elif (low < 0 and high <= _NORMALIZED) or low < -_MARGIN or high > 255 + _MARGIN:
         remedy = "scale the images to this range"
     if remedy:
         _log.warning(

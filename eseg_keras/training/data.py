@@ -126,6 +126,14 @@ def with_class_map(experiment: Experiment, examples: FolderExamples) -> Experime
     return dataclasses.replace(experiment, class_map=examples.read_mask.class_map or {255: 255})
 
 
+def with_training_class_map(experiment: Experiment, data_dir: str | Path | None) -> Experiment:
+    """Return the experiment with the class map that its training masks, if any, imply."""
+    if experiment.data == "folders" and is_255_open(experiment):
+        with contextlib.suppress(FolderError):
+            return with_class_map(experiment, open_examples(experiment, "train", data_dir))
+    return experiment
+
+
 def is_255_open(experiment: Experiment) -> bool:
     """Return whether the training masks must decide if 255 is a class or ignored."""
     return (

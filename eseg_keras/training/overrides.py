@@ -98,7 +98,7 @@ def _parse(text, hint):
         return text
     if hint in (int, float):
         value = hint(text)
-        if math.isfinite(value):
+        if math.isfinite(float(text)):  # A float of `value` may overflow.
             return value
     raise ValueError(text)
 

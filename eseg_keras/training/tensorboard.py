@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from eseg_keras.data.batches import Batches
+from eseg_keras.files import named_if_disk_full
 from eseg_keras.optional import require
 from eseg_keras.trainer import TrainingModel
 from eseg_keras.visualization import default_palette, overlay
@@ -39,7 +40,9 @@ class RunBoard(keras.callbacks.Callback):
         except ImportError as error:
             _log.warning("No curves and images for TensorBoard. %s", error)
             return
-        self.writer = module.EventFileWriter(str(directory))
+        self.directory = directory
+        with named_if_disk_full(directory):
+            self.writer = module.EventFileWriter(str(directory))
 
     def on_train_begin(self, logs=None):
         """Start counting the steps of an epoch."""
@@ -73,7 +76,8 @@ class RunBoard(keras.callbacks.Callback):
         self._write(step, values)
         if self.batches is not None and any(name.startswith("val_") for name in logs):
             self._write_images(model, step)
-        self.writer.flush()
+        with named_if_disk_full(self.directory):
+            self.writer.flush()
 
     def _write_images(self, model, step):
         palette = model.palette or default_palette(model.num_classes)
@@ -99,7 +103,10 @@ class RunBoard(keras.callbacks.Callback):
             else summary.Value(tag=tag, simple_value=value)
             for tag, value in values.items()
         ]
-        self.writer.add_event(event(wall_time=time.time(), step=step, summary=summary(value=found)))
+        with named_if_disk_full(self.directory):
+            self.writer.add_event(
+                event(wall_time=time.time(), step=step, summary=summary(value=found))
+            )
 
 
 def _panel(image, mask, prediction, palette):

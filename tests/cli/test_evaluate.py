@@ -78,6 +78,23 @@ def test_a_run_brings_its_own_images(eseg, preset, tmp_path):
     assert status == 0 and "2 images" in out
 
 
+def test_the_training_masks_decide_whether_255_is_a_class(eseg, tmp_path):
+    options = {"min_level": 3, "max_level": 5, "decoder_channels": 8, "decoder_repeats": 1}
+    ESeg("fused_efficientnet_s", num_classes=2, **options).save_to_preset(tmp_path / "two")
+    for split, values in (("train", [0, 1, 255]), ("val", [0, 0, 255])):
+        for kind in ("images", "annotations"):
+            (tmp_path / kind / split).mkdir(parents=True)
+        Image.new("RGB", (48, 32)).save(tmp_path / "images" / split / "a.png")
+        mask = Image.fromarray(np.array([values], "uint8")).resize((48, 32), 0)
+        mask.save(tmp_path / "annotations" / split / "a.png")
+    data = ["--experiment", "folders/eseg_lite_s", "--data_dir", tmp_path, "--set", "num_classes=2"]
+    output = tmp_path / "scores.json"
+    status, _, err = eseg("evaluate", "--preset", tmp_path / "two", *data, "--output", output)
+    assert status == 0, err
+    # The validation masks alone look black and white.
+    assert json.loads(output.read_text())["per_class_accuracy"]["class 1"] is None
+
+
 @pytest.fixture
 def colored_run(preset, scenes, tmp_path):
     """A run of colour masks with a suffix and an extra class to ignore; and masks of this kind."""

@@ -112,3 +112,18 @@ def test_a_signal_ends_it_with_one_sentence(tmp_path, number, status, sentence):
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (status, "", sentence)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_before_the_command_ends_it_with_one_sentence(name):
+    code = (
+        "import os, signal, sys\n"
+        "from eseg_keras.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"main._parse = lambda argv: os.kill(os.getpid(), signal.{name})\n"
+        "sys.argv = ['eseg', 'presets']\n"
+        "main.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    said = {"SIGTERM": (143, "eseg: stopped by SIGTERM\n"), "SIGINT": (130, "eseg: interrupted\n")}
+    assert (done.returncode, done.stderr) == said[name]

@@ -82,12 +82,13 @@ def test_config(eseg, tmp_path, content):
         METRICS | {"per_class_iou": [0.5]},
         METRICS | {"per_class_accuracy": 0.5},
         METRICS | {"mean_iou": {"a": 1}},
+        METRICS | {"mean_iou": 10**400},
         METRICS | {"categories": {"flat": [1]}},
         METRICS | {"num_images": "one"},
         METRICS | {"skipped": 3},
         METRICS | {"skipped": [3]},
     ],
-    ids=[*DAMAGES, *map(str, range(8))],
+    ids=[*DAMAGES, *map(str, range(9))],
 )
 def test_metrics(eseg, tmp_path, content):
     experiment = Experiment(data="street_scenes")

@@ -70,11 +70,23 @@ def test_paths_of_another_machine(write, converted):
     assert list(converted("labelme")[1]) == ["a"]
 
 
+def test_linked_folders_are_searched_and_hidden_ones_are_not(write, converted, tmp_path):
+    for name in ("a", "store/b", ".ipynb_checkpoints/c"):
+        write(f"{name}.jpg", Image.new("RGB", (60, 40)))
+        shapes = [rectangle("cat", 0, 0, 9, 9)]
+        write(f"{name}.json", file_of(shapes, imagePath=f"{name[-1]}.jpg"))
+    write("._a.json", b"\0\5\x16\7")
+    (tmp_path / "source" / "store").rename(tmp_path / "store")
+    (tmp_path / "source" / "linked").symlink_to(tmp_path / "store")
+    assert list(converted("labelme")[1]) == ["a", "linked/b"]
+
+
 def test_labels_file_orders_the_classes(write, converted):
     write("a.jpg", Image.new("RGB", (60, 40)))
-    write("labels.txt", "__ignore__\n_background_\nzebra\ncat\nnever\n")
+    write("labels.txt", "__ignore__\n_background_\nzebra\ncat\nnever\n".encode("utf-8-sig"))
     shapes = [rectangle("zebra", 0, 0, 9, 9), rectangle("__ignore__", 5, 0, 9, 9)]
-    write("a.json", file_of([*shapes, rectangle("cat", 20, 0, 29, 9)]))
+    content = json.dumps(file_of([*shapes, rectangle("cat", 20, 0, 29, 9)]))
+    write("a.json", content.encode("utf-8-sig"))
     done, masks = converted("labelme")
     assert done.class_names == ("background", "zebra", "cat", "never")
     assert masks["a"][0, [0, 5, 15, 20]].tolist() == [1, 255, 0, 2]

@@ -34,7 +34,9 @@ def test_semantic_segmentation_masks(write, converted):
     for split in ("train", "valid", "test"):
         write(f"{split}/a.jpg", Image.new("RGB", SIZE[::-1]))
         write(f"{split}/a_mask.png", Image.fromarray(mask))
-        write(f"{split}/_classes.csv", "Pixel Value, Class\n0, background\n1, apple\n2, pear\n")
+        write(f"{split}/._a_mask.png", b"\0\5\x16\7")
+        table = "Pixel Value, Class\n0, background\n1, apple\n2, pear\n"
+        write(f"{split}/_classes.csv", table.encode("utf-8-sig"))
     done, masks = converted("roboflow")
     assert done.class_names == ("background", "apple", "pear")
     assert done.num_images == {"test": 1, "train": 1, "val": 1}
@@ -46,6 +48,7 @@ def test_semantic_segmentation_masks(write, converted):
     [
         ("data.yaml", "names: []", "neither _annotations.coco.json nor _classes.csv. Export"),
         ("_classes.csv", "Pixel Value, Class\nzero, a\n", "a row must be a pixel value"),
+        ("_classes.csv", b"Value, Class\n0, a\xe9\n", "_classes.csv is damaged: it is not UTF-8"),
     ],
 )
 def test_mistakes(write, converted, name, text, message):

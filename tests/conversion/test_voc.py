@@ -43,7 +43,7 @@ def test_the_label_map_of_cvat(write, converted, mode):
         picture = Image.fromarray(2 - mask)
         picture.putpalette([*COLORS[2], *COLORS[1], *COLORS[0]])
     add(write, "a", picture, root="")
-    write("labelmap.txt", LABELMAP)
+    write("labelmap.txt", LABELMAP.encode("utf-8-sig"))  # As saved by Windows' editor.
     done, masks = converted("voc")
     assert done.class_names == ("background", "leaf", "stem")
     assert done.palette == COLORS
@@ -52,7 +52,7 @@ def test_the_label_map_of_cvat(write, converted, mode):
 
 def test_the_class_names_of_labelme(write, converted):
     add(write, "a", label_image(MASK))
-    write("VOC2012/class_names.txt", "_background_\nleaf\nstem\n")
+    write("VOC2012/class_names.txt", "_background_\nleaf\n\nstem\n".encode("utf-8-sig"))
     done, masks = converted("voc")
     assert done.class_names == ("background", "leaf", "stem")
     np.testing.assert_array_equal(masks["a"], MASK)

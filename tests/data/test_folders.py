@@ -1,4 +1,5 @@
 import re
+import unicodedata
 
 import keras
 import numpy as np
@@ -222,6 +223,29 @@ def test_both_suffixes(folders):
     assert len(examples(folders.dataset(**options))) == 2
 
 
+@pytest.mark.parametrize("suffix", ["mask_suffix", "image_suffix"])
+def test_one_folder_of_images_and_masks_needs_a_suffix(folders, suffix):
+    for index in range(2):
+        folders.add_photo(f"{index}{'_x' * (suffix == 'image_suffix')}.png", photo(index))
+        folders.add_photo(f"{index}{'_x' * (suffix == 'mask_suffix')}.png", labels(index))
+    link = folders.images.parent / "link"
+    link.symlink_to(folders.images)
+    # Without a suffix, each file would be its own mask.
+    with pytest.raises(FolderError, match="contains both images and masks: set mask_suffix"):
+        open_folders(folders.images, link, num_classes=3)
+    opened = open_folders(folders.images, link, num_classes=3, **{suffix: "_x"})
+    for index in range(2):
+        np.testing.assert_array_equal(opened.read(index)[0], photo(index))
+        np.testing.assert_array_equal(opened.read(index)[1], labels(index))
+
+
+def test_a_folder_of_masks_inside_the_folder_of_images(folders):
+    folders.add_photo("one.png", photo(1))
+    folders.add_photo("masks/one.png", labels(1))
+    opened = open_folders(folders.images, folders.images / "masks", num_classes=3)
+    assert opened.images == (folders.images / "one.png",)
+
+
 @pytest.mark.parametrize("masks", [("b1", "b2", "b3"), ("a1", "a3"), ("a11", "a1")])
 def test_names_that_do_not_correspond_are_not_guessed(folders, masks):
     for name in ("a1", "a2"):
@@ -267,10 +291,11 @@ def test_the_nearest_name_is_given(folders):
     assert masks[0].endswith("img_1.png (nearest: IMG_1.jpg)")
 
 
-def test_accents_stored_in_two_ways_pair(folders):
+@pytest.mark.parametrize("mask_suffix", ["", "_l\u00e9gende"])
+def test_accents_stored_in_two_ways_pair(folders, mask_suffix):
     folders.add_photo("caf\u00e9.png", photo(0))
-    folders.add_mask("cafe\u0301.png", labels(0))
-    assert len(examples(folders.dataset())) == 1
+    folders.add_mask(unicodedata.normalize("NFD", f"caf\u00e9{mask_suffix}.png"), labels(0))
+    assert len(examples(folders.dataset(mask_suffix=mask_suffix))) == 1
 
 
 def test_files_without_a_partner_are_reported_both_ways(folders):

@@ -104,6 +104,18 @@ def test_black_and_white_masks(tmp_path, caplog):
     assert evaluate_files(tmp_path / "whites", tmp_path / "gt", num_classes=2).mean_iou < 0.6
 
 
+def test_masks_with_different_palettes_are_refused(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 2, SIZE).astype(np.uint8)
+    for name, palette in (("a", [0, 0, 0, 9, 9, 9]), ("b", [9, 9, 9, 0, 0, 0])):
+        save(tmp_path / "results" / f"{name}.png", labels)
+        mask = Image.fromarray(labels, "P")
+        mask.putpalette(palette)
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        mask.save(tmp_path / "masks" / f"{name}.png")
+    with pytest.raises(FolderError, match="palettes differ: index 0 is"):
+        evaluate_files(tmp_path / "results", tmp_path / "masks", num_classes=2)
+
+
 def test_faults_are_named(tmp_path, cityscapes_files):
     folder, _ = cityscapes_files
     results, masks = folder / "results", folder / "gt"

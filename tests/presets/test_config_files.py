@@ -58,6 +58,8 @@ def edit(path, change):
         ("folded", 1, "folded must be true or false"),
         ("frozen", 3, "frozen must be a list of names"),
         ("frozen", ["backbone"], "backbone"),
+        ("frozen", ["head"] * 100_000, "frozen must be a list of names"),
+        ("fusion", "softmax" * 1000, "fusion must be a name"),
         # Arguments of the constructor that a preset may not contain.
         ("encoder_weights", "/somewhere/else.weights.h5", "encoder_weights"),
         ("encoder_weights", None, "encoder_weights"),

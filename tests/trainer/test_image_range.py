@@ -47,7 +47,14 @@ def test_range(caplog, wrap, images, is_warned):
 
 @pytest.mark.parametrize("wrap", [lambda images: images, Batches, as_tf_data])
 @pytest.mark.parametrize(
-    "images", [IMAGES / 127.5 - 1, IMAGES * 2.0, IMAGES.astype("uint16") * 257, IMAGES - 200.0]
+    "images",
+    [
+        IMAGES / 127.5 - 1,
+        (IMAGES - [123.7, 116.3, 103.5]) / [58.4, 57.1, 57.4],
+        IMAGES * 2.0,
+        IMAGES.astype("uint16") * 257,
+        IMAGES - 200.0,
+    ],
 )
 def test_other_ranges(caplog, wrap, images):
     check_first_images(wrap(images))

@@ -107,6 +107,7 @@ def test_unknown_values_are_refused():
     [
         ({"long_side": -5}, "long_side must be at least 32 pixels. Received: long_side=-5"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"seed": 1 << 32}, r"seed must be below 2\*\*32"),
         ({"num_classes": 3, "class_weights": (1.0, 2.0)}, "class_weights must contain 3 numbers"),
         ({"data": "camvid", "class_map": {11: 255}}, "class_map requires data='folders'"),
         ({"data": "cityscapes", "val_split": "val"}, "val_split must be one of train, validation"),

@@ -10,6 +10,7 @@ from eseg_keras import ESeg
 from eseg_keras.files import FileInUseError, locked
 from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, render_scene
 from eseg_keras.training import Experiment, finetune, finetuning, load_experiment
+from eseg_keras.training.data import open_examples
 from eseg_keras.training.finetuning import Seconds, fit_into, list_files
 from eseg_keras.visualization import label_image
 
@@ -179,6 +180,63 @@ def test_palette_and_split_of_the_folders_are_kept(folders, preset, tmp_path, mo
     assert experiment.class_names == names
     assert experiment.palette[: len(PALETTE)] == PALETTE
     assert said[1] == "3 images for training, 1 for validation."
+
+
+@pytest.mark.parametrize(
+    ("image", "masks", "suffixes"),
+    [
+        ("img_{}", ["mask_{}"], {}),
+        ("{}_rgb", ["{}_label", "{}_color"], {"mask_suffix": "_label", "image_suffix": "_rgb"}),
+    ],
+)
+def test_names_that_differ_pair_in_a_validation_set_of_one_image(
+    preset, tmp_path, monkeypatch, image, masks, suffixes
+):
+    experiments = []
+
+    def stop(experiment, *_):
+        experiments.append(experiment)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eseg_keras.training.finetuning._measure", stop)
+    for folder, names in (("images", [image]), ("masks", masks)):
+        (tmp_path / folder).mkdir()
+        for index in range(5):
+            values = np.array([[0, 1]], "uint8") if folder == "masks" else np.full((1, 2), index)
+            for name in names:
+                path = tmp_path / folder / f"{name.format(index)}.png"
+                Image.fromarray(values.astype("uint8")).resize((64, 32), 0).save(path)
+    output = tmp_path / "mine"
+    with pytest.raises(KeyboardInterrupt):
+        finetune(
+            tmp_path / "images", tmp_path / "masks", output, preset=preset, say=str, **suffixes
+        )
+    for split, count in (("train", 4), ("validation", 1)):
+        examples = open_examples(experiments[0], split, output / "data")
+        assert len(examples) == count
+        assert np.unique(examples.read(0)[1]).tolist() == [0, 1]
+
+
+def test_255_is_ignored_in_validation_masks_without_class_1(preset, tmp_path, monkeypatch):
+    """Validation masks of 0 and 255 alone look black and white."""
+    experiments = []
+
+    def stop(experiment, *_):
+        experiments.append(experiment)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eseg_keras.training.finetuning._measure", stop)
+    masks = {"train": [[0, 1, 255]], "val": [[0, 0, 255]]}
+    for split, rows in masks.items():
+        for kind in ("images", "masks"):
+            (tmp_path / kind / split).mkdir(parents=True, exist_ok=True)
+        mask = Image.fromarray(np.array(rows, "uint8")).resize((48, 32), Image.Resampling.NEAREST)
+        mask.save(tmp_path / "masks" / split / f"{split}.png")
+        Image.new("RGB", (48, 32)).save(tmp_path / "images" / split / f"{split}.png")
+    with pytest.raises(KeyboardInterrupt):
+        finetune(tmp_path / "images", tmp_path / "masks", tmp_path / "mine", preset=preset, say=str)
+    examples = open_examples(experiments[0], "validation", tmp_path / "mine" / "data")
+    assert np.unique(examples.read(0)[1]).tolist() == [0, 255]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ def test_values(assignment, expected):
         ("epochs=many", "epochs must be an integer"),
         ("epochs=none", "epochs must be an integer"),
         ("epochs=0", "epochs must be at least 1"),
+        ("epochs=" + 20 * "9", r"epochs must be below 2\*\*32. Received: epochs=9{20}"),
+        ("epochs=" + 400 * "9", "epochs must be an integer or auto. Received: epochs=9{70}"),
         ("learning_rate=fast", "learning_rate must be a number"),
         ("learning_rate=nan", "learning_rate must be a number"),
         ("learning_rate=inf", "learning_rate must be a number"),

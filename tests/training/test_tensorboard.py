@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.data.batches import Batches
+from eseg_keras.files import DiskFullError
 from eseg_keras.losses import CrossEntropy
 from eseg_keras.trainer import TrainingModel
 from eseg_keras.training import tensorboard as module
@@ -175,6 +177,20 @@ def test_a_run_that_goes_on_adds_a_file(tmp_path, monkeypatch):
     fit(RunBoard(tmp_path, step=3), 3)
     assert len(list(tmp_path.iterdir())) == 2
     assert set(scalars(read(tmp_path), "learning_rate")) == {2, 4, 6}
+
+
+def test_a_full_disk_names_the_folder(tmp_path):
+    def fail(*_):
+        # The message of TensorFlow's ResourceExhaustedError, which is not an OSError.
+        raise RuntimeError(f"{tmp_path}/events.out; No space left on device")
+
+    board = RunBoard(tmp_path)
+    board.writer.close()
+    board.writer = SimpleNamespace(add_event=fail, flush=fail)
+    for _ in range(2):  # Events are written in the background, so flushing may fail instead.
+        with pytest.raises(DiskFullError, match=f"^{tmp_path} cannot be written: the disk is full"):
+            board.write_epoch(None, 1, {}, 1.0)
+        board.writer.add_event = lambda event: None
 
 
 def test_without_the_package_a_line_says_so_and_nothing_fails(tmp_path, monkeypatch, caplog):

@@ -190,7 +190,12 @@ def _description(
         config = next((root / file for file in config_files if (root / file).exists()), None)
         if config is None:
             return
-        found = [label["name"] for label in json.loads(config.read_bytes())["labels"]]
+        try:
+            found = [str(label["name"]) for label in json.loads(config.read_bytes())["labels"]]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"{config} is damaged: it does not list the labels. Unpack the archive again"
+            ) from error
         expected = [label.name for label in labels]
         if found != expected:
             differences = sorted(set(found) ^ set(expected)) or "another order"

@@ -114,8 +114,8 @@ def decode(
     """Decode an image file (path or bytes) in the file's own mode; EXIF rotation is not applied."""
     from PIL import Image
 
+    content = content if isinstance(content, bytes) else read_file(content, name)
     try:
-        content = content if isinstance(content, bytes) else Path(content).read_bytes()
         with no_pillow_limit():
             pil_image = Image.open(io.BytesIO(content))
             check_header(name, pil_image, max_pixels, first_frame)
@@ -125,6 +125,14 @@ def decode(
     except Exception as error:  # Pillow raises exceptions of many types for damaged files.
         raise ImageFileError(name, [UNREADABLE]) from error
     return pil_image
+
+
+def read_file(path: str | Path, name: str | Path) -> bytes:
+    """Return the bytes of an image file; raise ImageFileError if they cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ImageFileError(name, [f"cannot be read: {error.strerror}"]) from error
 
 
 @contextlib.contextmanager

@@ -11,10 +11,10 @@ import numpy as np
 
 from eseg_keras.data.images.image_reader import (
     MAX_PIXELS,
-    UNREADABLE,
     ImageFileError,
     decode,
     no_pillow_limit,
+    read_file,
     upright,
 )
 
@@ -275,6 +275,15 @@ def is_lossless_webp(content: bytes) -> bool:
     return False
 
 
+def _is_lossy(pil_image, content):
+    """Return whether the compression of a file may have changed its pixels."""
+    if pil_image.format == "WEBP":
+        return not is_lossless_webp(content)
+    if pil_image.format == "TIFF":
+        return pil_image.info.get("compression") in ("jpeg", "tiff_jpeg", "webp")
+    return pil_image.format in ("AVIF", "JPEG", "JPEG2000", "MPO")
+
+
 def decode_mask(
     content: str | Path | bytes,
     name: str | Path,
@@ -288,10 +297,7 @@ def decode_mask(
     """
     from PIL import Image
 
-    try:
-        content = content if isinstance(content, bytes) else Path(content).read_bytes()
-    except OSError as error:
-        raise ImageFileError(name, [UNREADABLE]) from error
+    content = content if isinstance(content, bytes) else read_file(content, name)
     pil_image = decode(content, name, max_pixels, first_frame)
     if pil_image.format == "PNG":
         try:
@@ -301,11 +307,11 @@ def decode_mask(
         except (SyntaxError, OSError) as error:
             problem = f"is damaged ({error}), so its labels may be wrong: restore the original file"
             raise ImageFileError(name, [problem]) from error
-    lossy_webp = pil_image.format == "WEBP" and not is_lossless_webp(content)
-    if pil_image.format == "JPEG" or lossy_webp:
+    if _is_lossy(pil_image, content):
+        verb = "may be" if pil_image.format in ("AVIF", "JPEG2000") else "is"
         problem = (
-            f"is a lossy {pil_image.format}; lossy compression changes labels at edges: save the "
-            "original mask as PNG"
+            f"{verb} a lossy {pil_image.format}; lossy compression changes labels at edges: save "
+            "the original mask as PNG"
         )
         raise ImageFileError(name, [problem])
     try:
@@ -377,18 +383,16 @@ def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
 def read_ids(path, max_pixels, first_frame=False):
     """Read a mask whose values or palette indices are ids, uint8 or uint16 [H, W]."""
     pil_image, content = decode_mask(path, path, max_pixels, first_frame)
-    bits, color_type = (content[24], content[25]) if pil_image.format == "PNG" else (8, None)
+    bits = content[24] if pil_image.format == "PNG" else 8
     pixels = np.asarray(pil_image)
     if pil_image.mode in ("LA", "RGB", "RGBA") and bits == 8:
         _check_one_hot(path, pixels)
     if pil_image.mode in ("LA", "PA", "RGBA") and bits == 8:
         _check_alpha(path, pixels)
+    if pil_image.mode in ("L", "I") and pil_image.format in ("PNG", "PPM", "TIFF"):
+        pixels = _stored_values(pixels, content)
     if pil_image.mode in ("1", "L", "P", "LA", "PA") and bits != 16:
-        ids = (pixels if pixels.ndim == 2 else pixels[..., 0]).astype(np.uint8)
-        if color_type == 0 and bits in (2, 4):
-            # Pillow scales 2-bit and 4-bit grey to 0..255.
-            ids //= 255 // (2**bits - 1)
-        return ids
+        return (pixels if pixels.ndim == 2 else pixels[..., 0]).astype(np.uint8)
     problem = (
         f"has the pixel format {pil_image.mode} with {bits} bits: save masks as PNG with 8-bit "
         "or 16-bit ids, a palette, or 8-bit RGB colours"
@@ -400,3 +404,20 @@ def read_ids(path, max_pixels, first_frame=False):
     elif pil_image.mode.startswith("I") and pixels.min() >= 0 and pixels.max() <= 65535:
         return pixels.astype(np.uint16)
     raise ImageFileError(path, [problem])
+
+
+def _stored_values(pixels, content):
+    """Return the values of a grey file: Pillow scales 2 and 4 bits, and PGM files, to the range."""
+    from PIL import Image
+
+    with no_pillow_limit():
+        decoder, _, _, options = Image.open(io.BytesIO(content)).tile[0]
+    if decoder.startswith("ppm"):
+        most = options[1]
+    else:
+        raw_mode = options if isinstance(options, str) else options[0]
+        most = {"L;2": 3, "L;4": 15}.get(raw_mode[:3])
+    if most is None:
+        return pixels
+    limit = 255 if pixels.dtype == np.uint8 else 65535
+    return (pixels.astype(np.int64) * most + limit // 2) // limit

@@ -9,8 +9,9 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".dib", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx"}
-    | {".pgm", ".png", ".pnm", ".ppm", ".sgi", ".tga", ".tif", ".tiff", ".webp"}
+    {".avif", ".bmp", ".bw", ".dib", ".icb", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe"}
+    | {".jpeg", ".jpf", ".jpg", ".jpx", ".mpo", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm"}
+    | {".ppm", ".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp"}
 )
 """Suffixes, in lower case, of files that are read as images."""
 
@@ -65,8 +66,8 @@ def find_images(
             if path.is_dir():
                 if recursive and os.path.realpath(path) != excluded:
                     (links if path.is_symlink() else folders).append(path)
-            elif not path.exists():
-                skipped["broken link"] += 1
+            elif not path.is_file():  # Reading a pipe or a device would never end.
+                skipped["special file" if path.exists() else "broken link"] += 1
             elif path.suffix.lower() in suffixes:
                 found.append(path)
             else:

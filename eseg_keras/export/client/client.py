@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import ExifTags, Image
 
 from eseg_keras.data.images.image_reader import no_pillow_limit, read_image
 from eseg_keras.export.client.transport import GrpcTransport, RestTransport, ServingError
-from eseg_keras.export.saved_model.image_codec import CLASSES_KEYWORD
+from eseg_keras.export.saved_model.image_codec import CLASSES_KEYWORD, MAX_SERVED_PIXELS
 from eseg_keras.image_size import to_pixel_values
 
 _TRANSPORTS = {"rest": RestTransport, "grpc": GrpcTransport}
@@ -150,12 +151,13 @@ class Client:
             return []
         if self._encoded:
             files, sizes = zip(*map(self._file, images), strict=True)
-            answer = self._transport.predict({"image_bytes": list(files)})
+            pixels = sum(math.prod(next(iter(found), (MAX_SERVED_PIXELS,))) for found in sizes)
+            answer = self._transport.predict({"image_bytes": list(files)}, pixels)
             found = answer.get("png_bytes")
             self._check(answer, isinstance(found, list) and len(found) == len(images))
             return list(map(self._from_png, found, sizes))
         batch = _stack(images)
-        answer = self._transport.predict({"images": batch})
+        answer = self._transport.predict({"images": batch}, math.prod(batch.shape[:3]))
         self._check(answer, len(answer) == 1)
         (values,) = answer.values()
         return [self._from_array(item) for item in self._checked(answer, values, batch.shape[:3])]
@@ -291,8 +293,7 @@ def _stack(images):
         array = read_image(image) if isinstance(image, Image.Image) else np.asarray(image)
         if array.ndim != 3 or not array.size:
             raise ValueError(f"Expected images [H, W, C]. Received: shape {array.shape}")
-        to_pixel_values(array)  # Raises ValueError for values that are not 0..255.
-        arrays.append(array)
+        arrays.append(to_pixel_values(array))
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(

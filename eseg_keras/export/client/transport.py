@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import http.client
 import json
-import math
 import queue
 import re
 import threading
@@ -20,6 +19,9 @@ import numpy as np
 from eseg_keras.optional import require
 
 _MOST_CLASSES = 255
+# Limits of the size of a response: bytes per pixel of a label map, as a PNG file in base64, and of
+# a number in JSON, with the white space of TF Serving; bytes for everything else.
+_FILE_BYTES, _NUMBER_BYTES, _OTHER_BYTES = 2, 64, 1 << 20
 # Matches the message of an assertion in the SavedModel within TensorFlow's error message.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\]", re.DOTALL)
 
@@ -30,7 +32,10 @@ class ServingError(ValueError):
 
 @dataclasses.dataclass
 class _Transport:
-    """Base class of transports; `predict` takes and returns {name: array or list of bytes}."""
+    """Base class of transports; `predict` takes and returns {name: array or list of bytes}.
+
+    `pixels`, the number of pixels of all images of a request, limits the size of its response.
+    """
 
     address: str
     model: str
@@ -50,14 +55,14 @@ class RestTransport(_Transport):
         name = urllib.parse.quote(self.model, safe="")
         self.url = f"{base.rstrip('/')}/v1/models/{name}{version}:predict"
 
-    def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def predict(self, inputs: Mapping[str, Any], pixels: int) -> dict[str, Any]:
         """Send one request; raise `ConnectionError`, `TimeoutError` or `ServingError`."""
         deadline = time.monotonic() + self.timeout
         outcomes = queue.SimpleQueue()
 
         def send():
             try:
-                outcomes.put((self._send(inputs, deadline), None))
+                outcomes.put((self._send(inputs, pixels, deadline), None))
             except BaseException as error:
                 outcomes.put((None, error))
 
@@ -71,14 +76,16 @@ class RestTransport(_Transport):
             raise error
         return answer
 
-    def _send(self, inputs, deadline):
+    def _send(self, inputs, pixels, deadline):
+        is_encoded = self.signature == "encoded"
+        most = pixels * (_FILE_BYTES if is_encoded else _MOST_CLASSES * _NUMBER_BYTES)
         content = {name: _to_json(value) for name, value in inputs.items()}
         body = json.dumps({"signature_name": self.signature, "inputs": content}).encode()
         headers = {"Content-Type": "application/json", **self.headers}
         try:
             request = urllib.request.Request(self.url, body, headers)
             with urllib.request.urlopen(request, timeout=self.timeout) as response:
-                answer = json.loads(_read(response, deadline))["outputs"]
+                answer = json.loads(_read(response, deadline, most))["outputs"]
             if not isinstance(answer, dict):
                 answer = {"": answer}
             return {name: _from_json(value) for name, value in answer.items()}
@@ -124,7 +131,7 @@ class GrpcTransport(_Transport):
             response_deserializer=protocol.messages().PredictResponse.FromString,
         )
 
-    def predict(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def predict(self, inputs: Mapping[str, Any], pixels: int) -> dict[str, Any]:
         """Send one request; raise `ConnectionError`, `TimeoutError` or `ServingError`."""
         request = self._protocol.predict_request(self.model, self.signature, inputs, self.version)
         code = self._grpc.StatusCode
@@ -140,10 +147,8 @@ class GrpcTransport(_Transport):
             raise ServingError(f"{self.url}: {_reason(reason or error.code().name)}") from error
         except ValueError as error:  # The channel is closed.
             raise ConnectionError(f"{self.url}: {error}") from error
-        (value,) = inputs.values()
-        most = len(value) if isinstance(value, list) else math.prod(value.shape[:3]) * _MOST_CLASSES
         try:
-            return self._protocol.arrays(response, most)
+            return self._protocol.arrays(response, pixels * _MOST_CLASSES)
         except ValueError as error:
             raise ServingError(f"{self.url}: {error}") from error
 
@@ -166,14 +171,16 @@ def _from_json(value):
     return np.asarray(value)
 
 
-def _read(response, deadline):
-    """Read the body of a response; raise `TimeoutError` after the deadline."""
-    chunks = []
+def _read(response, deadline, most=0):
+    """Read a response; raise `TimeoutError` after the deadline, `ValueError` if it is too large."""
+    body = bytearray()
     while chunk := response.read1(1 << 20):
-        chunks.append(chunk)
+        body += chunk
         if time.monotonic() > deadline:
             raise TimeoutError
-    return b"".join(chunks)
+        if len(body) > most + _OTHER_BYTES:
+            raise ValueError
+    return bytes(body)
 
 
 def _http_reason(error, deadline):

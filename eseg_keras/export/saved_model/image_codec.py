@@ -19,6 +19,9 @@ REQUEST_FACTOR = 8
 MAX_SCANS = 50
 """Limit of the number of scans of a progressive JPEG file; encoders write about ten."""
 
+MAX_COMPRESSED_CHUNKS = 16
+"""Limit of the number of compressed texts and colour profiles of a PNG file."""
+
 CLASSES_KEYWORD = "eseg-classes"
 """Keyword of the PNG text chunk that holds the classes of a label map, as JSON."""
 
@@ -62,11 +65,17 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     no_bomb = tf.debugging.Assert(
         packed <= _MOST_BYTES * pixels + _PACKED_SLACK, [tf.strings.join(message)]
     )
+    # The decoder decompresses up to 8 MB of each text and colour profile.
+    chunks = tf.cond(is_jpeg, lambda: 0, lambda: _count_compressed_chunks(tf, content))
+    most = MAX_COMPRESSED_CHUNKS
+    message = [name, f" is a PNG file with more than {most} compressed texts and colour profiles"]
+    few_chunks = tf.debugging.Assert(chunks <= most, [tf.strings.join(message)])
     with (
         _after(tf, not_too_large),
         _after(tf, complete),
         _after(tf, few_scans),
         _after(tf, no_bomb),
+        _after(tf, few_chunks),
     ):
         image = tf.cond(
             is_jpeg,
@@ -131,17 +140,29 @@ def classes_chunk(
 def _count_scans(tf, content):
     """Count the start-of-scan markers; compressed data cannot contain one."""
     data = tf.io.decode_raw(content, tf.uint8)
-    return tf.math.count_nonzero((data[:-1] == 0xFF) & (data[1:] == 0xDA), dtype=tf.int32)
+    return tf.size(_positions(tf, data, b"\xff\xda"))
+
+
+def _count_compressed_chunks(tf, content):
+    """Count the names of the chunks; other data hardly ever contains them."""
+    data = tf.io.decode_raw(content, tf.uint8)
+    return sum(tf.size(_positions(tf, data, kind)) for kind in (b"zTXt", b"iTXt", b"iCCP"))
+
+
+def _positions(tf, data, text):
+    """Return the positions, int64 [count], at which `text` begins in the data, uint8 [size]."""
+    last = len(text) - 1
+    is_at = tf.ones_like(data[last:], tf.bool)
+    for offset, byte in enumerate(text):
+        is_at &= data[offset : tf.size(data) - last + offset] == byte
+    return tf.where(is_at)[:, 0]
 
 
 def _packed(tf, content):
     """Return the number of bytes, float64, from the first IDAT chunk to the end of the last."""
     data = tf.io.decode_raw(content, tf.uint8)
-    is_start = tf.ones_like(data[3:], tf.bool)
-    for offset, byte in enumerate(b"IDAT"):
-        is_start &= data[offset : tf.size(data) - 3 + offset] == byte
     # 4 is for files without an IDAT chunk: the length is read from the 4 bytes before a start.
-    starts = tf.concat([tf.where(is_start)[:, 0], [4]], axis=0)
+    starts = tf.concat([_positions(tf, data, b"IDAT"), [4]], axis=0)
     first, last = tf.reduce_min(starts[:-1]), tf.reduce_max(starts)
     # Pad short files: the assertion that the file is a PNG may run later.
     length = _big_endian(tf, tf.pad(data, [[0, 4]]), last - 4)

@@ -113,6 +113,16 @@ def test_another_list_of_labels_is_refused(tmp_path, archives, write_files):
         load(NAMES[0], "train", tmp_path)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0", b"[]", b"{}", b'{"labels": 3}', b'{"labels": [{"color": 1}]}', b"[" * 99999],
+)
+def test_a_damaged_list_of_labels_is_named(tmp_path, archives, write_files, content):
+    write_files(tmp_path, archives["v1.2"] | {"config.json": content})
+    with pytest.raises(ValueError, match=f"^{tmp_path}/config.json is damaged: it does not list"):
+        load(NAMES[0], "train", tmp_path)
+
+
 @pytest.mark.parametrize("name, count", [(NAMES[0], 66), (NAMES[1], 124)])
 def test_labels(name, count):
     labels = LABELS[name]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eseg_keras.data import ImageFileError, read_image
+from eseg_keras.data import ImageFileError, MaskReader, read_image
 from eseg_keras.data.images.mask_reader import is_lossless_webp
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -90,10 +90,17 @@ def test_unreadable_files_are_named(tmp_path, damage, suffix):
     elif damage != "missing":
         contents = {"truncated": content[: len(content) // 2], "empty": b"", "text": b"a photo"}
         path.write_bytes(contents[damage])
-    with pytest.raises(ImageFileError, match="broken one.*truncated, damaged") as caught:
-        read_image(path)
-    assert caught.value.path == path
-    assert len(caught.value.problems) == 1
+    reasons = {
+        "missing": "cannot be read: No such file",
+        "folder": "cannot be read: Is a directory",
+    }
+    for read in (read_image, MaskReader(2)):
+        with pytest.raises(
+            ImageFileError, match=reasons.get(damage, "truncated, damaged")
+        ) as caught:
+            read(path)
+        assert caught.value.path == path and str(path) in str(caught.value)
+        assert len(caught.value.problems) == 1
 
 
 def test_pixels_are_counted_before_they_are_decoded(tmp_path):

@@ -246,13 +246,60 @@ def test_smoothed_color_mask(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{}, {"mask_colors": COLORS}])
-@pytest.mark.parametrize("suffix", ["jpg", "webp", "png"])
-def test_masks_saved_with_loss_are_refused_whatever_their_name(tmp_path, options, suffix):
-    path = tmp_path / f"mask.{suffix}"
+@pytest.mark.parametrize(
+    "name, how",
+    [
+        ("mask.jpg", {"format": "JPEG"}),
+        ("mask.png", {"format": "JPEG"}),
+        ("mask.webp", {"format": "WEBP"}),
+        ("mask.jp2", {"format": "JPEG2000", "irreversible": True}),
+        ("mask.tif", {"format": "TIFF", "compression": "jpeg"}),
+        (
+            "mask.mpo",
+            {"format": "MPO", "save_all": True, "append_images": [Image.new("L", (9, 9))]},
+        ),
+    ],
+)
+def test_masks_saved_with_loss_are_refused_whatever_their_name(tmp_path, options, name, how):
+    path = tmp_path / name
     with open(path, "wb") as file:
-        Image.fromarray(as_rgb(IDS)).save(file, "WEBP" if suffix == "webp" else "JPEG")
-    with pytest.raises(ImageFileError, match="is a lossy.*PNG"):
+        Image.fromarray(as_rgb(IDS)).save(file, **how)
+    with pytest.raises(ImageFileError, match=f"a lossy {how['format']};.*PNG"):
         MaskReader(5, **options)(path)
+
+
+def tiff(ids, bits, inverted):
+    """An uncompressed grey TIFF; Pillow writes no such files of 2 or 4 bits."""
+    digits = ("".join(f"{value:0{bits}b}" for value in row) for row in ids)
+    rows = (row.ljust(-(-len(row) // 8) * 8, "0") for row in digits)
+    pixels = b"".join(int(row, 2).to_bytes(len(row) // 8, "big") for row in rows)
+    height, width = ids.shape
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: 1 - inverted, 273: 122}
+    tags |= {277: 1, 278: height, 279: len(pixels)}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + directory
+    return head.ljust(122, b"\0") + pixels
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_values_of_tiff_files_with_few_bits_are_ids(tmp_path, bits, inverted):
+    ids = np.random.default_rng(0).integers(0, 2**bits, (5, 7), dtype=np.uint8)
+    (tmp_path / "mask.tif").write_bytes(tiff(ids, bits, inverted))
+    expected = 2**bits - 1 - ids if inverted else ids
+    np.testing.assert_array_equal(MaskReader(16)(tmp_path / "mask.tif"), expected)
+
+
+@pytest.mark.parametrize(
+    "most, binary", [(1, True), (4, True), (4, False), (200, True), (999, True)]
+)
+def test_values_of_pgm_files_are_ids_whatever_their_largest_value(tmp_path, most, binary):
+    ids = np.random.default_rng(0).integers(0, min(most, 200) + 1, (5, 7))
+    pixels = ids.astype(">u2" if most > 255 else "u1").tobytes()
+    if not binary:
+        pixels = " ".join(map(str, ids.ravel())).encode()
+    (tmp_path / "mask.pgm").write_bytes(b"P%d 7 5 %d\n" % (5 if binary else 2, most) + pixels)
+    np.testing.assert_array_equal(MaskReader(201)(tmp_path / "mask.pgm"), ids)
 
 
 def test_color_mask_without_colors(tmp_path):

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from PIL import Image
 
@@ -36,6 +38,15 @@ def test_links_are_followed_and_circles_end(make, caplog):
     assert "1 broken link, 1 link to a folder that is read already" in caplog.text
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Needs named pipes.")
+def test_pipes_and_devices_are_not_images(make, caplog):
+    root = make("a.png")
+    os.mkfifo(root / "pipe.png")
+    (root / "device.png").symlink_to(os.devnull)
+    assert names(root) == ["a.png"]
+    assert "skipped 2 special file" in caplog.text
+
+
 def test_a_folder_keeps_its_own_name_beside_a_link_to_it(make):
     root = make("z/a.png")
     (root / "a").symlink_to(root / "z")
@@ -69,5 +80,9 @@ def test_a_folder_without_images_says_what_it_holds(make):
 
 def test_every_suffix_is_one_that_pillow_reads():
     kinds = Image.registered_extensions()
-    assert {s for s in IMAGE_SUFFIXES if kinds.get(s) not in Image.OPEN} <= {".avif"}
+    # Pillow reads MPO files by its JPEG reader.
+    assert {s for s in IMAGE_SUFFIXES if kinds.get(s) not in Image.OPEN} <= {".avif", ".mpo"}
     assert ".gif" not in IMAGE_SUFFIXES
+    formats = {kinds[s] for s in IMAGE_SUFFIXES - {".avif"}}
+    others = {s for s, kind in kinds.items() if kind in formats} - IMAGE_SUFFIXES
+    assert others <= {".apng", ".avif", ".avifs"}

@@ -188,6 +188,21 @@ def test_the_timeout_is_for_the_whole_call(ask, answer):
     assert time.monotonic() - start < 1
 
 
+@pytest.mark.parametrize("status", [b"200 OK", b"500 Oh"])
+def test_an_answer_without_end_is_not_kept(ask, status):
+    sent = []
+
+    def answer():
+        yield b"HTTP/1.1 %b\r\n\r\n" % status
+        while True:
+            yield b" " * (1 << 20)
+            sent.append(1)
+
+    with pytest.raises(ServingError):
+        ask(answer, timeout=20)
+    assert len(sent) < 100
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -222,6 +237,14 @@ def test_tensors_are_compared_with_the_request_before_they_are_made(shape):
         tensor.tensor_shape.dim.add(size=size)
     with pytest.raises(ValueError, match="'labels' has the shape"):
         protocol.arrays(response, 40 * 48)
+
+
+def test_arrays_of_16_bits_are_sent_as_pixel_values(ask):
+    sent = Client("localhost:1", "m", signature="logits")
+    sent._transport.predict = lambda inputs, pixels: sent.__dict__.update(inputs) or {}
+    with pytest.raises(ServingError):
+        sent(np.full((40, 48, 3), 32896, np.uint16))
+    np.testing.assert_array_equal(sent.images, np.full((1, 40, 48, 3), 128.0))
 
 
 @pytest.mark.parametrize(

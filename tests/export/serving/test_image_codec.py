@@ -15,6 +15,7 @@ from PIL import Image
 from eseg_keras.data.images.image_reader import read_image
 from eseg_keras.export.saved_model import image_codec
 from eseg_keras.export.saved_model.image_codec import (
+    MAX_COMPRESSED_CHUNKS,
     MAX_SCANS,
     classes_chunk,
     count_pixels,
@@ -193,6 +194,19 @@ def test_a_png_costs_no_more_than_its_pixels(decode, file_of):
     # Noise in the largest pixel format, uncompressed, is within the limit.
     deep = np.random.default_rng(0).integers(0, 65536, (60, 80, 4), np.uint16)
     assert decode(tf.io.encode_png(deep, compression=0).numpy()).shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize(
+    "kind, head", [(b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\1\0\0\0"), (b"iCCP", b"a\0\0")]
+)
+def test_compressed_texts_are_counted(decode, file_of, kind, head):
+    content = file_of(picture("RGB"), "PNG")
+    text = chunk(kind, head + zlib.compress(bytes(1 << 20)))
+    plain = chunk(b"tEXt", b"a\0b") * 99
+    with_texts = content[:33] + text * MAX_COMPRESSED_CHUNKS + plain + content[33:]
+    np.testing.assert_array_equal(decode(with_texts), expected(content))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="3 .* more than 16 compressed texts"):
+        decode(content[:33] + text * (MAX_COMPRESSED_CHUNKS + 1) + content[33:])
 
 
 def test_scans_are_counted(file_of):
