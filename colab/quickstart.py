@@ -13,6 +13,10 @@
 # # A label map in two minutes
 #
 # Load a trained network, label the pixels of an image, look at the result. No GPU is needed.
+#
+# The weights in the package are for synthetic street scenes. For a photo of a real street, install
+# those of the folder `weights/camvid` of the repository (`pip install ../weights/camvid`; their
+# licence excludes commercial use), and set `PRESET` and `IMAGE` below.
 
 # %%
 # Install the package from the checkout that contains this notebook, or from a ZIP file of the
@@ -28,8 +32,8 @@ if importlib.util.find_spec("eseg_keras") is None:
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
 
 # %% tags=["parameters"]
-PRESET = "eseg_lite_s_streets"  # Any trained preset: a name of `eseg presets`, or a folder.
-IMAGE = None  # Path of an image of yours; None: a synthetic street scene.
+PRESET = "eseg_lite_s_streets"  # For photos of real streets: "eseg_edge_s_camvid".
+IMAGE = None  # Path of a photo of yours; None: a synthetic street scene.
 IMAGE_SIZE = (192, 384)  # (height, width) of the synthetic scene, as in the training of PRESET.
 
 # %%
