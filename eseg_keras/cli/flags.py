@@ -223,7 +223,7 @@ def add_predictor_arguments(
         metavar=("HEIGHT", "WIDTH"),
         help="slide a window over the image at full resolution, which limits the memory for large "
         "images; default: "
-        + ("768 768 for images of more than 8.4 megapixels" if window else "no window"),
+        + ("640 640 for images of more than 8.4 megapixels" if window else "no window"),
     )
     group.add_argument(
         "--overlap", type=int, metavar="PIXELS", help="overlap of neighbouring windows"

@@ -19,7 +19,7 @@ from eseg_keras.layers.resize import resize
 # Resized logits and probabilities are computed in blocks of rows; size of a block in bytes.
 _BLOCK_BYTES = 2**24
 
-AUTO_WINDOW = (768, 768)
+AUTO_WINDOW = (640, 640)
 """Size of the sliding window for images above `LARGEST_WHOLE` pixels, if `window="auto"`."""
 
 LARGEST_WHOLE = 2**23

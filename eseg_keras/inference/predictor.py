@@ -62,7 +62,7 @@ class Predictor:
             Defaults to `False`.
         window: Size in pixels, or (height, width), of a window that slides over larger images; the
             probabilities of overlapping windows are blended. Memory then depends mainly on the
-            window, not on the image. `"auto"` uses windows of 768x768 for images of more than 8.4
+            window, not on the image. `"auto"` uses windows of 640x640 for images of more than 8.4
             million pixels. Defaults to `None`: no windows.
         overlap: Smallest overlap of neighbouring windows in pixels, or (rows, columns). Defaults to
             a quarter of the window.

@@ -533,7 +533,7 @@ def test_what_is_no_image_is_said(pixelwise, image, message):
         ({"overlap": 8}, "overlap requires window"),
         ({"window": 64, "long_side": 64}, "own size"),
         ({"window": "auto", "long_side": 64}, "own size"),
-        ({"window": "auto", "overlap": 768}, "smaller"),
+        ({"window": "auto", "overlap": 640}, "smaller"),
         ({"window": "always"}, "window must be"),
     ],
 )
