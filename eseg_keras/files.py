@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import threading
 import time
 import zlib
@@ -179,6 +180,13 @@ def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterat
             if path.is_dir():
                 shutil.rmtree(path)
             temporary.replace(path)
+
+
+@contextlib.contextmanager
+def temporary_directory() -> Iterator[str]:
+    """Yield a new directory among the system's temporary files; remove it at the end."""
+    with tempfile.TemporaryDirectory() as folder, named_if_disk_full(folder):
+        yield folder
 
 
 def check_is_new(directory: str | os.PathLike) -> None:

@@ -70,8 +70,8 @@ def run(args) -> int:
     """Measure the latencies, print the table, and recommend a preset."""
     _check(args)
     import contextlib
-    import tempfile
 
+    from eseg_keras.files import temporary_directory
     from eseg_keras.latency.measurement import load_variants, measure, result_rows
     from eseg_keras.machine import usable_cores
     from eseg_keras.progress import Progress
@@ -80,7 +80,7 @@ def run(args) -> int:
     threads = args.threads or usable_cores()
     rounds, interrupted = [], False
     with contextlib.ExitStack() as stack:
-        folder = args.cache_dir or stack.enter_context(tempfile.TemporaryDirectory())
+        folder = args.cache_dir or stack.enter_context(temporary_directory())
         progress = stack.enter_context(Progress("Starting"))
 
         def report(text):

@@ -49,12 +49,14 @@ class FolderError(ValueError):
 class FolderSummary:
     """Pixels of each label in all readable masks, int64 [256], and sizes of readable images.
 
-    `palettes` maps each mask file to its palette, or to None if it has no palette.
+    `palettes` maps each mask file to its palette, or to None if it has no palette. `has_1_and_255`
+    tells whether any single mask contains both labels.
     """
 
     label_counts: np.ndarray
     image_sizes: frozenset[tuple[int, int]]
     palettes: Mapping[Path, bytes | None]
+    has_1_and_255: bool
 
 
 def pair_files(
@@ -181,8 +183,9 @@ def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSumma
         if not skip_bad_examples:
             raise error
         log.warning("%s", error)
-    counts = found.label_counts.sum(axis=0)
-    return FolderSummary(counts, frozenset(found.image_sizes), palettes)
+    counts = found.label_counts
+    has_both = bool((counts[:, [1, 255]] > 0).all(axis=1).any())
+    return FolderSummary(counts.sum(axis=0), frozenset(found.image_sizes), palettes, has_both)
 
 
 def differing_palettes(palettes: Mapping[Path, bytes | None]) -> dict[str, tuple[str, ...]]:

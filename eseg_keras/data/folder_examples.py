@@ -199,6 +199,11 @@ def open_folders(
             counts[[1, 255]] = counts[[255, 1]]
         elif counts[255] > 0:
             log.warning("The masks in %s contain 0, 1 and 255: 255 is ignored.", masks)
+            if not summary.has_1_and_255:
+                log.warning(
+                    "No mask contains both 1 and 255: if 255 is class 1 in some of them, set "
+                    "class_map to {255: 1}."
+                )
     counts[ignore_label] = 0
     return replace(examples, summary=summary)
 

@@ -5,11 +5,10 @@ import os
 import shutil
 import subprocess
 import tarfile
-import tempfile
 import zlib
 from pathlib import Path
 
-from eseg_keras.files import atomic_file
+from eseg_keras.files import atomic_file, temporary_directory
 
 PACKAGE = "onnxruntime-web@1.30.0"
 
@@ -77,7 +76,7 @@ def _downloaded():
             "or install Node.js, which includes npm."
         )
     # In an empty folder, so that npm finds no package.json or .npmrc of the user's project.
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_directory() as folder:
         command = [npm, "pack", "--loglevel=error", PACKAGE]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         packed = list(Path(folder).glob("*.tgz"))

@@ -388,6 +388,15 @@ def test_255_stays_the_ignore_label_elsewhere(folders, caplog, values, options):
     assert ("contain 0, 1 and 255: 255 is ignored" in caplog.text) == (1 in values)
 
 
+def test_black_and_white_masks_beside_masks_of_ids(folders, caplog):
+    hint = "No mask contains both 1 and 255: if 255 is class 1 in some of them, set class_map"
+    for name, values in (("ids", (0, 1)), ("black_and_white", (0, 255)), ("void", (0, 1, 255))):
+        folders.add(name, values=values)
+        caplog.clear()
+        folders.dataset(num_classes=2)
+        assert (hint in caplog.text) == (name == "black_and_white")
+
+
 def save_palette(path, ids, colors):
     picture = Image.fromarray(ids.astype(np.uint8), "P")
     picture.putpalette([value for color in colors for value in color])

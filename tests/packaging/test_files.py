@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import types
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ from eseg_keras.files import (
     locked,
     read_csv,
     read_json,
+    temporary_directory,
     write_csv,
     write_json,
     write_text,
@@ -261,6 +264,14 @@ def test_a_full_disk_names_the_file_and_the_remedy(tmp_path, error, write):
                 inner.write_text("half")
                 raise error
     assert names(tmp_path) == []
+
+
+def test_a_full_disk_of_temporary_files_is_named():
+    with pytest.raises(DiskFullError, match=f"^{tempfile.gettempdir()}/.* the disk is full"):
+        with temporary_directory() as folder:
+            Path(folder, "a").write_text("half")
+            raise RuntimeError("a.data-00000; No space left on device")
+    assert not Path(folder).exists()
 
 
 def test_a_device_that_is_full():

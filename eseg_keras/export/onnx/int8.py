@@ -1,13 +1,13 @@
 """Quantize the large convolutions of an ONNX network to 8 bits."""
 
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from eseg_keras.export.quiet import quiet
+from eseg_keras.files import temporary_directory
 from eseg_keras.optional import require
 
 # Quantized operators. Sigmoid and Mul compute SiLU and squeeze-and-excitation: in float, they and
@@ -35,7 +35,7 @@ def quantize_onnx(model, images: Sequence[np.ndarray]):
             image = next(self.images, None)
             return None if image is None else {name: image[None].astype(dtype)}
 
-    with tempfile.TemporaryDirectory() as folder, quiet(""):
+    with temporary_directory() as folder, quiet(""):
         path, ranges = Path(folder) / "int8.onnx", Path(folder) / "ranges.json"
         _save_ranges(model, Reader(), ranges)
         quantization.quantize_static(
@@ -64,7 +64,7 @@ def _save_ranges(model, reader, output):
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # PRIORITY_BASED computes the range of a feature map right after the feature map.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_directory() as folder:
         path, augmented = Path(folder) / "float.onnx", str(Path(folder) / "augmented.onnx")
         onnx.save(model, path)
         calibrator = calibrate.MinMaxCalibrater(path, _OPERATORS, augmented)

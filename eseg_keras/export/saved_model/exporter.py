@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import os
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,7 @@ from eseg_keras.export.verification import (
     VerificationError,
     verify,
 )
-from eseg_keras.files import atomic_directory
+from eseg_keras.files import atomic_directory, temporary_directory
 
 _WARMUP_SIZE = (96, 160)
 # Sizes to verify files for images of any size: divisible by the encoder's strides, and odd.
@@ -139,7 +138,7 @@ def export_saved_model(
     size = image_size or (None, None)
     module, functions = serving_module(model, output_kind, input_dtype, tuple(size), max_pixels)
     with atomic_directory(output / str(version)) as directory:
-        with tempfile.TemporaryDirectory() as assets:
+        with temporary_directory() as assets:
             classes = Path(assets) / "classes.json"
             classes.write_text(classes_json(model), "utf-8")
             module.classes = tf.saved_model.Asset(str(classes))

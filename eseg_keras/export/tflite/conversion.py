@@ -1,7 +1,6 @@
 """Convert a Keras network to TFLite."""
 
 import re
-import tempfile
 from collections.abc import Sequence
 
 import keras
@@ -9,6 +8,7 @@ import numpy as np
 
 from eseg_keras.export.quiet import quiet
 from eseg_keras.export.served_graph.network import serving_model
+from eseg_keras.files import temporary_directory
 from eseg_keras.optional import require
 
 
@@ -47,7 +47,7 @@ def convert(
         serve,
         input_signature=[tf.TensorSpec((1, *size, model.image_shape[-1]), dtype, name="images")],
     )
-    with tempfile.TemporaryDirectory() as directory, quiet("tensorflow"):
+    with temporary_directory() as directory, quiet("tensorflow"):
         archive.write_out(directory, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(directory)
         if precision != "float32":
