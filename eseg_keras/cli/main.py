@@ -16,6 +16,7 @@ from pathlib import Path
 from absl import app
 from absl.flags import argparse_flags
 
+from eseg_keras.memory import is_out_of_memory
 from eseg_keras.optional import around_import, require
 from eseg_keras.standard_error import hidden_standard_error
 from eseg_keras.version import __version__
@@ -127,9 +128,16 @@ def _run(args):
     except (_Terminated, KeyboardInterrupt) as stop:
         return _stopped(f"eseg {args.command}", stop)
     except Exception as error:
-        if not _is_mistake_in_the_input(error):
+        if _is_mistake_in_the_input(error):
+            message = str(error)
+        elif is_out_of_memory(error):
+            message = (
+                "Out of memory: lower the batch size, the image size or the size of the network. "
+                f"The backend said: {' '.join(str(error).split())[:200]}"
+            )
+        else:
             raise
-        print(f"eseg {args.command}: {error}", file=sys.stderr)
+        print(f"eseg {args.command}: {message}", file=sys.stderr)
         return 2
 
 

@@ -4,7 +4,6 @@ import inspect
 import itertools
 import logging
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from eseg_keras.inference.input_files import ImageSource, image_sources
 from eseg_keras.inference.prediction import Prediction
 from eseg_keras.inference.uncertainty import MAPS
 from eseg_keras.inference.workers import map_ahead
+from eseg_keras.memory import is_out_of_memory
 from eseg_keras.visualization import default_palette
 
 TEST_TIME_SCALES = (0.5, 1.0, 2.0)
@@ -36,7 +36,6 @@ _OTHER_SCALE = 2
 _log = logging.getLogger("eseg_keras")
 
 TOO_LARGE = "does not fit into memory: set window, long_side or image_size, or skip the image"
-_OUT_OF_MEMORY = re.compile("out of memory|not enough memory|OOM when|RESOURCE_EXHAUSTED")
 
 
 class Predictor:
@@ -326,8 +325,8 @@ class Predictor:
         """Return the maps of each image; `None` for an image that does not fit into memory."""
         try:
             return self._image_maps(images)
-        except Exception as error:  # Backends raise different exceptions if memory is exhausted.
-            if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+        except Exception as error:
+            if not is_out_of_memory(error):
                 raise
         return [None] if len(images) == 1 else [self._maps([image])[0] for image in images]
 

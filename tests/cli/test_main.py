@@ -97,6 +97,21 @@ def test_faults_of_the_program_keep_their_traceback(eseg, monkeypatch):
         eseg("presets")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("{{node x}} OOM when allocating tensor with shape[8,512,512,64]")],
+)
+def test_exhausted_memory_names_the_remedy(eseg, monkeypatch, error):
+    def fault(args):
+        raise error
+
+    monkeypatch.setattr(main.COMMANDS["presets"], "run", fault)
+    status, out, err = eseg("presets")
+    assert status == 2 and out == "" and err.count("\n") == 1
+    assert err.startswith("eseg presets: Out of memory: lower the batch size, the image size")
+    assert str(error) in err
+
+
 def test_the_process_ends_with_the_status():
     command = [sys.executable, "-m", "eseg_keras.cli.main", "summary", "eseg_lite_x"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -282,7 +282,7 @@ def test_automatic_windows_are_for_large_images(pixelwise, noise, monkeypatch):
         whole = Predictor(pixelwise)(image)
         np.testing.assert_array_equal(predictor(image).label_map, whole.label_map)
     assert seen == [(48, 64), (40, 64)]
-    assert Predictor(pixelwise, window="auto").overlap == (192, 192)
+    assert Predictor(pixelwise, window="auto").overlap == (160, 160)
 
 
 def test_windows_with_augmentation(pixelwise, noise):

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "eseg_keras"
 # A folder imports only folders and modules that stand before it in this list.
 ORDER = [
     "version", "files", "image_size", "optional", "progress", "registration", "standard_error",
-    "child_process", "step_options", "replicas", "machine",
+    "child_process", "step_options", "replicas", "machine", "memory",
     "layers", "encoders", "decoders", "losses", "metrics", "trainer", "presets", "models",
     "data", "street_scenes", "visualization",
     "inference", "evaluation", "training", "conversion",
