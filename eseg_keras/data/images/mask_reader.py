@@ -400,7 +400,10 @@ def read_ids(path, max_pixels, first_frame=False):
     if pil_image.mode in ("RGB", "RGBA") and bits == 8:
         if (pixels[..., :1] == pixels[..., 1:3]).all():
             return pixels[..., 0]
-        problem = "is a colour mask: pass mask_colors={(red, green, blue): id, ...}"
+        problem = (
+            "is a colour mask: save it as class ids, or pass "
+            "mask_colors={(red, green, blue): id, ...}"
+        )
     elif pil_image.mode.startswith("I") and pixels.min() >= 0 and pixels.max() <= 65535:
         return pixels.astype(np.uint16)
     raise ImageFileError(path, [problem])
