@@ -16,7 +16,10 @@
 #
 # The weights in the package are for synthetic street scenes. For a photo of a real street, install
 # those of the folder `weights/camvid` of the repository (`pip install ../weights/camvid`; their
-# licence excludes commercial use), and set `PRESET` and `IMAGE` below.
+# licence excludes commercial use), and set `PRESET` and `IMAGE` below. Three real streets, labelled
+# by these weights; the photos may not be published:
+#
+# ![Label maps of three real streets](../docs/camvid_label_maps.png)
 
 # %%
 # Install the package from the checkout that contains this notebook, or from a ZIP file of the
