@@ -98,7 +98,7 @@ class TrainingOptions:
         self._check_at_least(0, "warmup_steps", "seed")
         check_image_size("image_size", self.image_size)
         self._check_share("momentum", "label_smoothing")
-        self._check("learning_rate", lambda rate: 0 < rate < 1e30, "positive and below 1e30")
+        self._check("learning_rate", lambda rate: 0 < rate < 1e38, "positive and below 1e38")
         check_step_options(
             weight_decay=self.weight_decay,
             ema_decay=None if self._is_auto("ema_decay") else self.ema_decay,
