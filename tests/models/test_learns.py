@@ -10,7 +10,7 @@ from eseg_keras import ESeg
 from eseg_keras.street_scenes import render_scene
 
 
-def busiest_part(image, mask, size=(96, 192)):
+def busiest_part(image, mask, size=(64, 128)):
     """Return the part with the most classes: a smaller scene would have poles below a pixel."""
     starts = (range(0, whole - part + 1, 32) for whole, part in zip(mask.shape, size, strict=True))
     windows = [
@@ -31,6 +31,8 @@ def test_eight_street_scenes_are_learnt(name):
     model = ESeg.from_preset(name, num_classes=8, load_weights=False)
     schedule = keras.optimizers.schedules.CosineDecay(0.0, 360, warmup_target=0.2, warmup_steps=40)
     model.compile(optimizer=keras.optimizers.SGD(schedule, momentum=0.9))
-    model.fit(images, masks, batch_size=8, epochs=400, shuffle=False, verbose=0)
+    # 400 steps in one epoch: beginning an epoch takes as long as a step.
+    repeated = (np.concatenate([array] * 400) for array in (images, masks))
+    model.fit(*repeated, batch_size=8, shuffle=False, verbose=0)
     scores = model.evaluate(images, masks, batch_size=8, verbose=0, return_dict=True)
     assert scores["mean_iou"] >= 0.95
