@@ -304,7 +304,8 @@ def test_values_of_pgm_files_are_ids_whatever_their_largest_value(tmp_path, most
 
 def test_color_mask_without_colors(tmp_path):
     path = save(tmp_path / "mask.png", colored(IDS))
-    with pytest.raises(ImageFileError, match="colour mask: save it as class ids, or pass mask_colors="):
+    message = "colour mask: save it as class ids, or pass mask_colors="
+    with pytest.raises(ImageFileError, match=message):
         MaskReader(5)(path)
 
 
