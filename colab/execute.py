@@ -45,7 +45,11 @@ def execute(name: str, folder: Path, parameters: str = "") -> nbformat.NotebookN
     # `!eseg` runs the command installed beside this Python.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     client = nbclient.NotebookClient(
-        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=1800,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        coalesce_streams=True,
     )
     # Without a terminal, progress is one line per minute instead of a bar that is redrawn.
     environment = {"PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", "TTY_COMPATIBLE": "0"}
