@@ -18,7 +18,7 @@ EXAMPLE = [
     "eseg predict drive.mp4 --preset eseg_lite_s_streets --output predictions --alpha 0.6",
 ]
 
-# With windows, an image of 12 megapixels is predicted with less than 1.5 GB of memory.
+# With windows, an image of 12 megapixels needs less than 1.5 GB of memory with ESeg-S or smaller.
 _WINDOW = "auto"
 
 
