@@ -67,8 +67,11 @@ def test_the_reference_has_every_public_name(module, names):
 
 def test_every_trained_preset_has_its_card():
     page = (ROOT / "docs" / "model_cards.md").read_text("utf-8")
-    cards = sorted(ROOT.glob("eseg_keras/presets/*/README.md"))
-    assert cards and all(f'--8<-- "{identifier(card)}"' in page for card in cards)
+    shipped = sorted(ROOT.glob("eseg_keras/presets/*/README.md"))
+    installed_beside = sorted(ROOT.glob("weights/*/*/*/README.md"))
+    assert shipped and installed_beside
+    cards = [*shipped, *installed_beside]
+    assert all(f'--8<-- "{identifier(card)}"' in page for card in cards)
 
 
 def anchors(path):
