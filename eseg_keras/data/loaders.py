@@ -66,8 +66,11 @@ def make_tf_dataset(batches, epochs, initial_batch: int) -> "tf.data.Dataset":
         with tf.control_dependencies([end]):
             return tf.nest.map_structure(tf.identity, batch)
 
-    dataset = dataset.prefetch(tf.data.AUTOTUNE).enumerate().map(note_end)
+    dataset = dataset.prefetch(_BATCHES_AHEAD).enumerate().map(note_end)
     options = tf.data.Options()
+    # Without this, the end of an iteration waits for TensorFlow's tuner, which sleeps for up to as
+    # long as the iteration took, or a minute. All cores load examples in any case.
+    options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)
 

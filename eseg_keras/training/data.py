@@ -27,6 +27,9 @@ _log = logging.getLogger("eseg_keras")
 # Number of images that are read to find the typical size.
 _MEASURED = 15
 
+# Decoded examples stay in memory up to this size, so that files are not decoded in every epoch.
+_MEMORY_BYTES = 2**30
+
 
 @dataclasses.dataclass(frozen=True)
 class _Resized(Examples):
@@ -43,6 +46,31 @@ class _Resized(Examples):
 
     def name(self, index):
         return self.examples.name(index)
+
+
+class _InMemory(Examples):
+    """Examples, kept in memory once they are read, as many as fit into `_MEMORY_BYTES`."""
+
+    def __init__(self, examples: Examples):
+        self._examples = examples
+        self._kept = {}
+        self._free = _MEMORY_BYTES
+
+    def __len__(self):
+        return len(self._examples)
+
+    def read(self, index):
+        example = self._kept.get(index)
+        if example is None:
+            example = self._examples.read(index)
+            size = sum(array.nbytes for array in example)
+            if size <= self._free:
+                self._free -= size
+                self._kept[index] = example
+        return example
+
+    def name(self, index):
+        return self._examples.name(index)
 
 
 def open_examples(
@@ -198,16 +226,15 @@ def training_batches(
         "seed": experiment.seed,
         "class_weights": class_weights,
         "ignore_label": experiment.ignore_label,
-        # Rendering a scene takes longer than a training step on it.
-        "cache": experiment.data == "street_scenes",
         "skip_bad_examples": skip_bad_examples,
         "shard": distribution.worker,
     }
     drop_remainder = distribution.drops_remainder(
         len(examples), experiment.batch_size, experiment.gradient_accumulation_steps
     )
+    examples = _InMemory(examples)
     if pseudo_labelled is not None:
-        return MixedBatches(examples, pseudo_labelled, **options)
+        return MixedBatches(examples, _InMemory(pseudo_labelled), **options)
     return Batches(
         examples.read,
         len(examples),

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from eseg_keras.street_scenes import render_scene
+from eseg_keras.training import data as training_data
 from eseg_keras.training import Experiment
 from eseg_keras.training.data import (
     open_examples,
@@ -131,6 +132,27 @@ def test_a_batch_that_devices_cannot_share_is_left_out():
     assert [len(masks) for _, masks in arrays(SCENES, "train", distribution=two)] == [2]
     with pytest.raises(ValueError, match="batch_size=2 cannot be divided over 3 devices"):
         arrays(SCENES, "train", distribution=Distribution("mirrored", num_devices=3))
+
+
+@pytest.mark.parametrize("free_bytes, reads_of_each", [(2**30, {1}), (50 * 70 * 4, {1, 2})])
+def test_examples_that_fit_into_memory_are_read_once(
+    folders, monkeypatch, free_bytes, reads_of_each
+):
+    monkeypatch.setattr(training_data, "_MEMORY_BYTES", free_bytes)
+    examples = open_examples(FOLDERS, "train", folders)
+    batches = training_batches(FOLDERS, examples)
+    expected = [batches.batch(epoch, 0) for epoch in range(2)]
+
+    reads = []
+    read = type(examples).read
+    monkeypatch.setattr(
+        type(examples), "read", lambda self, index: reads.append(index) or read(self, index)
+    )
+    batches = training_batches(FOLDERS, examples)  # Reads example 0, to know its form.
+    for epoch in range(2):
+        for array, same in zip(batches.batch(epoch, 0), expected[epoch], strict=True):
+            np.testing.assert_array_equal(array, same)
+    assert {reads.count(0), reads.count(1)} == reads_of_each
 
 
 def test_the_typical_size_is_that_which_the_network_sees(folders):
