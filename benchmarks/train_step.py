@@ -51,6 +51,7 @@ class Case:
     shrink: int
     batch_size: int
     ema: str
+    remat: bool
 
 
 def main():
@@ -73,6 +74,9 @@ def main():
     )
     parser.add_argument("--batch_size", type=int, default=16, help="default: 16, the paper's")
     parser.add_argument("--ema", choices=("both", "on"), default="both", help="default: both")
+    parser.add_argument(
+        "--remat", action="store_true", help="compute intermediate results twice, see `compile`"
+    )
     parser.add_argument("--steps", type=int, default=5, help="per block; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=9, help="at most; default: %(default)s")
     parser.add_argument(
@@ -91,7 +95,9 @@ def main():
     if arguments.device == "cpu":
         os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     mixed = ("bfloat16", "float16") if arguments.device == "gpu" else ("bfloat16",)
-    settings = (arguments.device, arguments.shrink, arguments.batch_size, arguments.ema)
+    settings = (
+        arguments.device, arguments.shrink, arguments.batch_size, arguments.ema, arguments.remat,
+    )  # fmt: skip
     cases = [
         Case(preset, precision, backend, *settings)
         for precision in arguments.precisions or ("float32", *mixed)
@@ -124,6 +130,7 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
     import numpy as np
     from input_pipeline import Shape, make_files
 
+    from eseg_keras.training import data as training_data
     from eseg_keras.training import load_experiment
     from eseg_keras.training.data import training_batches
     from eseg_keras.training.distribution import ONE_DEVICE
@@ -137,7 +144,10 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
         image_size=tuple(side // case.shrink for side in experiment.image_size),
         batch_size=case.batch_size,
         mixed_precision=None if case.precision == "float32" else case.precision,
+        remat=case.remat,
     )
+    # Files are decoded in each epoch, as those of a large data set.
+    training_data._MEMORY_BYTES = 0
 
     def compiled(experiment):
         model = initial_model(experiment)

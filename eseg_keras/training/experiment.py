@@ -46,6 +46,8 @@ class TrainingOptions:
         global_clipnorm: Maximum norm of the gradient; `None` disables clipping.
         gradient_accumulation_steps: Number of parts of each batch, which are computed one after
             the other to save memory.
+        remat: Whether gradients compute intermediate results again, which takes about half of the
+            memory and a tenth more time (see `TrainingModel.compile`).
         steps_per_execution: Number of steps per call of the compiled function.
 
         val_every: Number of epochs between validations; the last epoch is always validated.
@@ -76,6 +78,7 @@ class TrainingOptions:
     ema_decay: float | None = None
     global_clipnorm: float | None = None
     gradient_accumulation_steps: int = 1
+    remat: bool = False
     steps_per_execution: int = 1
 
     # Validation, checkpoints and the result.

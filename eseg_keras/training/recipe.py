@@ -186,7 +186,7 @@ def compile_options(experiment: TrainingOptions, num_steps: int) -> dict:
     """Return the arguments of `TrainingModel.compile` that all tasks share."""
     names = (
         "weight_decay", "ema_decay", "global_clipnorm", "gradient_accumulation_steps",
-        "steps_per_execution",
+        "remat", "steps_per_execution",
     )  # fmt: skip
     rate = learning_rate(experiment, num_steps)
     options = {name: getattr(experiment, name) for name in names}

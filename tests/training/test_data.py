@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from eseg_keras.street_scenes import render_scene
-from eseg_keras.training import data as training_data
 from eseg_keras.training import Experiment
+from eseg_keras.training import data as training_data
 from eseg_keras.training.data import (
     open_examples,
     open_pseudo_labelled,
