@@ -59,6 +59,8 @@ DOCS = [
     "nbformat>=5.10",
 ]
 
+OPENVINO = ["openvino>=2025.0"]
+
 # Pseudo labels by several processes or machines.
 RAY = ["ray[data]>=2.60"]
 
@@ -76,6 +78,7 @@ EXTRAS = {
     "data": DATA,
     "export": EXPORT,
     "serving": SERVING,
+    "openvino": [*EXPORT, *OPENVINO],
     "tensorrt": TENSORRT,
     "tensorrt-rtx": TENSORRT_RTX,
     "imagenet": IMAGENET,
@@ -95,6 +98,7 @@ EXTRAS = {
         *DOCS,
         *EXPORT,
         *IMAGENET,
+        *OPENVINO,
         *RAY,
         *SERVING,
         VIDEO,
@@ -107,8 +111,6 @@ EXTRAS = {
         "cityscapesscripts>=2.3",
         "huggingface_hub>=0.34",
         "hypothesis>=6.100",
-        # Tests run SavedModels with it.
-        "openvino>=2025.0",
         # Drives Chromium in the demo page's tests.
         "playwright>=1.50",
         "pytest>=8",
@@ -131,7 +133,7 @@ EXTRAS["all"] = sorted(
         requirement
         for extra in (
             "completion", "convert", "data", "export", "hub", "imagenet", "mlflow",
-            "serving", "tensorboard", "video", "visualization", "wandb",
+            "openvino", "serving", "tensorboard", "video", "visualization", "wandb",
         )
         for requirement in EXTRAS[extra]
     }

@@ -28,7 +28,7 @@ from eseg_keras.machine import machine
 from eseg_keras.presets.catalog import ARCHITECTURES
 
 PRESETS = tuple(ARCHITECTURES)
-FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8")
+FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8", "openvino")
 SIZES = ((512, 1024), (1024, 2048))
 EXTERNAL = "external"  # The format of --against files in the CSV.
 

@@ -19,7 +19,7 @@ EXAMPLE = [
     "eseg benchmark --budget_ms 50 --image_size 512 1024 --cache_dir benchmark_files",
 ]
 
-FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8")
+FORMATS = ("keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8", "openvino")
 
 
 def add_arguments(parser) -> None:

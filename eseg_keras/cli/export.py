@@ -23,11 +23,12 @@ EXAMPLE = [
 
 
 class Format(NamedTuple):
-    """A format: its exporter, its optional flags and its precisions."""
+    """A format: its exporter, its optional flags, its precisions and its required suffix."""
 
     exporter: str  # Module and function.
     flags: tuple[str, ...]
     precisions: tuple[str, ...] = ()
+    suffix: str | None = None
 
 
 FORMATS = {
@@ -44,6 +45,7 @@ FORMATS = {
         ("precision", "calibration_images", "overwrite"),
         ("float32", "int8"),
     ),
+    "openvino": Format("eseg_keras.export.openvino.export_openvino", ("overwrite",), suffix=".xml"),
     "tensorrt": Format(
         "eseg_keras.export.tensorrt.exporter.export_tensorrt",
         ("precision", "overwrite"),
@@ -54,7 +56,7 @@ FORMATS = {
 # {suffix: formats that may have it}. Other suffixes are allowed for every format.
 SUFFIXES = {
     ".tflite": ("tflite",), ".onnx": ("onnx", "tensorrt"), ".engine": ("tensorrt",),
-    ".keras": (), ".h5": (), ".pb": (),
+    ".xml": ("openvino",), ".keras": (), ".h5": (), ".pb": (), ".bin": (),
 }  # fmt: skip
 
 
@@ -175,14 +177,18 @@ def _check(args):
             f"--output {output} ends in {output.suffix}, which is not a suffix of --format "
             f"{args.format}. Change one of the two flags."
         )
+    suffix = FORMATS[args.format].suffix
+    if suffix not in (None, output.suffix):
+        raise ValueError(f"--output of {args.format} must end in {suffix}. Received: {output}")
     check_parent(output)
     if args.format == "saved_model":
         return  # A version is a new folder in the output directory.
     if output.is_dir():
         raise ValueError(f"{output} is a directory. Give a file for --output.")
     files = [output]
-    if args.format == "tensorrt":
-        files.append(output.with_suffix(".engine"))
+    second = {"tensorrt": ".engine", "openvino": ".bin"}.get(args.format)
+    if second is not None:
+        files.append(output.with_suffix(second))
     for file in files:
         if file.exists() and not args.overwrite:
             raise ValueError(f"{file} exists. Choose another --output, or give --overwrite.")

@@ -1,4 +1,4 @@
-"""Segment images with an exported file, in TensorFlow, LiteRT or ONNX Runtime."""
+"""Segment images with an exported file, in TensorFlow, LiteRT, ONNX Runtime or OpenVINO."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from eseg_keras.data.images.image_reader import MAX_PIXELS, ImageFileError, read_image
 from eseg_keras.export.onnx.conversion import onnx_runner, read_onnx_classes
+from eseg_keras.export.openvino import openvino_runner, read_openvino_classes
 from eseg_keras.export.tflite.exporter import litert_runner, read_tflite_classes
 from eseg_keras.files import read_json
 from eseg_keras.image_size import check_image_range
@@ -15,14 +16,14 @@ from eseg_keras.visualization import default_palette
 
 
 class ExportedPredictor:
-    """Segment images with a file that `export_saved_model`, `export_tflite` or `export_onnx` wrote.
+    """Segment images with an exported file, in place of the network.
 
     The evaluation accepts it in place of a `Predictor`. The scores are then those of the exported
     file, including the errors of 8-bit arithmetic.
 
     Args:
-        path: A `.tflite` or `.onnx` file, or the directory of a SavedModel: either the directory of
-            one version, or the directory with all versions, of which the highest is used.
+        path: A `.tflite`, `.onnx` or `.xml` (OpenVINO) file, or the directory of a SavedModel: that
+            of one version, or that with all versions, of which the highest is used.
         threads: Number of threads of the runtime. Defaults to the runtime's choice. Ignored for a
             SavedModel.
         max_pixels, image_range, first_frame: How images are read, as for `Predictor`.
@@ -33,7 +34,8 @@ class ExportedPredictor:
         max_pixels, image_range, first_frame: The arguments.
 
     Raises:
-        ValueError: If the file was not written by one of the three exporters.
+        ValueError: If the file was not written by `export_saved_model`, `export_tflite`,
+            `export_onnx` or `export_openvino`.
 
     Example:
 
@@ -144,4 +146,5 @@ def _load_saved_model(path):
 _FILES = {
     ".tflite": (litert_runner, read_tflite_classes),
     ".onnx": (onnx_runner, read_onnx_classes),
+    ".xml": (openvino_runner, read_openvino_classes),
 }

@@ -46,6 +46,8 @@ TOLERANCES = {
     # Weights, or all values, with 11 significant bits. Measured: logits 5e-4 of the range,
     # probabilities 0.003.
     "float16": Tolerance(difference=5e-3, probability=0.05, agreement=0.999, margin=0.01),
+    # All values with 8 significant bits. Measured: logits 0.01 of the range, probabilities 0.05.
+    "bfloat16": Tolerance(difference=0.04, probability=0.3, agreement=0.999, margin=0.04),
     # 8-bit weights with one scale per channel, 8-bit activations with one scale per tensor.
     # Measured: logits 0.015 of the range, probabilities 0.08.
     "dynamic": Tolerance(difference=0.1, probability=0.5, agreement=0.99, margin=0.05),

@@ -24,7 +24,15 @@ _SOURCES = (
     "layers/*.py",
     "models/*.py",
 )
-_DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "keras", "tf2onnx", "onnx", "onnxruntime")
+_DISTRIBUTIONS = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -151,7 +151,12 @@ _network = functools.cache(timed_network)
 
 
 def _export_trained(kind, model, path, image_size, precision):
-    from eseg_keras.export import export_onnx, export_saved_model, export_tflite
+    from eseg_keras.export import (
+        export_onnx,
+        export_openvino,
+        export_saved_model,
+        export_tflite,
+    )
 
     channels = model.image_shape[-1]
     options = {
@@ -160,6 +165,9 @@ def _export_trained(kind, model, path, image_size, precision):
     }
     if kind == "saved_model":
         export_saved_model(model, path, version=1, **options)
+        return
+    if kind == "openvino":
+        export_openvino(model, path, **options)
         return
     if precision == "int8":
         options["calibration_images"] = _calibration_images(image_size, channels)
@@ -186,8 +194,14 @@ def _export_untrained(kind, model, path, image_size, precision):
         return
     from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx
     from eseg_keras.export.onnx.int8 import quantize_onnx
+    from eseg_keras.export.openvino import convert_to_openvino
     from eseg_keras.export.served_graph.network import serving_model
 
+    if kind == "openvino":
+        openvino = require("openvino", "openvino")
+        network = convert_to_openvino(model, "labels", "uint8", image_size)
+        openvino.serialize(network, path, path.with_suffix(".bin"))
+        return
     served = serving_model(model, "labels", "uint8", image_size, channels_first=True)
     converted = convert_to_onnx(served, model, batch=None, opset=DEFAULT_OPSET)
     if precision == "int8":

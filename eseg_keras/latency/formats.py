@@ -16,6 +16,11 @@ _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
 # Pairs of a module and the extra of eseg-keras that installs it.
 _TFLITE_NEEDS = (_TENSORFLOW, ("ai_edge_litert.interpreter", "export"))
 _ONNX_NEEDS = (_TENSORFLOW, *((name, "export") for name in ("tf2onnx", "onnx", "onnxruntime")))
+_OPENVINO_NEEDS = (
+    _TENSORFLOW,
+    *((name, "export") for name in ("tf2onnx", "onnx")),
+    ("openvino",) * 2,
+)
 # {ONNX Runtime's type of an input: NumPy dtype}.
 _ONNX_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
 
@@ -63,6 +68,8 @@ FORMATS = {
     "tflite_int8": Format(".tflite", ("ai-edge-litert",), _TFLITE_NEEDS, "int8"),
     "onnx": Format(".onnx", ("onnxruntime",), _ONNX_NEEDS, "float32"),
     "onnx_int8": Format(".onnx", ("onnxruntime",), _ONNX_NEEDS, "int8"),
+    # OpenVINO chooses bfloat16 on CPUs that have it.
+    "openvino": Format(".xml", ("openvino",), _OPENVINO_NEEDS),
 }
 """Formats by name. Each takes a uint8 image and returns the label map."""
 
@@ -73,9 +80,11 @@ def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) ->
         return _saved_model_call(path, image)
     if name.startswith("onnx"):
         return onnx_call(path, image, threads)
-    from eseg_keras.export.tflite.exporter import litert_runner
-
-    run = litert_runner(path, threads)
+    if name == "openvino":
+        from eseg_keras.export.openvino import openvino_runner as runner
+    else:
+        from eseg_keras.export.tflite.exporter import litert_runner as runner
+    run = runner(path, threads)
     return lambda: [run(image[None])]
 
 

@@ -16,7 +16,7 @@ import pytest
 from eseg_keras import ESeg
 from eseg_keras.cli import benchmark
 
-FORMATS = ["keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8"]
+FORMATS = ["keras", "saved_model", "tflite", "tflite_int8", "onnx", "onnx_int8", "openvino"]
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="files are exported by TensorFlow"

@@ -69,6 +69,7 @@ def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, clear, tmp_path):
             ["models.config", "net", "net.verification.json"],
         ),
         (["--format", "onnx", "--output_kind", "logits"], ["net", "net.verification.json"]),
+        (["--format", "openvino"], ["net.bin", "net.xml", "net.xml.verification.json"]),
         (
             ["--format", "tensorrt", "--precision", "fp16", "--image_size", 64, 96],
             ["net", "net.trtexec.json", "net.verification.json"],
@@ -78,11 +79,11 @@ def test_tflite_of_a_run_with_photos_for_its_ranges(eseg, clear, tmp_path):
 )
 def test_other_formats(eseg, clear, tmp_path, flags, files, monkeypatch):
     monkeypatch.setattr("eseg_keras.export.tensorrt.exporter.installed_tensorrt", lambda: None)
-    output = tmp_path / "new" / "net"
+    output = tmp_path / "new" / ("net.xml" if "openvino" in flags else "net")
     status, out, err = eseg("export", "--preset", clear, *flags, "--output", output)
     assert status == 0, err
     assert sorted(path.name for path in output.parent.iterdir()) == files
-    report = json.loads((output.parent / "net.verification.json").read_text())
+    report = json.loads((output.parent / f"{output.name}.verification.json").read_text())
     assert report["passed"] and report["runtime"] in out
     assert f"{report['label_shortfall']:.2g} of the range" in out
     if "logits" in flags:
@@ -139,6 +140,9 @@ def test_mistakes_get_one_sentence_before_anything_is_loaded(eseg, tmp_path):
         (tmp_path / "file.engine" / "net", ["onnx"], "file.engine is not a folder"),
         (tmp_path / "file.engine" / "new" / "net", ["saved_model"], "file.engine is not a folder"),
         (tmp_path / "file.onnx", ["tensorrt"], "file.engine exists"),
+        (tmp_path / "net", ["openvino"], "--output of openvino must end in .xml"),
+        (tmp_path / "net.bin", ["openvino"], "which is not a suffix of --format openvino"),
+        (tmp_path / "net.xml", ["onnx"], "which is not a suffix of --format onnx"),
         (tmp_path / "new.engine", ["tensorrt"], "the engine beside it gets the suffix .engine"),
         (
             tmp_path / "new.tflite",

@@ -4,11 +4,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eseg_keras.export import ExportedPredictor, export_onnx, export_saved_model, export_tflite
+from eseg_keras.export import (
+    ExportedPredictor,
+    export_onnx,
+    export_openvino,
+    export_saved_model,
+    export_tflite,
+)
 from eseg_keras.inference import Predictor
 from eseg_keras.street_scenes import render_scene, scene_images
 
-EXPORTERS = {"saved": export_saved_model, "a.tflite": export_tflite, "a.onnx": export_onnx}
+EXPORTERS = {
+    "saved": export_saved_model,
+    "a.tflite": export_tflite,
+    "a.onnx": export_onnx,
+    "a.xml": export_openvino,
+}
 
 pytestmark = pytest.mark.usefixtures("module_eagerly")
 
@@ -40,7 +51,9 @@ def test_label_maps_are_those_of_the_network(export, model, name):
         image, _ = render_scene(index, "test", size)
         found, expected = exported(image), predictor(image)
         assert found.label_map.dtype == "uint8" and found.label_map.shape == size
-        assert (found.label_map == expected.label_map).mean() >= 0.999
+        # OpenVINO computes in bfloat16 on CPUs that have it.
+        least = 0.99 if name == "a.xml" else 0.999
+        assert (found.label_map == expected.label_map).mean() >= least
         np.testing.assert_array_equal(found.image, image)
     assert exported.image_size is None
     for name in ("num_classes", "class_names", "palette", "ignore_label"):

@@ -158,7 +158,7 @@ def test_the_errors_of_the_troubleshooting_page_exist():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, small_eseg, module_eagerly):
     """Files that the code blocks read: images with masks, a small preset, exported files."""
-    from eseg_keras.export import export_onnx, export_tflite
+    from eseg_keras.export import export_onnx, export_openvino, export_tflite
     from eseg_keras.street_scenes import render_scene
 
     folder = tmp_path_factory.mktemp("docs")
@@ -181,6 +181,7 @@ def folder(tmp_path_factory, small_eseg, module_eagerly):
     export_tflite(
         model, folder / "streets.tflite", verification_images=images, image_size=(192, 384)
     )
+    export_openvino(model, folder / "streets.xml", verification_images=images)
     return folder
 
 
