@@ -214,6 +214,8 @@ def _print(output, verification):
     table.add_row(clear, f"{verification.clear_label_agreement:.3%}")
     table.add_row("compared on", f"{images} of {sizes}")
     files = [file for file in (output, *output.rglob("*")) if file.is_file()]
+    if output.suffix == ".xml":
+        files.append(output.with_suffix(".bin"))
     print(f"Written: {output}, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
     print(f"{verification.runtime} compared with Keras:")
     print_table(table)

@@ -85,6 +85,9 @@ def test_other_formats(eseg, clear, tmp_path, flags, files, monkeypatch):
     assert sorted(path.name for path in output.parent.iterdir()) == files
     report = json.loads((output.parent / f"{output.name}.verification.json").read_text())
     assert report["passed"] and report["runtime"] in out
+    if "openvino" in flags:
+        size = sum(output.with_suffix(end).stat().st_size for end in (".xml", ".bin"))
+        assert f"net.xml, {size / 1e6:.1f} MB" in " ".join(out.split())
     assert f"{report['label_shortfall']:.2g} of the range" in out
     if "logits" in flags:
         assert f"{report['largest_difference']:.3g}" in out
