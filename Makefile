@@ -34,10 +34,12 @@ CORE_TESTS := tests/backends tests/benchmarks/test_accelerator_latency.py \
 	tests/layers/test_layers.py tests/losses tests/metrics tests/trainer/test_remat.py tests/trainer/test_training_model.py \
 	tests/trainer/test_update_batch_norm.py
 
-ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
+# Huge pages make the tests 6% faster.
+TEST_ENV := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 PYTEST_FLAGS := -n $(TEST_WORKERS) --dist worksteal --durations=20
-BACKENDS_PYTEST := $(ONE_THREAD) $(BACKENDS)/bin/python -m pytest $(PYTEST_FLAGS)
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest $(PYTEST_FLAGS)
+BACKENDS_PYTEST := $(TEST_ENV) $(BACKENDS)/bin/python -m pytest $(PYTEST_FLAGS)
+PYTEST := $(TEST_ENV) $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 .PHONY: help env backends demo docs notebooks test test-fast test-slow test-backends lint format \
 	bazel-check bazel-format clean typecheck

@@ -158,7 +158,7 @@ def test_every_format_in_a_process_of_its_own(tmp_path):
     assert found["skipped"] == {}
     assert [row["format"] for row in found["rows"]] == FORMATS
     outputs = [row["output"] for row in found["rows"]]
-    assert outputs == ["uint8 64x96"] + 5 * ["uint8 1x64x96"]
+    assert outputs == ["uint8 64x96"] + 6 * ["uint8 1x64x96"]
     assert "Recommended within 1e+06 ms: eseg_lite_s_streets" in done.stdout
     assert all(row["threads"] == 1 and row["runtime"] for row in found["rows"])
 
