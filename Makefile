@@ -31,8 +31,8 @@ BUILD_FILES = $(shell git ls-files --cached --others --exclude-standard \
 
 # Tests that run on every backend.
 CORE_TESTS := tests/backends tests/benchmarks/test_accelerator_latency.py \
-	tests/layers/test_layers.py tests/losses tests/metrics tests/trainer/test_remat.py tests/trainer/test_training_model.py \
-	tests/trainer/test_update_batch_norm.py
+	tests/layers/test_layers.py tests/losses tests/metrics tests/trainer/test_remat.py \
+	tests/trainer/test_training_model.py tests/trainer/test_update_batch_norm.py
 
 # Huge pages make the tests 6% faster.
 TEST_ENV := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \

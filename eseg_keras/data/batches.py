@@ -1,6 +1,6 @@
 """Batches of images and masks."""
 
-import functools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -46,7 +46,8 @@ class Batches(EpochBatches):
             masks, sample weights).
         ignore_label: Label of ignored pixels.
         drop_remainder: Whether to drop the last batch if it is smaller than `batch_size`.
-        cache: Whether to keep the examples in memory, as read (before augmentation).
+        cache: Whether to keep the examples in memory, as read (before augmentation). A number
+            limits this memory, in bytes; examples that do not fit are read again.
         name_example: Function of an index that returns the name of the example for messages, such
             as its file. By default, names are `"example 17"` etc.
         skip_bad_examples: Whether an unusable example (`read_example` raises ValueError or OSError,
@@ -93,7 +94,7 @@ class Batches(EpochBatches):
         class_weights: Sequence[float] | np.ndarray | None = None,
         ignore_label: int = 255,
         drop_remainder: bool = False,
-        cache: bool = False,
+        cache: bool | int = False,
         name_example: Callable[[int], str] | None = None,
         skip_bad_examples: bool = False,
         shard: tuple[int, int] = (0, 1),
@@ -121,7 +122,7 @@ class Batches(EpochBatches):
         self.augmentation = augmentation
         self.ignore_label = ignore_label
         self._weigh = None if class_weights is None else PixelWeights(class_weights, ignore_label)
-        self._read_example = functools.cache(read_example) if cache else read_example
+        self._read_example = _cached(read_example, cache) if cache else read_example
         self._name_example = name_example or "example {}".format
         # All images must have the dtype and number of channels of the first example.
         self._image_form = None
@@ -168,3 +169,22 @@ class Batches(EpochBatches):
         elif self.image_size is not None:
             image, mask = fit_window(image, mask, self.image_size, ignore_label=self.ignore_label)
         return (image, mask) if self._weigh is None else (image, mask, self._weigh(mask))
+
+
+def _cached(read_example, limit):
+    """Return `read_example` with a cache of at most `limit` bytes, or of any size if it is True."""
+    free = math.inf if limit is True else limit
+    kept = {}
+
+    def read(index):
+        nonlocal free
+        example = kept.get(index)
+        if example is None:
+            example = read_example(index)
+            size = sum(array.nbytes for array in map(np.asarray, example))
+            if size <= free:
+                free -= size
+                kept[index] = example
+        return example
+
+    return read

@@ -51,7 +51,7 @@ class Examples:
         seed: int = 0,
         class_weights: str | Sequence[float] | np.ndarray | None = None,
         drop_remainder: bool = False,
-        cache: bool = False,
+        cache: bool | int = False,
         skip_bad_examples: bool = False,
         shard: tuple[int, int] = (0, 1),
     ) -> Batches:

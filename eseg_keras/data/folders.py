@@ -35,7 +35,7 @@ def from_folders(
     image_suffix: str = "",
     long_side: int | None = None,
     drop_remainder: bool = False,
-    cache: bool = False,
+    cache: bool | int = False,
     skip_bad_examples: bool = False,
     shard: tuple[int, int] = (0, 1),
     check: bool = True,

@@ -10,6 +10,7 @@ import numpy as np
 
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx
 from eseg_keras.export.preparation import (
+    VERIFIED_SIZES,
     classes_json,
     exported_size,
     in_float32,
@@ -21,8 +22,6 @@ from eseg_keras.export.verification import TOLERANCES, Verification, verify
 from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
 
-# Sizes to verify files for images of any size: divisible by the encoder's strides, and odd.
-_SIZES = ((192, 384), (97, 131)) * 2
 _CLASSES = ["eseg_keras", "classes"]
 
 
@@ -87,7 +86,7 @@ def export_openvino(
     image_size = exported_size(model, image_size)
     channels = model.image_shape[-1]
     images = resize_verification_images(
-        verification_images, [image_size] if image_size else _SIZES, channels
+        verification_images, [image_size] if image_size else VERIFIED_SIZES, channels
     )
     model = in_float32(model)
     openvino = require("openvino", "openvino")

@@ -19,6 +19,8 @@ from eseg_keras.optional import require
 
 # A few dozen images suffice to calibrate; more take time and hardly change the ranges.
 MOST_IMAGES = 64
+# Sizes to verify files for images of any size: divisible by the encoder's strides, and odd.
+VERIFIED_SIZES = ((192, 384), (97, 131)) * 2
 
 Exporter = TypeVar("Exporter", bound=Callable)
 

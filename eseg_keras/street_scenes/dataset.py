@@ -88,7 +88,7 @@ def street_scenes(
     class_weights: Sequence[float] | None = None,
     initial_epoch: int = 0,
     drop_remainder: bool = False,
-    cache: bool = False,
+    cache: bool | int = False,
 ) -> tf.data.Dataset:
     """Return a `tf.data.Dataset` of street scenes; short for `StreetScenes(...).batches(...)`.
 

@@ -48,31 +48,6 @@ class _Resized(Examples):
         return self.examples.name(index)
 
 
-class _InMemory(Examples):
-    """Examples, kept in memory once they are read, as many as fit into `_MEMORY_BYTES`."""
-
-    def __init__(self, examples: Examples):
-        self._examples = examples
-        self._kept = {}
-        self._free = _MEMORY_BYTES
-
-    def __len__(self):
-        return len(self._examples)
-
-    def read(self, index):
-        example = self._kept.get(index)
-        if example is None:
-            example = self._examples.read(index)
-            size = sum(array.nbytes for array in example)
-            if size <= self._free:
-                self._free -= size
-                self._kept[index] = example
-        return example
-
-    def name(self, index):
-        return self._examples.name(index)
-
-
 def open_examples(
     experiment: Experiment,
     split: Literal["train", "validation"],
@@ -226,15 +201,15 @@ def training_batches(
         "seed": experiment.seed,
         "class_weights": class_weights,
         "ignore_label": experiment.ignore_label,
+        "cache": _MEMORY_BYTES,
         "skip_bad_examples": skip_bad_examples,
         "shard": distribution.worker,
     }
     drop_remainder = distribution.drops_remainder(
         len(examples), experiment.batch_size, experiment.gradient_accumulation_steps
     )
-    examples = _InMemory(examples)
     if pseudo_labelled is not None:
-        return MixedBatches(examples, _InMemory(pseudo_labelled), **options)
+        return MixedBatches(examples, pseudo_labelled, **options)
     return Batches(
         examples.read,
         len(examples),

@@ -9,6 +9,7 @@ import numpy as np
 from eseg_keras.export.onnx.conversion import DEFAULT_OPSET, convert_to_onnx, onnx_runner
 from eseg_keras.export.onnx.int8 import quantize_onnx
 from eseg_keras.export.preparation import (
+    VERIFIED_SIZES,
     check_choice,
     exported_size,
     in_float32,
@@ -21,8 +22,6 @@ from eseg_keras.files import atomic_file
 from eseg_keras.optional import require
 
 PRECISIONS = ("float32", "int8")
-# Sizes to verify files for images of any size: divisible by the encoder's strides, and odd.
-_SIZES = ((192, 384), (97, 131)) * 2
 
 
 @one_writer
@@ -98,7 +97,7 @@ def export_onnx(
     onnx = require("onnx", "export")
     channels = model.image_shape[-1]
     calibration, held_out = prepare_images(
-        calibration_images, verification_images, precision, image_size, _SIZES, channels
+        calibration_images, verification_images, precision, image_size, VERIFIED_SIZES, channels
     )
     size = image_size or (None, None)
     served = serving_model(model, output_kind, input_dtype, size, channels_first=True)
