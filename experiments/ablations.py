@@ -4,13 +4,15 @@
 
 Trains `camvid/eseg_lite_s` at 180x240, and variants of it that differ in one choice, with two
 seeds each, every run in its own process. Runs resume: rerun the same command after an
-interruption. Finished runs are skipped. After each run, `ablations.csv`, `ablations.png` and the
-table in README.md, all in the folder of this file, are rewritten from all finished runs.
+interruption. After each run, `ablations.csv`, `ablations.png` and the table in README.md, all in
+the folder of this file, are rewritten from all finished runs. Finished runs and runs with a row in
+`ablations.csv` are skipped; to repeat a run, remove its row and its folder.
 
 Data: see `camvid/eseg_lite_s`. Time: about three hours on two cores.
 """
 
 import argparse
+import csv
 import multiprocessing
 import os
 import shutil
@@ -137,7 +139,11 @@ def main():
         labelled = split_third(args.data_dir, args.runs_dir / "third")
         write_text(output / "ablations_third.txt", "".join(f"{name}\n" for name in labelled))
 
-    missing = [run for run in runs if not is_finished(run)]
+    recorded = {key_of(row) for row in recorded_rows(output)}
+    missing = [run for run in runs if (run.variant, run.seed) not in recorded]
+    taught = {run.seed for run in missing if run.variant == "self_training"}
+    missing += [run for run in runs if run.variant == _THIRD and run.seed in taught]
+    missing = [run for run in dict.fromkeys(missing) if not is_finished(run)]
     print(f"{len(runs) - len(missing)} of {len(runs)} runs are finished", flush=True)
     teachers_first = [
         [run for run in missing if run.variant != "self_training"],
@@ -148,7 +154,7 @@ def main():
             print(f"{run.model_dir}: {time_of(run)['minutes']:.1f} minutes", flush=True)
             write_results(args.runs_dir, output)
     write_results(args.runs_dir, output)
-    print(table(finished_rows(args.runs_dir)))
+    print(table(all_rows(args.runs_dir, output)))
 
 
 def is_finished(run: Run) -> bool:
@@ -299,12 +305,35 @@ def finished_rows(runs_dir: Path) -> list[dict]:
     return rows
 
 
+def recorded_rows(output: Path) -> list[dict]:
+    """Return the rows of `ablations.csv`, if it exists."""
+    path = output / "ablations.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def key_of(row: dict) -> tuple[str, int]:
+    """Return the variant and the seed of a row."""
+    return row["variant"], int(row["seed"])
+
+
+def all_rows(runs_dir: Path, output: Path) -> list[dict]:
+    """Return the recorded rows and the rows of finished runs, which replace recorded ones."""
+    rows = {key_of(row): row for row in (*recorded_rows(output), *finished_rows(runs_dir))}
+    order = list(VARIANTS)
+    return [rows[key] for key in sorted(rows, key=lambda key: (order.index(key[0]), key[1]))]
+
+
 def write_results(runs_dir: Path, output: Path) -> None:
     """Write the CSV, the plot, and the table in README.md between its markers, if any."""
-    rows = finished_rows(runs_dir)
+    rows = all_rows(runs_dir, output)
     if not rows:
         return
-    write_csv(output / "ablations.csv", rows[0], (row.values() for row in rows))
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = ([row.get(column, "") for column in columns] for row in rows)
+    write_csv(output / "ablations.csv", columns, cells)
     with atomic_file(output / "ablations.png") as temporary:
         plot(rows).savefig(temporary, dpi=120)
     readme = output / "README.md"

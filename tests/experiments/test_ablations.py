@@ -154,6 +154,41 @@ def test_results_are_of_the_finished_runs(tmp_path):
     assert claim.get_xdata() == pytest.approx([expected]) and claim.get_ydata() == [1]
 
 
+def test_runs_with_a_row_are_not_repeated(data, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    output, trained = tmp_path / "results", []
+    output.mkdir()
+    (output / "ablations.csv").write_text(
+        "variant,seed,steps,mean_iou\nsum,1,2760,0.25\nno_ema,0,2760,0.5\nthird,1,2760,0.125\n"
+    )
+
+    def train(runs, jobs):
+        for run in runs:
+            trained.append((run.variant, run.seed))
+            finish(run, 0.75)
+            yield run
+
+    monkeypatch.setattr(ablations, "in_processes", train)
+    monkeypatch.setattr(ablations, "is_finished", lambda run: run.model_dir.exists())
+    call = ["ablations.py", str(tmp_path / "runs"), "--data_dir", str(data)]
+    call += ["--output", str(output), "--seeds", "0", "1", "--variants", "sum", "no_ema"]
+    monkeypatch.setattr(sys, "argv", call)
+    ablations.main()
+    assert trained == [("sum", 0), ("no_ema", 1)] and "2 of 4 runs" in capsys.readouterr().out
+    # Its teacher has a row, but its weights are missing.
+    (tmp_path / "runs" / "sum_0").rename(tmp_path / "removed")
+    trained.clear()
+    monkeypatch.setattr(sys, "argv", [*call[:-5], "1", "--variants", "sum", "self_training"])
+    ablations.main()
+    assert trained == [("third", 1), ("self_training", 1)]
+    with (output / "ablations.csv").open() as file:
+        rows = [(row["variant"], row["seed"], row["mean_iou"]) for row in csv.DictReader(file)]
+    assert rows == [
+        ("sum", "0", "0.75"), ("sum", "1", "0.25"), ("no_ema", "0", "0.5"), ("no_ema", "1", "0.75"),
+        ("third", "1", "0.75"), ("self_training", "1", "0.75"),
+    ]  # fmt: skip
+
+
 def test_bad_arguments(data, tmp_path, monkeypatch, capsys):
     call = ["ablations.py", str(tmp_path / "runs"), "--data_dir"]
     for arguments, message in (
