@@ -114,7 +114,8 @@ def convert_to_openvino(
     """Convert an `ESeg` model to an `openvino.Model`, with its classes."""
     core = require("openvino", "openvino").Core()
     # OpenVINO chooses layouts by itself; matrix products in place of resizing would be slower.
-    served = serving_model(model, output_kind, input_dtype, image_size or (None, None))
+    size = image_size or (None, None)
+    served = serving_model(model, output_kind, input_dtype, size, classes_first=True)
     converted = convert_to_onnx(served, model, batch=None, opset=DEFAULT_OPSET)
     network = core.read_model(converted.SerializeToString())
     network.set_rt_info(classes_json(model), _CLASSES)

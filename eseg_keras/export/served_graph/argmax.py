@@ -17,15 +17,25 @@ class CellArgmax(keras.layers.Layer):
     interpolated. All logits are upsampled by `resize` if `stride` is `None`, if the image size is
     not `stride` times the size of the logits, and on backends other than TensorFlow.
 
+    If `classes_first`, the classes are the first or second axis of the tensors whose argmax is
+    taken, which is ten times as fast in OpenVINO and a little slower in TensorFlow.
+
     Inputs are logits [B, h, w, num_classes] of at most 256 classes, and images [B, H, W, ...], of
     which only the size is used. The output is labels, uint8 [B, H, W]; for equal logits, the lowest
     class id.
     """
 
-    def __init__(self, stride: int | None, resize: Callable = resize, **kwargs):
+    def __init__(
+        self,
+        stride: int | None,
+        resize: Callable = resize,
+        classes_first: bool = False,
+        **kwargs,
+    ):
         super().__init__(dtype="float32", **kwargs)
         self.stride = stride
         self.resize = resize
+        self.classes_first = classes_first
 
     def call(self, cells, images):
         """Return the labels."""
@@ -35,7 +45,7 @@ class CellArgmax(keras.layers.Layer):
         import tensorflow as tf
 
         def by_short_cut():
-            return _short_cut(cells, self.stride)
+            return _short_cut(cells, self.stride, self.classes_first)
 
         def in_full():
             return self._in_full(cells, images)
@@ -54,16 +64,16 @@ class CellArgmax(keras.layers.Layer):
         return keras.KerasTensor((cells.shape[0], *images.shape[1:3]), dtype="uint8")
 
 
-def _argmax(logits):
+def _argmax(logits, axis=-1):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         # Keras' argmax takes another pass over all logits, to distinguish -0.0 from 0.0.
-        return tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.uint8)
-    return ops.cast(ops.argmax(logits, axis=-1), "uint8")
+        return tf.cast(tf.argmax(logits, axis=axis, output_type=tf.int32), tf.uint8)
+    return ops.cast(ops.argmax(logits, axis=axis), "uint8")
 
 
-def _short_cut(cells, stride):
+def _short_cut(cells, stride, classes_first):
     """Return labels, uint8 [B, h * stride, w * stride], of TensorFlow logits [B, h, w, classes]."""
     # A block is the `stride` x `stride` pixels between the centres of four cells. The border cells
     # are repeated, which gives (h + 1) x (w + 1) blocks; the result is cropped to the image size.
@@ -72,7 +82,9 @@ def _short_cut(cells, stride):
     batch, height, width = tf.unstack(tf.shape(cells)[:3])
     logits = ops.concatenate([cells[:, :1], cells, cells[:, -1:]], axis=1)
     logits = ops.concatenate([logits[:, :, :1], logits, logits[:, :, -1:]], axis=2)
-    best = _argmax(logits)
+    flat = tf.reshape(logits, (-1, cells.shape[-1]))
+    best = _argmax(tf.transpose(flat), axis=0) if classes_first else _argmax(flat)
+    best = tf.reshape(best, (batch, height + 2, width + 2))
     corners = [best[:, :-1, :-1], best[:, :-1, 1:], best[:, 1:, :-1], best[:, 1:, 1:]]
     agree = (corners[0] == corners[1]) & (corners[0] == corners[2]) & (corners[0] == corners[3])
     # Each block gets the label of its first corner; `maximum` is the fastest broadcast.
@@ -84,12 +96,13 @@ def _short_cut(cells, stride):
     row = index // (width + 1)
     image = row // (height + 1)
     first = index + row + image * (width + 2)
-    flat = tf.reshape(logits, (-1, cells.shape[-1]))
     four = tf.stack([tf.gather(flat, first + step) for step in (0, 1, width + 2, width + 3)])
+    shape = (stride**2, -1, cells.shape[-1])
+    if classes_first:
+        four, shape = tf.transpose(four, (0, 2, 1)), (stride**2, cells.shape[-1], -1)
     # One matrix product, [pixels, 4] x [4, blocks * classes].
     mixed = tf.matmul(_corner_weights(stride), tf.reshape(four, (4, -1)))
-    mixed = tf.reshape(mixed, (stride**2, -1, cells.shape[-1]))
-    labels = tf.transpose(_argmax(mixed))
+    labels = tf.transpose(_argmax(tf.reshape(mixed, shape), axis=1 if classes_first else 2))
 
     blocks = tf.tensor_scatter_nd_update(blocks, differing, labels)
     blocks = tf.reshape(blocks, (batch, height + 1, width + 1, stride, stride))

@@ -33,14 +33,16 @@ def images(batch, height, width):
     cells=st.tuples(st.integers(1, 2), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
     stride=st.sampled_from([1, 2, 3, 4, 8]),
     levels=st.sampled_from([2, 3, 1000]),
+    classes_first=st.booleans(),
     seed=st.integers(0, 2**31),
 )
-def test_labels_are_those_of_upsampled_logits(cells, stride, levels, seed):
+def test_labels_are_those_of_upsampled_logits(cells, stride, levels, classes_first, seed):
     # A small set of integers gives many ties, which are exact for strides that are powers of two.
     values = np.random.default_rng(seed).integers(-levels, levels, cells).astype("float32")
     height, width = cells[1] * stride, cells[2] * stride
     logits = upsampled(values, height, width)
-    labels = np.asarray(CellArgmax(stride)(values, images(cells[0], height, width)))
+    layer = CellArgmax(stride, classes_first=classes_first)
+    labels = np.asarray(layer(values, images(cells[0], height, width)))
     assert labels.dtype == np.uint8 and labels.shape == logits.shape[:3]
     if stride == 3:
         lead = (
@@ -67,10 +69,11 @@ def test_sizes_that_the_stride_does_not_divide(size):
     assert (labels == expected).mean() > 0.995
 
 
+@pytest.mark.parametrize("classes_first", [False, True])
 @pytest.mark.parametrize("size", [(16, 24), (15, 24)])
-def test_sizes_known_only_when_run(size):
+def test_sizes_known_only_when_run(size, classes_first):
     tf = pytest.importorskip("tensorflow")
-    layer = CellArgmax(8)
+    layer = CellArgmax(8, classes_first=classes_first)
     specs = [tf.TensorSpec((None,) * 3 + (5,)), tf.TensorSpec((None,) * 3 + (3,), tf.uint8)]
     label = tf.function(lambda cells, images: layer(cells, images), input_signature=specs)
     cells = np.random.default_rng(1).normal(size=(2, 2, 3, 5)).astype("float32")
