@@ -1,4 +1,4 @@
-r"""Write six networks of mmsegmentation as ONNX files, to compare their latency with ESeg's.
+r"""Write seven networks of mmsegmentation as ONNX files, to compare their latency with ESeg's.
 
 Run in a separate environment with PyTorch:
 
@@ -11,15 +11,22 @@ Then run in the environment of this package:
         --against runs/peers/*.onnx
 
 As in our exports, pre- and post-processing are part of the file: uint8 image in, normalisation,
-bilinear upsampling of the logits, argmax, uint8 label map out. The exporter folds batch
-normalisation. Weights are random; the latency does not depend on them. `published.csv` has the
-accuracy that mmsegmentation reports for each network.
+bilinear upsampling of the logits, argmax, uint8 label map out. Each network is written twice.
+`NAME.onnx` upsamples in [B, C, H, W], as PyTorch's exporter writes it; `NAME_tuned.onnx` upsamples
+in [B, H, W, C], which is faster in ONNX Runtime. The exporter folds batch normalisation. Weights
+are random; the latency does not depend on them. `published.csv` has the accuracy that
+mmsegmentation reports for each network.
 """
 
 import argparse
+import copy
+import io
 import sys
 import types
 from pathlib import Path
+
+import numpy as np
+import onnx
 
 from eseg_keras.files import atomic_file
 
@@ -28,6 +35,7 @@ PEERS = {
     "BiSeNetV2": "bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024",
     "DDRNet-23": "ddrnet_23_in1k-pre_2xb6-120k_cityscapes-1024x1024",
     "DDRNet-23-Slim": "ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024",
+    "Fast-SCNN": "fast_scnn_8xb4-160k_cityscapes-512x1024",
     "PIDNet-S": "pidnet-s_2xb6-120k_1024x1024-cityscapes",
     "SegFormer-B0": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
     "STDC1": "stdc1_in1k-pre_4xb12-80k_cityscapes-512x1024",
@@ -51,14 +59,17 @@ def main():
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     for name in arguments.peers:
-        path = arguments.output / f"{name}.onnx"
-        if path.exists():
-            print(f"{path}: written before", flush=True)
+        plain, tuned = (arguments.output / f"{name}{end}.onnx" for end in ("", "_tuned"))
+        if plain.exists() and tuned.exists():
+            print(f"{plain}: written before", flush=True)
             continue
         network = build(PEERS[name])
         parameters = sum(weight.numel() for weight in network.parameters())
-        write(network, path, tuple(arguments.image_size))
-        print(f"{path}: {parameters / 1e6:.2f} M parameters", flush=True)
+        logits = as_onnx(network, tuple(arguments.image_size))
+        for path in (plain, tuned):
+            with atomic_file(path) as temporary:
+                onnx.save(with_labels(logits, arguments.image_size, path == tuned), temporary)
+        print(f"{plain}: {parameters / 1e6:.2f} M parameters", flush=True)
 
 
 def build(config_name):
@@ -98,8 +109,8 @@ def _for_inference_on_cpu(config):
             _for_inference_on_cpu(value)
 
 
-def write(network, path, image_size):
-    """Write a network as an ONNX file from a uint8 image to its uint8 label map."""
+def as_onnx(network, image_size):
+    """Return a network as an ONNX model from a uint8 image to its logits [1, classes, h, w]."""
     import torch
 
     class Served(torch.nn.Module):
@@ -111,22 +122,48 @@ def write(network, path, image_size):
             x = images.permute(0, 3, 1, 2).float()
             mean = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
             deviation = torch.tensor([58.395, 57.12, 57.375]).view(1, 3, 1, 1)
-            logits = self.network.decode_head(self.network.extract_feat((x - mean) / deviation))
-            logits = torch.nn.functional.interpolate(
-                logits, size=images.shape[1:3], mode="bilinear", align_corners=False
-            )
-            return logits.argmax(1).to(torch.uint8)
+            return self.network.decode_head(self.network.extract_feat((x - mean) / deviation))
 
-    with atomic_file(path) as temporary, torch.no_grad():
+    exported = io.BytesIO()
+    with torch.no_grad():
         torch.onnx.export(
             Served(),
             torch.zeros((1, *image_size, 3), dtype=torch.uint8),
-            temporary,
+            exported,
             input_names=["images"],
-            output_names=["labels"],
+            output_names=["logits"],
             opset_version=OPSET,
             dynamo=False,
         )
+    return onnx.load_from_string(exported.getvalue())
+
+
+def with_labels(model, image_size, tuned):
+    """Return a copy of an ONNX model from `logits` [1, classes, h, w] to `labels` [1, H, W]."""
+    model = copy.deepcopy(model)
+    graph, node = model.graph, onnx.helper.make_node
+    (logits,) = graph.output
+    classes = logits.type.tensor_type.shape.dim[1].dim_value
+    size = (1, *image_size, classes) if tuned else (1, classes, *image_size)
+    graph.initializer.append(
+        onnx.numpy_helper.from_array(np.array(size, "int64"), "upsampled_size")
+    )
+    cells = "logits"
+    if tuned:
+        cells = "cells"
+        graph.node.append(node("Transpose", ["logits"], [cells], perm=(0, 2, 3, 1)))
+    graph.node.extend(
+        [
+            node("Resize", [cells, "", "", "upsampled_size"], ["upsampled"], mode="linear"),
+            node("ArgMax", ["upsampled"], ["best"], axis=3 if tuned else 1, keepdims=0),
+            node("Cast", ["best"], ["labels"], to=onnx.TensorProto.UINT8),
+        ]
+    )
+    graph.output.remove(logits)
+    shape = (1, *image_size)
+    graph.output.append(onnx.helper.make_tensor_value_info("labels", onnx.TensorProto.UINT8, shape))
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pathlib
 import tempfile
 
 from eseg_keras.files import read_json
+from eseg_keras.image_size import SMALLEST_SIDE
 from eseg_keras.optional import require
 from eseg_keras.presets.files import (
     CONFIG_FILE,
@@ -112,7 +113,8 @@ def model_card(directory: pathlib.Path, repository: str, license: str | None = N
         "Levels": f"P{config['min_level']} to P{config['max_level']}",
         "Parameters": f"{metadata['parameter_count']:,}",
         "Classes": ", ".join(classes),
-        "Input": f"{labels['color_space'] or 'images'}, 0..255, height and width at least 32",
+        "Input": f"{labels['color_space'] or 'images'}, 0..255, height and width at least "
+        f"{SMALLEST_SIDE}",
     }
     if long_side := metadata.get(TRAINING_LONG_SIDE):
         rows["Training images"] = f"{long_side} pixels on the longer side"

@@ -13,12 +13,16 @@ from PIL import ExifTags, Image
 
 from eseg_keras.data.images.image_reader import no_pillow_limit, read_image
 from eseg_keras.export.client.transport import GrpcTransport, RestTransport, ServingError
-from eseg_keras.export.saved_model.image_codec import CLASSES_KEYWORD, MAX_SERVED_PIXELS
+from eseg_keras.export.saved_model.image_codec import (
+    CLASSES_KEYWORD,
+    JPEG,
+    MAX_SERVED_PIXELS,
+    PNG,
+)
 from eseg_keras.image_size import to_pixel_values
 
 _TRANSPORTS = {"rest": RestTransport, "grpc": GrpcTransport}
 _SIGNATURES = ("encoded", "serving_default", "logits", "probabilities")
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -198,7 +202,7 @@ class Client:
         """Return an image as the content of a JPEG or PNG file, and the set of possible sizes."""
         if isinstance(image, str | Path):
             content = _read(image)
-            if content.startswith(_JPEG) or _is_plain_png(content):
+            if content.startswith(JPEG) or _is_plain_png(content):
                 return content, _size(content)
             pixels = read_image(content, name=str(image))
         elif not isinstance(image, Image.Image) and np.asarray(image).dtype != np.uint8:
@@ -267,7 +271,7 @@ def _read(path):
 
 def _is_plain_png(content):
     """Return whether a file is a PNG of at most 8 bits without EXIF rotation."""
-    if not content.startswith(_PNG) or content[24:25] == b"\x10":
+    if not content.startswith(PNG) or content[24:25] == b"\x10":
         return False
     try:
         return Image.open(io.BytesIO(content)).getexif().get(ExifTags.Base.Orientation, 1) == 1

@@ -58,8 +58,8 @@ def onnx_session(path: str | os.PathLike, threads: int | None = None):
     if threads is not None:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Threads that spin after a run would slow down the next variant of a measurement.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
+        # Spinning threads of idle sessions would slow down the other variants of a measurement.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = ["CPUExecutionProvider"]
     return onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
 

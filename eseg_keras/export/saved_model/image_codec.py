@@ -25,9 +25,11 @@ MAX_COMPRESSED_CHUNKS = 16
 CLASSES_KEYWORD = "eseg-classes"
 """Keyword of the PNG text chunk that holds the classes of a label map, as JSON."""
 
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+"""The first bytes of files."""
+
 # Number of bytes at the start of a file that contain the EXIF orientation or the PNG header.
 _HEAD = 1 << 16
-_PNG = b"\x89PNG\r\n\x1a\n"
 _IHDR_END = 33
 # Limit of the compressed data of a PNG: 9 bytes per pixel (8 for 16-bit RGBA, and 1 because each
 # row has a filter byte) plus 64 KiB.
@@ -96,8 +98,8 @@ def _header(tf, content, position):
     """Return the name for messages, first bytes, whether it is a JPEG file, height and width."""
     head = tf.io.decode_raw(tf.strings.substr(content, 0, _HEAD), tf.uint8)
     head = tf.cast(tf.pad(head, [[0, _IHDR_END]]), tf.int32)
-    is_jpeg = _starts_with(tf, head, b"\xff\xd8\xff")
-    is_png = _starts_with(tf, head, _PNG) & _starts_with(tf, head[12:], b"IHDR")
+    is_jpeg = _starts_with(tf, head, JPEG)
+    is_png = _starts_with(tf, head, PNG) & _starts_with(tf, head[12:], b"IHDR")
     name = tf.strings.join(["Image ", tf.strings.as_string(position), " of the request"])
     kind_known = tf.debugging.Assert(
         is_jpeg | is_png, [tf.strings.join([name, " is neither a JPEG nor a PNG file"])]
