@@ -104,7 +104,9 @@ class _Rewriting:
             return isinstance(layer, kind) and consumers[id(layer)] == [fusion]
 
         if all(is_own(layer, Resize) and layer.input[1] is fusion.input[0] for layer in inputs[1:]):
-            self.skipped.update(id(layer) for layer in inputs[1:])
+            for layer in inputs[1:]:
+                self.skipped.add(id(layer))
+                self.replaced.pop(id(layer), None)
             self.replaced[id(fusion)] = LevelSum(scalars, self.channels_first, **options)
             return
         for i, layer in enumerate(inputs):

@@ -235,6 +235,14 @@ def test_level_sum_is_resizing_and_adding(sizes, channels_first):
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_a_level_sum_replaces_the_resizing_of_each_level(small_model, channels_first):
+    head = small_model("eseg_lite_s").fold().head
+    assert sum(isinstance(layer, Resize) for layer in head.layers) > 1
+    kinds = [type(layer) for layer in faster_network(head, channels_first=channels_first).layers]
+    assert kinds.count(LevelSum) == 1 and not any(issubclass(kind, Resize) for kind in kinds)
+
+
 @pytest.mark.parametrize("size_in, size", [(1, 5), (3, 12), (5, 13), (7, 7), (129, 1031)])
 def test_bilinear_matrix(size_in, size):
     x = values(size_in)
