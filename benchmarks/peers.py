@@ -20,6 +20,7 @@ mmsegmentation reports for each network.
 
 import argparse
 import copy
+import functools
 import io
 import sys
 import types
@@ -112,6 +113,19 @@ def _for_inference_on_cpu(config):
 def as_onnx(network, image_size):
     """Return a network as an ONNX model from a uint8 image to its logits [1, classes, h, w]."""
     import torch
+
+    def average_pool(x, size):
+        """Adaptive average pooling as matrix products: the exporter supports only whole factors."""
+        sizes = (size, size) if isinstance(size, int) else size
+        rows, columns = (
+            torch.nn.functional.adaptive_avg_pool1d(torch.eye(n), wanted)
+            for n, wanted in zip(x.shape[2:], sizes, strict=True)
+        )
+        return rows.T @ x @ columns
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.AdaptiveAvgPool2d) and module.output_size != 1:
+            module.forward = functools.partial(average_pool, size=module.output_size)
 
     class Served(torch.nn.Module):
         def __init__(self):
