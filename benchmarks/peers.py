@@ -118,7 +118,7 @@ def as_onnx(network, image_size):
         """Adaptive average pooling as matrix products: the exporter supports only whole factors."""
         sizes = (size, size) if isinstance(size, int) else size
         rows, columns = (
-            torch.nn.functional.adaptive_avg_pool1d(torch.eye(n), wanted)
+            torch.nn.functional.adaptive_avg_pool1d(torch.eye(int(n)), wanted)
             for n, wanted in zip(x.shape[2:], sizes, strict=True)
         )
         return rows.T @ x @ columns

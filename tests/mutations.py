@@ -705,6 +705,17 @@ FAULTS = {
         "position = (np.arange(stride) + stride // 2 - stride / 2) / stride",
         "tests/export/served_graph/test_argmax.py::test_labels_are_those_of_upsampled_logits",
     ),
+    "export/resized_twice": Fault(
+        "self.replaced.pop(id(layer), None)",
+        "self.replaced.get(id(layer), None)",
+        "tests/export/served_graph/test_network.py::"
+        "test_a_level_sum_replaces_the_resizing_of_each_level",
+    ),
+    "export/classes_first": Fault(
+        "four, shape = tf.transpose(four, (0, 2, 1)), (stride**2, cells.shape[-1], -1)",
+        "four, shape = four, (stride**2, cells.shape[-1], -1)",
+        "tests/export/served_graph/test_argmax.py::test_labels_are_those_of_upsampled_logits",
+    ),
     # === Conversion ===
     "conversion/crowds_above_objects": Fault(
         "objects.sort(key=lambda item: item[0] is not None)",
