@@ -8,7 +8,7 @@ Command:  eseg train --experiment camvid/eseg_edge_m --data_dir DATA --model_dir
 Hardware: two CPU cores
 Time:     not run
 Reported: none: other papers report the 233 test images
-Score:    not run
+Score:    not run: takes hours on two cores
 """
 
 from eseg_keras.training import Experiment, derive_experiment
