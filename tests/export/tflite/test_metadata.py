@@ -8,7 +8,10 @@ import pytest
 from eseg_keras.export import export_tflite
 from eseg_keras.street_scenes import scene_images
 
-metadata = pytest.importorskip("tensorflow_lite_support.metadata.python.metadata")
+# The import fails without the system library libusb.
+metadata = pytest.importorskip(
+    "tensorflow_lite_support.metadata.python.metadata", exc_type=ImportError
+)
 
 pytestmark = pytest.mark.usefixtures("module_eagerly")
 
