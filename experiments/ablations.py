@@ -12,7 +12,6 @@ Data: see `camvid/eseg_lite_s`. Time: about three hours on two cores.
 """
 
 import argparse
-import csv
 import multiprocessing
 import os
 import shutil
@@ -30,6 +29,7 @@ from eseg_keras.child_process import follow_parent
 from eseg_keras.files import (
     atomic_directory,
     atomic_file,
+    read_csv,
     read_json,
     write_csv,
     write_json,
@@ -308,10 +308,16 @@ def finished_rows(runs_dir: Path) -> list[dict]:
 def recorded_rows(output: Path) -> list[dict]:
     """Return the rows of `ablations.csv`, if it exists."""
     path = output / "ablations.csv"
-    if not path.is_file():
+    if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    rows = read_csv(path, "Restore its last version.")
+    for number, row in enumerate(rows, 1):
+        if row.get("variant") not in VARIANTS or not (row.get("seed") or "").isdecimal():
+            raise ValueError(
+                f"{path}: row {number} must have a seed and a variant of this script. Received: "
+                f"variant={row.get('variant')}, seed={row.get('seed')}. Remove the row."
+            )
+    return rows
 
 
 def key_of(row: dict) -> tuple[str, int]:

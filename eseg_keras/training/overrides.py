@@ -20,7 +20,7 @@ def override(
 
     Items of a list are separated by commas, lists in a list by semicolons, and keys and values of
     a map by colons: `image_size=360,480`, `palette=0,0,0;128,64,128`, `class_map=11:255,12:255`.
-    `none` stands for `None`.
+    Braces around a map are optional. `none` stands for `None`.
 
     Args:
         experiment: The experiment to start from.
@@ -87,6 +87,8 @@ def _parse(text, hint):
         if len(items) == len(types_):
             return tuple(map(_parse, items, types_))
     if origin is dict:
+        if text.startswith("{") and text.endswith("}"):  # As in Python, and in error messages.
+            text = text[1:-1]
         pairs = [pair.partition(":") for pair in _split(text, args[0])]
         if all(colon for _, colon, _ in pairs):
             return {_parse(k.strip(), args[0]): _parse(v.strip(), args[1]) for k, _, v in pairs}

@@ -178,7 +178,7 @@ def test_every_offending_file_is_reported_at_once(folders):
     Image.fromarray(labels(1)).save(folders.masks / "lossy.jpg")
     error = folders.problems(num_classes=11)
     found = {problem: [str(name) for name in names] for problem, names in error.problems.items()}
-    (void,) = [names for problem, names in found.items() if "class_map={11: 255}" in problem]
+    (void,) = [names for problem, names in found.items() if "class_map={11:255}" in problem]
     assert void == [str(folders.masks / f"void {index:02}.png") for index in range(30)]
     (sizes,) = [names for problem, names in found.items() if "differ in size" in problem]
     assert len(sizes) == 1 and "small.png 40×56 / mask 40×55" in sizes[0]

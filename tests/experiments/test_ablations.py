@@ -189,6 +189,13 @@ def test_runs_with_a_row_are_not_repeated(data, tmp_path, monkeypatch, capsys):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("row", ["other,1,2760,0.25", "sum,first,2760,0.25", "sum"])
+def test_rows_of_no_run_are_refused(row, tmp_path):
+    (tmp_path / "ablations.csv").write_text(f"variant,seed,steps,mean_iou\nsum,0,5,1\n{row}\n")
+    with pytest.raises(ValueError, match=r"ablations\.csv: row 2 must have .* Remove the row"):
+        ablations.recorded_rows(tmp_path)
+
+
 def test_bad_arguments(data, tmp_path, monkeypatch, capsys):
     call = ["ablations.py", str(tmp_path / "runs"), "--data_dir"]
     for arguments, message in (

@@ -118,3 +118,4 @@ def test_every_key_can_be_described_and_refused():
 def test_label_maps_round_trip(class_map):
     text = ",".join(f"{old}:{new}" for old, new in class_map.items())
     assert override(BASE, [f"class_map={text}"]).class_map == class_map
+    assert override(BASE, [f"class_map={class_map}"]).class_map == class_map

@@ -167,12 +167,12 @@ class MaskReader:
             return [f"has more than {_MOST_NAMED} labels outside {wanted}: check that it is a mask"]
         problems = []
         for label in ids:
-            remedy = f"pass class_map={{{label}: {self.ignore_label}}} to ignore it"
+            remedy = f"pass class_map={{{label}:{self.ignore_label}}} to ignore it"
             enough = label + 1 - self.reduce_zero_label
             if enough <= 255:
                 remedy += f", or num_classes={enough} if it is a class"
             if label == 255 and self.num_classes == 2:
-                remedy += ", or class_map={255: 1} if the masks are black and white"
+                remedy += ", or class_map={255:1} if the masks are black and white"
             problems.append(f"has the label {label}, outside {wanted}: {remedy}")
         return problems
 
