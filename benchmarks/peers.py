@@ -3,7 +3,7 @@ r"""Write seven networks of mmsegmentation as ONNX files, to compare their laten
 Run in a separate environment with PyTorch:
 
     pip install torch onnx ftfy regex "mmcv-lite==2.1.0" "mmsegmentation==1.2.2"
-    python benchmarks/peers.py --output runs/peers
+    PYTHONPATH=. python benchmarks/peers.py --output runs/peers
 
 Then run in the environment of this package:
 

@@ -177,9 +177,17 @@ def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterat
         if is_empty:
             _move_files(temporary, path)
         else:
+            # Not a temporary name: until the new directory is in place, this is the only one.
+            old = folder / f".{path.name}.{os.getpid()}.replaced"
             if path.is_dir():
-                shutil.rmtree(path)
-            temporary.replace(path)
+                path.replace(old)
+            try:
+                temporary.replace(path)
+            except OSError:
+                if old.is_dir():
+                    old.replace(path)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -387,8 +395,10 @@ def _remove(path):
 
 def _flush(path):
     """Flush a file, or the files of a directory, to the disk."""
+    # Windows flushes only files that are open for writing; on Linux, a file may be read-only.
+    mode = "r+b" if os.name == "nt" else "rb"
     for file in filter(Path.is_file, path.rglob("*") if path.is_dir() else [path]):
-        with file.open("rb") as opened:
+        with file.open(mode) as opened:
             os.fsync(opened.fileno())
 
 

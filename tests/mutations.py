@@ -94,8 +94,8 @@ FAULTS = {
         f"{ESEG}::test_fold_keeps_the_function[softmax-custom]",
     ),
     "models/frozen_parts_train": Fault(
-        "getattr(model, part).trainable = False",
-        "getattr(model, part).trainable = True",
+        "getattr(self, part).trainable = False",
+        "getattr(self, part).trainable = True",
         f"{ESEG}::test_freeze_survives_a_preset",
     ),
     "models/decoder_is_not_copied": Fault(
@@ -399,6 +399,11 @@ FAULTS = {
         "_SMALLEST = 10\n",
         "tests/trainer/test_remat.py::test_steps_are_the_same",
     ),
+    "data/replacements_count": Fault(
+        "return example if self.shuffle else (image, np.full_like(mask, self.ignore_label))",
+        "return example",
+        "tests/data/test_batches.py::test_a_replacement_without_shuffling_does_not_count",
+    ),
     "data/cache_without_limit": Fault(
         "            if size <= free:\n",
         "            if True:\n",
@@ -652,6 +657,28 @@ FAULTS = {
         "tests/training/test_run.py::test_statistics_are_fresh_for_a_while",
     ),
     # === Inference and evaluation ===
+    "inference/small_scales_are_cropped": Fault(
+        "frame = tuple(map(max, seen, scaled(self.image_size, scale)))",
+        "frame = scaled(self.image_size, scale)",
+        "tests/inference/test_predictor.py"
+        "::test_a_small_scale_of_a_fixed_size_still_sees_the_whole_image",
+    ),
+    "training/other_numbers_of_images": Fault(
+        'if config["num_examples"] not in (None, num_examples):',
+        "if False:",
+        "tests/training/test_run_files.py::test_other_training_images_are_refused",
+    ),
+    "training/callbacks_change_unscored_weights": Fault(
+        "if not is_validated or has_callbacks:",
+        "if not is_validated:",
+        "tests/training/test_callbacks.py"
+        "::test_metrics_are_those_of_the_weights_that_a_callback_leaves",
+    ),
+    "conversion/runs_shorter_than_the_image": Fault(
+        "is_list and sum(runs) == size[0] * size[1]",
+        "is_list and sum(runs) <= size[0] * size[1]",
+        "tests/conversion/test_coco.py::test_compressed_runs_must_fill_the_image",
+    ),
     "inference/a_window_too_few": Fault(
         "count = 1 + -(-(length - window) // (window - overlap))",
         "count = 1 + (length - window) // (window - overlap)",

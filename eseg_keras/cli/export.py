@@ -213,7 +213,11 @@ def _print(output, verification):
     clear = f"same label, pixels with a clear label only ({verification.clear_pixels:.1%})"
     table.add_row(clear, f"{verification.clear_label_agreement:.3%}")
     table.add_row("compared on", f"{images} of {sizes}")
-    files = [file for file in (output, *output.rglob("*")) if file.is_file()]
+    written = output
+    if output.is_dir():  # A SavedModel: count only the new version.
+        versions = [path for path in output.iterdir() if path.name.isdecimal()]
+        written = max(versions, key=lambda path: int(path.name))
+    files = [file for file in (written, *written.rglob("*")) if file.is_file()]
     if output.suffix == ".xml":
         files.append(output.with_suffix(".bin"))
     print(f"Written: {output}, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")

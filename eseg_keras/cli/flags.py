@@ -30,7 +30,8 @@ def add_weights_arguments(parser, exported: bool = False, required: bool = True)
         group.add_argument(
             "--exported",
             metavar="FILE",
-            help="file written by eseg export: .onnx, .tflite or the directory of a SavedModel",
+            help="file written by eseg export: .onnx, .tflite, .xml (OpenVINO) or the directory of "
+            "a SavedModel",
         )
 
 

@@ -133,10 +133,11 @@ def _shape(annotation, size, path, found):
                 f"{problem}must have the size of its image, {list(size)}. "
                 f"Received: {segmentation.get('size')}. {_REMEDY}"
             )
-        is_list = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
-        if not (isinstance(counts, str) or (is_list and sum(counts) == size[0] * size[1])):
+        runs = _run_lengths(counts) if isinstance(counts, str) else counts
+        is_list = isinstance(runs, list) and all(isinstance(n, int) and n >= 0 for n in runs)
+        if not (is_list and sum(runs) == size[0] * size[1]):
             raise ValueError(f"{problem}has counts that do not add up to its image. {_REMEDY}")
-        return functools.partial(_rle_pixels, counts, size)
+        return functools.partial(_rle_pixels, runs, size)
     given = segmentation if isinstance(segmentation, list) else [segmentation]
     polygons = [polygon for polygon in given if isinstance(polygon, list)]
     numbers = all(isinstance(n, int | float) and abs(n) < 1e6 for p in polygons for n in p)
@@ -157,12 +158,30 @@ def polygon_pixels(polygons: Sequence[Sequence[float]], size: Size) -> np.ndarra
     return coco.decode(coco.merge(coco.frPyObjects([list(p) for p in polygons], *size))) > 0
 
 
-def _rle_pixels(counts: str | Sequence[int], size: Size) -> np.ndarray:
+def _run_lengths(text):
+    """Return the run lengths in COCO's compressed string; `None` if its last number is cut off.
+
+    pycocotools leaves pixels beyond the last run uninitialized, so their sum must be checked. A
+    number has 5 bits per character, lowest first; from the third on, it is the difference from the
+    one two places before.
+    """
+    runs, value, shift = [], 0, 0
+    for code in (ord(character) - 48 for character in text):
+        value |= (code & 31) << shift
+        shift += 5
+        if code & 32:  # The number goes on.
+            continue
+        if code & 16:  # It is negative.
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value, shift = 0, 0
+    return None if shift else runs
+
+
+def _rle_pixels(counts: Sequence[int], size: Size) -> np.ndarray:
     """Return the pixels of COCO's column-wise run-length encoding, bool [H, W].
 
-    `counts` are the lengths of alternating runs of zeros and ones, or COCO's compressed string.
+    `counts` are the lengths of alternating runs of zeros and ones.
     """
     coco = require("pycocotools.mask", "convert")
-    if isinstance(counts, str):
-        return coco.decode({"size": list(size), "counts": counts}) > 0
     return coco.decode(coco.frPyObjects({"size": list(size), "counts": list(counts)}, *size)) > 0

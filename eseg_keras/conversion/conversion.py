@@ -203,14 +203,16 @@ def _class_list(found, chosen, has_background):
     """Return the classes in the order of their ids."""
     names = found.class_names
     if chosen is not None:
-        unknown = [name for name in chosen if name not in (*names, BACKGROUND)]
+        known = [*names, BACKGROUND] if has_background else names
+        unknown = [name for name in chosen if name not in known]
         if unknown or len(set(chosen)) < len(chosen):
             raise ValueError(
                 f"`class_names` must be unique class names of {found.source}: {', '.join(names)}. "
                 f"Received: {', '.join(chosen)}"
             )
-        names = chosen
-    names = [BACKGROUND] * has_background + [name for name in names if name != BACKGROUND]
+        names = list(chosen)
+    if has_background or chosen is None:
+        names = [BACKGROUND] * has_background + [name for name in names if name != BACKGROUND]
     if not 1 <= len(names) <= _MOST_CLASSES:
         raise ValueError(
             f"{found.source} has {len(names)} classes, expected 1 to {_MOST_CLASSES}: choose them "

@@ -107,7 +107,8 @@ def _splits(root):
     for path in sorted((root / "ImageSets" / "Segmentation").glob("*.txt")):
         split = split_of(path.stem)
         if split is not None:
-            splits |= dict.fromkeys(read_text(path, _REMEDY).split(), split)
+            lines = map(str.strip, read_text(path, _REMEDY).splitlines())
+            splits |= dict.fromkeys(filter(None, lines), split)
     return splits
 
 

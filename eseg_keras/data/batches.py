@@ -52,7 +52,8 @@ class Batches(EpochBatches):
             as its file. By default, names are `"example 17"` etc.
         skip_bad_examples: Whether an unusable example (`read_example` raises ValueError or OSError,
             or returns invalid arrays) is replaced by the next usable one, logged once, and added to
-            `skipped`. By default, it raises an error.
+            `skipped`. Without `shuffle`, all pixels of the replacement have the ignore label, so
+            that scores do not change. By default, it raises an error.
         shard: (worker, number of workers): return only this worker's part of every batch. The parts
             of all workers are the whole batch; their sizes differ by at most one example.
 
@@ -139,6 +140,11 @@ class Batches(EpochBatches):
     def name(self, index: int) -> str:
         """Return the name of an example for messages, from `name_example`."""
         return self._name_example(index)
+
+    def _replacement(self, example):
+        # Without shuffling, batches are for scores: the copy must not be counted twice.
+        image, mask = example
+        return example if self.shuffle else (image, np.full_like(mask, self.ignore_label))
 
     def _read(self, index):
         image, mask = map(np.asarray, self._read_example(index))

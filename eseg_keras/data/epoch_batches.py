@@ -218,7 +218,8 @@ class EpochBatches:
         """Read an example or, with `skip_bad_examples`, the next usable one."""
         for place in self._substitutes(index):
             try:
-                return self._read_named(place)
+                example = self._read_named(place)
+                return example if place == index else self._replacement(example)
             except ImageFileError as error:
                 if not self.skip_bad_examples:
                     raise
@@ -228,6 +229,10 @@ class EpochBatches:
                     self.skipped[self.name(place)] = str(error)
                 last = error
         raise ImageFileError(last.path, [*last.problems, "no other example can be used either"])
+
+    def _replacement(self, example):
+        """Return what replaces an unusable example, given another example."""
+        return example
 
     def _substitutes(self, index):
         """Return the index of an example, then those of its possible replacements, in order."""

@@ -191,7 +191,8 @@ def open_folders(
         return examples
     summary = examples.check(verbose, skip_bad_examples)
     counts = summary.label_counts
-    if class_map is None and num_classes == 2 and ignore_label == 255 and not reduce_zero_label:
+    is_255_open = (num_classes, ignore_label) == (2, 255) and not reduce_zero_label
+    if is_255_open and class_map is None and mask_colors is None:
         # All labels are 0, 1 or 255. If no mask in the folder contains 1, 255 is class 1.
         if black_and_white(counts):
             log.warning("The masks in %s are black and white: 255 is read as class 1.", masks)

@@ -47,19 +47,12 @@ def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> M
     is class 1. If `num_classes` is known, ids below it are class ids, even if some of them never
     occur. Raise ValueError if the masks have more than 100 different values, or only one class.
     """
-    with ThreadPoolExecutor() as pool:
-        try:
-            values = sum(pool.map(count_ids, masks), Counter())
-        except ImageFileError as error:
-            if not any("colour mask" in problem for problem in error.problems):
-                raise
-            values = sum(pool.map(count_colors, masks), Counter())
-    if len(values) > _MOST_CLASSES:
-        raise ValueError(
-            f"The masks have {len(values)} different values, expected at most {_MOST_CLASSES} "
-            "classes. They may be smoothed or saved with lossy compression: export them again as "
-            "PNG without smoothing or resizing, or convert them to class ids."
-        )
+    try:
+        values = _few_values(count_ids, masks)
+    except ImageFileError as error:
+        if not any("colour mask" in problem for problem in error.problems):
+            raise
+        values = _few_values(count_colors, masks)
     keys = sorted(values)
     if isinstance(keys[0], tuple):
         coding = MaskCoding(len(keys), None, tuple(keys), f"{len(keys)} colours, each a class")
@@ -86,6 +79,23 @@ def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> M
             "masks with at least two classes, such as 0 for background and 1 for an object."
         )
     return coding
+
+
+def _few_values(count, masks):
+    """Return the set of all values; raise ValueError as soon as they are too many for classes."""
+    values = set()
+    with ThreadPoolExecutor() as pool:
+        for mask, counts in zip(masks, pool.map(count, masks), strict=True):
+            values |= counts.keys()
+            if len(values) > _MOST_CLASSES:
+                pool.shutdown(cancel_futures=True)
+                raise ValueError(
+                    f"{mask}: the masks up to this one have {len(values)} different values, "
+                    f"expected at most {_MOST_CLASSES} classes. They may be photos, smoothed, or "
+                    "saved with lossy compression: export them again as PNG without smoothing or "
+                    "resizing, or convert them to class ids."
+                )
+    return values
 
 
 def count_values(

@@ -89,6 +89,12 @@ def score_pairs(
 
 def predictions_and_masks(predictor, examples) -> Iterator[tuple[Prediction, np.ndarray]]:
     """Yield the prediction and the mask of each example, while the next examples are read."""
+    if predictor.image_range is not None:
+        raise ValueError(
+            "The images of examples have values 0..255 already. Received a predictor with "
+            f"image_range={predictor.image_range}: set image_range of the examples instead, such "
+            "as in open_folders."
+        )
     read = map_ahead(examples.read, range(len(examples)), _READERS, _READERS)
     for index, (image, mask) in enumerate(read):
         name = examples.name(index)

@@ -64,6 +64,7 @@ def in_float32(model: keras.Model) -> keras.Model:
             clone_function=lambda layer: type(layer).from_config(
                 layer.get_config() | {"dtype": "float32"}
             ),
+            recursive=True,
         )
     copy = type(model).from_config(config)
     copy.copy_weights(model)

@@ -105,7 +105,9 @@ class ImageMaps:
         for scale in self.scales:
             seen = scaled(self.seen_size(images[0].shape[:2]), scale)
             seen = tuple(max(side, SMALLEST_SIDE) for side in seen)
-            frame = seen if self.image_size is None else scaled(self.image_size, scale)
+            frame = seen
+            if self.image_size is not None:
+                frame = tuple(map(max, seen, scaled(self.image_size, scale)))
             shown = np.stack([_resized(image, seen, frame) for image in images])
             views.append(self._logits(shown)[:, : seen[0], : seen[1]])
             if self.flip:

@@ -1,6 +1,7 @@
 """Finding the images and videos to predict: inputs of a predictor, or files with output names."""
 
 import itertools
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -144,16 +145,23 @@ def find_files(
             raise ValueError(f"There is no file or folder {given}.")
     if not files:
         raise ValueError("There is nothing to predict. Pass images, videos, or folders of them.")
-    # An image and a video may have the same name: their outputs are in different folders.
-    counts = Counter((file.is_video, file.name) for file in files)
-    key, count = counts.most_common(1)[0]
+    keys = [_output_key(file) for file in files]
+    key, count = Counter(keys).most_common(1)[0]
     if count > 1:
-        same = ", ".join(str(file.path) for file in files if (file.is_video, file.name) == key)
+        same = ", ".join(
+            str(file.path) for file, own in zip(files, keys, strict=True) if own == key
+        )
         raise ValueError(
             f"These files would get the same output names: {same}. Rename them, or predict them "
             "into different folders."
         )
     return files
+
+
+def _output_key(file):
+    """Return what must be unique: disks of macOS and Windows do not distinguish cases and forms."""
+    # An image and a video may have the same name: their outputs are in different folders.
+    return file.is_video, unicodedata.normalize("NFC", file.name).casefold()
 
 
 def _input_file(path, name):

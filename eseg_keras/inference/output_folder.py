@@ -12,7 +12,10 @@ from eseg_keras.inference.predictor import Predictor
 from eseg_keras.version import __version__
 
 _ENTRY = ("name", "video", "path", "size", "modified")
-_REMEDY = "Choose another output folder, or set overwrite to replace existing predictions"
+_REMEDY = (
+    "Choose another output folder, or set overwrite to replace existing predictions (of pseudo "
+    "labels, remove the folder)"
+)
 
 
 def settings_of(predictor: Predictor, **options: object) -> dict:

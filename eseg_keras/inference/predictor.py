@@ -54,7 +54,8 @@ class Predictor:
         long_side: Size in pixels to which the longer side of an image is resized for the network,
             as in training. Defaults to `None`: images are not resized.
         image_size: Fixed (height, width) of the network's input: images are scaled to fit into it,
-            with their aspect ratio, and padded with their mean. Defaults to `None`: any size.
+            with their aspect ratio, and padded with their mean. Defaults to `None`: any size, or
+            the size for which the model was built.
         scales: Test-time augmentation: scale factors of the network's input; the probabilities are
             averaged over the scales. The paper uses `TEST_TIME_SCALES`. Defaults to (1.0,).
         flip: Whether to average the probabilities with those of the horizontally flipped image.
@@ -112,6 +113,9 @@ class Predictor:
         self.model = model
         self.batch_size = batch_size
         self.long_side = long_side
+        built_for = tuple(model.input.shape[1:3])
+        if None not in built_for and not (image_size or long_side or window):
+            image_size = built_for
         self.image_size = image_size and tuple(image_size)
         self.scales = tuple(map(float, scales))
         self.flip = flip
@@ -129,6 +133,7 @@ class Predictor:
         self.max_pixels = max_pixels
         self.image_range = None if image_range is None else check_image_range(image_range)
         self.first_frame = first_frame
+        self.ignore_label = getattr(model, "ignore_label", 255)
         self._check_arguments()
 
         needed = self.maps
@@ -157,7 +162,6 @@ class Predictor:
         names = getattr(model, "class_names", None)
         self.class_names = names or tuple(f"class {label}" for label in range(self.num_classes))
         self.palette = getattr(model, "palette", None) or default_palette(self.num_classes)
-        self.ignore_label = getattr(model, "ignore_label", 255)
 
     def __reduce__(self):
         """Pickle only the model and the arguments: compiled functions cannot be pickled."""
@@ -188,6 +192,11 @@ class Predictor:
             )
         if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
             raise ValueError(f"min_confidence must be from 0 to 1. Received: {self.min_confidence}")
+        if self.min_confidence is not None and not 0 <= self.ignore_label <= 255:
+            raise ValueError(
+                "With min_confidence, label maps contain the ignore label, which must be from 0 to "
+                f"255. Received: a model with ignore_label={self.ignore_label}"
+            )
         if unknown := [name for name in self.maps if name not in MAPS]:
             raise ValueError(f"maps may contain {', '.join(MAPS)}. Received: {unknown[0]!r}")
         if self.window is None:
@@ -284,6 +293,11 @@ class Predictor:
         try:
             image = source.read()
             problem = self.size_problem(image.shape[:2])
+            if image.shape[-1] != self.num_channels:
+                problem = (
+                    f"has {image.shape[-1]} channels, but the network expects {self.num_channels}: "
+                    f"pass arrays [H, W, {self.num_channels}]"
+                )
         except ImageFileError as error:
             return source.name, error
         except ValueError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from eseg_keras.data.images.image_reader import no_pillow_limit
 from eseg_keras.files import DamagedFileError, read_json, write_json
 from eseg_keras.inference.prediction_job import PredictedFiles, predict_files
 from eseg_keras.inference.predictor import Predictor
@@ -126,7 +127,7 @@ def _shares(predictor, folder) -> dict:
     """Return the manifest's statistics of all masks in a folder; read one mask at a time."""
     counts, num_images = np.zeros(256, np.int64), 0
     for path in sorted(folder.rglob("*.png")):
-        with Image.open(path) as mask:
+        with no_pillow_limit(), Image.open(path) as mask:
             counts += np.bincount(np.asarray(mask).ravel(), minlength=256)
         num_images += 1
     kept = counts[: predictor.num_classes]

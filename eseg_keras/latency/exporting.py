@@ -50,7 +50,7 @@ def export_missing(
                 task.result()
             except BrokenProcessPool:
                 reasons[file.format] = (
-                    "The export was killed: there was probably too little memory."
+                    "The export ended unexpectedly, perhaps because of too little memory."
                 )
                 process.shutdown()
                 process = start()

@@ -366,6 +366,8 @@ class ESeg(EncoderModel):
     def unfreeze(self, *parts: str):
         """Make frozen parts trainable again; without arguments, all parts.
 
+        Layers that were frozen in another way, by `trainable = False`, become trainable, too.
+
         Args:
             *parts: As in `freeze`.
 
@@ -373,11 +375,21 @@ class ESeg(EncoderModel):
             ValueError: For an unknown part.
         """
         check_parts(parts)
+        # Set layer by layer: on the TensorFlow backend, assigning `trainable = True` to a model
+        # where it is already True does not change its layers.
+        for layer in self._flatten_layers(include_self=False):
+            layer.trainable = True
         self._set_frozen([part for part in self.frozen if parts and part not in parts])
 
     def _set_frozen(self, parts):
         self.frozen = tuple(dict.fromkeys(parts))
-        _set_trainable(self, self.frozen)
+        for part in self.frozen:
+            if part == "batch_norm":
+                for layer in self._flatten_layers():
+                    if isinstance(layer, keras.layers.BatchNormalization):
+                        layer.trainable = False
+            else:
+                getattr(self, part).trainable = False
         if self.compiled:
             # The optimizer and the compiled step still use the previous trainable variables.
             optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
@@ -505,18 +517,6 @@ class ESeg(EncoderModel):
         )  # fmt: skip
         values = {name: getattr(self, name) for name in names}
         return super().get_config() | {"decoder": self.decoder_name, **values}
-
-
-def _set_trainable(model, frozen):
-    """Make every layer trainable, except the layers of the frozen parts."""
-    # Set layer by layer: on the TensorFlow backend, assigning `trainable = True` to a model where
-    # it is already True does not change its layers.
-    for layer in model._flatten_layers(include_self=False):
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = not (is_norm and "batch_norm" in frozen)
-    for part in frozen:
-        if part != "batch_norm":
-            getattr(model, part).trainable = False
 
 
 def _pyramid_levels(features, min_level, max_level):

@@ -5,6 +5,7 @@ constructor, as plain types: no paths and no serialised objects.
 """
 
 import pathlib
+import re
 
 from eseg_keras.encoders.builder import encoder_names
 from eseg_keras.presets.files import CONFIG_FILE, PREPROCESSOR_FILE, PresetError, read_preset_json
@@ -82,7 +83,10 @@ def read_constructor_arguments(directory: pathlib.Path) -> dict:
     preprocessor = read_preset_json(path)
     _check_fields(path, preprocessor, _PREPROCESSOR_FIELDS)
     labels = {key: preprocessor[key] for key in _CONSTRUCTOR_LABELS if key in preprocessor}
-    return {"name": directory.resolve().name, **config, **labels}
+    # TensorFlow's scopes allow only these characters, and no other one first.
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", directory.resolve().name)
+    name = name if name[0].isalnum() else f"preset{name}"
+    return {"name": name, **config, **labels}
 
 
 def _check_fields(path, content, fields, required=()):

@@ -49,7 +49,8 @@ def write_weights(model: keras.Model, path: pathlib.Path, dtype: str = "float32"
     assert len(variables) == len(model.weights), "two variables share a name"
     with h5py.File(path, "w") as file:
         for name, variable in variables.items():
-            values = ops.convert_to_numpy(variable)
+            # HDF5 has no bfloat16.
+            values = ops.convert_to_numpy(variable).astype("float32")
             if values.ndim > 1 and np.abs(values).max() <= np.finfo(dtype).max:
                 values = values.astype(dtype)
             file.create_dataset(name, data=values)

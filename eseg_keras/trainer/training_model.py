@@ -92,6 +92,11 @@ class TrainingModel(keras.Model):
                 f"gradient_accumulation_steps={gradient_accumulation_steps} on PyTorch. "
                 "Lower the batch size instead."
             )
+        if (loss_weights := kwargs.get("loss_weights")) is not None:
+            raise ValueError(
+                "`loss_weights` weighs the losses of several outputs, but the model has one. "
+                f"Received: loss_weights={loss_weights}. Omit it."
+            )
         self._check_scope(must_be_inside=True)
         if teacher is not None:
             teacher = Teacher(teacher)

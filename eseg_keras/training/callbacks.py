@@ -53,14 +53,18 @@ def sigterm_flag() -> Iterator[threading.Event]:
 class SaveInEpoch(keras.callbacks.Callback):
     """Save within an epoch: every `every` steps, and on SIGTERM before raising `Preempted`.
 
-    `save` receives the number of batches that this call of `fit` has completed; `first_step` is
-    the number of steps of the run before this call. The caller of `fit` saves after the last step,
-    with the logs of the epoch. On SIGTERM during a validation, nothing is saved: the state was
-    saved before the validation.
+    `save` receives the number of batches that this call of `fit` has completed, and returns `False`
+    if another worker must save first, with which training goes on; `first_step` is the number of
+    steps of the run before this call. The caller of `fit` saves after the last step, with the logs
+    of the epoch. On SIGTERM during a validation, nothing is saved: the state was saved before it.
     """
 
     def __init__(
-        self, save: Callable[[int], None], every: int | None, leave: threading.Event, first_step=0
+        self,
+        save: Callable[[int], bool | None],
+        every: int | None,
+        leave: threading.Event,
+        first_step: int = 0,
     ):
         super().__init__()
         self.save = save
@@ -76,9 +80,9 @@ class SaveInEpoch(keras.callbacks.Callback):
         before, self.done = self.done, batch + 1
         number = (self.first_step + self.done) // self.every
         if (self.first_step + before) // self.every < number or self.leave.is_set():
-            self.save(self.done)
-        if self.leave.is_set():
-            raise Preempted
+            is_saved = self.save(self.done)
+            if self.leave.is_set() and is_saved is not False:
+                raise Preempted
 
     def on_test_batch_end(self, batch, logs=None):
         """Stop a validation after SIGTERM."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import time
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -83,6 +84,16 @@ def latest_checkpoint(directory: Path) -> tuple[Position, dict[str, np.ndarray]]
         except (KeyError, ValueError, TypeError) as error:
             _log.warning("%s cannot be used (%s). Trying the checkpoint before it.", path, error)
     return Position(), {}
+
+
+def wait_for_checkpoint(directory: Path, step: int, seconds: float = 10.0) -> bool:
+    """Wait for the checkpoint of a step, which another worker writes; return whether it exists."""
+    end = time.monotonic() + seconds
+    while not (directory / f"step_{step:09d}.npz").exists():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:

@@ -55,7 +55,7 @@ class TrainingOptions:
             the end of each epoch.
         keep: Weights of the result: `"last"`, or `"best"`, those with the best validation score,
             which is then an optimistic estimate.
-        seed: Seed of the initial weights, the order of images and the augmentation.
+        seed: Seed of the initial weights, the order of images, the augmentation, and street scenes.
     """
 
     # The network.
@@ -398,6 +398,11 @@ class Experiment(TrainingOptions):
         if self.class_weights == "balanced":
             raise ValueError(
                 "class_weights='balanced' requires data='folders'. Pass numbers instead."
+            )
+        if self.data == "street_scenes" and self.long_side is not None:
+            raise ValueError(
+                "long_side has no effect on street scenes: they are rendered with image_size. "
+                f"Received: long_side={self.long_side}"
             )
         for name in READING:
             if getattr(self, name):

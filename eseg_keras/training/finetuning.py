@@ -160,7 +160,8 @@ def _finetune(start, images, masks, output, minutes, options, say):
         f"batches of {experiment.batch_size}, {experiment.epochs} epochs, learning rate "
         f"{experiment.learning_rate:g}: {path}"
     )
-    train(experiment, output / "run", data_dir)
+    # The step was measured on one device, and the batch may not fit several.
+    train(experiment, output / "run", data_dir, strategy="one_device")
     if not (output / "preset").is_dir():
         with atomic_file(output / "preset") as folder:
             shutil.copytree(output / "run" / "preset", folder)
@@ -350,7 +351,7 @@ def _link_files(examples: FolderExamples, images: Path, parts, data_dir: Path):
     }
     # A run that was killed before it wrote its experiment may have left the same folders.
     there = {path.relative_to(data_dir) for path in data_dir.rglob("*") if not path.is_dir()}
-    if there == set(sources):
+    if there == set(sources) and all(_is_same(data_dir / t, s) for t, s in sources.items()):
         return
     with atomic_directory(data_dir) as folder:
         for target, file in sources.items():
@@ -359,7 +360,17 @@ def _link_files(examples: FolderExamples, images: Path, parts, data_dir: Path):
             try:
                 os.symlink(file.resolve(), target)
             except OSError:
-                shutil.copyfile(file, target)
+                shutil.copy2(file, target)
+
+
+def _is_same(target, source):
+    """Return whether a file in the folders of the split is a link to `source`, or its copy."""
+    if not target.exists():  # A broken link.
+        return False
+    one, other = target.stat(), source.stat()
+    return os.path.samestat(one, other) or (
+        (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
+    )
 
 
 def list_files(data_dir: Path, split: str) -> list[Path]:
@@ -390,7 +401,8 @@ def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Eval
         reading = {name: getattr(experiment, name) for name in ("image_range", "first_frame")}
         image = read_image(scores.name, **reading)
         overlay = predictor(image).overlay()
-        with atomic_file(output / "worst" / f"{Path(scores.name).stem}.png") as temporary:
+        name = Path(scores.name).relative_to(data_dir / "images" / "val").with_suffix(".png")
+        with atomic_file(output / "worst" / name) as temporary:
             overlay.save(temporary, format="PNG")
     say(f"Overlays of the worst images: {output / 'worst'}")
     return evaluation

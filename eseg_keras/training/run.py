@@ -24,6 +24,7 @@ from eseg_keras.training.checkpoints import (
     read_arrays,
     restore,
     save_checkpoint,
+    wait_for_checkpoint,
     write_arrays,
 )
 from eseg_keras.training.distribution import StrategyName, make_distribution
@@ -48,6 +49,7 @@ from eseg_keras.training.trackers import Tracker, check_tracker, make_tracker
 # depend on their initial values: they are re-estimated from about _STATISTICS_IMAGES images.
 _SHORT_RUN = 500
 _STATISTICS_IMAGES = 100
+_SCORE = "score"
 _BEST_REMEDY = "Remove the run's directory and train again."
 
 
@@ -125,7 +127,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     task = TASKS[experiment.task](experiment, data_dir, distribution, skip_bad_examples)
     batches, val_batches = task.batches, task.val_batches
     found = found_values(experiment, task.experiment)
-    check_same_images(model_dir, found)
+    check_same_images(model_dir, found, batches.num_examples)
     given, experiment = experiment, task.experiment
     num_steps = experiment.steps or experiment.epochs * len(batches)
     if (num_steps % len(batches)) % experiment.steps_per_execution:
@@ -145,30 +147,35 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     if arrays:
         restore(model, arrays)
     # Drop the rows of epochs that will be repeated.
-    rows = read_log(log)[: position.epoch + (position.logs is not None)]
-    if position.logs is not None and len(rows) > position.epoch:
+    trained = position.epoch + (position.logs is not None)
+    rows = [row for row in read_log(log) if float(row.get("epoch") or 0) < trained]
+    if position.logs is not None and rows and float(rows[-1]["epoch"]) == position.epoch:
         # This epoch was also validated and logged.
         position = Position(position.step, position.epoch + 1)
     score = f"val_{task.score}"
-    best = max((float(row[score]) for row in rows if row.get(score)), default=-1.0)
+    scores = [float(row[score]) for row in rows if row.get(score)]
+    best = max(scores or _recorded_score(model_dir / "best.npz"), default=-1.0)
 
     # All arguments and files are valid: write files and start trackers only from here on.
-    board = None
+    board, has_callbacks = None, bool(callbacks)
     if distribution.writes:
         # First, because a tracker may refuse: without a login or a server.
         callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
-        write_config(model_dir, given, data_dir, found)
+        write_config(model_dir, given, data_dir, found, batches.num_examples)
         board = RunBoard(model_dir / "tensorboard", task.shown_batches, position.step)
     user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
 
     def save(position, done=0):
-        """Write a checkpoint of the state `done` batches after `position`."""
+        """Write a checkpoint of the state `done` batches after `position`; return if it exists."""
         step, batch = position.step + done, position.batch + done
-        if distribution.writes:
-            # Metrics, which are sums over all replicas, cannot be restored exactly.
-            with_metrics = distribution.strategy is None
-            position = Position(step, position.epoch, batch, position.logs)
-            save_checkpoint(checkpoints, model, position, with_metrics)
+        if not distribution.writes:
+            # Until the other worker has saved, it needs this one for its steps.
+            return leave.is_set() and wait_for_checkpoint(checkpoints, step)
+        # Metrics, which are sums over all replicas, cannot be restored exactly.
+        with_metrics = distribution.strategy is None
+        position = Position(step, position.epoch, batch, position.logs)
+        save_checkpoint(checkpoints, model, position, with_metrics)
+        return True
 
     def validate(*callbacks):
         """Evaluate the averaged weights; the metrics keep the scores until the next call."""
@@ -183,7 +190,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
             if logs[score] > best:
                 best = logs[score]
                 if distribution.writes:
-                    _write_weights(model_dir / "best.npz", model)
+                    _write_weights(model_dir / "best.npz", model, best)
         return logs
 
     fresh_statistics = contextlib.nullcontext
@@ -238,8 +245,8 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
                 done = progress.done
                 is_stopped = model.stop_training
                 position = Position(position.step + done, epoch, first + done, logs)
-                save(position)
-                if leave.is_set():
+                is_saved = save(position)
+                if leave.is_set() and is_saved:
                     raise Preempted
             else:  # The run was interrupted during the validation of this epoch.
                 user_callbacks.on_epoch_begin(epoch)
@@ -258,9 +265,9 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
             if is_stopped or model.stop_training:
                 break
         user_callbacks.end_run()
-        if not is_validated:
+        if not is_validated or has_callbacks:
             # The run was interrupted between its last validation and the result, or a callback
-            # stopped it after an epoch without validation.
+            # stopped it after an epoch without validation, or has changed the weights at its end.
             validate_epoch(leave_validation)
 
     # The result.
@@ -324,19 +331,25 @@ def _cause(batches, position, checkpoints, first, last):
     )
 
 
-def _write_weights(path, model):
-    """Write the averaged weights."""
+def _write_weights(path, model, score):
+    """Write the averaged weights and their score."""
     with model.averaged_weights():
         weights = {
             f"{number}/{weight.path}": keras.ops.convert_to_numpy(weight)
             for number, weight in enumerate(model.weights)
         }
-    write_arrays(path, weights)
+    write_arrays(path, {**weights, _SCORE: score})
+
+
+def _recorded_score(path):
+    """Return a list of the score in a file of weights; an empty list if there is none."""
+    arrays = read_arrays(path) if path.exists() else {}
+    return [float(arrays[_SCORE])] if _SCORE in arrays else []
 
 
 def _read_weights(path, model):
     # The arrays are in the order of `model.weights`, in which they were written.
-    arrays = list(read_arrays(path).values())
+    arrays = [array for name, array in read_arrays(path).items() if name != _SCORE]
     if [array.shape for array in arrays] != [tuple(weight.shape) for weight in model.weights]:
         raise DamagedFileError(f"{path} is damaged: it does not fit the network. {_BEST_REMEDY}")
     for weight, array in zip(model.weights, arrays, strict=True):

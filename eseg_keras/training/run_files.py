@@ -43,10 +43,12 @@ def write_config(
     experiment: AnyExperiment,
     data_dir: str | Path | None,
     found: Mapping[str, object] | None = None,
+    num_examples: int | None = None,
 ) -> None:
     """Write `config.json`, unless it exists: experiment, data directory, versions, machine.
 
-    `found` contains the values that were chosen from the data, see `found_values`.
+    `found` contains the values that were chosen from the data, see `found_values`; `num_examples`
+    is the number of training examples.
     """
     if (model_dir / "config.json").exists():
         return
@@ -55,6 +57,7 @@ def write_config(
         "experiment": config_values(experiment),
         "data_dir": _absolute(data_dir),
         "found": dict(found or {}),
+        "num_examples": num_examples,
         "provenance": provenance(),
     }
     write_json(model_dir / "config.json", config)
@@ -110,8 +113,9 @@ def _fits(value, hint):
 
 def _read_config_file(path):
     fields = {"experiment": dict, "data_dir": (str, type(None)), "task": str, "found": dict}
-    # In runs of version 0.1, these two fields are missing.
-    defaults = {"task": "segmentation", "found": {}}
+    fields["num_examples"] = (int, type(None))
+    # In runs of earlier versions, these fields are missing.
+    defaults = {"task": "segmentation", "found": {}, "num_examples": None}
     return read_json(path, _CONFIG_REMEDY, fields, defaults)
 
 
@@ -168,17 +172,24 @@ def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | P
         )
 
 
-def check_same_images(model_dir: Path, found: Mapping[str, object]) -> None:
-    """Raise ValueError if other values are chosen from the images now, see `found_values`."""
+def check_same_images(model_dir: Path, found: Mapping[str, object], num_examples: int) -> None:
+    """Raise ValueError if there are more or fewer training examples than at the begin of the run.
+
+    Also raise it if other values are chosen from them now, see `found_values`.
+    """
     if not (model_dir / "config.json").exists():
         return
-    before = _read_config_file(model_dir / "config.json")["found"]
-    known = {name: value for name, value in found.items() if name in before}
-    if changed := differences(before, known):
+    config = _read_config_file(model_dir / "config.json")
+    problem = f"The training images have changed since the run in {model_dir} began"
+    remedy = "Restore the images, or choose another model_dir"
+    known = {name: value for name, value in found.items() if name in config["found"]}
+    if changed := differences(config["found"], known):
         raise ValueError(
-            f"The training images have changed since the run in {model_dir} began. These values "
-            f"are chosen from them: {', '.join(changed)}. Restore the images, or choose another "
-            "model_dir."
+            f"{problem}. These values are chosen from them: {', '.join(changed)}. {remedy}."
+        )
+    if config["num_examples"] not in (None, num_examples):
+        raise ValueError(
+            f"{problem}: it had {config['num_examples']}, now there are {num_examples}. {remedy}."
         )
 
 

@@ -72,8 +72,8 @@ class Segmentation:
 
     def metrics(self, model) -> dict:
         """Return the scores of the last validation."""
-        names, count = model.class_names, len(self._val_examples)
-        return evaluation_of(self._scores, names, count).summary()
+        count = len(self._val_examples) - len(self.val_batches.skipped)
+        return evaluation_of(self._scores, model.class_names, count).summary()
 
     def save(self, model, path: Path) -> None:
         """Write the trained network."""

@@ -8,7 +8,9 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 
+from eseg_keras import street_scenes
 from eseg_keras.cli import main
 
 HEAVY = ("keras", "tensorflow", "jax", "torch")
@@ -62,10 +64,17 @@ def test_verbose_shows_tensorflow():
 
 
 @pytest.mark.slow
-def test_the_terminal_is_clean_after_an_export(tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_the_terminal_is_clean_after_an_export(precision, tmp_path):
     output = tmp_path / "network.tflite"
-    preset = ["--preset", "eseg_lite_s_streets"]
-    done = eseg("export", *preset, "--format", "tflite", "--output", output)
+    for i in range(8):
+        image, _ = street_scenes.render_scene(i, "validation", (64, 64))
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    network = ["--preset", "eseg_lite_s_streets", "--image_size", 64, 64]
+    options = ["--format", "tflite", "--precision", precision, "--output", output]
+    if precision == "int8":
+        options += ["--calibration_images", tmp_path]
+    done = eseg("export", *network, *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert output.is_file()
 

@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
+
+from eseg_keras.conversion.coco import _run_lengths
 
 SIZE = (40, 60)
 TRIANGLE = [3.5, 2.0, 30.2, 8.8, 12.1, 30.0]
@@ -106,6 +110,15 @@ def test_without_a_background(write, converted, image):
     assert masks["a"][10, [0, 42]].tolist() == [255, 1]
 
 
+def test_shapes_named_background_are_a_class_if_they_are_chosen(write, converted, image, tmp_path):
+    content = file_of([annotation(1, 18, [SQUARE]), annotation(2, 5, [TRIANGLE])])
+    content["categories"].append({"id": 5, "name": "background"})
+    write("annotations.json", content)
+    done, masks = converted("coco", background=False, class_names=("dog", "background"))
+    assert done.class_names == ("dog", "background")
+    assert masks["a"][[0, 10, 10], [0, 42, 15]].tolist() == [255, 0, 1]
+
+
 def test_boxes_and_specks_are_counted(write, converted, image):
     objects = [annotation(1, 3, [], bbox=[0, 0, 9, 9]), annotation(2, 3, [[0, 0, 9, 9]])]
     write("annotations.json", file_of([*objects, annotation(3, 3, [SQUARE])]))
@@ -154,8 +167,25 @@ def test_mistakes_name_the_file_and_leave_nothing(
     assert not (tmp_path / "data").exists()
 
 
+def test_compressed_runs_must_fill_the_image(write, converted, image):
+    """pycocotools leaves the other pixels uninitialized."""
+    small = coco_mask.encode(np.asfortranarray(ring()[:, :50]))["counts"].decode()
+    whole = coco_mask.encode(np.asfortranarray(ring()))["counts"].decode()
+    for counts in (small, whole[:-1], whole[:-2], ""):
+        shape = {"size": list(SIZE), "counts": counts}
+        write("annotations.json", file_of([annotation(1, 3, shape)]))
+        with pytest.raises(ValueError, match="annotation 1 has counts that do not add up"):
+            converted("coco")
+
+
+@given(st.lists(st.integers(0, 70_000), min_size=1))
+def test_compressed_runs_are_those_of_pycocotools(runs):
+    text = coco_mask.frPyObjects({"size": [sum(runs), 1], "counts": runs}, sum(runs), 1)["counts"]
+    assert _run_lengths(text.decode()) == runs
+
+
 def test_a_text_that_is_no_run_length_encoding(write, converted, image):
     broken = {"size": list(SIZE), "counts": "ggggggggggggg"}
     write("annotations.json", file_of([annotation(1, 3, broken)]))
-    with pytest.raises(ValueError, match="a shape that cannot be drawn"):
+    with pytest.raises(ValueError, match="counts that do not add up"):
         converted("coco")

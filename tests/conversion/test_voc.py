@@ -19,17 +19,17 @@ def add(write, name, mask, root="VOC2012/"):
 
 
 def test_the_classes_and_splits_of_voc(write, converted):
-    for name in ("2007_000032", "2007_000033", "2007_000039"):
+    for name in ("2007_000032", "2007 000033", "2007_000039"):
         add(write, name, label_image(MASK))
     write("VOC2012/ImageSets/Segmentation/train.txt", "2007_000032\n")
-    write("VOC2012/ImageSets/Segmentation/val.txt", "2007_000033\n")
-    write("VOC2012/ImageSets/Segmentation/trainval.txt", "2007_000032\n2007_000033\n2007_000039\n")
+    write("VOC2012/ImageSets/Segmentation/val.txt", "2007 000033\n")
+    write("VOC2012/ImageSets/Segmentation/trainval.txt", "2007_000032\n2007 000033\n2007_000039\n")
     done, masks = converted("voc")
     assert done.class_names[:3] == ("background", "aeroplane", "bicycle")
     assert (len(done.class_names), done.palette[1]) == (21, (128, 0, 0))
     assert done.num_images == {"train": 1, "val": 1}
     assert done.skipped == {"masks that are in no list of ImageSets": 1}
-    np.testing.assert_array_equal(masks["val/2007_000033"], MASK)
+    np.testing.assert_array_equal(masks["val/2007 000033"], MASK)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "P", "L"])

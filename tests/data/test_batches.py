@@ -232,6 +232,15 @@ def test_bad_examples_are_replaced_by_the_next_counted_and_logged_once(caplog):
     assert batches.error is None
 
 
+def test_a_replacement_without_shuffling_does_not_count():
+    batches = Batches(read_some({0, 2}), 3, batch_size=3, skip_bad_examples=True)
+    _, masks = batches.batch(0, 0)
+    assert (masks[[0, 2]] == 255).all() and (masks[1] == read_example(1)[1]).all()
+    shuffled = Batches(read_some({0, 2}), 3, batch_size=3, skip_bad_examples=True, shuffle=True)
+    _, masks = shuffled.batch(0, 0)
+    assert (masks == read_example(1)[1]).all()
+
+
 def test_skipping_stops_where_nothing_is_left():
     with pytest.raises(ImageFileError, match="no other example can be used"):
         Batches(read_some(range(4)), 4, skip_bad_examples=True)

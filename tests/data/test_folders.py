@@ -351,6 +351,16 @@ def test_unknown_color_is_named_with_its_files(folders):
     assert found[0][1][3, 4] == 1 and found[1][1][3, 4] == 255 and found[1][1][0, 0] == 0
 
 
+def test_an_ignored_color_is_no_class_where_the_second_class_is_absent(folders):
+    folders.add_photo("a.png", photo(0))
+    mask = np.zeros((*SIZE, 3), np.uint8)
+    mask[3, 4] = (128, 128, 128)
+    folders.add_mask("a.png", mask)
+    coded = {(0, 0, 0): 0, (255, 255, 255): 1, (128, 128, 128): 255}
+    ((_, found),) = examples(folders.dataset(num_classes=2, mask_colors=coded))
+    assert found[3, 4] == 255 and found[0, 0] == 0
+
+
 def test_label_options_reach_the_masks(folders):
     folders.add("one", values=(0, 1, 2, 3, 7))
     original = labels(0, values=(0, 1, 2, 3, 7))
@@ -557,9 +567,12 @@ def test_bad_files_are_skipped_and_logged_when_asked(folders, caplog):
     with pytest.raises(FolderError):
         folders.dataset()
     found = examples(folders.dataset(skip_bad_examples=True, class_weights="balanced"))
-    for (image, mask, _), index in zip(found, (0, 3, 3, 3), strict=True):
+    for place, ((image, mask, weights), index) in enumerate(zip(found, (0, 3, 3, 3), strict=True)):
         np.testing.assert_array_equal(image, photo(index))
-        np.testing.assert_array_equal(mask, labels(index))
+        # A replacement does not count.
+        expected = labels(index) if index == place else np.full(SIZE, 255)
+        np.testing.assert_array_equal(mask, expected)
+        assert (weights > 0).any() == (index == place)
     assert "1 file: cannot be read" in caplog.text and "1 file: has the label 9" in caplog.text
     opened = open_folders(folders.images, folders.masks, num_classes=3, check=False)
     batches = opened.batches(shuffle=True, skip_bad_examples=True)

@@ -1,5 +1,9 @@
 """Detection of how masks encode classes, for every kind of mask."""
 
+import time
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -76,6 +80,21 @@ def test_masks_that_teach_nothing(tmp_path, mask, error, message):
     mask.save(tmp_path / "mask.png")
     with pytest.raises(error, match=message):
         find_mask_coding([tmp_path / "mask.png"])
+
+
+def test_photos_instead_of_masks_are_noticed_at_the_first(tmp_path, monkeypatch):
+    counted = []
+
+    def count(path):
+        counted.append(path)
+        time.sleep(0.01)
+        return Counter(range(101))
+
+    monkeypatch.setattr("eseg_keras.data.mask_coding.count_ids", count)
+    paths = [Path(f"{number}.png") for number in range(1000)]
+    with pytest.raises(ValueError, match="^0.png: the masks up to this one have 101 different"):
+        find_mask_coding(paths)
+    assert len(counted) < 100
 
 
 def test_a_damaged_mask_is_named(tmp_path):

@@ -193,6 +193,21 @@ def test_the_page_lives_while_the_network_works(open_page, tmp_path, wait_for):
     assert "ms" in page.locator("#time").text_content()
 
 
+def test_another_size_while_an_image_is_opened(open_page, photos, tmp_path, segment, wait_for):
+    scene, _ = render_scene(42, "test", (512, 1024))
+    Image.fromarray(scene).resize((2048, 1024)).save(tmp_path / "large.png")
+    page = open_page()
+    segment(page, photos / "plain.png")
+    choose_size(page, "Original")
+    wait_for(page, "#status", "plain.png:")
+    page.locator("#file").set_input_files(tmp_path / "large.png")
+    page.locator("#busy").wait_for(state="visible")
+    page.get_by_role("radio").first.check(force=True)
+    wait_for(page, "#status", "large.png:")
+    assert page.locator("#photo-size").text_content() == "2048 × 1024"
+    assert page.locator("#seen-size").text_content() != "2048 × 1024"
+
+
 def test_threads_are_used_where_the_server_isolates_the_page(
     open_page, demo, photos, model, serving, segment
 ):

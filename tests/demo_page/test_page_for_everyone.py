@@ -227,6 +227,19 @@ def test_a_network_that_fails_is_started_again(open_page, demo, tmp_path, photo,
         assert len(page.workers) == 1
 
 
+def test_a_network_that_is_stopped_leaves_nothing_waiting(open_page):
+    answer = open_page().evaluate(
+        """async () => {
+            const { makeNetwork } = await import("./scripts/network.js");
+            const network = makeNetwork();
+            const asked = network.decode(new Blob());
+            network.stop();
+            return asked.then(() => "decoded", (error) => error.message);
+        }"""
+    )
+    assert answer == "The network was restarted. Try again."
+
+
 def test_opened_as_a_file(open_page, demo, wait_for):
     page = open_page((demo / "index.html").as_uri(), is_ready=False)
     page.locator("#not-started").wait_for(state="visible")

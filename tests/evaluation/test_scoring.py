@@ -57,6 +57,13 @@ def test_pixels_without_a_prediction_are_misses(red_predictor, make_examples):
     assert evaluation.frequency_weighted_iou == pytest.approx((3 * 2 / 3 + 1) / 4)
 
 
+def test_a_range_is_not_applied_twice(red_predictor, make_examples, monkeypatch):
+    predictor = red_predictor(2)
+    monkeypatch.setattr(predictor, "image_range", (0, 4095))
+    with pytest.raises(ValueError, match=r"0..255 already.*image_range=\(0, 4095\): set"):
+        evaluate(predictor, make_examples([pixels([0])], [pixels([0])]))
+
+
 def test_the_scores_of_training_are_the_same(red_predictor, make_examples):
     rng = np.random.default_rng(0)
     label_maps, masks = rng.integers(0, 5, (2, 3, *SIZE), np.uint8)

@@ -86,6 +86,11 @@ def small(tmp_path_factory, thin_encoder):
 @pytest.mark.parametrize("name", distinct(SEGMENTATION, [*SMALL, "preset=small"]))
 def test_two_steps(tmp_path, tiny_data, eagerly, small, name):
     experiment = override(load_experiment(name), [*SMALL, f"preset={small}"])
+    if experiment.teacher is not None:
+        names = experiment.class_names
+        teacher = ESeg.from_preset(small, num_classes=len(names), class_names=names)
+        teacher.save_to_preset(tmp_path / "teacher")
+        experiment = override(experiment, [f"teacher={tmp_path / 'teacher'}"])
     metrics = train(experiment, tmp_path / "run", tiny_data(name))
     assert metrics["steps"] == 2
     assert metrics["num_images"] == 2

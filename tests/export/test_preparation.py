@@ -92,6 +92,18 @@ def test_weights_of_any_policy_compute_in_float32(expected, policy, own_encoder)
     assert model.encoder.layers[-1].compute_dtype == policy.removeprefix("mixed_")
 
 
+def test_a_network_inside_an_encoder_computes_in_float32():
+    policy = "mixed_bfloat16"
+    inner_images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 3, 4, "same", dtype=policy)(inner_images)
+    inner = keras.Model(inner_images, {"P2": x})
+    images = keras.Input((None, None, 3))
+    own = keras.Model(images, inner(keras.layers.Rescaling(1 / 255, dtype=policy)(images)))
+    options = {"num_classes": 3, "min_level": 2, "max_level": 3, "decoder_channels": 8}
+    found = in_float32(ESeg(own, **options, dtype=policy))
+    assert {layer.compute_dtype for layer in found._flatten_layers()} == {"float32"}
+
+
 def test_averaged_weights_are_exported():
     model = ESeg("fused_efficientnet_s", num_classes=2, **SMALL, dtype="mixed_bfloat16")
     images, masks = np.zeros((2, 64, 64, 3), "uint8"), np.ones((2, 64, 64), "uint8")

@@ -84,6 +84,9 @@ def test_what_cannot_be_predicted_is_named(tmp_path, picture):
         find_files([tmp_path / "missing.png"])
     with pytest.raises(ValueError, match="nothing to predict"):
         find_files([])
+    lower, upper = picture(tmp_path / "scan.png"), picture(tmp_path / "SCAN.jpg")
+    with pytest.raises(ValueError, match="same output names: .*scan.png, .*SCAN.jpg"):
+        find_files([lower, upper])
     first, second = picture(tmp_path / "same.png"), picture(tmp_path / "same.jpg")
     with pytest.raises(ValueError, match="same output names: .*same.png, .*same.jpg"):
         find_files([first, second])

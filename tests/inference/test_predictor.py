@@ -198,6 +198,42 @@ def test_a_fixed_size_is_what_the_network_gets(noise):
     assert set(layer.sizes) == {(1, 64, 96, 3), (1, 128, 192, 3)}
 
 
+def test_a_network_of_one_size_gets_that_size(pixelwise, noise):
+    images = keras.Input((64, 96, 3))
+    built = keras.Model(images, pixelwise(images))
+    image = noise(100, 120)
+    found = Predictor(built, maps=["probabilities"])(image)
+    expected = Predictor(pixelwise, image_size=(64, 96), maps=["probabilities"])(image)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
+
+
+def test_a_small_scale_of_a_fixed_size_still_sees_the_whole_image(pixelwise, noise):
+    image = noise(48, 48)
+    fixed = Predictor(pixelwise, image_size=(48, 48), scales=(0.5,), maps=["probabilities"])
+    free = Predictor(pixelwise, scales=(32 / 48,), maps=["probabilities"])
+    np.testing.assert_allclose(fixed(image).probabilities, free(image).probabilities, atol=1e-6)
+
+
+def test_frames_with_other_channels_are_named(pixelwise):
+    predictor = Predictor(pixelwise)
+    sources = [
+        input_files.ImageSource("a.mp4#0", lambda: np.zeros((40, 40, 4), np.uint8)),
+        input_files.ImageSource("a.mp4#1", lambda: np.zeros((40, 40, 3), np.uint8)),
+    ]
+    error, prediction = predictor.outcomes(sources)
+    assert str(error).startswith("a.mp4#0: has 4 channels, but the network expects 3")
+    assert prediction.label_map.shape == (40, 40)
+
+
+def test_an_ignore_label_that_no_label_map_can_hold(noise):
+    images = keras.Input((None, None, 3))
+    model = keras.Model(images, ops.cast(images, "float32"))
+    model.ignore_label = -1
+    assert Predictor(model)(noise(40, 40)).label_map.max() < 3
+    with pytest.raises(ValueError, match="min_confidence.*a model with ignore_label=-1"):
+        Predictor(model, min_confidence=0.5)
+
+
 # === Test-time augmentation ===
 
 

@@ -258,6 +258,15 @@ def test_freeze_really_freezes(part, compiled_first, tmp_path):
     assert changed > 0.9 * len(before)
 
 
+def test_freeze_leaves_other_layers_alone():
+    model = tiny(encoder="fused_efficientnet_s")
+    model.encoder.trainable = False
+    model.freeze("head")
+    assert not model.encoder.trainable_variables and model.decoder.trainable_variables
+    model.unfreeze("head")
+    assert model.encoder.trainable_variables and model.head.trainable_variables
+
+
 def test_freeze_survives_a_preset(tmp_path):
     model = tiny(encoder="fused_efficientnet_s")
     model.freeze("encoder", "batch_norm")

@@ -107,6 +107,38 @@ def test_a_directory_appears_whole(tmp_path):
     assert names(path) == ["two"]
 
 
+def test_a_directory_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    with atomic_directory(path) as temporary:
+        (temporary / "one").write_text("1")
+    move = Path.replace
+
+    def replace(self, target):
+        if self.name.startswith(".eseg_tmp"):
+            raise PermissionError(errno.EACCES, "in use")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(PermissionError), atomic_directory(path, overwrite=True) as temporary:
+        (temporary / "two").write_text("2")
+    assert names(path) == ["one"] and names(tmp_path) == ["a"]
+
+
+def test_windows_flushes_files_that_are_open_for_writing(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    modes, fsync = [], os.fsync
+    monkeypatch.setattr(
+        files, "os", types.SimpleNamespace(name="nt", fsync=lambda file: (note(file), fsync(file)))
+    )
+
+    def note(file):
+        modes.append(fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE)
+
+    (tmp_path / "a").write_text("1")
+    files._flush(tmp_path / "a")
+    assert modes == [os.O_RDWR]
+
+
 def test_an_empty_directory_stays(tmp_path, monkeypatch):
     before = tmp_path.stat().st_ino
     monkeypatch.chdir(tmp_path)

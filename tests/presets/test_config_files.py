@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import tensorflow as tf
 
 from eseg_keras import ESeg
 from eseg_keras.presets import loader
@@ -155,6 +156,13 @@ def test_what_is_missing_has_the_default(directory):
     edit(directory / "preprocessor.json", lambda content: content.clear())
     model = ESeg.from_preset(directory)
     assert model.ignore_label == 255 and model.class_names is None and model.frozen == ()
+
+
+@pytest.mark.parametrize("name", ["my leaves", "streets (1)", "straße", "_private", "-x"])
+def test_any_name_of_a_directory_is_a_name_for_tensorflow(name, directory):
+    model = ESeg.from_preset(directory.rename(directory.with_name(name)))
+    with tf.Graph().as_default(), tf.name_scope(model.name):
+        pass
 
 
 def test_deep_nesting_is_damage(directory):

@@ -4,6 +4,7 @@ import json
 import tracemalloc
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
@@ -25,6 +26,22 @@ def model():
 def path(model, tmp_path):
     write_weights(model, tmp_path / "weights.h5")
     return tmp_path / "weights.h5"
+
+
+def test_weights_in_bfloat16_come_back(tmp_path):
+    images = keras.Input((4, 4, 3))
+    layers = [keras.layers.Conv2D(2, 3, dtype="bfloat16", name="conv")]
+    layers.append(keras.layers.BatchNormalization(dtype="bfloat16", name="bn"))
+    model = keras.Model(images, layers[1](layers[0](images)))
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(0).uniform(1, 2, weight.shape))
+    before = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+    write_weights(model, tmp_path / "weights.h5")
+    for weight in model.weights:
+        weight.assign(weight * 0)
+    read_weights(model, tmp_path / "weights.h5")
+    for weight, values in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), values)
 
 
 def outside(file, folder):

@@ -241,6 +241,13 @@ def test_clipping_bounds_the_whole_gradient():
     np.testing.assert_allclose(change(norm * 3), plain, atol=norm * 1e-5)
 
 
+def test_loss_weights_are_refused():
+    model = small_model()
+    for arguments in ({"loss_weights": [0.5]}, {"loss": "mse", "loss_weights": 0.5}):
+        with pytest.raises(ValueError, match="`loss_weights` .*the model has one. Received: loss_"):
+            model.compile("sgd", **arguments)
+
+
 def test_clipping_ends_with_the_compile_that_asked_for_it(tmp_path):
     model = small_model()
     model.compile(keras.optimizers.SGD(0.1), global_clipnorm=0.01)

@@ -6,6 +6,8 @@ import keras
 import pytest
 
 from eseg_keras.training import Experiment, train
+from eseg_keras.training.checkpoints import read_arrays, write_arrays
+from eseg_keras.training.run_files import read_log
 
 
 class Recorder(keras.callbacks.Callback):
@@ -97,6 +99,41 @@ def test_a_run_stopped_before_its_first_validation_has_a_result(experiment, tmp_
         path.name for path in (tmp_path / "run").iterdir()
     ]
     assert (tmp_path / "run" / "preset").is_dir()
+
+
+class Zero(keras.callbacks.Callback):
+    """Changes the weights at the end, as `EarlyStopping(restore_best_weights=True)` does."""
+
+    def on_train_end(self, logs=None):
+        for weight in self.model.head.trainable_variables:
+            weight.assign(0 * weight)
+
+
+def test_metrics_are_those_of_the_weights_that_a_callback_leaves(experiment, tmp_path):
+    experiment = dataclasses.replace(experiment, epochs=1, val_every=1, ema_decay=None)
+    metrics = train(experiment, tmp_path / "run", callbacks=[Zero()])
+    # All logits are equal, so every pixel gets the first class.
+    ious = list(metrics["per_class_iou"].values())
+    assert ious[0] > 0 and not any(ious[1:])
+
+
+def test_a_removed_log_loses_no_best_weights(experiment, tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    experiment = dataclasses.replace(experiment, val_every=1, keep="best")
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, run, callbacks=[Interrupt()])
+    arrays = read_arrays(run / "best.npz")
+    write_arrays(run / "best.npz", {**arrays, "score": 0.99})
+    (run / "log.csv").unlink()
+    metrics = train(experiment, run)
+    assert metrics["best_mean_iou"] == 0.99
+    # The second epoch was trained; it is validated and logged again.
+    assert [row["epoch"] for row in read_log(run / "log.csv")] == ["1", "2"]
 
 
 def test_a_run_that_resumes_begins_with_the_interrupted_epoch(experiment, tmp_path):

@@ -106,6 +106,10 @@ def test_unknown_values_are_refused():
     "values, message",
     [
         ({"long_side": -5}, "long_side must be at least 32 pixels. Received: long_side=-5"),
+        (
+            {"data": "street_scenes", "long_side": 64},
+            "long_side has no effect on street scenes.*image_size. Received: long_side=64",
+        ),
         ({"seed": -1}, "seed must be at least 0"),
         ({"seed": 1 << 32}, r"seed must be below 2\*\*32"),
         ({"num_classes": 3, "class_weights": (1.0, 2.0)}, "class_weights must contain 3 numbers"),

@@ -1,6 +1,10 @@
 """`finetune`: from two folders to a network, within the time limit, with resuming."""
 
+import functools
 import math
+import os
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,13 +84,48 @@ def test_a_run_that_was_killed_before_its_settings_resumes(folders, tmp_path, mo
     with pytest.raises(FileExistsError, match="data exists and is not empty"):
         finetune(*arguments, say=lambda text: None)
     assert mine.read_text() == "mine"
+    # Links to other files of the same names are not used.
+    mine.unlink()
+    shutil.copytree(folders, tmp_path / "corrected")
+    (tmp_path / "corrected" / "masks" / "3.png").unlink()
+    Image.new("RGB", (96, 64), PALETTE[1]).save(tmp_path / "corrected" / "masks" / "3.png")
+    with pytest.raises(FileExistsError, match="data exists and is not empty"):
+        finetune(
+            *(tmp_path / "corrected" / kind for kind in ("images", "masks")), tmp_path / "out",
+            say=lambda text: None,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("can_link", [True, False])
+def test_links_and_copies_of_the_split_are_recognized(can_link, tmp_path, monkeypatch):
+    if not can_link:
+        monkeypatch.setattr(os, "symlink", lambda *_: (_ for _ in ()).throw(OSError("no links")))
+    (tmp_path / "a").mkdir()
+    for name in ("photo.png", "mask.png"):
+        Image.new("L", (32, 32)).save(tmp_path / "a" / name)
+    examples = SimpleNamespace(
+        images=[tmp_path / "a" / "photo.png"], masks=[tmp_path / "a" / "mask.png"]
+    )
+    link = functools.partial(
+        finetuning._link_files, examples, tmp_path / "a", ([0], []), tmp_path / "data"
+    )
+    link()
+    link()
+    (tmp_path / "a" / "photo.png").unlink()
+    Image.new("L", (33, 32)).save(tmp_path / "a" / "photo.png")
+    if can_link:
+        link()  # The link shows the new file.
+    else:
+        with pytest.raises(FileExistsError):
+            link()
 
 
 def test_other_arguments_are_refused_and_other_minutes_said(folders, tmp_path, monkeypatch):
     class Killed(Exception):
         pass
 
-    def train(*_):
+    def train(*_, strategy):
+        assert strategy == "one_device"
         raise Killed
 
     monkeypatch.setattr(finetuning, "_measure", lambda *_: Seconds(1.0, 0.1))

@@ -108,6 +108,19 @@ def test_sigterm_saves_once_and_leaves(every):
     assert saved[-1] == 3 and saved == sorted(set(saved))
 
 
+def test_training_goes_on_until_another_worker_has_saved():
+    flag, asked = threading.Event(), []
+    flag.set()
+
+    def save(done):
+        asked.append(done)
+        return done == 3
+
+    with pytest.raises(Preempted):
+        fit([SaveInEpoch(save, None, flag, 0)])
+    assert asked == [1, 2, 3]
+
+
 def test_the_end_of_an_epoch_is_finished_first():
     flag, saved = threading.Event(), []
     fit([SetAt(6, flag), SaveInEpoch(saved.append, 1, flag, 0)])

@@ -58,14 +58,20 @@ def test_other_data_is_refused_and_both_are_named(tmp_path):
 
 
 def test_other_training_images_are_refused(tmp_path):
-    check_same_images(tmp_path, {"epochs": 3})
-    write_config(tmp_path, EXPERIMENT, None, {"epochs": 3, "class_map": {"255": 1}})
+    check_same_images(tmp_path, {"epochs": 3}, 9)
+    write_config(tmp_path, EXPERIMENT, None, {"epochs": 3, "class_map": {"255": 1}}, 9)
     # The user may now have set a value that was automatic before.
-    check_same_images(tmp_path, {"class_map": {"255": 1}})
+    check_same_images(tmp_path, {"class_map": {"255": 1}}, 9)
+    with pytest.raises(ValueError, match="images have changed.*: it had 9, now there are 8. Rest"):
+        check_same_images(tmp_path, {}, 8)
     with pytest.raises(
         ValueError, match=r"images have changed.*epochs \(in that run 3, now 4\)\. Res"
     ):
-        check_same_images(tmp_path, {"epochs": 4, "class_map": {"255": 1}})
+        check_same_images(tmp_path, {"epochs": 4, "class_map": {"255": 1}}, 9)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["num_examples"]  # A run of an earlier version.
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    check_same_images(tmp_path, {}, 8)
 
 
 def test_the_task_comes_back(tmp_path):

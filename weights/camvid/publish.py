@@ -40,6 +40,8 @@ def write_preset(run: Path, name: str) -> None:
     """Write the preset of a run in half precision, with license notice and training log."""
     target = PACKAGE / name
     model = ESeg.from_preset(run / "preset")
+    if model.training_long_side is None:
+        raise ValueError(f"{run / 'preset'} does not say the size of its training images.")
     card = (target / "README.md").read_text("utf-8") if target.is_dir() else f"# {name}\n\n"
     with tempfile.TemporaryDirectory() as folder:
         model.save_to_preset(Path(folder) / name, weights_dtype="float16")

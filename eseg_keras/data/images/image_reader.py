@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 178_956_970
 """Default limit of the pixels of an image; Pillow's own limit."""
 
+_REDUCED = "16-bit colours reduced to 8 bits"
 _BAND = 1024  # number of rows that are converted at a time
 _MULTI_FRAME_FORMATS = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
 
@@ -95,7 +96,7 @@ def read_image(
             raise ImageFileError(name, [str(error)]) from error
     if isinstance(image, Image.Image):
         try:
-            image.load()
+            _load(image)
         except MemoryError:
             raise
         except Exception as error:  # Pillow raises exceptions of many types for damaged files.
@@ -119,12 +120,20 @@ def decode(
         with no_pillow_limit():
             pil_image = Image.open(io.BytesIO(content))
             check_header(name, pil_image, max_pixels, first_frame)
-        pil_image.load()
+        _load(pil_image)
     except (ImageFileError, MemoryError):
         raise
     except Exception as error:  # Pillow raises exceptions of many types for damaged files.
         raise ImageFileError(name, [UNREADABLE]) from error
     return pil_image
+
+
+def _load(pil_image):
+    """Load the pixels; note in `info` whether Pillow reduces 16-bit colours to 8 bits."""
+    is_color = pil_image.mode in ("RGB", "RGBA", "LA")
+    if is_color and any(";16" in str(tile[3]) for tile in getattr(pil_image, "tile", ())):
+        pil_image.info[_REDUCED] = True
+    pil_image.load()
 
 
 def read_file(path: str | Path, name: str | Path) -> bytes:
@@ -190,6 +199,11 @@ def upright(pil_image: "Image.Image") -> "Image.Image":
 
 def _rgb_pixels(pil_image, image_range=None):
     """Convert a Pillow image of any mode to uint8 [H, W, 3]."""
+    if image_range is not None and pil_image.info.get(_REDUCED):
+        raise ValueError(
+            "has colours of 16 bits, which are read with 8 bits, so that image_range cannot be "
+            "applied: convert it to 8 bits, or omit image_range if its range is 0 to 65535"
+        )
     pil_image = upright(pil_image)
     if pil_image.mode.startswith("I;16") or (pil_image.mode == "I" and pil_image.format == "PNG"):
         # Pillow's conversion would clip 16-bit grey to 255 instead of scaling it.

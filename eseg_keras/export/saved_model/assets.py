@@ -75,9 +75,7 @@ def write_models_config(folder: Path) -> Path:
         [Serving several models](https://www.tensorflow.org/tfx/serving/serving_config)
     """
     path = folder / "models.config"
-    # TF Serving ignores directories whose names are not numbers, such as temporary ones.
-    versions = [file.parent for file in folder.glob("*/*/saved_model.pb")]
-    names = sorted({version.parent.name for version in versions if version.name.isdecimal()})
+    names = _models(folder)
     entries = "".join(_entry(name) for name in names)
     content = f"{_WRITTEN_BY}\nmodel_config_list {{\n{entries}}}\n"
     if path.exists() and not path.read_bytes().startswith(_WRITTEN_BY.encode()):
@@ -89,7 +87,15 @@ def write_models_config(folder: Path) -> Path:
         )
         return path
     write_text(path, content)
-    return path
+    # Another process may have exported a model, and written its entry, in the meantime.
+    return path if _models(folder) == names else write_models_config(folder)
+
+
+def _models(folder):
+    """Return the names of the models in a folder."""
+    # TF Serving ignores directories whose names are not numbers, such as temporary ones.
+    versions = [file.parent for file in folder.glob("*/*/saved_model.pb")]
+    return sorted({version.parent.name for version in versions if version.name.isdecimal()})
 
 
 def _entry(name):

@@ -60,7 +60,8 @@ class _Rewriting:
     def plan(self, model):
         consumers = _consumers(model)
         for operation in model.operations:
-            if isinstance(operation, keras.Model):
+            # `Sequential` has no `operations`; the blocks of ConvNeXt that use it stay as they are.
+            if isinstance(operation, keras.Model) and not isinstance(operation, keras.Sequential):
                 self.plan(operation)
             following = consumers.get(id(operation), [])
             if isinstance(operation, ImageScaling):

@@ -1,5 +1,6 @@
 """Convert a Keras network to TFLite."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from eseg_keras.export.quiet import quiet
 from eseg_keras.export.served_graph.network import serving_model
 from eseg_keras.files import temporary_directory
 from eseg_keras.optional import require
+from eseg_keras.standard_error import hidden_standard_error
 
 
 def convert(
@@ -61,7 +63,9 @@ def convert(
             if output_kind != "labels":
                 converter.inference_output_type = tf.uint8
         try:
-            return converter.convert()
+            # The 8-bit converter writes the types of its inputs.
+            with hidden_standard_error() if is_int8 else contextlib.nullcontext():
+                return converter.convert()
         except Exception as error:
             if missing := re.search(r"TF Select ops: (.+)", str(error)):
                 raise ValueError(

@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -193,6 +195,26 @@ def test_a_declared_range(tmp_path, dtype):
 def test_what_is_no_range(image_range):
     with pytest.raises(ValueError, match=r"must be \(lowest, highest\).* image_range="):
         read_image(np.zeros((4, 4)), image_range=image_range)
+
+
+@pytest.mark.parametrize(("channels", "color_type"), [(2, 4), (3, 2), (4, 6)])
+def test_a_range_of_16_bit_colors_is_refused(tmp_path, channels, color_type):
+    """Pillow reads them with 8 bits. It cannot write them: the PNG is made by hand."""
+
+    def chunk(kind, content):
+        length, check = len(content), zlib.crc32(kind + content)
+        return struct.pack(">I", length) + kind + content + struct.pack(">I", check)
+
+    pixels = np.full((2, 2 * channels), 40000, ">u2")
+    header = struct.pack(">IIBBBBB", 2, 2, 16, color_type, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows)
+    path = tmp_path / "deep.png"
+    path.write_bytes(content + chunk(b"IEND", b""))
+    assert read_image(path).tolist() == [[[156] * 3] * 2] * 2
+    for source in (path, path.read_bytes(), Image.open(path)):
+        with pytest.raises(ValueError, match="colours of 16 bits.*image_range cannot be applied"):
+            read_image(source, image_range=(0, 65535))
 
 
 def test_16_bits_that_hold_8_are_not_read_as_black(tmp_path):

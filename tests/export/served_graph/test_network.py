@@ -104,6 +104,21 @@ def test_an_encoder_of_ones_own():
     np.testing.assert_allclose(numpy(served(pixels)), numpy(model(pixels)), atol=1e-5)
 
 
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_an_encoder_with_a_sequential_inside(channels_first):
+    """As in ConvNeXt of keras.applications."""
+    images = keras.Input((None, None, 3))
+    block = keras.Sequential([layers.Conv2D(8, 4, strides=4), layers.LayerNormalization()])
+    encoder = keras.Model(images, {"P2": block(layers.Rescaling(1 / 255)(images))})
+    model = ESeg(encoder, num_classes=3, min_level=2, max_level=3, decoder_channels=8)
+    pixels = scene((48, 80))
+    expected = numpy(model(pixels))
+    faster = faster_network(model.fold().encoder, channels_first=channels_first)
+    assert isinstance(faster, keras.Model)
+    served = serving_model(model, "logits", channels_first=channels_first)
+    np.testing.assert_allclose(numpy(served(pixels)), expected, atol=1e-5)
+
+
 def test_averaged_weights_are_served():
     model, pixels = own_model(), scene((64, 64), 2)
     model.compile(optimizer=keras.optimizers.SGD(0.1), ema_decay=0.5, run_eagerly=True)

@@ -79,6 +79,22 @@ def test_models_config_names_every_model(tmp_path):
     assert len(parsed(path)) == 3
 
 
+def test_a_model_that_appears_meanwhile_is_not_lost(tmp_path, monkeypatch):
+    def export(name):
+        (tmp_path / name / "1").mkdir(parents=True)
+        (tmp_path / name / "1" / "saved_model.pb").touch()
+
+    def write(path, text):
+        if not (tmp_path / "second").exists():  # As if another process wrote its config first.
+            export("second")
+        path.write_text(text, "utf-8")
+
+    export("first")
+    monkeypatch.setattr("eseg_keras.export.saved_model.assets.write_text", write)
+    names = [name for name, _, _ in parsed(write_models_config(tmp_path))]
+    assert names == ["first", "second"]
+
+
 def test_a_config_of_another_program_stays(tmp_path, caplog):
     path = tmp_path / "models.config"
     path.write_text("model_config_list {}\n")

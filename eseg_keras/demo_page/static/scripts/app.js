@@ -16,6 +16,7 @@ let model, network, loading, view, legend;
 let size; // { longSide, enlarge }
 let current; // The result on the page.
 let latest = 0; // Number of the latest task; results of earlier tasks are discarded.
+let repeat = null; // Starts the latest task again while it is not finished.
 let camera = null;
 
 function tell(sentence) {
@@ -47,9 +48,10 @@ function startNetwork() {
 }
 
 // Runs a task that the user started, and shows its progress and errors. `task` gets a function that
-// returns whether no later task was started.
-async function perform(sentence, task) {
+// returns whether no later task was started; `again` starts the same task with other settings.
+async function perform(sentence, task, again) {
   const number = ++latest;
+  repeat = again;
   const isLatest = () => number === latest;
   problem.hidden = true;
   tell(sentence);
@@ -64,7 +66,10 @@ async function perform(sentence, task) {
     }
     if (isLatest()) complain(error);
   } finally {
-    if (isLatest()) setBusy(false);
+    if (isLatest()) {
+      setBusy(false);
+      repeat = null;
+    }
   }
 }
 
@@ -82,7 +87,10 @@ function show(result, isFrame) {
 
 function segment(name, bitmap, isLatest) {
   return network.segment(bitmap, size).then((answer) => {
-    if (!isLatest()) return;
+    if (!isLatest()) {
+      if (bitmap !== current?.bitmap) bitmap.close();
+      return;
+    }
     show(makeResult(name, bitmap, answer), false);
     tell(`${name}: ${Math.round(answer.milliseconds)} ms. ${summary(current, model.names)}`);
   });
@@ -93,10 +101,12 @@ function openFile(file) {
   return perform(`Segmenting ${file.name} …`, async (isLatest) => {
     const bitmap = await network.decode(file);
     if (isLatest()) await segment(file.name, bitmap, isLatest);
-  });
+    else bitmap.close();
+  }, () => openFile(file));
 }
 
-function openExample({ file, name }) {
+function openExample(example) {
+  const { file, name } = example;
   stopCamera();
   return perform(`Segmenting ${name} …`, async (isLatest) => {
     const response = await fetch(file);
@@ -104,7 +114,8 @@ function openExample({ file, name }) {
     const content = await response.blob();
     const bitmap = await network.decode(new File([content], name, { type: content.type }));
     if (isLatest()) await segment(name, bitmap, isLatest);
-  });
+    else bitmap.close();
+  }, () => openExample(example));
 }
 
 function toggleCamera() {
@@ -120,20 +131,24 @@ function toggleCamera() {
       return;
     }
     camera = opened;
+    repeat = null; // A running camera needs no restart: each frame has the current size.
     byId("camera-text").textContent = "Stop the camera";
     tell("The camera is on. Stopping it keeps the last frame.");
     setBusy(false);
     try {
       for (let bitmap; camera === opened && (bitmap = await opened.frame()); ) {
         const answer = await network.segment(bitmap, size);
-        if (camera !== opened) break;
+        if (camera !== opened) {
+          bitmap.close();
+          break;
+        }
         show(makeResult("camera", bitmap, answer), true);
       }
       if (camera === opened) throw new Error("The camera was disconnected. Connect it, and try again.");
     } finally {
       if (camera === opened) stopCamera();
     }
-  });
+  }, toggleCamera);
 }
 
 function stopCamera() {
@@ -198,9 +213,13 @@ function connect() {
 
 function changeSize(choice) {
   size = choice;
-  if (current && !camera) {
-    perform("Segmenting again …", (isLatest) => segment(current.name, current.bitmap, isLatest));
-  }
+  if (repeat) repeat();
+  else if (current && !camera) segmentAgain();
+}
+
+function segmentAgain() {
+  const { name, bitmap } = current;
+  return perform("Segmenting again …", (isLatest) => segment(name, bitmap, isLatest), segmentAgain);
 }
 
 async function start() {

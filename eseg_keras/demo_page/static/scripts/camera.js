@@ -13,19 +13,21 @@ export async function openCamera() {
     throw new Error("Browsers allow the camera only for pages on localhost or over https. Choose an "
       + "image, or serve this page over https.");
   }
+  const video = document.createElement("video");
+  video.muted = true;
+  video.playsInline = true;
   let stream;
+  const stop = () => stream?.getTracks().forEach((track) => track.stop());
   try {
     stream = await navigator.mediaDevices.getUserMedia({
       video: { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } },
     });
+    video.srcObject = stream;
+    await video.play();
   } catch (error) {
+    stop();
     throw new Error(PROBLEMS[error.name] ?? `The camera cannot be used (${error.message}).`);
   }
-  const video = document.createElement("video");
-  video.muted = true;
-  video.playsInline = true;
-  video.srcObject = stream;
-  await video.play();
   return {
     // Returns the next frame, an ImageBitmap, or null if the camera is disconnected. Waits for an
     // animation frame: hidden pages get none, so that they compute nothing.
@@ -33,8 +35,6 @@ export async function openCamera() {
       await new Promise(requestAnimationFrame);
       return stream.active ? createImageBitmap(video) : null;
     },
-    stop() {
-      for (const track of stream.getTracks()) track.stop();
-    },
+    stop,
   };
 }

@@ -55,6 +55,11 @@ export function makeNetwork() {
     load: (bytes, report) => ask({ task: "load", bytes }, report),
     decode: (file) => ask({ task: "decode", file }).then(ownCopy),
     segment: (bitmap, size) => ask({ task: "segment", bitmap, ...size }),
-    stop: () => worker.terminate(),
+    stop: () => {
+      worker.terminate();
+      const problem = failure("The network was restarted. Try again.", false);
+      for (const { reject } of waiting.values()) reject(problem);
+      waiting.clear();
+    },
   };
 }
