@@ -30,8 +30,11 @@ def test_a_tracker_that_cannot_be_used_leaves_no_files(tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_that_cannot_be_used_starts_no_tracker(tmp_path, monkeypatch):
+    class Batches(list):
+        num_examples = 1
+
     class Task:
-        batches = val_batches = [0]
+        batches = val_batches = Batches([0])
         shown_batches = None
 
         def __init__(self, experiment, *_):
