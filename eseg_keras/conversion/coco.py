@@ -169,7 +169,7 @@ def _run_lengths(text):
     for code in (ord(character) - 48 for character in text):
         value |= (code & 31) << shift
         shift += 5
-        if code & 32:  # The number goes on.
+        if code & 32:  # The next character belongs to the same number.
             continue
         if code & 16:  # It is negative.
             value -= 1 << shift

@@ -54,9 +54,10 @@ class SaveInEpoch(keras.callbacks.Callback):
     """Save within an epoch: every `every` steps, and on SIGTERM before raising `Preempted`.
 
     `save` receives the number of batches that this call of `fit` has completed, and returns `False`
-    if another worker must save first, with which training goes on; `first_step` is the number of
-    steps of the run before this call. The caller of `fit` saves after the last step, with the logs
-    of the epoch. On SIGTERM during a validation, nothing is saved: the state was saved before it.
+    if the worker that saves has not saved this step; training then continues. `first_step` is the
+    number of steps of the run before this call. The caller of `fit` saves after the last step, with
+    the logs of the epoch. On SIGTERM during a validation, nothing is saved: the state was saved
+    before it.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ class TrainingOptions:
         gradient_accumulation_steps: Number of parts of each batch, which are computed one after
             the other to save memory.
         remat: Whether gradients compute intermediate results again, which takes about half of the
-            memory and 15% more time (see `TrainingModel.compile`).
+            memory and 20 to 40% more time (see `TrainingModel.compile`).
         steps_per_execution: Number of steps per call of the compiled function.
 
         val_every: Number of epochs between validations; the last epoch is always validated.
