@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import os
@@ -22,6 +23,7 @@ from eseg_keras.inference import (
 )
 from eseg_keras.inference.input_files import find_files
 from eseg_keras.inference.prediction import Prediction
+from eseg_keras.inference.video_writer import video_writer
 from eseg_keras.inference.videos import video_info
 from eseg_keras.visualization import default_palette, overlay
 
@@ -473,16 +475,28 @@ def test_pictures_after_a_kill_are_those_of_a_single_run(tmp_path, picture, save
     assert contents(out) == contents(tmp_path / "whole")
 
 
-def test_a_video_after_a_kill_is_redone_from_its_start(tmp_path, saved, noise):
+def test_a_video_after_a_kill_is_redone_from_its_start(tmp_path, saved, noise, monkeypatch):
+    overlays = []
+
+    @contextlib.contextmanager
+    def recorder(path, info):
+        """Record what is encoded: x264 does not always encode equal frames to equal bytes."""
+        with video_writer(path, info) as write:
+            yield lambda *frame: (overlays.append(frame), write(*frame))
+
     clip, out = tmp_path / "clip.mp4", tmp_path / "out"
     write_frames(clip, [noise(48, 64, seed) for seed in range(60)])
     kill_when(lambda: list(out.glob("videos/.eseg_tmp.*")), saved, clip, out)
     assert not (out / "videos" / "clip.mp4").exists()
+    monkeypatch.setattr("eseg_keras.inference.video_writer.video_writer", recorder)
     predictor = Predictor(keras.saving.load_model(saved), maps=["entropy"])
     assert predict_files(predictor, clip, out).written == (clip,)
     assert list(contents(out / "videos")) == ["clip.mp4"]
     predict_files(predictor, clip, tmp_path / "whole")
+    for resumed, whole in zip(overlays[:60], overlays[60:], strict=True):
+        assert resumed[0] == whole[0]
+        np.testing.assert_array_equal(resumed[1], whole[1])
     resumed, whole = (folder / "videos" / "clip.mp4" for folder in (out, tmp_path / "whole"))
     for pair in zip(read_frames(resumed), read_frames(whole), strict=True):
-        np.testing.assert_array_equal(*pair)
+        assert np.abs(np.subtract(*pair, dtype=int)).mean() < 3
     assert video_info(resumed) == video_info(whole) and video_info(whole).num_frames == 60
