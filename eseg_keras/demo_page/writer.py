@@ -28,6 +28,9 @@ _SIZES = (512, 1024)
 _SCENES = (1, 0, 6)
 # Height of a thumbnail in pixels: twice its height on the page, for high-density screens.
 _THUMBNAIL = 192
+_STATIC = importlib.resources.files("eseg_keras.demo_page") / "static"
+# Folders of a page in addition to the static files.
+_FOLDERS = ("examples", "model", "onnxruntime")
 
 
 def write_demo_page(
@@ -67,7 +70,7 @@ def write_demo_page(
             Defaults to synthetic street scenes.
         runtime: The package onnxruntime-web 1.30.0, as the `.tgz` file that `npm pack` writes or as
             a folder. By default, npm downloads it once.
-        overwrite: Whether to replace an existing page.
+        overwrite: Whether to replace an existing page, in a folder that contains nothing else.
 
     Returns:
         The comparison of the page's ONNX file with the model.
@@ -93,8 +96,7 @@ def write_demo_page(
     notices = importlib.resources.files(require("onnxruntime", "export"))
     files = read_runtime(runtime)
     with atomic_directory(output, overwrite) as page:
-        static = importlib.resources.files("eseg_keras.demo_page") / "static"
-        with importlib.resources.as_file(static) as source:
+        with importlib.resources.as_file(_STATIC) as source:
             shutil.copytree(source, page, dirs_exist_ok=True)
         entries = write_examples(page / "examples", examples)
         folder = page / "onnxruntime"
@@ -157,6 +159,12 @@ def _check(model, output, long_side, overwrite):
         raise ValueError(f"{output} exists and is not a demo page. Choose another output.")
     if not overwrite:
         raise ValueError(f"{output} is a demo page. Choose another output, or set overwrite=True.")
+    written = {*_FOLDERS, *(entry.name for entry in _STATIC.iterdir())}
+    if others := sorted({entry.name for entry in output.iterdir()} - written):
+        raise ValueError(
+            f"{output} contains more than a demo page, and would be replaced: {others}. Move these "
+            "files elsewhere, or choose another output."
+        )
 
 
 def _description(model, title, long_side, examples, num_bytes):

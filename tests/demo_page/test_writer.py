@@ -124,7 +124,11 @@ def test_nothing_but_a_page_is_replaced(untrained, tmp_path):
     # With overwrite=True, a later error keeps the old page.
     with pytest.raises(ValueError, match="There is no file or folder"):
         write_demo_page(untrained, tmp_path / "page", overwrite=True, runtime=tmp_path / "none")
+    (tmp_path / "page" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"page contains more than a demo page.*\['notes.txt'\]"):
+        write_demo_page(untrained, tmp_path / "page", overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["letter.txt", "page"]
+    assert sorted(path.name for path in (tmp_path / "page").iterdir()) == ["model", "notes.txt"]
 
 
 def test_the_folder_may_be_here_or_a_link(untrained, tmp_path, monkeypatch):
