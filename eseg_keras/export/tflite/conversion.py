@@ -9,7 +9,6 @@ import numpy as np
 
 from eseg_keras.export.quiet import quiet
 from eseg_keras.export.served_graph.network import serving_model
-from eseg_keras.files import temporary_directory
 from eseg_keras.optional import require
 from eseg_keras.standard_error import hidden_standard_error
 
@@ -42,16 +41,14 @@ def convert(
             answer = tf.cast(tf.argmax(answer, axis=-1, output_type=tf.int32), tf.uint8)
         return {output_kind: answer}
 
-    archive = keras.export.ExportArchive()
-    archive.track(network)
-    archive.add_endpoint(
-        "serving_default",
-        serve,
-        input_signature=[tf.TensorSpec((1, *size, model.image_shape[-1]), dtype, name="images")],
-    )
-    with temporary_directory() as directory, quiet("tensorflow"):
-        archive.write_out(directory, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(directory)
+    spec = tf.TensorSpec((1, *size, model.image_shape[-1]), dtype, name="images")
+    function = tf.function(serve, input_signature=[spec], autograph=False)
+    # A module of plain variables: saving the Keras model would take as long as the conversion.
+    module = tf.Module()
+    module.weights = [variable.value for variable in network.variables]
+    with quiet("tensorflow"):
+        concrete = function.get_concrete_function()
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
         if precision != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == "float16":
