@@ -1,6 +1,9 @@
 """Experiment trackers: Keras callbacks that log each epoch of a run."""
 
+import contextlib
 import json
+import logging
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +17,8 @@ from eseg_keras.optional import require
 Tracker = Literal["tensorboard", "wandb", "mlflow"]
 
 _PROJECT = "eseg_keras"
+
+_log = logging.getLogger("eseg_keras")
 
 
 def make_tracker(
@@ -95,7 +100,7 @@ class _MLflow(keras.callbacks.Callback):
 
     def __init__(self, model_dir, values):
         super().__init__()
-        mlflow = require("mlflow", "mlflow")
+        self.mlflow = mlflow = require("mlflow", "mlflow")
         path = model_dir / "mlflow.json"
         run_id = _recorded_run(path)
         try:
@@ -121,12 +126,25 @@ class _MLflow(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Log loss and scores."""
-        for name, value in logs.items():
-            self.client.log_metric(self.run_id, name, value, step=epoch + 1)
+        now = round(1000 * time.time())
+        metric = self.mlflow.entities.Metric
+        with self._warn_if_it_fails(f"the scores of epoch {epoch + 1}"):
+            self.client.log_batch(
+                self.run_id, [metric(*item, now, step=epoch + 1) for item in logs.items()]
+            )
 
     def on_train_end(self, logs=None):
         """Finish the run."""
-        self.client.set_terminated(self.run_id)
+        with self._warn_if_it_fails("the end of the run"):
+            self.client.set_terminated(self.run_id)
+
+    @contextlib.contextmanager
+    def _warn_if_it_fails(self, what):
+        """Log a warning for an error of the server: a training does not end because of it."""
+        try:
+            yield
+        except self.mlflow.exceptions.MlflowException as error:
+            _log.warning("MLflow did not record %s, and the training goes on: %s", what, error)
 
 
 _KINDS = {"wandb": [_WeightsAndBiases], "mlflow": [_MLflow], "tensorboard": []}

@@ -73,6 +73,23 @@ def test_mlflow_continues_its_run(tmp_path, monkeypatch):
     assert [(entry.step, entry.value) for entry in history] == [(1, 2.0), (2, 1.0)]
 
 
+def test_a_training_goes_on_without_the_server_of_mlflow(tmp_path, monkeypatch, caplog):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "tracked").as_uri())
+    (callback,) = make_tracker("mlflow", tmp_path / "mine", VALUES)
+
+    def fail(*_):
+        raise mlflow.exceptions.MlflowException("no server")
+
+    monkeypatch.setattr(callback.client, "log_batch", fail)
+    monkeypatch.setattr(callback.client, "set_terminated", fail)
+    callback.on_epoch_end(1, {"loss": 1.0})
+    callback.on_train_end()
+    assert "did not record the scores of epoch 2, and the training goes on: no" in caplog.text
+    assert "the end of the run" in caplog.text
+
+
 def test_a_tracker_that_cannot_log_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nowhere://here")
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
