@@ -6,7 +6,8 @@ RUN is the model directory of `eseg train --experiment camvid/...`; NAME is the 
 such as eseg_edge_s_camvid. CAMVID holds images/{train,val} and annotations/{train,val}. The script
 exports the network to every format and scores each file on the validation images, as
 `eseg evaluate` does. It writes the scores to scores.csv, and as a table to the model card,
-README.md, below the text that is written by hand.
+README.md, below the text that is written by hand. Presets whose names end in _trainval were trained
+on these images, too, which the card says.
 """
 
 import argparse
@@ -94,6 +95,8 @@ def write_scores(name: str, rows: list[tuple]) -> None:
         "In percent, on the 101 validation images at 360x480, one scale. Each file is scored as by "
         "`eseg evaluate\n--exported FILE`; `weights/camvid/publish.py` writes this table.\n"
     )
+    if name.endswith("_trainval"):
+        text += "\nThese images were training images: the table shows that the formats agree.\n"
     write_text(target / "README.md", "\n".join([head + TABLE, text, *lines, ""]))
 
 
