@@ -2,10 +2,11 @@
 
     python benchmarks/latency_plot.py
 
-The first two panels show Tables 4 and 6 of the paper. The third shows latencies of
+The upper panels show Tables 4 and 6 of the paper. The third shows latencies of
 `results/latency.csv` against reported accuracy: that of the paper for ESeg, that of mmsegmentation
 for the networks of `peers.py` (`published.csv`). Latencies are measured with random weights, so
-latency and accuracy are not of the same weights.
+latency and accuracy are not of the same weights. In the fourth, they are: it shows the presets of
+weights/camvid, with the latencies of `results/camvid.csv` and the scores of each format's file.
 """
 
 import argparse
@@ -25,6 +26,14 @@ DPI = 120
 SHOWN = {
     "onnx": ("ONNX, float32", BLUE, "o"),
     "onnx_int8": ("ONNX, int8", ORANGE, "s"),
+}
+# The same for the panel of trained weights, and the name of the format in scores.csv.
+SCORED = {
+    "saved_model": ("SavedModel", GREY, "^"),
+    "tflite": ("TFLite float32", BLUE, "s"),
+    "onnx": ("ONNX float32", BLUE, "o"),
+    "tflite_int8": ("TFLite int8", ORANGE, "s"),
+    "onnx_int8": ("ONNX int8", ORANGE, "o"),
 }
 # Networks that a line connects, and the style of the line.
 FAMILIES = (
@@ -48,6 +57,9 @@ PLACES = {
     "ESeg-Lite-M, 512x1024": ("right", 0, 9),
     "DDRNet-23-Slim": ("right", -7, -3),
     "eseg_lite_m": ("left", 6, -13),
+    "eseg_edge_s_camvid": ("right", 4, -17),
+    "eseg_edge_m_camvid": ("right", 4, 9),
+    "eseg_lite_s_camvid": ("right", 4, 9),
 }
 
 
@@ -57,27 +69,30 @@ def main():
     here = Path(__file__).parent
     parser.add_argument("--latencies", type=Path, default=here / "results" / "latency.csv")
     parser.add_argument("--size", default="1024x2048", help="default: %(default)s")
+    parser.add_argument("--camvid", type=Path, default=here / "results" / "camvid.csv")
     parser.add_argument("--output", type=Path, default=here.parent / "docs" / "latency.png")
     arguments = parser.parse_args()
     peers = rows_of(here / "published.csv")
     rows = [row for row in rows_of(arguments.latencies) if row["size"] == arguments.size]
     if not rows:
         parser.error(f"{arguments.latencies} has no row of {arguments.size}: run latency.py first")
-    figure = Figure(figsize=(17, 6.2), facecolor="white", layout="constrained")
-    panels = figure.subplots(1, 3)
+    figure = Figure(figsize=(13, 12), facecolor="white", layout="constrained")
+    panels = figure.subplots(2, 2).ravel()
     draw_flops(panels[0], [row for row in PAPER_TABLES[4].rows if row["flops_b"]])
     draw_speed(panels[1], PAPER_TABLES[6].rows)
     draw_latency(panels[2], rows, {row["model"]: float(row["miou"]) for row in peers})
-    for axes in panels:
+    draw_camvid(panels[3], rows_of(arguments.camvid), here.parent / "weights" / "camvid")
+    for axes in panels[:3]:
         axes.set_ylabel("mean IoU on Cityscapes val, %, reported", color=INK)
+    for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color=PALE, linewidth=0.6)
         axes.set_axisbelow(True)
         axes.tick_params(colors=INK)
     figure.supxlabel(
-        "Left and middle: figures that the paper (arXiv:2203.12683) reports. Right: times measured "
-        "with random weights, against the accuracy at 1024x2048 that the paper reports for ours "
-        "and mmsegmentation 1.2.2 for others.",
+        "Above: figures that the paper (arXiv:2203.12683) reports. Below, left: times measured "
+        "with random weights, against the accuracy\nat 1024x2048 that the paper reports for ours "
+        "and mmsegmentation 1.2.2 for others. Below, right: times and accuracy of our weights.",
         fontsize=9,
         color=INK,
     )
@@ -182,6 +197,33 @@ def draw_latency(axes, rows, reported):
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
+    axes.set_xlabel(
+        f"median ms for one image of {first['size']} (less is better)\n"
+        f"{first['cpu']}, {first['threads']} threads",
+        color=INK,
+    )
+    axes.legend(frameon=False, labelcolor=INK, loc="lower right")
+
+
+def draw_camvid(axes, rows, package):
+    """Draw measured accuracy against latency of the presets with weights for CamVid."""
+    axes.set_title("Measured: our weights for CamVid", loc="left", color=INK, fontsize=11)
+    points = {}
+    for network in dict.fromkeys(row["network"] for row in rows):
+        (scores,) = package.glob(f"*/{network}/scores.csv")
+        accuracy = {row["format"]: float(row["mean IoU"]) for row in rows_of(scores)}
+        for row in rows:
+            if row["network"] == network and row["format"] in SCORED:
+                point = (float(row["median_ms"]), accuracy[SCORED[row["format"]][0]])
+                points[network, row["format"]] = point
+        slowest = max(point for key, point in points.items() if key[0] == network)
+        write_name(axes, network, slowest, True)
+    for format_, (label, color, marker) in SCORED.items():
+        shown = [point for key, point in points.items() if key[1] == format_]
+        axes.plot(*zip(*shown, strict=True), marker, color=color, label=label)
+    axes.margins(x=0.14, y=0.14)
+    first = rows[0]
+    axes.set_ylabel("mean IoU on CamVid val, %, measured", color=INK)
     axes.set_xlabel(
         f"median ms for one image of {first['size']} (less is better)\n"
         f"{first['cpu']}, {first['threads']} threads",
