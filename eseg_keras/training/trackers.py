@@ -144,7 +144,7 @@ class _MLflow(keras.callbacks.Callback):
         try:
             yield
         except self.mlflow.exceptions.MlflowException as error:
-            _log.warning("MLflow did not record %s, and the training goes on: %s", what, error)
+            _log.warning("MLflow did not record %s. The training continues. Error: %s", what, error)
 
 
 _KINDS = {"wandb": [_WeightsAndBiases], "mlflow": [_MLflow], "tensorboard": []}

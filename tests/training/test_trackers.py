@@ -86,7 +86,7 @@ def test_a_training_goes_on_without_the_server_of_mlflow(tmp_path, monkeypatch, 
     monkeypatch.setattr(callback.client, "set_terminated", fail)
     callback.on_epoch_end(1, {"loss": 1.0})
     callback.on_train_end()
-    assert "did not record the scores of epoch 2, and the training goes on: no" in caplog.text
+    assert "MLflow did not record the scores of epoch 2. The training continues." in caplog.text
     assert "the end of the run" in caplog.text
 
 
