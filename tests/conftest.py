@@ -14,8 +14,31 @@ import gc
 import pty
 import threading
 
+import hypothesis
 import keras
+import numpy as np
 import pytest
+
+from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS
+
+# One thin block per stage: building and exporting it takes half of the time of the smallest encoder
+# of the package.
+THIN_ENCODER = "fused_efficientnet_thin"
+FUSED_EFFICIENTNETS[THIN_ENCODER] = (0.1, 0.1)
+
+if keras.backend.backend() == "jax":
+    # JAX compiles the random initialiser of each shape: half of the time of building a network.
+    from keras.src.backend.jax import random
+
+    def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
+        values = np.random.default_rng(np.asarray(random.jax_draw_seed(seed))).normal(size=shape)
+        return keras.ops.cast(mean + stddev * np.clip(values, -2, 2), dtype or "float32")
+
+    random.truncated_normal = truncated_normal
+
+# The machines of continuous integration are slow now and then.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # Graphs are many small objects that stay: with Python's own threshold of some hundred new objects,
 # a tenth of the time goes into looking for garbage.
@@ -34,13 +57,15 @@ def clear_keras():
 
 @pytest.fixture(scope="session")
 def small_eseg():
-    """Build a network that is small and quick to build: three levels, eight channels."""
+    """Build a network that is small and quick to build: three levels, eight channels.
+
+    Its encoder is known to this process only; for others, pass another `encoder`.
+    """
     from eseg_keras import ESeg
 
-    small = {"min_level": 3, "max_level": 5, "decoder_channels": 8, "decoder_repeats": 1}
-    return lambda **arguments: ESeg(
-        "fused_efficientnet_s", **{"num_classes": 2, **small, **arguments}
-    )
+    small = {"encoder": THIN_ENCODER, "num_classes": 2, "min_level": 3, "max_level": 5}
+    small |= {"decoder_channels": 8, "decoder_repeats": 1}
+    return lambda **arguments: ESeg(**{**small, **arguments})
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eseg_keras import ESeg
 from eseg_keras.cli import main
 from eseg_keras.street_scenes import CLASS_NAMES, PALETTE, render_scene
 
@@ -26,23 +25,30 @@ def eseg(capsys):
 
 
 @pytest.fixture(scope="session")
-def preset(tmp_path_factory):
-    """Preset directory of a small untrained network with the classes of the street scenes."""
-    directory = tmp_path_factory.mktemp("presets") / "untrained"
-    # With some seeds, an untrained network predicts one class everywhere.
-    keras.utils.set_random_seed(0)
-    model = ESeg(
-        "fused_efficientnet_s",
-        num_classes=len(CLASS_NAMES),
-        min_level=3,
-        max_level=5,
-        decoder_channels=8,
-        decoder_repeats=1,
-        class_names=CLASS_NAMES,
-        palette=PALETTE,
-    )
-    model.save_to_preset(directory)
-    return directory
+def save_untrained(tmp_path_factory, small_eseg):
+    """Save a small untrained network with the classes of the street scenes as a preset."""
+
+    def save(**arguments):
+        directory = tmp_path_factory.mktemp("presets") / "untrained"
+        # With some seeds, an untrained network predicts one class everywhere.
+        keras.utils.set_random_seed(0)
+        classes = {"num_classes": len(CLASS_NAMES), "class_names": CLASS_NAMES, "palette": PALETTE}
+        small_eseg(**classes, **arguments).save_to_preset(directory)
+        return directory
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def preset(save_untrained):
+    """Preset directory of a small untrained network, for commands that run in this process."""
+    return save_untrained()
+
+
+@pytest.fixture(scope="session")
+def preset_for_processes(save_untrained):
+    """The same for commands that run, or export, in processes of their own."""
+    return save_untrained(encoder="fused_efficientnet_s")
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ def data_dir(tmp_path_factory):
 
 def untrained(directory, classes):
     model = ESeg(
-        "fused_efficientnet_s",
+        "fused_efficientnet_thin",
         num_classes=len(classes.class_names),
         min_level=3,
         max_level=5,

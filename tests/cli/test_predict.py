@@ -142,9 +142,9 @@ def test_other_options_in_the_same_folder_are_refused(eseg, preset, scenes, tmp_
 
 
 @pytest.mark.slow
-def test_a_terminal_shows_a_bar(preset, scenes, tmp_path, terminal):
+def test_a_terminal_shows_a_bar(preset_for_processes, scenes, tmp_path, terminal):
     command = [sys.executable, "-m", "eseg_keras.cli.main", "predict", scenes / "images"]
-    command += ["--preset", preset, "--output", tmp_path / "out"]
+    command += ["--preset", preset_for_processes, "--output", tmp_path / "out"]
     done = subprocess.run(
         command,
         stdout=subprocess.PIPE,

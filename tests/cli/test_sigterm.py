@@ -92,8 +92,9 @@ def test_every_command_has_a_case():
     ],
     ids=["quick", "slow"],
 )
-def test_one_sentence_and_nothing_half_done(tmp_path, scenes, preset, cases):
-    for name, moment, status, out, err, processes, files in run(cases, tmp_path, scenes, preset):
+def test_one_sentence_and_nothing_half_done(tmp_path, scenes, preset_for_processes, cases):
+    stopped = run(cases, tmp_path, scenes, preset_for_processes)
+    for name, moment, status, out, err, processes, files in stopped:
         assert (status, processes) == (143, []), (name, moment, status, out, err)
         said = [line for line in (out + err).splitlines() if "SIGTERM" in line]
         sentence = f"eseg {name.partition(' ')[0]}: stopped by SIGTERM"

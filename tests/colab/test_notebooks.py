@@ -77,7 +77,8 @@ def test_the_first_cell_installs_from_the_repository(name, tmp_path, monkeypatch
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_a_notebook_runs(name, tmp_path, small_eseg):
-    model = small_eseg(num_classes=8, class_names=CLASS_NAMES, palette=PALETTE)
+    classes = {"num_classes": 8, "class_names": CLASS_NAMES, "palette": PALETTE}
+    model = small_eseg(encoder="fused_efficientnet_s", **classes)
     # One class is clearly the likeliest: what is exported is compared where labels are clear.
     model.head.get_layer("classifier").bias.assign(np.arange(8))
     model.save_to_preset(tmp_path / "small")

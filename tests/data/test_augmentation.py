@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eseg_keras.data import Augmentation
@@ -138,7 +138,6 @@ def test_colours_leave_mask_and_place_alone(size, image_size, scale, flip, seed)
     st.booleans(),
     st.integers(0, 2**32),
 )
-@settings(deadline=None)
 def test_every_pixel_comes_from_where_its_label_does(size, image_size, scale, flip, seed):
     # The image encodes each pixel's row and column, as do two masks, cropped with the same seed.
     rows, columns = np.indices(size)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eseg_keras.data import Augmentation, ImageFileError
@@ -111,7 +111,6 @@ def test_initial_epoch():
     drop_remainder=st.booleans(),
     epoch=st.integers(0, 1000),
 )
-@settings(deadline=None)
 def test_shards_together_are_the_whole_batch(
     num_examples, batch_size, num_workers, shuffle, drop_remainder, epoch
 ):

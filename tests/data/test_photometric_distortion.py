@@ -2,7 +2,7 @@ import colorsys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eseg_keras.data.photometric_distortion import (
@@ -29,7 +29,6 @@ def recolored(image, saturate, turn):
 
 
 @given(st.floats(0, 2), st.floats(-180, 180), st.integers(0, 2**32))
-@settings(deadline=None)
 def test_saturation_and_hue_are_those_of_hsv(saturate, turn, seed):
     image = photo(seed)
     changed = change_color(image, saturate, turn)
@@ -40,7 +39,6 @@ def test_saturation_and_hue_are_those_of_hsv(saturate, turn, seed):
 
 
 @given(st.floats(-255, 255), st.floats(0, 3), st.integers(0, 2**32))
-@settings(deadline=None)
 def test_tone_adds_then_multiplies_and_stays_within_bytes(add, times, seed):
     image = photo(seed)
     added = np.clip(np.rint(image.astype(np.float64) + add), 0, 255)
@@ -49,7 +47,6 @@ def test_tone_adds_then_multiplies_and_stays_within_bytes(add, times, seed):
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None)
 def test_same_generator_same_result_and_the_photo_stays_as_it_is(seed):
     image, before = photo(seed), photo(seed)
     distort = PhotometricDistortion()
@@ -60,7 +57,6 @@ def test_same_generator_same_result_and_the_photo_stays_as_it_is(seed):
 
 
 @given(st.integers(0, 2**32))
-@settings(deadline=None)
 def test_without_strength_nothing_changes(seed):
     changed = PhotometricDistortion(**NOTHING)(photo(seed), np.random.default_rng(seed))
     np.testing.assert_array_equal(changed, photo(seed))

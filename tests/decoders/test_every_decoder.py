@@ -24,7 +24,7 @@ def small(decoder, encoder, **options):
 
 @pytest.mark.parametrize("decoder, output_stride", NETWORKS)
 def test_it_is_a_preset_and_folded(tmp_path, decoder, output_stride):
-    model = small(decoder, "fused_efficientnet_s", output_stride=output_stride)
+    model = small(decoder, "fused_efficientnet_thin", output_stride=output_stride)
     levels = [f"P{level}" for level in range(3, model.max_level + 1)]
     assert list(model.level_weights()) in (levels, levels[:1])
     model.save_to_preset(tmp_path / "preset")
@@ -89,7 +89,7 @@ def test_what_is_not_given_is_the_decoders_own():
 )
 def test_other_arguments_are_refused_in_one_sentence(arguments, message):
     with pytest.raises(ValueError, match=message):
-        ESeg("fused_efficientnet_s", **{**OPTIONS, **arguments})
+        ESeg("fused_efficientnet_thin", **{**OPTIONS, **arguments})
 
 
 def test_an_encoder_of_ones_own_has_one_output_stride():
@@ -112,4 +112,4 @@ def without_a_level(shapes, *arguments, **options):
 def test_a_decoder_of_another_form_is_refused(monkeypatch, build):
     monkeypatch.setitem(DECODERS, "mine", dataclasses.replace(BIFPN, build=build))
     with pytest.raises(ValueError, match="The decoder 'mine' must be a model named 'decoder'"):
-        ESeg("fused_efficientnet_s", decoder="mine", **OPTIONS)
+        ESeg("fused_efficientnet_thin", decoder="mine", **OPTIONS)

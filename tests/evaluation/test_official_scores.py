@@ -44,7 +44,7 @@ def same(ours, theirs):
     return ours == pytest.approx(theirs, abs=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     labels=some_labels,
     classes=some_classes,
@@ -118,7 +118,7 @@ def ade20k_scores(truths, predictions):
     return iou, iou.mean(), correct / labelled
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     labels=st.sets(st.integers(0, 150), min_size=2),
     predicted=st.sets(st.integers(0, 150), min_size=1),

@@ -13,7 +13,6 @@ from PIL import Image
 
 from eseg_keras import ESeg
 from eseg_keras.encoders import build_encoder
-from eseg_keras.encoders.fused import FUSED_EFFICIENTNETS
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.training import experiment_names, load_experiment, override, train
 
@@ -36,7 +35,7 @@ SMALL = [
 SMALL_CLASSIFIER = [
     "data=class_folders",
     "num_classes=none",
-    "encoder=fused_efficientnet_s",
+    "encoder=fused_efficientnet_thin",
     "image_size=64,64",
     "batch_size=2",
     "steps=2",
@@ -63,23 +62,14 @@ def test_each_has_a_network_of_the_catalogue():
         assert load_experiment(name).encoder == ARCHITECTURES[name.partition("/")[2]].encoder
 
 
-@pytest.fixture(scope="module", autouse=True)
-def thin_encoder():
-    """One thin block per stage."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(FUSED_EFFICIENTNETS, "fused_efficientnet_s", (0.1, 0.1))
-        yield
-
-
 @pytest.fixture(scope="module")
-def small(tmp_path_factory, thin_encoder):
+def small(tmp_path_factory, small_eseg):
     """A small preset that replaces that of an experiment.
 
     The presets themselves are trained in tests/models/test_every_preset.py.
     """
     directory = tmp_path_factory.mktemp("presets") / "small"
-    options = {"max_level": 5, "decoder_channels": 8, "decoder_repeats": 1}
-    ESeg("fused_efficientnet_s", num_classes=2, min_level=3, **options).save_to_preset(directory)
+    small_eseg().save_to_preset(directory)
     return directory
 
 

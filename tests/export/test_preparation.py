@@ -65,7 +65,7 @@ OPTIONS = {"num_classes": 3, **SMALL, "class_names": ("a", "b", "c"), "ignore_la
 @pytest.fixture(scope="module")
 def expected():
     """A float32 network; tests copy the weights of other networks to it."""
-    return ESeg("fused_efficientnet_s", **OPTIONS)
+    return ESeg("fused_efficientnet_thin", **OPTIONS)
 
 
 def test_a_network_of_float32_stays_as_it_is(expected):
@@ -75,7 +75,7 @@ def test_a_network_of_float32_stays_as_it_is(expected):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
 @pytest.mark.parametrize("own_encoder", [False, True])
 def test_weights_of_any_policy_compute_in_float32(expected, policy, own_encoder):
-    model = ESeg("fused_efficientnet_s", **OPTIONS, dtype=policy)
+    model = ESeg("fused_efficientnet_thin", **OPTIONS, dtype=policy)
     if own_encoder:
         model = ESeg(model.encoder, **OPTIONS, dtype=policy)
     for layer in model.decoder.layers + model.head.layers:
@@ -105,7 +105,7 @@ def test_a_network_inside_an_encoder_computes_in_float32():
 
 
 def test_averaged_weights_are_exported():
-    model = ESeg("fused_efficientnet_s", num_classes=2, **SMALL, dtype="mixed_bfloat16")
+    model = ESeg("fused_efficientnet_thin", num_classes=2, **SMALL, dtype="mixed_bfloat16")
     images, masks = np.zeros((2, 64, 64, 3), "uint8"), np.ones((2, 64, 64), "uint8")
     model.compile(optimizer=keras.optimizers.SGD(1.0), ema_decay=0.5, run_eagerly=True)
     model.fit(images, masks, batch_size=1, verbose=0)

@@ -266,7 +266,7 @@ def test_small_images_are_never_seen_below_the_smallest_side(network):
 # === Windows ===
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     size=st.tuples(st.integers(32, 90), st.integers(32, 90)),
     window=st.tuples(st.integers(32, 70), st.integers(32, 70)),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eseg_keras.inference.sliding_window import slide, window_starts, window_weights
@@ -36,7 +36,6 @@ def test_weights_add_up_to_one_everywhere(axis):
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(axes(), axes(), st.integers(1, 3))
 def test_a_score_of_each_pixel_comes_back_whatever_the_windows(rows, columns, channels):
     (height, tall, over_y), (width, wide, over_x) = rows, columns

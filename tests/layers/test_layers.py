@@ -90,7 +90,7 @@ def bilinear(x, height, width):
     return np.einsum("yh,xw,bhwc->byxc", weights(height, x.shape[1]), weights(width, x.shape[2]), x)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 20), st.integers(0, 20))
 def test_resize_equals_numpy(height, width, more_rows, more_columns):
     x = np.random.default_rng(height * 7 + width).normal(size=(1, height, width, 2))
@@ -100,7 +100,7 @@ def test_resize_equals_numpy(height, width, more_rows, more_columns):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_nearest_upsampling_repeats(height, width):
     """Row i of the coarse level covers rows 2i and 2i + 1 of the finer level, also at odd sizes."""
@@ -212,7 +212,7 @@ def test_moving_statistics_are_those_of_a_plain_loop():
     assert (ops.convert_to_numpy(layer.moving_mean) > 999).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 12), st.integers(1, 12))
 def test_average_pooling_leaves_padding_out(height, width):
     x = np.random.default_rng(0).normal(size=(1, height, width, 2))

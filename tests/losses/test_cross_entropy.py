@@ -27,7 +27,7 @@ def reference(masks, logits, class_weights=None, smoothing=0.0, sample_weight=No
     return total / max(count, 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(0, 1000), st.sampled_from([0.0, 0.1]), st.booleans(), st.booleans(), st.booleans()
 )

@@ -21,7 +21,7 @@ def reference(masks, logits, gamma, alpha):
     return total / max(count, 1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.sampled_from([0, 0.5, 1, 2, 5]), st.booleans())
 def test_equals_numpy(seed, gamma, weighted):
     rng = np.random.default_rng(seed)

@@ -34,7 +34,7 @@ def reference(masks, logits):
     return np.mean(scores) if scores else None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.booleans(), st.booleans())
 def test_equals_numpy(seed, per_image, ties):
     rng = np.random.default_rng(seed)

@@ -59,7 +59,7 @@ def kept_of(loss, probabilities):
     return count
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(0, 1000),
     st.sampled_from([0.05, 0.5, 0.7, 0.95]),
@@ -79,7 +79,7 @@ def test_equals_numpy(seed, threshold, min_kept, easy):
     np.testing.assert_allclose(float(loss(masks, logits)), expected.mean(), rtol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(0, 1000),
     st.sampled_from([0.05, 0.5, 0.9]),
@@ -96,7 +96,7 @@ def test_hrnet_equals_numpy(seed, threshold, min_kept):
     np.testing.assert_allclose(float(total), expected.sum(), rtol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(st.floats(0, 1, width=32, allow_subnormal=False), min_size=1, max_size=12),
     st.floats(2**-20, 1, width=32),

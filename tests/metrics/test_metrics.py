@@ -32,7 +32,7 @@ def reference_iou(matrix):
     return np.array([m / u if u else np.nan for m, u in zip(np.diag(matrix), union, strict=True)])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(1, 6), st.booleans(), st.booleans())
 def test_equals_numpy_over_batches(seed, classes, channel, from_logits):
     rng = np.random.default_rng(seed)

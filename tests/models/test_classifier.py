@@ -48,7 +48,7 @@ def test_learns_and_gives_its_encoder_to_eseg(tmp_path, small_eseg):
     labels = np.arange(8) % 2
     noise = np.random.default_rng(0).integers(0, 40, (8, 64, 64, 3))
     images = (noise + 180 * labels[:, None, None, None]).astype("uint8")
-    model = Classifier("fused_efficientnet_s", num_classes=2, dropout=0.0)
+    model = Classifier("fused_efficientnet_thin", num_classes=2, dropout=0.0)
     model.compile(keras.optimizers.Adam(0.001), ema_decay=0.9998)
     logs = model.fit(images, labels, batch_size=8, epochs=12, verbose=0).history
     # With label smoothing, the smallest possible loss is 0.199.
@@ -64,13 +64,13 @@ def test_learns_and_gives_its_encoder_to_eseg(tmp_path, small_eseg):
     trained = model.encoder(IMAGES)
     assert np.abs(np.asarray(trained["P5"]) - expected["P5"]).max() > 1e-6
     segmenter = small_eseg(encoder_weights=path)
-    for encoder in (segmenter.encoder, build_encoder("fused_efficientnet_s", weights=path)):
+    for encoder in (segmenter.encoder, build_encoder("fused_efficientnet_thin", weights=path)):
         features = encoder(IMAGES)
         for level in ("P2", "P3", "P4", "P5"):
             np.testing.assert_array_equal(features[level], expected[level])
 
 
-@pytest.mark.parametrize("encoder", ["fused_efficientnet_s", "model"])
+@pytest.mark.parametrize("encoder", ["fused_efficientnet_thin", "model"])
 def test_saves_and_loads(tmp_path, encoder):
     if encoder == "model":
         x = inputs = keras.Input((64, 64, 3))
@@ -97,14 +97,14 @@ def test_saves_and_loads(tmp_path, encoder):
 
 
 def test_floats_are_what_uint8_is():
-    model = Classifier("fused_efficientnet_s", num_classes=3)
+    model = Classifier("fused_efficientnet_thin", num_classes=3)
     np.testing.assert_array_equal(
         model.predict_on_batch(IMAGES), model.predict_on_batch(IMAGES.astype("float32"))
     )
 
 
 def test_floats_keep_their_precision_under_mixed_precision():
-    model = Classifier("fused_efficientnet_s", num_classes=3, dtype="mixed_bfloat16")
+    model = Classifier("fused_efficientnet_thin", num_classes=3, dtype="mixed_bfloat16")
     images = (128 + IMAGES // 2).astype("float32")
     # bfloat16 has no value between 200 and 201.
     difference = model.predict_on_batch(images) - model.predict_on_batch(images + np.float32(0.3))
@@ -123,6 +123,6 @@ def test_loss_equals_numpy():
 
 
 def test_weights_of_a_model_are_its_own():
-    encoder = build_encoder("fused_efficientnet_s")
+    encoder = build_encoder("fused_efficientnet_thin")
     with pytest.raises(ValueError, match="encoder_weights='imagenet'"):
         Classifier(encoder, encoder_weights="imagenet")

@@ -259,7 +259,7 @@ def test_freeze_really_freezes(part, compiled_first, tmp_path):
 
 
 def test_freeze_leaves_other_layers_alone():
-    model = tiny(encoder="fused_efficientnet_s")
+    model = tiny(encoder="fused_efficientnet_thin")
     model.encoder.trainable = False
     model.freeze("head")
     assert not model.encoder.trainable_variables and model.decoder.trainable_variables
@@ -268,7 +268,7 @@ def test_freeze_leaves_other_layers_alone():
 
 
 def test_freeze_survives_a_preset(tmp_path):
-    model = tiny(encoder="fused_efficientnet_s")
+    model = tiny(encoder="fused_efficientnet_thin")
     model.freeze("encoder", "batch_norm")
     model.save_to_preset(tmp_path / "preset")
     loaded = ESeg.from_preset(tmp_path / "preset")

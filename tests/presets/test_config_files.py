@@ -15,7 +15,7 @@ from eseg_keras.presets.files import PresetError
 def saved(tmp_path_factory):
     directory = tmp_path_factory.mktemp("presets") / "tiny"
     ESeg(
-        "fused_efficientnet_s",
+        "fused_efficientnet_thin",
         num_classes=3,
         min_level=3,
         max_level=5,

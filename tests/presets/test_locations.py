@@ -40,7 +40,7 @@ def published(tmp_path, monkeypatch):
 
 def test_a_preset_of_an_installed_package(published, caplog):
     # The packages of this repository may be installed, too.
-    others = {name for name in installed_presets() if not name.endswith("_camvid")}
+    others = {name for name in installed_presets() if "_camvid" not in name}
     assert others == {"my_streets"} and installed_presets()["my_streets"] == published
     model = ESeg.from_preset("my_streets")
     assert model.name == "my_streets" and "my_streets: For research only." in caplog.text

@@ -98,7 +98,7 @@ def frozen(tmp_path_factory):
     """A preset with a frozen head, and an ignore label that is a class in larger networks."""
     directory = tmp_path_factory.mktemp("frozen") / "frozen"
     model = ESeg(
-        "fused_efficientnet_s",
+        "fused_efficientnet_thin",
         num_classes=3,
         min_level=3,
         max_level=5,

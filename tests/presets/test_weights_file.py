@@ -162,7 +162,7 @@ def test_every_byte_flipped_is_read_or_refused_with_one_error(model, path):
 
 
 def test_preset_error_names_the_file_and_the_remedy(tmp_path):
-    model = ESeg("fused_efficientnet_s", 2, min_level=3, max_level=5, decoder_channels=8)
+    model = ESeg("fused_efficientnet_thin", 2, min_level=3, max_level=5, decoder_channels=8)
     model.save_to_preset(tmp_path / "preset")
     path = tmp_path / "preset" / "weights.h5"
     name = "decoder/P3_lateral/kernel"

@@ -181,7 +181,7 @@ def test_surfaces_are_textured(train_scenes):
 @hypothesis.given(
     height=st.integers(32, 150), width=st.integers(32, 300), index=st.integers(0, 2**40)
 )
-@hypothesis.settings(max_examples=25, deadline=None)
+@hypothesis.settings(max_examples=25)
 def test_any_size(height, width, index):
     image, mask = render_scene(index, "test", (height, width))
     assert image.shape == (height, width, 3) and image.dtype == np.uint8

@@ -17,7 +17,7 @@ ARRAYS = {
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.dictionaries(
         st.text("abz_/. ", min_size=1, max_size=12).map(lambda name: f"n{name}0"),

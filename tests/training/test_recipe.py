@@ -93,7 +93,7 @@ def test_a_learning_rate_of_sgd_is_named_for_adamw(caplog, rate, is_warned):
 
 def small_model(num_classes=3, **options):
     options = {"decoder_channels": 8, "decoder_repeats": 1, "max_level": 5, **options}
-    return ESeg("fused_efficientnet_s", num_classes=num_classes, min_level=3, **options)
+    return ESeg("fused_efficientnet_thin", num_classes=num_classes, min_level=3, **options)
 
 
 @pytest.fixture(scope="module")

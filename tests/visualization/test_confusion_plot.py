@@ -20,7 +20,7 @@ def labels(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6))
 def test_rows_are_shares_of_their_sum(seed, num_classes):
     rng = np.random.default_rng(seed)

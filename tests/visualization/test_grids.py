@@ -46,7 +46,7 @@ def test_the_four_columns():
     assert len(set(pale)) == 1 and pale[0] > 150
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_cells_equal_a_loop_over_pixels(seed):
     rng = np.random.default_rng(seed)

@@ -1,9 +1,6 @@
 """Build the signatures of a SavedModel, which share their weights."""
 
-import hashlib
-
 import keras
-import numpy as np
 
 from eseg_keras.export.saved_model.image_codec import (
     MAX_SERVED_FILES,
@@ -13,7 +10,7 @@ from eseg_keras.export.saved_model.image_codec import (
     decode_image,
     encode_label_map,
 )
-from eseg_keras.export.served_graph.network import serving_model
+from eseg_keras.export.served_graph.network import serving_models
 from eseg_keras.optional import require
 
 SERVING_DEFAULT = "serving_default"
@@ -32,12 +29,11 @@ def serving_module(
     Neither contains Keras objects.
     """
     tf = require("tensorflow", "tensorflow-cpu")
-    calls, variables = {}, {}
-    for name in ("labels", "logits"):
-        # Built for the model's image size (usually any), not for `image_size`, because the
-        # signature `encoded` uses the same network.
-        network = serving_model(model, name, input_dtype, model.image_shape[:2])
-        calls[name] = _without_keras(tf, network, variables)
+    variables = {}
+    # Built for the model's image size (usually any), not for `image_size`, because the signature
+    # `encoded` uses the same network.
+    networks = serving_models(model, ("labels", "logits"), input_dtype, model.image_shape[:2])
+    calls = {kind: _without_keras(tf, network, variables) for kind, network in networks.items()}
     calls["probabilities"] = lambda images: tf.nn.softmax(calls["logits"](images))
     images = tf.TensorSpec((None, *image_size, model.image_shape[-1]), input_dtype, name="images")
     functions = {
@@ -62,14 +58,12 @@ def serving_module(
 
 
 def _without_keras(tf, network, variables):
-    """Turn a network into a `tf.function`; networks share equal weights through `variables`."""
+    """Turn a network into a `tf.function`; networks share their weights through `variables`."""
 
     def shared(variable):
-        value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
-        key = (value.dtype.str, value.shape, hashlib.sha256(value).digest())
-        if key not in variables:
-            variables[key] = tf.Variable(value, trainable=False)
-        return variables[key]
+        if id(variable) not in variables:
+            variables[id(variable)] = tf.Variable(variable.numpy(), trainable=False)
+        return variables[id(variable)]
 
     trainable = [shared(variable) for variable in network.trainable_variables]
     others = [shared(variable) for variable in network.non_trainable_variables]

@@ -1,5 +1,7 @@
 """The exported network, with pre- and post-processing: images in, label maps out."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -58,6 +60,29 @@ def serving_model(
     (1, 40, 60)
     """
     check_kinds(output_kind, input_dtype)
+    network = serving_models(
+        model,
+        [output_kind],
+        input_dtype,
+        image_size,
+        channels_first=channels_first,
+        short_cut=short_cut,
+        classes_first=classes_first,
+    )
+    return network[output_kind]
+
+
+def serving_models(
+    model: keras.Model,
+    output_kinds: Sequence[str],
+    input_dtype: str,
+    image_size: tuple[int | None, int | None],
+    *,
+    channels_first: bool = False,
+    short_cut: bool = True,
+    classes_first: bool = False,
+) -> dict[str, keras.Model]:
+    """Return {output kind: `serving_model`} of several output kinds, which share their layers."""
     folded = model.fold()
     channels = folded.image_shape[-1]
     images = keras.Input((*image_size, channels), dtype=input_dtype, name="images")
@@ -71,17 +96,19 @@ def serving_model(
     decoder = faster_network(folded.decoder, channels_first=channels_first)
     head = faster_network(folded.head, channels_first=channels_first)
     cells = head(decoder({level: by_level[int(level[1:])] for level in decoder.input}))
-    if output_kind == "labels":
-        stride = 2**folded.min_level if short_cut else None
-        in_full = resize_by_products if channels_first else resize
-        result = CellArgmax(stride, in_full, classes_first, name="cell_argmax")(cells, images)
-    else:
-        layer = ResizeByProducts if channels_first else Resize
-        result = layer(dtype="float32", name="upsample")(cells, images)
-        if output_kind == "probabilities":
-            result = ops.softmax(result)
-    served = keras.Model(images, keras.layers.Identity(name=output_kind)(result), name="eseg")
-    served.autocast = False
+    served = {}
+    for kind in output_kinds:
+        if kind == "labels":
+            stride = 2**folded.min_level if short_cut else None
+            in_full = resize_by_products if channels_first else resize
+            result = CellArgmax(stride, in_full, classes_first, name="cell_argmax")(cells, images)
+        else:
+            layer = ResizeByProducts if channels_first else Resize
+            result = layer(dtype="float32", name="upsample")(cells, images)
+            if kind == "probabilities":
+                result = ops.softmax(result)
+        served[kind] = keras.Model(images, keras.layers.Identity(name=kind)(result), name="eseg")
+        served[kind].autocast = False
     return served
 
 

@@ -15,7 +15,7 @@ def coordinates(height, width):
     return np.stack([rows, columns, np.zeros_like(rows)], -1).astype("uint8")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 1000), st.integers(1, 200), st.integers(1, 200))
 def test_boxes_lie_inside_and_have_the_shape_asked_for(seed, height, width):
     rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ def images(batch, height, width):
     return np.zeros((batch, height, width, 3), "uint8")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     cells=st.tuples(st.integers(1, 2), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
     stride=st.sampled_from([1, 2, 3, 4, 8]),

@@ -99,9 +99,7 @@ def test_jpeg(mode, options, decode, file_of):
     np.testing.assert_array_equal(decode(content), expected(content))
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     orientation=st.integers(0, 10),
     is_big=st.booleans(),
@@ -120,9 +118,7 @@ def test_exif_orientation(orientation, is_big, before, comment, icc, decode, fil
     np.testing.assert_array_equal(decode(content), expected(content))
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.integers(0, 60), damage=st.binary(min_size=1, max_size=8), jpeg=st.booleans())
 def test_damaged_headers_are_errors_or_images(start, damage, jpeg, decode, file_of):
     tags = Image.Exif()
