@@ -42,7 +42,7 @@ hypothesis.settings.load_profile("patient")
 
 # Graphs are many small objects that stay: with Python's own threshold of some hundred new objects,
 # a tenth of the time goes into looking for garbage.
-gc.set_threshold(100_000, 20, 20)
+gc.set_threshold(300_000, 20, 20)
 
 
 @pytest.fixture(autouse=True, scope="module")

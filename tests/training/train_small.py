@@ -30,7 +30,7 @@ def make_model(gradient_accumulation_steps):
         )
         x = features[level] = layer(x)
     model = ESeg(
-        keras.Model(inputs, features), num_classes=3, min_level=3, max_level=5,
+        keras.Model(inputs, features), num_classes=3, min_level=3, max_level=4,
         decoder_channels=4, decoder_repeats=1, image_shape=(*SIZE, 3),
     )  # fmt: skip
     rng = np.random.default_rng(0)
