@@ -26,8 +26,10 @@ def strided(name):
     return encoder, encoder(IMAGES)
 
 
-@pytest.mark.parametrize("output_stride", [16, 8])
-@pytest.mark.parametrize("name", NAMES)
+# Stride 8 dilates the stages of stride 16, too; two encoders are enough to see both.
+@pytest.mark.parametrize(
+    "name, output_stride", [*((name, 8) for name in NAMES), *((name, 16) for name in NAMES[:3])]
+)
 def test_features_are_those_of_the_strided_encoder_between_more(name, output_stride):
     """At odd sizes SAME padding is symmetric: strided features are every n-th dilated feature."""
     encoder, expected = strided(name)
