@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eseg_keras.data.geometry import fit_window, resize_long_side, resize_window
@@ -40,14 +40,14 @@ def bilinear_upsampling(image, size):
     return np.stack([np.interp(xs, np.arange(len(row)), row) for row in rows])
 
 
-def example(rng, size, channels=3):
+def random_example(rng, size, channels=3):
     image = rng.integers(0, 256, (*size, channels), dtype=np.uint8)
     return image, rng.integers(0, 20, size, dtype=np.uint8)
 
 
 @given(st.tuples(sides, sides), st.tuples(sides, sides), st.integers(0, 2**32))
 def test_mask_is_resized_to_the_nearest_label(size, scaled_size, seed):
-    image, mask = example(np.random.default_rng(seed), size)
+    image, mask = random_example(np.random.default_rng(seed), size)
     _, resized = resize_window(image, mask, scaled_size, (0, 0), scaled_size)
     clear = unambiguous(size, scaled_size)
     np.testing.assert_array_equal(resized[clear], nearest(mask, scaled_size)[clear])
@@ -59,7 +59,7 @@ def test_mask_is_resized_to_the_nearest_label(size, scaled_size, seed):
     st.integers(0, 2**32),
 )
 def test_image_is_enlarged_bilinearly(size, scale, seed):
-    image, mask = example(np.random.default_rng(seed), size, channels=1)
+    image, mask = random_example(np.random.default_rng(seed), size, channels=1)
     scaled_size = (int(size[0] * scale[0]), int(size[1] * scale[1]))
     resized, _ = resize_window(image.astype(np.float32), mask, scaled_size, (0, 0), scaled_size)
     reference = bilinear_upsampling(image[..., 0].astype(np.float64), scaled_size)
@@ -72,9 +72,19 @@ def test_image_is_enlarged_bilinearly(size, scale, seed):
     window=st.tuples(sides, sides),
     places=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     seed=st.integers(0, 2**32),
+    # Pillow rounds uint8 images after each of both axes. Where the box of a window moves a value
+    # across the middle of two integers, the result of the first axis may differ by one, and the
+    # final one by two.
+    tolerance=st.sampled_from([("uint8", 2), ("float32", 1e-3)]),
 )
-def test_window_is_a_slice_of_the_padded_whole(size, scaled_size, window, places, seed):
-    image, mask = example(np.random.default_rng(seed), size)
+@example(
+    size=(20, 4), scaled_size=(15, 9), window=(14, 6), places=(0.5625, 0.5), seed=2566,
+    tolerance=("uint8", 2),
+)  # fmt: skip
+def test_window_is_a_slice_of_the_padded_whole(size, scaled_size, window, places, seed, tolerance):
+    dtype, largest = tolerance
+    image, mask = random_example(np.random.default_rng(seed), size)
+    image = image.astype(dtype)
     offset = tuple(
         round(1 - w + place * (s + w - 2))
         for w, s, place in zip(window, scaled_size, places, strict=True)
@@ -91,10 +101,9 @@ def test_window_is_a_slice_of_the_padded_whole(size, scaled_size, window, places
         [np.pad(whole_image[..., c], around, constant_values=fill[c]) for c in range(3)], -1
     )
     cut = tuple(slice(w + o, w + o + w) for w, o in zip(window, offset, strict=True))
-    assert seen_image.shape == (*window, 3) and seen_image.dtype == np.uint8
+    assert seen_image.shape == (*window, 3) and seen_image.dtype == dtype
     assert seen_mask.shape == window and seen_mask.dtype == np.uint8
-    # Rounding of the window's corners moves an interpolated value by one at most.
-    assert np.abs(seen_image.astype(int) - whole_image[cut]).max() <= 1
+    assert np.abs(seen_image.astype("float32") - whole_image[cut]).max() <= largest
     np.testing.assert_array_equal(seen_mask[clear[cut]], whole_mask[cut][clear[cut]])
     if size == scaled_size:
         np.testing.assert_array_equal(seen_image, whole_image[cut])
@@ -116,7 +125,7 @@ def test_image_and_mask_have_no_shift_between_them(scale):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_any_number_of_channels(channels, dtype):
     rng = np.random.default_rng(0)
-    image, mask = example(rng, (20, 30), channels)
+    image, mask = random_example(rng, (20, 30), channels)
     resized, _ = resize_window(image.astype(dtype), mask, (31, 17), (-2, 3), (33, 10))
     assert resized.shape == (33, 10, channels) and resized.dtype == dtype
     for channel in range(channels):
@@ -134,20 +143,20 @@ def test_fills_with_the_mean_of_the_photo():
 
 
 def test_window_beside_the_photo_is_an_error():
-    image, mask = example(np.random.default_rng(0), (4, 4))
+    image, mask = random_example(np.random.default_rng(0), (4, 4))
     with pytest.raises(ValueError, match="offset=4"):
         resize_window(image, mask, (4, 4), (4, 0), (2, 2))
 
 
 def test_fit_window_keeps_an_example_of_that_size():
-    image, mask = example(np.random.default_rng(0), (12, 20))
+    image, mask = random_example(np.random.default_rng(0), (12, 20))
     fitted = fit_window(image, mask, (12, 20))
     np.testing.assert_array_equal(fitted[0], image)
     np.testing.assert_array_equal(fitted[1], mask)
 
 
 def test_fit_window_shows_the_whole_photo():
-    image, mask = example(np.random.default_rng(0), (10, 40))
+    image, mask = random_example(np.random.default_rng(0), (10, 40))
     mask[:] = np.arange(40)
     _, fitted = fit_window(image, mask, (20, 20), ignore_label=99)
     np.testing.assert_array_equal(fitted[:5], np.tile(np.arange(1, 40, 2), (5, 1)))
@@ -156,6 +165,6 @@ def test_fit_window_shows_the_whole_photo():
 
 @pytest.mark.parametrize("size, expected", [((30, 60), (20, 40)), ((60, 30), (40, 20))])
 def test_resize_long_side(size, expected):
-    image, mask = example(np.random.default_rng(0), size)
+    image, mask = random_example(np.random.default_rng(0), size)
     image, mask = resize_long_side(image, mask, 40)
     assert image.shape == (*expected, 3) and mask.shape == expected
