@@ -17,7 +17,7 @@ from eseg_keras.street_scenes import render_scene
 
 @pytest.fixture(scope="module")
 def teacher(small_eseg):
-    return small_eseg(class_names=("a", "b"))
+    return small_eseg(encoder="fused_efficientnet_s", class_names=("a", "b"))
 
 
 @pytest.mark.usefixtures("eagerly")

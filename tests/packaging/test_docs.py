@@ -174,7 +174,7 @@ def folder(tmp_path_factory, small_eseg, module_eagerly):
         shape = {"label": "cat", "shape_type": "rectangle", "points": [[8, 8], [20, 20]]}
         one = {"imagePath": f"{index}.jpg", "imageHeight": 32, "imageWidth": 64, "shapes": [shape]}
         (folder / "photos" / f"{index}.json").write_text(json.dumps(one))
-    model = small_eseg(num_classes=8)
+    model = small_eseg(encoder="fused_efficientnet_s", num_classes=8)
     model.save_to_preset(folder / "small")
     images = [render_scene(0, "test", (192, 384))[0]]
     export_onnx(model, folder / "streets.onnx", verification_images=images)
