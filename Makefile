@@ -41,8 +41,8 @@ PYTEST_FLAGS := -n $(TEST_WORKERS) --dist worksteal --durations=20
 BACKENDS_PYTEST := $(TEST_ENV) $(BACKENDS)/bin/python -m pytest $(PYTEST_FLAGS)
 PYTEST := $(TEST_ENV) $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-.PHONY: help env backends demo docs notebooks test test-fast test-slow test-tensorflow-slow test-backends \
-	lint format bazel-check bazel-format clean typecheck
+.PHONY: help env backends demo docs notebooks test test-fast test-slow test-backends lint format \
+	bazel-check bazel-format clean typecheck
 
 help:
 	@echo "make demo         train on street scenes for a few minutes, evaluate, predict"
@@ -102,9 +102,7 @@ test: lint test-fast
 test-fast: env
 	$(PYTEST) -m "not slow"
 
-test-slow: test-tensorflow-slow test-backends bazel-check
-
-test-tensorflow-slow: env
+test-slow: env bazel-check test-backends
 	$(PYTEST) -m slow
 
 # JAX compiles every operation of every shape: optimising them takes longer than running them.

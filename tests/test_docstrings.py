@@ -1,6 +1,5 @@
 """Every example in a docstring runs and prints the output shown."""
 
-import dataclasses
 import doctest
 import importlib
 import pkgutil
@@ -9,7 +8,6 @@ import keras
 import pytest
 
 import eseg_keras
-from eseg_keras.decoders import DECODERS
 
 MODULES = sorted(
     module.name
@@ -26,15 +24,8 @@ def no_progress_bars():
     keras.config.enable_interactive_logging()
 
 
-@pytest.fixture
-def small_decoder(monkeypatch):
-    """Build networks of examples that leave the decoder out with a small one, which is faster."""
-    small = dataclasses.replace(DECODERS["bifpn"], channels=8, repeats=1)
-    monkeypatch.setitem(DECODERS, "bifpn", small)
-
-
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name, no_progress_bars, small_decoder, module_eagerly):
+def test_examples(name, no_progress_bars, module_eagerly):
     result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
 

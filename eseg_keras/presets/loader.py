@@ -70,9 +70,12 @@ def _bare(cls, name, num_classes, load_weights, overrides):
         if config.get("encoder_weights") not in (None, "imagenet"):
             encoder = str(config["encoder_weights"])
         _log.warning(
-            "%s is an architecture: %s encoder weights, random decoder, %d classes. Its labels mean "
-            "nothing before training; `eseg presets` lists trained presets.", name, encoder, model.num_classes,
-        )  # fmt: skip
+            "%s is an architecture: %s encoder weights, random decoder, %d classes. Its labels "
+            "mean nothing before training: train it, or load a trained preset.",
+            name,
+            encoder,
+            model.num_classes,
+        )
     return model
 
 

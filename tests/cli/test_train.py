@@ -1,8 +1,13 @@
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 from PIL import Image
 
 from eseg_keras.files import write_json
 from eseg_keras.training import Experiment, load_experiment
+from eseg_keras.training.checkpoints import read_arrays
 from eseg_keras.training.run_files import write_config
 
 SCENES = ["train", "--experiment", "smoke/street_scenes"]
@@ -68,3 +73,19 @@ def test_another_experiment_in_the_directory_is_refused(eseg, tmp_path):
     status, out, err = eseg(*SCENES, "--model_dir", tmp_path)
     assert (status, out) == (2, "")
     assert "epochs (in that run 999, now" in err
+
+
+def test_a_loss_that_is_not_finite_names_the_step_the_images_and_the_checkpoint(
+    eseg, tmp_path, eagerly
+):
+    values = ["max_level=5", "decoder_channels=8", "image_size=64,96", "batch_size=2", "epochs=3"]
+    values += ["train_examples=6", "val_examples=2", "checkpoint_steps=1", "warmup_steps=2"]
+    values += ["learning_rate=1e30", "global_clipnorm=none"]
+    flags = [flag for value in values for flag in ("--set", value)]
+    status, out, err = eseg(*SCENES, *flags, "--model_dir", tmp_path / "run")
+    assert status == 2 and "Traceback" not in err
+    assert "The loss is nan at step" in err or "The loss is inf at step" in err
+    assert re.search(r"Its images: street scene \d, street scene \d", err)
+    # No checkpoint with the non-finite weights was kept.
+    path = re.search(r"The last good checkpoint is (\S+\.npz)", err)[1]
+    assert all(np.isfinite(a).all() for n, a in read_arrays(Path(path)).items() if n != "position")

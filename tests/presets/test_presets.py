@@ -169,7 +169,7 @@ def test_bare_name_says_what_it_is_once(caplog, monkeypatch):
         ESeg.from_preset("eseg_lite_s", num_classes=2)
     assert [r.message for r in caplog.records if "random decoder" in r.message] == [
         "eseg_lite_s is an architecture: random encoder weights, random decoder, 2 classes. "
-        "Its labels mean nothing before training; `eseg presets` lists trained presets."
+        "Its labels mean nothing before training: train it, or load a trained preset."
     ]
 
 
