@@ -80,7 +80,8 @@ def test_a_loss_that_is_not_finite_names_the_step_the_images_and_the_checkpoint(
 ):
     values = ["max_level=5", "decoder_channels=8", "image_size=64,96", "batch_size=2", "epochs=3"]
     values += ["train_examples=6", "val_examples=2", "checkpoint_steps=1", "warmup_steps=2"]
-    values += ["learning_rate=1e30", "global_clipnorm=none"]
+    values += ["ema_decay=0.99", "loss=ohem", "photometric_distortion=true", "keep=best"]
+    values += ["weight_decay=5e-5", "learning_rate=1e30", "global_clipnorm=none"]
     flags = [flag for value in values for flag in ("--set", value)]
     status, out, err = eseg(*SCENES, *flags, "--model_dir", tmp_path / "run")
     assert status == 2 and "Traceback" not in err
