@@ -3,8 +3,8 @@
 import ast
 import dataclasses
 import difflib
-import importlib.util
 import re
+import runpy
 import traceback
 from pathlib import Path
 from typing import NamedTuple
@@ -64,13 +64,12 @@ def load_experiment(name: str) -> Experiment | ClassificationExperiment:
             )
         path = experiments_dir() / f"{name}.py"
     name = str(path)
-    spec = importlib.util.spec_from_file_location(f"eseg_experiment_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-        if not callable(getattr(module, "get_experiment", None)):
+        # An import would leave a folder __pycache__ beside the file, which may be in a model_dir.
+        get_experiment = runpy.run_path(name).get("get_experiment")
+        if not callable(get_experiment):
             raise ValueError("it must define a function get_experiment().")
-        experiment = module.get_experiment()
+        experiment = get_experiment()
     except Exception as error:  # The file's own code may raise anything.
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == name]
         where = f", line {lines[-1]}" if lines else ""

@@ -161,4 +161,4 @@ def test_experiment_files(eseg, tmp_path, content):
     check_refused(eseg("train", "--experiment", path, "--model_dir", tmp_path / "run"), path)
     # `eseg finetune` resumes from this file.
     check_refused(eseg("finetune", tmp_path, tmp_path, "--output", path.parent), path)
-    assert {file.name for file in tmp_path.rglob("*")} <= {"out", "experiment.py", "__pycache__"}
+    assert {file.name for file in tmp_path.rglob("*")} <= {"out", "experiment.py"}
