@@ -20,7 +20,8 @@ def test_two_devices_train_as_one_does(tmp_path):
         folder = tmp_path / str(devices)
         folder.mkdir()
         command = [sys.executable, SCRIPT, "auto", str(devices), folder, *trainings]
-        flags = f"--xla_force_host_platform_device_count={devices}"
+        flags = os.environ.get("XLA_FLAGS", "")
+        flags += f" --xla_force_host_platform_device_count={devices}"
         environment = {**os.environ, "XLA_FLAGS": flags}
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]

@@ -2,8 +2,6 @@
 
 import csv
 import pathlib
-import subprocess
-import sys
 
 import keras
 import pytest
@@ -13,22 +11,13 @@ BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="it is for JAX")
 
 
-def run(output, *options):
-    tiny = ["--sizes", "32x64", "--batch_sizes", "2", "--rounds", "2", "--presets", "eseg_lite_s"]
-    command = [
-        sys.executable,
-        BENCHMARKS / "accelerator_latency.py",
-        *tiny,
-        "--output",
-        output,
-        *options,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+TINY = ["--sizes", "32x64", "--batch_sizes", 2, "--rounds", 2, "--precisions", "float32"]
 
 
-def test_rows_are_measured_once_and_kept(tmp_path):
+def test_rows_are_measured_once_and_kept(tmp_path, run, run_here):
     output = tmp_path / "latency.csv"
-    done = run(output, "--precisions", "float32")
+    options = [*TINY, "--presets", "eseg_lite_s", "--output", output]
+    done = run("accelerator_latency", *options)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     (row,) = csv.DictReader(output.open())
     assert (row["network"], row["precision"]) == ("eseg_lite_s", "float32")
@@ -38,7 +27,7 @@ def test_rows_are_measured_once_and_kept(tmp_path):
     assert 0 < float(row["lower_quartile_images_per_second"]) <= float(row["images_per_second"])
 
     before = output.read_text()
-    done = run(output, "--precisions", "float32")
+    done = run_here("accelerator_latency", *options)
     assert done.returncode == 0 and "measured before" in done.stdout, done.stdout + done.stderr
     assert output.read_text() == before
 
@@ -51,8 +40,9 @@ def test_label_maps_come_out(monkeypatch):
     assert labels.shape == (2, 32, 64) and str(labels.dtype) == "uint8"
 
 
-def test_a_preset_that_does_not_load_is_skipped(tmp_path):
+def test_a_preset_that_does_not_load_is_skipped(tmp_path, run_here):
     output = tmp_path / "latency.csv"
-    done = run(output, "--precisions", "float32", "--presets", "eseg_xl")
+    options = [*TINY, "--presets", "eseg_xl", "--output", output]
+    done = run_here("accelerator_latency", *options)
     assert done.returncode == 1 and "skipped" in done.stdout, done.stdout + done.stderr[-2000:]
     assert not output.exists()

@@ -2,8 +2,6 @@
 
 import csv
 import pathlib
-import subprocess
-import sys
 
 import keras
 import pytest
@@ -15,11 +13,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow exports"),
 ]
-
-
-def run(script, *options):
-    command = [sys.executable, BENCHMARKS / script, *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 def a_peer(path):
@@ -34,13 +27,13 @@ def a_peer(path):
     return path
 
 
-def test_rows_are_measured_once_kept_and_drawn(tmp_path):
+def test_rows_are_measured_once_kept_and_drawn(tmp_path, run, run_here):
     pytest.importorskip("tf2onnx")
     pytest.importorskip("matplotlib")
     output = tmp_path / "latency.csv"
     options = ["--presets", "eseg_lite_s", "--sizes", "64x96", "--rounds", 2, "--threads", 1]
     options += ["--cache_dir", tmp_path / "files", "--output", output]
-    done = run("latency.py", *options, "--formats", "onnx")
+    done = run("latency", *options, "--formats", "onnx")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     (row,) = csv.DictReader(output.open())
     assert (row["network"], row["format"], row["size"]) == ("eseg_lite_s", "onnx", "64x96")
@@ -49,13 +42,13 @@ def test_rows_are_measured_once_kept_and_drawn(tmp_path):
     assert row["load_average"] and row["cpu"] and row["keras"]
 
     before = output.read_text()
-    done = run("latency.py", *options, "--formats", "onnx")
+    done = run_here("latency", *options, "--formats", "onnx")
     assert done.returncode == 0 and "measured before" in done.stdout
     assert output.read_text() == before
 
     # New variants are measured together with the reference, whose row is kept.
     options += ["--formats", "keras", "onnx", "--against", a_peer(tmp_path / "peer.onnx")]
-    done = run("latency.py", *options)
+    done = run("latency", *options)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     rows = list(csv.DictReader(output.open()))
     assert output.read_text().startswith(before)
@@ -68,10 +61,10 @@ def test_rows_are_measured_once_kept_and_drawn(tmp_path):
 
     picture = tmp_path / "latency.png"
     drawing = ["--latencies", output, "--size", "64x96", "--output", picture]
-    done = run("latency_plot.py", *drawing)
+    done = run_here("latency_plot", *drawing)
     assert done.returncode == 0, done.stderr[-2000:]
     assert Image.open(picture).width > 1000
-    done = run("latency_plot.py", "--latencies", output, "--output", picture)
+    done = run_here("latency_plot", "--latencies", output, "--output", picture)
     assert done.returncode == 2 and "no row of 1024x2048" in done.stderr
 
 

@@ -1,14 +1,9 @@
 """The benchmark of the training step runs and resumes."""
 
 import csv
-import pathlib
-import subprocess
-import sys
 
 import keras
 import pytest
-
-BENCHMARK = pathlib.Path(__file__).parents[2] / "benchmarks" / "train_step.py"
 
 pytestmark = [
     pytest.mark.slow,
@@ -16,16 +11,13 @@ pytestmark = [
 ]
 
 
-def run(output, *options):
-    tiny = ["--shrink", "8", "--batch_size", "2", "--steps", "1", "--rounds", "1"]
-    command = [sys.executable, BENCHMARK, *tiny, "--output", output, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+TINY = ["--shrink", 8, "--batch_size", 2, "--steps", 1, "--rounds", 1]
+TINY += ["--presets", "eseg_lite_s", "--precisions", "float32"]
 
 
-def test_rows_are_measured_once_and_kept(tmp_path):
+def test_rows_are_measured_once_and_kept(tmp_path, run, run_here):
     output = tmp_path / "train_step.csv"
-    options = ["--presets", "eseg_lite_s", "--precisions", "float32"]
-    done = run(output, *options)
+    done = run("train_step", *TINY, "--output", output)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     (row,) = csv.DictReader(output.open())
     assert (row["preset"], row["crop"], row["batch_size"]) == ("eseg_lite_s", "128x128", "2")
@@ -39,16 +31,15 @@ def test_rows_are_measured_once_and_kept(tmp_path):
     assert int(row["peak_memory_mb"]) > int(row["memory_before_mb"]) > 100
 
     before = output.read_text()
-    done = run(output, *options)
+    done = run_here("train_step", *TINY, "--output", output)
     assert done.returncode == 0 and "measured before" in done.stdout, done.stdout + done.stderr
     assert output.read_text() == before
 
 
-def test_a_row_that_fails_is_no_row(tmp_path):
+def test_a_row_that_fails_is_no_row(tmp_path, run):
     output = tmp_path / "train_step.csv"
-    options = ["--presets", "eseg_lite_s", "--precisions", "float32", "--device", "gpu"]
     if any(name.startswith("gpu") for name in keras.distribution.list_devices()):
         pytest.skip("there is a GPU")
-    done = run(output, *options)
+    done = run("train_step", *TINY, "--device", "gpu", "--output", output)
     assert done.returncode == 1 and "failed" in done.stdout, done.stdout + done.stderr[-2000:]
     assert not output.exists()
