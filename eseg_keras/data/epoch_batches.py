@@ -149,8 +149,9 @@ class EpochBatches:
 
         Args:
             initial_epoch: Number of the first epoch.
-            initial_batch: Number of the first batch. If it is above 0, every iteration is the rest
-                of `initial_epoch`; use another dataset for the next epochs.
+            initial_batch: Number of the first batch. If it is above 0, every pass over the
+                dataset yields the remaining batches of `initial_epoch` only; create another dataset
+                for later epochs.
 
         Returns:
             A dataset of known length. Its auto-shard policy is OFF, because `shard` already splits

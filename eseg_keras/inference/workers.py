@@ -11,11 +11,13 @@ import keras
 from eseg_keras.machine import usable_cores
 from eseg_keras.optional import require
 
-# At least so many tasks per worker, if there are enough items, and about so many items per task at
-# most. If a worker dies, its task is repeated; so tasks are small, but Ray can keep track of them.
+# The least number of tasks per worker, if there are enough items, and about the largest number of
+# items per task. If a worker dies, its task is repeated; so tasks are small, but Ray can keep track
+# of them.
 _TASKS_PER_WORKER = 16
 _MOST_ITEMS = 64
-# Ray restarts dead workers without limit. An item is skipped after so many workers died with it.
+# Ray restarts dead workers without limit. An item is skipped once it has ended this
+# many workers.
 _MOST_DEATHS = 3
 
 Item = TypeVar("Item")

@@ -25,7 +25,7 @@ def serving_model(
     short_cut: bool = True,
     classes_first: bool = False,
 ) -> keras.Model:
-    """Build the network that is exported: folded, with pre- and post-processing.
+    """Build the network that is exported: with folded batch norm, pre- and post-processing.
 
     Some layers are replaced by faster ones; the outputs equal the model's up to rounding.
 
@@ -40,8 +40,8 @@ def serving_model(
         short_cut: For labels: whether logits are interpolated only near boundaries (see
             `CellArgmax`), so that the latency depends on the image. Defaults to `True`; `False` is
             faster on GPUs.
-        classes_first: For labels: whether the short cut takes the argmax along the first axes,
-            which is faster in OpenVINO. Defaults to `False`.
+        classes_first: For labels: whether `CellArgmax` puts the classes on the first axes before
+            the argmax, which is faster in OpenVINO. Defaults to `False`.
 
     Returns:
         A functional Keras model without batch normalisation, with one input, `"images"`, and one
