@@ -161,9 +161,9 @@ def polygon_pixels(polygons: Sequence[Sequence[float]], size: Size) -> np.ndarra
 def _run_lengths(text):
     """Return the run lengths in COCO's compressed string; `None` if its last number is cut off.
 
-    pycocotools leaves pixels beyond the last run uninitialized, so their sum must be checked. A
-    number has 5 bits per character, lowest first; from the third on, it is the difference from the
-    one two places before.
+    pycocotools leaves pixels beyond the last run uninitialized, so the caller must check that the
+    lengths add up to the number of pixels. A number has 5 bits per character, lowest first; from
+    the fourth on, it is the difference from the one two places before.
     """
     runs, value, shift = [], 0, 0
     for code in (ord(character) - 48 for character in text):

@@ -173,7 +173,7 @@ def read_imagenet_weights(encoder: keras.Model, path: pathlib.Path):
 
 
 def _checkpoint_prefixes(encoder) -> dict:
-    """Return {layer with weights: prefix in the checkpoint}; block numbers go over all stages."""
+    """Return {layer with weights: prefix in the checkpoint}, which numbers blocks across stages."""
     in_block = {
         "expand_conv": "_expand_conv",
         "expand_bn": "_bn0",

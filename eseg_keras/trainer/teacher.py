@@ -42,7 +42,7 @@ class Teacher:
 
     @contextlib.contextmanager
     def with_values(self, values):
-        """Context manager: use these weights, which are arguments of the traced step."""
+        """Context manager: run the teacher with these weights, arguments of the traced step."""
         self.values = values
         try:
             yield

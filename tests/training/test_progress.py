@@ -18,7 +18,7 @@ LOGS = {"loss": 1.23456, "mean_iou": 0.5, "pixel_accuracy": 0.9}
 
 
 class Clock:
-    """A fake clock that only training steps advance."""
+    """A fake clock: training steps advance it, and tests set it."""
 
     now = 0.0
 

@@ -373,7 +373,7 @@ def palette_of(path: str | Path) -> bytes | None:
 
 
 def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
-    """Return the palette colours of the classes; None if the file has no palette, or a grey one."""
+    """Return the palette colours of the classes; None if it has too few, or all are grey."""
     colors = np.frombuffer(palette_of(path) or b"", np.uint8).reshape(-1, 3)[:num_classes]
     if len(colors) < num_classes or (colors == colors[:, :1]).all():
         return None
