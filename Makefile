@@ -7,10 +7,12 @@ PYTHON ?= python3
 TEST_WORKERS ?= 2
 # A version that the package index of the CI machine has as a CPU build.
 TORCH ?= torch==2.13.0
-# A version that knows the flag of `test-backends`: XLA ends the process at unknown flags.
+# A version whose XLA knows the flag that `test-backends` sets: XLA aborts the
+# process if a flag is unknown.
 JAX ?= jax==0.10.2
-# TF Serving's protocol messages; tests compare ours with them. It is installed without its
-# dependency `tensorflow`, which would overwrite files of `tensorflow-cpu`.
+# TF Serving's protocol messages; tests compare ours with them. The package is
+# installed without its dependency `tensorflow`, which would overwrite files of
+# `tensorflow-cpu`.
 SERVING_API ?= tensorflow-serving-api==2.21.*
 # A test reads the metadata of TFLite files with it. It is installed without its dependencies,
 # because it requires an old protobuf. It has no wheel for Python 3.12 or newer, so a failed install
@@ -107,8 +109,8 @@ test-fast: env
 test-slow: env bazel-check test-backends
 	$(PYTEST) -m slow
 
-# JAX compiles every operation of every shape: optimising and fusing them takes longer than running
-# them.
+# JAX compiles every operation for every input shape. These flags disable most
+# optimisations and fusions, because they take longer than they save in tests.
 test-backends: backends
 	KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
 		XLA_FLAGS=--xla_cpu_use_fusion_emitters=false $(BACKENDS_PYTEST) $(CORE_TESTS)

@@ -21,7 +21,7 @@ EXPERIMENTS = ["eseg_keras.experiments"] + [
 # The input pipeline and `eseg train` use TensorFlow. The networks run on any Keras backend.
 TENSORFLOW = ">=2.20,<2.22"
 
-# For curves and images of a run. TensorFlow itself no longer requires it.
+# Shows curves and images of a run. TensorFlow itself no longer requires it.
 TENSORBOARD = "tensorboard>=2.18"
 
 # tensorflow-datasets imports importlib_resources without declaring it. array_record files allow
@@ -31,7 +31,7 @@ DATA = ["tensorflow-datasets>=4.9.9", "importlib_resources>=6", "array_record>=0
 # For plots and evaluation reports.
 MATPLOTLIB = "matplotlib>=3.9"
 
-# Its wheels include FFmpeg.
+# PyAV reads and writes videos; its wheels include FFmpeg.
 VIDEO = "av>=17"
 
 EXPORT = ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.27", "ai-edge-litert>=2.0"]
@@ -61,7 +61,7 @@ DOCS = [
 
 OPENVINO = ["openvino>=2025.0"]
 
-# Pseudo labels by several processes or machines.
+# Ray computes pseudo labels on several processes or machines.
 RAY = ["ray[data]>=2.60"]
 
 # For the gRPC client; the REST client needs no package.
@@ -102,7 +102,7 @@ EXTRAS = {
         *RAY,
         *SERVING,
         VIDEO,
-        # Augmentations of users, and experiment trackers, for the tests.
+        # Tests use transforms of albumentations, and the experiment trackers.
         "albumentations>=2.0",
         "mlflow-skinny>=3",
         "wandb>=0.19",

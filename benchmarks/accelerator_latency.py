@@ -4,10 +4,11 @@
     KERAS_BACKEND=jax python benchmarks/accelerator_latency.py --presets eseg_lite_s \
         --sizes 1024x2048 --batch_sizes 1
 
-Measured from uint8 images on the device to label maps on the device, with batch normalisation
-folded. As in the paper's frames per second, copying images to the device is not included.
-`median_ms` is the time of one call, including the wait for its result; `images_per_second` is the
-throughput of queued calls, as for a video, which hides Python's overhead.
+Times are measured from uint8 images on the device to label maps on the device, with batch
+normalisation folded. As in the paper's frames per second, copying images to the device is not
+included. `median_ms` is the time of one call, including the wait for its result;
+`images_per_second` is the throughput of queued calls, as for a video, which hides Python's
+overhead.
 
 All variants of a size and batch size are compiled first and then run interleaved. Ratios are
 printed first: they are relative to the first preset and precision, in the same round. Rows are
@@ -34,7 +35,7 @@ QUEUE = 20
 def main():
     """Measure the cases that have no row in the CSV, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all untrained")
+    parser.add_argument("--presets", nargs="+", default=PRESETS, help="default: all architectures")
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
     parser.add_argument("--batch_sizes", nargs="+", type=int, default=(1, 8), help="default: 1 8")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)

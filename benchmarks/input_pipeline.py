@@ -4,10 +4,10 @@
 
 Images are synthetic: street scenes, upsampled by four and with sensor noise, in the sizes and file
 formats of the data sets. Files are read repeatedly, so they come from the page cache, not from a
-disk. For a stage, CPU time is that of its thread; for the whole pipeline, that of all threads,
-which determines the number of cores needed. A row of the CSV has the median and the quartiles of
-the rounds. The wall time is that of the fastest round; with two threads, it is only meaningful if
-the load average shows that no other program was running.
+disk. The CPU time of a stage is that of its thread; the CPU time of the complete pipeline is that
+of all threads, which determines the number of cores needed. A row of the CSV has the median and the
+quartiles of the rounds. The wall time is that of the fastest round; with two threads, it is only
+meaningful if the load average shows that no other program was running.
 """
 
 import argparse
@@ -148,7 +148,7 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
 def stages(
     examples: FolderExamples, shape: Shape, batch_size: int
 ) -> dict[str, Callable[[int], object]]:
-    """Return a function for each stage, whose input is the result of the stages before it."""
+    """Return a function for each stage; its input is the result of the stages before it."""
     read = [examples.read(index) for index in range(len(examples))]
     jitter = Augmentation(flip=False)
     crops = [
@@ -161,7 +161,7 @@ def stages(
     def flip(index):
         return [np.ascontiguousarray(array[:, ::-1]) for array in crops[index]]
 
-    # A fixed seed for each image and round: scales vary, and every run has the same ones.
+    # A fixed seed for each image and round: scales vary, but are the same in every run.
     def seeds(index, round_):
         return np.random.default_rng([index, round_])
 

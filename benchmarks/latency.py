@@ -4,7 +4,7 @@
     python benchmarks/latency.py --presets eseg_lite_s eseg_s --sizes 1024x2048 --formats onnx \
         --against runs/peers/*.onnx
 
-Measured from a uint8 image in memory to its label map, batch size 1. At each size all variants are
+The latency is that from a uint8 image in memory to its label map. At each size all variants are
 loaded and then run interleaved, so that other load on the machine affects all of them. This needs
 memory for all presets at once; use fewer `--presets` to save memory. Files are exported for the
 measured size and kept in `--cache_dir`. `--against` takes any ONNX files with one image as input,
@@ -37,7 +37,10 @@ def main():
     """Measure the variants that have no row in the CSV, and print them, ratios first."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--presets", nargs="*", default=PRESETS, help="names or directories; default: all untrained"
+        "--presets",
+        nargs="*",
+        default=PRESETS,
+        help="names or directories; default: all architectures, with random weights",
     )
     parser.add_argument("--sizes", nargs="+", type=size, default=SIZES, help="such as 512x1024")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
@@ -102,7 +105,7 @@ def size(text: str) -> tuple[int, int]:
 
 
 def case(row: dict) -> dict:
-    """Return the columns of a row that define its case: all but the results."""
+    """Return the columns of a row that define what was measured, without the results."""
     return {name: row[name] for name in ("network", "format", "size", "batch_size", "threads")}
 
 

@@ -5,8 +5,9 @@
 The upper panels show Tables 4 and 6 of the paper. The third shows latencies of
 `results/latency.csv` against reported accuracy: that of the paper for ESeg, that of mmsegmentation
 for the networks of `peers.py` (`published.csv`). Latencies are measured with random weights, so
-latency and accuracy are not of the same weights. In the fourth, they are: it shows the presets of
-weights/camvid, with the latencies of `results/camvid.csv` and the scores of each format's file.
+latency and accuracy are not of the same weights. The fourth panel shows both for the same weights:
+the presets of weights/camvid, with the latencies of `results/camvid.csv` and the scores of each
+format's file.
 """
 
 import argparse
@@ -27,7 +28,7 @@ SHOWN = {
     "onnx": ("ONNX, float32", BLUE, "o"),
     "onnx_int8": ("ONNX, int8", ORANGE, "s"),
 }
-# The same for the panel of trained weights, and the name of the format in scores.csv.
+# Formats in the panel of trained weights: label, which is also the name in scores.csv, and style.
 SCORED = {
     "saved_model": ("SavedModel", GREY, "^"),
     "tflite": ("TFLite float32", BLUE, "s"),
@@ -91,7 +92,7 @@ def main():
         axes.tick_params(colors=INK)
     figure.supxlabel(
         "Above: figures that the paper (arXiv:2203.12683) reports. Below, left: times measured "
-        "with random weights, against the accuracy\nat 1024x2048 that the paper reports for ours "
+        "with random weights, against the accuracy\nat 1024x2048 that the paper reports for ESeg "
         "and mmsegmentation 1.2.2 for others. Below, right: times and accuracy of our weights.",
         fontsize=9,
         color=INK,
@@ -153,7 +154,7 @@ def draw_speed(axes, rows):
         axes.plot([], [], "o", color=color, markerfacecolor=face, label=label)
     axes.set_xlim(20, 350)
     axes.set_ylim(72, 81)
-    axes.set_xlabel("images a second (more is better)", color=INK)
+    axes.set_xlabel("images per second (more is better)", color=INK)
     axes.legend(frameon=False, labelcolor=INK, loc="upper right")
 
 

@@ -1,11 +1,11 @@
-"""Time of a metric's update against `tf.math.bincount` on precomputed indices.
+"""Time of a metric's update, compared with `tf.math.bincount` on precomputed indices.
 
     python benchmarks/metrics.py
 
-The metric computes the cell of every pixel, excludes ignored and invalid ones, and adds the counts
-to its state; the bincount gets precomputed cells. Both run in a `tf.function`, interleaved, so that
-other load on the machine affects both. Ratios to the time of the bincount are printed first; a row
-of the CSV has the median and the quartiles of the rounds.
+The metric computes the confusion matrix cell of every pixel, excludes ignored and invalid pixels,
+and adds the counts to its state; the bincount gets precomputed cells. Both run in a `tf.function`,
+interleaved, so that other load on the machine affects both. Ratios to the time of the bincount are
+printed first; a row of the CSV has the median and the quartiles of the rounds.
 """
 
 import argparse

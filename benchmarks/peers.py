@@ -12,10 +12,10 @@ Then run in the environment of this package:
 
 As in our exports, pre- and post-processing are part of the file: uint8 image in, normalisation,
 bilinear upsampling of the logits, argmax, uint8 label map out. Each network is written twice.
-`NAME.onnx` upsamples in [B, C, H, W], as PyTorch's exporter writes it; `NAME_tuned.onnx` upsamples
-in [B, H, W, C], which is faster in ONNX Runtime. The exporter folds batch normalisation. Weights
-are random; the latency does not depend on them. `published.csv` has the accuracy that
-mmsegmentation reports for each network.
+`NAME.onnx` upsamples in [B, C, H, W], the layout of PyTorch; `NAME_tuned.onnx` upsamples in [B, H,
+W, C], which is faster in ONNX Runtime. The exporter folds batch normalisation. Weights are random;
+the latency does not depend on them. `published.csv` has the accuracy that mmsegmentation reports
+for each network.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def as_onnx(network, image_size):
     import torch
 
     def average_pool(x, size):
-        """Adaptive average pooling as matrix products: the exporter supports only whole factors."""
+        """Average adaptively by matrix products: the exporter supports only integer factors."""
         sizes = (size, size) if isinstance(size, int) else size
         rows, columns = (
             torch.nn.functional.adaptive_avg_pool1d(torch.eye(int(n)), wanted)
@@ -153,7 +153,7 @@ def as_onnx(network, image_size):
 
 
 def with_labels(model, image_size, tuned):
-    """Return a copy of an ONNX model from `logits` [1, classes, h, w] to `labels` [1, H, W]."""
+    """Return a copy of an ONNX model with `labels` [1, H, W] instead of its output `logits`."""
     model = copy.deepcopy(model)
     graph, node = model.graph, onnx.helper.make_node
     (logits,) = graph.output

@@ -9,9 +9,10 @@ other load on the machine affects all of them.
 
 Random weights are not representative: the labels of neighbouring cells differ almost everywhere or
 almost nowhere, which makes the last step of the graph (see `CellArgmax`) slow or fast. `differing`
-is the share of blocks between four cells whose labels differ. `streets` is ESeg-Lite-S trained on
-street scenes, with the classifier extended from 8 to 19 classes by copies that are never predicted:
-it has the cost of 19 classes and the label maps of a trained network.
+is the share of blocks between four neighbouring cells that do not all have the same label.
+`streets` is ESeg-Lite-S trained on street scenes, with the classifier extended from 8 to 19 classes
+by copies that are never predicted: it has the cost of 19 classes and the label maps of a trained
+network.
 
 Networks that have rows in the CSV for this machine and these package versions are skipped; delete
 the rows to measure again.
@@ -82,7 +83,7 @@ def measure(name: str, size: tuple[int, int], rounds: int, threads: int) -> list
                 run(image)
                 times[variant].append((time.perf_counter() - start, time.process_time() - cpu))
     reference = answers["plain, free"].argmax(-1)
-    # Blocks lie between four cells of the network's output.
+    # Each block is between four neighbouring cells of the network's output.
     cell = 2**model.min_level
     differing = boundary_share(reference[:, cell // 2 :: cell, cell // 2 :: cell])
     rows, bases = [], {}

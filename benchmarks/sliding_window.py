@@ -2,10 +2,11 @@
 
     python benchmarks/sliding_window.py --sides 1024 4096 20000
 
-Each size runs in a separate process. `peak_mb` is its peak resident memory, `before_mb` the peak
-after loading the network and predicting one window, and `input_mb` the size of the image.
-`beyond_input_mb` is `peak_mb` minus `input_mb`: the memory for libraries, network, windows and
-label map. Sizes that have a row in the CSV for this machine and these package versions are skipped.
+Each size runs in a separate process. `peak_mb` is the peak resident memory of the process,
+`before_mb` the peak after loading the network and predicting one window, and `input_mb` the size of
+the image. `beyond_input_mb` is `peak_mb` minus `input_mb`: the memory for libraries, network,
+windows and label map. Sizes that have a row in the CSV for this machine and these package versions
+are skipped.
 """
 
 import argparse
@@ -93,7 +94,7 @@ def measure(case: dict, path: Path) -> dict:
     seconds = time.perf_counter() - start
     if prediction.label_map.shape != (side, side):
         raise RuntimeError(
-            f"Expected a label map of the image's size: {prediction.label_map.shape}"
+            f"Expected a label map of the image's size. Received: {prediction.label_map.shape}"
         )
     input_mb = side * side * 3 / 2**20
     return {

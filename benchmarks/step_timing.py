@@ -11,7 +11,7 @@ WARM_UP = 3
 
 @dataclass(frozen=True)
 class Block:
-    """Seconds per step in one block: wall time, CPU time of all threads; and the first step."""
+    """Seconds per step in one block (wall time, CPU time of all threads), and of the first step."""
 
     wall: float
     cpu: float
@@ -32,7 +32,7 @@ def run_block(model, data, steps: int) -> Block:
             note()
 
         def on_train_batch_end(self, batch, logs=None):
-            # Waits for the device.
+            # Reading the loss waits for the device.
             float(logs["loss"])
             note()
 

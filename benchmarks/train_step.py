@@ -7,9 +7,9 @@ The measured step is that of the Cityscapes experiments, run by `fit`: OHEM, sco
 and averaged weights, from random weights. The loss is read after every step, as in `train`. Three
 variants run a few steps each, interleaved, so that other load on the machine affects all of them:
 
-- the whole step, on a batch that stays in memory;
+- the complete step, on a batch that stays in memory;
 - the step without averaged weights, on the same batch;
-- the whole step with the input pipeline, from PNG files of the data set's size.
+- the complete step with the input pipeline, from PNG files of the data set's size.
 
 The cost of the input is computed from the third and the first variant. It includes waiting for
 input, and the slowdown of steps that share cores with the threads of the pipeline, which timing the
@@ -42,7 +42,7 @@ PRESETS = tuple(ARCHITECTURES)
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What one row measures. A case that already has a row is not measured again."""
+    """The settings of one row. A case that already has a row is not measured again."""
 
     preset: str
     precision: str
@@ -70,7 +70,7 @@ def main():
         type=int,
         choices=(1, 2, 4, 8),
         default=1,
-        help="divides the sides of crops and files; default: 1",
+        help="divides the sides of crops and images; default: 1",
     )
     parser.add_argument("--batch_size", type=int, default=16, help="default: 16, the paper's")
     parser.add_argument("--ema", choices=("both", "on"), default="both", help="default: both")
@@ -83,7 +83,7 @@ def main():
         "--seconds",
         type=float,
         default=60.0,
-        help="start no more rounds of a row after this time, but run at least three; "
+        help="seconds after which no more rounds of a row start; at least three run; "
         "default: %(default)s",
     )
     default = Path(__file__).parent / "results" / "train_step.csv"
@@ -169,7 +169,7 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
         model = compiled(experiment)
         ways = {"memory": (model, in_memory), "files": (model, from_files)}
         memory_before = peak_memory()
-        # The step without averages is compiled later, so that the peak is that of the whole step.
+        # The step without averages is compiled later: the peak must be that of the complete step.
         first = [run_block(*way, steps) for way in ways.values()][0]
         peak = peak_memory()
         if case.ema == "both":

@@ -3,8 +3,8 @@
 python colab/execute.py                 # all of them, a few minutes each
 python colab/execute.py quickstart
 
-The scripts are the source (jupytext's percent format); edit them, then run this. A command that
-fails (`!eseg ...`) ends the notebook.
+The scripts are the source (jupytext's percent format): edit them, then run this
+script. If a command in a notebook (`!eseg ...`) fails, it stops with an error.
 """
 
 import os
@@ -58,12 +58,12 @@ def execute(name: str, folder: Path, parameters: str = "") -> nbformat.NotebookN
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.metadata.pop("execution", None)
         cell.execution_count = count
-        # Messages of TensorFlow about the machine.
+        # Remove the messages of TensorFlow about the machine.
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
-            if "text" in output:  # Without the path of this checkout.
+            if "text" in output:  # Remove the path of this checkout.
                 output.text = output.text.replace(str(HERE.parent), ".")
     return notebook
 

@@ -12,8 +12,9 @@
 # %% [markdown]
 # # Export a network, and run it without Keras
 #
-# Each file takes images of 0..255 and returns the label map: pre- and post-processing are inside.
-# `eseg export` runs it in its own runtime and compares it with Keras before it reports success.
+# Each exported file takes images with values of 0..255 and returns the label map: pre- and
+# post-processing are part of the file. `eseg export` runs each file in its runtime and compares the
+# outputs with those of Keras before it reports success.
 
 # %%
 # Install the package from the checkout that contains this notebook, or from a ZIP file of the
@@ -108,7 +109,7 @@ print(label_map.size, f"{len(answer['png_bytes'].numpy()[0])} bytes")
 eseg_keras.visualization.label_image(np.asarray(label_map), classes["palette"])
 
 # %% [markdown]
-# TF Serving serves that folder. Where Docker is installed:
+# TF Serving serves the folder `served`. If Docker is installed:
 #
 # ```
 # docker run --rm -p 8501:8501 -v "$PWD/served:/models:ro" \

@@ -12,9 +12,9 @@
 # %% [markdown]
 # # Train on your own images
 #
-# From images with masks, or with the files of an annotation tool, to a trained network and a
-# report. `eseg finetune` chooses image size, batch size, epochs and learning rate such that
-# everything ends within the given minutes.
+# This notebook trains a network and writes a report, given images with masks, or with the files of
+# an annotation tool. `eseg finetune` chooses image size, batch size, epochs and learning rate such
+# that it ends within the given minutes.
 
 # %%
 # Install the package from the checkout that contains this notebook, or from a ZIP file of the
@@ -33,16 +33,17 @@ if importlib.util.find_spec("eseg_keras") is None:
 SOURCE = "example"  # A folder of yours; "example" writes a small one.
 FORMAT = "labelme"  # labelme, coco, voc, cvat, roboflow or cityscapes-polygons.
 MINUTES = 5
-NUM_EXAMPLES = 40  # Images of the example.
+NUM_EXAMPLES = 40  # Number of images in the example.
 IMAGE_SIZE = (160, 256)
 PRESET = "eseg_edge_s"
 
 # %% [markdown]
 # ## The example
 #
-# Washers and plates on a bench, annotated three times: as masks, in LabelMe's format (one JSON
-# file per image), and in COCO's (one JSON file in all, holes as run-length encodings). Skip this
-# cell for images of your own.
+# The example shows washers and plates on a bench. Its labels are written in three forms: as masks,
+# in LabelMe's format (one JSON file per image), and in COCO's format (one JSON file for all images,
+# with run-length encodings for the holes). If `SOURCE` is a folder of yours, the next cell writes
+# nothing.
 
 # %%
 import json
@@ -87,7 +88,7 @@ def draw_example(index):
 
 
 def run_lengths(pixels):
-    """Lengths of the runs of zeros and ones, column by column, as COCO counts them."""
+    """Return the lengths of the runs of zeros and ones, column by column, as in COCO."""
     flat = pixels.ravel(order="F")
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     runs = np.diff([0, *edges, flat.size]).tolist()
@@ -126,8 +127,8 @@ print(SOURCE)
 # %% [markdown]
 # ## From annotations to masks
 #
-# One command for every tool. If you have images and masks already, skip it, and give both folders
-# to `eseg finetune`.
+# One command converts the files of every tool. If you already have images and masks, skip this
+# command, and pass both folders to `eseg finetune`.
 
 # %%
 # !eseg convert {FORMAT} {SOURCE} data --val_share 0.2
@@ -139,7 +140,8 @@ print(SOURCE)
 Image.open("check/contact_sheet.png").reduce(2)
 
 # %% [markdown]
-# COCO's file gives the same masks, except along the edges, where the tools fill different pixels:
+# COCO's file gives the same masks, except along the edges, where the tools fill different pixels.
+# Skip the next two cells if `SOURCE` is a folder of yours.
 
 # %%
 # !eseg convert coco parts/coco.json from_coco --images parts/images
@@ -167,8 +169,8 @@ CLASS_NAMES = ",".join(load_experiment("data/experiment.py").class_names)
 # %% [markdown]
 # ## The result
 #
-# `mine/report/index.html` has the scores of all classes and the worst images; `mine/preset` is
-# the network.
+# `mine/report/index.html` shows the scores of all classes, and the images with the lowest scores;
+# `mine/preset` contains the network.
 
 # %%
 import eseg_keras

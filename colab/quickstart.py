@@ -15,9 +15,10 @@
 # Load a trained network, label the pixels of an image, look at the result. No GPU is needed.
 #
 # The weights in the package are for synthetic street scenes. For a photo of a real street, install
-# those of the folder `weights/camvid` of the repository (`pip install ../weights/camvid`; their
-# licence excludes commercial use), and set `PRESET` and `IMAGE` below. Three real streets, labelled
-# by these weights; the photos may not be published:
+# the weights in the folder `weights/camvid` of the repository (`pip install ../weights/camvid`;
+# their licence excludes commercial use), and set `PRESET` and `IMAGE` below. The figure shows the
+# label maps that a network with these weights predicts for three real streets; the photos may not
+# be published:
 #
 # ![Label maps of three real streets](../docs/camvid_label_maps.png)
 
@@ -55,7 +56,7 @@ prediction = predictor(image)
 print("label map:", prediction.label_map.shape, prediction.label_map.dtype)
 
 # %% [markdown]
-# Image, ground truth (where there is one) and prediction:
+# Image, mask (only for the synthetic scene) and prediction:
 
 # %%
 from eseg_keras.visualization import label_grid
@@ -88,8 +89,8 @@ figure.colorbar(shown, label="entropy, 0 to 1")
 plt.show()
 
 # %% [markdown]
-# The network fuses its levels of resolution, up to P9 with 1/512 of the image's size, and learns
-# how much each one counts:
+# The network fuses levels of different resolutions, up to P9 with 1/512 of the height and width of
+# the image, and learns a weight for each level:
 
 # %%
 eseg_keras.visualization.plot_level_weights(model.level_weights())

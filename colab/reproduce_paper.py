@@ -13,10 +13,10 @@
 # # The paper's networks and recipe
 #
 # [Revisiting Multi-Scale Feature Fusion for Semantic
-# Segmentation](https://arxiv.org/abs/2203.12683) (Meng, Ghiasi, Mahjourian, Le, Tan, 2022). The
-# sizes of the networks are checked here against the published ones; a short training shows the
-# recipe at work. The rows of its tables need Cityscapes or ADE20K and an accelerator: their
-# commands are at the end.
+# Segmentation](https://arxiv.org/abs/2203.12683) (Meng, Ghiasi, Mahjourian, Le, Tan, 2022). This
+# notebook prints the sizes of the networks, and trains one for a short time with the paper's
+# recipe. Reproducing the scores in the paper's tables requires Cityscapes or ADE20K, and an
+# accelerator: the commands are at the end.
 
 # %%
 # Install the package from the checkout that contains this notebook, or from a ZIP file of the

@@ -5,7 +5,7 @@ import textwrap
 
 import griffe
 
-# Several arguments with one description, whose names take two lines.
+# Names of several arguments that share a description and take two lines.
 _NAMES = re.compile(r"^( +(?:\w+, )*\w+,)\n +(?=(?:\w+, )*\w+: )", re.MULTILINE)
 _EXAMPLE = re.compile(r"^Example:\n+(.*?)(?=^Reference:$|\Z)", re.MULTILINE | re.DOTALL)
 

@@ -16,7 +16,7 @@ from eseg_keras import ESeg
 from eseg_keras.visualization import add_legend
 
 NAMES = ("0016E5_07977", "0016E5_08049", "0016E5_08121")
-GAP = 8  # White columns between label maps.
+GAP = 8  # Width of the white gap between label maps, in pixels.
 
 
 def main(camvid: str) -> None:

@@ -1,6 +1,7 @@
 """Child processes: end them with their parent, hide import messages, let them ignore Ctrl-C.
 
-This module imports only light modules: a new process runs `follow_parent` before other imports.
+This module imports only modules that load fast, because a new process runs `follow_parent` before
+its other imports.
 """
 
 import contextlib

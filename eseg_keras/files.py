@@ -31,7 +31,9 @@ except ImportError:  # Windows.
 
 _LEFT_OVER = re.compile(r"\.eseg_tmp\.([0-9a-f]{8})\.(\d{1,9})\..*", re.DOTALL)
 _LOCK = ".eseg_lock"
-_LOCKED_BYTE = 1 << 30  # On Windows: beyond the content, because locked bytes cannot be read.
+# The byte that is locked on Windows. It is beyond the end of the file, because other processes
+# cannot read a locked byte.
+_LOCKED_BYTE = 1 << 30
 _LONGEST_NAME = 200
 _MOST_DIGITS = 40
 _DAY = 24 * 60 * 60.0
@@ -80,12 +82,15 @@ def locked(folder: str | os.PathLike, name: str = "") -> Iterator[None]:
         try:
             now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
             holder = f"process {os.getpid()} on {socket.gethostname()} since {now}"
-            with contextlib.suppress(OSError):  # If the disk is full, writing the output raises.
+            # A full disk raises an error later, when the output is written.
+            with contextlib.suppress(OSError):
                 os.ftruncate(file, 0)
                 os.write(file, holder.encode())
             yield
         finally:
-            if fcntl is not None:  # Before unlocking: afterwards another process may lock it.
+            # Remove the file before it is unlocked: once it is unlocked, another process may lock
+            # it.
+            if fcntl is not None:
                 path.unlink(missing_ok=True)
             os.close(file)
             if fcntl is None:  # Windows does not remove open files.
@@ -177,7 +182,8 @@ def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterat
         if is_empty:
             _move_files(temporary, path)
         else:
-            # Not a temporary name: until the new directory is in place, this is the only one.
+            # Not a temporary name, under which another process could remove it: until the new
+            # directory is in place, this is the only copy.
             old = folder / f".{path.name}.{os.getpid()}.replaced"
             if path.is_dir():
                 path.replace(old)
@@ -207,7 +213,10 @@ def check_is_new(directory: str | os.PathLike) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write UTF-8 atomically; characters that it cannot encode (in file names) become escapes."""
+    """Write a text file in UTF-8 atomically.
+
+    Characters that UTF-8 cannot encode, which some file names contain, become backslash escapes.
+    """
     with atomic_file(path) as temporary:
         temporary.write_bytes(text.encode(errors="backslashreplace"))
 
@@ -299,8 +308,8 @@ def _damaged(path, problem, remedy):
 
 @contextlib.contextmanager
 def _temporary(path, folder):
-    """Yield an unused path in a folder; remove it at the end, and on error also a new folder."""
-    is_new = not folder.exists()
+    """Yield an unused path in a folder; remove the path at the end."""
+    is_new = not folder.exists()  # A new folder is removed after an error.
     folder.mkdir(parents=True, exist_ok=True)
     with _cleaning:
         # The real path is the cache key: a second call for the same folder, under another name,
@@ -321,7 +330,7 @@ def _temporary(path, folder):
 
 
 def _short(name):
-    """Return a file name; if it leaves no room for a prefix, its checksum and suffix."""
+    """Return a file name; if it is too long, its checksum and suffix."""
     content = os.fsencode(name)
     if len(content) <= _LONGEST_NAME:
         return name
@@ -344,7 +353,8 @@ def _host():
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
-@functools.cache  # Once per folder and process: a folder may hold thousands of files.
+# Runs once per folder and process: a folder may contain thousands of files.
+@functools.cache
 def _remove_left_overs(folder, own):
     """Remove the temporary files and directories of processes that no longer run.
 

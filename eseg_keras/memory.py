@@ -1,4 +1,4 @@
-"""Recognising that memory is exhausted: every backend raises an exception of its own."""
+"""Recognise out-of-memory errors, which differ between the backends."""
 
 import re
 

@@ -10,7 +10,10 @@ from types import ModuleType
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import a module of the optional dependencies `extra`; the error names the pip command."""
+    """Import a module of the optional dependencies `extra`.
+
+    If the module is not installed, the ImportError contains the pip command.
+    """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

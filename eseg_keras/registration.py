@@ -1,8 +1,8 @@
 """Register the classes of this package with Keras when a saved model first needs them.
 
 `keras.models.load_model` finds a class only if its module was imported. `import eseg_keras` does
-not import these modules, so that the command line starts fast; they are imported when Keras first
-looks up one of our classes.
+not import the modules of our classes, so that the command line starts fast. These modules are
+imported when Keras first looks up one of our classes.
 """
 
 import contextlib

@@ -32,8 +32,9 @@ def _sum_over_replicas(tensors):
 def global_mean(total, count):
     """Return this replica's share of the global mean `total / count`, and the global count.
 
-    All replicas return the same share, and the shares add up to the mean, even if replicas hold
-    different numbers of images, or none. The gradient is that of the replica's own `total`.
+    All replicas return the same share, and the shares add up to the mean, even if replicas have
+    different numbers of images, or none. The gradient of the share is that of the replica's own
+    `total`, divided by the global count.
     """
     replicas = num_replicas()
     if replicas == 1:

@@ -74,7 +74,7 @@ VARIANTS = {
     "sum": Variant("plain sum of levels", ("fusion=sum",), _FULL, None, "not compared"),
     "no_ohem": Variant("no OHEM", ("loss=cross_entropy",), _FULL, None, "not compared"),
     "no_ema": Variant("no moving average", ("ema_decay=none",), _FULL, 0.0, "section 4.1"),
-    # A third of the images is labelled. The others are unused, or pseudo-labelled by `third`.
+    # Only a third of the images has masks. `self_training` uses pseudo labels for the others.
     _THIRD: Variant("a third of the labels", (STEPS,)),
     "self_training": Variant(
         "a third, pseudo labels for the rest", (STEPS, *_LABELS), _THIRD, 1.3, "Table 7, ESeg-S"
@@ -113,7 +113,7 @@ def main():
         help="change a value of all experiments, to try the script; requires --output",
     )  # fmt: skip
     parser.add_argument(
-        "--output", type=Path, help="folder for the results; default: that of this file"
+        "--output", type=Path, help="folder for the results; default: the folder of this file"
     )
     args = parser.parse_args()
     if args.jobs < 1:
@@ -206,7 +206,7 @@ def train_run(run: Run) -> None:
     from eseg_keras.training import train
 
     class Clock(keras.callbacks.Callback):
-        """Sum the minutes of all processes that train a run, after each epoch."""
+        """After each epoch, add its minutes to the training time of the run."""
 
         def __init__(self):
             super().__init__()
@@ -246,10 +246,10 @@ def label_rest(run: Run, experiment) -> None:
 
 
 def split_third(data_dir: Path, output: Path) -> list[str]:
-    """Copy a third of the training images with their masks, the others without, and `val`.
+    """Copy a third of the training images with masks, the others without masks, and `val`.
 
     Returns:
-        The names of the images of the third, which a fixed seed chooses.
+        The names of the images in the third, which is chosen with a fixed seed.
     """
     images = sorted(path for path in (data_dir / "images" / "train").iterdir() if path.is_file())
     chosen = np.random.default_rng(0).permutation(len(images))[: len(images) // 3]

@@ -1,4 +1,4 @@
-"""The Python blocks and the commands of Markdown files.
+"""Extract the Python blocks and the commands of Markdown files.
 
 As a script, it writes the blocks as one module per file, for pyright:
 

@@ -5,8 +5,9 @@ import os
 # Set before any test module imports Keras or TensorFlow.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# Errors in tf2onnx's optimizers are raised. Users get the graph as it was before the optimizer,
-# for which tf2onnx copies the graph each time: this takes a quarter of an export.
+# Let tf2onnx raise the errors of its graph optimizers. By default, tf2onnx copies the graph before
+# each optimizer and returns the copy on an error; the copies take a quarter of the time of an
+# export.
 os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
 
 import contextlib
@@ -20,19 +21,20 @@ import hypothesis
 import numpy as np
 import pytest
 
-# One thin block per stage: building and exporting it takes half of the time of the smallest encoder
-# of the package.
+# An encoder with one thin block per stage: building and exporting it takes half of the time that
+# the smallest encoder of the package takes.
 THIN_ENCODER = "fused_efficientnet_thin"
 
-# The machines of continuous integration are slow now and then.
+# No deadline per example, because CI machines are sometimes slow.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config):
-    """Prepare a process that runs tests: all but the one that starts the workers of pytest-xdist.
+    """Prepare every process that runs tests.
 
-    That one imports no Keras, so that the workers start early.
+    The process that only starts the workers of pytest-xdist does not import Keras, so that the
+    workers start early.
     """
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return
@@ -46,16 +48,16 @@ def pytest_configure(config):
         initialize_with_numpy()
     elif keras.backend.backend() == "tensorflow":
         disable_autotuning()
-    # Graphs are many small objects that stay: with Python's own threshold of some hundred new
-    # objects, a tenth of the time goes into looking for garbage.
+    # Graphs consist of many small objects that stay alive: with Python's default threshold of some
+    # hundred new objects, garbage collection takes a tenth of the time.
     gc.set_threshold(300_000, 20, 20)
-    # Python 3.11 looks for the attributes of a protocol each time that TensorFlow asks for an
-    # instance of it.
+    # Python 3.11 computes the attributes of a protocol in every `isinstance` call of TensorFlow:
+    # compute them once.
     typing._get_protocol_attrs = functools.cache(typing._get_protocol_attrs)
 
 
 def build_applications_once():
-    """Encoders are copies of networks of keras.applications, which are half of the work."""
+    """Build each network of keras.applications once: encoders are copies."""
     import keras
 
     from eseg_keras.encoders import application_encoder
@@ -69,7 +71,7 @@ def build_applications_once():
         key = (spec.application, tuple(image_shape), keras.config.dtype_policy().name)
         if key not in built:
             if len(built) == 3:
-                built.clear()  # The largest take several hundred megabytes.
+                built.clear()  # The largest networks take several hundred MB.
             built[key] = build(spec, image_shape)
         return built[key]
 
@@ -77,7 +79,7 @@ def build_applications_once():
 
 
 def initialize_with_numpy():
-    """JAX compiles the random initialiser of each shape: half of the time of building a network."""
+    """Draw initial weights with NumPy: JAX compiles a function per shape."""
     import keras
     from keras.src.backend.jax import random
 
@@ -89,9 +91,10 @@ def initialize_with_numpy():
 
 
 def disable_autotuning():
-    """The end of an iterator waits for TensorFlow's tuner, here in `fit` with arrays.
+    """Disable the autotuner of tf.data, for which the end of an epoch waits.
 
-    Our own data sets disable it, too.
+    The package disables it in its own data sets. Tests also call `fit` with arrays, for which Keras
+    builds a data set.
     """
     import tensorflow as tf
 
@@ -118,7 +121,8 @@ def clear_keras():
 def small_eseg():
     """Build a network that is small and quick to build: three levels, eight channels.
 
-    Its encoder is known to this process only; for others, pass another `encoder`.
+    The default encoder is registered in this process only: if other processes build the network,
+    pass another `encoder`.
     """
     from eseg_keras import ESeg
 
@@ -140,7 +144,8 @@ def without_graphs():
 def eagerly():
     """Run without graphs: for a few steps, tracing takes several times as long as the steps.
 
-    Compiled functions are tested with the models, the predictor and slow tests of training.
+    Compiled functions are tested elsewhere: with the models, with the predictor, and in slow tests
+    of training.
     """
     with without_graphs():
         yield
@@ -148,7 +153,7 @@ def eagerly():
 
 @pytest.fixture(scope="module")
 def module_eagerly():
-    """The same for a whole module and its fixtures. What is exported is a graph in any case."""
+    """Run a test module and its fixtures without graphs, except for exports."""
     with without_graphs():
         yield
 

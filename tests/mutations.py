@@ -814,7 +814,7 @@ def find(root: Path, text: str) -> Path:
     if sum(found.values()) != 1:
         raise ValueError(
             f"A fault's text must occur once in eseg_keras/. Received: {text!r}, found in {found}."
-            " Give the fault the line as it reads now."
+            " Update the fault to the current line."
         )
     return Path(*found)
 

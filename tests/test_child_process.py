@@ -30,7 +30,7 @@ def test_signals_wait_for_the_end_of_the_start(number):
         signal.signal(number, before)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Signals of POSIX.")
+@pytest.mark.skipif(os.name != "posix", reason="The test needs POSIX signals.")
 def test_started_processes_ignore_ctrl_c_alone():
     with signals_deferred():
         process = subprocess.Popen(SLEEP, stdout=subprocess.PIPE)
@@ -71,7 +71,7 @@ def test_a_process_ends_when_its_lifeline_is_closed(tmp_path):
     assert (done.stdout, done.stderr) == ("BrokenProcessPool\n", "")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Processes are asked by a signal.")
+@pytest.mark.skipif(os.name != "posix", reason="The test needs POSIX signals.")
 def test_a_process_ends_when_its_parent_is_killed(tmp_path):
     (tmp_path / "parent.py").write_text(PARENT)
     command = [sys.executable, str(tmp_path / "parent.py"), "wait"]

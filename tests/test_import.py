@@ -1,4 +1,4 @@
-"""What importing the package does and does not do, tested in separate processes."""
+"""Effects of importing the package, tested in separate processes."""
 
 import pathlib
 import subprocess

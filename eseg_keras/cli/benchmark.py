@@ -1,4 +1,4 @@
-"""`eseg benchmark`."""
+"""The command `eseg benchmark`: measure the latency of networks."""
 
 import os
 from pathlib import Path
@@ -29,8 +29,9 @@ def add_arguments(parser) -> None:
         "--preset",
         nargs="+",
         metavar="NAME",
-        help="names or directories of presets; architectures get random weights, with the same "
-        "latency as trained weights; default: eseg_lite_s, or the paper's six with --budget_ms",
+        help="names or directories of presets; architectures get random "
+        "weights, which have the same latency as trained weights; default: "
+        "eseg_lite_s, or with --budget_ms the six networks of the paper",
     )
     add_model_dir_argument(group)
     add_image_size_argument(parser, default=(512, 1024))
@@ -40,7 +41,8 @@ def add_arguments(parser) -> None:
         choices=FORMATS,
         default=FORMATS,
         metavar="FORMAT",
-        help=f"some of {' '.join(FORMATS)}; default: all formats whose runtime is installed",
+        help=f"formats to measure, any of {' '.join(FORMATS)}; default: all "
+        "formats whose runtime is installed",
     )
     parser.add_argument(
         "--threads",
@@ -51,7 +53,8 @@ def add_arguments(parser) -> None:
         "--rounds",
         type=at_least(1),
         default=15,
-        help="number of measured rounds; default: %(default)s",
+        help="number of measured rounds; each round times every network once "
+        "in each format; default: %(default)s",
     )
     parser.add_argument(
         "--budget_ms",
@@ -187,8 +190,8 @@ def _print(rows, threads):
         )
     print_table(table)
     print(
-        f"{first['rounds']} interleaved rounds after 3 warm-up rounds; from uint8 image to label "
-        "map."
+        f"{first['rounds']} interleaved rounds after 3 warm-up rounds. Each "
+        "time is measured from the uint8 image to the label map."
     )
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > usable_cores() + 1:

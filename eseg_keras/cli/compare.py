@@ -1,4 +1,4 @@
-"""`eseg compare`."""
+"""The command `eseg compare`: compare runs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`eseg convert`."""
+"""The command `eseg convert`: convert files of annotation tools."""
 
 from eseg_keras.cli.flags import at_least, check_parent
 

@@ -1,4 +1,4 @@
-"""`eseg data-check`."""
+"""The command `eseg data-check`: check images and masks."""
 
 import dataclasses
 from pathlib import Path
@@ -10,7 +10,8 @@ from eseg_keras.cli.flags import (
     check_segmentation,
 )
 
-# Keys that `--set` may change, for each kind of data; for folders also `READING`.
+# Keys that `--set` may change for each kind of data. For folders, `--set` may also change the keys
+# in `READING`.
 CLASSES = ("class_names", "num_classes")
 FOLDERS = ("train_images", "train_masks", "val_images", "val_masks")
 SCENES = ("train_examples", "val_examples", "image_size", "seed")
@@ -147,7 +148,7 @@ def _open(experiment, split, data_dir):
 
 
 def _differing_palettes(experiment, examples, split, data_dir):
-    """Return {problem: file names} if palettes differ from those of the other split's masks."""
+    """Return {problem: file names} if the palettes of both splits differ."""
     from eseg_keras.data.folder_checks import differing_palettes
     from eseg_keras.data.images.mask_reader import palette_of
 
@@ -211,12 +212,12 @@ def _class_of(experiment, reader, value):
 def _print_values(values):
     if values:
         print("Values in the masks, and their classes:")
-    # All values that are classes or ignored, and the most frequent others.
+    # Print all classes and ignored values, and the most frequent other values.
     labels = sorted((row for row in values if row["class"]), key=lambda row: row["value"])
     others = [row for row in values if not row["class"]]
     for row in labels + others[:_VALUES_SHOWN]:
         masks = f"{row['masks']} mask{'s' * (row['masks'] != 1)}"
-        label = row["class"] or "no class: an error"
+        label = row["class"] or "no class (an error)"
         print(f"    {row['value']}: {100 * row['share']:.3f} % of the pixels, {masks}: {label}")
     if len(others) > _VALUES_SHOWN:
         print(f"    and {len(others) - _VALUES_SHOWN} more that are not a class")

@@ -1,4 +1,4 @@
-"""`eseg demo-page`."""
+"""The command `eseg demo-page`: write a web page that runs a network."""
 
 from pathlib import Path
 
@@ -41,8 +41,8 @@ def add_arguments(parser) -> None:
         "--precision",
         choices=("float32", "int8"),
         default="float32",
-        help="int8 has a quarter of the size and is faster, but changes the labels of some pixels; "
-        "default: float32",
+        help="an int8 network has a quarter of the size and is faster, but "
+        "changes the labels of some pixels; default: float32",
     )
     add_calibration_argument(parser)
     parser.add_argument(

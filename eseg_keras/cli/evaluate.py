@@ -1,4 +1,4 @@
-"""`eseg evaluate`."""
+"""The command `eseg evaluate`: score predictions on images with masks."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,8 @@ from eseg_keras.cli.flags import (
     run_experiment,
 )
 
-# Fields that `--set` may change for each kind of data; for images in folders also `READING`.
+# Keys that `--set` may change for each kind of data. For images in folders, `--set` may also change
+# the keys in `READING`.
 SEEN = ("long_side", "eval_size")
 FOLDERS = (*SEEN, "val_images", "val_masks", "num_classes", "class_names")
 DATA_SETS = ("val_split", *SEEN)
@@ -53,14 +54,16 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--rules",
         choices=("default", "cityscapes", "ade20k"),
-        help="with --predictions: rules of the scores; the rules of a benchmark require its "
-        "published masks; default: default, which requires --set class_names or num_classes",
+        help="with --predictions: rules by which scores are computed; the "
+        "rules of a benchmark require its published masks; the default rules "
+        "are named default and require --set class_names or num_classes",
     )
     parser.add_argument(
         "--prediction_ids",
         choices=("classes", "masks"),
-        help="with --predictions: ids in these files: class ids (0, 1, ...) or the ids of the mask "
-        "files; default: masks for the rules cityscapes and ade20k, else classes",
+        help="with --predictions: whether the predictions contain class ids "
+        "(0, 1, ...) or the ids of the mask files; default: masks for the "
+        "rules cityscapes and ade20k, else classes",
     )
     parser.add_argument(
         "--output", help="file for the scores: .json (everything) or .csv (one row per class)"
@@ -72,7 +75,8 @@ def add_arguments(parser) -> None:
         "--submission",
         metavar="DIR",
         help="new folder for label maps in the format of the Cityscapes and ADE20K servers; with "
-        "--images but no --masks, or the test split of Cityscapes, no scores are computed",
+        "--images but no --masks, or with the test split of Cityscapes, no "
+        "scores are computed",
     )
     add_predictor_arguments(parser, exported=True, required=False)
 
@@ -87,7 +91,7 @@ def run(args) -> int:
         if getattr(args, flag):
             raise ValueError(f"--{flag} has no effect without --predictions. Omit it.")
     experiment, data_dir = _experiment(args)
-    # The published masks of this split are placeholders: the labels are secret.
+    # The published masks of the Cityscapes test split are placeholders: its labels are secret.
     is_secret = (experiment.data, experiment.val_split) == ("cityscapes", "test")
     has_labels = not is_secret and bool(args.masks or not args.images)
     _check_outputs(args, has_labels)
@@ -108,7 +112,7 @@ def run(args) -> int:
             f"The model has {model.num_classes} classes, but the images have "
             f"{experiment.num_classes}. Choose a model that was trained on these classes."
         )
-    # Street scenes are rendered at the requested size and not scaled in training either.
+    # Street scenes are rendered at the requested size: neither training nor evaluation scales them.
     long_side = None if experiment.data == "street_scenes" else experiment.long_side
     sizes = {"long_side": long_side, "image_size": experiment.eval_size}
     if args.exported:
@@ -181,7 +185,7 @@ def _check_own_size(args, **sizes):
 
 
 def _experiment(args):
-    """Return the experiment with the changes of the flags, and its data directory."""
+    """Return the experiment as changed by the flags, and its data directory."""
     from eseg_keras.training.experiment import READING, Experiment
     from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.overrides import override
@@ -196,7 +200,7 @@ def _experiment(args):
     check_data_dir(args)
     data_dir = args.data_dir
     if args.images:
-        # With --model_dir, masks are read like those of the run, from other folders.
+        # With --model_dir, masks are read from other folders, but with the settings of the run.
         experiment = run_experiment(args.model_dir)[0] if args.model_dir else Experiment()
         experiment = dataclasses.replace(
             experiment,

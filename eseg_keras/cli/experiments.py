@@ -1,4 +1,4 @@
-"""`eseg experiments`."""
+"""The command `eseg experiments`: list the experiments."""
 
 HELP = "list the experiments, with published scores and our scores"
 EXAMPLE = ["eseg experiments"]

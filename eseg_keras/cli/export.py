@@ -1,4 +1,4 @@
-"""`eseg export`."""
+"""The command `eseg export`: export a network and verify the file."""
 
 import importlib
 from pathlib import Path
@@ -23,9 +23,9 @@ EXAMPLE = [
 
 
 class Format(NamedTuple):
-    """A format: its exporter, its optional flags, its precisions and its required suffix."""
+    """An export format: exporter, flags, precisions and required suffix."""
 
-    exporter: str  # Module and function.
+    exporter: str  # `module.function`
     flags: tuple[str, ...]
     precisions: tuple[str, ...] = ()
     suffix: str | None = None
@@ -53,7 +53,8 @@ FORMATS = {
     ),
 }
 
-# {suffix: formats that may have it}. Other suffixes are allowed for every format.
+# {suffix: formats that may have this suffix}. All formats except OpenVINO, which requires .xml,
+# also allow other suffixes.
 SUFFIXES = {
     ".tflite": ("tflite",), ".onnx": ("onnx", "tensorrt"), ".engine": ("tensorrt",),
     ".xml": ("openvino",), ".keras": (), ".h5": (), ".pb": (), ".bin": (),
@@ -99,13 +100,14 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--max_pixels",
         type=int,
-        help=f"{', '.join(_formats_with('max_pixels'))}: image files with more pixels are rejected "
-        "before they are decoded",
+        help=f"{', '.join(_formats_with('max_pixels'))}: image files with "
+        "more pixels than this are rejected before they are decoded",
     )
     parser.add_argument(
         "--version",
         type=int,
-        help=f"{', '.join(_formats_with('version'))}: version number; default: the highest plus 1",
+        help=f"{', '.join(_formats_with('version'))}: version number; "
+        "default: the highest existing version plus 1",
     )
     # The default is None, so that `_check` can tell whether the flag was given.
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""`eseg finetune`."""
+"""The command `eseg finetune`: train on folders of images and masks."""
 
 import signal
 
@@ -78,7 +78,7 @@ def run(args) -> int:
     print_scores(evaluation.summary(), title="Validation")
     preset = f"{args.output}/preset"
     print(f"Preset directory: {preset}")
-    # --model_dir scales images as in training; a preset does not scale them.
+    # With --model_dir, images are scaled as in training; with --preset, they are not.
     print(f"Predict: eseg predict FOLDER --model_dir {args.output} --output predictions")
     for kind, suffix in (
         ("onnx", "model.onnx"),

@@ -9,7 +9,7 @@ from eseg_keras.image_size import SMALLEST_SIDE
 
 
 def at_least(least: float, kind: type = int) -> Callable[[str], float]:
-    """Return an argparse `type`: a number with a lower limit."""
+    """Return an argparse `type`: a parser of numbers with a lower limit."""
 
     def parse(text):
         value = kind(text)
@@ -108,7 +108,7 @@ def check_data_dir(args) -> None:
 
 
 def add_set_argument(parser, help: str) -> None:
-    """Add `--set`."""
+    """Add `--set KEY=VALUE`, which may be repeated."""
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help=f"{help}; may be repeated"
     )
@@ -120,7 +120,7 @@ def add_set_first_frame_argument(parser) -> None:
 
 
 def add_image_size_argument(parser, default: tuple[int, int] | None, help: str = "") -> None:
-    """Add `--image_size`."""
+    """Add `--image_size HEIGHT WIDTH`."""
     parser.add_argument(
         "--image_size",
         type=at_least(SMALLEST_SIDE),
@@ -132,7 +132,7 @@ def add_image_size_argument(parser, default: tuple[int, int] | None, help: str =
 
 
 def add_image_range_argument(parser) -> None:
-    """Add `--image_range`."""
+    """Add `--image_range`, the image values of black and white."""
     parser.add_argument(
         "--image_range",
         type=float,
@@ -145,7 +145,7 @@ def add_image_range_argument(parser) -> None:
 
 
 def add_first_frame_argument(parser, **options) -> None:
-    """Add `--first_frame`."""
+    """Add `--first_frame`, which accepts files with several frames or pages."""
     parser.add_argument(
         "--first_frame",
         **({"action": "store_true"} | options),
@@ -158,15 +158,16 @@ def add_calibration_argument(parser) -> None:
     parser.add_argument(
         "--calibration_images",
         metavar="FOLDER",
-        help="with --precision int8: folder, with subfolders, of a few dozen images of your task, "
-        "to calibrate the ranges of the activations; default: synthetic street scenes",
+        help="with --precision int8: folder (searched with its subfolders) of "
+        "a few dozen images of your task, to calibrate the ranges of the "
+        "activations; default: synthetic street scenes",
     )
     add_image_range_argument(parser)
     add_first_frame_argument(parser)
 
 
 def read_calibration(args) -> dict:
-    """Return the exporter's argument `calibration_images`; an empty dict without the flag."""
+    """Return {"calibration_images": images}, or {} without the flag."""
     image_range = args.image_range
     if not args.calibration_images:
         for flag in ("image_range", "first_frame"):
@@ -202,8 +203,9 @@ def add_predictor_arguments(
     parser.add_argument(
         "--long_side",
         type=int,
-        help="scale the longer side of each image to this many pixels first; default: as in the "
-        "run of --model_dir; a preset does not scale images",
+        help="scale the longer side of each image to this many pixels first; "
+        "default: as in the run of --model_dir; with --preset, images are not "
+        "scaled",
     )
     group = parser.add_argument_group("inference options")
     group.add_argument(
@@ -249,9 +251,10 @@ def make_predictor(
     window: str | None = None,
     **options,
 ):
-    """Return the `Predictor` that the flags configure; sizes default to those of the run.
+    """Return the `Predictor` that the flags configure.
 
-    `window` is the default if images are not scaled.
+    `long_side` and `image_size` are the sizes of the run; the flags `--long_side` and `--window`
+    override them. `window` is the default window; it is used only if images are not scaled.
     """
     from eseg_keras.inference.predictor import TEST_TIME_SCALES, Predictor
 
@@ -281,11 +284,15 @@ def make_predictor(
 
 
 def check_parent(path: str | Path) -> None:
-    """Raise ValueError if an output path cannot be written. Call it before any slow step."""
+    """Raise ValueError if an output path cannot be written.
+
+    Commands call this function before any slow step.
+    """
     path = Path(path).resolve()
     folder = next(place for place in (path, *path.parents) if place.exists())
     if folder == path and not path.is_dir():
-        folder = path.parent  # The new file is first written to the same folder.
+        # A file is first written to the same folder, under a temporary name.
+        folder = path.parent
     if not folder.is_dir():
         raise ValueError(f"{path} cannot be written: {folder} is not a folder.")
     try:

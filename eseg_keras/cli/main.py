@@ -21,8 +21,9 @@ from eseg_keras.optional import around_import, require
 from eseg_keras.standard_error import hidden_standard_error
 from eseg_keras.version import __version__
 
-# In the order of `eseg --help`. Each command is a module of this package, with `_` in place of `-`.
-# It imports Keras, and modules that require Keras, only inside its function `run`.
+# The commands in the order of `eseg --help`. The module of a command has the name of the command,
+# with `_` in place of `-`. The module imports Keras, and modules that require Keras, only inside
+# its function `run`.
 COMMANDS = {
     name: importlib.import_module(f"eseg_keras.cli.{name.replace('-', '_')}")
     for name in (
@@ -44,7 +45,8 @@ COMMANDS = {
         "scenes",
     )
 }
-_FOLDERS_SHOWN = 4  # if there are more, only the total of skipped files is printed
+# With skipped files in more folders, only their total number is printed.
+_FOLDERS_SHOWN = 4
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
@@ -63,20 +65,22 @@ class _Parser(argparse_flags.ArgumentParser):
 def main() -> None:
     """Run the command line.
 
-    The exit status is 0, or 2 for invalid input, 130 after Ctrl-C and 143 after SIGTERM.
+    The exit status is 0; 2 for invalid input, also if `data-check` or a verification finds it; 130
+    after Ctrl-C; and 143 after SIGTERM.
     """
     signal.signal(signal.SIGTERM, _stop)
     _escape_names()
     try:
         app.run(_run, flags_parser=_parse)
-    except (_Terminated, KeyboardInterrupt) as stop:  # Before or after the command itself.
+    except (_Terminated, KeyboardInterrupt) as stop:
+        # The signal arrived before or after the command itself.
         sys.exit(_stopped("eseg", stop))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _escape_names():
-    """Print characters that the terminal's encoding does not contain as escape sequences."""
+    """Print characters outside the terminal's encoding as escape sequences."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -111,7 +115,7 @@ def _parse(argv):
             "--verbose", action="store_true", help="also show the messages of TensorFlow"
         )
         subparser.set_defaults(run=module.run)
-    # Shell completion, if the extra `completion` is installed and registered.
+    # The shell sets this variable if the user registered argcomplete for `eseg`.
     if "_ARGCOMPLETE" in os.environ:
         require("argcomplete", "completion").autocomplete(parser)
     return parser.parse_args(argv[1:])
@@ -133,7 +137,7 @@ def _run(args):
         elif is_out_of_memory(error):
             message = (
                 "Out of memory: lower the batch size, the image size or the size of the network. "
-                f"The backend said: {' '.join(str(error).split())[:200]}"
+                f"The backend reported: {' '.join(str(error).split())[:200]}"
             )
         else:
             raise
@@ -150,7 +154,7 @@ def _stopped(command, stop):
 
 @contextlib.contextmanager
 def _skipped_files_at_the_end():
-    """Context manager: at the end, print the skipped files per folder; for many, the total."""
+    """At the end of the context, print how many files were skipped."""
     by_folder = {}
     handler = logging.Handler()
     handler.emit = lambda record: by_folder.update([record.skipped])

@@ -1,4 +1,4 @@
-"""`eseg predict`."""
+"""The command `eseg predict`: segment images and videos."""
 
 from argparse import BooleanOptionalAction
 
@@ -46,8 +46,9 @@ def add_arguments(parser) -> None:
         "--legend",
         action=BooleanOptionalAction,
         default=True,
-        help="add a legend with the class names below overlays, except if it is higher than half "
-        "of a video; default: yes",
+        help="add a legend with the class names below overlays; below a "
+        "video, only if the legend is at most half as high as the video; "
+        "default: yes",
     )
     parser.add_argument(
         "--maps",

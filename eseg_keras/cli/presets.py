@@ -1,4 +1,4 @@
-"""`eseg presets`."""
+"""The command `eseg presets`: list the presets."""
 
 HELP = "list the presets"
 EXAMPLE = ["eseg presets"]

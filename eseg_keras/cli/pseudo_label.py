@@ -1,4 +1,4 @@
-"""`eseg pseudo-label`."""
+"""The command `eseg pseudo-label`: label images with a trained network."""
 
 from eseg_keras.cli.flags import (
     add_first_frame_argument,
@@ -31,14 +31,16 @@ def add_arguments(parser) -> None:
         type=float,
         default=0.5,
         metavar="SHARE",
-        help="ignore pixels whose largest probability is lower; default: 0.5, as in the paper",
+        help="ignore pixels whose largest probability is lower than this; "
+        "default: 0.5, as in the paper",
     )
     parser.add_argument(
         "--scales",
         type=float,
         nargs="+",
         metavar="SCALE",
-        help="scales of the image that are averaged; default: 0.5 1 2, as in the paper",
+        help="average the probabilities over these scales of the image; "
+        "default: 0.5 1 2, as in the paper",
     )
     parser.add_argument(
         "--no_flip", action="store_true", help="do not average with the mirrored image"
@@ -48,8 +50,8 @@ def add_arguments(parser) -> None:
         "--workers",
         type=at_least(1),
         metavar="COUNT",
-        help="number of Ray workers that share the images, in the cluster of RAY_ADDRESS or else "
-        "on this machine; default: no Ray, only this process",
+        help="number of Ray workers that share the images, on the cluster that RAY_ADDRESS names "
+        "or that `ray start` started, else on this machine; default: only this process",
     )
 
 

@@ -1,4 +1,4 @@
-"""`eseg reproduce`."""
+"""The command `eseg reproduce`: print a table of the paper and our numbers."""
 
 from pathlib import Path
 
@@ -25,13 +25,21 @@ _COUNTS = (
     "paper's FLOPs also count element-wise operations, which add at most 2%."
 )
 _NOTES = {
-    6: "FPS is from the paper: a V100 with TensorRT. Run `eseg benchmark` to measure ours.",
+    6: (
+        "The FPS are from the paper: its authors measured ESeg and FasterSeg on a V100 with "
+        "TensorRT; the others are published values. Run `eseg benchmark` to measure the latency of "
+        "our networks."
+    ),
     8: (
-        "As batches: FLOPs if dilated 3x3 convolutions run by SpaceToBatch, which pads with zeros; "
-        "the published FLOPs are counted in this way. Our ResNet-50 is v1 of keras.applications: "
-        "the first 1x1 convolution of a stage has the stride, and convolutions have biases. The "
-        "published FLOPs match v1.5, where the 3x3 convolution has the stride: 187.4, 404.1 (423.0 "
-        "as batches) and 223.3 (229.9). The published 324.3 matches neither version."
+        'The column "as batches" contains the FLOPs if dilated 3x3 '
+        "convolutions run by SpaceToBatch, which pads with zeros; the "
+        "published FLOPs are counted in this way. Our ResNet-50 is v1 of "
+        "keras.applications: the first 1x1 convolution of a stage has the "
+        "stride, and convolutions have biases. The published FLOPs match "
+        "v1.5, where the 3x3 convolution has the stride. With v1.5, the three "
+        "rows of ResNet-50 have 187.4 B, 404.1 B (423.0 B as batches) and "
+        "223.3 B FLOPs (229.9 B as batches). The published 324.3 B matches "
+        "neither version."
     ),
 }
 
@@ -42,7 +50,8 @@ def add_arguments(parser) -> None:
         "--table", type=int, required=True, choices=range(1, 9), help="number of the table"
     )
     parser.add_argument(
-        "--runs_dir", help="folder that contains a run named after each experiment; default: runs"
+        "--runs_dir",
+        help="folder of the runs, named after their experiments; default: runs",
     )
 
 

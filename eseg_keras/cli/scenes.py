@@ -1,4 +1,4 @@
-"""`eseg scenes`."""
+"""The command `eseg scenes`: write synthetic street scenes."""
 
 from pathlib import Path
 

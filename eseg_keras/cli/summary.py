@@ -1,4 +1,4 @@
-"""`eseg summary`."""
+"""The command `eseg summary`: print the costs of a network by stage."""
 
 from eseg_keras.cli.flags import add_image_size_argument
 

@@ -30,7 +30,10 @@ def print_table(table: Table) -> None:
 
 
 def print_scores(scores: dict, title: str) -> None:
-    """Print the scores of `Evaluation.summary()`; runs of earlier versions may lack some."""
+    """Print the scores of `Evaluation.summary()`.
+
+    Missing scores are skipped: files of earlier versions lack some scores.
+    """
     from eseg_keras.evaluation.scores import SCORE_NAMES
 
     count = scores["num_images"]

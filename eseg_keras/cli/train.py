@@ -1,4 +1,4 @@
-"""`eseg train`."""
+"""The command `eseg train`: train an experiment or resume a run."""
 
 import signal
 
@@ -19,11 +19,12 @@ def add_arguments(parser) -> None:
     """Add the flags of this command to its parser."""
     parser.add_argument(
         "--experiment",
-        help="name of an experiment, or the path of your own Python file; default: the experiment "
-        "of the run in --model_dir, which resumes",
+        help="name of an experiment, or the path of your own Python file; "
+        "default: the experiment of the run in --model_dir, which is resumed",
     )
     parser.add_argument(
-        "--data_dir", help="folder of the data, except for street scenes; default: the run's"
+        "--data_dir",
+        help="data folder (none for street scenes); default: that of the run",
     )
     parser.add_argument("--model_dir", required=True, help="folder for all files of the run")
     parser.add_argument(

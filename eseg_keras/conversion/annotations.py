@@ -155,7 +155,8 @@ class Annotations:
             path = os.path.normpath(os.path.join(folder, *parts))
             if path in self._files:
                 return [path]
-        # The path may be from another machine: find the files that share most of its last parts.
+        # The path may be from another machine: find the files whose paths have the most last parts
+        # in common with it.
         paths = self._by_name[parts[-1]] if parts else []
         for start in range(len(parts)):
             end = os.sep + os.path.join(*parts[start:])
@@ -174,7 +175,10 @@ def split_of(*texts: str) -> str | None:
 
 
 def annotation_files(source: Path, pattern: str) -> Iterator[Path]:
-    """Yield the matching files of a folder and its subfolders, sorted; or the source file."""
+    """Yield `source` if it is a file, else its files that match `pattern`.
+
+    The files are sorted; subfolders are searched, too.
+    """
     if source.is_file():
         yield source
         return
@@ -186,7 +190,9 @@ def annotation_files(source: Path, pattern: str) -> Iterator[Path]:
 
 
 def paste(mask: np.ndarray, left: int, top: int, size: Size) -> np.ndarray:
-    """Return pixels, bool [H, W], that hold a smaller mask at its place; it may reach outside.
+    """Paste a bool mask into an empty mask of the given size, bool [H, W].
+
+    `left` and `top` are the position; pixels outside of the result are cut off.
 
     >>> paste(np.ones((2, 2), bool), -1, 0, (2, 3)).astype(int).tolist()
     [[1, 0, 0], [1, 0, 0]]

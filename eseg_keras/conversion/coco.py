@@ -162,8 +162,9 @@ def _run_lengths(text):
     """Return the run lengths in COCO's compressed string; `None` if its last number is cut off.
 
     pycocotools leaves pixels beyond the last run uninitialized, so the caller must check that the
-    lengths add up to the number of pixels. A number has 5 bits per character, lowest first; from
-    the fourth on, it is the difference from the one two places before.
+    lengths add up to the number of pixels. Each character has 5 bits of a number, the lowest bits
+    first. The first three numbers are run lengths. Each later number is the difference between its
+    run length and the run length two places before.
     """
     runs, value, shift = [], 0, 0
     for code in (ord(character) - 48 for character in text):
@@ -171,7 +172,7 @@ def _run_lengths(text):
         shift += 5
         if code & 32:  # The next character belongs to the same number.
             continue
-        if code & 16:  # It is negative.
+        if code & 16:  # The number is negative.
             value -= 1 << shift
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value, shift = 0, 0

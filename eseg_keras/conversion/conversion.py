@@ -80,20 +80,20 @@ def convert(
     Args:
         format: A key of `FORMATS`: `"labelme"`, `"coco"`, `"voc"`, `"cvat"`, `"roboflow"` or
             `"cityscapes-polygons"`.
-        source: Folder of the annotations, or one annotation file. Images are searched in this
-            folder (for a file, in its folder) and its subfolders.
+        source: Folder of the annotations, or one annotation file. This folder (for a file, its
+            parent folder) and its subfolders are searched for images.
         output: Folder for the result, which must be new or empty.
-        images: Another folder to search for images, too.
+        images: Additional folder to search for images.
         class_names: The classes to keep, in the order of their ids; "background", if it is used, is
             always the first. Pixels of other classes are treated like pixels without a class.
             Defaults to all classes.
         background: Whether pixels without a class get the class "background", with id 0. Otherwise
             these pixels are ignored; for Cityscapes they are always ignored.
         val_share: Share of the images for the split `val`, above 0 and below 1; the split is
-            stratified by class. For sources without this split.
+            stratified by class. Not allowed if the source already has a split `val`.
         group: Regular expression, such as `"^(.*)_frame"`, that is searched in the path of each
-            image without suffix. Images with equal matches (of the first group, if there are
-            groups) get the same split.
+            image without suffix. Images with equal matches get the same split. If the expression
+            has capturing groups, the match of the first group counts.
         seed: Seed of the split. Defaults to 0.
         verbose: Whether to show a progress bar. Defaults to `True`.
 

@@ -31,7 +31,8 @@ IGNORE = "__ignore__"
 
 _PNG = "iVBOR"  # The beginning of a PNG file in base64.
 _LINE_WIDTH, _POINT_RADIUS = 10, 5
-# Number of points of each type of shape; types in `_FEWEST_POINTS` have that number or more.
+# Number of points of each type of shape. The types in `_FEWEST_POINTS` have at least the given
+# number of points.
 _NUM_POINTS = {
     "circle": 2, "line": 2, "mask": 2, "oriented_rectangle": 4, "point": 1, "rectangle": 2,
 }  # fmt: skip
@@ -111,7 +112,7 @@ def _regions(shapes, size):
     for label, kind, points, mask in shapes:
         if mask is None:
             yield label, _rasterise(kind, points, size)
-        else:  # The points are the corners of its box.
+        else:  # The points are two corners of the mask's box.
             (left, top), _ = np.array(points).astype(int)
             yield label, paste(mask, left, top, size)
 

@@ -18,7 +18,10 @@ STAGING = ".unsplit"
 
 
 def output_paths(found: Annotations) -> tuple[list[str], list[Path]]:
-    """Return the split and the output path of each image, without the split's common folders."""
+    """Return the split and the output path of each image.
+
+    Folders that all images of a split have in common are removed from paths.
+    """
     splits = [example.split or "" for example in found.examples]
     if any(splits):
         splits = [split or "train" for split in splits]
@@ -47,7 +50,10 @@ def divide(
     group: str | None,
     seed: int,
 ) -> list[str]:
-    """Split the images of `train`, or without split, into `train` and `val`; return all splits."""
+    """Divide images into `train` and `val`; return the split of every image.
+
+    Images of `train` and images without a split are divided.
+    """
     free = [index for index, split in enumerate(splits) if split in ("", "train")]
     members = defaultdict(list)
     for index in free:

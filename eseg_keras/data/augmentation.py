@@ -20,9 +20,9 @@ class Augmentation:
 
     The image and its mask are scaled by a factor drawn uniformly from `scale`, then cropped at a
     random position. A scaled image that is smaller than the crop is placed at a random position in
-    the crop, and padded: the image with `fill`, the mask with `ignore_label`. As in HRNet (scales
-    in steps of 0.1, black padding at the bottom and right), pass
-    `scale_step=0.1, fill=(0, 0, 0), place_at_random=False`.
+    the crop, and padded: the image with `fill`, the mask with `ignore_label`. For the augmentation
+    of HRNet (scales in steps of 0.1, black padding at the bottom and right), pass `scale_step=0.1,
+    fill=(0, 0, 0), place_at_random=False`.
 
     Args:
         flip: Whether to flip horizontally with probability 0.5.
@@ -34,8 +34,8 @@ class Augmentation:
         fill: Padding values of the image, one per channel. Defaults to the mean of the image.
         ignore_label: Padding value of the mask.
         photometric_distortion: Random brightness, contrast, saturation and hue of the crop: a
-            `PhotometricDistortion`, or True for its defaults. Not in the paper. It requires 8-bit
-            RGB images, and does not change the position of the crop.
+            `PhotometricDistortion`, or True for its defaults. The paper does not use this
+            distortion. It requires 8-bit RGB images, and does not change the position of the crop.
         transform: Further augmentation of the crop: an Albumentations transform, or any callable
             `transform(image=image, mask=mask)` that returns a dict of `"image"` and `"mask"` with
             the same shapes and dtypes. If it has a method `set_random_seed`, as Albumentations
@@ -99,7 +99,7 @@ class Augmentation:
             The image [*image_size, C] and the mask [*image_size], in the dtypes of the arguments.
         """
         size = scaled(mask.shape, self._draw_scale(rng))
-        # The offset is negative along sides that are shorter than the crop.
+        # Along sides that are shorter than the crop, the offset is 0 or below.
         offset = tuple(
             int(rng.integers(min(0, spare * self.place_at_random), max(0, spare), endpoint=True))
             for spare in (size[0] - image_size[0], size[1] - image_size[1])

@@ -38,7 +38,7 @@ class Batches(EpochBatches):
             must not change arrays that it has returned.
         num_examples: Number of examples.
         image_size: (height, width) of the batches, or None for each example's own size.
-        batch_size: Examples per batch, over all shards.
+        batch_size: Examples per batch, summed over all shards.
         augmentation: Augmentation of each example; requires `image_size`.
         shuffle: Whether to shuffle the examples, in a different order in each epoch.
         seed: Seed of shuffling and augmentation, 0 or above.
@@ -53,9 +53,10 @@ class Batches(EpochBatches):
         skip_bad_examples: Whether an unusable example (`read_example` raises ValueError or OSError,
             or returns invalid arrays) is replaced by the next usable one, logged once, and added to
             `skipped`. Without `shuffle`, all pixels of the replacement have the ignore label, so
-            that scores do not change. By default, it raises an error.
+            that scores do not change. By default, an unusable example raises an error.
         shard: (worker, number of workers): return only this worker's part of every batch. The parts
-            of all workers are the whole batch; their sizes differ by at most one example.
+            of all workers together are the complete batch; the sizes of the parts differ by at most
+            one example.
 
     Attributes:
         skipped: {name of a skipped example: problem}.
@@ -64,8 +65,8 @@ class Batches(EpochBatches):
 
     Raises:
         ValueError: If an argument is out of range, or a shard of a batch would be empty.
-        ImageFileError: If the first example (the first readable one with `skip_bad_examples`)
-            cannot be used.
+        ImageFileError: If the first example cannot be used or, with `skip_bad_examples`, if no
+            example can be used.
 
     Example:
 
@@ -142,7 +143,8 @@ class Batches(EpochBatches):
         return self._name_example(index)
 
     def _replacement(self, example):
-        # Without shuffling, batches are for scores: the copy must not be counted twice.
+        # Scores are computed from unshuffled batches: ignore all pixels of the replacement, so that
+        # its example is not counted twice.
         image, mask = example
         return example if self.shuffle else (image, np.full_like(mask, self.ignore_label))
 
@@ -178,7 +180,7 @@ class Batches(EpochBatches):
 
 
 def _cached(read_example, limit):
-    """Return `read_example` with a cache of at most `limit` bytes, or of any size if it is True."""
+    """Return `read_example` with a cache of `limit` bytes (True: unlimited)."""
     free = math.inf if limit is True else limit
     kept = {}
 

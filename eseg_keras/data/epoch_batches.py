@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 
 
 class Column(NamedTuple):
-    """Format of one array of an example; `None` in `shape` is a size that may differ."""
+    """Format of one array of an example.
+
+    `None` in `shape` is a size that may differ between examples.
+    """
 
     dtype: np.dtype
     shape: tuple[int | None, ...]
@@ -193,11 +196,11 @@ class EpochBatches:
     def begin_epoch(self, epoch: int) -> None:
         """Set the next epoch of all datasets built from these batches; they stop counting epochs.
 
-        It does not change datasets with an `initial_batch` above 0.
+        Datasets with an `initial_batch` above 0 do not change.
 
         Under a `tf.distribute` strategy, TensorFlow reads several batches ahead when Keras reads
-        the first batch to build a model. In a short epoch, these include the last batch, and an
-        epoch would be skipped. To prevent this, use the callback
+        the first batch to build a model. In a short epoch, the last batch is one of the batches
+        read ahead, so that an epoch would be skipped. To prevent this, use the callback
         `LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.begin_epoch(epoch))`.
 
         Args:
@@ -210,7 +213,7 @@ class EpochBatches:
         """Return the indices of the examples of an epoch in order, int64 [num_examples]."""
         indices = np.arange(self.num_examples)
         if self.shuffle:
-            # Differs from the seeds of the examples, [seed, epoch, 1 + index]. For NumPy,
+            # The seed differs from the seeds of the examples, [seed, epoch, 1 + index]. For NumPy,
             # [seed, epoch] and [seed, epoch, 0] are the same seed.
             indices = np.random.default_rng([self.seed, epoch, 0]).permutation(indices)
         return indices
@@ -232,7 +235,7 @@ class EpochBatches:
         raise ImageFileError(last.path, [*last.problems, "no other example can be used either"])
 
     def _replacement(self, example):
-        """Return what replaces an unusable example, given another example."""
+        """Turn a usable example into the replacement of an unusable one."""
         return example
 
     def _substitutes(self, index):

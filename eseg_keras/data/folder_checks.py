@@ -70,11 +70,11 @@ def pair_files(
     """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
     File suffixes such as `.jpg` are ignored. If `mask_suffix` and `image_suffix` are empty and the
-    names do not pair, the common prefix and suffix of all image names are removed, and those of all
-    mask names. One folder may be inside the other, or both may be the same folder if the names of
-    masks end in `mask_suffix`, or those of images in `image_suffix`. Raise FolderError, which lists
-    missing and empty folders, duplicates, and unpaired files with the most similar name. Messages
-    call the images `kind`.
+    names do not pair, the common prefix and suffix of all image names are removed, and the common
+    prefix and suffix of all mask names likewise. One folder may be inside the other. Both may be
+    the same folder if the names of masks end in `mask_suffix`, or the names of images in
+    `image_suffix`. Raise FolderError, which lists missing and empty folders, duplicates, and
+    unpaired files with the most similar name. Messages call an image a `kind`.
     """
     images, masks = Path(images), Path(masks)
     if os.path.realpath(images) == os.path.realpath(masks):
@@ -191,8 +191,9 @@ def check_files(examples, verbose: bool, skip_bad_examples: bool) -> FolderSumma
 def differing_palettes(palettes: Mapping[Path, bytes | None]) -> dict[str, tuple[str, ...]]:
     """Return {problem: files} if the same index has different colours in different masks, else {}.
 
-    The files are the masks in which an index has another colour than in the first mask with this
-    index, by name. The colour of a value in a grey mask (palette None) is that grey.
+    The masks are visited in the order of their names. The files are the masks in which an index has
+    another colour than in the first mask with this index. In a grey mask (palette None), the colour
+    of a value is the grey of this value.
     """
     if len(set(palettes.values())) < 2:
         return {}
@@ -232,7 +233,7 @@ def _by_key(files, folder, suffix):
 def _cores(keyed):
     """Return {PARENT/NAME without the common prefix and suffix of all names: files}.
 
-    Return None if there are fewer than two names, or if two become equal.
+    Return None if there are fewer than two names, or if two names become equal.
     """
     names = {key: key.rpartition("/")[::2] for key in keyed}
     stems = [stem for _, stem in names.values()]
@@ -249,7 +250,7 @@ def _cores(keyed):
 
 
 def _whole_words(names, length):
-    """Shorten a common prefix until it ends within no number or word; return its length."""
+    """Return the largest length <= `length` that splits no number or word."""
     kinds = (str.isdigit, str.islower, str.isupper)
 
     def cuts(name):

@@ -133,18 +133,18 @@ def open_folders(
         num_classes: Number of classes, at most 255, if `class_names` is not given.
         ignore_label: Label of ignored pixels, in the files and in the result.
         class_map, mask_colors, reduce_zero_label: How masks encode classes, see `MaskReader`.
-        mask_suffix: End of the names of masks that the names of images do not have, such as
-            `"_gtFine_labelIds"`. Without `mask_suffix` and `image_suffix`, if the names do not
-            pair, the common prefix and suffix of all image names are removed, and those of all mask
-            names.
+        mask_suffix: End of the mask names, such as `"_gtFine_labelIds"`, which is removed before
+            the names are paired. Without `mask_suffix` and `image_suffix`, if the names do not
+            pair, the common prefix and suffix of all image names are removed, and the common prefix
+            and suffix of all mask names likewise.
         image_suffix: End of the names of images, such as `"_leftImg8bit"`.
         long_side: Size in pixels to which the longer side of image and mask is resized.
         skip_bad_examples: Whether to log unusable files instead of raising an error.
         check: Whether to read every file now. If `False`, an unusable file raises an error only
             when it is read, and black and white masks are not detected.
         verbose: Whether the check shows a progress bar if there are many files.
-        max_pixels, image_range, first_frame: How images and, except for the range, masks are read;
-            see `read_image`. `first_frame` also reads GIF files.
+        max_pixels, image_range, first_frame: How the files are read; see `read_image`.
+            `image_range` does not apply to masks. With `first_frame`, GIF files are read, too.
 
     Returns:
         The examples, with a summary of the check; their method `batches` returns `Batches`.
@@ -219,13 +219,14 @@ def number_of_classes(
     num_classes: int | None,
     mask_colors: Mapping[Color, int] | Sequence[Color] | None,
 ) -> int:
-    """Return the number of classes from the given arguments; raise ValueError if they differ."""
+    """Return the number of classes; raise ValueError if arguments disagree."""
     if class_names is not None and len(set(class_names)) < len(class_names):
         raise ValueError(f"`class_names` must be unique. Received: {', '.join(class_names)}")
     counts = {
         "class_names": None if class_names is None else len(class_names),
         "num_classes": num_classes,
-        # Not for {colour: id}, where colours may have the same id or be ignored.
+        # {colour: id} does not tell the number of classes: colours may have the same id or be
+        # ignored.
         "mask_colors": len(mask_colors) if isinstance(mask_colors, Sequence) else None,
     }
     given = {name: count for name, count in counts.items() if count is not None}

@@ -63,9 +63,9 @@ def from_folders(
         initial_epoch: Number of the first epoch, for a run that resumes.
 
     Returns:
-        A `tf.data.Dataset` of known length of batches (images uint8 [B, H, W, 3], masks uint8
+        A `tf.data.Dataset` of known length. Its batches are (images uint8 [B, H, W, 3], masks uint8
         [B, H, W]), with sample weights float32 [B, H, W] if `class_weights` is given. Each
-        iteration is the next epoch.
+        iteration over the dataset is the next epoch.
 
     Raises:
         FolderError: If images and masks do not pair, or files cannot be used; the message lists

@@ -1,7 +1,8 @@
 """Scaling and cropping an image together with its mask.
 
-Image and mask stay aligned: the same window is cropped from both; pixel centres are half-integers.
-The image is resized bilinearly, with anti-aliasing when it shrinks; the mask by nearest neighbour.
+Image and mask stay aligned: the same window is cropped from both, and both are resized with pixel
+centres at half-integers. The image is resized bilinearly, with anti-aliasing when it shrinks; the
+mask by nearest neighbour.
 """
 
 import math
@@ -90,7 +91,7 @@ def _mean(image: np.ndarray) -> np.ndarray:
 def _visible(
     side: int, scaled_side: int, offset: int, window: int
 ) -> tuple[tuple[float, float], slice]:
-    """Return the visible interval of one axis, in pixels of the image and of the window."""
+    """Return the visible part of one axis: image interval and window slice."""
     first, last = max(offset, 0), min(offset + window, scaled_side)
     if first >= last:
         raise ValueError(
@@ -102,7 +103,7 @@ def _visible(
 
 
 def _nearest(start: float, stop: float, count: int) -> np.ndarray:
-    """Return the source pixels at the centres of `count` equal parts of [start, stop]."""
+    """Return the pixels at the centres of `count` equal parts of a range."""
     centres = start + (np.arange(count) + 0.5) * ((stop - start) / count)
     return centres.astype(np.intp)
 
@@ -120,7 +121,8 @@ def _resize_image(image: np.ndarray, box: tuple[float, ...], size: Size) -> np.n
         return image
     if image.dtype == np.uint8 and image.shape[-1] == 3:
         return resize(image, np.uint8)
-    # Pillow resizes several channels at once only for 8 bits: resize other channels one by one.
+    # Pillow resizes several channels at once only for 8-bit images. Resize the channels of all
+    # other images one by one.
     dtype = np.uint8 if image.dtype == np.uint8 else np.float32
     channels = [resize(image[..., channel], dtype) for channel in range(image.shape[-1])]
     return np.stack(channels, axis=-1).astype(image.dtype)

@@ -86,8 +86,9 @@ def representatives(label_counts: np.ndarray, count: int) -> list[int]:
     """Return the sorted indices of at most `count` images that show many classes.
 
     `label_counts` is [images, classes]; images without labelled pixels are never chosen. Classes
-    are visited from the rarest on: if no chosen image shows the class, the image with its largest
-    share is chosen. If fewer than `count` images are chosen so, evenly spaced images are added.
+    are visited from the rarest to the most frequent. If no chosen image shows the class, the image
+    in which the class covers the largest share of pixels is chosen. If these images are fewer than
+    `count`, evenly spaced images are added.
 
     >>> representatives(np.array([[9, 0], [9, 0], [9, 0], [8, 1], [7, 2], [9, 0]]), 2)
     [0, 4]
@@ -115,9 +116,9 @@ def stratified_split(
 
     The frequency of a class is the share of examples that contain it. `label_counts` [examples,
     classes] are the pixels of each class. Examples of the rarest class are assigned first, each to
-    the part that needs most further examples of the class. `share`, above 0 and below 1, is the
-    share of the examples in the second part; each part has at least one example. Return the sorted
-    indices of both parts. A single example is in both parts.
+    the part that lacks most examples of the class. `share`, above 0 and below 1, is the share of
+    the examples in the second part; each part has at least one example. Return the sorted indices
+    of both parts. A single example is in both parts.
 
     Reference:
         [Sechidis et al., 2011, On the Stratification of Multi-Label

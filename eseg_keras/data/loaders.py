@@ -68,8 +68,8 @@ def make_tf_dataset(batches, epochs, initial_batch: int) -> "tf.data.Dataset":
 
     dataset = dataset.prefetch(_BATCHES_AHEAD).enumerate().map(note_end)
     options = tf.data.Options()
-    # Without this, the end of an iteration waits for TensorFlow's tuner, which sleeps for up to as
-    # long as the iteration took, or a minute. All cores load examples in any case.
+    # With autotuning, the end of an iteration waits for TensorFlow's tuner, which sleeps for up to
+    # as long as the iteration took, or a minute. All cores load examples without autotuning, too.
     options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)
@@ -78,8 +78,9 @@ def make_tf_dataset(batches, epochs, initial_batch: int) -> "tf.data.Dataset":
 class PyBatches(keras.utils.PyDataset):
     """See `EpochBatches.to_py_dataset`.
 
-    This class uses its own threads and tells Keras that `workers` is 1. Above 1, Keras 3.15 reads
-    ahead when it reads the first batch to build a model, and begins the epoch after that batch.
+    This class uses its own threads and tells Keras that `workers` is 1. With more workers, Keras
+    3.15 would read ahead when it reads the first batch to build a model, and would begin the epoch
+    after that batch.
     """
 
     def __init__(self, batches, epochs, initial_batch: int, workers: int | None):

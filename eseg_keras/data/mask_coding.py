@@ -82,7 +82,7 @@ def find_mask_coding(masks: Sequence[Path], num_classes: int | None = None) -> M
 
 
 def _few_values(count, masks):
-    """Return the set of all values; raise ValueError as soon as they are too many for classes."""
+    """Return the set of all values; raise ValueError if there are too many."""
     values = set()
     with ThreadPoolExecutor() as pool:
         for mask, counts in zip(masks, pool.map(count, masks), strict=True):

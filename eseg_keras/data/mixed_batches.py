@@ -1,4 +1,4 @@
-"""Batches with one half labelled by hand and the other half labelled by a teacher."""
+"""Batches with one half labelled by hand, one half by a teacher model."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ from eseg_keras.data.examples import Examples
 class MixedBatches(Batches):
     """Batches of two sources: half of each batch is from each source, in random order.
 
-    `examples` are labelled by hand, `others` by a teacher. An epoch is one shuffled pass over
-    `examples`, without the examples that do not fill half a batch; the shuffled passes over
-    `others` continue across epochs. A batch depends only on (`seed`, epoch, number of the batch).
-    `options` are the other arguments of `Batches`. Raise ValueError if `batch_size` is odd, or if
-    `examples` has fewer than half a batch.
+    `examples` are labelled by hand, `others` by a teacher model. An epoch is one shuffled pass over
+    `examples`; a remainder of less than half a batch is dropped. The shuffled passes over `others`
+    continue across epochs. A batch depends only on (`seed`, epoch, number of the batch). `options`
+    are the other arguments of `Batches`. Raise ValueError if `batch_size` is odd, or if there are
+    fewer `examples` than half of `batch_size`.
 
     Reference:
         [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683),

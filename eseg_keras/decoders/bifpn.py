@@ -11,10 +11,14 @@ from eseg_keras.layers import AveragePooling, BatchNormalization, NearestUpsampl
 class BiFPN(keras.Model):
     """One BiFPN repeat: a top-down pass, then a bottom-up pass over all levels.
 
-    From the top: T_hi = P_hi; T_l = node(P_l, up(T_{l+1})). From the bottom: O_lo = T_lo;
-    O_l = node(P_l, T_l, down(O_{l-1})); O_hi = node(P_hi, down(O_{hi-1})). A node is a fast
-    normalised fusion, a depthwise 3x3 and a 1x1 convolution without bias, batch normalisation and
-    the activation. `up` is nearest-neighbour, `down` 3x3 stride-2 average pooling.
+    P_l are the inputs, T_l the features of the top-down pass and O_l the outputs:
+
+        T_hi = P_hi,    T_l = node(P_l, up(T_{l+1}))
+        O_lo = T_lo,    O_l = node(P_l, T_l, down(O_{l-1})),    O_hi = node(P_hi, down(O_{hi-1}))
+
+    A node is a fast normalised fusion, a depthwise 3x3 and a 1x1 convolution without bias, batch
+    normalisation and the activation. `up` is nearest-neighbour upsampling, and `down` is 3x3
+    average pooling with stride 2.
 
     Args:
         feature_shapes: Dict from level name (`"P2"`, ...; consecutive levels, lowest first) to

@@ -11,7 +11,7 @@ class HalveLike(keras.layers.Layer):
     """Pad a feature map at the bottom and right to half the size of the level below, rounded up.
 
     Encoders with SAME padding do not need this layer. Encoders that round sizes down (DenseNet,
-    ConvNeXt) lack one row or column at some sizes: the last row or column is repeated.
+    ConvNeXt) lack one row or column at some sizes; this layer then repeats the last one.
     """
 
     def call(self, x, below):

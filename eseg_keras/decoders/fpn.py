@@ -18,9 +18,9 @@ def fpn_decoder(
     """Build a feature pyramid network, the decoder that ESeg's Table 2 compares with the BiFPN.
 
     The lateral convolutions and the levels above the encoder's are those of `bifpn_decoder`. From
-    the highest level down, each level is added to the sum of the level above, upsampled by nearest
-    neighbour. A 3x3 convolution without bias, batch normalisation and the activation follow on
-    every sum and on the highest level.
+    the highest level down, the features of each level are upsampled by nearest neighbour and added
+    to the level below. A 3x3 convolution without bias, batch normalisation and the activation are
+    applied to every sum and to the highest level.
 
     Args:
         feature_shapes, max_level, channels, activation, align: See `bifpn_decoder`.

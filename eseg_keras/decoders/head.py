@@ -12,9 +12,9 @@ def segmentation_head(
     """Build the head: a model from pyramid levels to logits at the lowest level's resolution.
 
     All levels are upsampled bilinearly to the resolution of the lowest level and summed, each
-    multiplied by one scalar. A separable 3x3 convolution, batch normalisation, the activation and a
-    1x1 convolution with bias, the classifier, follow (ESeg, section 3.1). A single level is used
-    without a sum.
+    multiplied by one scalar. The sum passes through a separable 3x3 convolution, batch
+    normalisation, the activation and the classifier, a 1x1 convolution with bias (ESeg, section
+    3.1). A single level is used without a sum.
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels), lowest level first.

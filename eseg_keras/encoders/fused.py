@@ -30,9 +30,9 @@ def fused_efficientnet(
 ) -> keras.Model:
     """Build the encoder of ESeg-Lite with random weights.
 
-    EfficientNet-B0's stages, scaled by (width, depth) as in EfficientNet, with operations that are
-    fast in TensorRT (ESeg, section 3.3): Fused-MBConv blocks in place of MBConv blocks, ReLU, and
-    no squeeze-and-excitation.
+    The encoder has the stages of EfficientNet-B0, scaled by (width, depth) as in EfficientNet. It
+    uses only operations that are fast in TensorRT (ESeg, section 3.3): Fused-MBConv blocks in place
+    of MBConv blocks, ReLU, and no squeeze-and-excitation.
 
     Args:
         width: Multiplier of the number of filters in every stage and in the stem.
@@ -41,8 +41,8 @@ def fused_efficientnet(
         name: Name of the model.
 
     Returns:
-        A Keras model from images [B, H, W, C], 0..255, to a dict of features `"P2"`..`"P5"`, Pl of
-        shape [B, ceil(H / 2^l), ceil(W / 2^l), c_l].
+        A Keras model from images [B, H, W, C], 0..255, to a dict of features `"P2"`..`"P5"`, where
+        Pl has the shape [B, ceil(H / 2^l), ceil(W / 2^l), c_l].
 
     Example:
 

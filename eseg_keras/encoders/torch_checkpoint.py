@@ -26,8 +26,8 @@ def read_torch_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Read a state dict in PyTorch's legacy (not zipped) format; return {parameter: array}.
 
     Only dictionaries, tensors and their storages are rebuilt. A pickle that refers to any other
-    name, such as a function, raises ValueError before that name is imported or called. So does a
-    file that is truncated or has another format.
+    name, such as a function, raises ValueError before that name is imported or called. A file that
+    is truncated or has another format raises ValueError, too.
 
     Reference:
         [torch.serialization](https://github.com/pytorch/pytorch/blob/main/torch/serialization.py),
@@ -107,5 +107,5 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, saved_id):
         kind, storage_type, key, _, size, view = saved_id
         if kind != "storage" or view is not None:
-            raise pickle.UnpicklingError(f"it holds {saved_id!r}")
+            raise pickle.UnpicklingError(f"it contains {saved_id!r}")
         return self.storages.setdefault(key, _Storage(_DTYPES[storage_type], size))

@@ -25,12 +25,15 @@ from eseg_keras.visualization import default_palette
 log = logging.getLogger(__name__)
 
 _CLASSES = {"ade20k": ade20k.CLASSES, "cityscapes": cityscapes.CLASSES}
-# Patterns of file names; a mask and its prediction have the same text in the group.
+# Patterns of file names. The group of a pattern matches the same text in the names of a mask and
+# its prediction.
 _MASK_NAMES = {"ade20k": r"(.+)", "cityscapes": r"([^_]+_\d{6}_\d{6})_gt(?:Fine|Coarse)_labelIds"}
 _PREDICTION_NAMES = {"ade20k": r"(.+)", "cityscapes": r"([^_]+_\d{6}_\d{6})(?:_.*)?"}
 
-_READERS = 2  # threads
-_MANY_MISSES = 0.01  # share of the labelled pixels
+# Number of threads that read files, and of pairs of files that are read ahead.
+_READERS = 2
+# Share of the labelled pixels without a predicted class above which a warning is logged.
+_MANY_MISSES = 0.01
 
 
 def evaluate_files(
@@ -223,7 +226,7 @@ def _benchmark_pairs(predictions, masks, rules):
 
 
 def _by_name(folder, pattern, log_skipped=True):
-    """Return {group of the pattern in the file name: PNG files}."""
+    """Return {text that the group of the pattern matches: PNG files}."""
     try:
         paths = find_images(folder, suffixes=frozenset({".png"}), log_skipped=log_skipped)
     except (OSError, ValueError) as error:

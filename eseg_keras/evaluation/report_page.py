@@ -59,7 +59,7 @@ def table(label: str, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def cell(content: str, value: float | None = None) -> str:
-    """Return a table cell; with a `value`, which it is sorted by, the cell is aligned right."""
+    """Return a table cell; with a sort key `value`, it is right-aligned."""
     if value is None:
         return f"<td>{content}</td>"
     return f'<td class="number" data-value="{value:.6g}">{content}</td>'

@@ -41,7 +41,7 @@ def count_pixels(
             f"{name}: mask and prediction must be uint8 [H, W] of the same size. Received: mask "
             f"{mask.dtype} {list(mask.shape)}, prediction {label_map.dtype} {list(label_map.shape)}"
         )
-    # Count all pairs of values: faster than masking pixels, and finds invalid labels.
+    # Count all pairs of values: this is faster than masking pixels, and finds invalid labels.
     cells = (mask.astype(np.uint16) << 8) | label_map
     table = np.bincount(cells.ravel(), minlength=1 << 16).reshape(256, 256)
 
@@ -111,7 +111,7 @@ def evaluation_of(
     """Compute the scores from the counts of a metric.
 
     Args:
-        metric: The metric.
+        metric: The metric that has counted the pixels.
         class_names: Names of the classes, or `None` for "class 0", "class 1", ...
         num_images: Number of images that the metric has counted.
 
@@ -129,7 +129,7 @@ def evaluation_of(
     {'road': 0.5, 'car': 0.5}
     """
     names = class_names or [f"class {label}" for label in range(metric.num_classes)]
-    # The last column is 0: metrics count no pixels without a prediction.
+    # The last column is 0, because metrics count only pixels with a predicted class.
     matrix = np.pad(metric.confusion_matrix(), [(0, 0), (0, 1)])
     return evaluation_of_matrix(matrix, names, num_images)
 

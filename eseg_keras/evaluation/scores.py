@@ -93,7 +93,7 @@ class Evaluation:
         return {name: value for name, value in values.items() if value is not None}
 
     def as_dict(self) -> dict:
-        """Return everything as a dict for JSON."""
+        """Return all attributes that are not `None` as a dict for JSON."""
         return self.summary() | {
             "class_names": list(self.class_names),
             "confusion_matrix": self.confusion_matrix.tolist(),

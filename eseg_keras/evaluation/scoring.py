@@ -73,7 +73,7 @@ def score_pairs(
     rules: Rules = "default",
     on_image: Callable[[Prediction, np.ndarray, ImageScores], None] | None = None,
 ) -> Evaluation:
-    """Score predictions, at least one, against masks of the same sizes; see `evaluate`."""
+    """Score pairs of predictions and masks, at least one; see `evaluate`."""
     total, images = 0, []
     for prediction, mask in pairs:
         classes = prediction.class_names

@@ -73,7 +73,7 @@ def _rank(scores):
 
 
 def _small(pixels, resample):
-    """Return a copy whose longer side is at most 640."""
+    """Return a copy whose longer side has at most 640 pixels."""
     # Subsample very large images first: a copy of the whole image may not fit into memory.
     step = max(1, max(pixels.shape[:2]) // (4 * _LONG_SIDE))
     pixels = pixels[::step, ::step].astype(np.uint8)

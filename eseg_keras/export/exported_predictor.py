@@ -16,22 +16,22 @@ from eseg_keras.visualization import default_palette
 
 
 class ExportedPredictor:
-    """Segment images with an exported file, in place of the network.
+    """Segment images with an exported file instead of the Keras network.
 
-    The evaluation accepts it in place of a `Predictor`. The scores are then those of the exported
-    file, including the errors of 8-bit arithmetic.
+    The evaluation accepts an `ExportedPredictor` in place of a `Predictor`. The scores are then
+    those of the exported file, including the errors of 8-bit arithmetic.
 
     Args:
-        path: A `.tflite`, `.onnx` or `.xml` (OpenVINO) file, or the directory of a SavedModel: that
-            of one version, or that with all versions, of which the highest is used.
+        path: A `.tflite`, `.onnx` or `.xml` (OpenVINO) file, or the directory of a SavedModel,
+            either of one version or with all versions, of which the highest is used.
         threads: Number of threads of the runtime. Defaults to the runtime's choice. Ignored for a
             SavedModel.
         max_pixels, image_range, first_frame: How images are read, as for `Predictor`.
 
     Attributes:
-        num_classes, class_names, palette, ignore_label: As in the exported network.
+        num_classes, class_names, palette, ignore_label: The values of the exported network.
         image_size: (height, width) of all images, or `None` for any size.
-        max_pixels, image_range, first_frame: The arguments.
+        max_pixels, image_range, first_frame: The values of these arguments.
 
     Raises:
         ValueError: If the file was not written by `export_saved_model`, `export_tflite`,
@@ -118,14 +118,14 @@ class ExportedPredictor:
 
 
 def _load_saved_model(path):
-    """Return a function like that of `onnx_runner`, and the dict of classes."""
+    """Return a function that runs a SavedModel, like that of `onnx_runner`, and the classes."""
     versions = [file.parent for file in path.glob("*/saved_model.pb") if file.parent.name.isdigit()]
     if versions:
         path = max(versions, key=lambda version: int(version.name))
     classes = path / "assets" / "classes.json"
     if not classes.is_file():
         raise ValueError(
-            f"{path} holds no {classes.name}. Expected a directory written by export_saved_model."
+            f"{path} contains no {classes.name}. Expected a folder that export_saved_model wrote."
         )
     tf = require("tensorflow", "tensorflow-cpu")
     loaded = tf.saved_model.load(os.fspath(path))

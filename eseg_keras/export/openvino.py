@@ -38,10 +38,10 @@ def export_openvino(
     """Write a model as an OpenVINO network (IR), `NAME.xml` and `NAME.bin`, and verify it.
 
     The network takes `images` [B, H, W, C] of any batch size, and has float32 weights. By default,
-    OpenVINO computes in bfloat16 on CPUs that have it (Intel since 2020, AMD since 2022), which
-    takes less than half of the time on CPUs with AMX; otherwise it computes in float32. On such a
-    CPU, the network is verified in both precisions. Existing files are replaced;
-    `OUTPUT.verification.json` is written beside them.
+    OpenVINO computes in bfloat16 on CPUs that support it (Intel since 2020, AMD since 2022), and in
+    float32 on other CPUs. On CPUs with AMX, bfloat16 takes less than half of the time. If this CPU
+    supports bfloat16, the network is verified in both precisions. Existing files are replaced. The
+    comparison with the model is written beside the files, as `OUTPUT.verification.json`.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored.
@@ -52,7 +52,8 @@ def export_openvino(
         image_size: (height, width) of the images. Defaults to the network's fixed size if it has
             one, else any size from 32x32.
         verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
-            not used for training. They are resized to `image_size`, or to several sizes in turn.
+            not used for training. They are resized to the size of the images or, if the network
+            takes any size, to several sizes in turn.
 
     Returns:
         The comparison of the outputs with the model's, in the precision that OpenVINO chooses.
@@ -81,7 +82,8 @@ def export_openvino(
     output = Path(output)
     if output.suffix != ".xml":
         raise ValueError(
-            f"output must end in .xml, with which OpenVINO finds the .bin. Received: {output}"
+            "output must end in .xml, because OpenVINO derives the name of the .bin file from it. "
+            f"Received: {output}"
         )
     image_size = exported_size(model, image_size)
     channels = model.image_shape[-1]
@@ -113,7 +115,8 @@ def convert_to_openvino(
 ):
     """Convert an `ESeg` model to an `openvino.Model`, with its classes."""
     core = require("openvino", "openvino").Core()
-    # OpenVINO chooses layouts by itself; matrix products in place of resizing would be slower.
+    # Not with `channels_first`: OpenVINO chooses layouts by itself, and the matrix products that
+    # would replace resizing are slower.
     size = image_size or (None, None)
     served = serving_model(model, output_kind, input_dtype, size, classes_first=True)
     converted = convert_to_onnx(served, model, batch=None, opset=DEFAULT_OPSET)
@@ -123,7 +126,7 @@ def convert_to_openvino(
 
 
 def cpu_precisions() -> tuple[str, ...]:
-    """Return the precisions of this CPU in OpenVINO; the last one is OpenVINO's choice."""
+    """Return the precisions that OpenVINO supports on this CPU; the last one is its default."""
     core = require("openvino", "openvino").Core()
     has_bfloat16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("float32", "bfloat16") if has_bfloat16 else ("float32",)
@@ -134,8 +137,8 @@ def openvino_runner(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function that runs a file of `export_openvino` on uint8 images [B, H, W, C].
 
-    It computes in the precision that OpenVINO chooses. The attribute `image_shape` of the function
-    is (H, W, C), with `None` for any size.
+    OpenVINO computes in its default precision. The attribute `image_shape` of the function is (H,
+    W, C), with `None` for any size.
     """
     return _runner(_read(path), cpu_precisions()[-1], threads)
 
@@ -151,11 +154,11 @@ def read_openvino_classes(path: str | os.PathLike) -> dict:
         the last two may be `None`.
 
     Raises:
-        ValueError: If the file is not an OpenVINO network, or holds no classes.
+        ValueError: If the file is not an OpenVINO network, or contains no classes.
     """
     network = _read(path)
     if not network.has_rt_info(_CLASSES):
-        raise ValueError(f"{path} holds no classes. Expected a file written by export_openvino.")
+        raise ValueError(f"{path} contains no classes. Expected a file written by export_openvino.")
     return json.loads(network.get_rt_info(_CLASSES).value)
 
 

@@ -17,16 +17,17 @@ from eseg_keras.files import locked
 from eseg_keras.image_size import SMALLEST_SIDE, check_image_size
 from eseg_keras.optional import require
 
-# A few dozen images suffice to calibrate; more take time and hardly change the ranges.
+# Limit of the number of calibration images: more images take time and hardly change the ranges.
 MOST_IMAGES = 64
-# Sizes to verify files for images of any size: divisible by the encoder's strides, and odd.
+# Sizes of the verification images for files that take images of any size: a size that the encoder's
+# strides divide and an odd size, twice each.
 VERIFIED_SIZES = ((192, 384), (97, 131)) * 2
 
 Exporter = TypeVar("Exporter", bound=Callable)
 
 
 def one_writer(export: Exporter) -> Exporter:
-    """Decorate an exporter: raise `FileInUseError` if another process writes the same output."""
+    """Decorator: an exporter raises `FileInUseError` if another process writes its output."""
 
     @functools.wraps(export)
     def call(model, output, **options):
@@ -44,7 +45,7 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
 
 
 def require_tensorflow(kind: str):
-    """Import TensorFlow; raise `ValueError` if Keras uses another backend."""
+    """Import and return TensorFlow; raise `ValueError` if Keras uses another backend."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             f"The export to {kind} needs the Keras backend 'tensorflow'. Received: "
@@ -72,7 +73,7 @@ def in_float32(model: keras.Model) -> keras.Model:
 
 
 def exported_size(model: keras.Model, image_size: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Check `image_size`; return the fixed (height, width) of a file's images, or `None`."""
+    """Check `image_size`; return the fixed (height, width) of the images, `None` for any size."""
     built = tuple(model.image_shape[:2])
     if None not in built:
         if image_size is not None and tuple(image_size) != built:
@@ -132,9 +133,9 @@ def prepare_images(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return the images for calibration and the images for verification.
 
-    Both are resized to `size`. If `size` is `None`, only `verification` is resized, to `sizes` in
-    turn. By default, a quarter of `calibration`, at most three images, is held out for
-    verification.
+    All images are resized to `size`. If `size` is `None`, only the images of `verification` are
+    resized, to the sizes of `sizes` in turn. If `verification` is `None`, about a quarter of
+    `calibration`, at most three images, is held out for verification.
     """
     if precision != "int8" and calibration is not None:
         raise ValueError(
@@ -164,7 +165,7 @@ def prepare_images(
 def resize_verification_images(
     images: Sequence[np.ndarray] | None, sizes: Sequence[tuple[int, int]], channels: int
 ) -> list[np.ndarray]:
-    """Resize images to `sizes` in turn; repeat images if there are more sizes than images."""
+    """Resize each image to the next of `sizes`; repeat images if there are more sizes."""
     if images is None or len(images) == 0:
         raise ValueError(
             "verification_images are needed to compare the exported file with the network. "

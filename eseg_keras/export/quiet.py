@@ -9,8 +9,8 @@ from absl import logging as absl_logging
 
 @contextlib.contextmanager
 def quiet(*names: str) -> Iterator[None]:
-    """Log only errors within the context, in absl's logger and the named ones (`""`: root)."""
-    # Set absl's verbosity, not the level of its logger: TensorFlow resets the level.
+    """Let absl's logger and the loggers `names` log only errors in the block; `""` is the root."""
+    # Set absl's verbosity, not the level of its logger: TensorFlow resets that level.
     verbosity = absl_logging.get_verbosity()
     absl_logging.set_verbosity(absl_logging.ERROR)
     loggers = [logging.getLogger(name) for name in names]

@@ -14,7 +14,7 @@ from eseg_keras.files import write_json
 from eseg_keras.machine import installed_version
 from eseg_keras.version import __version__
 
-# If fewer pixels than this share have a clear label, the agreement is not meaningful.
+# If a smaller share of the pixels has a clear label, the agreement of labels is not meaningful.
 _FEWEST_CLEAR = 0.01
 
 
@@ -27,8 +27,8 @@ class Tolerance:
             logits over all images.
         probability: Largest allowed difference of probabilities.
         agreement: Smallest allowed share of equal labels among the pixels with a clear label. Other
-            pixels are not counted: two classes are almost equally likely, so that rounding may
-            change the label.
+            pixels are not counted, because two classes are almost equally likely there, and
+            rounding may change the label.
         margin: A label is clear if its logit exceeds the second largest logit by more than this
             share of the range of the logits.
     """
@@ -40,18 +40,18 @@ class Tolerance:
 
 
 TOLERANCES = {
-    # Additions in another order. Measured: logits 1e-6 of the range. The margin is twice the
-    # allowed difference, so that an allowed difference cannot change a clear label.
+    # Only the order of additions differs. Measured: logits 1e-6 of the range. The margin is twice
+    # the allowed difference, so that an allowed difference cannot change a clear label.
     "float32": Tolerance(difference=1e-3, probability=1e-3, agreement=0.9999, margin=2e-3),
-    # Weights, or all values, with 11 significant bits. Measured: logits 5e-4 of the range,
+    # Weights, or all values, have 11 significant bits. Measured: logits 5e-4 of the range,
     # probabilities 0.003.
     "float16": Tolerance(difference=5e-3, probability=0.05, agreement=0.999, margin=0.01),
-    # All values with 8 significant bits. Measured: logits 0.01 of the range, probabilities 0.05.
+    # All values have 8 significant bits. Measured: logits 0.01 of the range, probabilities 0.05.
     "bfloat16": Tolerance(difference=0.04, probability=0.3, agreement=0.999, margin=0.04),
-    # 8-bit weights with one scale per channel, 8-bit activations with one scale per tensor.
+    # 8-bit weights have one scale per channel, 8-bit activations one scale per tensor.
     # Measured: logits 0.015 of the range, probabilities 0.08.
     "dynamic": Tolerance(difference=0.1, probability=0.5, agreement=0.99, margin=0.05),
-    # All values with 8 bits, with ranges from the calibration images. Measured: logits 0.03 of the
+    # All values have 8 bits, with ranges from the calibration images. Measured: logits 0.03 of the
     # range, probabilities 0.26. The limit of probabilities is high, because single pixels between
     # two classes may differ a lot; the agreement of labels is the effective limit.
     "int8": Tolerance(difference=0.2, probability=0.9, agreement=0.98, margin=0.05),
@@ -76,8 +76,8 @@ class Verification:
         relative_difference: For logits, `largest_difference` as a share of the range of the
             network's logits.
         label_shortfall: Largest difference, over all pixels, between the network's largest logit
-            and its logit of the label that the file gives, as a share of the range. It is 0 if all
-            labels are equal.
+            and the network's logit of the file's label, as a share of the range of the network's
+            logits. It is 0 if all labels are equal.
         label_agreement: Share of equal labels among all pixels.
         clear_label_agreement: Share of equal labels among the pixels with a clear label.
         clear_pixels: Share of the pixels with a clear label.
@@ -167,8 +167,9 @@ def verify(
     """Run an exported file on images and compare its outputs with the network's.
 
     Args:
-        run: Runs the file in its own runtime: uint8 images [1, H, W, C] to uint8 labels
-            [1, H, W], or float32 logits or probabilities [1, H, W, num_classes].
+        run: Function that runs the file in its own runtime. It takes uint8 images [1, H, W, C] and
+            returns uint8 labels [1, H, W], or float32 logits or probabilities [1, H, W,
+            num_classes].
         model: The `ESeg` model before BN folding; its averaged weights are used if it has any.
         images: uint8 arrays [H, W, C], of one or several sizes.
         output_kind: `"labels"`, `"logits"` or `"probabilities"`, as returned by `run`.
@@ -180,7 +181,8 @@ def verify(
         The comparison; its `check()` raises if the file differs too much.
 
     Raises:
-        VerificationError: If `run` returns another shape or dtype, or invalid labels.
+        ValueError: If `images` is empty.
+        VerificationError: If `run` returns an array of a wrong shape or dtype, or invalid labels.
 
     Example:
 

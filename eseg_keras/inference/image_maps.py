@@ -1,4 +1,4 @@
-"""Label maps and other maps of images, by one forward pass, several views or windows."""
+"""Compute maps of images from one forward pass, several views or windows."""
 
 import contextlib
 import math
@@ -16,21 +16,24 @@ from eseg_keras.inference.uncertainty import MAPS
 from eseg_keras.layers.likeliest_class import label_map
 from eseg_keras.layers.resize import resize
 
-# Resized logits and probabilities are computed in blocks of rows; size of a block in bytes.
+# Size in bytes of the blocks of rows in which resized logits and probabilities are computed.
 _BLOCK_BYTES = 2**24
 
 AUTO_WINDOW = (640, 640)
 """Size of the sliding window for images above `LARGEST_WHOLE` pixels, if `window="auto"`."""
 
 LARGEST_WHOLE = 2**23
-"""Largest number of pixels without a window, if `window="auto"`; 4K video frames are smaller."""
+"""With `window="auto"`, images with more pixels than this use windows.
+
+Video frames in 4K have fewer pixels.
+"""
 
 
 class ImageMaps:
-    """Computes the label map, and the other `maps` by name of `MAPS`, of images of any size.
+    """Computes the label map, and optionally other maps, of images of any size.
 
-    `model` is a functional Keras model from images [B, H, W, C] to logits [B, H, W, num_classes];
-    see `Predictor` for the other arguments.
+    `maps` are the names, from `MAPS`, of the other maps. `model` is a functional Keras model from
+    images [B, H, W, C] to logits [B, H, W, num_classes]; see `Predictor` for the other arguments.
     """
 
     def __init__(
@@ -55,17 +58,18 @@ class ImageMaps:
         self.flip = flip
         self.window = window
         self.overlap = overlap
-        # `_direct` shares the layers of `model`, and so weights that are trained or loaded later.
+        # `_direct` shares the layers of `model`: it also uses weights that are trained or loaded
+        # later.
         self._direct = keras.Model(model.input, self._finish(model.output, are_logits=True))
         self._direct.autocast = False
-        # Weight averages of training; other Keras models do not have them.
+        # `TrainingModel` can apply its averaged weights; other Keras models have none.
         self._averaged_weights = getattr(model, "averaged_weights", contextlib.nullcontext)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """Return the maps of up to `batch_size` images [H, W, C] of the same size.
 
-        Each dict holds `"label_map"`, uint8 [H, W], and the other maps by name, float32 [H, W] or
-        [H, W, num_classes].
+        Each dict contains `"label_map"`, uint8 [H, W], and the other maps by name, float32 [H, W]
+        or [H, W, num_classes].
         """
         size = images[0].shape[:2]
         window = self._window(size)
@@ -120,7 +124,7 @@ class ImageMaps:
         return np.asarray(self.model.predict_on_batch(images))
 
     def _slide(self, image, window):
-        """Yield (slices, probabilities, False) for each part of an image, blended over windows."""
+        """Yield (slices, probabilities, are_logits=False) of blended parts."""
         overlap = tuple(min(o, w - 1) for o, w in zip(self.overlap, window, strict=True))
 
         def score(parts):
@@ -146,7 +150,7 @@ class ImageMaps:
         return results
 
     def _assemble(self, parts: Iterable, size):
-        """Return the maps of one image by name, from parts (slices, scores, are they logits)."""
+        """Return one image's maps from parts (slices, scores, are_logits)."""
         results = {}
         for part, scores, are_logits in parts:
             for name, values in _arrays(self._finish(scores, are_logits)).items():
@@ -170,7 +174,7 @@ def _resized(image, size, frame):
 
 
 def _blocks(views, size):
-    """Yield (slices, scores, are they logits) for blocks of rows of one image.
+    """Yield (slices, scores, are_logits) for blocks of rows of one image.
 
     The scores are logits for a single view, or the mean probabilities of several views.
     """
@@ -193,8 +197,8 @@ def _resized_rows(logits, size, rows):
     centres = np.clip(centres, 0, height - 1).astype("float32")
     first = np.floor(centres).astype("int64")
     share = (centres - first).astype("float32")[:, None, None]
-    # Interpolate between the two nearest rows of each output row, with half-pixel centres. So only
-    # the needed rows are copied, and blocks give the same result as the whole image.
+    # Interpolate between the two input rows nearest to each output row, with half-pixel centres.
+    # This copies only the needed rows, and blocks give the same result as the complete image.
     blended = logits[first] * (1 - share) + logits[np.minimum(first + 1, height - 1)] * share
     if logits.shape[1] == size[1]:
         return ops.convert_to_tensor(blended)

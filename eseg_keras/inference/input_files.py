@@ -1,4 +1,4 @@
-"""Finding the images and videos to predict: inputs of a predictor, or files with output names."""
+"""Find the images and videos to predict, and the names of their outputs."""
 
 import itertools
 import unicodedata
@@ -104,7 +104,8 @@ class InputFile:
 
     Attributes:
         path: The file.
-        name: Name of its outputs without suffix: the file's path relative to the input folder.
+        name: Name of the file's outputs, without suffix: the path of the file relative to the input
+            folder.
         size: Size in bytes.
         modified: Time of the last change, in nanoseconds.
     """
@@ -130,8 +131,9 @@ def find_files(
     """List the images and videos of files and folders, in the order of `inputs`.
 
     The files of a folder are sorted; hidden files are skipped. With `recursive`, subfolders are
-    part of the outputs' names. The folder `exclude`, such as the output folder, is not searched.
-    Raise ValueError if there is no file, or if two files have the same output name.
+    also searched, and are part of the outputs' names. The folder `exclude`, such as the output
+    folder, is not searched. Raise ValueError if there is no file, or if two files have the same
+    output name.
     """
     options = {"exclude": exclude, "log_skipped": log_skipped, "first_frame": first_frame}
     files = []
@@ -159,7 +161,7 @@ def find_files(
 
 
 def _output_key(file):
-    """Return what must be unique: disks of macOS and Windows do not distinguish cases and forms."""
+    """Return the unique key: macOS and Windows ignore case and Unicode form."""
     # An image and a video may have the same name: their outputs are in different folders.
     return file.is_video, unicodedata.normalize("NFC", file.name).casefold()
 

@@ -19,13 +19,13 @@ _REMEDY = (
 
 
 def settings_of(predictor: Predictor, **options: object) -> dict:
-    """Return the model and all options that outputs depend on, with `options`, as JSON types."""
+    """Return the model and all options that affect outputs, as JSON types."""
     digest = hashlib.sha256()
     for weight in predictor.model.weights:
         digest.update(keras.ops.convert_to_numpy(weight).tobytes())
     names = ("num_classes", "class_names", "palette", "ignore_label")
     model = {name: getattr(predictor, name) for name in names}
-    # Without the batch size, which only changes the speed.
+    # The batch size is excluded, because it changes only the speed.
     names = ("long_side", "image_size", "scales", "flip", "window", "overlap", "min_confidence")
     names += ("image_range",)
     seen = {name: getattr(predictor, name) for name in names} | {"maps": sorted(predictor.maps)}
@@ -38,7 +38,7 @@ class OutputFolder:
 
     `predictions.json` contains the model and the options; `files.jsonl` contains one line per
     finished file, with its path, size and modification time. A file is finished if its outputs
-    exist, and its size and modification time are those of its line; changed files are predicted
+    exist, and its size and modification time equal those in its line; changed files are predicted
     again.
 
     Nothing is written before `begin`. `waiting` is the list of files to predict; with `overwrite`,
@@ -115,7 +115,7 @@ class OutputFolder:
             )
 
     def _read_log(self):
-        """Return {(is it a video, name): entry} of all finished files."""
+        """Return {(is_video, name): log entry} of all finished files."""
         finished = {}
         for line in self._log.read_bytes().splitlines() if self._log.is_file() else []:
             try:
@@ -123,11 +123,12 @@ class OutputFolder:
                 entry = {name: entry[name] for name in _ENTRY}
                 finished[entry["video"], entry["name"]] = entry
             except (ValueError, TypeError, KeyError, RecursionError):
-                continue  # An incomplete line, because the process was killed: predict it again.
+                # The process was killed while it wrote this line: predict the file again.
+                continue
         return finished
 
     def _is_same(self, file):
-        """Return whether size and time of a file equal those in the log; its path may differ."""
+        """Return whether the log has a file's size and modification time."""
         entry = self._finished.get((file.is_video, file.name), {})
         return (entry.get("size"), entry.get("modified")) == (file.size, file.modified)
 
@@ -135,7 +136,7 @@ class OutputFolder:
         return self._is_same(file) and all(path.is_file() for path in self.outputs(file).values())
 
     def _check_place(self, file):
-        """Raise ValueError if a file that is not an earlier output of this input would be lost."""
+        """Raise ValueError if outputs would replace files of another origin."""
         entry = self._finished.get((file.is_video, file.name))
         if entry and entry["path"] != str(file.path.resolve()) and not self._is_same(file):
             raise ValueError(

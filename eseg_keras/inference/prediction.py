@@ -26,7 +26,8 @@ class Prediction:
         confidence: float32 [H, W], probability of the most likely class. `confidence`, `entropy`,
             `margin` and `probabilities` are `None` unless they are in the predictor's `maps`.
         entropy: float32 [H, W], from 0 (certain) to 1.
-        margin: float32 [H, W], probability of the most likely class minus that of the second.
+        margin: float32 [H, W], probability of the most likely class minus that of the second most
+            likely class.
         probabilities: float32 [H, W, num_classes].
 
     Example:
@@ -56,7 +57,8 @@ class Prediction:
 
         Args:
             alpha: Opacity of the colours, 0 to 1. Defaults to 0.5.
-            legend: Whether to add a legend of the predicted classes below. Defaults to `True`.
+            legend: Whether to add a legend of the predicted classes below the image. Defaults to
+                `True`.
 
         Returns:
             An RGB Pillow image of the same width as the image; the legend increases its height.

@@ -22,7 +22,8 @@ from eseg_keras.inference.workers import map_ahead
 # because each prediction holds a whole image in memory.
 _WRITERS = 2
 _WAITING = 2
-# PNG compression level: four times as fast as the default, with files a fifth larger (1024x2048).
+# PNG compression level: for images of 1024x2048, it is four times as fast as the default, and files
+# are a fifth larger.
 _QUICK = 1
 
 
@@ -68,8 +69,8 @@ def predict_files(
 
     Args:
         predictor: Segments the images; its `maps` are written, too.
-        inputs: A file or a folder, or several.
-        output: Folder to write to. It is created when the first image was predicted.
+        inputs: A file, a folder, or several files and folders.
+        output: Folder to write to. It is created once the first image is predicted.
         overlay: Whether to write overlays; required for videos. Defaults to `True`.
         alpha: Opacity of the overlays' colours, 0 to 1. Defaults to 0.5.
         legend: Whether overlays have a legend: of the predicted classes below an image, of all
@@ -79,10 +80,11 @@ def predict_files(
         overwrite: Whether to predict all files again and overwrite their outputs. Other files in
             `output` are kept. Defaults to `False`.
         num_workers: Number of Ray workers that share the images. They are processes on the cluster
-            of the environment variable RAY_ADDRESS or, without it, on this machine. All workers
-            must be able to read `inputs` and write `output`; this process writes the log. If there
-            are GPUs, each worker uses one. Videos are predicted in this process. Defaults to
-            `None`: Ray is not used.
+            that the environment variable RAY_ADDRESS names. Without it, they run on the cluster
+            that `ray start` started on this machine or, if there is none, on this machine. All
+            workers must be able to read `inputs` and write `output`; this process writes the log.
+            If there are GPUs, each worker uses one. Videos are predicted in this process. Defaults
+            to `None`: Ray is not used.
         on_progress: Called after each image or frame with the number of finished images and frames
             and their total number.
 
@@ -90,9 +92,9 @@ def predict_files(
         The paths of the files that were written, skipped and unusable.
 
     Raises:
-        ValueError: If an input does not exist, a folder contains no image, two files have the same
-            output name, an argument is out of range, or `output` contains predictions of another
-            model or with other options. Nothing is written then.
+        ValueError: If an input does not exist, a folder contains neither image nor video, two files
+            have the same output name, an argument is out of range, or `output` contains predictions
+            of another model or with other options. Nothing is written then.
         FileInUseError: If another process writes to `output`; the message names the process.
         ImportError: If `num_workers` is given and Ray is not installed.
 
@@ -191,7 +193,7 @@ class _Job:
                 self._advance(1)
 
     def _write(self, file_and_prediction):
-        """Write the outputs of one image; return the file, and False if memory is exhausted."""
+        """Write the outputs of one image; return (file, is_written)."""
         file, prediction = file_and_prediction
         try:
             _write_outputs(prediction, self.folder.outputs(file), self.alpha, self.legend)
@@ -255,7 +257,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class _ImageWork:
-    """Function of a worker: predict an image file and write its outputs."""
+    """The work of a Ray worker: predict an image and write its outputs."""
 
     predictor: Predictor
     alpha: float

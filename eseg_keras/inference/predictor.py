@@ -29,8 +29,8 @@ TEST_TIME_SCALES = (0.5, 1.0, 2.0)
 _THREADS = 4
 _AHEAD = 2
 
-# Factor between the longer sides of an image and of the training images above which, or below whose
-# inverse, a warning is logged.
+# A warning is logged if the longer side of an image is more than this factor larger, or smaller,
+# than the longer side of the training images.
 _OTHER_SCALE = 2
 
 _log = logging.getLogger("eseg_keras")
@@ -230,7 +230,7 @@ class Predictor:
         Raises:
             ValueError: If `image` is not a single image, or is too small or too large.
         """
-        # Without threads, which a single image does not need.
+        # Do not start threads: a single image does not need them.
         loaded = map(self._load, image_sources(image, **self.reading))
         outcomes = list(self._predict_batches(loaded))
         if len(outcomes) != 1:
@@ -320,8 +320,9 @@ class Predictor:
                     yield from map(self._prediction, names, images, self._maps(images))
 
     def _check_scale(self, name, shape):
-        """Log a warning for the first image of another scale than the training images."""
-        # Not if the user set a window: large images then have the scale of the training images.
+        """Log one warning if an image's scale differs from that in training."""
+        # Do not warn if the user set a window: large images are then assumed to show objects at the
+        # scale of the training images.
         if self._training_side is None or self.window not in (None, "auto"):
             return
         ours, theirs = max(self._image_maps.seen_size(shape[:2])), self._training_side

@@ -97,8 +97,7 @@ def pseudo_label(
 def check_teacher(masks: str | Path, class_names: Sequence[str] | None, num_classes: int) -> None:
     """Raise ValueError if `masks` are pseudo labels of a teacher with other classes.
 
-    Masks without a manifest beside their folder are accepted, because they may not be pseudo
-    labels.
+    Masks without a manifest beside their folder are accepted: they can be ordinary masks.
     """
     path = Path(masks).parent / MANIFEST
     if not path.is_file():

@@ -9,7 +9,7 @@ Part = tuple[slice, slice]
 
 
 def window_starts(length: int, window: int, overlap: int) -> list[int]:
-    """Return the first pixels of the fewest windows that cover `length`, evenly spaced."""
+    """Return the starts of evenly spaced windows, as few as cover `length`."""
     count = 1 + -(-(length - window) // (window - overlap))
     return [round(start) for start in np.linspace(0, length - window, count)]
 
@@ -31,15 +31,15 @@ def window_weights(starts: Sequence[int], window: int, overlap: int) -> np.ndarr
 def slide(
     size: Size, window: Size, overlap: Size, score: Callable[[list[Part]], Iterator[np.ndarray]]
 ) -> Iterator[tuple[Part, np.ndarray]]:
-    """Score an image of a (height, width) window by window; yield (slices, scores) of its parts.
+    """Score an image window by window; yield (slices, scores) of its parts.
 
-    Neighbouring windows overlap by at least `overlap` (rows, columns). `score` is called with the
-    slices of all windows in one row, and yields the scores of each window, float32 [*window, C];
-    these arrays are overwritten. The parts cover each pixel of the image once. The scores of a
-    pixel are the weighted mean over all windows that cover it.
+    `size` is (height, width). Neighbouring windows overlap by at least `overlap` (rows, columns).
+    `score` is called with the slices of all windows in one row, and yields the scores of each
+    window, float32 [*window, C]; these arrays are overwritten. The parts cover each pixel of the
+    image once. The scores of a pixel are the weighted mean over all windows that cover it.
 
-    Only the overlap with the next row of windows is kept in memory. So memory depends on the
-    window, and on one strip across the image.
+    Only the overlap with the next row of windows is kept in memory. Memory therefore depends on the
+    size of one window and of one strip across the image, not on the height of the image.
     """
     tops, lefts = (window_starts(*axis) for axis in zip(size, window, overlap, strict=True))
     row_weights = window_weights(tops, window[0], overlap[0])

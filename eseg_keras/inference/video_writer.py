@@ -24,8 +24,8 @@ from eseg_keras.visualization import add_legend
 # Number of frames that wait for the encoder; each is in memory.
 _WAITING = 8
 
-# No B-frames: with them, times begin at 0 only by an edit list, which some players ignore.
-# FFmpeg builds without x264 fall back to MPEG-4 Part 2, which not every browser plays.
+# No B-frames ("bf"): with B-frames, times start at 0 only through an edit list, which some players
+# ignore. FFmpeg builds without x264 fall back to MPEG-4 Part 2, which not every browser plays.
 _ENCODERS = {
     "libx264": {"crf": "18", "preset": "veryfast", "bf": "0"},
     "mpeg4": {"qmin": "3", "qmax": "3", "bf": "0"},
@@ -158,7 +158,7 @@ def write_overlay_video(
 
 
 def _legend_strip(predictor, height, width):
-    """Return the legend, uint8 [h, W, 3]; h is 0 if it is higher than half the video."""
+    """Return the legend [h, W, 3]; empty if higher than half the video."""
     blank = Image.new("RGB", (width, height))
     legend = np.asarray(add_legend(blank, predictor.class_names, predictor.palette))[height:]
     return legend if len(legend) <= height / 2 else legend[:0]

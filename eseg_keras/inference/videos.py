@@ -17,7 +17,7 @@ VIDEO_SUFFIXES = frozenset(
 
 _UNREADABLE = "cannot be read as a video: it is truncated, damaged, or another kind of file"
 
-# Complete files may end up to so many seconds before the duration in the header; truncated files
+# Complete files end at most this many seconds before the duration in the header; truncated files
 # end earlier.
 _MISSING_SECONDS = 0.25
 
@@ -29,7 +29,7 @@ class VideoInfo:
     Attributes:
         num_frames: Number of frames; for a few formats it may be slightly wrong.
         rate: Frames per second; the mean if the rate varies.
-        time_base: Duration of one tick of the frames' times, in seconds.
+        time_base: Duration of one tick, the unit of frame times, in seconds.
         size: (height, width) of the displayed frames, with rotation applied.
         pixel_aspect: Width of a displayed pixel divided by its height.
     """
@@ -71,9 +71,9 @@ def video_info(path: str | Path) -> VideoInfo:
 def _walk(container, stream, file_size):
     """Return the number of displayed frames, and whether the file is complete.
 
-    FFmpeg reads truncated files without an error. So the size of the file is compared with the
-    index in the file (MP4, AVI). Matroska's index has no sizes: the end of the last frame is
-    compared with the duration in the header.
+    FFmpeg reads truncated files without an error. Therefore, the size of an MP4 or AVI file is
+    compared with the frame positions in its index. Matroska's index contains no frame sizes: the
+    end of the last frame is compared with the duration in the header.
     """
     num_frames = end = 0
     for packet in container.demux(stream):
@@ -90,7 +90,7 @@ def _walk(container, stream, file_size):
 
 
 def _stream_seconds(stream):
-    """Return the seconds of Matroska's DURATION tag, such as 00:01:02.400000000; 0 without tag."""
+    """Return Matroska's DURATION tag (H:M:S) in seconds; 0 without this tag."""
     hours, minutes, seconds = stream.metadata.get("DURATION", "0:0:0").split(":")
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
@@ -143,7 +143,7 @@ def timed_frames(path: str | Path, info: VideoInfo) -> Iterator[tuple[int, np.nd
                     time += tick
                 else:
                     time = max(frame.pts - first, time + 1)
-                # Frames of a stream may change in size: resize all of them to the first size.
+                # Frames of a stream may differ in size: resize them to the first frame's size.
                 image = frame.to_ndarray(format="rgb24", width=width, height=height)
                 # `np.rot90` and `frame.rotation` are both counter-clockwise.
                 yield time, np.ascontiguousarray(np.rot90(image, frame.rotation // 90))

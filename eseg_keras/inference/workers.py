@@ -11,13 +11,13 @@ import keras
 from eseg_keras.machine import usable_cores
 from eseg_keras.optional import require
 
-# The least number of tasks per worker, if there are enough items, and about the largest number of
-# items per task. If a worker dies, its task is repeated; so tasks are small, but Ray can keep track
-# of them.
+# Smallest number of tasks per worker (if there are enough items), and approximate largest number of
+# items per task. Tasks are small, because the task of a dead worker is repeated, but not so many
+# that Ray cannot keep track of them.
 _TASKS_PER_WORKER = 16
 _MOST_ITEMS = 64
-# Ray restarts dead workers without limit. An item is skipped once it has ended this
-# many workers.
+# Ray restarts dead workers without limit. An item is skipped once this many workers have died while
+# they processed the item.
 _MOST_DEATHS = 3
 
 Item = TypeVar("Item")

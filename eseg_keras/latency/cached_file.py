@@ -56,7 +56,7 @@ class CachedFile:
         return self.path.exists() and key.is_file() and key.read_text("utf-8") == self._key()
 
     def write(self, write: Callable[[Path], None]) -> None:
-        """Replace the file: call `write(path)`.
+        """Call `write(path)` to replace the file, and record that it is up to date.
 
         Raises `FileInUseError` if another process writes the file.
         """

@@ -1,6 +1,6 @@
-"""Export the files to measure, in a separate process, to free the memory after the export.
+"""Export the files to measure in a separate process, whose memory is freed when it ends.
 
-Architectures get random weights with which they have the latency of trained networks.
+Architectures get random weights, chosen so that the latency is that of trained networks.
 """
 
 import functools
@@ -22,8 +22,9 @@ from eseg_keras.street_scenes import render_scene, scene_images
 
 # The `boundary_share` of eseg_lite_s_streets on street scenes.
 _BOUNDARY_SHARE = 0.2
-# Several scenes, because the coarsest pyramid level has a single cell per scene. Small scenes,
-# because eseg_l needs 17 KB per pixel for the activations of all layers.
+# Scenes for the statistics of batch normalisation. There are several, because the coarsest pyramid
+# level has a single cell per scene. They are small, because eseg_l needs 17 KB per pixel for the
+# activations of all layers.
 _SCENE_SIZE = (128, 256)
 _NUM_SCENES = 6
 
@@ -77,8 +78,8 @@ def untrained_network(preset: str, image: np.ndarray) -> keras.Model:
     # interpolation where neighbouring cells have the same label), and 8-bit networks need realistic
     # ranges. Therefore:
     # - Batch normalisation gets the statistics of a few street scenes.
-    # - The last scale of each residual block is reduced: as in trained networks, blocks add little
-    #   to their shortcut.
+    # - The scale of the last batch normalisation of each residual block is reduced, so that blocks
+    #   add little to their shortcut, as in trained networks.
     # - The scale and the biases of the classifier are chosen so that a fifth of the 2x2 blocks of
     #   cells contain a boundary.
     keras.utils.set_random_seed(0)
@@ -127,7 +128,7 @@ def timed_image(image_size: tuple[int, int], channels: int = 3) -> np.ndarray:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the message of an `ImportError` or `ValueError`, else the type and first line."""
+    """Return the message of an `ImportError` or `ValueError`, else its type and first line."""
     if isinstance(error, ImportError | ValueError):
         return str(error)
     lines = str(error).strip().splitlines()

@@ -27,7 +27,7 @@ _ONNX_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(fl
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A format of networks.
+    """A format in which networks are stored and run.
 
     `suffix` is `None` for the Keras model and `""` for a directory. `runtime` lists the packages
     that may contain the runtime; `needs` lists pairs of a required module and its extra.
@@ -71,7 +71,7 @@ FORMATS = {
     # OpenVINO chooses bfloat16 on CPUs that have it.
     "openvino": Format(".xml", ("openvino",), _OPENVINO_NEEDS),
 }
-"""Formats by name. Each takes a uint8 image and returns the label map."""
+"""Formats by name. Networks in all formats take a uint8 image and return the label map."""
 
 
 def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) -> Callable:

@@ -78,7 +78,7 @@ def load_variants(
         threads: Number of threads of every runtime; Keras backends other than TensorFlow choose
             their own.
         cache_dir: Folder that keeps the exported files.
-        against: ONNX files of other networks, to measure them, too.
+        against: ONNX files of other networks that are to be measured, too.
         wanted: Function that takes a `Variant` and returns whether to load it. By default, all are
             loaded.
         report: Function that is called with a description of the current step.
@@ -202,7 +202,7 @@ def result_rows(
 
 
 def network_name(preset: str) -> str:
-    """Return a preset's name for tables and files; the preset of a run gets the run's name."""
+    """Return a preset's name for tables and files; the name of `runs/NAME/preset` is NAME."""
     path = Path(preset.removeprefix("hf://"))
     return path.absolute().parent.name if path.name == "preset" else path.name
 

@@ -74,9 +74,10 @@ class Recommendation:
 def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
     """Choose the most accurate network within a budget.
 
-    A row is within the budget if the upper quartile of its latency is. Networks are ranked by the
-    mean IoU that the paper reports, equally accurate networks by median latency. For each network,
-    32-bit formats within the budget are preferred to 8-bit formats, and then the fastest is chosen.
+    A row is within the budget if the upper quartile of its latency is at most `budget_ms`. Networks
+    are ranked by the mean IoU that the paper reports, and equally accurate networks by median
+    latency. For each network, 32-bit formats within the budget are preferred to 8-bit formats, and
+    then the fastest is chosen.
 
     Args:
         rows: The return value of `result_rows`, at least one row.

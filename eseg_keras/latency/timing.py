@@ -12,7 +12,7 @@ WARM_UP = 3
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Median and quartiles over all rounds.
+    """Median and quartiles of the times of one function over all rounds.
 
     Args:
         median_ms: Median time, in milliseconds.
@@ -44,7 +44,7 @@ def timed_rounds(
     Every second round runs in reverse order, so that no function always follows the same other one.
 
     Args:
-        functions: Functions by name.
+        functions: {name: function}; the functions are called without arguments.
         rounds: Number of measured rounds.
         warm_up: Number of rounds before the measured ones. Defaults to 3.
         clock: Function that returns seconds. Defaults to `time.perf_counter`.
@@ -85,7 +85,7 @@ def timings(
         reference: Name of the function whose ratio is 1.
 
     Returns:
-        `Timing` by name.
+        {name: `Timing`}.
 
     Example:
 

@@ -33,7 +33,7 @@ class AveragePooling(keras.layers.AveragePooling2D):
         super().__init__(3, 2, "same", **kwargs)
 
     def call(self, x):
-        """Return the averages."""
+        """Return the average of every window."""
         if keras.backend.backend() != "torch":
             return super().call(x)
         padding = [(0, 0), *(_same_padding(size) for size in x.shape[1:3]), (0, 0)]

@@ -9,12 +9,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation, synchronised over replicas where the backend supports it.
 
     On the TensorFlow backend, under a `tf.distribute` strategy with several replicas, the batch
-    statistics are those of the global batch. With one replica, they are computed without the
-    synchronised sums of squares, which are less precise; where possible, by TensorFlow's fused
-    operation, because Keras' separate operations take nearly half of a training step on a CPU. On
-    JAX, `keras.distribution` shards one global batch, so the statistics are global by construction.
-    The layer's config does not depend on the backend: a model saved on one backend loads on
-    another.
+    statistics are those of the global batch. With one replica, the layer does not use the
+    synchronised sums of squares, which are less precise. Where possible, it calls TensorFlow's
+    fused operation, because Keras' separate operations take nearly half of a training step on a
+    CPU. On JAX, `keras.distribution` shards one global batch, so the statistics are global by
+    construction. The layer's config does not depend on the backend: a model saved on one backend
+    loads on another.
 
     Args:
         momentum: Momentum of the moving statistics. Defaults to 0.97: after fine-tuning for 300
@@ -49,11 +49,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     @synchronized.setter
     def synchronized(self, value: bool):
-        # The parent's constructor assigns its default; the value depends on the current strategy.
+        # The parent's constructor assigns its default. It is ignored, because the value depends on
+        # the current strategy.
         del value
 
     def call(self, inputs, training=None, mask=None):
-        """Normalise float [..., channels]: by batch statistics if `training`, else moving ones."""
+        """Normalise a float tensor [..., channels].
+
+        Use the batch statistics if `training`, else the moving statistics.
+        """
         if training and self.trainable and mask is None and self._is_fused(inputs):
             return self._fused_call(inputs)
         return super().call(inputs, training=training, mask=mask)

@@ -15,8 +15,8 @@ IMAGENET_OFFSET = [-mean / std for mean, std in zip(_MEAN, _STD, strict=True)]
 class ImageScaling(keras.layers.Layer):
     """Scale images of 0..255 by constants: `image * scale + offset` per channel.
 
-    Computed in float32 under every dtype policy, because half precision would round pixel values;
-    the next layers cast to their own dtype.
+    The layer computes in float32 under every dtype policy, because half precision would round pixel
+    values; the next layers cast to their own dtype.
 
     Args:
         scale: One float, or one per channel in the order of the output.

@@ -5,10 +5,11 @@ from keras import ops
 
 
 def label_map(scores):
-    """Return the class with the largest of scores [..., C], uint8; of equal scores, the first.
+    """Return the class with the largest score, as uint8, from scores [..., C].
 
-    On TensorFlow, `top_k` takes half the time of `tf.argmax` and a third of the time of
-    `keras.ops.argmax`, which is a large part of the latency of a small network on CPUs.
+    If several scores are the largest, the first of their classes is returned. On TensorFlow,
+    `top_k` takes half the time of `tf.argmax` and a third of the time of `keras.ops.argmax`, which
+    is a large part of the latency of a small network on CPUs.
     """
     if keras.backend.backend() == "tensorflow":
         labels = ops.top_k(scores, 1)[1][..., 0]

@@ -1,4 +1,4 @@
-"""Bilinear resize, and doubling by repetition, of feature maps, logits and images in networks."""
+"""Bilinear resizing, and upsampling by repetition, inside networks."""
 
 import keras
 from keras import ops
@@ -82,8 +82,8 @@ class NearestUpsampling(keras.layers.Layer):
 
     def call(self, x, like):
         """Return `x` doubled and cropped to the height and width of `like`."""
-        # Not by a nearest-neighbour resize: XLA, which compiles training on GPUs and TPUs, has no
-        # gradient for it.
+        # Repeat instead of resizing by nearest neighbour: XLA, which compiles training on GPUs and
+        # TPUs, has no gradient for that resize.
         doubled = ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
         target = ops.shape(like)[1:3]
         if tuple(doubled.shape[1:3]) == tuple(like.shape[1:3]) and None not in like.shape[1:3]:

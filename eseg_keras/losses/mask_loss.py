@@ -59,7 +59,7 @@ class MaskLoss(keras.losses.Loss):
     def sum_and_count(self, y_true, y_pred, sample_weight=None):
         """Return the summed loss and its divisor, two float32 scalars.
 
-        If a batch is split into parts, their sums and their counts can be added before dividing.
+        If a batch is split into parts, add the sums and the counts of the parts before dividing.
         `sample_weight` is `None`, or one factor per pixel, [B, H, W] or [B, H, W, 1], or one factor
         per image, [B].
         """

@@ -139,13 +139,13 @@ class OHEMCrossEntropy(MaskLoss):
 def bounded_kth_smallest(values, k, floor: float, axes):
     """Return max(floor, k-th smallest value over `axes`), exactly, without sorting.
 
-    k, an int32 tensor of size 1 along `axes`, is tens of thousands, differs between images and is
-    only known at run time. Sorting (or `top_k`, which sorts for such k) would take longer than the
-    rest of the loss. Bisection of the range (floor, 1], in which the result must be, only counts
-    the values up to the middle in each step and has static shapes. It is exact: it ends when no
-    float32 lies between the two ends, and then the upper end is the result. At most -log2(floor)
-    steps find the result's power of two, 23 more steps its mantissa (23 bits); 3 extra steps cover
-    rounding of the middle.
+    `k` is an int32 tensor of size 1 along `axes`. Its values are tens of thousands, differ between
+    images and are only known at run time. Sorting (or `top_k`, which sorts for such k) would take
+    longer than the rest of the loss. Bisection of the range from `floor` to 1 only counts the
+    values up to the middle in each step and has static shapes. The result is exact: bisection ends
+    when no float32 is between the two ends of the range, and then the upper end is the result. At
+    most -log2(floor) steps find the result's power of two, 23 more steps its mantissa (23 bits); 3
+    extra steps cover rounding of the middle.
     """
     steps = 26 + math.ceil(-math.log2(floor))
     low = ops.ones_like(k, dtype="float32") * floor

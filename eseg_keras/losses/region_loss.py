@@ -8,8 +8,9 @@ from eseg_keras.losses.mask_loss import MaskLoss
 class RegionLoss(MaskLoss):
     """Base class of the losses that compare the whole region of each class.
 
-    A subclass implements `class_losses`. Classes without a labelled pixel are not averaged. The
-    loss is computed for each image separately, or without `per_image` for the whole batch.
+    A subclass implements `class_losses`. Classes without a labelled pixel are excluded from the
+    average. The loss is computed for each image separately or, if `per_image` is false, for the
+    whole batch.
     """
 
     def __init__(self, per_image: bool, ignore_label: int, name: str):
@@ -17,7 +18,10 @@ class RegionLoss(MaskLoss):
         self.per_image = per_image
 
     def score(self, pixels):
-        """Return the summed loss of the images (or of the batch), and the number with labels."""
+        """Return the summed loss, and the number of images with labels.
+
+        If `per_image` is false, the batch counts as one image.
+        """
         if pixels.weights is not None and not (
             self.per_image and tuple(pixels.weights.shape[1:]) == (1, 1)
         ):

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
-# Rows of the counts: labels below 0, one row for each label 0..255, labels above 255, and an
-# ignore label outside 0..255.
+# Rows of the counts of `_pixel_counts`: labels below 0, one row for each label 0..255, labels above
+# 255, and an ignore label outside 0..255.
 BELOW, ABOVE = 0, 257
 IGNORED = 258
 NUM_ROWS = 259
 
-# Counts are stored in two int32 variables, as high * 2**20 + low: exact beyond 2**31 on every
-# backend (JAX has no int64 by default; Cityscapes' training set has 6.2e9 pixels). The sum of the
-# low parts of 2,000 replicas fits into int32.
+# Counts are stored in two int32 variables, as high * 2**20 + low, which is exact beyond 2**31 on
+# every backend (JAX has no int64 by default; Cityscapes' training set has 6.2e9 pixels). The sum of
+# the low parts of 2,000 replicas fits into int32.
 _BASE = 2**20
 
 _ROW_NAMES = {BELOW: "below 0", ABOVE: "above 255"}
@@ -26,8 +26,9 @@ class ConfusionMatrix(keras.metrics.Metric):
 
     A label that is neither a class nor the ignore label is an error in the data, but a compiled
     step cannot raise errors. Such pixels are not in the matrix; they are counted by label, and
-    `eseg_keras.trainer.LabelCheck` raises an error at the end of the epoch. Predictions that are
-    not a class, which only label maps can contain, are counted but not in the matrix either.
+    `eseg_keras.trainer.LabelCheck` raises an error after the first batch or at the end of the
+    epoch. Predictions that are not a class, which only label maps can contain, are also counted
+    outside of the matrix.
 
     Args:
         num_classes: Number of classes, 1 to 256.
@@ -64,7 +65,8 @@ class ConfusionMatrix(keras.metrics.Metric):
         self._invalid_rows = tuple(
             row for row in rows if not 1 <= row <= num_classes and row != _row_of(ignore_label)
         )
-        # The matrix, the pixels of each invalid label, and the pixels with an invalid prediction.
+        # Number of cells of the matrix, one count per invalid label, and one count of the pixels
+        # with an invalid prediction.
         shape = (num_classes**2 + len(self._invalid_rows) + 1,)
         self.low = self.add_variable(shape, "zeros", dtype="int32", name="low")
         self.high = self.add_variable(shape, "zeros", dtype="int32", name="high")
@@ -210,7 +212,7 @@ def _pixel_counts(y_true, y_pred, num_classes: int, ignore_label: int):
     labels = _clipped(y_true, 256)
     if _row_of(ignore_label) == IGNORED:
         labels = ops.where(ops.cast(y_true, "int32") == ignore_label, IGNORED - 1, labels)
-    # Labels and predictions start at -1.
+    # Labels and predictions start at -1; adding `columns + 1` makes the index of the first cell 0.
     columns = num_classes + 2
     cells = ops.reshape(labels, (-1,)) * columns + ops.reshape(predictions, (-1,))
     return ops.reshape(_bincount(cells + (columns + 1), NUM_ROWS * columns), (NUM_ROWS, columns))

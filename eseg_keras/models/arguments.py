@@ -115,7 +115,10 @@ def check_encoder(encoder: keras.Model, image_shape: tuple):
 
 
 def check_decoder(name: str, decoder: keras.Model, min_level: int, max_level: int):
-    """Raise ValueError for a decoder whose name (weights are found by it) or levels are wrong."""
+    """Raise ValueError if the name or the levels of a decoder are wrong.
+
+    The name must be "decoder", because weights are found by the name.
+    """
     levels = [f"P{level}" for level in range(min_level, max_level + 1)]
     found = list(decoder.output) if isinstance(decoder.output, dict) else type(decoder.output)
     if decoder.name != "decoder" or found not in (levels, levels[:1]):

@@ -1,4 +1,4 @@
-"""Image classification with an encoder, to pretrain it."""
+"""A model that classifies images, to pretrain an encoder."""
 
 import keras
 from keras import layers, ops
@@ -9,11 +9,11 @@ from eseg_keras.models.encoder_model import EncoderModel, dtype_scope, encoder_a
 
 @keras.saving.register_keras_serializable(package="eseg_keras")
 class Classifier(EncoderModel):
-    """Encoder, 1x1 convolution to 1280 channels, global average pooling, linear classifier.
+    """An encoder of `ESeg` with the classification head of EfficientNet.
 
-    EfficientNet's classification head on any encoder of `ESeg`. No public ImageNet weights exist
-    for the ESeg-Lite encoders: train a `Classifier`, call `save_encoder_weights`, and pass the file
-    to `ESeg(encoder_weights=...)`.
+    The head is a 1x1 convolution to 1280 channels, global average pooling and a linear classifier.
+    No public ImageNet weights exist for the ESeg-Lite encoders. To pretrain one, train a
+    `Classifier`, call `save_encoder_weights`, and pass the file to `ESeg(encoder_weights=...)`.
 
     Args:
         encoder: Name of an encoder (`eseg_keras.encoders.encoder_names()`), or a Keras model from
@@ -114,7 +114,7 @@ class Classifier(EncoderModel):
         Args:
             optimizer: As in `keras.Model.compile`.
             loss: `"auto"` is `LabelCrossEntropy` with label smoothing 0.1.
-            metrics: `"auto"` is `"accuracy"` and, above five classes, `"top5_accuracy"`.
+            metrics: `"auto"` is `"accuracy"` and, with more than five classes, `"top5_accuracy"`.
             **kwargs: The other arguments of `TrainingModel.compile`.
 
         Example:

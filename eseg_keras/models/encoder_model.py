@@ -10,10 +10,16 @@ from eseg_keras.trainer.training_model import TrainingModel
 
 
 class EncoderModel(TrainingModel):
-    """A model with the attributes `encoder` and `encoder_name`, `None` for a custom encoder."""
+    """A model with the attributes `encoder` and `encoder_name`.
+
+    `encoder_name` is `None` for a custom encoder.
+    """
 
     def get_config(self):
-        """Return encoder, dtype policy and name; an encoder with a name is stored as its name."""
+        """Return the encoder, the dtype policy and the name as plain types.
+
+        An encoder that was given by name is stored as this name.
+        """
         encoder = self.encoder_name
         if encoder is None:
             encoder = keras.saving.serialize_keras_object(self.encoder)
@@ -33,7 +39,10 @@ class EncoderModel(TrainingModel):
 def encoder_and_name(
     encoder: str | keras.Model, image_shape: tuple, weights: str | None, output_stride: int = 32
 ) -> tuple[keras.Model, str | None]:
-    """Build an encoder given by name, or check a Keras model; return it and its name or `None`."""
+    """Build an encoder given by name, or check a Keras model.
+
+    Return the encoder and its name, which is `None` for a Keras model.
+    """
     if isinstance(encoder, str):
         return build_encoder(encoder, image_shape, weights, output_stride), encoder
     check_encoder(encoder, image_shape)
@@ -42,7 +51,10 @@ def encoder_and_name(
 
 @contextlib.contextmanager
 def dtype_scope(dtype):
-    """Set the global dtype policy: the constructors of keras.applications take no `dtype`."""
+    """Set the global dtype policy in a `with` block; `None` changes nothing.
+
+    A global policy is needed because the constructors of keras.applications take no `dtype`.
+    """
     before = keras.config.dtype_policy()
     if dtype is not None:
         keras.config.set_dtype_policy(dtype)

@@ -23,7 +23,8 @@ from eseg_keras.models.encoder_model import EncoderModel, dtype_scope, encoder_a
 from eseg_keras.models.folding import fold_layers, transfer_folded, unfoldable_layers
 from eseg_keras.presets.catalog import PRESETS
 
-# For batch size 8, from random or ImageNet weights; the paper's 0.08 is for 16 with warm-up.
+# For batch size 8 and training from random or ImageNet weights. The paper uses 0.08, for batch size
+# 16 and with warm-up.
 DEFAULT_LEARNING_RATE = 0.02
 DEFAULT_MOMENTUM = 0.9
 
@@ -52,12 +53,12 @@ class ESeg(EncoderModel):
 
     Args:
         encoder: Name of an encoder (`eseg_keras.encoders.encoder_names()`), or any Keras model from
-            images to a dict of features `"P2"`, `"P3"`, ... (or 2, 3, ...), Pl at stride 2^l.
+            images to a dict of features `"P2"`, `"P3"`, ... (or 2, 3, ...), with Pl at stride 2^l.
         num_classes: Number of classes, 1 to 255.
         decoder: Name of a decoder (`eseg_keras.decoders.DECODERS`). Defaults to `"bifpn"`.
         min_level: Lowest level of the decoder; the head runs at its resolution. Defaults to 2.
-        max_level: Highest level of the decoder; for `"deeplabv3plus"` an encoder level. Defaults to
-            9, or 5 for `"deeplabv3plus"`.
+        max_level: Highest level of the decoder; for `"deeplabv3plus"`, it must be a level of the
+            encoder. Defaults to 9, or 5 for `"deeplabv3plus"`.
         decoder_channels: Width of the decoder. Defaults to 96, or 256 for `"deeplabv3plus"`.
         decoder_repeats: Number of BiFPN repeats, of top-down passes of `"fpn"`, or of separable
             convolutions of `"deeplabv3plus"`. Defaults to 4 for a BiFPN, else to 1.
@@ -69,8 +70,8 @@ class ESeg(EncoderModel):
         palette: One (r, g, b) of 0..255 per class, or `None`.
         encoder_weights: For an encoder given by name: `None`, `"imagenet"` or a path, see
             `build_encoder`.
-        output_stride: Stride of the encoder's last stage: 32; or 16, by dilated convolutions, for
-            `"deeplabv3plus"` with an encoder given by name. Defaults to 32.
+        output_stride: Stride of the encoder's last stage: 32, or 16 by dilated convolutions. 16
+            requires the decoder `"deeplabv3plus"` and an encoder given by name. Defaults to 32.
         folded: Build without batch normalisation and with constant fusion weights: the structure
             that `fold()` returns. Defaults to `False`.
         frozen: Parts that are not trained, see `freeze`.
@@ -79,9 +80,9 @@ class ESeg(EncoderModel):
         name: Name of the model.
 
     Attributes:
-        training_long_side: Typical longer side in pixels of the images that the weights were
-            trained on, at the size at which the network saw them; `None` if unknown. `train` sets
-            it, presets keep it.
+        training_long_side: Typical length in pixels of the longer side of the training images, at
+            the size at which the network saw them; `None` if unknown. `train` sets this attribute,
+            and presets store it.
 
     Call arguments:
         images: Tensor [B, H, W, C], uint8 or float, with values 0..255; RGB if C is 3.
@@ -238,8 +239,8 @@ class ESeg(EncoderModel):
         Args:
             image: Array [H, W, C], or a batch [B, H, W, C], H and W at least 32.
             image_range: (lowest, highest) possible pixel value. Defaults to (0, 65535) for uint16
-                images and (0, 255) for all others; then values that suggest another range, such as
-                floats up to 1, raise ValueError.
+                images and (0, 255) for all others; with these defaults, values that suggest another
+                range, such as floats up to 1, raise ValueError.
 
         Returns:
             NumPy label map [H, W] (or [B, H, W]), uint8.
@@ -287,7 +288,8 @@ class ESeg(EncoderModel):
         """Return the weight of every pyramid level in the fusion.
 
         Returns:
-            Dict `"P2"`, ... to float; with `fusion="softmax"` they sum to 1.
+            Dict from level name (`"P2"`, ...) to weight; with `fusion="softmax"`, the weights sum
+            to 1.
 
         Example:
 
@@ -426,8 +428,8 @@ class ESeg(EncoderModel):
         Args:
             preset: A name in `ESeg.presets` or in an installed package of presets, a preset
                 directory, a `.zip` file of a preset directory, or `"hf://user/repository"`. The
-                name of an architecture, such as `"eseg_s"`, gives a network with an ImageNet
-                encoder (for ESeg-Lite a random one) and a random decoder.
+                name of an architecture, such as `"eseg_s"`, gives a network with ImageNet weights
+                in the encoder (random weights for ESeg-Lite) and random weights in the decoder.
             num_classes: `None` or the preset's number keeps all weights. With another number, the
                 classifier gets random weights; if `class_names` is given too, classes that are also
                 in the preset keep their weights.

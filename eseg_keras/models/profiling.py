@@ -144,7 +144,8 @@ def _without_weights():
 
 
 def _walk(model, fields, prefix, rows):
-    """Append the layers of a functional model; `fields` maps tensors to (receptive field, step)."""
+    """Append a profile of each layer of a functional model to `rows`."""
+    # `fields` maps the ids of tensors to (receptive field, step).
     for operation in model.operations:
         if isinstance(operation, layers.InputLayer):
             continue
@@ -214,7 +215,7 @@ def _batched_macs(operation, macs, shape):
 
 
 def _field(operation, inputs, node):
-    """Return (receptive field, step) of an operation's output; `inputs` has those of its inputs."""
+    """Return (receptive field, step) of an output from those of its inputs."""
     spatial = [
         field
         for field, tensor in zip(inputs, node.input_tensors, strict=True)

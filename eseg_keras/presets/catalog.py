@@ -18,7 +18,7 @@ class Architecture:
         decoder_repeats: Number of BiFPN repeats.
         params: Number of trainable parameters with 19 classes.
         macs: Number of multiply-adds of the convolutions at 1024x2048 with 19 classes.
-        min_level: Lowest level of the decoder; the head is at this level.
+        min_level: Lowest level of the decoder; the head runs at its resolution.
         activation: Activation of the decoder and head.
         paper_mean_iou: The paper's mean IoU in percent on Cityscapes val at 1024x2048 without extra
             data (Tables 4 and 6); `None` for sizes that are not in the paper.

@@ -83,7 +83,7 @@ def read_constructor_arguments(directory: pathlib.Path) -> dict:
     preprocessor = read_preset_json(path)
     _check_fields(path, preprocessor, _PREPROCESSOR_FIELDS)
     labels = {key: preprocessor[key] for key in _CONSTRUCTOR_LABELS if key in preprocessor}
-    # TensorFlow's scopes allow only these characters, and no other one first.
+    # Names of TensorFlow's scopes may contain these characters, but must not start with `_` or `-`.
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", directory.resolve().name)
     name = name if name[0].isalnum() else f"preset{name}"
     return {"name": name, **config, **labels}

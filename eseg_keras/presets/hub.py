@@ -38,9 +38,10 @@ def push_to_hub(
     """Upload a preset directory to the Hugging Face Hub, with a model card.
 
     `ESeg.from_preset("hf://user/repository")` loads the uploaded preset. The generated card
-    contains the classes, the sizes and, for the preset of a finished run, its scores on the
-    validation images. If the directory contains a `README.md`, this file is uploaded as the card.
-    Otherwise, a card in the repository that was written or edited by hand is kept, with a warning.
+    contains the classes, the encoder, the number of parameters and, for the preset of a finished
+    run, its mean IoU on the validation images. If the directory contains a `README.md`, this file
+    is uploaded as the card. Otherwise, a card in the repository that was written or edited by hand
+    is kept, with a warning.
 
     Args:
         preset: Directory that `save_to_preset` or `eseg train` wrote.

@@ -26,12 +26,13 @@ from eseg_keras.presets.weights_file import WeightsMismatchError, read_weights
 _log = logging.getLogger("eseg_keras")
 _announced = set()
 
-# Limits for damaged presets: the paper's largest network has 70 million parameters, and weights are
-# stored in at least 16 bits.
+# Presets beyond these limits are damaged: the paper's largest network has 70 million parameters,
+# and weights are stored in at least 16 bits.
 _MOST_PARAMETERS = 1 << 28
 _FEWEST_BYTES = 2
 
-# Arguments that may change with trained weights; the others change the architecture.
+# Arguments that may be changed when trained weights are loaded; the others would change the
+# architecture.
 _FREE_ARGUMENTS = frozenset(
     ("image_shape", "ignore_label", "class_names", "palette", "frozen", "dtype", "name")
 )
@@ -101,7 +102,8 @@ def _trained(cls, directory, num_classes, load_weights, overrides):
     overrides = {**_for_other_classes(config, num_classes, overrides), **overrides}
     model = _build(cls, directory, config, overrides)
     if load_weights:
-        # Copy all weights except those of the classifier.
+        # Copy all weights; of the classifier, only those of classes that have the same name in the
+        # preset.
         source = _build(cls, directory, config, {})
         _load_weights(source, directory, metadata, weights)
         model.copy_weights(source)
@@ -121,7 +123,7 @@ def _check_channels(directory, config, overrides):
 
 
 def _check_size(directory, config, metadata, weights):
-    """Raise PresetError, before building it, if a network is too large or exceeds its weights."""
+    """Raise PresetError if a network exceeds the limits or its weights file."""
     arguments = inspect.signature(_decoder_size).parameters
     least = _decoder_size(**{name: config[name] for name in arguments if name in config})
     path, remedy = directory / CONFIG_FILE, "Copy or download the preset again."

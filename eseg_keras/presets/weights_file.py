@@ -3,7 +3,7 @@
 Keras' own `.weights.h5` identifies variables by their order in the model, skips missing variables
 with a warning, and changes its layout between Keras versions. Names do not change. safetensors
 would store the same arrays without loss. HDF5 is kept because Keras requires h5py anyway, while
-safetensors would be another package, and a second reader for the files that exist.
+safetensors would be another package, and existing files would still need a reader for HDF5.
 """
 
 import pathlib
@@ -22,8 +22,8 @@ class WeightsMismatchError(ValueError):
 def named_variables(model: keras.Model, prefix: str = "") -> dict:
     """Return the variables of a model by their path of layer names.
 
-    Names are such as `"decoder/bifpn_1/P3_top_down_bn/gamma"`. `prefix` is the path of the model
-    itself: empty, or ending in `"/"`.
+    An example of a path is `"decoder/bifpn_1/P3_top_down_bn/gamma"`. `prefix` is the path of the
+    model itself: empty, or ending in `"/"`.
     """
     variables = {}
     for layer in model.layers:
@@ -60,9 +60,10 @@ def read_weights(model: keras.Model, path: pathlib.Path):
     """Read weights into a model; if any does not match, the model is not changed.
 
     Names, shapes and types of all weights are checked before any values are read. Values outside
-    the file are never read: HDF5 files can refer to other files, and can declare sizes that do not
-    fit into memory. Raise WeightsMismatchError if the file does not contain exactly the model's
-    variables, with their shapes and finite float values, and OSError if it is not an HDF5 file.
+    the file are never read. HDF5 files can refer to other files, and can declare sizes that do not
+    fit into memory; such files are rejected. Raise WeightsMismatchError if the file does not
+    contain exactly the model's variables, with their shapes and finite float values, and OSError if
+    it is not an HDF5 file.
     """
     variables = named_variables(model)
     try:

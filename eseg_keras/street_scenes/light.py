@@ -110,9 +110,9 @@ class Light:
         """Return the colour of a surface in the image, three integers of 0..255, with light and
         haze.
 
-        `color` is that under white light. Haze gives surfaces far away, at `z` metres, the colour
-        of the horizon. `sideways` is 1.0 for a surface that faces right, -1.0 for left, 0.0 for the
-        camera, and `None` for horizontal surfaces, such as the ground.
+        `color` is the colour of the surface under white light. Haze adds the colour of the horizon,
+        more for larger distances `z` (in metres). `sideways` is 1.0 for a surface that faces right,
+        -1.0 for left, 0.0 for the camera, and `None` for horizontal surfaces, such as the ground.
         """
         gain = 1.0
         if sideways is not None:
@@ -140,8 +140,9 @@ def paint_sky(light: Light, shape: tuple[int, int], rng: np.random.Generator) ->
         x = np.linspace(-1.0, 1.0, shape[1], dtype=np.float32)[None, :, None]
         off_sun = (x - np.float32(light.sun_side * 0.8)) ** 2 + (rows[:, None, None] - 0.6) ** 2
         sky = sky + (255.0 - sky) * np.float32(light.sun_ahead) * np.exp(-3.0 * off_sun)
-    # A separate generator, because the number of its values depends on the image size: the later
-    # values of `rng` determine the layout and must not depend on it.
+    # Clouds need a separate generator: the number of values that they draw depends on the image
+    # size, but the later values of `rng`, which determine the layout, must not depend on the image
+    # size.
     cloud_rng = rng.spawn(1)[0]
     noise = np.zeros(shape, np.float32)
     size = shape[0] * rng.uniform(0.25, 0.6)

@@ -64,8 +64,8 @@ def smooth_noise(
 ) -> np.ndarray:
     """Return a smooth random field, float32 [height, width].
 
-    It interpolates a coarse grid of normally distributed values. The cells of the grid are `cell`
-    pixels high and `stretch` times as wide.
+    The field interpolates a coarse grid of normally distributed values. The cells of the grid are
+    `cell` pixels high and `stretch` times as wide.
     """
     if cell <= 1.0:
         return rng.standard_normal(shape, np.float32)

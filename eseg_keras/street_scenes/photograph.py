@@ -16,8 +16,8 @@ from eseg_keras.street_scenes.stage import SUPERSAMPLING, Stage
 def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     """Turn a painted stage into an image, uint8 [H, W, 3], and its mask, uint8 [H, W].
 
-    Their size is the size of the canvas divided by `SUPERSAMPLING`. A pixel is void if its upper
-    left and lower right canvas pixels have different classes.
+    Both have the size of the canvas divided by `SUPERSAMPLING`. A pixel is void if its upper left
+    and lower right canvas pixels have different classes.
     """
     rng, light, camera = stage.rng, stage.light, stage.camera
     reduced = stage.image.reduce(SUPERSAMPLING)
@@ -29,7 +29,8 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
 
     # Texture: one random brightness field per scale, multiplied by the material's `GRAIN`.
     grain = GRAIN * rng.uniform(0.5, 1.5, (len(GRAIN), 1)).astype(np.float32)
-    noise_rng = rng.spawn(1)[0]  # separate: the number of its values depends on the image size
+    # Noise needs a separate generator, as the clouds in `paint_sky` do.
+    noise_rng = rng.spawn(1)[0]
     gain = np.ones((height, width), np.float32)
     for scale, cell in enumerate((1.0, height / 64, height / 16)):
         gain += smooth_noise(noise_rng, (height, width), cell) * grain[:, scale][material]
@@ -50,7 +51,8 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     pixels = np.asarray(reduced)[..., :3] * gain[..., None]
     pixels += fog[..., None] * np.array(light.horizon, np.float32)
 
-    # Exposure moves the mean brightness halfway (square root) to a target; then contrast, colour.
+    # Exposure moves the mean brightness halfway (in a logarithmic scale) to a target. Contrast and
+    # colour are changed in the same step.
     brightness = pixels[::8, ::8].mean()
     exposure = (rng.uniform(95.0, 130.0) / brightness) ** 0.5
     contrast = rng.uniform(0.8, 1.25)

@@ -17,7 +17,7 @@ _HAIR = colors("#231c18 #553a26 #be9b64 #969491")
 BLACK: Color = (22, 22, 24)
 _GLASS_COLOR: Color = (58, 68, 78)
 _SILL = 0.28
-"""Height of the underside above the ground in metres."""
+"""Height of a vehicle's underside above the ground in metres."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""Beside the road: lamp posts, traffic lights, signs, trees, hedges, clutter without a class."""
+"""Objects beside the road: lamp posts, traffic lights, signs, trees, hedges,
+and clutter without a class.
+"""
 
 import math
 

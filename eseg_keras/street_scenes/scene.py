@@ -33,8 +33,8 @@ def render_scene(
         index: Number of the scene, 0 or above.
         split: `"train"`, `"validation"` or `"test"`. The splits are disjoint. Defaults to
             `"train"`.
-        image_size: (height, width) in pixels, each at least 32. Thin objects are visible from a
-            height of about 128. Defaults to (192, 384).
+        image_size: (height, width) in pixels, each at least 32. Thin objects are visible if the
+            image height is about 128 pixels or more. Defaults to (192, 384).
         seed: Seed of the data set, 0 or above. Defaults to 0.
 
     Returns:
@@ -113,7 +113,8 @@ def _draw_sides(stage: Stage, street: Street) -> None:
             if z > 4.0:
                 draw_tree(stage, wall + outward * rng.uniform(0.5, 4.0), z)
         draw_hedge(stage, wall, near, far)
-    if stage.light.direct > 0.15:  # the houses on the sunny side cast a shadow on half the street
+    # The houses on the sunny side cast a shadow on a part of the street.
+    if stage.light.direct > 0.15:
         wall, kerb = (street.left_wall, street.left_kerb)
         if stage.light.sun_side > 0:
             wall, kerb = (street.right_wall, street.right_kerb)

@@ -16,10 +16,16 @@ Pair = tuple[float, float]
 Point = tuple[float, float, float]
 
 SUPERSAMPLING = 2
-"""Canvas pixels per image pixel and axis; downscaling smooths the edges of shapes."""
+"""Canvas pixels per image pixel along each axis.
+
+Downscaling the canvas smooths the edges of shapes.
+"""
 
 _SHADE_REDUCTION = 4
-"""Canvas pixels per pixel and axis of the shadow map; upscaling softens the shadows."""
+"""Canvas pixels per pixel of the shadow map along each axis.
+
+Upscaling the shadow map softens the shadows.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,10 @@ def rectangle(x: Pair, y: Pair) -> list[Pair]:
 class Stage:
     """The canvas of one scene; drawing methods take metres.
 
-    The canvas is a CMYK image, used as four channels (red, green, blue, material): Pillow never
-    blends or premultiplies its fourth channel, unlike that of RGBA, so that one call paints colour
-    and material. The image `sky`, uint8 [h, w, 3], is enlarged and pasted from the top to the
-    horizon.
+    The canvas is a CMYK image, used as four channels (red, green, blue, material), so that one call
+    paints colour and material. Pillow never blends or premultiplies the fourth channel of CMYK,
+    unlike the alpha channel of RGBA. The image `sky`, uint8 [h, w, 3], is enlarged and pasted from
+    the top to the horizon.
     """
 
     def __init__(

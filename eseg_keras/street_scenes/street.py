@@ -9,7 +9,11 @@ from eseg_keras.street_scenes.materials import ASPHALT, CLUTTER, FOLIAGE, GLASS,
 from eseg_keras.street_scenes.stage import Stage, rectangle
 
 NEAR = 1.0
-"""Distance in metres at which long objects start; out of view for aspect ratios up to 6."""
+"""Distance in metres at which long objects start.
+
+Objects at this distance are out of view if the aspect ratio (width / height) of
+the image is at most 6.
+"""
 
 _WALLS = colors(
     "#965541 #78463a #c3aa87 #d7cdb9 #afaca5 #787a7d #5a5c62 #e1ded7 #a5b4c3 "
@@ -104,7 +108,7 @@ def _wall_color(rng: np.random.Generator) -> Color:
 
 
 def _window_fills(stage: Stage, z: float, sideways: float) -> list[tuple[int, ...]]:
-    """Return a few fill colours for the windows of a house; at night, some windows are lit."""
+    """Return a few fill colours for the windows of a house; some may be lit."""
     fills = []
     for _ in range(6):
         glass = scaled((70, 80, 92), stage.rng.uniform(0.6, 1.7))

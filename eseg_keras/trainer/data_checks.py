@@ -12,7 +12,8 @@ _log = logging.getLogger("eseg_keras")
 
 # Augmented images may slightly exceed 0..255.
 _MARGIN = 64
-# Images with negative values and none above this were normalized, such as by mean and deviation.
+# Images with negative values, and no values above this one, were normalized, for example by mean
+# and standard deviation.
 _NORMALIZED = 16
 
 # Maximum number of values in a message: an image used as a mask has up to 256.
@@ -22,9 +23,9 @@ _MOST_VALUES = 16
 class LabelCheck(keras.callbacks.Callback):
     """Raise ValueError if masks contain values that are neither classes nor ignored.
 
-    A compiled step cannot raise: the metrics (`ConfusionMatrix` and metrics based on it) count
-    such pixels. This callback checks these counts after the first batch, after the training of an
-    epoch, and after an evaluation.
+    A compiled step cannot raise errors, so the metrics (`ConfusionMatrix` and metrics based on it)
+    count such pixels. This callback checks the counts after the first batch, after the training of
+    an epoch, and after an evaluation.
 
     Raises:
         ValueError: After the first batch, an epoch or an evaluation; the message contains the
@@ -121,8 +122,8 @@ def _confusion_matrices(metrics) -> Iterator[ConfusionMatrix]:
 def check_first_images(x) -> None:
     """Raise ValueError if the first images for `fit` are not finite; warn if not in 0..255.
 
-    When images are read, another range is an error. Here it is only a warning, because the
-    caller's augmentation may produce any range, and the first images may be black.
+    `segment` and the readers of images raise an error for another range. `fit` only warns, because
+    the caller's augmentation may produce any range, and the first images may be black.
     """
     images = _first_images(x)
     if images is None or not images.size:

@@ -4,7 +4,7 @@ import keras
 
 
 def moved_averages(model, state, new_state):
-    """Update a `TrainingModel`'s averaged weights after a training step."""
+    """Return `new_state` with the averaged weights of a model updated."""
     average = model._average
     trainable, other, optimizer, metrics = new_state
     values = dict(zip(map(id, model.trainable_variables), trainable, strict=True))

@@ -1,4 +1,4 @@
-"""Rematerialization: less memory per training step, for a little more time."""
+"""Rematerialization: training steps need less memory but more time."""
 
 import inspect
 import math
@@ -8,16 +8,16 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-# Segments whose inputs all have fewer values than this share of the images' are computed once: they
-# need little memory, but take as long to trace as large ones.
+# A segment is not rematerialized if each of its inputs has fewer values than this share of the
+# values of the images: it needs little memory, but takes as long to trace as a large segment.
 _SMALLEST = 0.1
 
 
 class _Step(NamedTuple):
-    """A call in a model.
+    """One call of an operation in a model.
 
     Attributes:
-        operation: Called operation; None for a tensor that gets another id.
+        operation: Called operation; `None` if the step only passes tensors on under other ids.
         call: Function of {id of a symbolic tensor: tensor} that returns the list of results.
         reads, writes: Ids of the symbolic tensors of the arguments and of the results.
     """
@@ -36,8 +36,8 @@ class _Segment(NamedTuple):
         inputs: Ids of the symbolic tensors from earlier segments.
         outputs: Ids of the symbolic tensors that are needed later.
         trainable: Trainable variables of the operations.
-        state: Variables that they change: moving statistics, states of random generators.
-        constant: Their other variables: the weights of frozen layers.
+        state: Variables that the operations change: moving statistics, states of random generators.
+        constant: Other variables of the operations: the weights of frozen layers.
     """
 
     steps: list[_Step]
@@ -51,13 +51,14 @@ class _Segment(NamedTuple):
 def call_with_remat(model: keras.Model, images):
     """Return `model(images, training=True)`; gradients compute intermediate results again.
 
-    `model` is a functional model of one tensor. On TensorFlow, `eseg_s` needs 3.4 instead of 6.3 GB
-    for two images of 512x1024 pixels.
+    `model` is a functional model with one input tensor and one output tensor. On TensorFlow,
+    `eseg_s` needs 3.4 instead of 6.3 GB for two images of 512x1024 pixels.
     """
     images = ops.cast(images, "float32")
     (images_id,), (result_id,) = _ids(model.inputs), _ids(model.outputs)
     tensors = {images_id: images}
-    # In mixed precision, the call of a model casts the values of variables that it reads.
+    # In mixed precision, the call of a model would cast the variables that are read here; `None`
+    # disables this.
     with keras.src.backend.AutocastScope(None):
         for segment in _segments(model, result_id):
             function = _function(segment)
@@ -72,8 +73,9 @@ def call_with_remat(model: keras.Model, images):
 
 
 def _function(segment):
-    """Return the function of a segment: (inputs, trainable values) to (outputs, new state)."""
-    # Copies: the second computation comes after the state has changed, and must repeat the first.
+    """Return a segment's f(inputs, trainable values) -> (outputs, state)."""
+    # Copy the state: it changes before the second computation, which must give the same results as
+    # the first.
     state = [ops.copy(variable.value) for variable in segment.state]
     constant = [variable.value for variable in segment.constant]
     variables = segment.trainable + segment.state + segment.constant
@@ -99,8 +101,8 @@ def _segments(model, result_id):
     groups = [[]]
     for step in _steps(model):
         groups[-1].append(step)
-        # Not in squeeze and excitation, where the features are still to be scaled. Depthwise
-        # convolutions are fast enough to repeat.
+        # Segments end neither inside squeeze and excitation (1x1 features), where the features are
+        # still to be scaled, nor at depthwise convolutions, which are fast enough to repeat.
         if isinstance(step.operation, keras.layers.Conv2D) and (
             step.operation.output.shape[1:3] != (1, 1)
         ):
@@ -128,7 +130,7 @@ def _segments(model, result_id):
 
 
 def _steps(model):
-    """Return the calls in a model and in the models inside it, in order."""
+    """Yield the calls in a model and in the models inside it, in order."""
     for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True):
         for node in nodes:
             if node.is_input:
@@ -148,7 +150,8 @@ def _renaming(tensors, renamed):
 
 
 def _caller(node):
-    # Passed explicitly, because the second computation is outside of the call of the model.
+    # `training` is passed explicitly, because the second computation runs outside of the call of
+    # the model.
     is_training = "training" in inspect.signature(node.operation.call).parameters
     options = {"training": True} if is_training else {}
 

@@ -12,7 +12,8 @@ class Teacher:
     """A teacher network. It is not trained, and it is not a layer of the student model.
 
     On JAX the compiled step receives the teacher's weights as an argument, `values`. As constants
-    they would be stored twice and would keep the values of the first step.
+    of the compiled step, the weights would be stored twice and would keep the values of the first
+    step.
     """
 
     def __init__(self, network: keras.Model):
@@ -42,7 +43,7 @@ class Teacher:
 
     @contextlib.contextmanager
     def with_values(self, values):
-        """Context manager: run the teacher with these weights, arguments of the traced step."""
+        """Context manager: run the teacher with `values` as its weights."""
         self.values = values
         try:
             yield
@@ -50,7 +51,7 @@ class Teacher:
             self.values = None
 
     def loss_and_count(self, images, logits):
-        """Return the mean cross-entropy with the teacher over all pixels, and their number.
+        """Return the mean cross-entropy with the teacher, and the pixel count.
 
         On several replicas, the loss is the share of this replica, as in `MaskLoss.loss_and_count`.
         """

@@ -56,8 +56,8 @@ class TrainingModel(keras.Model):
             *args: The other arguments of `keras.Model.compile`.
             weight_decay: Coupled (L2) weight decay: adds weight_decay / 2 times the sum of the
                 squares of all trained kernels to the loss, so that momentum and gradient clipping
-                include it. The decay of `keras.optimizers.SGD(weight_decay=...)` is another: it is
-                about ten times weaker at momentum 0.9. Defaults to 0.
+                include it. The decay of `keras.optimizers.SGD(weight_decay=...)` is different: at
+                momentum 0.9, it is about ten times weaker. Defaults to 0.
             ema_decay: Decay of the average of weights and batch normalisation statistics, see
                 `WeightAverage`; `None` disables it. Defaults to `None`.
             global_clipnorm: Maximum norm of the gradient of the global batch, over all variables;
@@ -71,8 +71,9 @@ class TrainingModel(keras.Model):
                 then needs about half of the memory and 20 to 40% more time, and its first step
                 takes twice as long. On PyTorch, steps take a third more time. Defaults to `False`.
             teacher: Teacher for distillation: a model from the same images to logits of the same
-                shape. The loss includes the cross-entropy with its probabilities, in all pixels of
-                the augmented images. The teacher is neither trained nor saved. Defaults to `None`.
+                shape. The loss includes the cross-entropy with the teacher's probabilities at all
+                pixels of the augmented images. The teacher is neither trained nor saved. Defaults
+                to `None`.
             distillation: Weight of the cross-entropy with the teacher, above 0 and at most 1; the
                 weight of `loss` is 1 - distillation. Used only with a teacher. Defaults to 0.5.
             **kwargs: The other arguments of `keras.Model.compile`.
@@ -109,9 +110,10 @@ class TrainingModel(keras.Model):
             inner.global_clipnorm = None
         _check_clipping(inner)
         if global_clipnorm is not None:
-            # On several replicas Keras clips the gradient of each replica, then sums them. The step
-            # first replaces each by the mean of all (see `tensorflow_step`); clipping each mean to
-            # this norm limits their sum to `global_clipnorm`.
+            # On several replicas, Keras clips the gradient of each replica and then sums the
+            # clipped gradients. The training step first replaces the gradient of each replica by
+            # the mean over all replicas (see `tensorflow_step`). Clipping this mean to the norm
+            # below limits the sum to `global_clipnorm`.
             inner.global_clipnorm = global_clipnorm / num_replicas()
         if ema_decay is not None and getattr(optimizer, "built", False):
             raise ValueError(
@@ -169,7 +171,7 @@ class TrainingModel(keras.Model):
     # === The loss of a step ===
 
     def call(self, inputs, training=None, mask=None):
-        """Return the logits; if `training`, rematerialize as `compile` was told."""
+        """Return the logits; rematerialize if `training` and `self.remat`."""
         if training and self.remat:
             return call_with_remat(self, inputs)
         return super().call(inputs, training=training, mask=mask)
@@ -182,8 +184,9 @@ class TrainingModel(keras.Model):
     def loss_terms(self, x, y, y_pred, sample_weight, training) -> list:
         """Return the terms of the loss without weight decay: for the masks, and for a teacher.
 
-        Each term is (loss, count): its weighted loss, and the number by which this loss was
-        divided over all replicas. Gradient accumulation weights the parts of a batch by `count`.
+        Each term is a pair (loss, count): the weighted loss, and the divisor of this loss in the
+        global batch, such as the number of labelled pixels. Gradient accumulation weights the parts
+        of a batch by `count`.
         """
         if isinstance(self.loss, MaskLoss) and not self.losses:
             loss, count = self.loss.loss_and_count(y, y_pred, sample_weight)
@@ -326,8 +329,8 @@ class TrainingModel(keras.Model):
         changes; frozen layers keep their statistics.
 
         Args:
-            batches: A finite iterable of images [B, H, W, C], or of tuples whose first entry are
-                images: training batches with a few hundred images, or with all of them.
+            batches: A finite iterable of batches of images [B, H, W, C], or of tuples whose first
+                entry is such a batch. Pass a few hundred training images, or all of them.
 
         Raises:
             ValueError: If there is no batch.

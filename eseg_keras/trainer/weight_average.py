@@ -60,7 +60,10 @@ class WeightAverage:
         return average + ops.cast(step_size, average.dtype) * (weight - average)
 
     def update(self, num_updates):
-        """Update the averages after update number `num_updates`, from 0; not used on JAX."""
+        """Update the averages after an update of the weights; not used on JAX.
+
+        `num_updates` is the number of this update, counted from 0.
+        """
         step_size = self.step_size(num_updates)
         for average, weight in zip(self.averages, self.weights, strict=True):
             average.assign(self.moved(average.value, weight.value, step_size))

@@ -33,7 +33,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    """Import the training script on first access: reading experiments does not require Keras."""
+    """Import names that need Keras on first access: reading experiments does not require it."""
     if name not in __all__:
         raise AttributeError(f"module 'eseg_keras.training' has no attribute '{name}'")
     module = {

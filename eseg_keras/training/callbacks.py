@@ -35,9 +35,10 @@ class NonFiniteLossError(ValueError):
 
 @contextlib.contextmanager
 def sigterm_flag() -> Iterator[threading.Event]:
-    """Context manager: an event that SIGTERM sets; clusters send it before they preempt a machine.
+    """Context manager: an event that the signal SIGTERM sets.
 
-    Outside of the main thread, where Python cannot handle signals, the event is never set.
+    Clusters send SIGTERM before they preempt a machine. Outside of the main thread, where Python
+    cannot handle signals, the event is never set.
     """
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -54,10 +55,10 @@ class SaveInEpoch(keras.callbacks.Callback):
     """Save within an epoch: every `every` steps, and on SIGTERM before raising `Preempted`.
 
     `save` receives the number of batches that this call of `fit` has completed, and returns `False`
-    if the worker that saves has not saved this step; training then continues. `first_step` is the
-    number of steps of the run before this call. The caller of `fit` saves after the last step, with
-    the logs of the epoch. On SIGTERM during a validation, nothing is saved: the state was saved
-    before it.
+    if another worker writes the checkpoints and has not saved this step yet; training then
+    continues. `first_step` is the number of steps of the run before this call. The caller of `fit`
+    saves after the last step, with the logs of the epoch. On SIGTERM during a validation, nothing
+    is saved: the state was saved before the validation.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Check the loss, which is the mean over the epoch so far."""
-        # With several steps per call, the last call may count past the end of the epoch.
+        # With steps_per_execution above 1, `batch` may be past the end of the epoch.
         last = min(batch, self.params["steps"] - 1)
         if np.isfinite(logs["loss"]):
             self.done = last + 1
@@ -135,13 +136,13 @@ class RunCallbacks(keras.callbacks.Callback):
         self._all.on_train_begin()
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Forward the call; if this epoch is trained, first update the number of steps."""
+        """Forward the call; if `fit` trains this epoch, first update the number of steps."""
         if self.params:
             self._all.set_params({**self._all.params, "steps": self.params["steps"]})
         self._all.on_epoch_begin(epoch)
 
     def end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
-        """Call `on_epoch_end`; called after the validation."""
+        """Call `on_epoch_end`, after the validation of the epoch."""
         self._all.on_epoch_end(epoch, logs)
 
     def end_run(self) -> None:
@@ -171,7 +172,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self.step = step
         self.batch_size = batch_size
         self.shown = Progress("training", num_steps, step)
-        # A resumed run may begin with a validation.
+        # A resumed run may begin with a validation, before `fit` calls this method.
         self.on_epoch_begin(epoch)
 
     def __enter__(self) -> "TrainingProgress":
@@ -182,14 +183,14 @@ class TrainingProgress(keras.callbacks.Callback):
         self.shown.__exit__(*exception)
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock."""
+        """Start the clock of the epoch."""
         self.epoch = epoch
         self.done = 0
         self.began = self.updated = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
         """Update the bar."""
-        # With several steps per call, the last call may count past the end of the epoch.
+        # With steps_per_execution above 1, `batch` may be past the end of the epoch.
         before, self.done = self.done, min(batch + 1, self.params["steps"])
         self.step += self.done - before
         now = time.monotonic()

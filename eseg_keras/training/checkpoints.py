@@ -1,4 +1,4 @@
-"""Checkpoints: all state that is needed to resume a run, in one file each."""
+"""Checkpoints: files that each contain all state that is needed to resume a run."""
 
 import contextlib
 import json
@@ -76,7 +76,7 @@ def checkpoint_files(directory: Path) -> list[Path]:
 
 
 def latest_checkpoint(directory: Path) -> tuple[Position, dict[str, np.ndarray]]:
-    """Return the position and the arrays of the latest undamaged checkpoint; no arrays if none."""
+    """Return position and arrays of the latest undamaged checkpoint, or the start and no arrays."""
     for path in reversed(checkpoint_files(directory)):
         try:
             arrays = read_arrays(path)
@@ -125,7 +125,7 @@ class AddMetrics(keras.callbacks.Callback):
     """Restore the metrics of an interrupted epoch: add the counts saved in a checkpoint.
 
     The counts are added after the first batch, because Keras creates the variables of the metrics
-    in the first step. The order does not matter, because every metric of a run is a sum.
+    in the first step. Adding them late changes nothing, because every metric of a run is a sum.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
@@ -155,8 +155,8 @@ def _variables(model):
 
 
 def _metric_variables(model):
-    # Keras' names of these variables contain a counter over the whole process; their order is
-    # stable.
+    # Numbered, because Keras puts a counter of the process into the names of these variables; their
+    # order is stable.
     return {f"metric/{i}": v for i, v in enumerate(model.metrics_variables)}
 
 

@@ -27,7 +27,7 @@ _log = logging.getLogger("eseg_keras")
 # Number of images that are read to find the typical size.
 _MEASURED = 15
 
-# Decoded examples stay in memory up to this size, so that files are not decoded in every epoch.
+# Decoded examples stay in memory, up to this total size, so that they are decoded only once.
 _MEMORY_BYTES = 2**30
 
 
@@ -86,7 +86,7 @@ def typical_long_side(examples: Examples) -> int | None:
         return max(examples.image_size)
     sides = []
     for index in np.linspace(0, len(examples) - 1, min(len(examples), _MEASURED)).astype(int):
-        with contextlib.suppress(ImageFileError):  # Training skips them, too.
+        with contextlib.suppress(ImageFileError):  # Training skips such images, too.
             sides.append(max(examples.read(int(index))[0].shape[:2]))
     return int(np.median(sides)) if sides else None
 
@@ -130,7 +130,7 @@ def with_class_map(experiment: Experiment, examples: FolderExamples) -> Experime
 
 
 def with_training_class_map(experiment: Experiment, data_dir: str | Path | None) -> Experiment:
-    """Return the experiment with the class map that its training masks, if any, imply."""
+    """Read the training masks, if there are any; return the experiment with their class map."""
     if experiment.data == "folders" and is_255_open(experiment):
         with contextlib.suppress(FolderError):
             return with_class_map(experiment, open_examples(experiment, "train", data_dir))
@@ -163,7 +163,7 @@ def open_pseudo_labelled(
         long_side=experiment.long_side,
         image_range=experiment.image_range,
         first_frame=experiment.first_frame,
-        # The teacher may have predicted only some of the classes.
+        # Not checked, because the teacher may have predicted only some of the classes.
         check=False,
     )
 
@@ -226,7 +226,7 @@ def validation_batches(
     distribution: Distribution = ONE_DEVICE,
     skip_bad_examples: bool = False,
 ) -> Batches:
-    """Return unshuffled batches of whole images, one image per device.
+    """Return unshuffled batches of uncropped images, one image per device.
 
     The last batch is padded with unlabelled copies of the last image, which do not affect scores.
     """

@@ -74,7 +74,7 @@ class Distribution:
             return dataset
         if self.num_devices > self.worker[1]:
             dataset = dataset.rebatch(batches.batch_size // self.num_devices)
-        # Otherwise Keras would let the strategy split every batch again.
+        # If Keras got `dataset` itself, it would let the strategy split every batch again.
         return self.strategy.distribute_datasets_from_function(lambda _: dataset)
 
 
@@ -139,7 +139,7 @@ def _on_tensorflow(name, steps_per_execution):
         return _tpu(tf)
     devices = [d.name for kind in ("GPU", "CPU") for d in tf.config.list_logical_devices(kind)]
     devices = [d for d in devices if "GPU" in d] or devices
-    # With several steps per call the graph has a loop, in which the default reduction fails.
+    # With several steps per execution, the graph has a loop, in which the default reduction fails.
     reduction = tf.distribute.ReductionToOneDevice() if steps_per_execution > 1 else None
     strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
     return Distribution(name, strategy.num_replicas_in_sync, strategy)

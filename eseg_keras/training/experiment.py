@@ -46,8 +46,8 @@ class TrainingOptions:
         global_clipnorm: Maximum norm of the gradient; `None` disables clipping.
         gradient_accumulation_steps: Number of parts of each batch, which are computed one after
             the other to save memory.
-        remat: Whether gradients compute intermediate results again, which takes about half of the
-            memory and 20 to 40% more time (see `TrainingModel.compile`).
+        remat: Whether to recompute intermediate results for the gradients, which takes about half
+            of the memory and 20 to 40% more time (see `TrainingModel.compile`).
         steps_per_execution: Number of steps per call of the compiled function.
 
         val_every: Number of epochs between validations; the last epoch is always validated.
@@ -165,8 +165,8 @@ class Experiment(TrainingOptions):
         train_split, val_split: Splits of the data set; unused for folders and street scenes.
         train_images, train_masks, val_images, val_masks: Folders in the data directory.
         pseudo_images, pseudo_masks: Folders of pseudo-labelled training images and their masks, see
-            `pseudo_label`; relative to the data directory, or absolute. They are half of each
-            batch.
+            `pseudo_label`; relative to the data directory, or absolute. Pseudo-labelled images are
+            half of each batch.
         class_map: {value in the mask files: class id}.
         mask_colors: For masks in colour: one (red, green, blue) per class in the order of ids, or
             {colour: id}, where an id may also be `ignore_label`.
@@ -187,11 +187,12 @@ class Experiment(TrainingOptions):
             continuous scales.
         pad_color: (red, green, blue) of the padding around images smaller than the crop; `None`
             for the mean colour of the image.
-        place_at_random: Whether such images have a random position in the crop; `False` for the
-            top left.
+        place_at_random: Whether images smaller than the crop have a random position in the crop;
+            `False` for the top left.
         photometric_distortion: Whether to change brightness, contrast, saturation and hue at
             random.
-        class_weights: One loss weight per class, `"balanced"` to compute them, or `None`.
+        class_weights: One loss weight per class, `"balanced"` to compute the weights from the
+            training masks, or `None`.
 
         loss: Name of the loss, see `eseg_keras.losses`.
         teacher: Teacher for distillation, given like `init_from`, with the same classes. Defaults
@@ -200,11 +201,11 @@ class Experiment(TrainingOptions):
             is 1 - distillation.
         ohem_threshold, ohem_min_kept, ohem_min_kept_pixels: Arguments of `OHEMCrossEntropy` that
             define the pixels it keeps. HRNet's rule, which the paper cites, is a threshold of 0.9
-            and at least 131,072 pixels per batch of a replica.
+            and at least 131,072 kept pixels per step and replica.
 
         batch_size, epochs, learning_rate, warmup_steps, ema_decay, val_every,
             photometric_distortion: `"auto"` chooses the value from the number of training images
-            when the run starts, see `complete`.
+            when the run starts, see `recipe.complete`.
 
         Further attributes: see `TrainingOptions`.
 
@@ -366,7 +367,7 @@ class Experiment(TrainingOptions):
         return {name: value for name, value in values.items() if value is not None}
 
     def _set_known_classes(self):
-        """Set the classes of data other than folders; raise ValueError for options of folders."""
+        """Set the classes of data sets and scenes; raise ValueError for options of folders only."""
         if self.data == "folders":
             return
         if self.data == "street_scenes":

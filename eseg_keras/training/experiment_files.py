@@ -65,7 +65,7 @@ def load_experiment(name: str) -> Experiment | ClassificationExperiment:
         path = experiments_dir() / f"{name}.py"
     name = str(path)
     try:
-        # An import would leave a folder __pycache__ beside the file, which may be in a model_dir.
+        # An import would write a folder __pycache__ beside the file, possibly into a model_dir.
         get_experiment = runpy.run_path(name).get("get_experiment")
         if not callable(get_experiment):
             raise ValueError("it must define a function get_experiment().")
@@ -87,7 +87,7 @@ def derive_experiment(name: str, **changes) -> Experiment:
     """Load a segmentation experiment and change some of its values.
 
     Args:
-        name: As for `load_experiment`.
+        name: Name or path of the experiment, see `load_experiment`.
         **changes: New values of attributes of `Experiment`.
 
     Returns:
@@ -110,7 +110,7 @@ def derive_experiment(name: str, **changes) -> Experiment:
 
 
 def write_experiment(path: Path, experiment: Experiment, docstring: str) -> None:
-    """Write an experiment file for `load_experiment`, with the fields that are not defaults."""
+    """Write an experiment file for `load_experiment`, without fields that have default values."""
     changed = {
         field.name: getattr(experiment, field.name)
         for field in dataclasses.fields(experiment)

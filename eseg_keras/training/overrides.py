@@ -1,4 +1,4 @@
-"""Change values of an experiment by "key=value" strings, checked against its annotations."""
+"""Change values of an experiment by "key=value" strings that must fit its type annotations."""
 
 import dataclasses
 import difflib
@@ -73,7 +73,7 @@ def _parse(text, hint):
     """Convert a string to the type of an annotation, or raise `ValueError`."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        # None comes first: for an optional name, "none" means None.
+        # Try None first: for an optional text, "none" means None.
         for arg in sorted(args, key=lambda arg: arg is not types.NoneType):
             try:
                 return _parse(text, arg)
@@ -87,7 +87,7 @@ def _parse(text, hint):
         if len(items) == len(types_):
             return tuple(map(_parse, items, types_))
     if origin is dict:
-        if text.startswith("{") and text.endswith("}"):  # As in Python, and in error messages.
+        if text.startswith("{") and text.endswith("}"):  # As Python prints a dict.
             text = text[1:-1]
         pairs = [pair.partition(":") for pair in _split(text, args[0])]
         if all(colon for _, colon, _ in pairs):
@@ -100,7 +100,7 @@ def _parse(text, hint):
         return text
     if hint in (int, float):
         value = hint(text)
-        if math.isfinite(float(text)):  # A float of `value` may overflow.
+        if math.isfinite(float(text)):  # `float(value)` may raise OverflowError.
             return value
     raise ValueError(text)
 

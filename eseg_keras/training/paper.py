@@ -1,4 +1,4 @@
-"""Tables 1 to 8, copied from the paper, and the costs of their networks in this package.
+"""Tables 1 to 8, copied from the paper, and our costs and scores of these networks.
 
 Reference:
     [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683)
@@ -174,11 +174,11 @@ def _network_costs(preset, num_classes, image_size, options):
 
 
 def measured_mean_iou(name: str, runs_dir: str | Path) -> tuple[float | None, str]:
-    """Return the score of an experiment's finished run in `runs_dir`, or else that in its
-    docstring.
+    """Return our score of an experiment and a remark.
 
-    The score is the mean IoU from 0 to 1, or `None` if the experiment was not run. The second value
-    tells the source of the score, and the values of the experiment that the run changed.
+    The score is that of the finished run in `runs_dir`, or else that in the docstring of the
+    experiment: the mean IoU from 0 to 1, or `None` if the experiment was not run. The remark names
+    the source of the score, and the values of the experiment that the run changed.
     """
     from eseg_keras.training.run_files import is_finished, read_config, read_metrics
 

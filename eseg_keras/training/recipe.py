@@ -29,7 +29,7 @@ _SMALL_BATCH, _LARGE_BATCH = 8, 16
 _MANY_IMAGES = 2000  # Minimum number of images for large batches.
 _RATE = 0.05
 _FEWEST_STEPS, _MOST_STEPS = 300, 40_000
-VALIDATIONS = 10  # Number of validations in a run.
+VALIDATIONS = 10  # Largest number of validations in a run.
 # No colour distortion for larger data sets: their colours vary enough.
 _DISTORTED_IMAGES = 20_000
 
@@ -40,13 +40,13 @@ def complete(
     """Replace the values `"auto"` of an experiment, based on its number of training images.
 
     Batch size: 8, or 16 from 2,000 images on, at most the number of images, and a multiple of the
-    number of devices. Epochs: about 100 times the square root of the number of images as steps, at
-    least 300 and at most 40,000 (300 epochs for 2 images, 42 for 367, 5 for 100,000). Learning
-    rate: 0.05 for batches of 8, proportional to the batch size. Warm-up: a twentieth of the steps.
-    Averaged weights: over about the last tenth of the steps. Validations: ten. Colour distortion:
-    up to 20,000 images. With pseudo labels, which are half of each batch, an epoch has twice as
-    many steps and the batch size is even. If `steps` is set, the number of epochs is computed from
-    it.
+    number of devices. Epochs: the number of steps is about 100 times the square root of the number
+    of images, at least 300 and at most 40,000 (this gives 300 epochs for 2 images, 42 for 367, 5
+    for 100,000). Learning rate: 0.05 for batches of 8, proportional to the batch size. Warm-up: a
+    twentieth of the steps. Averaged weights: over about the last tenth of the steps. Validations:
+    10 to 20, or one per epoch in runs of fewer epochs. Colour distortion: for up to 20,000 images.
+    With pseudo labels, which are half of each batch, an epoch has twice as many steps and the batch
+    size is even. If `steps` is set, the number of epochs is computed from `steps`.
     """
 
     def value(name, automatic):
@@ -63,7 +63,7 @@ def complete(
     steps_per_epoch = math.ceil(num_images / batch_size)
     if distribution.drops_remainder(num_images, batch_size, experiment.gradient_accumulation_steps):
         steps_per_epoch = max(1, num_images // batch_size)
-    if half_is_pseudo:  # `MixedBatches` refuses a batch that is odd or too large.
+    if half_is_pseudo:  # `MixedBatches` refuses a batch size that is odd or too large.
         steps_per_epoch = max(1, num_images // max(1, batch_size // 2))
     wanted = min(max(100 * math.sqrt(num_images), _FEWEST_STEPS), _MOST_STEPS)
     automatic = round(wanted / steps_per_epoch)
@@ -78,7 +78,7 @@ def complete(
         learning_rate=value("learning_rate", _RATE * batch_size / _SMALL_BATCH),
         warmup_steps=value("warmup_steps", num_steps // 20),
         ema_decay=value("ema_decay", round(min(0.999, max(0.5, 1 - 10 / num_steps)), 4)),
-        val_every=value("val_every", max(1, num_steps // steps_per_epoch // VALIDATIONS)),
+        val_every=value("val_every", math.ceil(num_steps // steps_per_epoch / VALIDATIONS)),
         photometric_distortion=value(
             "photometric_distortion", experiment.augment and num_images <= _DISTORTED_IMAGES
         ),
@@ -144,7 +144,7 @@ def _load_any(source):
 
 
 def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> SegmentationScores:
-    """Compile a model for a whole run; return its metric, which has the scores of each class."""
+    """Compile a model for a run of `num_steps`; return the metric with the scores of each class."""
     scores = SegmentationScores(model.num_classes, ignore_label=experiment.ignore_label)
     options = compile_options(experiment, num_steps)
     usual = _PAPER_RATE * experiment.batch_size / _PAPER_BATCH
@@ -162,7 +162,7 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
     if experiment.teacher is not None:
         teacher = _load_any(experiment.teacher)
         _check_same_classes(teacher, model, experiment.teacher)
-        # BN folding makes the teacher faster and keeps its probabilities.
+        # BN folding makes the teacher faster and does not change its predictions.
         options["teacher"] = teacher.fold()
         options["distillation"] = experiment.distillation
     model.compile(loss=make_loss(experiment), metrics=[scores], **options)
@@ -170,7 +170,7 @@ def compile_model(model: ESeg, experiment: Experiment, num_steps: int) -> Segmen
 
 
 def _check_same_classes(teacher, model, source):
-    """Raise ValueError if the teacher's class names, or their order, are different."""
+    """Raise ValueError if the teacher has other class names, or the same in another order."""
     if teacher.class_names is None or model.class_names is None:
         return
     for index, names in enumerate(zip(teacher.class_names, model.class_names, strict=False)):
@@ -200,7 +200,7 @@ def compile_options(experiment: TrainingOptions, num_steps: int) -> dict:
 
 
 def make_loss(experiment: Experiment) -> keras.losses.Loss:
-    """Return the loss of an experiment. Class weights are not part of it, but of the batches."""
+    """Return the loss of an experiment, without class weights, which are part of the batches."""
     common = {"ignore_label": experiment.ignore_label}
     if experiment.loss == "cross_entropy":
         return losses.CrossEntropy(label_smoothing=experiment.label_smoothing, **common)

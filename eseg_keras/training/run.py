@@ -1,4 +1,4 @@
-"""The training script of all tasks."""
+"""The training script of both tasks: segmentation and classification."""
 
 import contextlib
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ from eseg_keras.training.tensorboard import RunBoard
 from eseg_keras.training.trackers import Tracker, check_tracker, make_tracker
 
 # In runs with fewer steps than _SHORT_RUN, the moving statistics of batch normalization still
-# depend on their initial values: they are re-estimated from about _STATISTICS_IMAGES images.
+# depend on their initial values, so they are re-estimated from about _STATISTICS_IMAGES images.
 _SHORT_RUN = 500
 _STATISTICS_IMAGES = 100
 _SCORE = "score"
@@ -65,7 +65,8 @@ def train(
     """Run an experiment, or resume it after an interruption.
 
     To resume, repeat the call: the run continues from the last checkpoint and, on one device, ends
-    with the same weights as a run without interruption. On SIGTERM, the state is saved first.
+    with the same weights as a run without interruption. On SIGTERM, the run saves its state and
+    raises `Preempted`.
 
     Args:
         experiment: The options of the run, which trains a segmentation network or pretrains an
@@ -94,7 +95,7 @@ def train(
         ValueError: If the data does not fit the experiment, `model_dir` contains a run with another
             experiment or other data, or the loss is not finite.
         ImportError: If the tracker is not installed.
-        FileInUseError: If another process trains in `model_dir`; the message names it.
+        FileInUseError: If another process trains in `model_dir`; the message names the process.
         Preempted: After SIGTERM; the state is saved first.
 
     Example:
@@ -159,19 +160,19 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     # All arguments and files are valid: write files and start trackers only from here on.
     board, has_callbacks = None, bool(callbacks)
     if distribution.writes:
-        # First, because a tracker may refuse: without a login or a server.
+        # First, because a tracker without a login or a server raises an error.
         callbacks = [*callbacks, *make_tracker(tracker, model_dir, config_values(experiment))]
         write_config(model_dir, given, data_dir, found, batches.num_examples)
         board = RunBoard(model_dir / "tensorboard", task.shown_batches, position.step)
     user_callbacks = RunCallbacks(callbacks, model, -(-num_steps // len(batches)))
 
     def save(position, done=0):
-        """Write a checkpoint of the state `done` batches after `position`; return if it exists."""
+        """Write a checkpoint `done` batches after `position`; return whether it exists."""
         step, batch = position.step + done, position.batch + done
         if not distribution.writes:
-            # Until the other worker has saved, it needs this one for its steps.
+            # The workers run each step together: this one stops only after the other has saved.
             return leave.is_set() and wait_for_checkpoint(checkpoints, step)
-        # Metrics, which are sums over all replicas, cannot be restored exactly.
+        # With a strategy, metrics are sums over all replicas and cannot be restored exactly.
         with_metrics = distribution.strategy is None
         position = Position(step, position.epoch, batch, position.logs)
         save_checkpoint(checkpoints, model, position, with_metrics)
@@ -207,7 +208,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
             values = ", ".join(f"{name}={value}" for name, value in found.items())
             progress.shown.print(f"Chosen from the training images: {values}")
         user_callbacks.begin_run()
-        # The state was saved before the validation: on SIGTERM the validation only stops.
+        # SIGTERM stops a validation without saving: the state was saved before the validation.
         leave_validation = SaveInEpoch(lambda done: None, None, leave, 0)
         while position.step < num_steps or position.logs is not None:
             epoch, first = position.epoch, position.batch
@@ -241,7 +242,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
                 logs = {name: float(values[-1]) for name, values in history.items()}
                 rate = keras.ops.convert_to_numpy(model.optimizer.learning_rate)
                 logs["learning_rate"] = float(rate)
-                # A callback may have stopped the epoch.
+                # A callback may have stopped the epoch before its last batch.
                 done = progress.done
                 is_stopped = model.stop_training
                 position = Position(position.step + done, epoch, first + done, logs)
@@ -266,8 +267,9 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
                 break
         user_callbacks.end_run()
         if not is_validated or has_callbacks:
-            # The run was interrupted between its last validation and the result, or a callback
-            # stopped it after an epoch without validation, or has changed the weights at its end.
+            # Validate again: the run was interrupted between its last validation and the result, or
+            # a callback stopped it after an epoch without validation, or a callback may have
+            # changed the weights at the end of the run.
             validate_epoch(leave_validation)
 
     # The result.
@@ -290,7 +292,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
 
 @contextlib.contextmanager
 def _fresh_statistics(model, batches, batch_size):
-    """Context manager: use re-estimated batch normalization statistics, then restore the old."""
+    """Context manager: use re-estimated batch normalization statistics, then the old ones again."""
     count = min(len(batches), -(-_STATISTICS_IMAGES // batch_size))
     with model.averaged_weights():
         variables = model.non_trainable_variables
@@ -316,7 +318,7 @@ def _reading_errors(*all_batches):
 
 
 def _cause(batches, position, checkpoints, first, last):
-    """Return the message's end for a loss that is not finite: step, images, last checkpoint."""
+    """Return the end of the message of `NonFiniteLossError`: step, images, latest checkpoint."""
     names = [
         name
         for batch in range(position.batch + first, position.batch + last + 1)
@@ -342,7 +344,7 @@ def _write_weights(path, model, score):
 
 
 def _recorded_score(path):
-    """Return a list of the score in a file of weights; an empty list if there is none."""
+    """Return a list with the score in `best.npz`; an empty list without file or score."""
     arrays = read_arrays(path) if path.exists() else {}
     return [float(arrays[_SCORE])] if _SCORE in arrays else []
 

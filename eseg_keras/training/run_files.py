@@ -27,7 +27,7 @@ _PACKAGES = (
     "tensorflow-datasets",
 )  # fmt: skip
 _CONFIG_REMEDY = "Restore it, or remove the run's directory and train again."
-# Entries of metrics.json that are not numbers: the types of these entries and of their items.
+# Types of the entries of metrics.json that are not numbers, and types of the items of an entry.
 _BY_NAME = (dict, int | float | None)
 _KINDS = {
     "per_class_iou": _BY_NAME,
@@ -64,7 +64,7 @@ def write_config(
 
 
 def found_values(experiment: AnyExperiment, completed: AnyExperiment) -> dict[str, object]:
-    """Return the values that were chosen from the data: those in which `completed` differs."""
+    """Return the values chosen from the data: those that `completed` changes in `experiment`."""
     given = config_values(experiment)
     return {name: new for name, new in config_values(completed).items() if new != given[name]}
 
@@ -95,7 +95,7 @@ def read_config(model_dir: str | Path) -> tuple[AnyExperiment, str | None]:
 
 
 def _fits(value, hint):
-    """Return whether a value has the type of an annotation."""
+    """Return whether a value fits a type annotation."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         return any(_fits(value, arg) for arg in args)
@@ -124,7 +124,7 @@ def _absolute(data_dir):
 
 
 def config_values(experiment: AnyExperiment) -> dict[str, object]:
-    """Return all values of an experiment in the form in which JSON restores them."""
+    """Return all values of an experiment as JSON returns them: with lists instead of tuples."""
     fields = dataclasses.fields(experiment)
     values = {field.name: _to_json(getattr(experiment, field.name)) for field in fields}
     return json.loads(json.dumps(values))
@@ -162,7 +162,7 @@ def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | P
     config = _read_config_file(model_dir / "config.json")
     there = {"task": config["task"], **config["experiment"], "data_dir": config["data_dir"]}
     here = {"task": experiment.task, **config_values(experiment), "data_dir": _absolute(data_dir)}
-    # The values that the first call chose from the data may be given as well.
+    # A later call may also pass the values that the first call chose from the data.
     found = config["found"].items()
     there |= {name: value for name, value in found if here.get(name) == value}
     if changed := differences(there, here):
@@ -173,9 +173,9 @@ def check_same_run(model_dir: Path, experiment: AnyExperiment, data_dir: str | P
 
 
 def check_same_images(model_dir: Path, found: Mapping[str, object], num_examples: int) -> None:
-    """Raise ValueError if there are more or fewer training examples than at the begin of the run.
+    """Raise ValueError if there are more or fewer training examples than when the run began.
 
-    Also raise it if other values are chosen from them now, see `found_values`.
+    Also raise ValueError if the values chosen from the examples have changed, see `found_values`.
     """
     if not (model_dir / "config.json").exists():
         return
@@ -185,7 +185,7 @@ def check_same_images(model_dir: Path, found: Mapping[str, object], num_examples
     known = {name: value for name, value in found.items() if name in config["found"]}
     if changed := differences(config["found"], known):
         raise ValueError(
-            f"{problem}. These values are chosen from them: {', '.join(changed)}. {remedy}."
+            f"{problem}. Values chosen from them have changed: {', '.join(changed)}. {remedy}."
         )
     if config["num_examples"] not in (None, num_examples):
         raise ValueError(
@@ -194,7 +194,7 @@ def check_same_images(model_dir: Path, found: Mapping[str, object], num_examples
 
 
 def is_finished(model_dir: str | Path) -> bool:
-    """Return whether a model directory holds a finished run."""
+    """Return whether a model directory contains a finished run."""
     return (Path(model_dir) / "metrics.json").exists()
 
 
@@ -219,7 +219,7 @@ def write_result(
 ) -> None:
     """Write the result, then the metrics, which mark a run as finished; remove its checkpoints."""
     target = model_dir / name
-    # The folder is from a process that was killed before it wrote the metrics.
+    # An existing folder is from a process that was killed before it wrote the metrics.
     if target.is_dir():
         shutil.rmtree(target)
     with atomic_file(target) as temporary:

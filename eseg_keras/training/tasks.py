@@ -65,7 +65,7 @@ class Segmentation:
         self.shown_batches = self.val_batches  # Shown in TensorBoard.
 
     def compiled_model(self, num_steps: int) -> TrainingModel:
-        """Build the model and compile it for the whole run."""
+        """Build the model and compile it for a run of `num_steps`."""
         model = initial_model(self.experiment)
         self._scores = compile_model(model, self.experiment, num_steps)
         return model
@@ -106,7 +106,7 @@ class Classification:
                 augment=training,
                 shuffle=training,
                 seed=experiment.seed,
-                # In validation, a last batch that cannot be divided over the devices is skipped.
+                # A last batch that devices cannot share is skipped, in validation, too.
                 drop_remainder=distribution.drops_remainder(
                     len(examples),
                     experiment.batch_size,
@@ -119,7 +119,7 @@ class Classification:
         )
 
     def compiled_model(self, num_steps: int) -> TrainingModel:
-        """Build the model and compile it for the whole run."""
+        """Build the model and compile it for a run of `num_steps`."""
         experiment = self.experiment
         model = Classifier(
             experiment.encoder,

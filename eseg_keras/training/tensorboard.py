@@ -38,7 +38,7 @@ class RunBoard(keras.callbacks.Callback):
         try:
             module = require("tensorboard.summary.writer.event_file_writer", "tensorboard")
         except ImportError as error:
-            _log.warning("No curves and images for TensorBoard. %s", error)
+            _log.warning("No curves and images are written for TensorBoard. %s", error)
             return
         self.directory = directory
         with named_if_disk_full(directory):
@@ -49,8 +49,8 @@ class RunBoard(keras.callbacks.Callback):
         self.done = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Write the loss and the learning rate from time to time."""
-        # With several steps per call, the last call may count past the end of the epoch.
+        """Write the loss and the learning rate, about every `_EVERY` steps."""
+        # With steps_per_execution above 1, `batch` may be past the end of the epoch.
         before, self.done = self.done, min(batch + 1, self.params["steps"])
         first, last = self.step + before, self.step + self.done
         if first // _EVERY < last // _EVERY:
@@ -58,7 +58,7 @@ class RunBoard(keras.callbacks.Callback):
             self._write(last, {"train/loss_so_far": float(logs["loss"]), "learning_rate": rate})
 
     def on_train_end(self, logs=None):
-        """Add the steps of the epoch."""
+        """Add the steps of the epoch to those of the run."""
         self.step += self.done
 
     def write_epoch(
@@ -110,7 +110,7 @@ class RunBoard(keras.callbacks.Callback):
 
 
 def _panel(image, mask, prediction, palette):
-    """Place input, mask and prediction side by side, as the fields of a TensorBoard image."""
+    """Return input, mask and prediction side by side, as the fields of a TensorBoard image."""
     from PIL import Image
 
     image = np.clip(image, 0, 255).astype(np.uint8)

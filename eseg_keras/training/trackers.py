@@ -38,7 +38,7 @@ def make_tracker(
         Keras callbacks.
 
     Raises:
-        ValueError: For an unknown name, or if the tracker cannot log: without a login or a server.
+        ValueError: For an unknown name, or if the tracker has no login or no server.
         ImportError: If the tracker is not installed.
     """
     check_tracker(tracker)
@@ -62,7 +62,7 @@ def _recorded_run(path):
 
 
 class _WeightsAndBiases(keras.callbacks.Callback):
-    """Log to Weights & Biases."""
+    """Log loss and scores of each epoch to Weights & Biases."""
 
     def __init__(self, model_dir, values):
         super().__init__()
@@ -96,7 +96,7 @@ class _WeightsAndBiases(keras.callbacks.Callback):
 
 
 class _MLflow(keras.callbacks.Callback):
-    """Log to MLflow."""
+    """Log loss and scores of each epoch to MLflow."""
 
     def __init__(self, model_dir, values):
         super().__init__()
@@ -140,7 +140,7 @@ class _MLflow(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def _warn_if_it_fails(self, what):
-        """Log a warning for an error of the server: a training does not end because of it."""
+        """Log a warning if the server raises an error, so that the training continues."""
         try:
             yield
         except self.mlflow.exceptions.MlflowException as error:

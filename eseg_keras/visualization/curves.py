@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SCORES = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy", "accuracy": "accuracy"}
-# Colours by Okabe and Ito, which colour-blind readers can distinguish.
+# The colours of Okabe and Ito, which colour-blind readers can distinguish.
 _COLORS = {
     "loss": "#0072b2",
     "mean_iou": "#d55e00",
@@ -60,7 +60,8 @@ def plot_learning_curves(
             if not points:
                 continue
             label = kind if name == "loss" else f"{_SCORES[name]}, {kind}"
-            # Validation may not run every epoch: connect its points, and mark them if few.
+            # Validation does not always run in every epoch: connect its points, and mark them if
+            # there are few.
             marker = "o" if len(points) <= 15 else None
             epochs, values = zip(*points, strict=True)
             axes.plot(
@@ -78,7 +79,7 @@ def plot_learning_curves(
 def plot_comparison(
     logs: Mapping[str, str | Path | Iterable[Mapping[str, float | str]]],
 ) -> "Figure":
-    """Plot the training loss and the validation score of several runs by epoch, in one colour each.
+    """Plot training losses and validation scores, with one colour per run.
 
     Args:
         logs: Dict from the name of a run to its log, see `plot_learning_curves`.
@@ -133,7 +134,7 @@ def _style(axes, title):
 
 
 def _curves(log):
-    """Return {name: [(epoch from 1, value), ...]} of all finite values."""
+    """Return {name: [(epoch, finite value), ...]}; epochs start at 1."""
     where = "The log"
     if isinstance(log, str | Path):
         where = str(log)

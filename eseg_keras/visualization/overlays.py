@@ -97,7 +97,7 @@ def label_image(label_map: np.ndarray, palette: Palette | None = None) -> Image.
             `default_palette`.
 
     Returns:
-        A Pillow image of mode "P"; PNG files of it keep labels and colours.
+        A Pillow image of mode "P". As a PNG file, it keeps labels and colours.
 
     Example:
 

@@ -175,7 +175,3 @@ def _short(count):
             digits = 1 if count < 9.95 * size else 0
             return f"{count / size:.{digits}f}{letter}"
     return str(count) if count else ""
-
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure

@@ -1,7 +1,7 @@
 """ESeg-Edge-M on CamVid, 11 classes at 360x480, from an ImageNet encoder.
 
-The settings of `camvid/eseg_edge_s`, with the larger network. `eseg_edge_m_camvid` was trained in
-three parts with other settings, see runs.csv in this folder.
+The settings are those of `camvid/eseg_edge_s`, with the larger network. The preset
+`eseg_edge_m_camvid` was trained in three parts with other settings, see runs.csv in this folder.
 
 Data: see `camvid/eseg_edge_s`.
 

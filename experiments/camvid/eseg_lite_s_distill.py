@@ -3,8 +3,8 @@
 Data: see `camvid/eseg_edge_s`. The teacher, `eseg_edge_s_camvid`, comes with
 `pip install ./weights/camvid`; it was trained on the same training images.
 
-The recipe is ours: from weights for synthetic street scenes, with AdamW, batches of 4 and crops of
-288x384; otherwise as in `camvid/eseg_edge_s`.
+The recipe is ours: training starts from weights for synthetic street scenes, with AdamW, batches of
+4 and crops of 288x384. Settings that this file does not contain are those of `camvid/eseg_edge_s`.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_lite_s_distill --data_dir DATA

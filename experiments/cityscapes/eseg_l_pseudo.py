@@ -1,7 +1,7 @@
 """ESeg-L on Cityscapes with self-training (section 4.4).
 
-First create pseudo labels for the images of the coarse set with a trained network; their coarse
-annotations are not used. The paper does not name the teacher; this command uses ESeg-L:
+First create pseudo labels for the images of the coarse set with a trained network; the coarse masks
+of this set are not used. The paper does not name the teacher; this command uses ESeg-L:
     eseg pseudo-label DATA/leftImg8bit/train_extra --model_dir runs/cityscapes/eseg_l
         --output DATA/pseudo
 Data: see `cityscapes/eseg_l`, and leftImg8bit/train_extra unpacked in DATA.
@@ -25,7 +25,7 @@ def get_experiment() -> Experiment:
         # Pseudo-labelled images are half of each batch.
         pseudo_images="leftImg8bit/train_extra",
         pseudo_masks="pseudo/labels",
-        batch_size=128,
+        batch_size=128,  # With 64 replicas, each has 2 crops, as OHEM's minimum assumes.
         steps=None,
         epochs=1000,
         learning_rate=0.16,

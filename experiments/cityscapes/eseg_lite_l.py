@@ -3,7 +3,7 @@
 Data: leftImg8bit and gtFine, unpacked anywhere in DATA (see `eseg_keras.data.load`).
 
 To reach the published score, pretrain the encoder on ImageNet, because no such weights are public:
-train `imagenet/eseg_lite_l` first, then add `--set encoder_weights=FILE` with the file it writes.
+train `imagenet/eseg_lite_l` first, then pass the file that it writes: `--set encoder_weights=FILE`.
 
 Our reading: "larger crop size" (section 4.3) is 1024x1024.
 
@@ -24,7 +24,7 @@ def get_experiment() -> Experiment:
     return Experiment(
         preset="eseg_lite_l",
         load_weights=False,
-        encoder_weights=None,  # Give the file with --set, see above.
+        encoder_weights=None,  # Pass the file with --set, see above.
         data="cityscapes",
         image_size=(1024, 1024),
         batch_size=16,
@@ -34,7 +34,7 @@ def get_experiment() -> Experiment:
         photometric_distortion=False,  # Not in the paper.
         loss="ohem",
         ohem_threshold=0.9,  # Rule and values of HRNet, to which the paper refers.
-        ohem_min_kept_pixels=131_072,  # Per replica, which has 2 crops.
+        ohem_min_kept_pixels=131_072,  # Per replica; each of 8 replicas has 2 crops.
         learning_rate=0.08,
         warmup_steps=1000,  # Ours: not in the paper.
         momentum=0.9,

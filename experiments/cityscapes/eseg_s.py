@@ -28,7 +28,7 @@ def get_experiment() -> Experiment:
         photometric_distortion=False,  # Not in the paper.
         loss="ohem",
         ohem_threshold=0.9,  # Rule and values of HRNet, to which the paper refers.
-        ohem_min_kept_pixels=131_072,  # Per replica, which has 2 crops.
+        ohem_min_kept_pixels=131_072,  # Per replica; each of 8 replicas has 2 crops.
         learning_rate=0.08,
         warmup_steps=1000,  # Ours: not in the paper.
         momentum=0.9,

@@ -3,9 +3,9 @@
 The training settings are those of ESeg-S (section 5: "exactly the same training settings").
 Data: see `cityscapes/eseg_s`.
 
-ResNet-50 is v1, from keras.applications, because its ImageNet weights are public: the first 1x1
-convolution of a stage has the stride. In v1.5, the 3x3 has the stride. The published
-FLOPs of this row fit neither; those of the other ResNet-50 rows fit v1.5.
+ResNet-50 is v1 from keras.applications, because its ImageNet weights are public. In v1, the first
+1x1 convolution of a stage has the stride; in v1.5, the 3x3 convolution has it. The published FLOPs
+of this row fit neither version; the FLOPs of the other ResNet-50 rows fit v1.5.
 
 Row:      Table 8, ResNet-50 + DeepLabV3+ with atrous
 Command:  eseg train --experiment controls/r50_deeplab_os16 --data_dir DATA

@@ -3,8 +3,9 @@
 The training settings are those of ESeg-S (section 5: "exactly the same training settings").
 Data: see `cityscapes/eseg_s`.
 
-ResNet-50 is v1, from keras.applications, because its ImageNet weights are public: the first 1x1
-convolution of a stage has the stride. The published FLOPs fit v1.5, whose 3x3 has the stride.
+ResNet-50 is v1 from keras.applications, because its ImageNet weights are public. In v1, the first
+1x1 convolution of a stage has the stride. The published FLOPs fit v1.5, in which the 3x3
+convolution has the stride.
 
 Row:      Table 8, ResNet-50 + DeepLabV3+ without atrous
 Command:  eseg train --experiment controls/r50_deeplab_os32 --data_dir DATA

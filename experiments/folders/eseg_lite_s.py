@@ -1,6 +1,6 @@
 """ESeg-Lite-S on a folder of your own images and masks.
 
-Data: an image and its mask have the same name; masks hold class ids, and 255 for pixels to ignore:
+Data: an image and its mask have the same name; masks contain class ids, and 255 for ignored pixels:
     DATA/images/train/NAME.jpg   DATA/annotations/train/NAME.png
     DATA/images/val/NAME.jpg     DATA/annotations/val/NAME.png
 
@@ -8,8 +8,8 @@ The run chooses batch size, epochs, learning rate and colour distortion by the n
 `eseg finetune` also detects how masks encode classes, splits off a validation set, and limits the
 training time.
 
-Copy this file, write your class names into it and train with `--experiment my_file.py`; or give the
-class names in the command.
+Either copy this file, write your class names into it and train with `--experiment my_file.py`, or
+set the class names in the command, as below.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment folders/eseg_lite_s --data_dir DATA
@@ -32,8 +32,8 @@ def get_experiment() -> Experiment:
         data="folders",
         image_size=(512, 512),
         scale=(0.5, 2.0),
-        # The run chooses "auto" values by the number of training images and prints them. Values of
-        # your own replace "auto".
+        # The run chooses "auto" values by the number of training images and prints them. To set a
+        # value yourself, replace "auto".
         batch_size="auto",
         epochs="auto",
         learning_rate="auto",

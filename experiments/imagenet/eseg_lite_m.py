@@ -1,8 +1,8 @@
 """The encoder of ESeg-Lite-M on ImageNet, for `encoder_weights` of other experiments.
 
 Data: ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar in DATA/downloads/manual, which
-tensorflow-datasets prepares in the first run (`imagenet2012`). `--set data=class_folders` reads
-folders of images by class instead: DATA/train/CLASS and DATA/val/CLASS.
+tensorflow-datasets prepares in the first run (`imagenet2012`). `--set data=class_folders` reads one
+folder of images per class instead: DATA/train/CLASS and DATA/val/CLASS.
 
 The paper pretrains its encoders but does not describe how: the recipe is ours. The run writes
 encoder.weights.h5, for `--set encoder_weights=FILE` of another experiment.

@@ -26,7 +26,7 @@ def get_experiment() -> Experiment:
         data="mapillary_vistas",
         long_side=2048,
         image_size=(1024, 1024),
-        eval_size=(2048, 2048),  # Ours: for all sizes and orientations of the images.
+        eval_size=(2048, 2048),  # Ours: images of all sizes and orientations fit.
         batch_size=16,
         epochs=500,
         augment=True,  # Random scale, crop and flip.
@@ -34,7 +34,7 @@ def get_experiment() -> Experiment:
         photometric_distortion=False,  # Not in the paper.
         loss="ohem",
         ohem_threshold=0.9,  # Rule and values of HRNet, to which the paper refers.
-        ohem_min_kept_pixels=131_072,  # Per replica, which has 2 crops.
+        ohem_min_kept_pixels=131_072,  # Per replica; each of 8 replicas has 2 crops.
         learning_rate=0.08,
         warmup_steps=1000,  # Ours: not in the paper.
         momentum=0.9,

@@ -1,4 +1,4 @@
-"""ESeg-Lite-S on synthetic street scenes, from random weights: the demo.
+"""ESeg-Lite-S on synthetic street scenes, from random weights: the training of `make demo`.
 
 Row:      none: not in the paper
 Command:  eseg train --experiment smoke/street_scenes --model_dir runs/demo
@@ -25,6 +25,6 @@ def get_experiment() -> Experiment:
         scale=(0.9, 1.2),
         learning_rate=0.05,
         warmup_steps=30,
-        # Higher weights for the thin classes: three of the eight classes, but few pixels.
+        # Higher weights for the three thin classes, which have few pixels.
         class_weights=(1, 1, 1, 1, 1, 2, 2, 1.5),
     )

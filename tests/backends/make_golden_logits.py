@@ -14,7 +14,7 @@ from eseg_keras import ESeg
 from eseg_keras.presets.weights_file import named_variables
 
 FILE = pathlib.Path(__file__).with_name("golden_logits.npz")
-# Both kinds of encoders and activations, and the decoders of the paper's controls. At 360x480, some
+# Both kinds of encoders and activations, and the other decoders of the paper. At 360x480, some
 # levels have odd sizes.
 SMALL = {"preset": "eseg_lite_s", "decoder_channels": 8, "max_level": 5}
 NETWORKS = {
@@ -23,7 +23,8 @@ NETWORKS = {
     "fpn": {**SMALL, "decoder": "fpn"},
     "deeplabv3plus": {**SMALL, "decoder": "deeplabv3plus", "output_stride": 16},
 }
-# Every 9th pixel of both axes: a small file with all positions relative to the stride-8 grid.
+# Every 9th pixel of both axes is stored: the file is small, but contains all positions relative to
+# the stride-8 grid.
 STEP = 9
 
 

@@ -25,7 +25,7 @@ spec.loader.exec_module(golden)
 def test_logits_agree_at_360x480(name):
     expected = np.load(golden.FILE)[name]
     model = golden.build(name)
-    # JAX compiles every operation by itself otherwise, which takes longer.
+    # Without `predict_on_batch`, JAX compiles every operation separately, which takes longer.
     call = model.predict_on_batch if keras.backend.backend() == "jax" else model
     logits = keras.ops.convert_to_numpy(call(golden.images()))
     assert logits.shape == (1, 360, 480, 4) and logits.dtype == np.float32

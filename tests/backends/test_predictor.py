@@ -1,3 +1,5 @@
+"""The predictor on every backend."""
+
 import numpy as np
 import pytest
 from keras import ops

@@ -1,4 +1,4 @@
-"""Two ways to run a benchmark."""
+"""Fixtures that run a benchmark, in a new process or in this one."""
 
 import importlib
 import pathlib
@@ -12,7 +12,7 @@ BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture
 def run():
-    """Run a benchmark as a user does."""
+    """Run a benchmark in a new process, as a user does."""
 
     def run(name, *options):
         command = [sys.executable, BENCHMARKS / f"{name}.py", *map(str, options)]

@@ -8,7 +8,7 @@ import pytest
 
 BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="it is for JAX")
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="requires JAX")
 
 
 TINY = ["--sizes", "32x64", "--batch_sizes", 2, "--rounds", 2, "--precisions", "float32"]

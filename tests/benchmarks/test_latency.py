@@ -11,7 +11,7 @@ BENCHMARKS = pathlib.Path(__file__).parents[2] / "benchmarks"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow exports"),
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports need TensorFlow"),
 ]
 
 

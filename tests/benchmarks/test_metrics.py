@@ -12,7 +12,7 @@ BENCHMARK = pathlib.Path(__file__).parents[2] / "benchmarks" / "metrics.py"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.math.bincount")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="needs tf.math.bincount")
 def test_the_benchmark_runs(tmp_path):
     output = tmp_path / "metrics.csv"
     command = [sys.executable, BENCHMARK, "--rounds", "2", "--threads", "1", "--output", output]

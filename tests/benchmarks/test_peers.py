@@ -1,4 +1,4 @@
-"""The last step of the compared networks: upsampling and argmax, in both layouts."""
+"""The last steps of the compared networks, upsampling and argmax, in both layouts."""
 
 import importlib.util
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_labels_are_those_of_upsampled_logits(tuned):
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
     labelled = peers.with_labels(model, size, tuned)
     assert ("Transpose" in {node.op_type for node in labelled.graph.node}) == tuned
-    assert [output.name for output in model.graph.output] == ["logits"]  # Not changed.
+    assert [output.name for output in model.graph.output] == ["logits"]  # The input is not changed.
 
     logits = np.random.default_rng(0).normal(size=shape).astype("float32")
     session = onnxruntime.InferenceSession(labelled.SerializeToString())

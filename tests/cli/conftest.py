@@ -47,7 +47,7 @@ def preset(save_untrained):
 
 @pytest.fixture(scope="session")
 def preset_for_processes(save_untrained):
-    """The same for commands that run, or export, in processes of their own."""
+    """Preset directory of a network for commands in separate processes."""
     return save_untrained(encoder="fused_efficientnet_s")
 
 

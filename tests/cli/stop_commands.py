@@ -1,9 +1,9 @@
-"""Run by a test in a process of its own: stop commands by SIGTERM, each in a forked process.
+"""Script that a test runs: stop commands by SIGTERM, each in a forked process.
 
-Arguments: a JSON file with a list of {"name", "arguments", "moment"}, and a file for the results, a
-JSON list of [exit status, standard output, standard error, processes that are left]. A command is
-stopped at its first import ("early"), or when its first output is complete, still under a temporary
-name ("middle").
+Arguments: a JSON file with a list of {"arguments", "moment"}, and a file for the results, a JSON
+list of [exit status, standard output, standard error, ids of the processes that still run]. A
+command is stopped at its first import ("early"), or when its first output file is complete but
+still has a temporary name ("middle").
 """
 
 import builtins
@@ -14,7 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
-# What all commands import, once. Nothing is computed here: threads do not survive a fork.
+# Import once what all commands need. Compute nothing here: threads do not survive a fork.
 import eseg_keras.evaluation
 import eseg_keras.export
 import eseg_keras.inference
@@ -54,7 +54,7 @@ def stop_before_the_first_rename():
 
 
 def become(arguments, moment, streams):
-    """Run a command in this process, which ends with it."""
+    """Run a command in this process; the process ends when the command ends."""
     os.setsid()
     for number, stream in enumerate(streams, 1):
         os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
@@ -71,7 +71,7 @@ def running_processes(group):
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, number = path.read_text().rpartition(")")[2].split()[:3]
-        except OSError:  # It has ended.
+        except OSError:  # The process has ended.
             continue
         if int(number) == group and state != "Z":
             found.append(int(path.parent.name))
@@ -79,7 +79,8 @@ def running_processes(group):
 
 
 if __name__ == "__main__":
-    gc.freeze()  # What is imported stays shared with the forked processes.
+    # The memory of imported modules stays shared with forked processes.
+    gc.freeze()
     results, streams = [], (f"{sys.argv[2]}.out", f"{sys.argv[2]}.err")
     for case in json.loads(Path(sys.argv[1]).read_text()):
         child = os.fork()

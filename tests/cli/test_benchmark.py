@@ -1,4 +1,4 @@
-"""`eseg benchmark`. The times themselves are not tested."""
+"""Tests of `eseg benchmark`, but not of the measured times."""
 
 import contextlib
 import csv
@@ -36,7 +36,11 @@ def preset(preset_for_processes):
 
 @pytest.fixture
 def run(eseg, preset, files):
-    """Time ONNX on a tiny image; TensorFlow formats would need threads set before the first use."""
+    """Function that measures the latency of ONNX on a tiny image.
+
+    TensorFlow formats are not measured in this process, because the number of threads must be set
+    before TensorFlow is used for the first time.
+    """
     pytest.importorskip("tf2onnx")
     tiny = ["--format", "onnx", "--image_size", 64, 96, "--threads", 1, "--rounds", 2]
 

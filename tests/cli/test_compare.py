@@ -1,4 +1,4 @@
-"""`eseg compare`."""
+"""Tests of `eseg compare`."""
 
 import dataclasses
 
@@ -13,11 +13,12 @@ EXPERIMENT = Experiment(num_classes=2)
 
 @pytest.fixture
 def runs(tmp_path):
-    """Three runs: two with different settings, one without a finished epoch."""
+    """Four runs: two with different settings, two without a finished epoch."""
     changes = {"a": {}, "b": {"learning_rate": 0.5, "optimizer": "adamw"}, "new": {}}
     for name, values in changes.items():
         write_config(tmp_path / name, dataclasses.replace(EXPERIMENT, **values), None)
-    write_config(tmp_path / "tuned" / "run", EXPERIMENT, None)  # By `eseg finetune`.
+    # `eseg finetune` writes its run to a subfolder.
+    write_config(tmp_path / "tuned" / "run", EXPERIMENT, None)
     scores = {"a": ["0.5", "0.625"], "b": ["0.75", ""]}
     for name, column in scores.items():
         rows = [

@@ -227,10 +227,10 @@ def test_values_that_become_no_class(eseg, folder):
         Image.fromarray(colors[np.minimum(mask, 2)].astype("uint8")).save(path)
     status, out, _ = eseg(*flags(folder))
     assert status == 2 and "is a colour mask" in out
-    assert "(200, 0, 0): " in out and out.count(" 5 masks: no class: an error") == 3
+    assert "(200, 0, 0): " in out and out.count(" 5 masks: no class (an error)") == 3
     status, out, _ = eseg(*flags(folder), "--set", "mask_colors=0,0,0:0;200,0,0:1")
     assert status == 2 and "5 masks: road" in out and "5 masks: [bold]sky[/]" in out
-    assert out.count(" 5 masks: no class: an error") == 1
+    assert out.count(" 5 masks: no class (an error)") == 1
 
 
 def test_what_was_skipped_is_counted_at_the_end(eseg, folder):

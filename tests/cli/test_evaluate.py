@@ -96,7 +96,10 @@ def test_the_training_masks_decide_whether_255_is_a_class(eseg, small_eseg, tmp_
 
 @pytest.fixture
 def colored_run(preset, scenes, tmp_path):
-    """A run of colour masks with a suffix and an extra class to ignore; and masks of this kind."""
+    """Folder of a run that reads colour masks, and of such masks.
+
+    The names of the masks have a suffix, and one colour is ignored.
+    """
     extra = (1, 2, 3)
     colors = {color: label for label, color in enumerate(PALETTE)} | {extra: 9}
     experiment = Experiment(
@@ -314,7 +317,7 @@ def test_outputs(eseg, preset, scenes, tmp_path):
     assert [row["class"] for row in csv.DictReader(table.splitlines())] == list(CLASS_NAMES)
     page = (tmp_path / "report" / "index.html").read_text()
     assert str(preset) in page and str(scenes / "images" / "1.png") in page
-    # The terminal output has the means, and both images as the worst images.
+    # The terminal shows the mean scores, and both images as the worst images.
     scores = json.loads((tmp_path / "report" / "scores.json").read_text())
     for name, key in [("mean accuracy", "mean_accuracy"), ("mean IoU", "mean_iou")]:
         assert f"{100 * scores[key]:.1f}" in next(line for line in out.splitlines() if name in line)

@@ -44,7 +44,7 @@ def write_zip(path, files):
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
-    """Data directory with the archives of both data sets, which the first use prepares."""
+    """Data directory with the archives of both data sets, not yet prepared."""
     directory = tmp_path_factory.mktemp("data")
     photos, labels = {}, {}
     for split, city in (("train", "aachen"), ("val", "munster"), ("test", "berlin")):
@@ -161,7 +161,7 @@ def test_the_test_split_of_cityscapes_is_only_predicted(
         np.testing.assert_array_equal(label_map, labels)
     assert len(list((tmp_path / "results").iterdir())) == 2
 
-    # The unpacked folder of images works too.
+    # An unpacked folder of images gives the same submission.
     with zipfile.ZipFile(data_dir / "leftImg8bit_trainvaltest.zip") as archive:
         archive.extractall(tmp_path)
     images = ["--preset", cityscapes_preset, "--images", tmp_path / "leftImg8bit" / "test"]

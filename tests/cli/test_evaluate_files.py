@@ -1,4 +1,4 @@
-"""`eseg evaluate --predictions`."""
+"""Tests of `eseg evaluate --predictions`."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""`--first_frame` in the commands that read images."""
+"""Test `--first_frame` in the commands that read images."""
 
 import json
 
@@ -15,7 +15,7 @@ from eseg_keras.training.run_files import write_config
 
 @pytest.fixture
 def pages(scenes, tmp_path):
-    """The street scenes as TIFF of two pages, the second upside down, with their masks as GIF."""
+    """Scenes as TIFF and masks as GIF; each has a second frame, upside down."""
     for kind, suffix in (("images", "tif"), ("annotations", "gif")):
         (tmp_path / kind).mkdir()
         for path in sorted((scenes / kind).iterdir()):

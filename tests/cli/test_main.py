@@ -48,7 +48,7 @@ def test_mistyped_commands_get_one_sentence(eseg, arguments, message):
 PLACE = "/proc/eseg"
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="A folder that nobody can write.")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Needs /proc.")
 @pytest.mark.parametrize(
     "command",
     [

@@ -53,7 +53,10 @@ def test_counts_equal_the_golden_ones(name):
 
 @pytest.mark.parametrize("name", [name for name in ROWS if not ROWS[name]["exact"]])
 def test_resnet50_in_the_form_of_the_paper_has_the_golden_counts(name):
-    """ResNet v1.5: the first 3x3 convolution of a stage has the stride; no biases."""
+    """In ResNet v1.5, the first 3x3 convolution of a stage has the stride.
+
+    Its convolutions have no biases.
+    """
     golden, experiment = ROWS[name], load_experiment(name)
 
     strides = {}

@@ -16,13 +16,13 @@ from eseg_keras.training.run_files import write_config, write_log
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="Needs Linux' /proc.")
 
 SCRIPT = Path(__file__).with_name("stop_commands.py")
-# These print, and write nothing.
+# These commands only print; they write no files.
 PRINTING = ("experiments", "presets", "reproduce", "summary")
 CLASSES = ("--set", f"num_classes={len(CLASS_NAMES)}")
 
 
 def commands(folder, scenes, preset):
-    """{name of a case: the arguments of the command, without the output}."""
+    """Return {name of a case: arguments of its command, without the output}."""
     pairs = (scenes / "images", scenes / "annotations")
     folders = ("--images", pairs[0], "--masks", pairs[1])
     return {
@@ -53,12 +53,12 @@ RESUMING = ("finetune", "train", "predict", "pseudo-label", "scenes")
 SUFFIXES["evaluate files"] = ".csv"
 ALL = list(commands(Path(), Path(), ""))
 QUICK = ["compare", "evaluate files", "convert", "data-check", "scenes"]
-# Benchmarks export in processes of their own: see test_benchmark.py.
+# Benchmarks export in separate processes: test_benchmark.py tests how they stop.
 SLOW = [name for name in ALL if name not in (*PRINTING, *QUICK, "benchmark")]
 
 
 def run(cases, folder, scenes, preset):
-    """Stop commands, one after the other, and yield the case, the result and the files of each."""
+    """Stop commands one by one; yield each case, its result and its files."""
     (folder / "labelme").mkdir()
     shape = {"label": "cat", "shape_type": "rectangle", "points": [[8, 8], [31, 31]]}
     content = {"imagePath": "a.png", "imageHeight": 48, "imageWidth": 64, "shapes": [shape]}
@@ -100,7 +100,7 @@ def test_one_sentence_and_nothing_half_done(tmp_path, scenes, preset_for_process
         sentence = f"eseg {name.partition(' ')[0]}: stopped by SIGTERM"
         assert len(said) == 1 and said[0].startswith(sentence), (name, moment, out, err)
         assert "Traceback" not in err and "Exception ignored" not in err, (name, moment, err)
-        # Some commands resume from what they have finished.
+        # Some commands keep their finished files, in order to resume later.
         resumes = moment == "middle" and name in RESUMING
         assert resumes or not files, (name, moment, files)
         for path in files:

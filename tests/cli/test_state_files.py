@@ -1,4 +1,4 @@
-"""Damaged files of earlier commands: one sentence that names the file, and exit status 2."""
+"""Commands name a damaged file of an earlier command in one sentence."""
 
 import json
 
@@ -133,7 +133,7 @@ def test_the_list_of_predicted_files(eseg, tmp_path, preset):
     check_refused(eseg(*command, "--no-overlay"), path)
     path.rmdir()
     assert eseg(*command, "--no-overlay")[0] == 0
-    # With a damaged line, that image is predicted again.
+    # The image that belongs to the damaged line is predicted again.
     damage(path, DAMAGES["nul"])
     status, out, _ = eseg(*command, "--no-overlay")
     assert status == 0 and "1 file predicted" in out

@@ -79,7 +79,8 @@ def test_the_first_cell_installs_from_the_repository(name, tmp_path, monkeypatch
 def test_a_notebook_runs(name, tmp_path, small_eseg):
     classes = {"num_classes": 8, "class_names": CLASS_NAMES, "palette": PALETTE}
     model = small_eseg(encoder="fused_efficientnet_s", **classes)
-    # One class is clearly the likeliest: what is exported is compared where labels are clear.
+    # Make one class clearly the most likely: exported files are compared at pixels with a clear
+    # label.
     model.head.get_layer("classifier").bias.assign(np.arange(8))
     model.save_to_preset(tmp_path / "small")
     notebook = execute.execute(name, tmp_path, TINY[name])

@@ -27,7 +27,10 @@ def write(tmp_path):
 
 @pytest.fixture
 def converted(tmp_path):
-    """Function (format, ...) that converts `source` to `data`: the conversion, and {name: mask}."""
+    """Function (format, ...) that converts `source` to `data`.
+
+    It returns the conversion and {name: mask}.
+    """
 
     def run(format, **options):
         done = convert(format, tmp_path / "source", tmp_path / "data", verbose=False, **options)

@@ -168,7 +168,7 @@ def test_mistakes_name_the_file_and_leave_nothing(
 
 
 def test_compressed_runs_must_fill_the_image(write, converted, image):
-    """pycocotools leaves the other pixels uninitialized."""
+    """pycocotools leaves pixels beyond the last run uninitialized."""
     small = coco_mask.encode(np.asfortranarray(ring()[:, :50]))["counts"].decode()
     whole = coco_mask.encode(np.asfortranarray(ring()))["counts"].decode()
     for counts in (small, whole[:-1], whole[:-2], ""):

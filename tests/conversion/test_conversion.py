@@ -68,7 +68,7 @@ def test_files_are_the_same_in_another_run(photos, tmp_path):
      (8, False)],
 )  # fmt: skip
 def test_rotated_images(write, converted, tmp_path, orientation, is_turned):
-    """The corner marked in the image is the corner marked in the mask, in the displayed image."""
+    """After EXIF rotation, the same corner is marked in image and mask."""
     pixels = np.zeros((*SIZE, 3), np.uint8)
     pixels[:8, :8] = 255
     stored = Image.fromarray(pixels)
@@ -132,7 +132,8 @@ def test_a_split_of_its_own_is_kept(write, converted):
 def test_two_images_of_one_name(write, converted):
     add(write, "a", "cat")
     add(write, "again/a", "cat")
-    (write("b", "").parent / "again" / "a.jpg").unlink()  # Both files now mean a.jpg.
+    # Without again/a.jpg, both annotation files refer to a.jpg.
+    (write("b", "").parent / "again" / "a.jpg").unlink()
     with pytest.raises(ValueError, match="two annotated images have the same name"):
         converted("labelme")
 

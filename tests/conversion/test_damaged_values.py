@@ -1,4 +1,4 @@
-"""Missing values, and values of another type, give one sentence, never a traceback."""
+"""Damaged annotation files are converted or raise ValueError, nothing else."""
 
 import copy
 import json

@@ -40,7 +40,7 @@ def test_every_type_of_shape_is_drawn_as_labelme_does(write, converted):
 def test_folders_of_another_machine_do_not_count(write, tmp_path, monkeypatch):
     write("a.json", file_of([rectangle("cat", 0, 0, 9, 9)], imagePath="C:\\photos\\a.jpg"))
     write("a.jpg", Image.new("RGB", (60, 40)))
-    # Also if the source is the current folder.
+    # The image is also found if the source is the current folder.
     monkeypatch.chdir(tmp_path / "source")
     convert("labelme", ".", tmp_path / "data", verbose=False)
     assert (tmp_path / "data" / "images" / "a.jpg").is_file()

@@ -34,7 +34,7 @@ def test_the_classes_and_splits_of_voc(write, converted):
 
 @pytest.mark.parametrize("mode", ["RGB", "P", "L"])
 def test_the_label_map_of_cvat(write, converted, mode):
-    """RGB and palette masks have the colours of labelmap.txt; grey masks have its line numbers."""
+    """RGB and palette masks contain colours of labelmap.txt, grey masks ids."""
     mask = MASK % 255
     picture = Image.fromarray(mask)
     if mode == "RGB":

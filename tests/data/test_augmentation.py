@@ -123,7 +123,8 @@ def test_colours_leave_mask_and_place_alone(size, image_size, scale, flip, seed)
     colored = Augmentation(**options, photometric_distortion=True)
     image, mask = colored(image, mask, image_size, np.random.default_rng(seed))
     np.testing.assert_array_equal(mask, plain[1])
-    # A distortion of strength zero gives the plain crop: distortion draws its numbers last.
+    # A distortion of strength zero gives the plain crop, because the distortion draws its random
+    # numbers after those of the crop.
     nothing = PhotometricDistortion(brightness=0, contrast=(1, 1), saturation=(1, 1), hue=0)
     weak = dataclasses.replace(colored, photometric_distortion=nothing)
     again = weak(*blocks(size, seed), image_size, np.random.default_rng(seed))
@@ -139,7 +140,8 @@ def test_colours_leave_mask_and_place_alone(size, image_size, scale, flip, seed)
     st.integers(0, 2**32),
 )
 def test_every_pixel_comes_from_where_its_label_does(size, image_size, scale, flip, seed):
-    # The image encodes each pixel's row and column, as do two masks, cropped with the same seed.
+    # The image encodes each pixel's row and column in two channels. One mask encodes the row,
+    # another the column; both are cropped with the same seed.
     rows, columns = np.indices(size)
     image = np.stack([rows, columns], axis=-1).astype(np.float32)
     augmentation = Augmentation(flip=flip, scale=scale, fill=(-1.0, -1.0))

@@ -1,4 +1,4 @@
-"""Batches, and that tf.data and PyDataset yield the same ones."""
+"""Tests of `Batches`: tf.data and PyDataset yield the same batches."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from eseg_keras.data.batches import Batches
 
 
 def read_example(index, size=(40, 60)):
-    """Return an image whose pixels are all the index, and a mask whose pixels are the column."""
+    """Return an image filled with the index, and a mask of columns modulo 3."""
     mask = np.tile(np.arange(size[1]) % 3, (size[0], 1)).astype(np.uint8)
     return np.full((*size, 3), index, np.uint8), mask
 
@@ -90,7 +90,8 @@ def test_the_rest_of_an_epoch(kind, initial_batch):
     tf_dataset = batches.to_tf_dataset(4, initial_batch)
     py_dataset = batches.to_py_dataset(4, initial_batch)
     assert len(tf_dataset) == len(py_dataset) == len(expected)
-    # Repeated iterations yield the same batches: the rest of an epoch has no next epoch.
+    # Repeated iterations yield the same batches: a dataset that starts within an epoch does not
+    # continue with the next epoch.
     for _ in range(2):
         assert_same(tf_epoch(tf_dataset), expected)
         assert_same(list(py_dataset), expected)

@@ -87,5 +87,6 @@ def test_the_short_way_takes_the_arguments_of_the_long_one():
     short = dict(inspect.signature(data.from_folders).parameters)
     assert short.pop("initial_epoch").default == 0
     assert set(short) == set(long) - {"self"}
-    for name in set(short) - {"shuffle"}:  # The training batches are shuffled, these are not.
+    # By default, `from_folders` shuffles the examples, and `batches` does not.
+    for name in set(short) - {"shuffle"}:
         assert short[name].default == long[name].default

@@ -27,7 +27,7 @@ def labels(seed, size=SIZE, values=(0, 1, 2, 255)):
 
 
 class Folders:
-    """A folder of images and a folder of masks, and `from_folders` on them."""
+    """Folders of images and masks, with methods to fill and to load them."""
 
     def __init__(self, root):
         self.images, self.masks = root / "images", root / "masks"
@@ -437,7 +437,7 @@ def test_palettes_that_differ(folders):
 
 @pytest.mark.parametrize("colors", [False, True])
 def test_first_frames(folders, colors):
-    """Masks as GIF, images as TIFF of two pages: as some public data sets are published."""
+    """Some public data sets have GIF masks and two-page TIFF images."""
     palette = [(0, 0, 0), (200, 0, 0), (0, 200, 0)]
     for index in range(2):
         pages = [Image.fromarray(photo(index + number)) for number in range(2)]
@@ -569,7 +569,7 @@ def test_bad_files_are_skipped_and_logged_when_asked(folders, caplog):
     found = examples(folders.dataset(skip_bad_examples=True, class_weights="balanced"))
     for place, ((image, mask, weights), index) in enumerate(zip(found, (0, 3, 3, 3), strict=True)):
         np.testing.assert_array_equal(image, photo(index))
-        # A replacement does not count.
+        # All pixels of a replacement have the ignore label and weight 0.
         expected = labels(index) if index == place else np.full(SIZE, 255)
         np.testing.assert_array_equal(mask, expected)
         assert (weights > 0).any() == (index == place)

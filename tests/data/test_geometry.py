@@ -26,7 +26,10 @@ def nearest(mask, size):
 
 
 def unambiguous(size, scaled_size):
-    """Return where nearest neighbour is unique: no pixel centre on the border of two pixels."""
+    """Return where the nearest pixel of the source is unique, bool [H, W].
+
+    It is not unique for centres on the border of two pixels.
+    """
     ys = (np.arange(scaled_size[0]) + 0.5) * size[0] / scaled_size[0]
     xs = (np.arange(scaled_size[1]) + 0.5) * size[1] / scaled_size[1]
     return np.outer(np.abs(ys - np.round(ys)) > 1e-6, np.abs(xs - np.round(xs)) > 1e-6)
@@ -73,7 +76,8 @@ def test_image_is_enlarged_bilinearly(size, scale, seed):
     places=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     seed=st.integers(0, 2**32),
 )
-# Here, the window and the slice differ by two in uint8: each has rounding differences of its own.
+# In this example, the window and the slice would differ by two as uint8 images, because the two are
+# rounded differently.
 @example(size=(20, 4), scaled_size=(15, 9), window=(14, 6), places=(0.5625, 0.5), seed=2566)
 def test_window_is_a_slice_of_the_padded_whole(size, scaled_size, window, places, seed):
     image, mask = random_example(np.random.default_rng(seed), size)
@@ -97,7 +101,7 @@ def test_window_is_a_slice_of_the_padded_whole(size, scaled_size, window, places
     assert seen_image.shape == (*window, 3) and seen_image.dtype == np.uint8
     assert seen_mask.shape == window and seen_mask.dtype == np.uint8
     np.testing.assert_allclose(exact_image, whole_image[cut], rtol=0, atol=1e-3)
-    # Pillow rounds uint8 images after each of both axes.
+    # Pillow rounds uint8 images twice, after resizing each of the two axes.
     np.testing.assert_allclose(seen_image, exact_image, rtol=0, atol=1.01)
     np.testing.assert_array_equal(seen_mask[clear[cut]], whole_mask[cut][clear[cut]])
     if size == scaled_size:

@@ -7,7 +7,7 @@ from eseg_keras.data.label_statistics import label_statistics, representatives
 
 
 class Made:
-    """Random masks; reading every third example raises one or two problems."""
+    """Random masks; every third example has one or two problems."""
 
     def __init__(self, count, seed):
         rng = np.random.default_rng(seed)

@@ -109,7 +109,7 @@ def test_a_damaged_mask_is_named(tmp_path):
     [
         ((0, 2), 4, (4, None)),
         ((0, 1, 255), 3, (3, None)),
-        # As many names as ids: the ids have gaps.
+        # There are as many classes as ids, so ids with gaps are mapped.
         ((0, 2), 2, (2, {0: 0, 2: 1})),
         ((0, 5), 4, (2, {0: 0, 5: 1})),
     ],

@@ -54,7 +54,8 @@ def test_half_of_each_batch_is_of_each_source(num_others):
     for batch in others:
         counts.update(batch[batch >= 100].tolist())
         assert max(counts.values()) - min(counts.values()) <= 1
-    # Replicas get consecutive parts of a batch, so the sources have no fixed positions.
+    # Replicas get consecutive parts of a batch, so the positions of the sources in a batch must
+    # vary.
     assert len({tuple(batch < 100) for batch in others}) > 2
 
 

@@ -34,7 +34,7 @@ def test_saturation_and_hue_are_those_of_hsv(saturate, turn, seed):
     changed = change_color(image, saturate, turn)
     assert changed.dtype == np.uint8 and changed.shape == image.shape
     error = changed - recolored(image, saturate, turn)
-    # 8-bit HSV: single pixels may differ by several levels, but there is no bias.
+    # With 8-bit HSV, single pixels may differ by several levels, without bias.
     assert np.abs(error).max() < 14 and np.abs(error).mean() < 2 and abs(error.mean()) < 0.5
 
 
@@ -100,7 +100,7 @@ def test_each_happens_half_of_the_time_within_its_range(option, value, measure, 
 
 
 def test_contrast_comes_before_or_after_the_colours():
-    """Clipping by the contrast makes the order visible."""
+    """Contrast clips values here, so the result depends on the order."""
     image = np.full((1, 1, 3), (250, 200, 100), np.uint8)
     distort = PhotometricDistortion(**NOTHING | {"contrast": (1.5, 1.5), "saturation": (0.5, 0.5)})
     seen = {tuple(distort(image, np.random.default_rng(seed))[0, 0]) for seed in range(100)}

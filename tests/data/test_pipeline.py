@@ -9,7 +9,7 @@ from eseg_keras.data import Augmentation, Batches
 
 
 def read_example(index, size=(40, 60)):
-    """Return an image whose pixels are all the index, and a mask whose pixels are the column."""
+    """Return an image filled with the index, and a mask of columns modulo 3."""
     mask = np.tile(np.arange(size[1]) % 3, (size[0], 1)).astype(np.uint8)
     return np.full((*size, 3), index, np.uint8), mask
 
@@ -221,7 +221,8 @@ def test_fit_sees_one_epoch_after_another():
     assert len(history.history["val_loss"]) == 3
     expected = build_dataset(read, 6, **random_options())
     images = [batch[0] for _ in range(3) for batch in epoch(expected)]
-    # The last nine batches, because Keras may have read batches before, to build the model.
+    # Compare only the last nine batches: Keras may have read further batches before, to build the
+    # model.
     np.testing.assert_array_equal(np.stack(seen[-9:]), np.stack(images))
 
 

@@ -1,4 +1,4 @@
-"""Stratified splits."""
+"""Stratified splits: sizes, reproducibility and rare classes."""
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
@@ -26,7 +26,7 @@ def test_every_example_is_in_one_part_of_the_size_asked_for(counts, share, seed)
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_rare_class_is_in_both_parts(seed):
-    """Without stratification, a random fifth lacks both of two examples in 64% of splits."""
+    """A random fifth of the examples would lack the rare class in a third of the splits."""
     rng = np.random.default_rng(seed)
     counts = np.ones((50, 3), int)
     counts[:, 1] = rng.random(50) < 0.5

@@ -91,8 +91,9 @@ def counts(widths, channels, repeats, size):
         # Fusion weights: two in top-down nodes and the last bottom-up node, three in others.
         params += 2 * (high - low) + 3 * (high - low - 1) + 2
         if repeat == 0:
-            # Each level enters one node from the top and one from the bottom; the lowest enters
-            # the first only, and the highest enters the one below it.
+            # Each level is an input of one top-down and one bottom-up node. The lowest level has no
+            # bottom-up node, and the highest level is an input of the top-down node of the level
+            # below it.
             for level, width in widths.items():
                 uses = 1 if level == low else 2
                 params += uses * (width * channels + channels + 2 * channels)
@@ -106,7 +107,8 @@ def test_counts_of_eseg_s():
     found = profile("eseg_s", (1024, 2048), decoder="bifpn_automl")
     decoder = [layer for layer in found.layers if layer.name.startswith("decoder/")]
     assert sum(layer.macs for layer in decoder) == macs
-    # Encoder and head are those of ESeg-S: subtract its BiFPN, counted by formula, from its total.
+    # The encoder and the head are those of ESeg-S. Their parameters are the total of ESeg-S minus
+    # its BiFPN nodes and lateral convolutions, counted by formula.
     nodes = 4 * 14 * (9 * 96 + 96**2 + 2 * 96) + 4 * (2 * 7 + 3 * 6 + 2)
     laterals = sum(width * 96 + 2 * 96 for width in widths.values())
     assert found.trainable_params == 6_860_547 - nodes - laterals + params == 7_036_899

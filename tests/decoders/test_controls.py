@@ -59,7 +59,8 @@ def test_fpn_equals_numpy_at_odd_sizes():
     )
     randomize(model)
     inputs = {level: rng.normal(size=size) for level, size in sizes.items()}
-    # P5: 3x3 averages of P4 that exclude the padding, which SAME adds at the bottom and right.
+    # P5: 3x3 averages of P4 that exclude the padding. At this size, SAME pads P4 at the bottom,
+    # left and right.
     padded = np.pad(inputs["P4"], [(0, 1), (1, 1), (0, 0)], constant_values=np.nan)
     pooled = [
         [np.nanmean(padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3], axis=(0, 1)) for j in range(4)]

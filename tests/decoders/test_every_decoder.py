@@ -1,4 +1,4 @@
-"""Requirements for every decoder of the table."""
+"""Requirements for every decoder in `DECODERS`."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def test_it_is_a_preset_and_folded(tmp_path, decoder, output_stride):
     np.testing.assert_allclose(folded(IMAGES), expected, atol=1e-4)
 
 
-# The tests of presets train and save the BiFPN.
+# Without `bifpn`, which the tests of presets train and save.
 @pytest.mark.parametrize("decoder", [name for name in DECODERS if name != "bifpn"])
 def test_it_trains_and_is_saved(tmp_path, decoder):
     keras.utils.set_random_seed(0)
@@ -64,7 +64,7 @@ def test_what_is_not_given_is_the_decoders_own():
 
     assert sizes(decoder="deeplabv3plus") == (5, 256, 1)
     assert sizes(decoder="fpn", max_level=5) == (5, 96, 1)
-    # Channels and repeats of the preset are those of its BiFPN, not of this decoder.
+    # The preset's channels and repeats are for its BiFPN; the FPN gets its own defaults.
     options = {"decoder": "fpn", "encoder": fused_efficientnet(0.1, 0.1), "load_weights": False}
     model = ESeg.from_preset("eseg_lite_m", max_level=5, **options)
     assert (model.decoder_channels, model.decoder_repeats, model.min_level) == (96, 1, 3)

@@ -1,4 +1,4 @@
-"""The head."""
+"""The segmentation head computes logits in float32."""
 
 import pytest
 

@@ -23,7 +23,7 @@ def model():
 
 @pytest.fixture(scope="session")
 def demo(model, tmp_path_factory):
-    """Demo page of the trained network."""
+    """Folder of a demo page of the trained network."""
     if not shutil.which("npm"):
         lack("npm, which fetches onnxruntime-web", "apt-get install npm")
     folder = tmp_path_factory.mktemp("demo") / "demo"
@@ -51,7 +51,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def display():
-    """A virtual screen."""
+    """Name of a virtual X display, such as `:99`."""
     if not shutil.which("Xvfb"):
         lack("Xvfb", "apt-get install xvfb")
     command = ["Xvfb", "-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
@@ -132,7 +132,7 @@ def served(demo, serving):
 
 @pytest.fixture
 def open_page(browser, served, wait_for):
-    """Open the page in a new browser context; errors in its scripts fail the test."""
+    """Function that opens the page in a new browser context; script errors fail the test."""
     with contextlib.ExitStack() as stack:
 
         def open_page(url=None, is_ready=True, **options):
@@ -155,7 +155,7 @@ def open_page(browser, served, wait_for):
 
 @pytest.fixture(scope="session")
 def wait_for(browser):
-    """Wait until an element of a page contains a text."""
+    """Function that waits until an element of a page contains a text."""
     from playwright.sync_api import expect
 
     def wait_for(page, selector, text):

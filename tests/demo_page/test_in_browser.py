@@ -248,7 +248,7 @@ def test_the_camera(open_page, wait_for):
             break
         page.wait_for_timeout(1000)
     else:
-        pytest.fail("The camera's picture stands still.")
+        pytest.fail("The camera's image does not change.")
     page.get_by_role("button", name="Stop the camera").click()
     wait_for(page, "#status", "last frame is kept")
     button.wait_for()

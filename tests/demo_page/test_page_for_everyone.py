@@ -25,7 +25,7 @@ def photo(tmp_path_factory):
 
 
 def tab_to(page, name):
-    """Press Tab until the focus is on the element with this id or with text that starts so."""
+    """Press Tab until the focused element has the id `name` or a text that starts with `name`."""
     focused = "[document.activeElement.id, document.activeElement.textContent]"
     for _ in range(40):
         page.keyboard.press("Tab")

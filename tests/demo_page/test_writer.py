@@ -28,14 +28,14 @@ def write_package(folder, content=b"other"):
 
 def test_a_runtime_that_is_not_the_right_one_is_refused(tmp_path):
     package = write_package(tmp_path / "package")
-    with pytest.raises(ValueError, match="does not hold the files of onnxruntime-web@1.30.0"):
+    with pytest.raises(ValueError, match="does not contain the files of onnxruntime-web@1.30.0"):
         read_runtime(package)
     with tarfile.open(tmp_path / "a.tgz", "w:gz") as archive:
         archive.add(package, "package")
     with pytest.raises(ValueError, match="another version, or altered"):
         read_runtime(tmp_path / "a.tgz")
     (package / "dist" / WASM).unlink()
-    with pytest.raises(ValueError, match=f"holds no {WASM}"):
+    with pytest.raises(ValueError, match=f"contains no {WASM}"):
         read_runtime(package)
     (tmp_path / "b.tgz").write_bytes((tmp_path / "a.tgz").read_bytes()[:60])
     with pytest.raises(ValueError, match="not a complete .tgz"):
@@ -48,7 +48,7 @@ def test_a_runtime_that_is_not_the_right_one_is_refused(tmp_path):
     (tmp_path / "other" / "dist" / WASM).mkdir(parents=True)
     with tarfile.open(tmp_path / "d.tgz", "w:gz") as archive:
         archive.add(tmp_path / "other", "package")
-    with pytest.raises(ValueError, match="holds no "):
+    with pytest.raises(ValueError, match="contains no "):
         read_runtime(tmp_path / "d.tgz")
     with pytest.raises(ValueError, match="There is no file or folder"):
         read_runtime(tmp_path / "c.tgz")

@@ -134,7 +134,8 @@ def write_imagenet_layout(path, name, spread=0.2):
         legacy_h5_format.save_weights_to_hdf5_group(file, network)
 
 
-# Sizes with odd levels: like 360x480, like 520x520, and 129x161, which is odd at every level.
+# At these sizes some levels are odd, as at 360x480 and at 520x520. At 129x161, the inputs of all
+# strided layers are odd.
 SIZES = [(72, 96), (104, 104), (129, 161)]
 
 
@@ -179,7 +180,7 @@ def b0_file(tmp_path_factory):
 
 @pytest.fixture
 def published(b0_file, monkeypatch, tmp_path):
-    """The path of `b0_file`, patched to be the file that Keras downloads."""
+    """Return `b0_file`, after patching Keras to download this file."""
     monkeypatch.setattr(KERAS_HOME, str(tmp_path))
     monkeypatch.setattr(
         "keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", f"{b0_file.parent.as_uri()}/"
@@ -212,14 +213,14 @@ def test_missing_imagenet_file_names_itself_and_the_remedy(monkeypatch, tmp_path
 
 
 def test_download_without_an_answer_ends(monkeypatch, tmp_path):
-    """A server, or a proxy, that accepts the connection and never answers."""
+    """The server or a proxy accepts the connection, but never answers."""
     monkeypatch.setattr(KERAS_HOME, str(tmp_path))
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr("eseg_keras.encoders.application_encoder.SECONDS_WITHOUT_ANSWER", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"
         monkeypatch.setattr("keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", address)
-        # Without a timeout of the package, this one would end the test.
+        # If the package set no timeout, this one would end the test.
         socket.setdefaulttimeout(300)
         try:
             start = time.monotonic()
@@ -236,7 +237,7 @@ def test_download_without_an_answer_ends(monkeypatch, tmp_path):
 def test_downloaded_file_is_taken_from_where_keras_puts_it(
     published, monkeypatch, tmp_path, is_writable
 ):
-    """Even if KERAS_HOME was changed later, or Keras falls back to another folder."""
+    """KERAS_HOME may be changed later, and Keras may use another folder."""
     name = "efficientnet_b0"
     home, other = tmp_path / "home", tmp_path / "other"
     home.mkdir()
@@ -280,7 +281,7 @@ def test_a_refused_download_is_removed_and_not_trusted_by_the_next_call(
 
 
 def test_a_download_without_known_hash_that_was_cut_off_is_removed(monkeypatch, tmp_path):
-    """Keras has no hash for MobileNetV2, so it takes a truncated download for the file."""
+    """Keras has no hash for MobileNetV2, so it accepts a truncated download."""
     path = tmp_path / "models" / APPLICATIONS["mobilenet_v2"].weights_file
     write_imagenet_layout(path, "mobilenet_v2")
     path.write_bytes(path.read_bytes()[:-100_000])

@@ -29,7 +29,10 @@ def strided(name):
 @pytest.mark.parametrize("output_stride", [16, 8])
 @pytest.mark.parametrize("name", NAMES)
 def test_features_are_those_of_the_strided_encoder_between_more(name, output_stride):
-    """At odd sizes SAME padding is symmetric: strided features are every n-th dilated feature."""
+    """Strided features are every n-th dilated feature.
+
+    The reason is that SAME padding is symmetric at odd sizes, as here.
+    """
     encoder, expected = strided(name)
     dilated = build_encoder(name, output_stride=output_stride)
     dilated.set_weights(encoder.get_weights())

@@ -49,7 +49,7 @@ def relu6(x):
 
 
 def numpy_features(image, arrays, strides):
-    """Return the features of an image at strides 4, 8, 16 and 32: the last block of each stride."""
+    """Return the outputs of the last blocks at strides 4, 8, 16 and 32."""
     arrays = {name: array.astype("float64") for name, array in arrays.items()}
     x = (image - 127.0) / 128.0
     x = relu6(normalize(convolve(x, arrays["_conv_stem.weight"], 2), arrays, "_bn0"))
@@ -71,7 +71,7 @@ def numpy_features(image, arrays, strides):
     return {f"P{level}": features[2**level] for level in (2, 3, 4, 5)}
 
 
-# Blocks in each stage of the published networks, and the stages with stride 2.
+# Number of blocks in each stage of the published networks, and stride of each stage.
 BLOCKS = {
     "efficientnet_lite0": (1, 2, 2, 3, 3, 4, 1),
     "efficientnet_lite1": (1, 3, 3, 4, 4, 5, 1),
@@ -176,7 +176,7 @@ def legacy_checkpoint(tensors: bytes, storages: dict[str, np.ndarray]) -> bytes:
 
 
 class Global:
-    """An object that is pickled as the name of a module that need not be installed."""
+    """An object that is pickled as `module.name`; `module` is not imported."""
 
     def __init__(self, module, name):
         self.module, self.name = module, name

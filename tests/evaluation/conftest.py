@@ -9,7 +9,7 @@ from eseg_keras.inference import Predictor
 
 @dataclasses.dataclass
 class Examples:
-    """Images whose red channel holds the labels to be predicted, and their masks."""
+    """Masks, and images whose red channel contains the labels to predict."""
 
     label_maps: list
     masks: list

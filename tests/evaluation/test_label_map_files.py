@@ -19,7 +19,7 @@ def save(path, labels):
 
 @pytest.fixture
 def cityscapes_files(tmp_path):
-    """Masks and predictions of three images, as label ids like the benchmark server's."""
+    """Masks and predictions of three images, with label ids of Cityscapes."""
     rng = np.random.default_rng(0)
     truths = []
     for index, city in enumerate(("aachen", "bochum", "bochum")):

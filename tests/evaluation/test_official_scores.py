@@ -1,4 +1,4 @@
-"""Scores against those of the official scripts, for the same predictions in files."""
+"""For the same predictions in files, scores equal those of official scripts."""
 
 import copy
 import math
@@ -59,7 +59,7 @@ def test_cityscapes(
     rng = np.random.default_rng(seed)
     ids = drawn(rng, labels, count)
     masks = CITYSCAPES.read(ids)
-    # Pixels with 255 have no prediction, and an ignored id in the files.
+    # Pixels with 255 have no predicted class, and an ignored label id in the files.
     label_maps = drawn(rng, classes | ({255} if unsure else set()), count)
     label_maps = np.where(rng.random(masks.shape) < share_right, masks, label_maps)
     names = [f"aachen_{index:06}_000019" for index in range(count)]
@@ -98,12 +98,12 @@ def test_cityscapes(
 
 
 def by_name(classes, scores):
-    """Return the scores of a model without class names by the class names of a data set."""
+    """Replace the names "class 0", ... of scores by names of a data set."""
     return dict(zip(classes.class_names, scores.values(), strict=True))
 
 
 def ade20k_scores(truths, predictions):
-    """Compute the scores as the challenge's `demoEvaluation.m`, from labels 0 to 150."""
+    """Compute the scores from labels 0 to 150 as `demoEvaluation.m` does."""
     intersection, union = np.zeros(150), np.zeros(150)
     correct = labelled = 0
     for truth, predicted in zip(truths, predictions, strict=True):
@@ -159,7 +159,7 @@ def test_ade20k(red_predictor, make_examples, labels, predicted, share_right, co
 
 
 def test_ade20k_as_its_own_description_says(red_predictor, make_examples):
-    """The benchmark's demo: perfect predictions with 15 of 150 classes score 0.1, 100% and 0.55."""
+    """Perfect predictions with 15 of 150 classes score 0.1, 100% and 0.55."""
     mask = np.resize(np.arange(15), SIZE)
     evaluation = evaluate(red_predictor(150), make_examples([mask], [mask]), rules="ade20k")
     scores = (evaluation.mean_iou, evaluation.pixel_accuracy, evaluation.score)

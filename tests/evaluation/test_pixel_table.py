@@ -29,7 +29,7 @@ def test_other_labels_are_named():
     label_map = np.zeros((2, 3), np.uint8)
     with pytest.raises(ValueError, match=r"^photos/a\.png: .* 7 \(2 pixels\), 9 \(1 pixels\)\. "):
         count_pixels(mask, label_map, 2, 255, "photos/a.png")
-    # A photo, read as a mask, contains all values.
+    # An image that is read as a mask by mistake may contain all values.
     mask = np.arange(256, dtype=np.uint8).reshape(16, 16)
     with pytest.raises(ValueError, match="9 .* and 245 more"):
         count_pixels(mask, np.zeros_like(mask), 2, 255, "photos/a.png")

@@ -207,7 +207,7 @@ def test_pictures_are_inside_and_show_the_worst_images(tmp_path):
     headings = [page.text(article[2][1]) for article in page.all("article")]
     assert headings == ["1. photo 0", "2. photo 1", "3. photo 2"]
     assert "mean IoU 10.0 %, pixel accuracy 20.0 %" in text
-    # The legend lists the classes that occur, without sky.
+    # The legend lists the classes that occur; sky does not occur.
     legend = [page.text(item) for item in page.all("li")]
     assert legend == ["road", "car"]
     assert "background:rgb(200,0,0)" in text

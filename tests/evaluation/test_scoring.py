@@ -39,7 +39,7 @@ def test_scores_are_those_of_one_confusion_matrix_over_all_images(red_predictor,
     ]  # fmt: skip
     assert [scores.name for scores in evaluation.images] == [f"photos/{i}.png" for i in range(3)]
     assert [scores.num_pixels for scores in evaluation.images] == [3, 2, 2]
-    # IoU of the first image: class 0 and class 1 1/2 each; of the last image: 0 and 1/2.
+    # Classes 0 and 1 have an IoU of 1/2 and 1/2 in the first image, of 0 and 1/2 in the last.
     assert evaluation.images[0].mean_iou == pytest.approx(1 / 2)
     assert evaluation.images[2].mean_iou == pytest.approx(1 / 4)
     assert evaluation.images[2].pixel_accuracy == pytest.approx(1 / 2)

@@ -25,7 +25,7 @@ def test_cityscapes(tmp_path):
     ]  # fmt: skip
     for name, label_map in written.items():
         assert Image.open(tmp_path / "results" / name).mode == "L"
-        # road, pole, bicycle; building, unlabeled, road
+        # Label ids of road, pole, bicycle; building, unlabeled, road.
         assert label_map.tolist() == [[7, 17, 33], [11, 0, 7]]
         np.testing.assert_array_equal(CITYSCAPES.read(label_map), LABELS)
 

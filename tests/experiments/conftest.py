@@ -18,7 +18,7 @@ def png(array):
 
 
 def photo_and_labels(split, index, num_labels):
-    """Return a photo whose colours encode its labels, and the labels: squares of eight pixels."""
+    """Return an image whose colours encode its labels, and the labels, equal in 8x8 squares."""
     rng = np.random.default_rng([len(split), index])
     squares = rng.integers(0, num_labels, (SIZE[0] // 8, SIZE[1] // 8))
     labels = np.kron(squares, np.ones((8, 8))).astype(np.uint8)
@@ -45,7 +45,7 @@ def make_cityscapes(data_dir):
     write_zip(manual / "leftImg8bit_trainvaltest.zip", photos)
     write_zip(manual / "gtFine_trainvaltest.zip", labels)
 
-    # For self-training: images without annotations, and pseudo labels of a teacher.
+    # For self-training: images without masks, and pseudo labels of a teacher.
     for index in range(2):
         photo, label = photo_and_labels("extra", index, 19)
         for folder, array in (("leftImg8bit/train_extra", photo), ("pseudo/labels", label)):
@@ -91,7 +91,7 @@ def make_folders(data_dir, num_labels):
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory):
-    """Function (name of an experiment) -> data directory."""
+    """Return a function (name of an experiment) -> data directory."""
     made = {}
 
     def make(name):

@@ -18,7 +18,7 @@ spec = importlib.util.spec_from_file_location("ablations", experiments_dir() / "
 ablations = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(ablations)
 
-# What differs from P3-P9 with a BiFPN, softmax fusion, OHEM and a moving average.
+# Changes to the base, which has P3-P9, a BiFPN, softmax fusion, OHEM and a moving average.
 CHANGES = {
     "p3_p9_bifpn": {},
     "p3_p5_bifpn": {"max_level": 5},
@@ -51,14 +51,14 @@ def test_variants_differ_from_the_base_in_one_choice(tmp_path):
     for name, changes in CHANGES.items():
         experiment, _ = ablations.experiment_of(run_of(name, tmp_path))
         assert experiment == dataclasses.replace(base, **small, **changes)
-    # The steps give way to epochs that are asked for.
+    # If the caller sets `epochs`, `steps` has no value.
     experiment, _ = ablations.experiment_of(run_of("third", tmp_path, changes=("epochs=1",)))
     assert (experiment.epochs, experiment.steps) == (1, None)
 
 
 @pytest.fixture
 def data(tmp_path, tiny_data):
-    """Seven training images, of which two become the third."""
+    """Return a data folder with seven training images; two of them will be the labelled third."""
     source = tiny_data("camvid")
     for kind in ("images", "annotations"):
         for split, count in (("train", 7), ("val", 2)):
@@ -88,7 +88,7 @@ def test_a_third_is_labelled_by_hand_and_the_rest_by_its_network(data, tmp_path)
         ablations.train_run(run)
         assert ablations.is_finished(run)
         metrics = json.loads((run.model_dir / "metrics.json").read_text())
-        # One step for two labelled images, or two with as many pseudo labels.
+        # Two labelled images take one step; with as many pseudo-labelled images, two steps.
         assert metrics["steps"] == {"third": 1, "self_training": 2}[run.variant]
         assert ablations.time_of(run)["minutes"] > 0
     masks = sorted(path.stem for path in (folder / "pseudo_7" / "labels").iterdir())
@@ -124,7 +124,7 @@ def test_results_are_of_the_finished_runs(tmp_path):
     before, after = "# Title\n\n", "\nThe end.\n"
     marked = f"{before}{ablations.BEGIN}\nNot run.\n{ablations.END}{after}"
     (output / "README.md").write_text(marked)
-    for _ in range(2):  # The second time replaces the first.
+    for _ in range(2):  # The second call replaces the results of the first.
         ablations.write_results(tmp_path / "runs", output)
     with (output / "ablations.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -175,7 +175,7 @@ def test_runs_with_a_row_are_not_repeated(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", call)
     ablations.main()
     assert trained == [("sum", 0), ("no_ema", 1)] and "2 of 4 runs" in capsys.readouterr().out
-    # Its teacher has a row, but its weights are missing.
+    # The teacher of self_training has a row, but its weights are missing.
     (tmp_path / "runs" / "sum_0").rename(tmp_path / "removed")
     trained.clear()
     monkeypatch.setattr(sys, "argv", [*call[:-5], "1", "--variants", "sum", "self_training"])

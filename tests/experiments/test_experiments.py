@@ -17,7 +17,7 @@ from eseg_keras.training.experiment_files import (
 )
 
 # Copied from the paper. Section 4.1: crops, 90k steps or 300 epochs; Tables 4, 5 and 6: scores.
-# Name, preset, crop, steps, epochs, row, mean IoU.
+# Columns: name, preset, crop, steps, epochs, table, mean IoU.
 PAPER = """
 cityscapes/eseg_s           eseg_s      512x1024  90000 -   Table_4 80.1
 cityscapes/eseg_m           eseg_m      512x1024  90000 -   Table_4 81.6
@@ -30,7 +30,7 @@ ade20k/eseg_m               eseg_m      520x520   -     300 Table_5 46.0
 ade20k/eseg_l               eseg_l      520x520   -     300 Table_5 48.2
 """
 ROWS = {row.split()[0]: row.split()[1:] for row in PAPER.strip().splitlines()}
-# Section 4.1, for all of these experiments.
+# Values of section 4.1, the same in all of these experiments.
 RECIPE = {
     "batch_size": 16,
     "learning_rate": 0.08,
@@ -55,7 +55,7 @@ OURS = {"ema_decay": 0.9998, "warmup_steps": 1000}
 PRETRAINED = {"s": 81.1, "m": 82.5, "l": 83.8}
 # Table 7: scores of self-training alone, and after pre-training.
 SELF_TRAINED = {"s": (81.4, 81.7), "m": (82.6, 83.7), "l": (83.5, 84.8)}
-# Tables 1, 2 and 8: encoder, decoder, highest level, output stride, table, mean IoU.
+# Tables 1, 2 and 8. Columns: name, encoder, decoder, highest level, output stride, table, mean IoU.
 PAPER_CONTROLS = """
 p2_p5_bifpn           efficientnet_b1 bifpn         5 32 Table_1 78.3
 p2_p7_bifpn           efficientnet_b1 bifpn         7 32 Table_1 79.5

@@ -1,6 +1,6 @@
 """Experiments are trained for two steps, on tiny data in their format and with a small network.
 
-Of experiments that become equal by these replacements, one is trained.
+If several experiments become equal by these replacements, only one of them is trained.
 """
 
 import csv
@@ -25,7 +25,7 @@ SMALL = [
     "warmup_steps=1",
     "train_examples=4",
     "val_examples=2",
-    # Only the kind of decoder is kept from the network.
+    # Of the experiment's network, only the kind of decoder is kept.
     "encoder=none",
     "init_from=none",
     "max_level=5",

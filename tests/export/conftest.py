@@ -46,8 +46,9 @@ def tiny_model():
 def small_model():
     """Function (preset) -> small untrained network with all kinds of layers of the preset.
 
-    Networks have five classes, fewer repeats and fewer channels. Every batch normalisation has the
-    statistics of a few street scenes; without them, the values of deep networks would vanish.
+    Networks have five classes, fewer repeats and fewer channels. Batch normalisation has the
+    statistics of a few street scenes, without which the values of deep networks would vanish.
+    Encoders of the Lite family are an exception: they have ImageNet weights and statistics.
     """
     models = {}
 
@@ -72,7 +73,8 @@ def _thin(preset):
         decoder_repeats=min(spec.decoder_repeats, 2),
         max_level=7,
     )
-    # Scenes with random colour gains: statistics of similar images would amplify differences.
+    # Scenes with random colour gains: the small variances of similar images would amplify rounding
+    # differences.
     images = np.stack([render_scene(index, "train", (128, 192))[0] for index in range(8)])
     gains = np.random.default_rng(0).uniform(0, 2, (8, 1, 1, 3))
     images = np.clip(images * gains, 0, 255).astype("float32")
@@ -86,8 +88,8 @@ def _thin(preset):
     for norm in norms:
         norm.momentum = 0.0
         if norm.name.endswith("project_bn"):
-            # Small residual branches: with random weights, every block would amplify rounding
-            # differences.
+            # Scale down the residual branches: with random weights, every block would amplify
+            # rounding differences.
             norm.gamma.assign(norm.gamma * 0.25)
     model(images, training=True)
     return model

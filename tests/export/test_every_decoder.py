@@ -1,4 +1,4 @@
-"""The decoders of the paper's controls in every format, compared with the network."""
+"""Exported networks with each decoder except the BiFPN, compared with the Keras network."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ IMAGES = scene_images("test", 2, (97, 131))
 
 @pytest.fixture(scope="module")
 def networks():
-    """Small networks by decoder, with batch normalisation statistics of street scenes."""
+    """{decoder: small network with the batch normalisation statistics of street scenes}."""
     networks = {}
     for decoder in NAMES:
         keras.utils.set_random_seed(0)

@@ -31,7 +31,7 @@ def model(make_tiny_model):
 
 @pytest.fixture(scope="module")
 def export(model, tmp_path_factory):
-    """Function (file name of a format) that exports the network once."""
+    """Function (file name of a format, ...) -> path of the network, which is exported only once."""
     folder, images = tmp_path_factory.mktemp("exported"), scene_images("test", 2, (64, 96))
 
     def export(name, folder_name="any", **options):
@@ -85,7 +85,7 @@ def test_the_last_version_of_a_saved_model_counts(export, tmp_path):
         version = versions / str(number)
         version.mkdir(parents=True)
         (version / "saved_model.pb").touch()
-    with pytest.raises(ValueError, match=r"versions/10 holds no classes\.json"):
+    with pytest.raises(ValueError, match=r"versions/10 contains no classes\.json"):
         ExportedPredictor(versions)
     image, _ = render_scene(0, "test", (64, 96))
     one = ExportedPredictor(export("saved") / "1")(image)
@@ -99,7 +99,7 @@ def test_the_last_version_of_a_saved_model_counts(export, tmp_path):
     [
         ("missing.onnx", "There is no exported file"),
         ("image.png", r"is not an exported network.*ends in \.tflite or \.onnx"),
-        ("other.tflite", "holds no classes"),
+        ("other.tflite", "contains no classes"),
     ],
 )
 def test_other_files_are_refused(tmp_path, name, message):

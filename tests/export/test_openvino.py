@@ -38,7 +38,7 @@ def test_labels_at_any_size_and_batch(streets, exported, size):
     images = np.stack([render_scene(index, "test", size)[0] for index in range(2)])
     expected = streets.segment(images)
     assert (labels_in(path, "f32", images) == expected).mean() >= 0.9999
-    # In bfloat16 where the CPU has it, else in float32.
+    # The runner computes in bfloat16 if the CPU supports it, else in float32.
     chosen = exporter.openvino_runner(path, threads=1)(images)
     assert chosen.dtype == "uint8" and (chosen == expected).mean() >= 0.99
 
@@ -99,5 +99,5 @@ def test_mistakes(streets, exported, tmp_path):
         exporter.openvino_runner(alone)
     (tmp_path / "other.xml").write_text(exported[0].read_text().replace("eseg_keras", "other"))
     (tmp_path / "other.bin").write_bytes(exported[0].with_suffix(".bin").read_bytes())
-    with pytest.raises(ValueError, match=r"other\.xml holds no classes"):
+    with pytest.raises(ValueError, match=r"other\.xml contains no classes"):
         read_openvino_classes(tmp_path / "other.xml")

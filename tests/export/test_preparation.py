@@ -80,7 +80,7 @@ def test_weights_of_any_policy_compute_in_float32(expected, policy, own_encoder)
         model = ESeg(model.encoder, **OPTIONS, dtype=policy)
     for layer in model.decoder.layers + model.head.layers:
         layer.set_weights([weights + 0.01 for weights in layer.get_weights()])
-    # Weights in bfloat16 stay rounded in float32.
+    # Weights that were rounded to bfloat16 keep the rounded values in float32.
     expected.copy_weights(model)
     found = in_float32(model)
     (image,) = scene_images("test", 1, (64, 96))
@@ -125,7 +125,7 @@ def mixed(make_tiny_model):
 def test_a_network_of_mixed_precision(mixed, tmp_path, export):
     options = {"output_kind": "logits", "image_size": (64, 96)}
     verification = export(mixed, tmp_path / "net", verification_images=IMAGES, **options)
-    # Far below the relative precision of bfloat16, 1/256.
+    # This is far below the relative precision of bfloat16, which is 1/256.
     assert verification.relative_difference < 1e-5
 
 

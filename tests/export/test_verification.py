@@ -175,7 +175,8 @@ def test_averaged_weights_are_the_reference(tiny_model):
     images = scene_images("test", 1, (32, 48))
     logits = model.predict_on_batch(images[0][None])
     model.compile(ema_decay=0.9)
-    # One step is pretended, so that evaluation uses the averages, which are the initial weights.
+    # Pretend that one training step was made, so that evaluation uses the averaged weights, which
+    # are the initial weights.
     model.optimizer.iterations.assign(1)
     model.set_weights([1.5 * weights for weights in model.get_weights()])
     assert np.abs(np.asarray(model(images[0][None])) - logits).max() > 1e-3

@@ -6,7 +6,7 @@ TensorFlow Addons cannot be imported together with Keras 3: run this in a separa
     .venv-addons/bin/pip install -r tests/golden/addons_requirements.txt
     .venv-addons/bin/python tests/golden/make_addons_trajectories.py
 
-Every recipe trains the same linear regression with one example per step. The file holds the
+Every recipe trains the same linear regression with one example per step. The file contains the
 examples ("x", "y"), the initial weights, and for each recipe the weights after every step, and
 their moving averages if the recipe has averages.
 """

@@ -1,6 +1,8 @@
 """Write labelme.npz: a mask that LabelMe draws from shapes of every type.
 
-In a separate environment: pip install labelme==6.3.1 && python tests/golden/make_labelme.py
+Run it in a separate environment:
+
+    pip install labelme==6.3.1 && python tests/golden/make_labelme.py
 """
 
 import base64

@@ -28,7 +28,7 @@ def pixelwise():
 
 @pytest.fixture(scope="session")
 def pixel_logits():
-    """The function of `pixelwise` in NumPy."""
+    """A NumPy function that computes the logits of `pixelwise`."""
 
     def logits(image):
         red, green, blue = np.moveaxis(image.astype("float32"), -1, 0)

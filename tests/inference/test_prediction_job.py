@@ -304,7 +304,7 @@ def test_finished_pictures_are_left_out(tmp_path, picture, pixelwise):
     files = predict_files(Predictor(pixelwise, batch_size=3), paths, out)
     assert files.skipped == tuple(paths[:2]) and files.written == tuple(paths[2:])
     assert predict_files(Predictor(pixelwise), paths, out).skipped == tuple(paths)
-    # If an output is missing, only that image is predicted again.
+    # If an output of an image is missing, only this image is predicted again.
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
     (out / "labels" / "1.png").unlink()
     assert predict_files(Predictor(pixelwise), paths, out).written == (paths[1],)
@@ -327,7 +327,7 @@ def test_a_changed_picture_is_predicted_again_and_a_moved_one_is_not(tmp_path, p
         ValueError, match="outputs of .* which has the same output name as .*third/a.png"
     ):
         predict_files(predictor, picture(tmp_path / "third" / "a.png", 40, 44), out)
-    # The path of these outputs' image now holds another image, with an older modification time.
+    # Write another image, with an older modification time, to the path of the first image.
     picture(path, seed=2)
     state = path.stat()
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns - 10**12))
@@ -480,7 +480,7 @@ def test_a_video_after_a_kill_is_redone_from_its_start(tmp_path, saved, noise, m
 
     @contextlib.contextmanager
     def recorder(path, info):
-        """Record what is encoded: x264 does not always encode equal frames to equal bytes."""
+        """Record the frames: x264 can encode equal frames differently."""
         with video_writer(path, info) as write:
             yield lambda *frame: (overlays.append(frame), write(*frame))
 

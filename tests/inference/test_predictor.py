@@ -23,7 +23,7 @@ def softmax(logits):
 
 
 def bilinear(array, size):
-    """Resize bilinearly with half-pixel centres, pixel by pixel, by the definition."""
+    """Resize bilinearly with half-pixel centres, as defined, in NumPy."""
     height, width = array.shape[:2]
 
     def places(count, length):

@@ -1,4 +1,4 @@
-"""Pseudo labels by a teacher."""
+"""A teacher predicts pseudo labels, written as masks."""
 
 import json
 

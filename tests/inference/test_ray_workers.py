@@ -44,7 +44,7 @@ def test_a_number_of_workers_is_positive(teacher, tmp_path):
 
 @pytest.fixture
 def ray(monkeypatch):
-    """Ray without a cluster before and after."""
+    """The module `ray`, without a cluster before and after the test."""
     ray = pytest.importorskip("ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     yield ray
@@ -75,7 +75,8 @@ def test_an_item_that_ends_every_worker_is_given_up(tmp_path, monkeypatch):
     assert results == {item: f"done {item}" for item in range(80) if item != 5}
     counts = [log.read_text().split().count(str(item)) for item in range(80)]
     assert (counts[5], counts[6]) == (2, 2)
-    # Others are repeated only with the task that the dead worker had, of three items at most.
+    # Other items are repeated only if they are in the task of a dead worker. A task has at most
+    # three items.
     assert sum(counts) <= 80 + 2 + 3 * 3
 
 
@@ -91,7 +92,7 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_done_twice(teacher, tmp_pa
     (images / "bad.png").write_bytes(b"no image")
 
     class Killed(Predictor):
-        """The process that first sees its third image is killed."""
+        """Kills its process at the third image, but only in one process."""
 
         num_seen = 0
 
@@ -111,11 +112,11 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_done_twice(teacher, tmp_pa
         on_progress=lambda done, total: progress.append((done, total)),
     )  # fmt: skip
     assert marker.exists() and progress == [(done, 13) for done in range(1, 14)]
-    # The killed one, and those that took over.
+    # The killed process, and at least one that took over its images.
     assert len(set(seen.read_text().split())) >= 2
     assert len(files.written) == 12 and [path.name for path in files.failed] == ["bad.png"]
 
-    # As by one process.
+    # The results equal those of a single process.
     expected = pseudo_label(Predictor(teacher, **options), images, tmp_path / "alone")
     assert (manifest, len(files.written)) == (expected[1], len(expected[0].written))
     names = []
@@ -129,6 +130,6 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_done_twice(teacher, tmp_pa
     for path in (tmp_path / "alone" / "labels").rglob("*.png"):
         other = tmp_path / "shared" / path.relative_to(tmp_path / "alone")
         np.testing.assert_array_equal(Image.open(path), Image.open(other))
-    # The next run, of one process, has nothing to do.
+    # The next run, in a single process, has nothing left to do.
     again, _ = pseudo_label(Predictor(teacher, **options), images, tmp_path / "shared")
     assert len(again.skipped) == 12 and not again.written

@@ -78,7 +78,7 @@ def test_frames_of_every_format_in_order(tmp_path, suffix, codec):
 @pytest.mark.parametrize("sound", [False, True])
 def test_a_truncated_video_is_refused_before_its_first_frame(tmp_path, name, options, sound):
     if sound and name.endswith((".webm", ".avi")):
-        pytest.skip("no AAC in these")
+        pytest.skip("not tested with AAC sound")
     codec = {"avi": "mpeg4", "webm": "libvpx-vp9"}.get(name.split(".")[1], "libx264")
     path = encode(tmp_path / name, frames(50), codec, options=options, sound=sound)
     assert len(list(read_frames(path))) == 50
@@ -118,7 +118,8 @@ def rotate(path, matrix):
     [(((0, 1), (-1, 0)), 1), (((-1, 0), (0, -1)), 2), (((0, -1), (1, 0)), 3)],
 )
 def test_the_rotation_of_phones_is_applied(tmp_path, matrix, quarter_turns_clockwise):
-    # The matrix maps (x, y), y downwards, to (a x + c y, b x + d y): the first maps right to down.
+    # A matrix maps (x, y), with y downwards, to (a x + c y, b x + d y). The first matrix maps the
+    # direction to the right to the direction downwards.
     shown = frames(3)
     path = encode(tmp_path / "phone.mp4", shown)
     plain = list(read_frames(path))

@@ -59,7 +59,7 @@ def test_most_rounds_must_fit_not_half_of_them():
     rows = [row("eseg_lite_s", 10), row("eseg_lite_m", 48, spread=5)]
     assert recommend(rows, 50).best["network"] == "eseg_lite_s"
     assert recommend(rows, 53).best["network"] == "eseg_lite_m"
-    # The median alone is within the budget: the sentence says what is missing.
+    # Only the median is within the budget, so no network is recommended.
     (sentence,) = recommend(rows[1:], 50).sentences()
     assert "within 50 ms in three quarters of the rounds" in sentence and "48.0 ms" in sentence
 
@@ -73,7 +73,8 @@ def test_formats():
         row("eseg_m", 80, "onnx_int8"),
         row("eseg_m", 70, "tflite_int8"),
     ]
-    # If float32 is within the budget, the fastest float32 format, even if 8 bits are faster.
+    # If float32 is within the budget, the fastest float32 format is chosen, even if 8-bit formats
+    # are faster.
     found = recommend(rows, 50)
     assert found.best == rows[1] and found.slower == rows[5]
     assert not any("8 bits" in sentence for sentence in found.sentences())
@@ -99,7 +100,7 @@ def test_the_budget_is_checked(budget):
 
 
 def test_the_paper_s_presets_have_an_accuracy():
-    # Copied from Tables 4 and 6.
+    # Copied from Tables 4 and 6 of the paper.
     assert PAPER_MEAN_IOU == {
         "eseg_lite_s": 76.0, "eseg_lite_m": 78.6, "eseg_lite_l": 80.1,
         "eseg_s": 80.1, "eseg_m": 81.6, "eseg_l": 82.6,

@@ -1,4 +1,4 @@
-"""Batch statistics over replicas; logical devices need a separate process."""
+"""Batch statistics over replicas, on logical devices of a separate process."""
 
 import pathlib
 import subprocess

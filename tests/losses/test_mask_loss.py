@@ -6,7 +6,7 @@ import pytest
 
 from eseg_keras.losses import CrossEntropy, Dice, Focal, LovaszSoftmax, OHEMCrossEntropy
 
-# (loss, whether sums and counts of two half batches add up to those of the whole batch).
+# (loss, whether the sums and counts of the parts of a batch add up to those of the batch).
 LOSSES = {
     "cross_entropy": (CrossEntropy(class_weights=[1, 2, 0.5, 3]), True),
     "focal": (Focal(alpha=[1, 2, 0.5, 3]), True),

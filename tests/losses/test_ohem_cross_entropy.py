@@ -178,7 +178,8 @@ def test_hrnet_edge_cases():
         return OHEMCrossEntropy(0.9, min_kept_pixels=kept)
 
     easy = [0.95, 0.96, 0.96, 0.97, 0.98]
-    # Kept: strictly below sorted probability number `min_kept_pixels` (from 0), so without ties.
+    # Pixels strictly below the sorted probability with the index `min_kept_pixels` (from 0) are
+    # kept; pixels equal to it are not.
     assert [kept_of(rule(k), easy) for k in (1, 2, 3, 4, 5, 131_072)] == [1, 1, 3, 4, 4, 4]
     assert kept_of(rule(1), [0.1, 0.5, 0.89, 0.95]) == 3
     # With one easy pixel, no pixel is below the threshold: HRNet returns NaN, this loss 0.

@@ -1,4 +1,4 @@
-"""Counts over replicas; logical devices need a separate process."""
+"""Counts over replicas, on logical devices of a separate process."""
 
 import pathlib
 import subprocess

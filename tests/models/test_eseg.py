@@ -25,7 +25,7 @@ def tiny(**arguments):
 
 
 def small_densenet(image_shape=(None, None, 3)):
-    """DenseNet of few blocks, whose layers are named as in DenseNet-121."""
+    """Return a small DenseNet whose layers are named as in DenseNet-121."""
     network = DenseNet([2, 1, 1, 1], include_top=False, weights=None, input_shape=image_shape)
     ends = {"P2": "conv2_block2", "P3": "conv3_block1", "P4": "conv4_block1", "P5": "conv5_block1"}
     features = {level: network.get_layer(f"{end}_concat").output for level, end in ends.items()}
@@ -37,7 +37,7 @@ def images(size=(64, 96), channels=3, seed=0):
 
 
 def randomize(model, seed=0):
-    """Set random statistics, scales and fusion weights, like after training, some negative."""
+    """Set random statistics, scales and fusion weights; some are negative."""
     rng = np.random.default_rng(seed)
     for variable in model.variables:
         name = variable.path.split("/")[-1]
@@ -94,7 +94,7 @@ def test_any_keras_model_is_an_encoder(fusion, channels, tmp_path):
 
 
 def test_encoder_that_rounds_sizes_down():
-    """DenseNet pools without padding; the decoder repeats the missing last row and column."""
+    """DenseNet rounds sizes down; the decoder adds missing rows and columns."""
     model = tiny(encoder=small_densenet())
     for size in ((64, 64), (33, 100), (47, 90)):
         logits = model(images(size))
@@ -198,7 +198,7 @@ def test_fold_keeps_the_function(encoder, fusion, tmp_path):
 
 
 def test_fold_leaves_and_reports_what_does_not_fold(caplog):
-    """DenseNet normalises concatenations: their batch normalisation follows no convolution."""
+    """Some of DenseNet's normalisation layers follow no convolution."""
     model = tiny(encoder=small_densenet())
     randomize(model)
     folded = model.fold()
@@ -219,7 +219,8 @@ def train(model):
 @pytest.mark.parametrize("compiled_first", [True, False])
 @pytest.mark.parametrize("part", ["encoder", "decoder", "head", "batch_norm"])
 def test_freeze_really_freezes(part, compiled_first, tmp_path):
-    # Only a step that was compiled before freezing could still update the frozen variables.
+    # One case is compiled: only a step that was compiled before freezing could still update the
+    # frozen variables.
     eager = not (compiled_first and part == "encoder")
     model = tiny() if eager else tiny(max_level=5)
     if compiled_first:

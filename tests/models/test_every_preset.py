@@ -18,7 +18,10 @@ PRESETS = [COMPILED, *EAGER, *(pytest.param(name, marks=pytest.mark.slow) for na
 
 
 def short(name, **arguments):
-    """A preset whose decoder is repeated twice at most; tests of counts build the whole."""
+    """Return a preset with at most two decoder repeats.
+
+    The tests of counts build the complete presets.
+    """
     repeats = min(ARCHITECTURES[name].decoder_repeats, 2)
     return ESeg.from_preset(
         name, num_classes=5, decoder_repeats=repeats, load_weights=False, **arguments
@@ -37,8 +40,8 @@ def batch(num_classes, size=(64, 96), seed=0, count=2):
 def test_preset(name, tmp_path):
     model = short(name)
     model.compile(run_eagerly=name != COMPILED)
-    # Even, odd and small sizes in a network of any size, in uint8 and float32; a network built for
-    # one size gives the same logits.
+    # A network for any image size accepts even, odd and small sizes, in uint8 and float32. A
+    # network built for one size gives the same logits.
     for size in ((64, 96), (32, 32), (45, 61)):
         sized, _ = batch(5, size)
         logits = model.predict_on_batch(sized)
@@ -48,8 +51,8 @@ def test_preset(name, tmp_path):
     fixed.set_weights(model.get_weights())
     np.testing.assert_allclose(fixed(sized), logits, rtol=0, atol=1e-4 * np.abs(logits).max())
 
-    # Training changes every trainable variable. Eight images: with fewer, EfficientNet's stochastic
-    # depth may drop a block for all images.
+    # Training changes every trainable variable. Eight images are used, because with fewer,
+    # EfficientNet's stochastic depth may drop a block for all images.
     images, masks = batch(5, count=8)
     history = model.fit(images, masks, batch_size=8, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
@@ -85,7 +88,10 @@ def test_preset(name, tmp_path):
 
 
 def keep_the_variance(model, seed=0):
-    """Set kernels with which features neither vanish nor explode under initial statistics."""
+    """Set random kernels with which features neither vanish nor explode.
+
+    Normalisation with its initial statistics does not ensure this.
+    """
     rng = np.random.default_rng(seed)
     for variable in model.trainable_variables:
         if variable.path.endswith("kernel"):
@@ -113,7 +119,7 @@ def test_mixed_precision(encoder, policy, tmp_path):
     np.testing.assert_allclose(logits, expected, rtol=0, atol=0.1 * np.abs(expected).max())
     # Compiled for float16, because loss scaling is part of the compiled step.
     mixed.compile(run_eagerly=encoder != "fused_efficientnet_s" or policy == "mixed_bfloat16")
-    # float16 needs loss scaling, like with Keras' global policy.
+    # float16 needs loss scaling, as with Keras' global policy.
     scaled = isinstance(mixed.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (policy == "mixed_float16")
     loss = mixed.fit(images, masks, epochs=1, verbose=0).history["loss"][0]

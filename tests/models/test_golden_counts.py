@@ -24,7 +24,7 @@ def test_counts_equal_the_golden_ones(name):
     assert counts.trainable_params == golden["trainable_params"]
     assert counts.total_params == golden["total_params"] == model.count_params()
     assert counts.macs == golden["conv_macs"]
-    # Users see the values of the catalogue.
+    # The catalogue, whose values users see, contains the same values.
     assert ESeg.presets[name]["params"] == golden["trainable_params"]
     assert ESeg.presets[name]["macs"] == golden["conv_macs"]
     channels = {level: x.shape[-1] for level, x in model.encoder.output.items()}

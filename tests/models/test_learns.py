@@ -11,7 +11,10 @@ from eseg_keras.street_scenes import render_scene
 
 
 def busiest_part(image, mask, size=(64, 128)):
-    """Return the part with the most classes: a smaller scene would have poles below a pixel."""
+    """Return the part of an image with the most classes.
+
+    In a scene that is resized instead, poles would be narrower than a pixel.
+    """
     starts = (range(0, whole - part + 1, 32) for whole, part in zip(mask.shape, size, strict=True))
     windows = [
         np.s_[top : top + size[0], left : left + size[1]]
@@ -31,7 +34,7 @@ def test_eight_street_scenes_are_learnt(name):
     model = ESeg.from_preset(name, num_classes=8, load_weights=False)
     schedule = keras.optimizers.schedules.CosineDecay(0.0, 360, warmup_target=0.2, warmup_steps=40)
     model.compile(optimizer=keras.optimizers.SGD(schedule, momentum=0.9))
-    # 400 steps in one epoch: beginning an epoch takes as long as a step.
+    # All 400 steps are in one epoch, because starting an epoch takes as long as a step.
     repeated = (np.concatenate([array] * 400) for array in (images, masks))
     model.fit(*repeated, batch_size=8, shuffle=False, verbose=0)
     scores = model.evaluate(images, masks, batch_size=8, verbose=0, return_dict=True)

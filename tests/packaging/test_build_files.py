@@ -1,4 +1,4 @@
-"""The BUILD files match the folders and imports. They are parsed as Python."""
+"""The BUILD files, parsed as Python, match the folders and imports."""
 
 import ast
 import re

@@ -31,7 +31,7 @@ spec = importlib.util.spec_from_file_location("code_blocks", ROOT / "tests" / "c
 code_blocks = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(code_blocks)
 
-# Replacements that make the blocks fast, or that avoid large files.
+# Replacements in the code blocks: they save time, or avoid large files.
 SMALLER = {
     '"eseg_edge_s"': '"small"',
     '"eseg_lite_s_streets", num_classes': '"small", num_classes',

@@ -147,7 +147,7 @@ def test_an_empty_directory_stays(tmp_path, monkeypatch):
     assert names(tmp_path) == ["inside"] and tmp_path.stat().st_ino == before
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Processes are asked by a signal.")
+@pytest.mark.skipif(os.name != "posix", reason="The test needs POSIX signals.")
 def test_left_overs_of_dead_processes_are_removed(tmp_path):
     code = (
         "import os, sys, pathlib; from eseg_keras.files import atomic_file, atomic_directory\n"

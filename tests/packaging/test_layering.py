@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "eseg_keras"
 
-# A folder imports only folders and modules that stand before it in this list.
+# A folder imports only folders and modules that come before it in this list.
 ORDER = [
     "version", "files", "image_size", "optional", "progress", "registration", "standard_error",
     "child_process", "step_options", "replicas", "machine", "memory",

@@ -17,7 +17,7 @@ PRESETS = sorted(path.parent for path in WEIGHTS.glob("*/*/*/metadata.json"))
 
 @pytest.fixture
 def declared(monkeypatch):
-    """Function (folder of a package) -> arguments of its `setup` call."""
+    """Return a function (package folder) -> arguments of its `setup` call."""
 
     def declared(package):
         arguments = {}

@@ -18,7 +18,10 @@ IGNORED = shutil.ignore_patterns(
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The scripts folder of an environment with the wheel, and an empty working folder."""
+    """Install the wheel in a new environment.
+
+    Returns the folder of scripts, an empty working folder, and site-packages.
+    """
     folder = tmp_path_factory.mktemp("wheel")
     # Build in a copy, because building leaves files.
     shutil.copytree(ROOT, folder / "source", ignore=IGNORED)

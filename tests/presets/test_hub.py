@@ -18,7 +18,7 @@ COMMIT = "a" * 40
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
-    """A fake Hub for uploads and downloads of small files; `files` holds their content."""
+    """A fake Hub that stores uploaded small files in `server.files`."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -159,7 +159,7 @@ def test_an_edited_card_is_kept(server, preset, caplog, edit):
     push_to_hub(preset, "me/leaves", token="hf_x")
     first = server.files["README.md"]
     push_to_hub(preset, "me/leaves", license="mit", token="hf_x")
-    # Nobody has edited it: it is written again.
+    # The card was not edited, so it is written again.
     assert b'license: "mit"' in server.files["README.md"] and b"license" not in first
     assert not caplog.text
     server.files["README.md"] = mine = edit(server.files["README.md"])
@@ -167,7 +167,7 @@ def test_an_edited_card_is_kept(server, preset, caplog, edit):
     push_to_hub(preset, "me/leaves", token="hf_x")
     assert server.files["README.md"] == mine and "config.json" in server.files
     assert f"{server.url}/me/leaves/blob/main/README.md was edited and is kept" in caplog.text
-    # A card beside the weights is meant.
+    # A card in the preset directory replaces even an edited card.
     (preset / "README.md").write_text("Other.")
     push_to_hub(preset, "me/leaves", token="hf_x")
     assert server.files["README.md"] == b"Other."

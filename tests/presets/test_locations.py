@@ -39,7 +39,7 @@ def published(tmp_path, monkeypatch):
 
 
 def test_a_preset_of_an_installed_package(published, caplog):
-    # The packages of this repository may be installed, too.
+    # Presets of this repository's packages, which may be installed, are excluded.
     others = {name for name in installed_presets() if "_camvid" not in name}
     assert others == {"my_streets"} and installed_presets()["my_streets"] == published
     model = ESeg.from_preset("my_streets")

@@ -50,7 +50,7 @@ def saved(model, tmp_path_factory):
 
 @pytest.fixture
 def directory(saved, tmp_path):
-    """A copy of the preset, which tests damage."""
+    """A copy of the preset, for tests that damage it."""
     return shutil.copytree(saved, tmp_path / "streets")
 
 
@@ -95,7 +95,7 @@ def test_overrides(saved):
 
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory):
-    """A preset with a frozen head, and an ignore label that is a class in larger networks."""
+    """A preset with a frozen head; its ignore label is the next class id."""
     directory = tmp_path_factory.mktemp("frozen") / "frozen"
     model = ESeg(
         "fused_efficientnet_thin",

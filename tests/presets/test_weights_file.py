@@ -135,7 +135,7 @@ def test_only_plain_values_of_the_model_are_read(model, path, tmp_path, change, 
 
 
 def test_damage_inside_touches_no_variable(model, path):
-    """Truncated in the last values: such a file is loaded completely or not at all."""
+    """If the last values of a file are missing, no variable is changed."""
     content = path.read_bytes()
     path.write_bytes(content[:-200])
     before = model.get_weights()
@@ -145,8 +145,8 @@ def test_damage_inside_touches_no_variable(model, path):
         np.testing.assert_array_equal(old, new)
 
 
-def test_every_byte_flipped_is_read_or_refused_with_one_error(model, path):
-    """Damaged HDF5 structures raise one of two errors, whatever error h5py raises."""
+def test_a_flipped_byte_is_read_or_raises_one_of_two_errors(model, path):
+    """A file with one wrong byte is read, or raises `OSError` or `WeightsMismatchError`."""
     content = path.read_bytes()
     rng = np.random.default_rng(0)
     refused = 0

@@ -155,7 +155,7 @@ def runs(row):
 
 
 def test_thin_things_are_wide_enough_to_learn(train_scenes):
-    """Half of the pixels of a pole, sign or pedestrian are in rows at least this wide."""
+    """Half of a class's pixels are in row runs at least `width` pixels wide."""
     for name, width in (("pole", 5), ("sign", 10), ("pedestrian", 6)):
         label = CLASS_NAMES.index(name)
         widths = [runs(row == label) for _, mask in train_scenes for row in mask]

@@ -1,4 +1,4 @@
-"""The whole training step compiled by XLA, as `fit` does on a GPU or TPU."""
+"""The training step, compiled by XLA as in `fit` on a GPU or TPU."""
 
 import keras
 import numpy as np
@@ -28,7 +28,8 @@ def test_xla_step_equals_the_plain_one(size, gradient_accumulation_steps):
     start, results = model.get_weights(), {}
     for compiled in (False, True):
         model.set_weights(start)
-        # All features that a run of the paper uses in a step; on a TPU, XLA must compile them.
+        # All features of the training step that runs of the paper use; on a TPU, XLA must compile
+        # them.
         model.compile(
             optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
             loss=OHEMCrossEntropy(),

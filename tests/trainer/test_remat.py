@@ -25,7 +25,8 @@ def small_model(**arguments):
     y = keras.layers.Activation("silu")(y)
     pooled = keras.layers.GlobalAveragePooling2D(keepdims=True)(y)
     y = y * keras.layers.Conv2D(6, 1, activation="sigmoid", name="excitation")(pooled)
-    # A model that is called with `training=True` replaces recorded values, as those of clones.
+    # The recorded `training=False`, which cloned models contain too, is replaced when the model is
+    # called with `training=True`.
     y = keras.layers.Dropout(0.5, noise_shape=(None, 1, 1, 1))(y, training=False)
     y = keras.layers.DepthwiseConv2D(3, padding="same")(y)
     y = keras.layers.Conv2D(6, 1, name="projection")(y)
@@ -41,7 +42,7 @@ def small_model(**arguments):
 
 
 def train(model, remat, dtype="uint8", **options):
-    """Return the mean losses of two epochs of two steps, and all variables after them."""
+    """Train two epochs of two steps; return mean losses and all variables."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4, *SIZE, 3)).astype(dtype)
     masks = rng.choice([0, 1, 2, 255], (4, *SIZE)).astype("uint8")
@@ -66,7 +67,7 @@ def assert_same(model, **options):
 
 @pytest.fixture
 def rematerialized(monkeypatch):
-    """The number of calls of functions that were passed to `keras.remat`."""
+    """A list with one entry per call of a function passed to `keras.remat`."""
     calls = []
     remat = keras.remat
 
@@ -88,7 +89,8 @@ def test_steps_are_the_same(rematerialized):
     moved = [a for (a, x), y in zip(before.items(), after.values(), strict=True) if (x != y).any()]
     assert any("seed" in path for path in moved) and any("moving_mean" in path for path in moved)
     assert rematerialized
-    if keras.backend.backend() != "jax":  # JAX repeats what it has traced.
+    # JAX repeats the traced operations without calling the function again.
+    if keras.backend.backend() != "jax":
         assert len(rematerialized) > 1.5 * len({id(function) for function in rematerialized})
 
 

@@ -64,8 +64,9 @@ def squares(model):
     "encoder",
     [
         "fused_efficientnet_s",
-        # Kernels are called alike on every backend; JAX compiles the initialiser of each shape.
-        pytest.param("efficientnet_b0", marks=pytest.mark.skipif(ELSEWHERE, reason="names alone")),
+        # Kernels have the same names on every backend, so TensorFlow is enough; JAX would compile
+        # the initialiser of each shape.
+        pytest.param("efficientnet_b0", marks=pytest.mark.skipif(ELSEWHERE, reason="same names")),
     ],
 )
 def test_weight_decay_is_half_of_the_squares_of_every_kernel(encoder, tmp_path):
@@ -194,7 +195,10 @@ def test_optimizers_are_built_before_the_step_is_traced(optimizer):
 
 @pytest.mark.parametrize("with_teacher, numbers", [(False, (1, 2, 4)), (True, (1, 2))])
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(with_teacher, numbers):
-    """Without batch normalisation, which depends on the parts; valid pixels differ in number."""
+    """The parts have different numbers of labelled pixels.
+
+    Batch normalisation is frozen, because its statistics depend on the parts.
+    """
     if keras.backend.backend() == "torch":
         with pytest.raises(ValueError, match="works on TensorFlow and JAX"):
             small_model().compile(gradient_accumulation_steps=2)
@@ -381,7 +385,7 @@ def test_a_teacher_moves_the_weights_and_stays_as_it_is():
 
 
 def test_the_weights_of_a_teacher_are_those_of_the_moment():
-    """They are no constants of the compiled step."""
+    """The teacher's weights are not constants of the compiled step."""
     images, masks = examples()
     model, teacher = small_model(), small_model()
     start, losses = model.get_weights(), []

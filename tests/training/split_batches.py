@@ -1,6 +1,7 @@
-"""Run by a test in a process of its own: how TensorFlow splits a last batch over replicas.
+"""A test runs this file in a new process: it records how TensorFlow splits a last batch.
 
-Argument: the output, a JSON list of [replicas, images of the last batch, images by replica].
+Argument: the path of the output, a JSON list of [number of replicas, number of images in the last
+batch, numbers of images of the replicas].
 """
 
 import json

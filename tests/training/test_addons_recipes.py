@@ -1,4 +1,4 @@
-"""Recipes of TensorFlow Addons against recorded trajectories.
+"""Keras equivalents of TensorFlow Addons follow the recorded weights of Addons.
 
 These tests verify the replacements in docs/tensorflow_addons.md.
 """
@@ -21,7 +21,7 @@ def cosine(start):
 
 
 def sgd(rate=0.05, weight_decay=0.2, momentum=0.9, **settings):
-    # The decay of Addons, 0.01, divided by the learning rate 0.05.
+    # The decay in Addons is 0.01; Keras multiplies its decay by the learning rate, 0.05.
     return keras.optimizers.SGD(rate, momentum=momentum, weight_decay=weight_decay, **settings)
 
 

@@ -33,7 +33,7 @@ def test_what_is_written_comes_back(tmp_path_factory, arrays):
     path = tmp_path_factory.mktemp("arrays") / "new" / "file.npz"
     write_arrays(path, arrays)
     found = read_arrays(path)
-    # In the order of writing, which the reader of `best.npz` needs.
+    # The arrays are in the order of writing, which the reader of `best.npz` needs.
     assert list(found) == list(arrays)
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
@@ -88,7 +88,7 @@ def test_objects_are_not_stored_and_not_run(tmp_path):
 
 @pytest.fixture
 def small_disk():
-    """Limit files to 8 kB, like on a full disk; Python ignores the signal SIGXFSZ."""
+    """Limit files to 8 kB, as on a full disk; Python ignores the signal SIGXFSZ."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
     yield

@@ -132,7 +132,7 @@ def test_a_removed_log_loses_no_best_weights(experiment, tmp_path):
     (run / "log.csv").unlink()
     metrics = train(experiment, run)
     assert metrics["best_mean_iou"] == 0.99
-    # The second epoch was trained; it is validated and logged again.
+    # The second epoch is not trained again, but validated and logged again.
     assert [row["epoch"] for row in read_log(run / "log.csv")] == ["1", "2"]
 
 

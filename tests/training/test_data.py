@@ -37,7 +37,7 @@ def arrays(experiment, split, data_dir=None, epoch=0, distribution=None):
 
 @pytest.fixture
 def folders(tmp_path):
-    """Photos of different sizes; colour masks with the suffix _labels."""
+    """Images of different sizes, and colour masks with the suffix _labels."""
     rng = np.random.default_rng(0)
     for split, sizes in {"train": [(40, 60), (50, 70)], "val": [(40, 60), (33, 47)]}.items():
         for kind in ("photos", "masks"):
@@ -148,7 +148,7 @@ def test_examples_that_fit_into_memory_are_read_once(
     monkeypatch.setattr(
         type(examples), "read", lambda self, index: reads.append(index) or read(self, index)
     )
-    batches = training_batches(FOLDERS, examples)  # Reads example 0, to know its form.
+    batches = training_batches(FOLDERS, examples)  # Reads example 0 for its dtype and channels.
     for epoch in range(2):
         for array, same in zip(batches.batch(epoch, 0), expected[epoch], strict=True):
             np.testing.assert_array_equal(array, same)
@@ -157,7 +157,7 @@ def test_examples_that_fit_into_memory_are_read_once(
 
 def test_the_typical_size_is_that_which_the_network_sees(folders):
     examples = open_examples(FOLDERS, "train", folders)
-    assert typical_long_side(examples) == 65  # Between 60 and 70.
+    assert typical_long_side(examples) == 65  # The median of 60 and 70.
     resized = open_examples(dataclasses.replace(FOLDERS, long_side=48), "train", folders)
     assert typical_long_side(resized) == 48
     assert typical_long_side(open_examples(SCENES, "train")) == 96

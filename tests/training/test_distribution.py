@@ -1,4 +1,4 @@
-"""Several devices compute the same as one; every strategy needs separate processes."""
+"""Training on several devices equals training on one; each strategy needs a new process."""
 
 import json
 import os
@@ -17,13 +17,13 @@ SCRIPT = pathlib.Path(__file__).with_name("train_small.py")
 OPTIONS = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-# 7 images in batches of 4: in the last batch of 3, one device has two images, the other one. The 8
-# images are trained on in two parts of a batch.
+# "7x1": 7 images in batches of 4; of the 3 images in the last batch, one device gets two and the
+# other gets one. "8x2": 8 images, and each batch is computed in two parts.
 TRAININGS = ["7x1", "8x2"]
 
 
 def run(folder, strategy, devices, workers=1):
-    """Train with one process per worker; return what the first worker writes per training."""
+    """Train with one process per worker; return the results of the first worker per training."""
     folder.mkdir()
     arguments = [strategy, str(devices), folder, *TRAININGS]
     processes = []

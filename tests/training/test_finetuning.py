@@ -114,7 +114,7 @@ def test_links_and_copies_of_the_split_are_recognized(can_link, tmp_path, monkey
     (tmp_path / "a" / "photo.png").unlink()
     Image.new("L", (33, 32)).save(tmp_path / "a" / "photo.png")
     if can_link:
-        link()  # The link shows the new file.
+        link()  # The link points to the new file.
     else:
         with pytest.raises(FileExistsError):
             link()
@@ -194,7 +194,7 @@ def test_a_folder_of_images(folders, preset, tmp_path, monkeypatch, eagerly):
 
 
 def test_palette_and_split_of_the_folders_are_kept(folders, preset, tmp_path, monkeypatch):
-    """For folders of `eseg convert`: palette PNGs, `train` and `val`, a class without pixels."""
+    """Folders as `eseg convert` writes them: palette PNGs, splits, and a class without pixels."""
 
     class Chosen(Exception):
         pass
@@ -257,7 +257,7 @@ def test_names_that_differ_pair_in_a_validation_set_of_one_image(
 
 
 def test_255_is_ignored_in_validation_masks_without_class_1(preset, tmp_path, monkeypatch):
-    """Validation masks of 0 and 255 alone look black and white."""
+    """Validation masks that contain only 0 and 255 look like black and white masks."""
     experiments = []
 
     def stop(experiment, *_):

@@ -23,7 +23,7 @@ MASKS = np.zeros((7, 4, 4), "uint8")
 
 
 def fit(callbacks, images=IMAGES, masks=MASKS, learning_rate=0.0, **options):
-    """Train on seven batches of one image."""
+    """Train on seven batches of one image each."""
     inputs = keras.Input((4, 4, 2))
     model = keras.Model(inputs, keras.layers.Conv2D(2, 1)(inputs))
     model.compile(
@@ -34,7 +34,7 @@ def fit(callbacks, images=IMAGES, masks=MASKS, learning_rate=0.0, **options):
 
 
 class SetAt(keras.callbacks.Callback):
-    """Send SIGTERM to this process, or set an event, after a batch."""
+    """Send SIGTERM to this process, or set an event, when a batch begins."""
 
     def __init__(self, batch, flag=None):
         super().__init__()
@@ -154,7 +154,7 @@ def test_a_loss_that_is_not_finite_says_where(steps_per_execution, place, value)
     ]
     with pytest.raises(NonFiniteLossError, match=rf"^The loss is (nan|inf) in .*{place}\.$"):
         fit(callbacks, images, steps_per_execution=steps_per_execution)
-    # Nothing is saved from the non-finite loss on.
+    # Nothing is saved after the loss became non-finite.
     assert saved == {1: [1, 2, 3, 4], 3: [3], 4: [4]}[steps_per_execution]
 
 

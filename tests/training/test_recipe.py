@@ -233,7 +233,7 @@ def test_a_run_learns_from_its_teacher_alone(tmp_path, small_eseg):
         logits = keras.ops.convert_to_numpy(logits).astype("float64")
         return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
-    # Before its step, with the statistics of the batch.
+    # The logged loss is that before the step, with the statistics of the batch.
     learnt, soft = log_softmax(student(batch, training=True)), log_softmax(teacher(batch))
     assert float(row["loss"]) == pytest.approx(-(np.exp(soft) * learnt).sum(-1).mean(), rel=1e-4)
 
@@ -300,7 +300,7 @@ def test_an_epoch_with_pseudo_labels_has_half_of_each_batch(num_images):
 
 
 class Blank(Examples):
-    """Blank examples; tests use their number only."""
+    """Blank examples; tests use only their number."""
 
     def __init__(self, count):
         self.count = count
@@ -428,7 +428,7 @@ def test_options_out_of_range(values, message):
 
 
 def test_classes_move_by_name():
-    """Classes of Cityscapes start from those of Mapillary Vistas with the same names."""
+    """Classes of Cityscapes get the weights of Mapillary Vistas classes with the same names."""
     source, target = (
         DATASETS[name]["train"].classes for name in ("mapillary_vistas", "cityscapes")
     )

@@ -122,8 +122,8 @@ def weights_of(preset):
     return arrays
 
 
-# Settings with all kinds of state: momentum, averages, order and augmentation of images, metrics of
-# an epoch, best score.
+# Settings with all kinds of state: momentum, averages, order and augmentation of images, metrics
+# within an epoch, best score.
 RESUMED = {
     **TINY,
     "max_level": 4,

@@ -1,4 +1,4 @@
-"""Checks and decisions by the masks of a run, before it starts."""
+"""Checks of the masks, and decisions that depend on the masks, before a run starts."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ OPTIONS = {"image_size": (32, 32), "batch_size": 1, "preset": "eseg_lite_s"}
 
 @pytest.fixture
 def write(tmp_path):
-    """Function (values of training masks, of validation masks) -> data folder."""
+    """Return a function (values of training masks, values of validation masks) -> data folder."""
 
     def write(train, val):
         for split, values in (("train", train), ("val", val)):
@@ -72,7 +72,7 @@ def test_palettes_of_training_and_validation_differ(write, caplog, colors):
     by_color = Experiment(mask_colors=((0, 0, 0), (200, 0, 0)), num_classes=2, **OPTIONS)
     set_palette(folder, "val", ((200, 0, 0), (0, 0, 0)))
     Segmentation(by_color, folder, ONE_DEVICE, False)
-    # An entry that no pixel uses does not count.
+    # A palette entry that no pixel uses does not matter.
     set_palette(folder, "val", ((0, 0, 0), (200, 0, 0), (0, 200, 0)))
     Segmentation(experiment, folder, ONE_DEVICE, False)
 

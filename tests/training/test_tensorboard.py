@@ -53,7 +53,7 @@ def scalars(events, tag):
 
 
 def pictures(events, number):
-    """Return {step: picture, uint8 [H, W, 3]}."""
+    """Return {step: image, uint8 [H, W, 3]}."""
     found = {}
     for event in events.Images(f"input_label_prediction/{number}"):
         picture = Image.open(io.BytesIO(event.encoded_image_string))
@@ -88,7 +88,7 @@ def test_scores_weights_and_pictures_of_an_epoch(tmp_path, palette):
     total = sum(scalars(events, tag)[60] for tag in levels)
     assert total == pytest.approx(1, abs=1e-6)
 
-    # Pictures of the first four validation images, for epochs with a validation.
+    # Epochs with a validation have panels of the first four validation images.
     assert len(events.Tags()["images"]) == 4
     for number in range(4):
         image, mask = read_example(number)
@@ -187,7 +187,8 @@ def test_a_full_disk_names_the_folder(tmp_path):
     board = RunBoard(tmp_path)
     board.writer.close()
     board.writer = SimpleNamespace(add_event=fail, flush=fail)
-    for _ in range(2):  # Events are written in the background, so flushing may fail instead.
+    # Events are written in the background, so `flush` may fail instead of `add_event`.
+    for _ in range(2):
         with pytest.raises(DiskFullError, match=f"^{tmp_path} cannot be written: the disk is full"):
             board.write_epoch(None, 1, {}, 1.0)
         board.writer.add_event = lambda event: None

@@ -104,7 +104,7 @@ def test_a_tracker_that_cannot_log_says_what_to_do(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=message):
             make_tracker(tracker, tmp_path / "run", VALUES)
     assert not (tmp_path / "run").exists()
-    sys.modules["wandb"].teardown()  # It keeps the settings of its first use.
+    sys.modules["wandb"].teardown()  # wandb keeps the settings of its first use.
 
 
 def test_wandb_writes_offline(tmp_path, monkeypatch):

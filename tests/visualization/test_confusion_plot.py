@@ -90,7 +90,7 @@ def test_every_name_is_inside_the_figure_and_none_on_another(num_classes, name):
     for text in (axes.xaxis.label, axes.yaxis.label, axes.title, figure.axes[1].yaxis.label):
         box = text.get_window_extent(renderer)
         assert 0 <= box.x0 and box.x1 <= picture.width and 0 <= box.y0
-    # Nothing is drawn beyond the edges of the picture.
+    # Nothing is drawn beyond the edges of the image.
     pixels = np.asarray(picture.convert("L"))
     assert min(pixels[0].min(), pixels[-1].min(), pixels[:, 0].min(), pixels[:, -1].min()) == 255
     assert len(axes.texts) == (num_classes**2 if num_classes <= 24 else 0)

@@ -11,7 +11,7 @@ STRIPES = {(240, 240, 240), (150, 150, 150)}
 
 
 def cells(picture, count, size, row=0, height=None):
-    """Return the pictures in a row of cells of `size` pixels; headings are above the first row."""
+    """Return the images in a row of cells of `size` pixels below headings."""
     height = height or size
     top = 8 + 22 + row * (height + 8)
     pixels = np.asarray(picture)

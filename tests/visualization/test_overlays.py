@@ -8,7 +8,7 @@ from PIL import Image
 
 from eseg_keras.visualization import default_palette, label_image, overlay
 
-# From the table of the Pascal VOC development kit, ids 0 to 20.
+# The colours of the ids 0 to 20 in the Pascal VOC development kit.
 VOC = (
     "0 0 0, 128 0 0, 0 128 0, 128 128 0, 0 0 128, 128 0 128, 0 128 128, 128 128 128, 64 0 0, "
     "192 0 0, 64 128 0, 192 128 0, 64 0 128, 192 0 128, 64 128 128, 192 128 128, 0 64 0, "

@@ -30,7 +30,7 @@ def test_every_picture_is_whole_and_in_its_column(rows):
         for column, picture in enumerate(row):
             color = picture.getpixel((0, 0))
             ys, xs = np.nonzero((result == color).all(-1))
-            # The picture has its original size, centred in its column.
+            # The image has its original size and is centred in its column.
             assert (np.ptp(xs) + 1, np.ptp(ys) + 1) == picture.size
             assert len(xs) == picture.width * picture.height
             left = 8 + column * (widest + 8)

@@ -3,11 +3,11 @@
     python weights/camvid/publish.py RUN NAME --data_dir CAMVID
 
 RUN is the model directory of `eseg train --experiment camvid/...`; NAME is the name of the preset,
-such as eseg_edge_s_camvid. CAMVID holds images/{train,val} and annotations/{train,val}. The script
-exports the network to every format and scores each file on the validation images, as
-`eseg evaluate` does. It writes the scores to scores.csv, and as a table to the model card,
-README.md, below the text that is written by hand. Presets whose names end in _trainval were trained
-on these images, too, which the card says.
+such as eseg_edge_s_camvid. CAMVID contains images/{train,val} and annotations/{train,val}. The
+script exports the network to every format and scores each file on the validation images, as `eseg
+evaluate` does. It writes the scores to scores.csv, and as a table to the model card, README.md,
+below the text that is written by hand. Presets whose names end in _trainval were also trained on
+the validation images; the card of such a preset mentions this.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def write_preset(run: Path, name: str) -> None:
     target = PACKAGE / name
     model = ESeg.from_preset(run / "preset")
     if model.training_long_side is None:
-        raise ValueError(f"{run / 'preset'} does not say the size of its training images.")
+        raise ValueError(f"{run / 'preset'} does not record the size of its training images.")
     card = (target / "README.md").read_text("utf-8") if target.is_dir() else f"# {name}\n\n"
     with tempfile.TemporaryDirectory() as folder:
         model.save_to_preset(Path(folder) / name, weights_dtype="float16")
@@ -96,12 +96,12 @@ def write_scores(name: str, rows: list[tuple]) -> None:
         "`eseg evaluate\n--exported FILE`; `weights/camvid/publish.py` writes this table.\n"
     )
     if name.endswith("_trainval"):
-        text += "\nThese images were training images: the table shows that the formats agree.\n"
+        text += "\nThese were training images, so the table only shows that the formats agree.\n"
     write_text(target / "README.md", "\n".join([head + TABLE, text, *lines, ""]))
 
 
 def main():
-    """Run the command."""
+    """Write a preset and its scores."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path, help="folder of the finished run")
     parser.add_argument("name", help="name of the preset")

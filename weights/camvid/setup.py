@@ -1,5 +1,5 @@
-"""Packaging of presets trained on CamVid. A package of its own, because the images' licence (CC
-BY-NC 4.0) differs from that of eseg-keras."""
+"""Packaging of presets trained on CamVid. They are in a separate package, because the images'
+licence (CC BY-NC 4.0) differs from that of eseg-keras."""
 
 from pathlib import Path
 

@@ -61,9 +61,10 @@ def random_resized_crop(
 ) -> np.ndarray:
     """Crop a random part of an image [H, W, 3], resize it, and flip it with probability 0.5.
 
-    `area` is the smallest and largest area of the part, as a share of the image's area; `ratio` the
-    smallest and largest width / height, whose logarithm is drawn uniformly. See [Going Deeper with
-    Convolutions](https://arxiv.org/abs/1409.4842), section 6.
+    `area` is the smallest and largest area of the part, as a share of the image's area. `ratio` is
+    the smallest and largest aspect ratio (width / height) of the part; the logarithm of this ratio
+    is drawn uniformly. See [Going Deeper with Convolutions](https://arxiv.org/abs/1409.4842),
+    section 6.
     """
     part = _resized(image, _random_box(image.shape[:2], rng, area, ratio), size)
     return part[:, ::-1] if rng.random() < 0.5 else part
@@ -72,8 +73,8 @@ def random_resized_crop(
 def central_crop(image: np.ndarray, size: Size, share: float = 0.875) -> np.ndarray:
     """Crop the centre of an image [H, W, 3] and resize it.
 
-    `share` is the size of the crop, relative to the largest crop with the aspect ratio of `size`;
-    by default 224 of 256 pixels.
+    `share` is the side length of the crop, relative to the largest crop with the aspect ratio of
+    `size`. The default is 224 / 256.
     """
     height, width = image.shape[:2]
     scale = share * min(height / size[0], width / size[1])

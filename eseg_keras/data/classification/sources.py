@@ -110,7 +110,7 @@ def imagenet2012(data_dir: str | Path, split: str = "train") -> ImageNetExamples
     `data_dir/downloads/manual` or `data_dir`. The first call requires TensorFlow and stores the
     images in `data_dir` in the format of tensorflow-datasets; later calls do not need TensorFlow.
     Raise FileNotFoundError if the archives are missing, ImportError if a package is missing,
-    ValueError if the stored images have no random access.
+    ValueError if the images are stored in a format without random access.
     """
     if split not in ("train", "validation"):
         raise ValueError(f"ImageNet has the splits 'train' and 'validation'. Received: {split!r}")

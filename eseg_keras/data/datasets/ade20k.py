@@ -11,7 +11,7 @@ Reference:
 
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Description, Layout, Split
 
-# Label 0 is every other object; the benchmark ignores it.
+# Label 0 marks everything outside of these classes; the benchmark ignores it.
 CLASSES = ClassTable.from_text(
     """
 wall 787878, building b47878, sky 06e6e6, floor 503232, tree 04c803, ceiling 787850, road 8c8c8c,

@@ -29,8 +29,8 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 {
                     "image_id": tfds.features.Text(),
                     "image": tfds.features.Image(shape=(None, None, 3)),
-                    # The bytes of the PNG file, not an image feature: TensorFlow would decode it
-                    # and convert palette indices to grey values.
+                    # The bytes of the PNG file: TensorFlow would decode an image feature, and
+                    # convert palette indices to grey values.
                     "segmentation_label": tfds.features.Text(),
                 }
             ),
@@ -56,7 +56,7 @@ class _PairedFiles(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class _Cityscapes(tfds.builder_cls("cityscapes"), skip_registration=True):
-    """The builder of tensorflow-datasets; with `files`, it reads unpacked folders instead."""
+    """Builds Cityscapes from its archives or, with `files`, from folders."""
 
     name = "cityscapes"
     files: FoundFiles | None = None

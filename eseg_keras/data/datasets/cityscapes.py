@@ -1,4 +1,4 @@
-"""Cityscapes: streets of German and neighbouring cities with 19 classes.
+"""Cityscapes: streets in Germany and neighbouring countries, with 19 classes.
 
 Reference:
 
@@ -15,7 +15,8 @@ from eseg_keras.data.datasets.metadata import IGNORE_LABEL, ClassTable, Descript
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 """Label of each class in the `labelIds` files, and in submissions to the benchmark server."""
 
-# The files contain labels 0 to 33, and 255 for license plates: -1 as an 8-bit number.
+# The files contain labels 0 to 33. License plates have the label -1, which is 255 as an 8-bit
+# number.
 _FILE_LABELS = dict.fromkeys([*range(34), 255], IGNORE_LABEL) | {
     label: class_id for class_id, label in enumerate(LABEL_IDS)
 }

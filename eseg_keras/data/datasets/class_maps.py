@@ -8,17 +8,17 @@ from eseg_keras.data.datasets import cityscapes
 from eseg_keras.data.datasets.mapillary_vistas import LABELS
 from eseg_keras.data.datasets.metadata import IGNORE_LABEL, look_up
 
-# Cityscapes class: names of its labels in Mapillary Vistas (patterns), by the class definitions of
-# https://www.cityscapes-dataset.com/dataset-overview/:
+# {Cityscapes class: patterns for the names of its labels in Mapillary Vistas}. The class map
+# follows the class definitions of https://www.cityscapes-dataset.com/dataset-overview/:
 # - the road includes its markings, lanes that are separated only by markings, and (our choice)
 #   potholes;
 # - the sidewalk includes its curb, pedestrian areas and the walkable part of traffic islands;
 # - a traffic sign is the front side of an official sign: no backs, frames or advertisements;
 # - soil and sand are terrain; a group of persons is labelled as person;
-# - ignored are labels that Cityscapes ignores (parking, rail track, bridge, tunnel, guard rail,
-#   pole group, caravan, trailer), labels without a class in Cityscapes (water, snow, mountain,
-#   street furniture), and ambiguous labels (a street light may be part of its pole, a group of
-#   vehicles may contain any vehicle).
+# - all other labels are ignored: labels that Cityscapes ignores (parking, rail track, bridge,
+#   tunnel, guard rail, pole group, caravan, trailer), labels without a class in Cityscapes (water,
+#   snow, mountain, street furniture), and ambiguous labels (a street light may be part of its pole,
+#   a group of vehicles may contain any vehicle).
 _MAPILLARY_NAMES = {
     "road": (
         "construction--flat--road",

@@ -36,7 +36,7 @@ class FoundFiles:
 
     Attributes:
         description: The data set.
-        layout: Its layout.
+        layout: The layout in which the files were found.
         root: The folder that contains all splits.
         folders: {split: (folder of images, folder of masks)}.
     """
@@ -103,7 +103,8 @@ def find_in_archive(place: Path, description: Description) -> FoundFiles | None:
     """Find a data set in the zip archives of a folder; None if no archive contains it.
 
     Archives may have any name; the data set may be up to two folders deep. A layout is found if the
-    masks and images of its first split exist. Raise ValueError if two archives contain the layout.
+    masks and images of its first split exist. Raise ValueError if two archives contain the data
+    set.
     """
     found = {
         archive.filename.name: files

@@ -44,7 +44,8 @@ def load(
     | `"mapillary_vistas_v2"` (v2.0) | train, validation | 18,000, 2,000 | 123 |
     | `"camvid"` | train, validation, test | 367, 101, 233 | 11 |
 
-    The terms of these data sets do not allow automatic download. `load` uses the first of:
+    The terms of these data sets do not allow automatic download. `load` uses the first of these
+    sources that is available:
 
     1. A copy in `data_dir` that was prepared before, in the format of tensorflow-datasets.
     2. Unpacked folders anywhere in `data_dir`, such as leftImg8bit and gtFine. They are read in
@@ -54,7 +55,7 @@ def load(
        files are not changed. Archives are also used if the unpacked split is incomplete.
 
     If nothing is found, the error names the archives to download. All three sources give the same
-    examples in the same order, so the same batches. Copying, and reading a copy, requires
+    examples in the same order, and thus the same batches. Copying, and reading a copy, requires
     tensorflow-datasets; copying Cityscapes also requires TensorFlow. The masks of Cityscapes' test
     split are placeholders, because the true masks are not published.
 

@@ -1,4 +1,4 @@
-"""Mapillary Vistas: streets of the whole world, v1.2 with 65 classes and v2.0 with 123.
+"""Mapillary Vistas: streets around the world; 65 classes (v1.2) or 123 (v2.0).
 
 The last label of each version, `void--unlabeled`, is ignored; some publications count it as the
 66th or 124th class. Class ids are the label ids in the files. The archive of v2.0 also contains the

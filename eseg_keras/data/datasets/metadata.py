@@ -119,10 +119,10 @@ class Description:
         archives: Names of the files to download, for messages.
         homepage: Address of the download page.
         license: Terms of use, in a sentence.
-        check: Function of the folder with the files; raises an error if they are of another
-            version.
-        config: Name of the configuration in tensorflow-datasets, if it has this data set; else
-            empty.
+        check: Function that receives the folder of the files, and raises an error if the files are
+            of another version.
+        config: Name of the configuration in tensorflow-datasets; empty if tensorflow-datasets does
+            not have this data set.
         order: Function of the names of a split and an example; returns the sort key of the example.
             By default, examples are sorted by name.
     """
@@ -140,7 +140,7 @@ class Description:
 
     @property
     def splits(self) -> dict[str, Split]:
-        """The splits of the first layout, which has all splits."""
+        """The splits, as in the first layout: it contains all splits of the data set."""
         return dict(self.layouts[0].splits)
 
     def missing(self, folder: str | Path) -> str:

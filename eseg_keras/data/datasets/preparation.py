@@ -37,8 +37,8 @@ def prepare(builder, manual_dir: Path) -> None:
         log.warning("%s is incomplete: remove it, unless another process is preparing it.", stale)
     log.warning("Preparing %s. This is done only once.", builder.data_path)
     config = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
-    # Hide standard output: it would announce a download, although nothing is downloaded. Progress
-    # bars are written to standard error.
+    # Hide the standard output, on which tensorflow-datasets would announce a download, although
+    # nothing is downloaded. Progress bars are written to standard error.
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
             builder.download_and_prepare(download_config=config, file_format="array_record")
@@ -59,5 +59,5 @@ def check_random_access(builder) -> None:
 
 
 def text(value: bytes | str) -> str:
-    """Return a text of a record as a string."""
+    """Return a text value of a record, bytes or `str`, as `str`."""
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -35,7 +35,7 @@ def find_unpacked(
 
 
 def _search(data_dir, description, split, levels, roots):
-    """Search a split level by level; return its files or None, and fill `roots`."""
+    """Search for a split; add folders to `roots`; return the files or None."""
     for level in levels:
         for layout, found in zip(description.layouts, roots, strict=True):
             _add_roots(found, layout, level)
@@ -58,12 +58,13 @@ def _search(data_dir, description, split, levels, roots):
 
 
 def _levels(base: Path, on_count: Callable[[int], None]) -> Iterator[list[Path]]:
-    """Yield the folders of each depth, each folder once, sorted, and links after real folders.
+    """Yield the folders of each depth, sorted, with links after real folders.
 
-    `on_count` is called with the number of folders searched so far.
+    Each folder is yielded only once. `on_count` is called with the number of folders searched so
+    far.
     """
-    # An absolute path, so that the folder has a name; links are not resolved, so that messages
-    # contain the user's names.
+    # Use an absolute path, because a path such as "." has no folder name. Do not resolve links, so
+    # that messages contain the paths that the user knows.
     level, seen = [Path(os.path.abspath(base))], set()
     for _ in range(_DEPTH + 1):
         level = [folder for folder in level if _is_new(folder, seen)]

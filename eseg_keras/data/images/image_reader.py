@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 178_956_970
-"""Default limit of the pixels of an image; Pillow's own limit."""
+"""Default limit of an image's pixels; Pillow, too, fails above this number."""
 
 _REDUCED = "16-bit colours reduced to 8 bits"
 _BAND = 1024  # number of rows that are converted at a time
@@ -66,7 +66,7 @@ def read_image(
             default, the range of 16-bit images is 0..65535 and that of all others 0..255. Values
             that suggest another range, such as floats up to 1, raise an error.
         first_frame: Whether to read the first frame of files with several frames or pages, such as
-            animated GIF or multi-page TIFF. Defaults to `False`: they raise an error.
+            animated GIF or multi-page TIFF. Defaults to `False`: such files raise an error.
 
     Returns:
         Array [H, W, num_channels] in the range 0..255; uint8 if there are 3 channels.
@@ -146,7 +146,7 @@ def read_file(path: str | Path, name: str | Path) -> bytes:
 
 @contextlib.contextmanager
 def no_pillow_limit() -> Iterator[None]:
-    """Disable Pillow's pixel limit, a global of the process, until the end of the `with` block."""
+    """Disable Pillow's process-wide pixel limit inside the `with` block."""
     from PIL import Image
 
     with _pillow_limit:

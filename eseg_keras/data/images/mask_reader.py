@@ -261,7 +261,9 @@ def _color_table(mask_colors):
 
 
 def is_lossless_webp(content: bytes) -> bool:
-    """Return whether a WebP file is lossless: its chunk is `VP8L`, not `VP8 `.
+    """Return whether a WebP file is lossless.
+
+    The pixels are in a chunk `VP8L` if so, otherwise in a chunk `VP8 `.
 
     Reference:
         [WebP container](https://developers.google.com/speed/webp/docs/riff_container)
@@ -303,7 +305,7 @@ def decode_mask(
         try:
             with no_pillow_limit():
                 unread = Image.open(io.BytesIO(content))
-            unread.verify()  # Check the checksums of all chunks; decoding ignores them.
+            unread.verify()  # Check the checksums, which decoding ignores.
         except (SyntaxError, OSError) as error:
             problem = f"is damaged ({error}), so its labels may be wrong: restore the original file"
             raise ImageFileError(name, [problem]) from error
@@ -356,7 +358,10 @@ def _color_codes(path, max_pixels, first_frame):
 
 
 def palette_of(path: str | Path) -> bytes | None:
-    """Return the palette of a mask file, (red, green, blue) of each index; None if it has none."""
+    """Return the palette of a mask file, or None if the file has no palette.
+
+    The palette contains red, green and blue of each index.
+    """
     from PIL import Image
 
     try:
@@ -368,12 +373,15 @@ def palette_of(path: str | Path) -> bytes | None:
             # For PNG, `getpalette` would also decode the pixels.
             is_png = pil_image.format == "PNG" and pil_image.palette is not None
             return bytes(pil_image.palette.palette if is_png else pil_image.getpalette("RGB"))
-    except Exception:  # Reading the mask reports the problem of the file.
+    except Exception:  # The problem is reported when the mask is read.
         return None
 
 
 def read_palette(path: Path, num_classes: int) -> tuple[Color, ...] | None:
-    """Return the palette colours of the classes; None if it has too few, or all are grey."""
+    """Return the colours of the classes in the palette of a mask file.
+
+    Return None if there are fewer colours than classes, or only greys.
+    """
     colors = np.frombuffer(palette_of(path) or b"", np.uint8).reshape(-1, 3)[:num_classes]
     if len(colors) < num_classes or (colors == colors[:, :1]).all():
         return None
@@ -410,7 +418,7 @@ def read_ids(path, max_pixels, first_frame=False):
 
 
 def _stored_values(pixels, content):
-    """Return the values of a grey file: Pillow scales 2 and 4 bits, and PGM files, to the range."""
+    """Undo Pillow's scaling of 2-bit, 4-bit and PGM values to full range."""
     from PIL import Image
 
     with no_pillow_limit():

@@ -58,15 +58,15 @@ class Client:
             `GRPC_DEFAULT_SSL_ROOTS_FILE_PATH` for gRPC.
         model: Name of the model on the server.
         protocol: `"rest"` or `"grpc"`.
-        signature: `"encoded"` sends image files and receives PNG files, which are small. The
-            other signatures, `"serving_default"`, `"logits"` and `"probabilities"`, send and
-            receive arrays: use gRPC for them.
+        signature: `"encoded"` sends image files and receives PNG files, which are small. The other
+            signatures, `"serving_default"`, `"logits"` and `"probabilities"`, send and receive
+            arrays; use gRPC for these signatures.
         version: Version of the model. By default, the server chooses it.
-        timeout: Timeout of a whole request in seconds, from the connection to the last byte of the
+        timeout: Timeout of a request in seconds, from the connection to the last byte of the
             response. Defaults to 60.
         jpeg_quality: For `"encoded"`: encode images as JPEG files of this quality, 1 to 100. By
-            default, images are encoded as PNG files, which are lossless. JPEG files, and PNG files
-            of at most 8 bits without EXIF rotation, are sent unchanged.
+            default, images are encoded as PNG files, which are lossless. Files that are already
+            JPEG, or PNG of at most 8 bits without EXIF rotation, are sent unchanged.
         headers: Additional headers of every request, such as `{"Authorization": "Bearer TOKEN"}`.
 
     Raises:
@@ -111,7 +111,7 @@ class Client:
 
     @property
     def url(self) -> str:
-        """Address of the requests."""
+        """Address to which requests are sent."""
         return self._transport.url
 
     def __call__(self, image: Any) -> ServedPrediction:
@@ -127,7 +127,7 @@ class Client:
 
         Raises:
             ConnectionError: If the server cannot be reached.
-            TimeoutError: If the whole request takes longer than `timeout`.
+            TimeoutError: If the request takes longer than `timeout`.
             ServingError: If the server rejects the request (with the server's message), or if the
                 number, size or dtype of its outputs does not match the image.
             ValueError: If `image` cannot be read as an image.
@@ -167,7 +167,7 @@ class Client:
         return [self._from_array(item) for item in self._checked(answer, values, batch.shape[:3])]
 
     def _check(self, answer, holds):
-        """Raise `ServingError`, with a description of `answer`, unless `holds`."""
+        """Raise `ServingError`, with a description of `answer`, unless `holds` is true."""
         if not holds:
             outputs = {name: _describe(value) for name, value in answer.items()}
             raise ServingError(
@@ -226,7 +226,7 @@ class Client:
         """Decode a label map and its classes from a PNG file; the size must be one of `sizes`."""
         try:
             pil_image = Image.open(io.BytesIO(content), formats=["PNG"])
-            # Check the size before decoding: the image may be much larger.
+            # Check the size before decoding: the image may be much larger than the one sent.
             if pil_image.mode != "L" or (sizes and pil_image.size[::-1] not in sizes):
                 raise ValueError(
                     f"a PNG file of mode {pil_image.mode} and size {pil_image.size[::-1]}"
@@ -280,7 +280,7 @@ def _is_plain_png(content):
 
 
 def _size(content):
-    """Return the possible (height, width) of a file; for a JPEG also swapped, for EXIF rotation."""
+    """Return the possible (height, width) of a file; EXIF tags may swap the two for a JPEG."""
     try:
         with no_pillow_limit():
             pil_image = Image.open(io.BytesIO(content))

@@ -19,8 +19,8 @@ import numpy as np
 from eseg_keras.optional import require
 
 _MOST_CLASSES = 255
-# Limits of the size of a response: bytes per pixel of a label map, as a PNG file in base64, and of
-# a number in JSON, with the white space of TF Serving; bytes for everything else.
+# Limits of the size of a response, in bytes: per pixel of a label map (a PNG file in base64), per
+# number in JSON (with the white space of TF Serving), and for everything else.
 _FILE_BYTES, _NUMBER_BYTES, _OTHER_BYTES = 2, 64, 1 << 20
 # Matches the message of an assertion in the SavedModel within TensorFlow's error message.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\]", re.DOTALL)
@@ -47,7 +47,7 @@ class _Transport:
 
 @dataclasses.dataclass
 class RestTransport(_Transport):
-    """TF Serving's REST API. It returns a single output without name; `predict` names it `""`."""
+    """TF Serving's REST API, which omits the name of a single output; `predict` names it `""`."""
 
     def __post_init__(self):
         base = self.address if "://" in self.address else f"http://{self.address}"
@@ -66,7 +66,7 @@ class RestTransport(_Transport):
             except BaseException as error:
                 outcomes.put((None, error))
 
-        # In a thread: socket timeouts apply to each read, not to the whole response.
+        # Send in a thread, because socket timeouts apply to each read, not to the whole response.
         threading.Thread(target=send, daemon=True).start()
         try:
             answer, error = outcomes.get(timeout=self.timeout)

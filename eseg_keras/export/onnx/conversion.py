@@ -17,9 +17,9 @@ _DIMENSIONS = ("batch", "height", "width")
 
 
 def convert_to_onnx(served: keras.Model, model: keras.Model, batch: int | None, opset: int):
-    """Convert a `serving_model` of an `ESeg` model to an `onnx.ModelProto`, and check it.
+    """Convert a `serving_model` of an `ESeg` model to an `onnx.ModelProto`, and check the result.
 
-    The classes of `model` are added as metadata.
+    The classes of `model` are added as metadata. `batch` is the batch size, or `None` for any.
     """
     tf = require_tensorflow("ONNX")
     tf2onnx = require("tf2onnx", "export")
@@ -58,7 +58,8 @@ def onnx_session(path: str | os.PathLike, threads: int | None = None):
     if threads is not None:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Spinning threads of idle sessions would slow down the other variants of a measurement.
+        # By default, the threads of an idle session keep spinning, which would slow down the other
+        # variants of a measurement.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = ["CPUExecutionProvider"]
     return onnxruntime.InferenceSession(os.fspath(path), options, providers=providers)
@@ -94,12 +95,14 @@ def read_onnx_classes(path: str | os.PathLike) -> dict:
         the last two may be `None`.
 
     Raises:
-        ValueError: If the file holds no classes.
+        ValueError: If the file contains no classes.
     """
     onnx = require("onnx", "export")
     model = onnx.load(os.fspath(path), load_external_data=False)
     found = {entry.key: entry.value for entry in model.metadata_props}
     keys = ("num_classes", "class_names", "palette", "ignore_label")
     if missing := [key for key in keys if key not in found]:
-        raise ValueError(f"{path} holds no {missing[0]}. Expected a file written by export_onnx.")
+        raise ValueError(
+            f"{path} contains no {missing[0]}. Expected a file written by export_onnx."
+        )
     return {key: json.loads(found[key]) for key in keys}

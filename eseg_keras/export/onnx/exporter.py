@@ -40,8 +40,8 @@ def export_onnx(
     """Write a model as an ONNX file, and verify it in ONNX Runtime.
 
     The file takes `images` [B, H, W, C] of any batch size. Class names, palette and ignore label
-    are entries of its `metadata_props`, see `read_onnx_classes`. An existing file is replaced;
-    `OUTPUT.verification.json` is written beside it.
+    are entries of its `metadata_props` (see `read_onnx_classes`). An existing file is replaced. The
+    comparison with the model is written beside the file, as `OUTPUT.verification.json`.
 
     Args:
         model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
@@ -54,15 +54,15 @@ def export_onnx(
             one, else any size from 32x32.
         precision: `"float32"`, or `"int8"` for 8-bit convolutions in the QDQ format (pairs of
             QuantizeLinear and DequantizeLinear) with one scale per filter. `"int8"` at least halves
-            the latency of the Lite networks. For networks with depthwise convolutions, it reduces
-            the latency by a third at most: TFLite's int8 is faster for them.
+            the latency of the Lite networks. For networks with depthwise convolutions, `"int8"`
+            reduces the latency by a third at most, and `"int8"` files of TFLite are faster.
         calibration_images: Required for `"int8"`: a few dozen uint8 arrays [H, W, C], of any size,
             that resemble the training images. They are resized to `image_size`.
         verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
-            not used for training, for the comparison with the model. They are resized to
-            `image_size`, or to several sizes in turn. By default, a quarter of
-            `calibration_images`, at most three, are held out. Required without
-            `calibration_images`.
+            not used for training, for the comparison with the model. They are resized to the size
+            of the images or, if the file takes any size, to several sizes in turn. By default,
+            about a quarter of `calibration_images`, at most three, are held out for the comparison.
+            Required without `calibration_images`.
         opset: Version of the ONNX operator set, 13 to 18. Defaults to 17.
 
     Returns:

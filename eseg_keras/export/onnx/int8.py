@@ -10,10 +10,12 @@ from eseg_keras.export.quiet import quiet
 from eseg_keras.files import temporary_directory
 from eseg_keras.optional import require
 
-# Quantized operators. Sigmoid and Mul compute SiLU and squeeze-and-excitation: in float, they and
-# the conversions before and after them took longer than all other operators together.
+# Quantized operators. Sigmoid and Mul, which compute SiLU and squeeze-and-excitation, are included
+# because in float these two, with the conversions before and after each of them, took longer than
+# all other operators together.
 _OPERATORS = ["Conv", "Relu", "Clip", "Add", "Sigmoid", "Mul"]
-# 8-bit matrix products compute 32 filters at once: with fewer filters, float is faster.
+# Convolutions with fewer filters stay in float, which is faster for them, because 8-bit matrix
+# products compute 32 filters at once.
 _FEWEST_FILTERS = 32
 
 
@@ -54,9 +56,9 @@ def quantize_onnx(model, images: Sequence[np.ndarray]):
 
 def _save_ranges(model, reader, output):
     """Write the minimum and maximum of each feature map that may be quantized to a JSON file."""
-    # ONNX Runtime's own calibration computes all ranges after the last layer, so that it keeps all
-    # feature maps in memory: 4 GB for eseg_m at 512x1024. This function takes 0.7 GB and a third of
-    # the time.
+    # ONNX Runtime's own calibration computes all ranges after the last layer and therefore keeps
+    # all feature maps in memory: 4 GB for eseg_m at 512x1024. This function takes 0.7 GB and a
+    # third of the time.
     onnx = require("onnx", "export")
     onnxruntime = require("onnxruntime", "export")
     calibrate = require("onnxruntime.quantization.calibrate", "export")
@@ -90,9 +92,10 @@ def _kept_in_float(graph):
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     kept = [convolutions[0].name]
     for node in graph.node:
-        # Node names contain the Keras names of the encoder, decoder and head, numbered if they are
-        # repeated. tf2onnx gives other names to depthwise convolutions with folded batch
-        # normalisation: those before a Clip or Relu are quantized, those before a SiLU are not.
+        # Node names contain the Keras name "encoder", "decoder" or "head", followed by a number if
+        # Keras repeats the name. tf2onnx gives other names to depthwise convolutions with folded
+        # batch normalisation: those before a Clip or Relu are quantized, those before a SiLU are
+        # not.
         is_body = re.search(r"(^|/)(encoder|decoder)(_\d+)?/", node.name)
         if node.op_type == "Conv":
             is_head = re.search(r"(^|/)head(_\d+)?/", node.name)

@@ -38,7 +38,8 @@ from eseg_keras.export.verification import (
 from eseg_keras.files import atomic_directory, temporary_directory
 
 _WARMUP_SIZE = (96, 160)
-# Sizes to verify files for images of any size: divisible by the encoder's strides, and odd.
+# Sizes of the verification images for files that take images of any size: a size that the encoder's
+# strides divide, and an odd size.
 _CHECKED_SIZE, _ODD_SIZE = (192, 384), (135, 201)
 
 # Small, because the compared probabilities are computed from the same logits.
@@ -59,10 +60,10 @@ def export_saved_model(
 ) -> Verification:
     """Write a model as a version of a SavedModel for TF Serving, and verify it in TensorFlow.
 
-    `OUTPUT/1/` (or the next version) holds the folded network with pre- and post-processing, the
-    classes as `assets/classes.json`, and warm-up requests. Serving needs neither Keras nor this
-    package. `models.config` for TF Serving and `OUTPUT.verification.json` are written beside
-    `OUTPUT/`.
+    `OUTPUT/1/` (or the next version) contains the network after BN folding with pre- and
+    post-processing, the classes as `assets/classes.json`, and warm-up requests. Serving needs
+    neither Keras nor this package. `models.config` for TF Serving and the comparison with the
+    model, `OUTPUT.verification.json`, are written beside `OUTPUT/`.
 
     Signatures:
 
@@ -93,8 +94,9 @@ def export_saved_model(
             Defaults to 2^24, 16.8 million.
 
     Returns:
-        The comparison of `serving_default` with the model. If `output_kind` is `"labels"`, the
-        differences are those of the signature `logits`. The other signatures are verified, too.
+        The comparison of `serving_default` with the model. If `output_kind` is `"labels"`,
+        `largest_difference` and `relative_difference` are those of the signature `logits`. The
+        other signatures are verified, too.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -142,7 +144,7 @@ def export_saved_model(
             classes = Path(assets) / "classes.json"
             classes.write_text(classes_json(model), "utf-8")
             module.classes = tf.saved_model.Asset(str(classes))
-            # Without custom gradients: tracing those of SiLU would take most of the time.
+            # Without custom gradients: tracing the gradients of SiLU would take most of the time.
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             with quiet("tensorflow"):
                 tf.saved_model.save(module, str(directory), signatures=functions, options=options)

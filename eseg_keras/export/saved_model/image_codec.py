@@ -23,10 +23,10 @@ MAX_COMPRESSED_CHUNKS = 16
 """Limit of the number of compressed texts and colour profiles of a PNG file."""
 
 CLASSES_KEYWORD = "eseg-classes"
-"""Keyword of the PNG text chunk that holds the classes of a label map, as JSON."""
+"""Keyword of the PNG text chunk that contains the classes of a label map, as JSON."""
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-"""The first bytes of files."""
+"""The first bytes of JPEG files and of PNG files."""
 
 # Number of bytes at the start of a file that contain the EXIF orientation or the PNG header.
 _HEAD = 1 << 16
@@ -42,7 +42,7 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
 
     `content` is a scalar string tensor; `position`, its index in the request, is for error
     messages. The graph raises `InvalidArgumentError` for files of other formats, damaged files, and
-    files with more than `max_pixels` pixels: a few kilobytes may decode to gigabytes.
+    files with more than `max_pixels` pixels, because a few kilobytes may decode to gigabytes.
     """
     tf = require("tensorflow", "tensorflow-cpu")
     name, head, is_jpeg, height, width = _header(tf, content, position)
@@ -51,8 +51,8 @@ def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     sizes = (tf.strings.as_string(height), "x", tf.strings.as_string(width))
     message = [name, " has ", *sizes, f" pixels, more than the limit of {max_pixels}"]
     not_too_large = tf.debugging.Assert(pixels <= max_pixels, [tf.strings.join(message)])
-    # The header of a JPEG file may claim any size, and the decoder fills in missing pixels. Every
-    # block of 64 pixels takes at least one bit.
+    # The header of a JPEG file may claim any size, and the decoder fills in missing pixels. In a
+    # complete file, every block of 64 pixels takes at least one bit.
     bits = 8 * tf.cast(tf.strings.length(content), tf.float64)
     message = [name, " is truncated: too few bytes for ", *sizes, " pixels"]
     complete = tf.debugging.Assert(~is_jpeg | (pixels <= 64 * bits), [tf.strings.join(message)])
@@ -95,7 +95,7 @@ def count_pixels(content, position):
 
 
 def _header(tf, content, position):
-    """Return the name for messages, first bytes, whether it is a JPEG file, height and width."""
+    """Return the name for messages, the first bytes, whether it is a JPEG, height and width."""
     head = tf.io.decode_raw(tf.strings.substr(content, 0, _HEAD), tf.uint8)
     head = tf.cast(tf.pad(head, [[0, _IHDR_END]]), tf.int32)
     is_jpeg = _starts_with(tf, head, JPEG)
@@ -146,7 +146,7 @@ def _count_scans(tf, content):
 
 
 def _count_compressed_chunks(tf, content):
-    """Count the names of the chunks; other data hardly ever contains them."""
+    """Count the names of compressed chunks; other data hardly ever contains these names."""
     data = tf.io.decode_raw(content, tf.uint8)
     return sum(tf.size(_positions(tf, data, kind)) for kind in (b"zTXt", b"iTXt", b"iCCP"))
 
@@ -163,7 +163,7 @@ def _positions(tf, data, text):
 def _packed(tf, content):
     """Return the number of bytes, float64, from the first IDAT chunk to the end of the last."""
     data = tf.io.decode_raw(content, tf.uint8)
-    # 4 is for files without an IDAT chunk: the length is read from the 4 bytes before a start.
+    # Files without an IDAT chunk get the start 4: the length is read from the 4 bytes before it.
     starts = tf.concat([_positions(tf, data, b"IDAT"), [4]], axis=0)
     first, last = tf.reduce_min(starts[:-1]), tf.reduce_max(starts)
     # Pad short files: the assertion that the file is a PNG may run later.

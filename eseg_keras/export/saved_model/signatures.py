@@ -30,8 +30,8 @@ def serving_module(
     """
     tf = require("tensorflow", "tensorflow-cpu")
     variables = {}
-    # Built for the model's image size (usually any), not for `image_size`, because the signature
-    # `encoded` uses the same network.
+    # The networks are built for the model's image size (usually any size), not for `image_size`,
+    # because the signature `encoded`, which takes files of any size, uses the same network.
     networks = serving_models(model, ("labels", "logits"), input_dtype, model.image_shape[:2])
     calls = {kind: _without_keras(tf, network, variables) for kind, network in networks.items()}
     calls["probabilities"] = lambda images: tf.nn.softmax(calls["logits"](images))
@@ -118,7 +118,7 @@ def _of_files(tf, label, classes, max_pixels):
 
 
 def _not_too_many(tf, files):
-    message = f"The request holds more than {MAX_SERVED_FILES} images"
+    message = f"The request contains more than {MAX_SERVED_FILES} images"
     return tf.control_dependencies(
         [tf.debugging.Assert(tf.size(files) <= MAX_SERVED_FILES, [message])]
     )
@@ -136,5 +136,5 @@ def _not_too_large(tf, files, positions, max_pixels):
 
 
 def _not_empty(tf, batch):
-    message = "The request holds no image"
+    message = "The request contains no image"
     return tf.control_dependencies([tf.debugging.Assert(tf.size(batch) > 0, [message])])

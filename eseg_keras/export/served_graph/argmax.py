@@ -12,17 +12,19 @@ from eseg_keras.layers.resize import resize
 class CellArgmax(keras.layers.Layer):
     """Upsample logits bilinearly and take the argmax, but interpolate only near boundaries.
 
-    The logits of a pixel are a weighted mean of the logits of the four nearest cells. If all four
-    cells have the same argmax, it is also the argmax of the pixel; only other pixels are
-    interpolated. All logits are upsampled by `resize` if `stride` is `None`, if the image size is
-    not `stride` times the size of the logits, and on backends other than TensorFlow.
+    A cell is a position of the input logits. The logits of a pixel are a weighted mean of the
+    logits of the four nearest cells. If all four cells have the same argmax, it is also the argmax
+    of the pixel; only other pixels are interpolated. All logits are upsampled by `resize` if
+    `stride` is `None`, if the image size is not `stride` times the size of the logits, and on
+    backends other than TensorFlow.
 
-    If `classes_first`, the classes are the first or second axis of the tensors whose argmax is
-    taken, which is ten times as fast in OpenVINO and a little slower in TensorFlow.
+    If `classes_first`, the class axis is the first or second axis, instead of the last, of the
+    tensors whose argmax is computed. The argmax is then ten times as fast in OpenVINO, and a little
+    slower in TensorFlow.
 
     Inputs are logits [B, h, w, num_classes] of at most 256 classes, and images [B, H, W, ...], of
-    which only the size is used. The output is labels, uint8 [B, H, W]; for equal logits, the lowest
-    class id.
+    which only the size is used. The output is labels, uint8 [B, H, W]; if the largest logits are
+    equal, the label is the lowest of their class ids.
     """
 
     def __init__(
@@ -44,17 +46,17 @@ class CellArgmax(keras.layers.Layer):
             return self._in_full(cells, images)
         import tensorflow as tf
 
-        def by_short_cut():
-            return _short_cut(cells, self.stride, self.classes_first)
+        def by_shortcut():
+            return _shortcut(cells, self.stride, self.classes_first)
 
         def in_full():
             return self._in_full(cells, images)
 
         if None not in (*cells.shape[1:3], *images.shape[1:3]):
             is_whole = tuple(images.shape[1:3]) == tuple(self.stride * n for n in cells.shape[1:3])
-            return by_short_cut() if is_whole else in_full()
+            return by_shortcut() if is_whole else in_full()
         is_whole = tf.reduce_all(tf.shape(images)[1:3] == self.stride * tf.shape(cells)[1:3])
-        return tf.cond(is_whole, by_short_cut, in_full)
+        return tf.cond(is_whole, by_shortcut, in_full)
 
     def _in_full(self, cells, images):
         return _argmax(self.resize(cells, ops.shape(images)[1:3]))
@@ -73,7 +75,7 @@ def _argmax(logits, axis=-1):
     return ops.cast(ops.argmax(logits, axis=axis), "uint8")
 
 
-def _short_cut(cells, stride, classes_first):
+def _shortcut(cells, stride, classes_first):
     """Return labels, uint8 [B, h * stride, w * stride], of TensorFlow logits [B, h, w, classes]."""
     # A block is the `stride` x `stride` pixels between the centres of four cells. The border cells
     # are repeated, which gives (h + 1) x (w + 1) blocks; the result is cropped to the image size.
@@ -87,7 +89,7 @@ def _short_cut(cells, stride, classes_first):
     best = tf.reshape(best, (batch, height + 2, width + 2))
     corners = [best[:, :-1, :-1], best[:, :-1, 1:], best[:, 1:, :-1], best[:, 1:, 1:]]
     agree = (corners[0] == corners[1]) & (corners[0] == corners[2]) & (corners[0] == corners[3])
-    # Each block gets the label of its first corner; `maximum` is the fastest broadcast.
+    # Each block gets the label of its first corner; `maximum` is the fastest way to broadcast it.
     blocks = tf.maximum(tf.reshape(corners[0], (-1, 1)), tf.zeros((1, stride**2), tf.uint8))
 
     differing = tf.where(tf.reshape(~agree, [-1]))
@@ -100,7 +102,7 @@ def _short_cut(cells, stride, classes_first):
     shape = (stride**2, -1, cells.shape[-1])
     if classes_first:
         four, shape = tf.transpose(four, (0, 2, 1)), (stride**2, cells.shape[-1], -1)
-    # One matrix product, [pixels, 4] x [4, blocks * classes].
+    # Interpolate all blocks with one matrix product, [pixels, 4] x [4, blocks * classes].
     mixed = tf.matmul(_corner_weights(stride), tf.reshape(four, (4, -1)))
     labels = tf.transpose(_argmax(tf.reshape(mixed, shape), axis=1 if classes_first else 2))
 

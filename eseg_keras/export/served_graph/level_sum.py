@@ -9,7 +9,7 @@ from eseg_keras.layers.resize import resize
 
 
 class LevelSum(keras.layers.Layer):
-    """Weighted sum of pyramid levels, upsampled bilinearly to the size of the first level.
+    """Sum of pyramid levels, weighted by `scalars` and upsampled bilinearly to the first level.
 
     Bilinear upsampling consists of two matrix products, one along the width and one along the
     height. Each level is upsampled along the width. Then a single product with all levels upsamples
@@ -76,8 +76,8 @@ def bilinear_matrix(size: int, size_in: int):
 def resize_by_products(x, size):
     """Resize [B, h, w, C] bilinearly, with matrix products for fixed non-integer scale factors.
 
-    For fixed sizes, ONNX converters write the scale factor. A runtime that computes the output size
-    from a non-integer factor may be off by one pixel.
+    For fixed sizes, ONNX converters write the scale factor instead of the output size. A runtime
+    that computes the output size from a non-integer factor may be off by one pixel.
     """
     (height, width), (height_in, width_in) = size, _sizes(x)
     is_fixed = all(isinstance(n, int) for n in (height, width, height_in, width_in))

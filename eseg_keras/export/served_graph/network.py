@@ -22,7 +22,7 @@ def serving_model(
     image_size: tuple[int | None, int | None] = (None, None),
     *,
     channels_first: bool = False,
-    short_cut: bool = True,
+    shortcut: bool = True,
     classes_first: bool = False,
 ) -> keras.Model:
     """Build the network that is exported: with folded batch norm, pre- and post-processing.
@@ -34,18 +34,18 @@ def serving_model(
         output_kind: `"labels"` for uint8 label maps [B, H, W], `"logits"` for float32
             [B, H, W, num_classes], or `"probabilities"`, their softmax.
         input_dtype: dtype of the images, `"uint8"` or `"float32"`, with values of 0..255 for both.
-        image_size: (height, width) of the images; `None` for any.
-        channels_first: Whether the faster layers, such as sums over levels, compute in
-            [B, C, H, W], the layout of convolutions in ONNX Runtime. Defaults to `False`.
-        short_cut: For labels: whether logits are interpolated only near boundaries (see
-            `CellArgmax`), so that the latency depends on the image. Defaults to `True`; `False` is
-            faster on GPUs.
-        classes_first: For labels: whether `CellArgmax` puts the classes on the first axes before
-            the argmax, which is faster in OpenVINO. Defaults to `False`.
+        image_size: (height, width) of the images; `None` for any height or width.
+        channels_first: Whether the faster layers, such as sums over pyramid levels, compute in [B,
+            C, H, W], the layout of convolutions in ONNX Runtime. Defaults to `False`.
+        shortcut: For `"labels"`: whether logits are interpolated only near boundaries between
+            classes (see `CellArgmax`). The latency then depends on the image. Defaults to `True`;
+            `False` is faster on GPUs.
+        classes_first: For `"labels"`: whether `CellArgmax` moves the class axis forward before the
+            argmax, which is faster in OpenVINO. Defaults to `False`.
 
     Returns:
-        A functional Keras model without batch normalisation, with one input, `"images"`, and one
-        output, named after `output_kind`.
+        A functional Keras model with folded batch normalisation (see `ESeg.fold`). It has one
+        input, `"images"`, and one output, named after `output_kind`.
 
     Raises:
         ValueError: If `output_kind` or `input_dtype` is invalid.
@@ -66,7 +66,7 @@ def serving_model(
         input_dtype,
         image_size,
         channels_first=channels_first,
-        short_cut=short_cut,
+        shortcut=shortcut,
         classes_first=classes_first,
     )
     return network[output_kind]
@@ -79,10 +79,10 @@ def serving_models(
     image_size: tuple[int | None, int | None],
     *,
     channels_first: bool = False,
-    short_cut: bool = True,
+    shortcut: bool = True,
     classes_first: bool = False,
 ) -> dict[str, keras.Model]:
-    """Return {output kind: `serving_model`} of several output kinds, which share their layers."""
+    """Return {output kind: `serving_model`}; the models of several kinds share their layers."""
     folded = model.fold()
     channels = folded.image_shape[-1]
     images = keras.Input((*image_size, channels), dtype=input_dtype, name="images")
@@ -99,7 +99,7 @@ def serving_models(
     served = {}
     for kind in output_kinds:
         if kind == "labels":
-            stride = 2**folded.min_level if short_cut else None
+            stride = 2**folded.min_level if shortcut else None
             in_full = resize_by_products if channels_first else resize
             result = CellArgmax(stride, in_full, classes_first, name="cell_argmax")(cells, images)
         else:

@@ -19,7 +19,7 @@ _SMALLEST_RATIO = 1e-3
 def faster_network(
     model: keras.Model, images: keras.KerasTensor | None = None, channels_first: bool = False
 ) -> keras.Model:
-    """Replace layers of `model`, the encoder, decoder or head of an `ESeg.fold()`.
+    """Replace slow layers of `model`, the encoder, decoder or head of a network after BN folding.
 
     - The scale of `ImageScaling` is folded into the next convolution.
     - The first scalar of a fusion is folded into the next depthwise convolution. The scalars of
@@ -29,7 +29,7 @@ def faster_network(
       layers become `ResizeByProducts`.
 
     `model` must not be used afterwards: its layers are reused, and some weights change. `images`
-    replaces the input of an encoder; any dtype is allowed.
+    replaces the input of an encoder and may have any dtype.
     """
     rewriting = _Rewriting(channels_first)
     rewriting.plan(model)
@@ -60,7 +60,7 @@ class _Rewriting:
     def plan(self, model):
         consumers = _consumers(model)
         for operation in model.operations:
-            # `Sequential` has no `operations`; the blocks of ConvNeXt that use it stay as they are.
+            # `Sequential` has no `operations`, so `Sequential` blocks of ConvNeXt are not changed.
             if isinstance(operation, keras.Model) and not isinstance(operation, keras.Sequential):
                 self.plan(operation)
             following = consumers.get(id(operation), [])
@@ -120,7 +120,7 @@ class _Rewriting:
 
 
 def _is_alone(following, kind):
-    """Return whether one layer follows, of exactly the class `kind`, that is called only once."""
+    """Return whether exactly one layer follows, has the class `kind`, and is called only once."""
     return len(following) == 1 and (
         type(following[0]) is kind and len(following[0]._inbound_nodes) == 1
     )
@@ -141,9 +141,9 @@ def _consumers(model):
 class CenterImages(keras.layers.Layer):
     """Cast images [B, H, W, C] to float32 and subtract one constant per channel.
 
-    The scale of `ImageScaling` can be folded into the next convolution. Its offset cannot be folded
-    into the bias, because the convolution pads the scaled image with zeros, which are the mean
-    colour.
+    The scale of `ImageScaling` can be folded into the next convolution. The offset cannot be folded
+    into the bias, because the convolution pads the scaled image with zeros, which correspond to the
+    mean colour.
     """
 
     def __init__(self, means: list[float], channels_first: bool = False, **kwargs):
@@ -156,7 +156,8 @@ class CenterImages(keras.layers.Layer):
         means = ops.convert_to_tensor(self.means, "float32")
         if not self.channels_first:
             return ops.cast(images, "float32") - means
-        # Transpose before the cast: bytes are faster. Converters remove the last transpose.
+        # Transpose before the cast: transposing bytes is faster. Converters remove the second
+        # transpose.
         images = ops.cast(ops.transpose(images, (0, 3, 1, 2)), "float32")
         return ops.transpose(images - means[:, None, None], (0, 2, 3, 1))
 
@@ -186,8 +187,8 @@ class NearestResize(NearestUpsampling):
     """Multiply a feature map by a constant, and upsample it to the size of a finer level.
 
     The replaced layer repeats pixels and crops, because these operations have gradients under XLA.
-    For H = 2h and H = 2h - 1, nearest-neighbour resizing gives the same result if pixel `i` is
-    taken from `floor(i * h / H)`.
+    If h rows are upsampled to H = 2h or H = 2h - 1 rows, nearest-neighbour resizing gives the same
+    result, provided that it takes row `i` from row `floor(i * h / H)`; the same holds for columns.
     """
 
     def __init__(self, scalar: float, **kwargs):
@@ -203,7 +204,8 @@ class NearestResize(NearestUpsampling):
 
         size = wanted = ops.shape(like)[1:3]
         if all(isinstance(n, int) for n in (*size, *x.shape[1:3])):
-            # For fixed sizes, ONNX files store the scale factor: 2 is exact, 5 / 3 is not.
+            # For fixed sizes, ONNX files store the scale factor. Upsample by 2, which is exact, and
+            # crop, because a factor such as 5 / 3 is not exact.
             size = (2 * x.shape[1], 2 * x.shape[2])
         x = tf.raw_ops.ResizeNearestNeighbor(
             images=x, size=size, align_corners=False, half_pixel_centers=False

@@ -89,7 +89,7 @@ class EngineRunner:
         self._cuda.cudaStreamDestroy(self._stream)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the engine's output for images of the shape of its input."""
+        """Return the engine's output for images that have the shape of the engine's input."""
         source, result = self._arrays
         source[...] = images
         self._copy(self._addresses[0], source.ctypes.data, source.nbytes, "HostToDevice")
@@ -98,7 +98,7 @@ class EngineRunner:
         return result.copy()
 
     def times(self, rounds: int = 200, warm_up: int = 50) -> np.ndarray:
-        """Return the seconds of each run [rounds], without data transfers to and from the GPU."""
+        """Return the seconds of each run, [rounds], without data transfers to and from the GPU."""
         times = []
         for _ in range(warm_up + rounds):
             start = time.perf_counter()
@@ -118,9 +118,10 @@ class EngineRunner:
 
 @functools.cache
 def _logger(trt):
-    """Return the process's only logger: TensorRT keeps the first; its default prints to stdout."""
+    """Return the same logger on each call: TensorRT ignores all but the first in a process."""
     severity = trt.ILogger.Severity
 
+    # TensorRT's default logger would print to standard output.
     class Errors(trt.ILogger):
         def __init__(self):
             super().__init__()

@@ -31,7 +31,7 @@ from eseg_keras.export.verification import TOLERANCES, Verification, verify
 from eseg_keras.files import atomic_file, write_json
 from eseg_keras.optional import require
 
-# Image size of the paper's latencies; for ESeg-Lite-M, the paper also reports (512, 1024).
+# Image size at which the paper measures latency; it also reports ESeg-Lite-M at (512, 1024).
 PAPER_SIZE = (1024, 2048)
 PRECISIONS = {"fp32": "float32", "fp16": "float16"}
 
@@ -54,12 +54,13 @@ def export_tensorrt(
     The file takes one image of a fixed size, as in the paper's measurements, and uses only
     operators that TensorRT supports. The file sets the dtype of each tensor, as TensorRT's strongly
     typed networks require. It is verified in ONNX Runtime. `OUTPUT.trtexec.json` contains the
-    command; the `Throughput` that it prints is frames per second.
+    command; the `Throughput` that the command prints is in frames per second.
 
-    If TensorRT or TensorRT for RTX is installed, the engine `NAME.engine` is built, too; it runs
-    only with the installed version. TensorRT builds engines for the GPU of this machine. TensorRT
-    for RTX builds engines for all GPUs since Ampere, and needs no GPU to build. If there is a GPU,
-    the engine is compared with the model and timed. The results are in `NAME.engine.json`.
+    If TensorRT or TensorRT for RTX is installed, the engine `NAME.engine` is built, too; the engine
+    runs only with the installed version. TensorRT builds engines for the GPU of this machine.
+    TensorRT for RTX builds engines for all GPUs since Ampere, and needs no GPU to build. If there
+    is a GPU, the engine is compared with the model and timed. The results are in
+    `NAME.engine.json`.
 
     Args:
         model: See `export_onnx`.
@@ -111,11 +112,11 @@ def export_tensorrt(
         )
     onnx = require("onnx", "export")
     trt = installed_tensorrt()
-    # Import it here, so that a missing package raises an error before the slow steps.
+    # Import `cuda` here, so that a missing package raises an error before the slow steps.
     cuda = trt and require("cuda.bindings.runtime", trt.__name__.replace("_", "-"))
     # On a GPU, upsampling all logits is faster than selecting logits near boundaries.
     served = serving_model(
-        model, output_kind, input_dtype, image_size, channels_first=True, short_cut=False
+        model, output_kind, input_dtype, image_size, channels_first=True, shortcut=False
     )
     converted = convert_to_onnx(served, model, batch=1, opset=DEFAULT_OPSET)
     if input_dtype == "uint8":
@@ -155,7 +156,7 @@ def trtexec_command(path: str | os.PathLike, precision: str) -> list[str]:
 
 
 def _cast_first(graph):
-    """Move the cast of images before their transpose: TensorRT cannot transpose uint8."""
+    """Cast the images before they are transposed, because TensorRT cannot transpose uint8."""
     (transpose,) = (node for node in graph.node if graph.input[0].name in node.input)
     if transpose.op_type == "Cast":
         return

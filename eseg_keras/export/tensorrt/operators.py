@@ -1,4 +1,4 @@
-"""The operators that TensorRT's ONNX parser supports, from its documentation."""
+"""The operators that TensorRT's ONNX parser supports, according to the parser's documentation."""
 
 from eseg_keras.optional import require
 

@@ -21,13 +21,14 @@ def convert(
     precision: str,
     images: Sequence[np.ndarray] = (),
 ) -> bytes:
-    """Convert a model to the content of a TFLite file; `images` calibrate `"int8"`."""
+    """Convert a model to the content of a TFLite file; `images` are for calibration to `"int8"`."""
     tf = require("tensorflow", "tensorflow-cpu")
     is_int8 = precision == "int8"
     size = image_size or (None, None)
     if is_int8:
-        # The converter adds the conversion from uint8. `serving_model` is not used: its sums over
-        # levels would compute positions in 8 bits, which is not enough for hundreds of rows.
+        # The converter adds the conversion from uint8. `serving_model` is not used, because its
+        # sums over pyramid levels would compute pixel positions in 8 bits, which is not enough for
+        # hundreds of rows.
         dtype, network = "float32", model.fold()
     else:
         dtype, network = input_dtype, serving_model(model, "logits", input_dtype, size)
@@ -60,7 +61,7 @@ def convert(
             if output_kind != "labels":
                 converter.inference_output_type = tf.uint8
         try:
-            # The 8-bit converter writes the types of its inputs.
+            # The 8-bit converter writes the types of its inputs to standard error.
             with hidden_standard_error() if is_int8 else contextlib.nullcontext():
                 return converter.convert()
         except Exception as error:
@@ -76,6 +77,6 @@ def _batches(images):
     for index, image in enumerate(images):
         image = image.astype("float32")
         if index == 0:
-            # Both ends of 0..255, so that the quantized input equals the uint8 image.
+            # Include both ends of the range 0..255, so that the quantized input equals the image.
             image[0, 0], image[-1, -1] = 0, 255
         yield [image[None]]

@@ -31,7 +31,8 @@ _REMEDIES = {
     "int8": "Nothing was written. Try calibration_images that resemble the training images; or, if "
     "8 bits are too coarse, precision dynamic or float16.",
 }
-# Sizes to verify files for images of any size: two divisible by the encoder's strides, one odd.
+# Sizes of the verification images for files that take images of any size: two sizes that the
+# encoder's strides divide, and an odd size.
 _SIZES = ((192, 384), (384, 768), (97, 131))
 _CLASSES = "classes.json"
 _LABELS = "labels.txt"
@@ -54,8 +55,9 @@ def export_tflite(
     """Write a model as a TFLite file, and verify it in LiteRT.
 
     The file takes one image, `images` [1, H, W, C], and uses only TFLite's built-in operators. It
-    contains class names, palette and ignore label, see `read_tflite_classes`. An existing file is
-    replaced; `OUTPUT.verification.json` is written beside it.
+    contains class names, palette and ignore label (see `read_tflite_classes`). An existing file is
+    replaced. The comparison with the model is written beside the file, as
+    `OUTPUT.verification.json`.
 
     Args:
         model, calibration_images, verification_images: See `export_onnx`.
@@ -64,7 +66,7 @@ def export_tflite(
             [1, H, W, num_classes].
         input_dtype: dtype of the image, `"uint8"` or `"float32"`, with values of 0..255 for both.
         image_size: (height, width) of the image; a fixed size is faster. Defaults to the network's
-            fixed size if it has one, else any size from 32x32, to be set with
+            fixed size if it has one, else any size from 32x32, which the user of the file sets with
             `resize_tensor_input`.
         precision: `"float32"`; `"float16"` for float16 weights; `"dynamic"` for 8-bit weights and,
             in most convolutions, 8-bit activations; or `"int8"` for 8 bits throughout: images are
@@ -163,13 +165,19 @@ def read_tflite_classes(path: str | os.PathLike) -> dict:
 
     Args:
         path: The `.tflite` file.
+
+    Returns:
+        Dict with the entries of `read_onnx_classes`.
+
+    Raises:
+        ValueError: If `export_tflite` did not write the file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read(_CLASSES))
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(
-            f"{path} holds no classes. Expected a file written by export_tflite."
+            f"{path} contains no classes. Expected a file written by export_tflite."
         ) from error
 
 

@@ -84,8 +84,8 @@ class _Tables:
     def add(self, fields: Mapping[int, object]) -> int:
         """Write a table and return its offset.
 
-        A value is a string, the offset of a table, a list of floats or of offsets, or
-        (type, number).
+        A value is a string, the offset of a table, a list of floats or of offsets, or a pair
+        (FlatBuffers type, number).
         """
         # Strings, lists and tables are written before the table that refers to them.
         written = {number: self._write(value) for number, value in fields.items()}

@@ -1,4 +1,4 @@
-"""Batches of labelled photos depend only on seed, epoch and number, not on how they are read."""
+"""Batches of labelled images depend only on seed, epoch and batch number."""
 
 import time
 
@@ -12,7 +12,7 @@ from eseg_keras.models.classifier import Classifier
 
 
 class Examples:
-    """Eleven photos of noise; the label of a photo is its index."""
+    """Eleven images of noise; the label of an image is its index."""
 
     def __len__(self):
         return 11

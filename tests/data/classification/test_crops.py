@@ -10,7 +10,7 @@ from eseg_keras.data.classification.batches import _random_box
 
 
 def coordinates(height, width):
-    """Return a photo whose red channel is the row and whose green channel is the column."""
+    """Return an image with the row as red channel, the column as green."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([rows, columns, np.zeros_like(rows)], -1).astype("uint8")
 
@@ -33,7 +33,8 @@ def test_areas_cover_the_range_evenly():
     left, top, right, bottom = np.array(boxes).T
     areas = (right - left) * (bottom - top) / 1e6
     assert 0.08 <= areas.min() < 0.1 and areas.max() > 0.9
-    # Large boxes that are not square do not fit and are drawn again: the mean is below 0.54.
+    # Large boxes that are not square may not fit and are drawn again, so that the mean area is
+    # below 0.54.
     assert 0.4 < np.mean(areas) < 0.54
     assert 0.45 < np.mean((left + right) / 2000) < 0.55
     ratios = np.log((right - left) / (bottom - top))
@@ -73,13 +74,14 @@ def test_middle_is_seven_eighths_of_the_shorter_side(shape):
         line = middle[:, 0, channel] if axis == 0 else middle[0, :, channel]
         if shape[axis] > 256:
             continue  # The uint8 gradient wraps around.
-        # The centre of the first of 28 equal steps over the central square; the last is symmetric.
+        # The value at the centre of the first of 28 equal steps across the central square; the
+        # value at the last step is symmetric.
         first = shape[axis] / 2 - side / 2 + side / 56 - 0.5
         assert abs(line[0] - first) <= 1 and abs(line[-1] - (shape[axis] - 1 - first)) <= 1
 
 
 def test_middle_of_another_shape_stays_inside():
     middle = central_crop(coordinates(100, 100), (32, 64)).astype(int)
-    # The crop has 7/8 of the photo's width, and half of that as its height.
+    # The crop has 7/8 of the image's width, and is half as high as it is wide.
     assert abs(np.ptp(middle[0, :, 1]) - 87.5 * 63 / 64) <= 2
     assert abs(np.ptp(middle[:, 0, 0]) - 43.75 * 31 / 32) <= 2

@@ -1,4 +1,4 @@
-"""Sources of labelled photos: folders, and the archives of ImageNet."""
+"""Sources of labelled images: folders, and the archives of ImageNet."""
 
 import io
 import tarfile
@@ -100,7 +100,7 @@ def test_imagenet_through_its_own_builder(tmp_path, place):
     for archive in (data_dir / place).glob("*.tar"):
         archive.unlink()
     validation = imagenet2012(data_dir, "validation")
-    # The class of the first validation photo, from the list of the challenge.
+    # The class of the first validation image in the challenge's list of labels.
     assert len(validation) == 1 and validation.class_names[validation.read(0)[1]] == "n01751748"
 
 

@@ -19,13 +19,13 @@ def labels_of(split, number):
 
 @pytest.fixture
 def ade_files(image_bytes):
-    """The files of the archive, with the layout of its README."""
+    """The files of the archive, with the layout described in its README."""
     files = {f"{ROOT}/objectInfo150.txt": b"Idx", f"{ROOT}/sceneCategories.txt": b"scenes"}
     for split, short, count in (("training", "train", 5), ("validation", "val", 3)):
         for number in range(1, count + 1):
             name = f"ADE_{short}_{number:08}"
             labels = labels_of(split, number)
-            # One photo is a grey JPEG.
+            # One image is a grey JPEG.
             photo = np.repeat(labels[..., None], 3, axis=-1) if number != 2 else labels
             files[f"{ROOT}/images/{split}/{name}.jpg"] = image_bytes(photo, "JPEG")
             files[f"{ROOT}/annotations/{split}/{name}.png"] = image_bytes(labels)
@@ -77,7 +77,7 @@ def test_an_image_without_mask_is_named(tmp_path, ade_files, write_files):
     write_files(tmp_path / "downloads/manual/ade.zip", ade_files)
     with pytest.raises(FileNotFoundError, match=r"ADE_train_00000003\.jpg has no mask"):
         load("ade20k", "train", tmp_path)
-    # The failed preparation leaves nothing that is taken for a prepared data set.
+    # The failed preparation leaves no files that look like a prepared data set.
     with pytest.raises(FileNotFoundError, match=r"ADE_train_00000003\.jpg has no mask"):
         load("ade20k", "validation", tmp_path)
 

@@ -38,7 +38,7 @@ SIZE = (4, 42)  # Enough pixels for every label of the official list.
 
 
 def labels_of(seed):
-    """Return a label map with every label id, and 255 (license plate)."""
+    """Return a mask with every label id, and 255 (license plate)."""
     rng = np.random.default_rng(seed)
     return rng.permutation(np.resize(np.r_[0:34, 255], SIZE[0] * SIZE[1])).reshape(SIZE)
 
@@ -84,7 +84,7 @@ def fine_archives(cityscapes_files, write_files):
 
 
 def check(examples, split, seed):
-    """Compare examples with the label maps of these seeds, mapped by the official table."""
+    """Compare examples with masks of `seed`, mapped by the official table."""
     new = {int(label): int(train_id) for label, train_id, *_ in OFFICIAL}
     assert len(examples) == 2
     for index in range(2):

@@ -180,7 +180,7 @@ print([name for name in ("tensorflow", "tensorflow_datasets", "keras") if name i
 
 @pytest.fixture
 def preparation():
-    """Function (data directory) that starts a process and waits until it prepares the data set."""
+    """Function (data directory) -> process that is preparing the data set."""
     processes = []
 
     def start(data_dir):

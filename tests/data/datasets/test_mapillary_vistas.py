@@ -12,7 +12,7 @@ KEYS = {"training": ["_-1xBpzLKsd3jx1h7GjQSg", "0035fkbjWljhaftpVM37-g"], "valid
 
 
 def labels_of(name, key):
-    """Return a label map with every label, in random order."""
+    """Return a mask with every label, in random order."""
     rng = np.random.default_rng([len(key), len(LABELS[name])])
     return rng.permutation(np.resize(np.arange(len(LABELS[name])), 10 * 16)).reshape(10, 16)
 

@@ -196,7 +196,9 @@ def test_progress_in_many_folders(tmp_path, files_of, write_files, monkeypatch, 
     monkeypatch.setattr(progress, "NEXT_LINE", 0.0)
     assert len(load("ade20k", "train", tmp_path)) == 6
     lines = capsys.readouterr().err.splitlines()
-    # Down to x/y and the 400 folders beside it; x/y/z is then looked at first.
+    # One line for each folder that was searched: the data directory, the 2 folders in it, and the
+    # 401 folders in these. Their subfolders are not searched, because one of them, x/y/z, contains
+    # the data set.
     assert len(lines) == 1 + 2 + 401
     assert lines[-1] == f"Looking for ADE20K scene parsing in {tmp_path}  404 folders"
 

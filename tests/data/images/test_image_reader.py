@@ -199,7 +199,7 @@ def test_what_is_no_range(image_range):
 
 @pytest.mark.parametrize(("channels", "color_type"), [(2, 4), (3, 2), (4, 6)])
 def test_a_range_of_16_bit_colors_is_refused(tmp_path, channels, color_type):
-    """Pillow reads them with 8 bits. It cannot write them: the PNG is made by hand."""
+    """Pillow reads 16-bit colours with 8 bits, and cannot write them."""
 
     def chunk(kind, content):
         length, check = len(content), zlib.crc32(kind + content)

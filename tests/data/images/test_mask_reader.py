@@ -269,7 +269,7 @@ def test_masks_saved_with_loss_are_refused_whatever_their_name(tmp_path, options
 
 
 def tiff(ids, bits, inverted):
-    """An uncompressed grey TIFF; Pillow writes no such files of 2 or 4 bits."""
+    """Return an uncompressed grey TIFF; Pillow cannot write 2 or 4 bits."""
     digits = ("".join(f"{value:0{bits}b}" for value in row) for row in ids)
     rows = (row.ljust(-(-len(row) // 8) * 8, "0") for row in digits)
     pixels = b"".join(int(row, 2).to_bytes(len(row) // 8, "big") for row in rows)

@@ -80,7 +80,7 @@ def test_a_folder_without_images_says_what_it_holds(make):
 
 def test_every_suffix_is_one_that_pillow_reads():
     kinds = Image.registered_extensions()
-    # Pillow reads MPO files by its JPEG reader.
+    # Pillow reads MPO files with its JPEG reader.
     assert {s for s in IMAGE_SUFFIXES if kinds.get(s) not in Image.OPEN} <= {".avif", ".mpo"}
     assert ".gif" not in IMAGE_SUFFIXES
     formats = {kinds[s] for s in IMAGE_SUFFIXES - {".avif"}}

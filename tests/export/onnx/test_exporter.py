@@ -38,7 +38,8 @@ def test_labels_at_any_size_and_batch(streets, exported):
     path, verification = exported
     assert verification.passed and verification.label_agreement >= 0.9999
     run = onnx_runner(path, threads=1)
-    # Sizes that are multiples of the stride take the fast path, the others do not.
+    # For sizes that are multiples of the stride, the file interpolates logits only near boundaries
+    # between classes; for other sizes, it upsamples all logits.
     for size in ((64, 96), (33, 47), (90, 160), (45, 80)):
         images = np.stack(scenes(size, 3))
         assert (run(images) == streets.segment(images)).mean() >= 0.9999
@@ -81,7 +82,7 @@ def test_the_comparison_is_beside_the_file(exported):
 def test_nothing_slow_is_left_in_the_graph(exported):
     operators = Counter(node.op_type for node in onnx.load(exported[0]).graph.node)
     assert "Tile" not in operators
-    # Transposes of the images, the logits and the inputs of the sum over levels.
+    # Only the images, the logits and the inputs of the sum over levels are transposed.
     assert operators["Transpose"] <= 8
     assert operators["Conv"] == 60
 
@@ -126,7 +127,8 @@ def test_every_structure(small_model, tmp_path, preset):
     image = scenes((97, 131), 1)[0][None]
     noise = np.random.default_rng(0).choice([-1, 1], image.shape)
     noisy = np.clip(image + noise, 0, 255).astype("uint8")
-    # A network with random weights amplifies errors: compare with its response to noise.
+    # A network with random weights amplifies errors, so compare the rounding errors with the
+    # network's response to noise.
     logits = run(image)
     by_noise, by_rounding = (run(noisy) - logits).std(), (run_int8(image) - logits).std()
     assert 0.001 * logits.std() < by_rounding < 0.15 * logits.std() + 1.5 * by_noise

@@ -1,4 +1,4 @@
-"""Calibration ranges of 8-bit values, and the memory to compute them."""
+"""Calibration ranges of 8-bit values, and the memory that computing the ranges takes."""
 
 import resource
 import subprocess
@@ -84,7 +84,7 @@ def test_scales_are_those_of_the_values():
 
 @pytest.mark.parametrize("name", ["a/encoder/conv{}/Conv", "Conv__{}", "a/head/conv{}/Conv"])
 def test_all_but_the_first_convolution_and_the_head_are_in_8_bits(name):
-    """tf2onnx renames depthwise convolutions whose batch normalisation is folded."""
+    """tf2onnx names depthwise convolutions with folded batch normalisation `Conv__NUMBER`."""
     model = chain(4, (16, 24))
     for index, node in enumerate(n for n in model.graph.node if n.op_type == "Conv"):
         node.name = name.format(index)

@@ -1,4 +1,4 @@
-"""`CellArgmax` against NumPy: upsample all logits, take the first of the best classes."""
+"""`CellArgmax`, compared with NumPy code that upsamples all logits and takes the argmax."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_the_last_of_255_classes():
     assert (np.asarray(CellArgmax(4)(cells, images(1, 8, 8))) == 254).all()
 
 
-def test_without_a_short_cut():
+def test_without_a_shortcut():
     cells = np.random.default_rng(2).normal(size=(1, 3, 3, 4)).astype("float32")
     plain = np.asarray(CellArgmax(None)(cells, images(1, 24, 24)))
     np.testing.assert_array_equal(plain, np.asarray(CellArgmax(8)(cells, images(1, 24, 24))))

@@ -18,7 +18,8 @@ from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedF
 from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.street_scenes import render_scene
 
-# A multiple of all strides, a size with odd levels, a size near the smallest, a common size.
+# A multiple of all strides, a size whose pyramid levels have odd sizes, a size near the smallest,
+# and a common size.
 SIZES = [(128, 256), (97, 131), (33, 47), (45, 80)]
 
 
@@ -66,7 +67,7 @@ def test_every_preset_at_even_and_odd_sizes(small_model, preset):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"image_size": SIZES[1]}, {"input_dtype": "float32"}, {"short_cut": False}],
+    [{}, {"image_size": SIZES[1]}, {"input_dtype": "float32"}, {"shortcut": False}],
     ids=str,
 )
 def test_trained_labels(streets, options):
@@ -106,7 +107,7 @@ def test_an_encoder_of_ones_own():
 
 @pytest.mark.parametrize("channels_first", [False, True])
 def test_an_encoder_with_a_sequential_inside(channels_first):
-    """As in ConvNeXt of keras.applications."""
+    """ConvNeXt of keras.applications contains such `Sequential` blocks."""
     images = keras.Input((None, None, 3))
     block = keras.Sequential([layers.Conv2D(8, 4, strides=4), layers.LayerNormalization()])
     encoder = keras.Model(images, {"P2": block(layers.Rescaling(1 / 255)(images))})

@@ -36,7 +36,7 @@ def answers(directory, requests, folder):
 
 
 def read_signatures(directory):
-    """Read the signatures of a SavedModel, as TensorFlow's messages."""
+    """Read the signatures of a SavedModel, as TensorFlow's protobuf messages."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     content = (Path(directory) / "saved_model.pb").read_bytes()
@@ -102,7 +102,7 @@ class Session:
     def run(self, inputs, outputs):
         """Run {tensor name: value} to {output: tensor name}."""
         lib = self.library
-        # A status of its own for each run, because several threads may run at once.
+        # Use a new status for each run, because several threads may call this method at once.
         status = self._pointer("TF_NewStatus")
         fed = [ctypes.c_void_p(self._tensor(value)) for value in inputs.values()]
         fetched = (ctypes.c_void_p * len(outputs))()

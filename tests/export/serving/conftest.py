@@ -76,7 +76,7 @@ def file_of():
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
-    """An unknown certificate authority: its file, and a key and a certificate that it issued."""
+    """Files of an untrusted certificate authority, and of a key and certificate that it issued."""
     trustme = pytest.importorskip("trustme")
     folder = tmp_path_factory.mktemp("authority")
     authority = trustme.CA()
@@ -91,9 +91,10 @@ def authority(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def server(exported, authority):
-    """Both servers: `rest` and `grpc` are their addresses, `answer_sizes` the bytes they sent.
+    """Servers for REST and gRPC, each without and with TLS.
 
-    `encrypted` holds their addresses for TLS.
+    `rest` and `grpc` are the addresses without TLS; `encrypted` is {protocol: address with TLS}.
+    `answer_sizes` lists the size of each answer in bytes.
     """
     with (
         pytest.MonkeyPatch.context() as environment,
@@ -256,7 +257,7 @@ def _from_proto(proto):
 
 
 def _proto(value):
-    """Write a tensor to the list of its type, like TF Serving (`Tensor::AsProtoField`)."""
+    """Write a tensor to the `*_val` list of its type, like TF Serving (`Tensor::AsProtoField`)."""
     if isinstance(value, list):
         return tf.make_tensor_proto(value)
     proto = tf.make_tensor_proto(np.zeros(0, value.dtype))

@@ -108,7 +108,7 @@ def test_a_large_image_is_answered_in_kilobytes(protocol, connect, scene, server
     image = np.kron(scene(5, 512, 1024), np.ones((2, 2, 1), np.uint8))
     label_map = connect(protocol)(image).label_map
     assert label_map.shape == (1024, 2048)
-    # One byte per pixel would be 2 MiB, and three times as much in JSON.
+    # With one byte per pixel, the answer would take 2 MiB, and three times as much in JSON.
     assert server.answer_sizes[-1] < 100_000
 
 
@@ -188,7 +188,8 @@ def test_an_encrypted_connection(protocol, server, authority, connect, scene, tm
     command = [sys.executable, "-c", ASK, address, protocol, "image.npy", "answer.npy"]
     options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
     unknown = subprocess.run(command, **options)
-    # Each protocol reads the authority from another variable, once per process.
+    # Each protocol reads the certificate authority from its own environment variable, once per
+    # process.
     variable = {"rest": "SSL_CERT_FILE", "grpc": "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"}[protocol]
     assert unknown.returncode == 1 and "ConnectionError: The certificate of" in unknown.stderr
     assert f"Set the environment variable {variable} to the file" in unknown.stderr
@@ -226,7 +227,7 @@ def test_a_server_that_is_too_slow(protocol, connect, server, scene):
 def test_another_server(server, scene):
     with pytest.raises(ServingError, match="Malformed request"):
         Client(f"http://{server.rest}/prefix", NAME)(scene(0, 40, 40))
-    # gRPC does not speak HTTP/1.
+    # The gRPC server does not understand HTTP/1.
     with pytest.raises((ConnectionError, ServingError)):
         Client(server.grpc, NAME)(scene(0, 40, 40))
 

@@ -66,7 +66,7 @@ def test_png_of_16_bits_and_several_channels(channels, decode):
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_interlaced_png_of_few_bits(bits, decode):
-    # Encoded here, because Pillow writes neither interlaced files nor 1, 2 and 4 bits.
+    # The test encodes the file itself, because Pillow does not write interlaced files.
     values = np.random.default_rng(bits).integers(0, 2**bits, (8, 8))
     passes = [
         (0, 8, 0, 8),
@@ -136,7 +136,7 @@ def test_damaged_headers_are_errors_or_images(start, damage, jpeg, decode, file_
 def test_too_many_pixels_are_refused_before_decoding(kind, decode, file_of):
     content = file_of(picture("RGB", 81, 60), kind)
     message = f"Image 3 of the request has 81x60 pixels, more than the limit of {LIMIT}"
-    # Also rejected if the data is truncated, which decoding would report instead.
+    # The message is the same for a truncated file, because the size is checked before decoding.
     for file in (content, content[: len(content) // 2]):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             decode(file)

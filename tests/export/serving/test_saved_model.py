@@ -115,12 +115,12 @@ def test_bad_requests_are_errors_of_their_own(exported, run_c_api, scene, file_o
     bad = [
         ("serving_default", {"images": image[None].astype("float32")}, "Expects arg"),
         ("serving_default", {"images": [b"text"]}, "Expects arg"),
-        ("serving_default", {"images": image[None][:0]}, "The request holds no image"),
-        ("serving_default", {"images": image[None][:, :0]}, "The request holds no image"),
+        ("serving_default", {"images": image[None][:0]}, "The request contains no image"),
+        ("serving_default", {"images": image[None][:, :0]}, "The request contains no image"),
         ("serving_default", {"images": image}, "not compatible with expected shape"),
         ("logits", {"images": image[None][..., :1]}, "not compatible with expected shape"),
         ("probabilities", {"images": image[None, None]}, "not compatible with expected shape"),
-        ("encoded", {"image_bytes": []}, "The request holds no image"),
+        ("encoded", {"image_bytes": []}, "The request contains no image"),
         ("encoded", {"image_bytes": image[None]}, "Expects arg"),
         ("encoded", {"image_bytes": [png, b""]}, "Image 1 of the request is neither"),
         ("encoded", {"image_bytes": [png[:500]]}, "Invalid PNG data"),
@@ -138,7 +138,7 @@ def test_bad_requests_are_errors_of_their_own(exported, run_c_api, scene, file_o
 def test_requests_have_limits(exported, signatures, scene, file_of):
     encoded = signatures.by_name["encoded"]
     small = file_of(scene(0, 32, 32), "PNG")
-    with pytest.raises(tf.errors.InvalidArgumentError, match="holds more than 256 images"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="contains more than 256 images"):
         encoded(image_bytes=tf.constant([small] * 257))
     # Nine files of the allowed size exceed the total, which is checked before decoding: decoding
     # these truncated files would fail.

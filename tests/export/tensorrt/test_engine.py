@@ -1,4 +1,4 @@
-"""Engines: built by TensorRT for RTX, without a GPU, and run on a simulated GPU."""
+"""Engines that TensorRT for RTX builds without a GPU, and simulated engines on a simulated GPU."""
 
 import ctypes
 import enum
@@ -259,7 +259,7 @@ def test_without_cuda_bindings_nothing_is_built(tiny_model, tmp_path, rtx, monke
 
 
 def test_the_installed_modules():
-    """The installed modules, with or without a GPU."""
+    """Finding TensorRT and the name of the GPU raises no error, with or without a GPU."""
     trt = installed_tensorrt()
     assert trt is None or trt.__name__ in ("tensorrt", "tensorrt_rtx")
     runtime = pytest.importorskip("cuda.bindings.runtime")

@@ -139,7 +139,7 @@ def test_int8_logits_are_8_bits_with_a_scale(streets, tmp_path, calibration):
     verification = export_tflite(
         streets, path, calibration_images=dim, verification_images=None, **options
     )
-    # A quarter of the calibration images, resized to the fixed size.
+    # The compared images are a quarter of the calibration images, resized to the fixed size.
     assert verification.sizes == ((64, 96),) * 3
     assert 0 < verification.relative_difference < 0.2
     assert not any(tensor.type == schema.TensorType.FLOAT32 for tensor in tensors(path))
@@ -211,7 +211,7 @@ def test_bad_arguments_are_refused_before_anything_is_written(
     ]:
         with pytest.raises(ValueError, match=message):
             export_tflite(model, path, **options)
-    with pytest.raises(ValueError, match="holds no classes"):
+    with pytest.raises(ValueError, match="contains no classes"):
         (tmp_path / "other.tflite").write_bytes(b"TFL3")
         read_tflite_classes(tmp_path / "other.tflite")
     assert [file.name for file in tmp_path.iterdir()] == ["other.tflite"]

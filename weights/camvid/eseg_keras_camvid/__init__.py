@@ -1,1 +1,1 @@
-"""Presets of eseg_keras trained on CamVid; each folder holds one, with its card."""
+"""Presets of eseg_keras trained on CamVid; each folder contains one preset and its model card."""

@@ -16,7 +16,7 @@ let model, network, loading, view, legend;
 let size; // { longSide, enlarge }
 let current; // The result on the page.
 let latest = 0; // Number of the latest task; results of earlier tasks are discarded.
-let repeat = null; // Starts the latest task again while it is not finished.
+let repeat = null; // Function that restarts the latest task; null if that task is finished.
 let camera = null;
 
 function tell(sentence) {
@@ -48,7 +48,7 @@ function startNetwork() {
 }
 
 // Runs a task that the user started, and shows its progress and errors. `task` gets a function that
-// returns whether no later task was started; `again` starts the same task with other settings.
+// returns whether this task is still the latest; `again` starts the same task with other settings.
 async function perform(sentence, task, again) {
   const number = ++latest;
   repeat = again;

@@ -30,7 +30,7 @@ export async function openCamera() {
   }
   return {
     // Returns the next frame, an ImageBitmap, or null if the camera is disconnected. Waits for an
-    // animation frame: hidden pages get none, so that they compute nothing.
+    // animation frame; hidden pages get no animation frames and therefore compute nothing.
     async frame() {
       await new Promise(requestAnimationFrame);
       return stream.active ? createImageBitmap(video) : null;

@@ -1,6 +1,7 @@
 // Sends tasks to scripts/worker.js and receives the results.
 
-// As a blob, the worker inherits the page's security policy: it cannot contact other servers.
+// A worker that is started from a blob inherits the page's security policy, which blocks requests
+// to other servers.
 function startWorker() {
   const script = new URL("worker.js", import.meta.url).href;
   const start = new Blob([`import ${JSON.stringify(script)};`], { type: "text/javascript" });

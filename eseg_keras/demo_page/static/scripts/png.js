@@ -1,4 +1,4 @@
-// Encodes PNG files whose pixel values are class ids and whose palette holds the class colours.
+// Encodes PNG files whose pixel values are class ids and whose palette contains the class colours.
 
 const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
 

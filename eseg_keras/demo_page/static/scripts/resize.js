@@ -1,6 +1,6 @@
-// Bilinear resizing, equal to Pillow's bit for bit: a triangle filter, wider if the image shrinks,
-// in fixed point; along the width, then along the height, rounded to bytes in between. The network
-// was trained on images that were resized in this way.
+// Bilinear resizing, equal to Pillow's bit for bit. The filter is a triangle, wider if the image
+// shrinks, with fixed-point weights. Images are resized along the width, rounded to bytes, and then
+// resized along the height. The network was trained on images that were resized in this way.
 
 const FRACTION = 22;
 
@@ -23,8 +23,8 @@ function taps(from, to) {
   });
 }
 
-// Resizes `lines` lines of pixels along one axis. `stepIn` and `stepOut` are the distances of
-// neighbouring pixels of a line in bytes, `lineIn` and `lineOut` the distances of lines.
+// Resizes `lines` lines of pixels along one axis. `stepIn` and `stepOut` are the distances in
+// bytes between neighbouring pixels of a line, `lineIn` and `lineOut` those between lines.
 function along(input, output, table, stepIn, stepOut, lines, lineIn, lineOut) {
   for (let line = 0; line < lines; line++) {
     for (let index = 0; index < table.length; index++) {

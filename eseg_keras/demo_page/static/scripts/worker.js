@@ -72,7 +72,7 @@ async function segment({ bitmap, longSide, enlarge }) {
       + (scale < 1 ? "Choose a larger working size." : "Choose a larger image."));
   }
   const pixels = resize(rgb(bitmap), width, height, ...seen);
-  bitmap.close(); // A copy of the page's bitmap.
+  bitmap.close(); // This is a copy; the page keeps its own bitmap.
   const ready = performance.now();
   let labels;
   try {
