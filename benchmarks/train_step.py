@@ -1,20 +1,20 @@
-"""Speed and memory of the training step, and the time of averaged weights and of the input.
+"""Speed and memory of the training step, and what averaged weights, input and `--remat` cost.
 
     python benchmarks/train_step.py --shrink 4 --batch_size 4
     KERAS_BACKEND=jax python benchmarks/train_step.py --device gpu --steps 20
 
 The measured step is that of the Cityscapes experiments, run by `fit`: OHEM, scores, weight decay
-and averaged weights, from random weights. The loss is read after every step, as in `train`. Three
+and averaged weights, from random weights. The loss is read after every step, as in `train`. These
 variants run a few steps each, interleaved, so that other load on the machine affects all of them:
 
 - the complete step, on a batch that stays in memory;
-- the step without averaged weights, on the same batch;
-- the complete step with the input pipeline, from PNG files of the data set's size.
+- the complete step with the input pipeline, from PNG files of the data set's size;
+- the step without averaged weights, on the batch in memory;
+- with `--remat`, the step without rematerialization, on the batch in memory.
 
-The cost of the input is computed from the third and the first variant. It includes waiting for
-input, and the slowdown of steps that share cores with the threads of the pipeline, which timing the
-iterator alone would not show. Files are read repeatedly, so they come from the page cache, not from
-a disk.
+The cost of the input is computed from the first two variants. It includes waiting for input, and
+the slowdown of steps that share cores with the threads of the pipeline, which timing the iterator
+alone would not show. Files are read repeatedly, so they come from the page cache, not from a disk.
 
 Every preset and precision runs in a separate process, to measure its memory. All usable cores are
 used (`taskset -c 0 python ...` restricts them to one). Each row is written when it is measured;
@@ -167,35 +167,40 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
         in_memory = one_batch(batches.batch(0, 0), from_files)
 
         model = compiled(experiment)
-        ways = {"memory": (model, in_memory), "files": (model, from_files)}
+        variants = {"memory": (model, in_memory), "files": (model, from_files)}
         memory_before = peak_memory()
-        # The step without averages is compiled later: the peak must be that of the complete step.
-        first = [run_block(*way, steps) for way in ways.values()][0]
+        # Other steps are compiled later: the peak must be that of the complete step.
+        first = [run_block(*variant, steps) for variant in variants.values()][0]
         peak = peak_memory()
-        if case.ema == "both":
-            plain = compiled(dataclasses.replace(experiment, ema_decay=None))
-            ways["memory, no average"] = (plain, in_memory)
-            run_block(*ways["memory, no average"], steps)
+        others = {"memory, no average": {"ema_decay": None}} if case.ema == "both" else {}
+        if case.remat:
+            others["memory, no remat"] = {"remat": False}
+        for name, changes in others.items():
+            other = compiled(dataclasses.replace(experiment, **changes))
+            variants[name] = (other, in_memory)
+            run_block(*variants[name], steps)
 
-        blocks = {way: [] for way in ways}
+        blocks = {name: [] for name in variants}
         begun = time.monotonic()
         for round_ in range(rounds):
             if round_ >= 3 and time.monotonic() - begun > seconds:
                 break
-            for way in list(ways)[:: 1 if round_ % 2 else -1]:
-                blocks[way].append(run_block(*ways[way], steps))
-            latest = ", ".join(
-                f"{way} {block[-1].wall * 1000:.0f}" for way, block in blocks.items()
+            for name in list(variants)[:: 1 if round_ % 2 else -1]:
+                blocks[name].append(run_block(*variants[name], steps))
+            latest = "; ".join(
+                f"{name} {block[-1].wall * 1000:.0f}" for name, block in blocks.items()
             )
             print(f"  round {round_ + 1}, ms per step: {latest}", flush=True)
 
-    wall = {way: np.array([block.wall for block in those]) for way, those in blocks.items()}
-    cpu = {way: np.array([block.cpu for block in those]) for way, those in blocks.items()}
+    wall = {name: np.array([block.wall for block in those]) for name, those in blocks.items()}
+    cpu = {name: np.array([block.cpu for block in those]) for name, those in blocks.items()}
     return {
         **dataclasses.asdict(case),
         "crop": "x".join(map(str, experiment.image_size)),
-        **average_percent("ema_percent", wall),
-        **average_percent("ema_cpu_percent", cpu),
+        **added_percent("ema_percent", wall, "memory, no average"),
+        **added_percent("ema_cpu_percent", cpu, "memory, no average"),
+        **added_percent("remat_percent", wall, "memory, no remat"),
+        **added_percent("remat_cpu_percent", cpu, "memory, no remat"),
         **quartiles("input_percent", 100 * (1 - wall["memory"] / wall["files"])),
         **quartiles("input_cpu_percent", 100 * (1 - cpu["memory"] / cpu["files"])),
         **quartiles("images_per_second", case.batch_size / wall["files"]),
@@ -213,11 +218,11 @@ def measure(case: Case, steps: int, rounds: int, seconds: float) -> dict:
     }
 
 
-def average_percent(name, seconds):
-    """Return the columns for the time that averaged weights add; empty if not measured."""
-    if "memory, no average" not in seconds:
-        return dict.fromkeys(quartiles(name, [0.0]), "")
-    return quartiles(name, 100 * (seconds["memory"] / seconds["memory, no average"] - 1))
+def added_percent(column, seconds, without):
+    """Return the columns for the time added to the variant `without`; empty if not measured."""
+    if without not in seconds:
+        return dict.fromkeys(quartiles(column, [0.0]), "")
+    return quartiles(column, 100 * (seconds["memory"] / seconds[without] - 1))
 
 
 def quartiles(name, values):
@@ -234,12 +239,14 @@ def summary(row: dict) -> str:
     def spread(name):
         return f"{row[name]} ({row[f'{name}_lower_quartile']} to {row[f'{name}_upper_quartile']})"
 
-    average = (
-        f"  averaged weights: {spread('ema_percent')}% more time per step, "
-        f"{spread('ema_cpu_percent')}% more CPU time\n"
+    added = "".join(
+        f"  {what}: {spread(f'{column}_percent')}% more time per step, "
+        f"{spread(f'{column}_cpu_percent')}% more CPU time\n"
+        for what, column in (("averaged weights", "ema"), ("rematerialization", "remat"))
+        if row[f"{column}_percent"] != ""
     )
     return (
-        (average if row["ema_percent"] != "" else "")
+        added
         + f"  input: {spread('input_percent')}% of the time, "
         + f"{spread('input_cpu_percent')}% of the CPU time\n"
         + f"  {spread('images_per_second')} images/s, {row['batch_size']} of {row['crop']}\n"

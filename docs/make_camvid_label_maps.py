@@ -20,7 +20,7 @@ GAP = 8  # Width of the white gap between label maps, in pixels.
 
 
 def main(camvid: str) -> None:
-    """Predict three validation images, and draw the label maps side by side."""
+    """Segment three validation images, and draw their label maps side by side."""
     model = ESeg.from_preset("eseg_edge_s_camvid")
     colors = np.asarray(model.palette, "uint8")
     columns = []

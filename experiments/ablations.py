@@ -53,7 +53,7 @@ class Variant(NamedTuple):
         title: Name in the table and the plot.
         changes: Values that differ from the base, as for `eseg train --set`.
         reference: The variant to compare with.
-        claim: The paper's difference in mean IoU, in percentage points, or `None`.
+        claim: Difference from `reference` in the paper, in points of mean IoU, or `None`.
         source: The table or section of the paper, or a remark.
     """
 
@@ -360,7 +360,7 @@ def scores_of(rows: list[dict]) -> dict[str, list[float]]:
 
 
 def table(rows: list[dict]) -> str:
-    """Return the scores as a Markdown table: mean, range, and the paper's difference."""
+    """Return the scores as a Markdown table: mean, range, and difference (ours and the paper's)."""
     scores = scores_of(rows)
     lines = [
         "| variant | changes | mean IoU % | lowest to highest | difference | in the paper |",
@@ -384,7 +384,7 @@ def table(rows: list[dict]) -> str:
 
 
 def plot(rows: list[dict]):
-    """Return a figure with one point per run, the means, and the paper's differences."""
+    """Return a figure with one point per run, the means, and the differences in the paper."""
     from eseg_keras.optional import require
 
     figures = require("matplotlib.figure", "visualization")

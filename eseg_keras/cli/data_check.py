@@ -78,7 +78,7 @@ def run(args) -> int:
 
 
 def _experiment(args):
-    """Return the experiment that reads the images, and its data directory."""
+    """Return an experiment with the settings for reading the files, and the data directory."""
     from eseg_keras.training.experiment import READING, Experiment
     from eseg_keras.training.experiment_files import load_experiment
     from eseg_keras.training.overrides import override

@@ -123,7 +123,7 @@ def _formats_with(flag):
 
 
 def run(args) -> int:
-    """Export the network and print the comparison."""
+    """Export the network, and print how the file's outputs differ from the network's."""
     _check(args)
     module, _, function = FORMATS[args.format].exporter.rpartition(".")
     export = getattr(importlib.import_module(module), function)

@@ -74,8 +74,8 @@ def convert(
     splits (or with `val_share`), both folders have subfolders such as `train`, `val` and `test`.
     Masks are palette PNG files of class ids, with 255 for ignored pixels. Later shapes in the file
     cover earlier ones (for CVAT, higher layers cover lower ones). Images are copied unchanged; the
-    EXIF rotation is applied when they are read. If the annotations were drawn without the EXIF
-    rotation, it is applied to the masks.
+    EXIF rotation is applied when they are read. If the image size in the annotations is that
+    without the EXIF rotation, it is applied to the masks.
 
     Args:
         format: A key of `FORMATS`: `"labelme"`, `"coco"`, `"voc"`, `"cvat"`, `"roboflow"` or

@@ -1,4 +1,4 @@
-"""Statistics of masks (the pixels of each class in each image), and selections based on them."""
+"""Count the pixels of each class in each image; choose examples and splits by these counts."""
 
 import itertools
 import os

@@ -88,7 +88,8 @@ class ExportedPredictor:
             The prediction, with a label map of the image's size.
 
         Raises:
-            ValueError: If `image` is not an image, or its size is not the file's fixed size.
+            ValueError: If `image` cannot be read as an image, or if the exported network has a
+                fixed image size and `image` has another size.
         """
         name = str(image) if isinstance(image, str | os.PathLike) else "image 0"
         pixels = read_image(

@@ -40,20 +40,21 @@ class Tolerance:
 
 
 TOLERANCES = {
-    # Only the order of additions differs. Measured: logits 1e-6 of the range. The margin is twice
-    # the allowed difference, so that an allowed difference cannot change a clear label.
+    # The order of additions differs. Measured: logits differ by 1e-6 of the range. The margin is
+    # twice the allowed difference, so that an allowed difference cannot change a clear label.
     "float32": Tolerance(difference=1e-3, probability=1e-3, agreement=0.9999, margin=2e-3),
-    # Weights, or all values, have 11 significant bits. Measured: logits 5e-4 of the range,
-    # probabilities 0.003.
+    # Weights, or all values, have 11 significant bits. Measured: logits differ by 5e-4 of the
+    # range, probabilities by 0.003.
     "float16": Tolerance(difference=5e-3, probability=0.05, agreement=0.999, margin=0.01),
-    # All values have 8 significant bits. Measured: logits 0.01 of the range, probabilities 0.05.
+    # All values have 8 significant bits. Measured: logits differ by 0.01 of the range,
+    # probabilities by 0.05.
     "bfloat16": Tolerance(difference=0.04, probability=0.3, agreement=0.999, margin=0.04),
-    # 8-bit weights have one scale per channel, 8-bit activations one scale per tensor.
-    # Measured: logits 0.015 of the range, probabilities 0.08.
+    # 8-bit weights have one scale per channel, 8-bit activations one scale per tensor. Measured:
+    # logits differ by 0.015 of the range, probabilities by 0.08.
     "dynamic": Tolerance(difference=0.1, probability=0.5, agreement=0.99, margin=0.05),
-    # All values have 8 bits, with ranges from the calibration images. Measured: logits 0.03 of the
-    # range, probabilities 0.26. The limit of probabilities is high, because single pixels between
-    # two classes may differ a lot; the agreement of labels is the effective limit.
+    # All values have 8 bits, with ranges from the calibration images. Measured: logits differ by
+    # 0.03 of the range, probabilities by 0.26. The limit of probabilities is high, because single
+    # pixels between two classes may differ a lot; the agreement of labels is the effective limit.
     "int8": Tolerance(difference=0.2, probability=0.9, agreement=0.98, margin=0.05),
 }
 """Tolerances by precision. The comments give the differences measured for eseg_lite_s_streets."""

@@ -165,7 +165,7 @@ def _arrays(tensors):
 
 
 def _resized(image, size, frame):
-    """Resize an image to `size`, and pad it at the right and bottom to `frame` with its mean."""
+    """Resize an image to `size`; pad it at the right and bottom to `frame` with its mean colour."""
     if image.shape[:2] == size == frame:
         return image
     # `resize_window` expects a mask; its result for the mask is ignored.

@@ -73,9 +73,9 @@ def predict_files(
         output: Folder to write to. It is created once the first image is predicted.
         overlay: Whether to write overlays; required for videos. Defaults to `True`.
         alpha: Opacity of the overlays' colours, 0 to 1. Defaults to 0.5.
-        legend: Whether overlays have a legend: of the predicted classes below an image, of all
-            classes below a video. A legend higher than half the video is omitted. Defaults to
-            `True`.
+        legend: Whether to add a legend below each overlay. The legend of an image lists the
+            predicted classes, the legend of a video all classes. For a video, a legend higher than
+            half a frame is omitted. Defaults to `True`.
         recursive: Whether to also search subfolders; the output mirrors them. Defaults to `False`.
         overwrite: Whether to predict all files again and overwrite their outputs. Other files in
             `output` are kept. Defaults to `False`.

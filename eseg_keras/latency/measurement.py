@@ -174,7 +174,7 @@ def result_rows(
     Args:
         variants: The variants that were measured.
         rounds: The rounds that `measure` yielded, at least one.
-        reference: The variant whose ratio is 1.
+        reference: The variant with whose latency the others are compared; its ratio is 1.
 
     Returns:
         One dict of columns per variant, in the order in which they were loaded.

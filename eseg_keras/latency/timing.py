@@ -82,7 +82,7 @@ def timings(
 
     Args:
         rounds: The rounds that `timed_rounds` yielded, at least one.
-        reference: Name of the function whose ratio is 1.
+        reference: Name of the function with whose time the others are compared; its ratio is 1.
 
     Returns:
         {name: `Timing`}.

@@ -465,7 +465,7 @@ class ESeg(EncoderModel):
             source: The network to copy from; if it has averaged weights, these are copied.
 
         Raises:
-            ValueError: If the networks differ in more than their classes.
+            ValueError: If weights other than those of the classifier differ in number or shape.
 
         Example:
 

@@ -4,7 +4,7 @@ import keras
 
 
 def moved_averages(model, state, new_state):
-    """Return `new_state` with the averaged weights of a model updated."""
+    """Update the averages of a model's weights in `new_state`; return the result."""
     average = model._average
     trainable, other, optimizer, metrics = new_state
     values = dict(zip(map(id, model.trainable_variables), trainable, strict=True))

@@ -53,9 +53,10 @@ def test_counts_equal_the_golden_ones(name):
 
 @pytest.mark.parametrize("name", [name for name in ROWS if not ROWS[name]["exact"]])
 def test_resnet50_in_the_form_of_the_paper_has_the_golden_counts(name):
-    """In ResNet v1.5, the first 3x3 convolution of a stage has the stride.
+    """The published FLOPs are those of ResNet-50 v1.5.
 
-    Its convolutions have no biases.
+    In v1.5, the 3x3 convolution of the first block of a stage has the stride 2, not the 1x1
+    convolution before it; convolutions have no biases.
     """
     golden, experiment = ROWS[name], load_experiment(name)
 

@@ -203,10 +203,10 @@ def test_damaged_network(open_page, demo, tmp_path, serving, wait_for):
     (tmp_path / "demo" / "model" / "model.onnx").write_bytes(b"no network")
     with serving(tmp_path / "demo") as server:
         page = open_page(server.url, is_ready=False)
-        wait_for(page, "#problem", "The network cannot be started")
+        wait_for(page, "#problem", "The neural network cannot be started")
         # Further use shows the message again.
         page.locator("#examples button").first.click()
-        wait_for(page, "#problem", "The network cannot be started")
+        wait_for(page, "#problem", "The neural network cannot be started")
 
 
 def test_a_network_that_fails_is_started_again(open_page, demo, tmp_path, photo, serving, wait_for):
@@ -221,7 +221,7 @@ def test_a_network_that_fails_is_started_again(open_page, demo, tmp_path, photo,
     with serving(tmp_path / "demo") as server:
         page = open_page(server.url)
         page.locator("#file").set_input_files(photo)
-        wait_for(page, "#problem", "The network failed at 240 × 120 pixels")
+        wait_for(page, "#problem", "The neural network failed at 240 × 120 pixels")
         page.locator("#file").set_input_files(tmp_path / "fits.png")
         wait_for(page, "#status", "fits.png:")
         assert len(page.workers) == 1
@@ -237,7 +237,7 @@ def test_a_network_that_is_stopped_leaves_nothing_waiting(open_page):
             return asked.then(() => "decoded", (error) => error.message);
         }"""
     )
-    assert answer == "The network was restarted. Try again."
+    assert answer == "The neural network was restarted. Try again."
 
 
 def test_opened_as_a_file(open_page, demo, wait_for):

@@ -202,7 +202,7 @@ def test_pseudo_labels_are_half_of_each_batch(tmp_path):
         values = images[:, 0, 0, 0]
         assert values.min() < 3 and values.max() >= 200
         np.testing.assert_array_equal(masks[:, 0, 0], values % 2)
-    # Two workers with two devices each share a batch.
+    # Two workers, each with two devices, share one batch.
     four = dataclasses.replace(experiment, batch_size=4)
     whole, _ = training_batches(four, examples, pseudo_labelled=others).batch(0, 0)
     for place, part in enumerate(np.split(whole, 2)):

@@ -92,7 +92,7 @@ class ImageNetExamples:
     def read(self, index: int) -> tuple[np.ndarray, int]:
         """Return an image, uint8 [H, W, 3] RGB, and its label; raise ImageFileError if unusable."""
         record = self._records[index]
-        # EXIF rotation is not applied, as in published evaluations.
+        # As in published evaluations, EXIF rotation is not applied.
         pil_image = decode(record["image"], text(record["file_name"]))
         return np.array(pil_image.convert("RGB")), int(record["label"])
 

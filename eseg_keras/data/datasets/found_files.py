@@ -35,7 +35,7 @@ class FoundFiles:
     """The files of a data set.
 
     Attributes:
-        description: The data set.
+        description: Metadata of the data set.
         layout: The layout in which the files were found.
         root: The folder that contains all splits.
         folders: {split: (folder of images, folder of masks)}.

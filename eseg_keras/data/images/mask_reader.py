@@ -100,7 +100,7 @@ class MaskReader:
         self._color_ids = None if mask_colors is None else _color_table(mask_colors)
 
     def __call__(self, path: str | Path) -> np.ndarray:
-        """Read a PNG, BMP or lossless WebP file as class ids and `ignore_label`, uint8 [H, W].
+        """Read a mask file as class ids and `ignore_label`, uint8 [H, W].
 
         Raise ImageFileError if the file cannot be read or contains unknown labels or colours.
         """

@@ -24,9 +24,9 @@ def faster_network(
     - The scale of `ImageScaling` is folded into the next convolution.
     - The first scalar of a fusion is folded into the next depthwise convolution. The scalars of
       upsampled inputs are applied before the upsampling.
-    - Nearest-neighbour upsampling and cropping become one resize.
-    - Levels that are resized and summed become a `LevelSum`. If `channels_first`, other `Resize`
-      layers become `ResizeByProducts`.
+    - Nearest-neighbour upsampling and cropping become one `NearestResize`.
+    - A sum of resized levels becomes one `LevelSum`, which also resizes. If `channels_first`, other
+      `Resize` layers become `ResizeByProducts`.
 
     `model` must not be used afterwards: its layers are reused, and some weights change. `images`
     replaces the input of an encoder and may have any dtype.

@@ -42,7 +42,7 @@ export function makeNetwork() {
   });
   worker.addEventListener("error", (event) => {
     const why = event.message || "a part of this page is missing";
-    const problem = failure(`The network stopped (${why}). Load the page again.`, true);
+    const problem = failure(`The neural network stopped (${why}). Load the page again.`, true);
     for (const { reject } of waiting.values()) reject(problem);
     waiting.clear();
   });
@@ -58,7 +58,7 @@ export function makeNetwork() {
     segment: (bitmap, size) => ask({ task: "segment", bitmap, ...size }),
     stop: () => {
       worker.terminate();
-      const problem = failure("The network was restarted. Try again.", false);
+      const problem = failure("The neural network was restarted. Try again.", false);
       for (const { reject } of waiting.values()) reject(problem);
       waiting.clear();
     },

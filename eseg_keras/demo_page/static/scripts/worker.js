@@ -34,7 +34,7 @@ async function load({ bytes }, report) {
     // The first run is slower: run a small image before the user's first image.
     await run(new Uint8Array(64 * 64 * 3), 64, 64);
   } catch (error) {
-    throw new Error(`The network cannot be started in this browser (${error.message ?? error}). `
+    throw new Error(`The neural network cannot be started in this browser (${error.message ?? error}). `
       + "Update the browser, or use another one.");
   }
   return { threads: ort.env.wasm.numThreads };
@@ -79,7 +79,7 @@ async function segment({ bitmap, longSide, enlarge }) {
     labels = await run(pixels, ...seen);
   } catch (error) {
     // The error may have corrupted the worker's memory: the page starts another worker.
-    throw new Broken(`The network failed at ${seen.join(" × ")} pixels (${error.message ?? error}). `
+    throw new Broken(`The neural network failed at ${seen.join(" × ")} pixels (${error.message ?? error}). `
       + "Choose a smaller working size.");
   }
   const end = performance.now();
