@@ -18,7 +18,7 @@ EXPERIMENTS = ["eseg_keras.experiments"] + [
     f"eseg_keras.experiments.{name}" for name in find_namespace_packages("experiments")
 ]
 
-# The input pipeline and `eseg train` use TensorFlow. The networks run on any Keras backend.
+# For the TensorFlow backend, `tf.data` and exports. The networks run on any Keras backend.
 TENSORFLOW = ">=2.20,<2.22"
 
 # Shows curves and images of a run. TensorFlow itself no longer requires it.
@@ -64,7 +64,7 @@ OPENVINO = ["openvino>=2025.0"]
 # Ray computes pseudo labels on several processes or machines.
 RAY = ["ray[data]>=2.60"]
 
-# For the gRPC client; the REST client needs no package.
+# For the gRPC client; the REST client needs no further package.
 SERVING = ["grpcio>=1.60", "protobuf>=5"]
 
 EXTRAS = {

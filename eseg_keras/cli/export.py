@@ -23,7 +23,7 @@ EXAMPLE = [
 
 
 class Format(NamedTuple):
-    """An export format: exporter, flags, precisions and required suffix."""
+    """An export format: exporter, flags that not all formats have, precisions, required suffix."""
 
     exporter: str  # `module.function`
     flags: tuple[str, ...]

@@ -72,7 +72,7 @@ class EpochBatches:
         self._check_shard()
 
     def name(self, index: int) -> str:
-        """Return the name of an example for messages, such as its file."""
+        """Return the name that messages use for an example, such as the path of its file."""
         raise NotImplementedError
 
     def _read(self, index: int) -> tuple:

@@ -78,7 +78,7 @@ def write_demo_page(
     Raises:
         ValueError: If `output` contains other files, or contains a page while `overwrite` is
             `False`; if an example or the runtime cannot be read; or if an argument is invalid.
-        VerificationError: If the outputs of the page's ONNX file differ from the model's.
+        VerificationError: If the outputs of the page's ONNX file differ too much from the model's.
         FileInUseError: If another process writes to `output`.
         ImportError: If the packages of `eseg-keras[export]` are missing.
 

@@ -115,10 +115,11 @@ def convert_to_openvino(
 ):
     """Convert an `ESeg` model to an `openvino.Model`, with its classes."""
     core = require("openvino", "openvino").Core()
-    # Not with `channels_first`: OpenVINO chooses layouts by itself, and the matrix products that
-    # would replace resizing are slower.
+    # Only the ends: OpenVINO chooses the layouts in between by itself, and the matrix products that
+    # `channels_first` puts in place of resizing are slower. Its operations on a last axis of few
+    # channels are slow: centring images of 512x1024 took a sixth of the latency of eseg_lite_s.
     size = image_size or (None, None)
-    served = serving_model(model, output_kind, input_dtype, size, classes_first=True)
+    served = serving_model(model, output_kind, input_dtype, size, ends_channels_first=True)
     converted = convert_to_onnx(served, model, batch=None, opset=DEFAULT_OPSET)
     network = core.read_model(converted.SerializeToString())
     network.set_rt_info(classes_json(model), _CLASSES)

@@ -228,7 +228,8 @@ class Predictor:
             The prediction.
 
         Raises:
-            ValueError: If `image` is not a single image, or is too small or too large.
+            ValueError: If `image` cannot be read, is not a single image, or is too small or too
+                large.
         """
         # Do not start threads: a single image does not need them.
         loaded = map(self._load, image_sources(image, **self.reading))

@@ -31,7 +31,7 @@ def window_weights(starts: Sequence[int], window: int, overlap: int) -> np.ndarr
 def slide(
     size: Size, window: Size, overlap: Size, score: Callable[[list[Part]], Iterator[np.ndarray]]
 ) -> Iterator[tuple[Part, np.ndarray]]:
-    """Score an image window by window; yield (slices, scores) of its parts.
+    """Score an image window by window; yield (slices, scores) of each part of the image.
 
     `size` is (height, width). Neighbouring windows overlap by at least `overlap` (rows, columns).
     `score` is called with the slices of all windows in one row, and yields the scores of each

@@ -22,9 +22,9 @@ from eseg_keras.street_scenes import render_scene, scene_images
 
 # The `boundary_share` of eseg_lite_s_streets on street scenes.
 _BOUNDARY_SHARE = 0.2
-# Scenes for the statistics of batch normalisation. There are several, because the coarsest pyramid
-# level has a single cell per scene. They are small, because eseg_l needs 17 KB per pixel for the
-# activations of all layers.
+# Street scenes that give networks with random weights their batch normalisation statistics (see
+# `untrained_network`). There are several, because the coarsest pyramid level has a single cell per
+# scene. They are small, because eseg_l needs 17 KB per pixel for the activations of all layers.
 _SCENE_SIZE = (128, 256)
 _NUM_SCENES = 6
 

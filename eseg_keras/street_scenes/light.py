@@ -28,7 +28,10 @@ def scaled(color: Color, gain: float) -> Color:
 
 @dataclass(frozen=True)
 class Weather:
-    """A kind of weather: ranges of the parameters of `Light`; colours are RGB from 0 to 255."""
+    """A kind of weather: values or ranges of the parameters of `Light`.
+
+    Ranges are (lowest, highest). Colours are RGB from 0 to 255, except `tint`.
+    """
 
     zenith: tuple[Color, Color]
     """Range of the colour at the top of the sky."""

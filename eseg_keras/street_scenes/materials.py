@@ -65,7 +65,8 @@ def smooth_noise(
     """Return a smooth random field, float32 [height, width].
 
     The field interpolates a coarse grid of normally distributed values. The cells of the grid are
-    `cell` pixels high and `stretch` times as wide.
+    at most `cell` pixels high and at most `cell * stretch` pixels wide. If `cell` is at most 1,
+    every pixel has its own value.
     """
     if cell <= 1.0:
         return rng.standard_normal(shape, np.float32)

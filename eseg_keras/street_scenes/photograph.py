@@ -29,7 +29,8 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
 
     # Texture: one random brightness field per scale, multiplied by the material's `GRAIN`.
     grain = GRAIN * rng.uniform(0.5, 1.5, (len(GRAIN), 1)).astype(np.float32)
-    # Noise needs a separate generator, as the clouds in `paint_sky` do.
+    # A separate generator, because the number of values of the noise depends on the image size (see
+    # the clouds in `paint_sky`).
     noise_rng = rng.spawn(1)[0]
     gain = np.ones((height, width), np.float32)
     for scale, cell in enumerate((1.0, height / 64, height / 16)):

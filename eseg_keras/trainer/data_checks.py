@@ -64,7 +64,8 @@ class LabelCheck(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Check the counts of training."""
-        # After a validation, the metrics contain its counts, which were already checked.
+        # After a validation, the metrics contain its counts, which `on_test_end` checked: checking
+        # them again is harmless.
         check_labels(self.model.metrics, "training")
         self._training = False
 

@@ -11,9 +11,9 @@ from eseg_keras.replicas import global_mean
 class Teacher:
     """A teacher network. It is not trained, and it is not a layer of the student model.
 
-    On JAX the compiled step receives the teacher's weights as an argument, `values`. As constants
-    of the compiled step, the weights would be stored twice and would keep the values of the first
-    step.
+    On JAX, the compiled step receives the teacher's weights (`values`) together with each batch. As
+    constants of the compiled step, the weights would be stored twice and would keep the values of
+    the first step.
     """
 
     def __init__(self, network: keras.Model):

@@ -68,7 +68,7 @@ class TrainingModel(keras.Model):
                 per batch. Defaults to 1.
             remat: Whether gradients compute intermediate results again instead of keeping them
                 (rematerialization, or gradient checkpointing). The result is the same. `eseg_s`
-                then needs about half of the memory and 20 to 40% more time, and its first step
+                then needs about half of the memory and about 20% more time, and its first step
                 takes twice as long. On PyTorch, steps take a third more time. Defaults to `False`.
             teacher: Teacher for distillation: a model from the same images to logits of the same
                 shape. The loss includes the cross-entropy with the teacher's probabilities at all

@@ -47,7 +47,7 @@ class TrainingOptions:
         gradient_accumulation_steps: Number of parts of each batch, which are computed one after
             the other to save memory.
         remat: Whether to recompute intermediate results for the gradients, which takes about half
-            of the memory and 20 to 40% more time (see `TrainingModel.compile`).
+            of the memory and about 20% more time (see `TrainingModel.compile`).
         steps_per_execution: Number of steps per call of the compiled function.
 
         val_every: Number of epochs between validations; the last epoch is always validated.

@@ -44,7 +44,7 @@ def complete(
     of images, at least 300 and at most 40,000 (this gives 300 epochs for 2 images, 42 for 367, 5
     for 100,000). Learning rate: 0.05 for batches of 8, proportional to the batch size. Warm-up: a
     twentieth of the steps. Averaged weights: over about the last tenth of the steps. Validations:
-    10 to 20, or one per epoch in runs of fewer epochs. Colour distortion: for up to 20,000 images.
+    6 to 10, or one per epoch in runs of up to 10 epochs. Colour distortion: up to 20,000 images.
     With pseudo labels, which are half of each batch, an epoch has twice as many steps and the batch
     size is even. If `steps` is set, the number of epochs is computed from `steps`.
     """

@@ -1,4 +1,4 @@
-"""LabelMe files, compared with the masks that LabelMe draws."""
+"""Conversion of LabelMe files; the masks are compared with those that LabelMe draws."""
 
 import base64
 import json

@@ -79,7 +79,7 @@ def check_endpoints(name, application):
 
 
 def reference(name, application, weights_from):
-    """Return the application, including its preprocessing, with the endpoints as outputs."""
+    """Return the application with its endpoints as outputs and the weights of `weights_from`."""
     named = {layer.name: layer for layer in weights_from.layers if layer.weights}
     for layer in application.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:

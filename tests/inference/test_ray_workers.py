@@ -53,7 +53,7 @@ def ray(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray")
-@pytest.mark.skipif(os.name != "posix", reason="Processes are killed by a signal.")
+@pytest.mark.skipif(os.name != "posix", reason="The test needs POSIX signals.")
 def test_an_item_that_ends_every_worker_is_given_up(tmp_path, monkeypatch):
     from eseg_keras.inference import workers
 
@@ -82,7 +82,7 @@ def test_an_item_that_ends_every_worker_is_given_up(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray")
-@pytest.mark.skipif(os.name != "posix", reason="Processes are killed by a signal.")
+@pytest.mark.skipif(os.name != "posix", reason="The test needs POSIX signals.")
 def test_a_killed_worker_loses_nothing_and_nothing_is_done_twice(teacher, tmp_path):
     images, marker, seen = tmp_path / "images", tmp_path / "killed", tmp_path / "seen"
     (images / "city").mkdir(parents=True)

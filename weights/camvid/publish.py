@@ -4,11 +4,10 @@
 
 RUN is the model directory of `eseg train --experiment camvid/...`; NAME is the name of the preset,
 such as eseg_edge_s_camvid. CAMVID contains images/{train,val} and annotations/{train,val}. The
-script exports the network to every format and scores each file on the validation images, as `eseg
-evaluate` does. It writes the scores to scores.csv, and as a table to the model card, README.md,
-below the text that is written by hand. Presets whose names end in _trainval were also trained on
-the validation images; the card of such a preset mentions this.
-"""
+script exports the network to the formats in `FORMATS` and scores each file on the validation
+images, as `eseg evaluate` does. It writes the scores to scores.csv, and as a table to the model
+card, README.md, below the text that is written by hand. Presets whose names end in _trainval were
+also trained on the validation images; the card of such a preset mentions this."""
 
 import argparse
 import json

@@ -36,7 +36,7 @@ def find_images(
     exclude: str | Path | None = None,
     log_skipped: bool = True,
 ) -> list[Path]:
-    """List the images in a folder, sorted.
+    """List the images in a folder and, if `recursive`, its subfolders, sorted by path.
 
     Hidden files and folders are ignored, and so is the subfolder `exclude`, such as the output
     folder. Links are followed, but each folder is searched only once, so that cyclic links do no

@@ -23,7 +23,7 @@ def serving_model(
     *,
     channels_first: bool = False,
     shortcut: bool = True,
-    classes_first: bool = False,
+    ends_channels_first: bool = False,
 ) -> keras.Model:
     """Build the network that is exported: with folded batch norm, pre- and post-processing.
 
@@ -40,8 +40,9 @@ def serving_model(
         shortcut: For `"labels"`: whether logits are interpolated only near boundaries between
             classes (see `CellArgmax`). The latency then depends on the image. Defaults to `True`;
             `False` is faster on GPUs.
-        classes_first: For `"labels"`: whether `CellArgmax` moves the class axis forward before the
-            argmax, which is faster in OpenVINO. Defaults to `False`.
+        ends_channels_first: Whether the first and the last layer move the channel axis forward: the
+            images are centred in [B, C, H, W], and, for `"labels"`, `CellArgmax` moves the class
+            axis before the argmax. This is faster in OpenVINO. Defaults to `False`.
 
     Returns:
         A functional Keras model with folded batch normalisation (see `ESeg.fold`). It has one
@@ -67,7 +68,7 @@ def serving_model(
         image_size,
         channels_first=channels_first,
         shortcut=shortcut,
-        classes_first=classes_first,
+        ends_channels_first=ends_channels_first,
     )
     return network[output_kind]
 
@@ -80,17 +81,21 @@ def serving_models(
     *,
     channels_first: bool = False,
     shortcut: bool = True,
-    classes_first: bool = False,
+    ends_channels_first: bool = False,
 ) -> dict[str, keras.Model]:
     """Return {output kind: `serving_model`}; the models of several kinds share their layers."""
     folded = model.fold()
     channels = folded.image_shape[-1]
     images = keras.Input((*image_size, channels), dtype=input_dtype, name="images")
+    layouts = {
+        "channels_first": channels_first,
+        "images_channels_first": channels_first or ends_channels_first,
+    }
     if only_scales_images(folded.encoder):
-        encoder = faster_network(folded.encoder, images, channels_first)
+        encoder = faster_network(folded.encoder, images, **layouts)
         features = encoder(images)
     else:
-        encoder = faster_network(folded.encoder, channels_first=channels_first)
+        encoder = faster_network(folded.encoder, **layouts)
         features = encoder(ops.cast(images, "float32"))
     by_level = {int(str(level).lstrip("P")): x for level, x in features.items()}
     decoder = faster_network(folded.decoder, channels_first=channels_first)
@@ -101,7 +106,8 @@ def serving_models(
         if kind == "labels":
             stride = 2**folded.min_level if shortcut else None
             in_full = resize_by_products if channels_first else resize
-            result = CellArgmax(stride, in_full, classes_first, name="cell_argmax")(cells, images)
+            argmax = CellArgmax(stride, in_full, ends_channels_first, name="cell_argmax")
+            result = argmax(cells, images)
         else:
             layer = ResizeByProducts if channels_first else Resize
             result = layer(dtype="float32", name="upsample")(cells, images)

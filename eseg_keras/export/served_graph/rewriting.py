@@ -17,11 +17,15 @@ _SMALLEST_RATIO = 1e-3
 
 
 def faster_network(
-    model: keras.Model, images: keras.KerasTensor | None = None, channels_first: bool = False
+    model: keras.Model,
+    images: keras.KerasTensor | None = None,
+    channels_first: bool = False,
+    images_channels_first: bool = False,
 ) -> keras.Model:
     """Replace slow layers of `model`, the encoder, decoder or head of a network after BN folding.
 
-    - The scale of `ImageScaling` is folded into the next convolution.
+    - The scale of `ImageScaling` is folded into the next convolution; a `CenterImages` remains. If
+      `images_channels_first`, it computes in [B, C, H, W].
     - The first scalar of a fusion is folded into the next depthwise convolution. The scalars of
       upsampled inputs are applied before the upsampling.
     - Nearest-neighbour upsampling and cropping become one `NearestResize`.
@@ -31,7 +35,7 @@ def faster_network(
     `model` must not be used afterwards: its layers are reused, and some weights change. `images`
     replaces the input of an encoder and may have any dtype.
     """
-    rewriting = _Rewriting(channels_first)
+    rewriting = _Rewriting(channels_first, images_channels_first)
     rewriting.plan(model)
     clone = keras.models.clone_model(
         model,
@@ -52,8 +56,9 @@ def only_scales_images(encoder: keras.Model) -> bool:
 class _Rewriting:
     """Plans and applies the replacement of each layer."""
 
-    def __init__(self, channels_first):
+    def __init__(self, channels_first, images_channels_first):
         self.channels_first = channels_first
+        self.images_channels_first = images_channels_first
         self.replaced = {}
         self.skipped = set()
 
@@ -87,7 +92,9 @@ class _Rewriting:
         if scaling.reverse_channels:
             kernel, means = kernel[:, :, ::-1], means[::-1]
         following[0].set_weights([kernel, *others])
-        self.replaced[id(scaling)] = CenterImages(means, self.channels_first, name=scaling.name)
+        self.replaced[id(scaling)] = CenterImages(
+            means, self.images_channels_first, name=scaling.name
+        )
 
     def _plan_fusion(self, fusion, following, consumers):
         inputs = [tensor._keras_history.operation for tensor in fusion.input]

@@ -67,7 +67,13 @@ def test_every_preset_at_even_and_odd_sizes(small_model, preset):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"image_size": SIZES[1]}, {"input_dtype": "float32"}, {"shortcut": False}],
+    [
+        {},
+        {"image_size": SIZES[1]},
+        {"input_dtype": "float32"},
+        {"shortcut": False},
+        {"ends_channels_first": True},
+    ],
     ids=str,
 )
 def test_trained_labels(streets, options):
@@ -157,8 +163,8 @@ def of_any_size(function, *arrays):
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("channels_first", [False, True])
-def test_scaling_moves_into_the_convolution_and_borders_stay(reverse, channels_first):
+@pytest.mark.parametrize("images_channels_first", [False, True])
+def test_scaling_moves_into_the_convolution_and_borders_stay(reverse, images_channels_first):
     images = keras.Input((None, None, 3), name="images")
     scaling = ImageScaling([0.01, 0.02, 0.03], [-1.2, 0.4, -3.0], reverse_channels=reverse)
     model = keras.Model(images, layers.Conv2D(4, 5, strides=2, padding="same")(scaling(images)))
@@ -166,8 +172,9 @@ def test_scaling_moves_into_the_convolution_and_borders_stay(reverse, channels_f
     pixels = scene((33, 46))
     # Padding is zero after the scaling, so it differs from the pixel value 0 at the borders.
     expected = numpy(model(pixels))
-    faster = faster_network(model, channels_first=channels_first)
+    faster = faster_network(model, images_channels_first=images_channels_first)
     assert [type(layer) for layer in faster.layers[1:]] == [CenterImages, layers.Conv2D]
+    assert faster.layers[1].channels_first == images_channels_first
     np.testing.assert_allclose(numpy(faster(pixels)), expected, atol=1e-5)
 
 

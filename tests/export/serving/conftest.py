@@ -257,7 +257,7 @@ def _from_proto(proto):
 
 
 def _proto(value):
-    """Write a tensor to the `*_val` list of its type, like TF Serving (`Tensor::AsProtoField`)."""
+    """Return a TensorProto with the values in the `*_val` list of their type, like TF Serving."""
     if isinstance(value, list):
         return tf.make_tensor_proto(value)
     proto = tf.make_tensor_proto(np.zeros(0, value.dtype))
