@@ -16,9 +16,9 @@ The cost of the input is computed from the first two variants. It includes waiti
 the slowdown of steps that share cores with the threads of the pipeline, which timing the iterator
 alone would not show. Files are read repeatedly, so they come from the page cache, not from a disk.
 
-Every preset and precision runs in a separate process, to measure its memory. All usable cores are
-used (`taskset -c 0 python ...` restricts them to one). Each row is written when it is measured;
-runs resume.
+Each combination of preset and precision runs in a separate process, to measure its memory. All
+usable cores are used (`taskset -c 0 python ...` restricts them to one). Each row is written as soon
+as it is measured, so that interrupted runs resume.
 """
 
 import argparse

@@ -10,7 +10,7 @@ from types import ModuleType
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import a module of the optional dependencies `extra`.
+    """Import a module that the extra `extra` of this package installs.
 
     If the module is not installed, the ImportError contains the pip command.
     """

@@ -743,6 +743,11 @@ FAULTS = {
         "four, shape = four, (stride**2, cells.shape[-1], -1)",
         "tests/export/served_graph/test_argmax.py::test_labels_are_those_of_upsampled_logits",
     ),
+    "export/images_channels_first": Fault(
+        '"images_channels_first": channels_first or ends_channels_first',
+        '"images_channels_first": channels_first',
+        "tests/export/test_openvino.py::test_what_the_files_say",
+    ),
     # === Conversion ===
     "conversion/crowds_above_objects": Fault(
         "objects.sort(key=lambda item: item[0] is not None)",

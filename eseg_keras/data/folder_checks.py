@@ -69,10 +69,10 @@ def pair_files(
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
-    File suffixes such as `.jpg` are ignored. If `mask_suffix` and `image_suffix` are empty and the
-    names do not pair, the common prefix and suffix of all image names are removed, and the common
-    prefix and suffix of all mask names likewise. One folder may be inside the other. Both may be
-    the same folder if the names of masks end in `mask_suffix`, or the names of images in
+    File extensions such as `.jpg` need not match. If `mask_suffix` and `image_suffix` are empty and
+    the names do not pair, the common prefix and suffix of all image names are removed, and the
+    common prefix and suffix of all mask names likewise. One folder may be inside the other. Both
+    may be the same folder if the names of masks end in `mask_suffix`, or the names of images in
     `image_suffix`. Raise FolderError, which lists missing and empty folders, duplicates, and
     unpaired files with the most similar name. Messages call an image a `kind`.
     """

@@ -111,8 +111,8 @@ def bifpn_decoder(
         align: Whether to pad the levels, for encoders that round sizes down. Defaults to `False`.
 
     Returns:
-        A Keras model from a dict of features to a dict `"P<min>"`..`"P<max>"` of
-        [B, h_l, w_l, channels].
+        A Keras model from the dict of features to a dict with the keys `"P<min>"`..`"P<max>"`. Each
+        value is [B, h, w, channels], with the height and width of its level.
 
     Example:
 

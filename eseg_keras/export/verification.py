@@ -81,7 +81,7 @@ class Verification:
             logits. It is 0 if all labels are equal.
         label_agreement: Share of equal labels among all pixels.
         clear_label_agreement: Share of equal labels among the pixels with a clear label.
-        clear_pixels: Share of the pixels with a clear label.
+        clear_pixels: Share of all pixels that have a clear label (see `Tolerance`).
         tolerance: The allowed differences.
         versions: Versions of the packages, by name.
     """

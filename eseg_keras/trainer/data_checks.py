@@ -53,17 +53,17 @@ class LabelCheck(keras.callbacks.Callback):
             check_labels(self.model.metrics, "training")
 
     def on_test_begin(self, logs=None):
-        """Check the counts of training before validation resets them."""
+        """Check the invalid labels of training before the validation resets their counts."""
         # Outside of `fit`, the counts are those of an earlier call.
         if self._training:
             check_labels(self.model.metrics, "training")
 
     def on_test_end(self, logs=None):
-        """Check the counts of the evaluation."""
+        """Check the invalid labels that were counted in the evaluation."""
         check_labels(self.model.metrics, "evaluation")
 
     def on_epoch_end(self, epoch, logs=None):
-        """Check the counts of training."""
+        """Check the invalid labels that were counted in training."""
         # After a validation, the metrics contain its counts, which `on_test_end` checked: checking
         # them again is harmless.
         check_labels(self.model.metrics, "training")

@@ -20,7 +20,7 @@ def moved_averages(model, state, new_state):
 
 
 def step_by_parts(model, state, data):
-    """Train a `TrainingModel` on one batch with gradient accumulation over its parts."""
+    """Train a `TrainingModel` on one batch, accumulating the gradients of the batch's parts."""
     import jax
     import jax.numpy as jnp
 

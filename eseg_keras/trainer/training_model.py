@@ -383,7 +383,7 @@ class TrainingModel(keras.Model):
         """Train like `keras.Model.fit`; validation uses the averaged weights.
 
         A second `fit` continues with the current weights, averages and step count. A warning is
-        logged if the first images are not in 0..255.
+        logged if the first images suggest another range than 0..255, such as 0..1.
 
         Raises:
             ValueError: If masks contain values that are neither classes nor ignored (see

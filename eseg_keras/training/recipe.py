@@ -18,7 +18,8 @@ _log = logging.getLogger("eseg_keras")
 
 # Maximum share of the warm-up in the steps of a run.
 _MAX_WARMUP = 0.2
-# The paper's learning rate and batch size; training diverges at much higher rates per image.
+# The paper's learning rate and batch size. Training diverges if learning rate / batch size is much
+# higher than in the paper.
 _PAPER_RATE, _PAPER_BATCH = 0.08, 16
 _MOST_TIMES_THE_PAPERS = 3
 _HIGH_ADAMW_RATE = 0.01  # Usual rates are 0.0001 to 0.001 for all batch sizes.

@@ -45,7 +45,7 @@ def write_config(
     found: Mapping[str, object] | None = None,
     num_examples: int | None = None,
 ) -> None:
-    """Write `config.json`, unless it exists: experiment, data directory, versions, machine.
+    """Write experiment, data directory, versions and machine to `config.json`, unless it exists.
 
     `found` contains the values that were chosen from the data, see `found_values`; `num_examples`
     is the number of training examples.

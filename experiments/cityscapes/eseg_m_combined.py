@@ -28,7 +28,8 @@ def get_experiment() -> Experiment:
         # Pseudo-labelled images are half of each batch.
         pseudo_images="leftImg8bit/train_extra",
         pseudo_masks="pseudo/labels",
-        batch_size=128,  # With 64 replicas, each has 2 crops, as OHEM's minimum assumes.
+        # Use 64 replicas: the inherited value of `ohem_min_kept_pixels` is for 2 crops per replica.
+        batch_size=128,
         steps=None,
         epochs=1000,
         learning_rate=0.16,

@@ -132,7 +132,7 @@ def test_a_split_of_its_own_is_kept(write, converted):
 def test_two_images_of_one_name(write, converted):
     add(write, "a", "cat")
     add(write, "again/a", "cat")
-    # Without again/a.jpg, both annotation files refer to a.jpg.
+    # Without again/a.jpg, the image a.jpg is found for both annotation files.
     (write("b", "").parent / "again" / "a.jpg").unlink()
     with pytest.raises(ValueError, match="two annotated images have the same name"):
         converted("labelme")

@@ -1,4 +1,4 @@
-"""Folders in Pascal VOC format, as VOC, CVAT and LabelMe write them."""
+"""Folders in Pascal VOC format: VOC itself, and the exports of CVAT and LabelMe."""
 
 import numpy as np
 import pytest

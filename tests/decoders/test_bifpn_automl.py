@@ -107,8 +107,8 @@ def test_counts_of_eseg_s():
     found = profile("eseg_s", (1024, 2048), decoder="bifpn_automl")
     decoder = [layer for layer in found.layers if layer.name.startswith("decoder/")]
     assert sum(layer.macs for layer in decoder) == macs
-    # The encoder and the head are those of ESeg-S. Their parameters are the total of ESeg-S minus
-    # its BiFPN nodes and lateral convolutions, counted by formula.
+    # The encoder and the head are those of ESeg-S. They have as many parameters as ESeg-S without
+    # its BiFPN nodes and lateral convolutions, whose parameters these two formulas count.
     nodes = 4 * 14 * (9 * 96 + 96**2 + 2 * 96) + 4 * (2 * 7 + 3 * 6 + 2)
     laterals = sum(width * 96 + 2 * 96 for width in widths.values())
     assert found.trainable_params == 6_860_547 - nodes - laterals + params == 7_036_899

@@ -16,7 +16,7 @@ from eseg_keras.data.images.mask_reader import decode_mask
 
 
 class StoredPairs(Sequence):
-    """The examples of a split in records of tensorflow-datasets: names, and bytes of two files.
+    """The examples of a split, which tensorflow-datasets stores as records.
 
     A record contains `"image_id"` and the bytes of two files: `"segmentation_label"` and `"image"`
     or `"image_left"`.

@@ -223,7 +223,7 @@ class Client:
         return file.getvalue(), {pixels.shape[:2]}
 
     def _from_png(self, content, sizes):
-        """Decode a label map and its classes from a PNG file; the size must be one of `sizes`."""
+        """Decode a label map and its classes from a PNG file whose size is in `sizes`, if any."""
         try:
             pil_image = Image.open(io.BytesIO(content), formats=["PNG"])
             # Check the size before decoding: the image may be much larger than the one sent.

@@ -10,9 +10,8 @@ from eseg_keras.export.quiet import quiet
 from eseg_keras.files import temporary_directory
 from eseg_keras.optional import require
 
-# Quantized operators. Sigmoid and Mul, which compute SiLU and squeeze-and-excitation, are included
-# because in float these two, with the conversions before and after each of them, took longer than
-# all other operators together.
+# Quantized operators. Sigmoid and Mul compute SiLU and squeeze-and-excitation. They are quantized,
+# too: in float, they and the conversions around them took longer than all other operators together.
 _OPERATORS = ["Conv", "Relu", "Clip", "Add", "Sigmoid", "Mul"]
 # Convolutions with fewer filters stay in float, which is faster for them, because 8-bit matrix
 # products compute 32 filters at once.

@@ -1,4 +1,4 @@
-"""Bilinear resizing and sums of upsampled pyramid levels as matrix products."""
+"""Matrix products that resize bilinearly, or that upsample and sum the levels of a pyramid."""
 
 import keras
 import numpy as np
@@ -12,9 +12,9 @@ class LevelSum(keras.layers.Layer):
     """Sum of pyramid levels, weighted by `scalars` and upsampled bilinearly to the first level.
 
     Bilinear upsampling consists of two matrix products, one along the width and one along the
-    height. Each level is upsampled along the width. Then a single product with all levels upsamples
-    them along the height and sums them. This layer replaces one `Resize` per level and the
-    `WeightedFusion` after them.
+    height. Each level but the first is upsampled along the width. Then a single product upsamples
+    these levels along the height and sums them, and the first level is added. This layer replaces
+    one `Resize` per level and the `WeightedFusion` after them.
 
     The input is a list of float tensors [B, h_l, w_l, C], the finest level first; the output is
     [B, h_0, w_0, C].

@@ -48,7 +48,7 @@ def faster_network(
 
 
 def only_scales_images(encoder: keras.Model) -> bool:
-    """Return whether only `ImageScaling`, which takes any dtype, uses the images of an encoder."""
+    """Return whether an encoder's images go only to `ImageScaling`, which takes any dtype."""
     entered = _consumers(encoder)[id(encoder.input._keras_history.operation)]
     return all(isinstance(operation, ImageScaling) for operation in entered)
 

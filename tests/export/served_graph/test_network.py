@@ -35,7 +35,7 @@ def numpy(x):
     return ops.convert_to_numpy(x)
 
 
-# One preset of each structure; larger presets repeat the same layers.
+# At least one preset of each structure; the other presets only have more of the same layers.
 FAST = ("eseg_edge_s", "eseg_lite_l", "eseg_lite_s", "eseg_s")
 
 
