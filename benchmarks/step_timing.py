@@ -11,7 +11,7 @@ WARM_UP = 3
 
 @dataclass(frozen=True)
 class Block:
-    """Seconds per step in one block (wall time, CPU time of all threads), and of the first step."""
+    """Seconds in one call of `fit`: wall and CPU time per timed step, wall time of the first."""
 
     wall: float
     cpu: float

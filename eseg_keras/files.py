@@ -44,7 +44,7 @@ _log = logging.getLogger("eseg_keras")
 
 
 class DamagedFileError(ValueError):
-    """A file that this package wrote is damaged; the message names the file and the remedy."""
+    """A file is damaged or has another format; the message names the file and the remedy."""
 
 
 class FileInUseError(OSError):

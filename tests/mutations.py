@@ -825,7 +825,7 @@ def find(root: Path, text: str) -> Path:
 
 
 def copy_tree(root: Path):
-    """Copy the files that tests need; byte code is validated by content, so it is never stale."""
+    """Copy the files that tests need, and compile them to byte code with hashes of the sources."""
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in COPIED:
         source = ROOT / name

@@ -110,8 +110,9 @@ class Light:
         self.tint = scaled(weather.tint, exposure)
 
     def paint(self, color: Color, z: float, sideways: float | None = None) -> tuple[int, int, int]:
-        """Return the colour of a surface in the image, three integers of 0..255, with light and
-        haze.
+        """Return the colour that a surface has in the image, under this light and behind haze.
+
+        The colour is three integers of 0..255.
 
         `color` is the colour of the surface under white light. Haze adds the colour of the horizon,
         more for larger distances `z` (in metres). `sideways` is 1.0 for a surface that faces right,

@@ -1,4 +1,4 @@
-"""Initial weights, loss, optimizer and learning rate of an experiment."""
+"""From an experiment to a compiled model: automatic values, weights, loss and optimizer."""
 
 import dataclasses
 import logging

@@ -89,7 +89,8 @@ def plot_comparison(
         (or accuracy) on the right.
 
     Raises:
-        ValueError: If there are no logs, or a log has no epoch or a value that is not a number.
+        ValueError: If there are no logs, if a log has no epoch, or if a log contains text in place
+            of a number. Infinite values and NaN are not drawn.
 
     Example:
 

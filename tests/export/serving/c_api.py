@@ -19,7 +19,7 @@ STRING = 7
 
 
 def answers(directory, requests, folder):
-    """Run requests [(signature, {input: array or list of bytes})] in a process without TensorFlow.
+    """Run requests [(signature, {input: array or list of bytes})] by the C API of TensorFlow.
 
     Returns one dict of outputs or one error message for each request.
     """
