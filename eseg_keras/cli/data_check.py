@@ -202,7 +202,7 @@ def _mask_values(experiment, masks, reader):
 
 
 def _class_of(experiment, reader, value):
-    """Return the class name of a mask value, "ignored", or None if the value is neither."""
+    """Return the class name of a mask value; "ignored" or, for an invalid value, None."""
     label = None if reader is None else reader.label_of(value)
     if label is None or label == experiment.ignore_label:
         return None if label is None else "ignored"

@@ -96,7 +96,7 @@ def run(args) -> int:
     has_labels = not is_secret and bool(args.masks or not args.images)
     _check_outputs(args, has_labels)
     reading, images = {}, None
-    if not (has_labels or is_secret):  # Otherwise `open_examples` reads the images.
+    if not (has_labels or is_secret):  # Else `open_examples` reads the images.
         reading = {name: getattr(experiment, name) for name in ("image_range", "first_frame")}
         images = _images(args.images, experiment.first_frame)
     model = _load_exported(args, reading) if args.exported else load_model(args)

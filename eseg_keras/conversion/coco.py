@@ -162,9 +162,9 @@ def _run_lengths(text):
     """Return the run lengths in COCO's compressed string; `None` if its last number is cut off.
 
     pycocotools leaves pixels beyond the last run uninitialized, so the caller must check that the
-    lengths add up to the number of pixels. Each character has 5 bits of a number, the lowest bits
-    first. The first three numbers are run lengths. Each later number is the difference between its
-    run length and the run length two places before.
+    lengths add up to the number of pixels. A number is spread over one or more characters with 5
+    bits each; the first character has the lowest bits. The first three numbers are run lengths.
+    Each later number is the difference between its run length and the run length two places before.
     """
     runs, value, shift = [], 0, 0
     for code in (ord(character) - 48 for character in text):

@@ -25,8 +25,9 @@ from eseg_keras.visualization import default_palette
 TEST_TIME_SCALES = (0.5, 1.0, 2.0)
 """Scales of test-time augmentation in the paper (section 4.4), together with flipping."""
 
-# Number of threads that decode files, and of images to read ahead in addition to a batch.
+# Number of threads that decode files.
 _THREADS = 4
+# Number of images that are read ahead, in addition to a batch.
 _AHEAD = 2
 
 # A warning is logged if the longer side of an image is more than this factor larger, or smaller,

@@ -249,7 +249,8 @@ class TrainingModel(keras.Model):
         def make_train_function(self, force=False):
             """Compile the training step."""
             if not self.optimizer.built:
-                # Variables created while the step is traced would double the time of its tracing.
+                # Create the optimizer's variables first: if they were created while the step is
+                # traced, TensorFlow would trace the step twice.
                 strategy = self._distribute_strategy
                 with strategy.scope() if strategy else contextlib.nullcontext():
                     self.optimizer.build(self.trainable_variables)

@@ -183,8 +183,8 @@ class Experiment(TrainingOptions):
             size. TPUs require it if images differ in size.
         augment: Whether to scale, crop and flip at random. Defaults to `True`.
         scale: Smallest and largest random scale.
-        scale_step: Difference between neighbouring random scales, such as 0.1; `None` for
-            continuous scales.
+        scale_step: Step between the possible random scales, counted from the smallest, such as 0.1;
+            `None` for continuous scales.
         pad_color: (red, green, blue) of the padding around images smaller than the crop; `None`
             for the mean colour of the image.
         place_at_random: Whether images smaller than the crop have a random position in the crop;

@@ -136,7 +136,8 @@ def test_opacity_and_chosen_classes_change_what_is_shown(open_page, model, photo
     assert np.abs(half - (whole + photo) / 2).mean() < 2
 
     page.locator("#opacity").fill("100")
-    # Other classes are covered by a shade that contrasts with the chosen colour.
+    # If a class is chosen, all others are covered by a light or dark shade that contrasts with the
+    # colour of the chosen class.
     for name, is_light in (("road", True), ("sky", False)):
         button = page.get_by_role("button", name=name)
         button.click()

@@ -156,7 +156,7 @@ def test_left_overs_of_dead_processes_are_removed(tmp_path):
         "    file.write_text('half'); (directory / 'half').touch(); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
-    _, temporary, _ = names(tmp_path)  # The first name is a lock.
+    _, temporary, _ = names(tmp_path)  # The first name is that of a lock file.
     host = temporary.split(".")[2]
     alive = f".eseg_tmp.{host}.{os.getppid()}.a"
     # A restarted container may have the same process id.

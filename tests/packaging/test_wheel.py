@@ -23,7 +23,7 @@ def installed(tmp_path_factory):
     Returns the folder of scripts, an empty working folder, and site-packages.
     """
     folder = tmp_path_factory.mktemp("wheel")
-    # Build in a copy, because building leaves files.
+    # Build in a copy, because a build leaves files behind in the source folder.
     shutil.copytree(ROOT, folder / "source", ignore=IGNORED)
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
     subprocess.run([*build, folder / "source"], check=True)

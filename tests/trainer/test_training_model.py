@@ -1,4 +1,4 @@
-"""The features that `TrainingModel` adds to Keras' training, against NumPy."""
+"""What `TrainingModel` adds to Keras' training: compared with NumPy, and refused arguments."""
 
 import pathlib
 import subprocess

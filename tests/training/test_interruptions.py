@@ -34,7 +34,7 @@ def fit(callbacks, images=IMAGES, masks=MASKS, learning_rate=0.0, **options):
 
 
 class SetAt(keras.callbacks.Callback):
-    """Send SIGTERM to this process, or set an event, when a batch begins."""
+    """When batch number `batch` begins, set `flag`, or without it send SIGTERM to this process."""
 
     def __init__(self, batch, flag=None):
         super().__init__()

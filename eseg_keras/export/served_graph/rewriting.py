@@ -160,13 +160,13 @@ class CenterImages(keras.layers.Layer):
 
     def call(self, images):
         """Return the centred images."""
+        images = ops.cast(images, "float32")
         means = ops.convert_to_tensor(self.means, "float32")
         if not self.channels_first:
-            return ops.cast(images, "float32") - means
-        # Transpose before the cast: transposing bytes is faster. Converters remove the second
-        # transpose.
-        images = ops.cast(ops.transpose(images, (0, 3, 1, 2)), "float32")
-        return ops.transpose(images - means[:, None, None], (0, 2, 3, 1))
+            return images - means
+        # Converters remove the second transpose, because convolutions take [B, C, H, W] in ONNX.
+        centred = ops.transpose(images, (0, 3, 1, 2)) - means[:, None, None]
+        return ops.transpose(centred, (0, 2, 3, 1))
 
     def compute_output_spec(self, images):
         """Return the shape and dtype of the output."""

@@ -119,8 +119,6 @@ def export_tensorrt(
         model, output_kind, input_dtype, image_size, channels_first=True, shortcut=False
     )
     converted = convert_to_onnx(served, model, batch=1, opset=DEFAULT_OPSET)
-    if input_dtype == "uint8":
-        _cast_first(converted.graph)
     if precision == "fp16":
         converted = _half_precision(converted)
     check_tensorrt_operators(converted)
@@ -153,21 +151,6 @@ def trtexec_command(path: str | os.PathLike, precision: str) -> list[str]:
     command += ["--stronglyTyped", "--noDataTransfers", "--useCudaGraph", "--useSpinWait"]
     # Disable TF32, which rounds the inputs of 32-bit convolutions to 19 bits.
     return command + ["--noTF32"] * (precision == "fp32")
-
-
-def _cast_first(graph):
-    """Cast the images before they are transposed, because TensorRT cannot transpose uint8."""
-    (transpose,) = (node for node in graph.node if graph.input[0].name in node.input)
-    if transpose.op_type == "Cast":
-        return
-    (cast,) = (node for node in graph.node if transpose.output[0] in node.input)
-    transpose.input[0], transpose.output[0] = cast.output[0] + "_first", cast.output[0]
-    cast.input[0], cast.output[0] = graph.input[0].name, transpose.input[0]
-    nodes = list(graph.node)
-    first, second = nodes.index(transpose), nodes.index(cast)
-    nodes[first], nodes[second] = cast, transpose
-    del graph.node[:]
-    graph.node.extend(nodes)
 
 
 def _half_precision(converted):
