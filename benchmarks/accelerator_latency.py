@@ -7,7 +7,7 @@
 Times are measured from uint8 images on the device to label maps on the device, with batch
 normalisation folded. As in the paper's frames per second, copying images to the device is not
 included. `median_ms` is the time of one call, including the wait for its result;
-`images_per_second` is the throughput of queued calls, as for a video, which hides Python's
+`images_per_second` is the throughput of queued calls, as for a video; the queue hides Python's
 overhead.
 
 All variants of a size and batch size are compiled first and then run interleaved. Ratios are

@@ -4,10 +4,11 @@
 
 Images are synthetic: street scenes, upsampled by four and with sensor noise, in the sizes and file
 formats of the data sets. Files are read repeatedly, so they come from the page cache, not from a
-disk. The CPU time of a stage is that of its thread; the CPU time of the complete pipeline is that
-of all threads, which determines the number of cores needed. A row of the CSV has the median and the
-quartiles of the rounds. The wall time is that of the fastest round; with two threads, it is only
-meaningful if the load average shows that no other program was running.
+disk. Times are per image, except those of the stage `batch`, which are per batch. The CPU time of a
+stage is that of its thread; the CPU time of the complete pipeline is that of all threads, which
+determines the number of cores needed. A row of the CSV has the median and the quartiles of the
+rounds. The wall time is that of the fastest round; with two threads, it is only meaningful if the
+load average shows that no other program was running.
 """
 
 import argparse
@@ -148,7 +149,7 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> list[dict
 def stages(
     examples: FolderExamples, shape: Shape, batch_size: int
 ) -> dict[str, Callable[[int], object]]:
-    """Return a function for each stage; its input is the result of the stages before it."""
+    """Return a function for each stage; its inputs are computed before it is timed."""
     read = [examples.read(index) for index in range(len(examples))]
     jitter = Augmentation(flip=False)
     crops = [

@@ -177,7 +177,7 @@ def draw_latency(axes, rows, reported):
             axes.plot(*zip(*points.values(), strict=True), marker, color=color, label=label)
         for name, point in points.items():
             if name not in named:
-                # eseg_lite_l and eseg_s have the same accuracy.
+                # Place the names of eseg_lite_l and eseg_s, which have the same accuracy, apart.
                 same = [time for time, iou in points.values() if iou == point[1]]
                 place = None
                 if len(same) > 1:

@@ -2,11 +2,11 @@
 
     python benchmarks/sliding_window.py --sides 1024 4096 20000
 
-Each size runs in a separate process. `peak_mb` is the peak resident memory of the process,
-`before_mb` the peak after loading the network and predicting one window, and `input_mb` the size of
-the image. `beyond_input_mb` is `peak_mb` minus `input_mb`: the memory for libraries, network,
-windows and label map. Sizes that have a row in the CSV for this machine and these package versions
-are skipped.
+Each size runs in a separate process. Memory is in MiB: `peak_mb` is the peak resident memory of the
+process, `before_mb` the peak after loading the network and predicting one window, and `input_mb`
+the size of the image. `beyond_input_mb` is `peak_mb` minus `input_mb`: the memory for libraries,
+network, windows and label map. Sizes that have a row in the CSV for this machine and these package
+versions are skipped.
 """
 
 import argparse

@@ -4,7 +4,7 @@ python colab/execute.py                 # all of them, a few minutes each
 python colab/execute.py quickstart
 
 The scripts are the source (jupytext's percent format): edit them, then run this
-script. If a command in a notebook (`!eseg ...`) fails, it stops with an error.
+script. If a command in a notebook (`!eseg ...`) fails, the script stops with an error.
 """
 
 import os
@@ -58,7 +58,7 @@ def execute(name: str, folder: Path, parameters: str = "") -> nbformat.NotebookN
     for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
         cell.metadata.pop("execution", None)
         cell.execution_count = count
-        # Remove the messages of TensorFlow about the machine.
+        # Remove standard error, which contains TensorFlow's messages about the machine.
         cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         for output in cell.outputs:
             if "execution_count" in output:

@@ -14,9 +14,9 @@
 #
 # [Revisiting Multi-Scale Feature Fusion for Semantic
 # Segmentation](https://arxiv.org/abs/2203.12683) (Meng, Ghiasi, Mahjourian, Le, Tan, 2022). This
-# notebook prints the sizes of the networks, and trains one for a short time with the paper's
-# recipe. Reproducing the scores in the paper's tables requires Cityscapes or ADE20K, and an
-# accelerator: the commands are at the end.
+# notebook prints the sizes of the networks and the paper's recipe, and trains a network for a short
+# time with a simpler recipe. Reproducing the scores in the paper's tables requires Cityscapes or
+# ADE20K, and an accelerator: the commands for one network are at the end.
 
 # %%
 # Install the package from the checkout that contains this notebook, or from a ZIP file of the
@@ -67,8 +67,9 @@ from eseg_keras.training import load_experiment
 load_experiment("cityscapes/eseg_lite_s")
 
 # %% [markdown]
-# The same recipe on a small scale, on synthetic street scenes: SGD with coupled weight decay, a
-# cosine schedule with warm-up, random scales, averaged weights.
+# A simpler recipe, on synthetic street scenes: SGD, a cosine schedule with warm-up, random scales
+# and flips, but cross-entropy with class weights instead of OHEM, and neither weight decay nor
+# averaged weights.
 
 # %%
 import dataclasses
@@ -107,7 +108,8 @@ label_grid(
 # %% [markdown]
 # ## The rows of the paper's tables
 #
-# Each row is an experiment file with its command, hardware, and the reported score:
+# The list contains the rows of the paper's tables that this package can train, and experiments that
+# are not in the paper. Each experiment file contains its command, hardware, and the reported score:
 
 # %%
 # !eseg experiments

@@ -5,13 +5,13 @@ import textwrap
 
 import griffe
 
-# Names of several arguments that share a description and take two lines.
+# Names of several arguments that share a description and take two lines: they are put on one.
 _NAMES = re.compile(r"^( +(?:\w+, )*\w+,)\n +(?=(?:\w+, )*\w+: )", re.MULTILINE)
 _EXAMPLE = re.compile(r"^Example:\n+(.*?)(?=^Reference:$|\Z)", re.MULTILINE | re.DOTALL)
 
 
 class ExamplesExtension(griffe.Extension):
-    """Rename the section to "Examples" and indent it: Griffe then shows its code as code."""
+    """Rename "Example" to "Examples" and indent the section: Griffe then shows its code as code."""
 
     def on_object(self, *, obj: griffe.Object, **_) -> None:
         """Change the docstring of one module, class, function or attribute."""

@@ -2,8 +2,8 @@
 
 python docs/make_camvid_label_maps.py CAMVID
 
-CAMVID contains images/val. The photos themselves are not shown, because their licence is
-CC BY-NC 4.0. The weights come with `pip install ./weights/camvid`.
+CAMVID is the folder that contains images/val. The photos themselves are not shown, because their
+licence is CC BY-NC 4.0. The weights come with `pip install ./weights/camvid`.
 """
 
 import pathlib

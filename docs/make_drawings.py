@@ -73,7 +73,7 @@ def draw_fusion() -> Figure:
 
 
 def draw_costs() -> Figure:
-    """Draw the multiply-adds of each stage and the receptive field of each level."""
+    """Draw the multiply-adds of each stage, and the receptive field of each level before fusion."""
     costs = profile(PRESET, IMAGE_SIZE)
     stages = [stage for stage in costs.stages if stage["macs"]]
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")

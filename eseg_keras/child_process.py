@@ -35,6 +35,7 @@ def signals_deferred() -> Iterator[None]:
     """Defer SIGINT and SIGTERM while child processes start; the children never receive SIGINT.
 
     A terminal sends SIGINT (Ctrl-C) to the parent and its children; only the parent handles it.
+    In threads other than the main thread, which cannot set signal handlers, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -2,7 +2,7 @@
 
 A file or directory is written under a temporary name in the same folder, flushed to the disk and
 renamed, so that readers see either the old content or the new. After an error the temporary file is
-removed; if the process was killed, the next process that writes to the folder removes it.
+removed; if the process was killed, a later process that writes to the folder removes it.
 """
 
 import contextlib
@@ -165,8 +165,8 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary directory; rename it to `path` at the end.
 
-    Unless `overwrite` is true, raise `FileExistsError` if the directory is not empty. Raise
-    `FileInUseError` if another process writes the same directory.
+    Unless `overwrite` is true, raise `FileExistsError` if `path` is a file or a non-empty
+    directory. Raise `FileInUseError` if another process writes the same directory.
     """
     path = Path(path).resolve()
     if not overwrite:
@@ -182,8 +182,8 @@ def atomic_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterat
         if is_empty:
             _move_files(temporary, path)
         else:
-            # Not a temporary name, under which another process could remove it: until the new
-            # directory is in place, this is the only copy.
+            # The old directory gets no temporary name: if this process were killed before the new
+            # directory is in place, a later process would remove both directories.
             old = folder / f".{path.name}.{os.getpid()}.replaced"
             if path.is_dir():
                 path.replace(old)
@@ -204,7 +204,7 @@ def temporary_directory() -> Iterator[str]:
 
 
 def check_is_new(directory: str | os.PathLike) -> None:
-    """Raise `FileExistsError` if a path is a file or a directory that is not empty."""
+    """Raise `FileExistsError` if a path is a file or a non-empty directory."""
     directory = Path(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise FileExistsError(
@@ -276,7 +276,8 @@ def read_json(
 
 
 def _whole_number(text):
-    if len(text) > _MOST_DIGITS:  # The package writes no such numbers; they overflow a float.
+    # The package writes no such numbers; very long ones would overflow a float.
+    if len(text) > _MOST_DIGITS:
         raise ValueError(f"a number of {len(text)} digits")
     return int(text)
 
@@ -312,8 +313,8 @@ def _temporary(path, folder):
     is_new = not folder.exists()  # A new folder is removed after an error.
     folder.mkdir(parents=True, exist_ok=True)
     with _cleaning:
-        # The real path is the cache key: a second call for the same folder, under another name,
-        # would remove files that this process is writing.
+        # The real path is the cache key: otherwise, a second call for the same folder, under
+        # another name, would remove files that this process is writing.
         _remove_left_overs(os.path.realpath(folder), os.getpid())
     temporary = folder / f".eseg_tmp.{_host()}.{os.getpid()}.{_short(path.name)}"
     _remove(temporary)
@@ -356,11 +357,11 @@ def _host():
 # Runs once per folder and process: a folder may contain thousands of files.
 @functools.cache
 def _remove_left_overs(folder, own):
-    """Remove the temporary files and directories of processes that no longer run.
+    """Remove the temporary files, directories and lock files of processes that no longer run.
 
     At the first call in a process, files with its own process id are from an earlier process with
     the same id, such as before the restart of a container. Processes on other hosts cannot be
-    checked: their files are removed one day after the last change.
+    checked: their temporary files are removed one day after the last change.
     """
     for name in os.listdir(folder):
         path = Path(folder, name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-# At this size P5, the encoders' last level (stride 32), has a single cell.
+# At this size, P5, the encoders' last level (stride 32), has a single cell.
 SMALLEST_SIDE = 32
 
 

@@ -2,11 +2,12 @@
 
     python experiments/ablations.py runs/ablations --data_dir DATA
 
-Trains `camvid/eseg_lite_s` at 180x240, and variants of it that differ in one choice, with two
-seeds each, every run in its own process. Runs resume: rerun the same command after an
+Trains `camvid/eseg_lite_s` at 180x240, and variants of it that differ in one or two choices, with
+two seeds each, every run in its own process. Runs resume: rerun the same command after an
 interruption. After each run, `ablations.csv`, `ablations.png` and the table in README.md, all in
-the folder of this file, are rewritten from all finished runs. Finished runs and runs with a row in
-`ablations.csv` are skipped; to repeat a run, remove its row and its folder.
+the folder of this file, are rewritten from all finished runs and the rows that `ablations.csv`
+already has. Finished runs and runs with a row in `ablations.csv` are skipped; to repeat a run,
+remove its row and its folder.
 
 Data: see `camvid/eseg_lite_s`. Time: about three hours on two cores.
 """
@@ -47,7 +48,7 @@ INK, PALE, BLUE, ORANGE = "#202020", "#d8d8d8", "#0072b2", "#d55e00"
 
 
 class Variant(NamedTuple):
-    """Runs that differ in one choice.
+    """A variant of the base experiment, trained once per seed.
 
     Attributes:
         title: Name in the table and the plot.
@@ -119,7 +120,7 @@ def main():
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
     if args.set and args.output is None:
-        parser.error("--set changes the results: --set and --output must be used together")
+        parser.error("--set changes the results: pass --output, so that the recorded ones are kept")
     for kind in ("images", "annotations"):
         for split in ("train", "val"):
             if not (args.data_dir / kind / split).is_dir():

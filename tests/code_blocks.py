@@ -1,4 +1,4 @@
-"""Extract the Python blocks and the commands of Markdown files.
+"""Extract the Python blocks of Markdown files, and the commands of Markdown files and scripts.
 
 As a script, it writes the blocks as one module per file, for pyright:
 
@@ -22,14 +22,14 @@ def executable_blocks(text: str) -> list[str]:
 
 
 def commands(text: str) -> list[list[str]]:
-    """Return the arguments of every `eseg` command in an indented block or a line of a script."""
+    """Return the arguments of each `eseg` command in an indented block or a script's comment."""
     joined = re.sub(r"\\\n[# ]*", "", text)
     lines = re.findall(r"^(?: {4}|# !|# )eseg ([^\n]+)$", joined, re.M)
     return [shlex.split(line, comments=True) for line in lines]
 
 
 def main(output, *sources):
-    """Write OUTPUT/NAME.py for every NAME.md."""
+    """Write OUTPUT/name.py, in lower case, for every NAME.md."""
     Path(output).mkdir(parents=True, exist_ok=True)
     for source in map(Path, sources):
         blocks = "\n\n".join(python_blocks(source.read_text("utf-8")))

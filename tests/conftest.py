@@ -48,8 +48,8 @@ def pytest_configure(config):
         initialize_with_numpy()
     elif keras.backend.backend() == "tensorflow":
         disable_autotuning()
-    # Graphs consist of many small objects that stay alive: with Python's default threshold of some
-    # hundred new objects, garbage collection takes a tenth of the time.
+    # Graphs consist of many small objects that stay alive: with Python's default threshold of at
+    # most 2,000 new objects, garbage collection takes a tenth of the time.
     gc.set_threshold(300_000, 20, 20)
     # Python 3.11 computes the attributes of a protocol in every `isinstance` call of TensorFlow:
     # compute them once.
@@ -57,7 +57,7 @@ def pytest_configure(config):
 
 
 def build_applications_once():
-    """Build each network of keras.applications once: encoders are copies."""
+    """Keep networks of keras.applications for reuse: encoders are copies of them."""
     import keras
 
     from eseg_keras.encoders import application_encoder
@@ -107,7 +107,7 @@ def disable_autotuning():
 
 @pytest.fixture(autouse=True, scope="module")
 def clear_keras():
-    """Free the models of a test module: Keras' and TensorFlow's references slow later tests."""
+    """Free the models of a test module: Keras and TensorFlow keep them, which slows later tests."""
     yield
     import keras
 
@@ -119,7 +119,7 @@ def clear_keras():
 
 @pytest.fixture(scope="session")
 def small_eseg():
-    """Build a network that is small and quick to build: three levels, eight channels.
+    """Function that builds a small network quickly: three levels, eight channels.
 
     The default encoder is registered in this process only: if other processes build the network,
     pass another `encoder`.

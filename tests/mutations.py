@@ -7,7 +7,7 @@
 Each fault replaces one text in a temporary copy of the package and runs the tests listed with it,
 which must fail. Before that, the same tests must pass without the fault. The place of a fault is
 found by its original text, which must occur exactly once in `eseg_keras/`, so files may move. The
-exit status is 1 if a fault survives.
+exit status is 0 only if every fault is caught.
 """
 
 import argparse
@@ -825,7 +825,7 @@ def find(root: Path, text: str) -> Path:
 
 
 def copy_tree(root: Path):
-    """Copy the files that tests need, and compile them to byte code with hashes of the sources."""
+    """Copy the files that tests need; compile the package to byte code with source hashes."""
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in COPIED:
         source = ROOT / name
@@ -864,7 +864,7 @@ def try_fault(root: Path, fault: Fault) -> str:
         path.write_bytes(before)
     if status > 1:
         print(output, flush=True)
-    # pytest's status 1: tests failed; above 1: no tests ran.
+    # pytest's status 1: tests failed; above 1: the tests could not run.
     return {0: "SURVIVED", 1: "caught"}.get(status, "ERROR")
 
 

@@ -70,7 +70,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
-    """Measure the latencies, print the table, and recommend a preset."""
+    """Measure the latencies, print the table and, with `--budget_ms`, recommend a preset."""
     _check(args)
     import contextlib
 

@@ -20,7 +20,8 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--class_names",
         metavar="NAME,NAME",
-        help="classes to keep, in the order of their ids; other shapes become background",
+        help="classes to keep, in the order of their ids; other shapes are treated like pixels "
+        "outside all shapes",
     )
     parser.add_argument(
         "--no_background",
@@ -42,7 +43,7 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> int:
-    """Convert, and print the classes and the next command."""
+    """Convert, and print the classes and the next commands."""
     check_parent(args.output)
     import shlex
 

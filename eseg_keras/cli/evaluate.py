@@ -200,7 +200,7 @@ def _experiment(args):
     check_data_dir(args)
     data_dir = args.data_dir
     if args.images:
-        # With --model_dir, masks are read from other folders, but with the settings of the run.
+        # With --model_dir, files in other folders are read, but with the settings of the run.
         experiment = run_experiment(args.model_dir)[0] if args.model_dir else Experiment()
         experiment = dataclasses.replace(
             experiment,
@@ -225,7 +225,7 @@ def _experiment(args):
 
 
 def _check_outputs(args, has_labels):
-    """Raise an error if an output cannot be written, before the slow steps."""
+    """Raise an error if an output cannot be written or needs labels, before the slow steps."""
     for path in (args.output, args.report, args.submission):
         if path:
             check_parent(path)

@@ -54,7 +54,7 @@ FORMATS = {
 }
 
 # {suffix: formats that may have this suffix}. All formats except OpenVINO, which requires .xml,
-# also allow other suffixes.
+# also allow suffixes that are not listed here.
 SUFFIXES = {
     ".tflite": ("tflite",), ".onnx": ("onnx", "tensorrt"), ".engine": ("tensorrt",),
     ".xml": ("openvino",), ".keras": (), ".h5": (), ".pb": (), ".bin": (),
@@ -145,7 +145,7 @@ def run(args) -> int:
 
 
 def _street_scenes(args, model):
-    """Return synthetic images for calibration and verification."""
+    """Return options with synthetic images for verification and, for int8, for calibration."""
     from eseg_keras.export.tensorrt.exporter import PAPER_SIZE
     from eseg_keras.street_scenes import calibration_scenes, scene_images
 

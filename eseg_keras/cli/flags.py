@@ -188,7 +188,7 @@ def read_calibration(args) -> dict:
     return {"calibration_images": images}
 
 
-# The flags of a `Predictor` that have no effect without a model.
+# The flags of a model and of its `Predictor`, which have no effect on label maps in files.
 PREDICTOR_FLAGS = (
     "preset", "model_dir", "exported", "long_side", "scales", "flip", "tta", "window", "overlap",
     "min_confidence",
@@ -253,8 +253,9 @@ def make_predictor(
 ):
     """Return the `Predictor` that the flags configure.
 
-    `long_side` and `image_size` are the sizes of the run; the flags `--long_side` and `--window`
-    override them. `window` is the default window; it is used only if images are not scaled.
+    `long_side` and `image_size` are the sizes of the run, of which `image_size` is used if both are
+    given; the flags `--long_side` and `--window` override them. `window` is the default window; it
+    is used only if images are not scaled.
     """
     from eseg_keras.inference.predictor import TEST_TIME_SCALES, Predictor
 

@@ -65,8 +65,9 @@ class _Parser(argparse_flags.ArgumentParser):
 def main() -> None:
     """Run the command line.
 
-    The exit status is 0; 2 for invalid input, also if `data-check` or a verification finds it; 130
-    after Ctrl-C; and 143 after SIGTERM.
+    The exit status is 0 after success; 2 for invalid input, problems that `data-check` finds, an
+    exported file that fails its verification, and too little memory; 130 after Ctrl-C; and 143
+    after SIGTERM.
     """
     signal.signal(signal.SIGTERM, _stop)
     _escape_names()

@@ -32,12 +32,13 @@ class Annotated:
 
     Attributes:
         image: The image file, or a function that returns the content of an image file.
-        name: Relative path of the image in the output, with `/` as separator, with suffix.
+        name: Path of the image relative to the folder that was searched, with `/` as separator and
+            with suffix; `output_paths` derives the path in the output from it.
         file: The annotation file, for messages.
         size: (height, width) of the image according to the annotations.
         regions: Function that returns the regions in drawing order: later regions cover earlier
             ones.
-        split: `"train"`, `"val"`, `"test"`, or `None` if the source has no splits.
+        split: `"train"`, `"val"`, `"test"`, or `None` if the source names no split for the image.
     """
 
     image: Path | Callable[[], bytes]
@@ -57,7 +58,8 @@ class Annotations:
         examples: The annotated images.
         class_names: Names of the classes in the order of the source.
         colors: {class name: colour}, for classes whose colour is in the source.
-        has_background: Whether pixels outside of all regions have the class "background".
+        has_background: Whether pixels outside of all regions may get the class "background"; false
+            for Cityscapes.
         problems: {problem: files}; if there are problems, nothing is written.
         skipped: {description of skipped parts of the source: their number}.
     """
@@ -103,10 +105,10 @@ class Annotations:
     ) -> None:
         """Add an image and its annotations; `size`, `regions` and `split` are as in `Annotated`.
 
-        `file` is the annotation file. `image` is the path of the image in that file (a string; it
-        may be a path on another machine), or the path of the image without its suffix (a `Path`).
-        For images that may be in the annotation file only, `embedded` is a function that returns
-        the content of the image file, and its suffix.
+        `file` is the annotation file. `image` is either a string, the path of the image as written
+        in that file (it may be a path on another machine), or a `Path`, the path of the image
+        without its suffix. For images that may be in the annotation file only, `embedded` is
+        (function that returns the content of the image file, suffix of the image file).
         """
         found = self._beside(image) if isinstance(image, Path) else self._named(image, file.parent)
         if len(found) == 1:

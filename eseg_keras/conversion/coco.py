@@ -120,7 +120,7 @@ def _read_images(found, path, content):
 
 
 def _shape(annotation, size, path, found):
-    """Return a function that returns an annotation's pixels; None if it has no area."""
+    """Return a function that returns an annotation's pixels; None if it has no polygon or mask."""
     segmentation = annotation.get("segmentation")
     if not segmentation:
         found.skipped["objects with a box only"] += 1

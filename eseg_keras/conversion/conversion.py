@@ -84,16 +84,16 @@ def convert(
             parent folder) and its subfolders are searched for images.
         output: Folder for the result, which must be new or empty.
         images: Additional folder to search for images.
-        class_names: The classes to keep, in the order of their ids; "background", if it is used, is
-            always the first. Pixels of other classes are treated like pixels without a class.
-            Defaults to all classes.
+        class_names: The classes to keep, in the order of their ids; if pixels without a class get
+            the class "background", it is always the first. Pixels of other classes are treated like
+            pixels without a class. Defaults to all classes.
         background: Whether pixels without a class get the class "background", with id 0. Otherwise
             these pixels are ignored; for Cityscapes they are always ignored.
         val_share: Share of the images for the split `val`, above 0 and below 1; the split is
             stratified by class. Not allowed if the source already has a split `val`.
         group: Regular expression, such as `"^(.*)_frame"`, that is searched in the path of each
-            image without suffix. Images with equal matches get the same split. If the expression
-            has capturing groups, the match of the first group counts.
+            image without suffix; it must match every path. Images with equal matches get the same
+            split. If the expression has capturing groups, the match of the first group counts.
         seed: Seed of the split. Defaults to 0.
         verbose: Whether to show a progress bar. Defaults to `True`.
 
@@ -103,7 +103,7 @@ def convert(
     Raises:
         FolderError: If images are missing or files cannot be used; the message lists the files.
         DamagedFileError: If an annotation file cannot be read.
-        FileExistsError: If the output is not empty.
+        FileExistsError: If the output is a file, or a folder that is not empty.
         ValueError: If an annotation (the message names its file) or an argument is invalid.
 
     Example:

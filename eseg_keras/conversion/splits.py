@@ -20,7 +20,7 @@ STAGING = ".unsplit"
 def output_paths(found: Annotations) -> tuple[list[str], list[Path]]:
     """Return the split and the output path of each image.
 
-    Folders that all images of a split have in common are removed from paths.
+    Folders that all images of a split have in common are removed from the paths.
     """
     splits = [example.split or "" for example in found.examples]
     if any(splits):

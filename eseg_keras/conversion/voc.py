@@ -1,8 +1,9 @@
 """Pascal VOC: `JPEGImages`, `SegmentationClass` and, optionally, `ImageSets/Segmentation`.
 
 CVAT ("Pascal VOC", "Segmentation mask") and LabelMe's converter write the same folders, with the
-classes in `labelmap.txt` or `class_names.txt`. Pixels with index 255, such as the object outlines
-of VOC, are ignored.
+classes in `labelmap.txt` or `class_names.txt`; some versions of LabelMe call the mask folder
+`SegmentationClassPNG`. Pixels with index 255, such as the object outlines of VOC, are ignored. If
+colours define the classes, pixels with the colour of these outlines are ignored.
 
 Reference:
     [The Pascal VOC development kit](http://host.robots.ox.ac.uk/pascal/VOC/)
@@ -32,7 +33,7 @@ _MASK_FOLDERS = ("SegmentationClass", "SegmentationClassPNG")
 
 
 def read(found: Annotations) -> None:
-    """Read the folder that contains `SegmentationClass`: the source or one of its subfolders."""
+    """Read the parent of the mask folder: the source or one of its subfolders."""
     root, masks = _mask_folder(found.source)
     ids, colors = _classes(root, found)
     splits = _splits(root)

@@ -16,7 +16,8 @@ _SEEDING = threading.Lock()
 class Augmentation:
     """Random scale, crop and horizontal flip, as in the paper, and optional colour distortion.
 
-    The result depends only on the arguments of the call: NumPy arrays and a random generator.
+    The result depends only on these settings and on the arguments of the call: NumPy arrays and a
+    random generator.
 
     The image and its mask are scaled by a factor drawn uniformly from `scale`, then cropped at a
     random position. A scaled image that is smaller than the crop is placed at a random position in

@@ -126,7 +126,8 @@ class EpochBatches:
             The stacked arrays of the examples of this shard.
 
         Raises:
-            ImageFileError: If an example cannot be used; the message contains its name.
+            ImageFileError: If an example cannot be used; the message contains its name. With
+                `skip_bad_examples`, only if no other example can replace it.
         """
         return self.join([self.load(epoch, index) for index in self.indices(epoch, batch)])
 
@@ -265,7 +266,7 @@ class EpochBatches:
         return counter
 
     def _check_shard(self):
-        """Raise ValueError if an epoch has no batch, or a batch has fewer examples than workers."""
+        """Raise ValueError if `shard` is invalid, or an epoch or a shard of a batch is empty."""
         worker, num_workers = self.shard
         if len(self) == 0:
             raise ValueError(

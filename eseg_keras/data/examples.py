@@ -75,6 +75,8 @@ class Examples:
 
         Raises:
             ValueError: If an argument is out of range, or contradicts another argument.
+            ImageFileError: If the first example cannot be used or, with `skip_bad_examples`, if no
+                example can be used.
 
         Example:
 
@@ -87,7 +89,8 @@ class Examples:
             if class_weights != "balanced" or self.class_counts is None:
                 raise ValueError(
                     "`class_weights` must be a weight for each class, None, or 'balanced'. "
-                    "'balanced' requires pixel counts: open the folders with check=True. "
+                    "'balanced' requires pixel counts, which `open_folders` provides with "
+                    "check=True. "
                     f"Received: class_weights={class_weights!r}"
                 )
             class_weights = balanced_class_weights(self.class_counts)

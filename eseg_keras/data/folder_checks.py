@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _NAMES_SHOWN = 20
 _NAMES_COMPARED = 1000
-_PROGRESS_FROM = 200  # number of files above which a progress bar is shown
+_PROGRESS_FROM = 200  # number of images above which a progress bar is shown
 
 
 class FolderError(ValueError):
@@ -69,12 +69,13 @@ def pair_files(
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Pair `images/A/NAME{image_suffix}.jpg` with `masks/A/NAME{mask_suffix}.png`.
 
-    File extensions such as `.jpg` need not match. If `mask_suffix` and `image_suffix` are empty and
-    the names do not pair, the common prefix and suffix of all image names are removed, and the
-    common prefix and suffix of all mask names likewise. One folder may be inside the other. Both
+    `.jpg` and `.png` may be any file extensions of images. If `mask_suffix` and `image_suffix` are
+    empty and some names do not pair, the common prefix and suffix of all image names, and those of
+    all mask names, are removed if more names pair then. One folder may be inside the other. Both
     may be the same folder if the names of masks end in `mask_suffix`, or the names of images in
     `image_suffix`. Raise FolderError, which lists missing and empty folders, duplicates, and
-    unpaired files with the most similar name. Messages call an image a `kind`.
+    unpaired files with the most similar name. Messages call an image a `kind`, such as
+    "prediction".
     """
     images, masks = Path(images), Path(masks)
     if os.path.realpath(images) == os.path.realpath(masks):
@@ -250,7 +251,7 @@ def _cores(keyed):
 
 
 def _whole_words(names, length):
-    """Return the largest length <= `length` that splits no number or word."""
+    """Return the largest prefix length <= `length` that splits no number or word of the names."""
     kinds = (str.isdigit, str.islower, str.isupper)
 
     def cuts(name):

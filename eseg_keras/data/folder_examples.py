@@ -27,7 +27,8 @@ class FolderExamples(Examples):
         read_mask: Function of a mask file that returns uint8 [H, W].
         num_classes: Number of classes.
         long_side: Size to which the longer side of images is resized, or None.
-        summary: Label counts and image sizes, or None if the files were not checked.
+        summary: Label counts (0 for the ignore label) and image sizes, or None if the files were
+            not checked.
         max_pixels: Images with more pixels raise an error.
         image_range: (lowest, highest) value of the images, see `read_image`.
     """
@@ -122,9 +123,9 @@ def open_folders(
     also in subfolders. Masks contain class ids as grey values or palette indices; with
     `mask_colors`, they contain colours.
 
-    With two classes, masks that contain only 0 and 255 are read as black and white: 255 is class 1,
-    not the ignore label. This is logged; `class_map={255: 1}` or `{255: 255}` makes the choice
-    explicit.
+    With two classes, if all masks contain only 0 and 255, they are read as black and white: 255 is
+    class 1, not the ignore label. This is logged; `class_map={255: 1}` or `{255: 255}` makes the
+    choice explicit.
 
     Args:
         images: Folder of the images. Their EXIF rotation is applied.
@@ -134,9 +135,9 @@ def open_folders(
         ignore_label: Label of ignored pixels, in the files and in the result.
         class_map, mask_colors, reduce_zero_label: How masks encode classes, see `MaskReader`.
         mask_suffix: End of the mask names, such as `"_gtFine_labelIds"`, which is removed before
-            the names are paired. Without `mask_suffix` and `image_suffix`, if the names do not
-            pair, the common prefix and suffix of all image names are removed, and the common prefix
-            and suffix of all mask names likewise.
+            the names are paired. Without `mask_suffix` and `image_suffix`, if some names do not
+            pair, the common prefix and suffix of all image names, and those of all mask names, are
+            removed if more names pair then.
         image_suffix: End of the names of images, such as `"_leftImg8bit"`.
         long_side: Size in pixels to which the longer side of image and mask is resized.
         skip_bad_examples: Whether to log unusable files instead of raising an error.

@@ -64,8 +64,8 @@ def from_folders(
 
     Returns:
         A `tf.data.Dataset` of known length. Its batches are (images uint8 [B, H, W, 3], masks uint8
-        [B, H, W]), with sample weights float32 [B, H, W] if `class_weights` is given. Each
-        iteration over the dataset is the next epoch.
+        [B, H, W]), with sample weights float32 [B, H, W] if `class_weights` is given. Each complete
+        iteration over the dataset is an epoch; see `Batches.to_tf_dataset`.
 
     Raises:
         FolderError: If images and masks do not pair, or files cannot be used; the message lists

@@ -91,7 +91,7 @@ def _mean(image: np.ndarray) -> np.ndarray:
 def _visible(
     side: int, scaled_side: int, offset: int, window: int
 ) -> tuple[tuple[float, float], slice]:
-    """Return the visible part of one axis: image interval and window slice."""
+    """Return the visible part of one axis: its interval in the image, its slice in the window."""
     first, last = max(offset, 0), min(offset + window, scaled_side)
     if first >= last:
         raise ValueError(
@@ -121,8 +121,8 @@ def _resize_image(image: np.ndarray, box: tuple[float, ...], size: Size) -> np.n
         return image
     if image.dtype == np.uint8 and image.shape[-1] == 3:
         return resize(image, np.uint8)
-    # Pillow resizes several channels at once only for 8-bit images. Resize the channels of all
-    # other images one by one.
+    # Resize the channels of all other images one by one: Pillow has no images with several float
+    # channels.
     dtype = np.uint8 if image.dtype == np.uint8 else np.float32
     channels = [resize(image[..., channel], dtype) for channel in range(image.shape[-1])]
     return np.stack(channels, axis=-1).astype(image.dtype)

@@ -14,7 +14,10 @@ from eseg_keras.data.images.image_reader import ImageFileError
 
 
 class Counted(NamedTuple):
-    """Result for one image: pixels of each label, [256], (height, width), [(problem, file)]."""
+    """Result for one image: pixels of each label [256], (height, width) and [(problem, file)].
+
+    `labels` is None if the mask cannot be read, and `size` if the image cannot be read.
+    """
 
     labels: np.ndarray | None = None
     size: tuple[int, int] | None = None
@@ -26,8 +29,8 @@ class LabelStatistics:
     """Pixels of each label, and sizes of the images.
 
     Attributes:
-        label_counts: int64 [number of images, 256], pixels of each label in each image; 0 for
-            images whose mask cannot be read.
+        label_counts: int64 [number of images, 256], pixels of each label in each image; 0 if the
+            mask (in `label_statistics`, the mask or the image) cannot be read.
         image_sizes: {(height, width): number of images}, most frequent first.
         problems: {problem: names of all files with it}.
     """

@@ -68,8 +68,8 @@ def make_tf_dataset(batches, epochs, initial_batch: int) -> "tf.data.Dataset":
 
     dataset = dataset.prefetch(_BATCHES_AHEAD).enumerate().map(note_end)
     options = tf.data.Options()
-    # With autotuning, the end of an iteration waits for TensorFlow's tuner, which sleeps for up to
-    # as long as the iteration took, or a minute. All cores load examples without autotuning, too.
+    # With autotuning, the end of an iteration waits for TensorFlow's tuner, which may sleep as long
+    # as the iteration took, but at most a minute. All cores load examples without autotuning, too.
     options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.with_options(options)
@@ -79,8 +79,8 @@ class PyBatches(keras.utils.PyDataset):
     """See `EpochBatches.to_py_dataset`.
 
     This class uses its own threads and tells Keras that `workers` is 1. With more workers, Keras
-    3.15 would read ahead when it reads the first batch to build a model, and would begin the epoch
-    after that batch.
+    3.15 would read ahead when it reads the first batch to build a model, and would then begin the
+    first epoch with the second batch.
     """
 
     def __init__(self, batches, epochs, initial_batch: int, workers: int | None):

@@ -12,8 +12,9 @@ class MixedBatches(Batches):
     `examples` are labelled by hand, `others` by a teacher model. An epoch is one shuffled pass over
     `examples`; a remainder of less than half a batch is dropped. The shuffled passes over `others`
     continue across epochs. A batch depends only on (`seed`, epoch, number of the batch). `options`
-    are the other arguments of `Batches`. Raise ValueError if `batch_size` is odd, or if there are
-    fewer `examples` than half of `batch_size`.
+    are other arguments of `Batches`, except `shuffle`, `drop_remainder` and `name_example`, which
+    are set here. Raise ValueError if `batch_size` is odd, or if there are fewer `examples` than
+    half of `batch_size`.
 
     Reference:
         [Revisiting Multi-Scale Feature Fusion for Semantic Segmentation](https://arxiv.org/abs/2203.12683),

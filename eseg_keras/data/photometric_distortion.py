@@ -11,8 +11,8 @@ class PhotometricDistortion:
 
     Each of the four is applied with probability 0.5, by an amount drawn uniformly. The order is
     brightness, contrast, saturation, hue or brightness, saturation, hue, contrast, each with
-    probability 0.5. After each step, values are rounded to integers from 0 to 255. Saturation and
-    hue are computed in 8-bit HSV.
+    probability 0.5. After each step, values are rounded to integers and clipped to 0..255.
+    Saturation and hue are changed in one step, in 8-bit HSV.
 
     Args:
         brightness: Largest value that is added to or subtracted from all values, 0 to 255.
@@ -54,7 +54,7 @@ class PhotometricDistortion:
                 )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a distorted copy of an image; raise ValueError unless it is uint8 [H, W, 3]."""
+        """Return the distorted image; raise ValueError unless the image is uint8 [H, W, 3]."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
             raise ValueError(
                 "Photometric distortion requires 8-bit RGB images, uint8 [H, W, 3]. Received: "

@@ -99,13 +99,13 @@ def bifpn_decoder(
     activation: str,
     align: bool = False,
 ) -> keras.Model:
-    """Build the decoder: a model from encoder features to fused features of equal width.
+    """Build the decoder: a model from encoder features to fused features of `channels` channels.
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels) of the encoder's
             features, lowest level first; heights and widths may be `None`.
         max_level: Highest level of the pyramid.
-        channels: Width of every level in the decoder.
+        channels: Number of channels of every level in the decoder.
         repeats: Number of BiFPN repeats; weights are not shared between them.
         activation: Keras activation name.
         align: Whether to pad the levels, for encoders that round sizes down. Defaults to `False`.

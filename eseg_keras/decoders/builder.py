@@ -23,9 +23,9 @@ class DecoderSpec:
         repeats: Default of `decoder_repeats`.
         max_level: Default of `max_level`.
         output_strides: Output strides of the encoder that the decoder accepts.
-        least_kernels: Function from the number of levels to a lower bound of the parameters of one
-            repeat, divided by channels^2. By this bound, a preset that would be too large is
-            rejected before the model is built.
+        least_kernels: Function from the number of levels to a lower bound on the number of
+            parameters of one repeat, divided by channels^2. With this bound, a preset whose model
+            would be too large is rejected before the model is built.
     """
 
     build: Callable[..., keras.Model]

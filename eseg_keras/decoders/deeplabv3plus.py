@@ -20,18 +20,19 @@ def deeplabv3plus_decoder(
     """Build the decoder of DeepLabV3+, which ESeg's Table 8 compares with the BiFPN.
 
     The highest level goes through five parallel branches: a 1x1 convolution, 3x3 convolutions with
-    dilation rates 6, 12 and 18, and global average pooling; a 1x1 convolution joins them. The
-    result is upsampled bilinearly, concatenated with the lowest level (projected to 48 channels)
-    and passed through `repeats` separable 3x3 convolutions; the head adds one more, so one repeat
-    gives the paper's decoder. Convolutions have no bias; batch normalisation and the activation
-    follow each convolution (for separable ones, only the pointwise convolution).
+    dilation rates 6, 12 and 18, and global average pooling with a 1x1 convolution; another 1x1
+    convolution joins them. The result is upsampled bilinearly, concatenated with the lowest level
+    (projected to 48 channels) and passed through `repeats` separable 3x3 convolutions; the head
+    adds one more, so one repeat gives the paper's decoder. Convolutions have no bias; batch
+    normalisation and the activation follow each convolution (for separable ones, only the pointwise
+    convolution).
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels) of the encoder's
             features, lowest level first; heights and widths may be `None`. The levels between the
             lowest and the highest are not used.
         max_level: Highest level of `feature_shapes`; this decoder adds no levels.
-        channels: Width of the decoder.
+        channels: Number of channels of the decoder's features.
         repeats: Number of separable convolutions.
         activation: Keras activation name.
         align: Ignored; features are resized, whatever their sizes.

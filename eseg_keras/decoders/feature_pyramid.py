@@ -1,4 +1,4 @@
-"""Build all levels of the decoder, with the decoder's width, from the encoder's levels."""
+"""Build all levels of the decoder, with its number of channels, from the encoder's levels."""
 
 import keras
 from keras import layers, ops

@@ -11,16 +11,16 @@ def segmentation_head(
 ) -> keras.Model:
     """Build the head: a model from pyramid levels to logits at the lowest level's resolution.
 
-    All levels are upsampled bilinearly to the resolution of the lowest level and summed, each
-    multiplied by one scalar. The sum passes through a separable 3x3 convolution, batch
-    normalisation, the activation and the classifier, a 1x1 convolution with bias (ESeg, section
-    3.1). A single level is used without a sum.
+    All levels are upsampled bilinearly to the resolution of the lowest level and summed, with
+    `fusion="softmax"` each multiplied by one scalar. The sum passes through a separable 3x3
+    convolution, batch normalisation, the activation and the classifier, a 1x1 convolution with bias
+    (ESeg, section 3.1). A single level is used without a sum.
 
     Args:
         feature_shapes: Dict from level name to (height, width, channels), lowest level first.
         num_classes: Number of channels of the logits.
         activation: Keras activation name.
-        fusion: `"softmax"` for learnable scalars, `"sum"` for a plain sum.
+        fusion: `"softmax"` for learnable scalars, `"sum"` for a plain sum; see `WeightedFusion`.
 
     Returns:
         A Keras model from a dict of features to float32 logits [B, h, w, num_classes].

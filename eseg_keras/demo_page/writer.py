@@ -26,7 +26,8 @@ TITLE = "Semantic segmentation in your browser"
 _SIZES = (512, 1024)
 # Indices of test scenes that look different: blue sky, a bus, autumn.
 _SCENES = (1, 0, 6)
-# Height of a thumbnail in pixels: twice its height on the page, for high-density screens.
+# Largest height of a thumbnail in pixels: about twice its height on the page, for high-density
+# screens.
 _THUMBNAIL = 192
 _STATIC = importlib.resources.files("eseg_keras.demo_page") / "static"
 # Folders of a page in addition to the static files.
@@ -57,7 +58,7 @@ def write_demo_page(
     `Cross-Origin-Embedder-Policy: require-corp`, the page uses several threads.
 
     Args:
-        model: An `ESeg` model for RGB images.
+        model: An `ESeg` model for RGB images of any size.
         output: Folder to write, of about 15 MB plus the network. It is written atomically.
         title: Title of the page.
         long_side: Longer side in pixels to which images are resized, unless the user chooses

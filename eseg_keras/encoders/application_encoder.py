@@ -15,8 +15,8 @@ from eseg_keras.layers.image_scaling import for_channels
 
 LEVELS = ("P2", "P3", "P4", "P5")
 
-# Timeout of a download in seconds. Without it, a proxy that accepts the connection but never
-# answers would block forever.
+# Number of seconds without an answer after which a download fails. Without this limit, a proxy that
+# accepts the connection but never answers would block the download forever.
 SECONDS_WITHOUT_ANSWER = 10
 
 
@@ -106,9 +106,9 @@ def imagenet_application(name: str, spec: EncoderSpec) -> keras.Model:
     """Build a network of keras.applications, without classifier, with its ImageNet weights.
 
     Keras downloads the file into its cache, and downloads it again if the hash of the cached file
-    is not the published one. A file that Keras refuses or cannot read is removed, so that the next
-    call downloads it again. Raise FileNotFoundError if the file is not cached and cannot be
-    downloaded.
+    is not the published one. Raise FileNotFoundError if the file is not cached and cannot be
+    downloaded, or if Keras refuses or cannot read it; it is then removed, so that the next call
+    downloads it again.
     """
     # Keras sets its home directory on import and has no public function that returns it.
     home = pathlib.Path(keras.src.backend.config.keras_home()).expanduser()

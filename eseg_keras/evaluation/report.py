@@ -85,7 +85,7 @@ def _classes(evaluation, palette):
         "the class. Accuracy: correct pixels, as a share of the pixels labelled as the class. "
         "“absent”: there are no such pixels.</p>"
     )
-    headers = ["Class", "IoU", "Accuracy", "Share of all pixels"]
+    headers = ["Class", "IoU", "Accuracy", "Share of all labelled pixels"]
     return f"<h2>Classes</h2>\n{explanation}\n{table('Classes', headers, rows)}"
 
 

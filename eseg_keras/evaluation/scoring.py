@@ -31,7 +31,8 @@ def evaluate(
     """Score a predictor on images with masks, at the size of each mask.
 
     Args:
-        predictor: A `Predictor`; it determines the input size of the network.
+        predictor: A `Predictor`, which determines the input size of the network, or an
+            `ExportedPredictor`.
         examples: Images and masks, such as `eseg_keras.data.load(...)` or
             `eseg_keras.data.open_folders(...)`: an object with `len(examples)`,
             `examples.read(index)`, which returns an image, uint8 [H, W, 3], and its mask, uint8
@@ -47,8 +48,10 @@ def evaluate(
         pixels without a predicted class count as misclassified.
 
     Raises:
-        ValueError: If there are no images, an image cannot be used, or a mask has labels other than
-            the classes and the ignore label; the message names the image.
+        ValueError: If the rules do not exist or are for another number of classes, if the predictor
+            has an `image_range`, or if there are no images; also if an image cannot be used, or a
+            mask has labels other than the classes and the ignore label: the message then names the
+            image.
 
     Example:
 

@@ -36,10 +36,10 @@ def benchmark_of(class_names: Sequence[str] | None) -> Benchmark:
 class Submission:
     """A folder of label maps for an evaluation server, written atomically.
 
-    Each label map becomes an 8-bit grey PNG of the same size: for Cityscapes with the label ids of
-    the `labelIds` files, named `CITY_SEQUENCE_FRAME_labelIds.png`; for ADE20K with labels 1 to 150,
-    named like the image. Pixels without a class become 0. `names` are the names or files of all
-    images that will be added.
+    Each label map becomes an 8-bit greyscale PNG of the same size: for Cityscapes with the label
+    ids of the `labelIds` files, named `CITY_SEQUENCE_FRAME_labelIds.png`; for ADE20K with labels 1
+    to 150, named like the image. Pixels without a class become 0. `names` are the names or files of
+    all images that will be added.
 
     The files are written to a temporary folder, which is renamed at the end of the `with` block, so
     that a submission is never incomplete and never mixes two models or settings. An interrupted run

@@ -45,7 +45,7 @@ class WorstImages:
         self._kept: list[WorstImage] = []
 
     def add(self, prediction: "Prediction", mask: np.ndarray, scores: "ImageScores") -> None:
-        """Keep copies of an image and its mask, uint8 [H, W], if it is among the worst so far."""
+        """Keep copies of an image, its mask and its label map, if it is among the worst so far."""
         self.palette = self.palette or prediction.palette
         if scores.mean_iou is None:
             return

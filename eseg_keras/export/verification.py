@@ -78,7 +78,7 @@ class Verification:
             network's logits.
         label_shortfall: Largest difference, over all pixels, between the network's largest logit
             and the network's logit of the file's label, as a share of the range of the network's
-            logits. It is 0 if all labels are equal.
+            logits. It is 0 if the file's labels equal the network's.
         label_agreement: Share of equal labels among all pixels.
         clear_label_agreement: Share of equal labels among the pixels with a clear label.
         clear_pixels: Share of all pixels that have a clear label (see `Tolerance`).

@@ -25,7 +25,7 @@ AUTO_WINDOW = (640, 640)
 LARGEST_WHOLE = 2**23
 """With `window="auto"`, images with more pixels than this use windows.
 
-Video frames in 4K have fewer pixels.
+Frames of 4K videos (3840x2160) have fewer pixels.
 """
 
 

@@ -105,7 +105,7 @@ class InputFile:
     Attributes:
         path: The file.
         name: Name of the file's outputs, without suffix: the path of the file relative to the input
-            folder.
+            folder, or the file's own name if the file itself is an input.
         size: Size in bytes.
         modified: Time of the last change, in nanoseconds.
     """
@@ -161,7 +161,7 @@ def find_files(
 
 
 def _output_key(file):
-    """Return the unique key: macOS and Windows ignore case and Unicode form."""
+    """Return the unique key: macOS and Windows ignore case, and macOS the Unicode form."""
     # An image and a video may have the same name: their outputs are in different folders.
     return file.is_video, unicodedata.normalize("NFC", file.name).casefold()
 

@@ -43,7 +43,8 @@ class OutputFolder:
 
     Nothing is written before `begin`. `waiting` is the list of files to predict; with `overwrite`,
     all files. Without `overwrite`, outputs of another model, with other options or of another file
-    with the same name raise ValueError, and so do other files that would be overwritten.
+    with the same name raise ValueError; so do, in a folder without `predictions.json`, files that
+    would be overwritten.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class OutputFolder:
         return finished
 
     def _is_same(self, file):
-        """Return whether the log has a file's size and modification time."""
+        """Return whether a file's size and modification time equal those in the log."""
         entry = self._finished.get((file.is_video, file.name), {})
         return (entry.get("size"), entry.get("modified")) == (file.size, file.modified)
 

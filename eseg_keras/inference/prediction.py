@@ -16,8 +16,8 @@ class Prediction:
         name: File of the image; `"image 3"` for arrays and Pillow images, `"FILE#12"` for a frame
             of a video.
         image: The image with EXIF rotation applied, uint8 [H, W, 3], RGB; for a network with
-            another number of channels, [H, W, C]. `None` for a label map of
-            `eseg_keras.evaluation.evaluate_files`.
+            another number of channels, [H, W, C] of any dtype. `None` if
+            `eseg_keras.evaluation.evaluate_files` has read the label map from a file.
         label_map: uint8 [H, W] of class ids; `ignore_label` where the confidence is below
             `min_confidence`.
         class_names: One name per class.

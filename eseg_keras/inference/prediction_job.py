@@ -70,7 +70,7 @@ def predict_files(
     Args:
         predictor: Segments the images; its `maps` are written, too.
         inputs: A file, a folder, or several files and folders.
-        output: Folder to write to. It is created once the first image is predicted.
+        output: Folder to write to. It is created if it does not exist.
         overlay: Whether to write overlays; required for videos. Defaults to `True`.
         alpha: Opacity of the overlays' colours, 0 to 1. Defaults to 0.5.
         legend: Whether to add a legend below each overlay. The legend of an image lists the
@@ -94,9 +94,10 @@ def predict_files(
     Raises:
         ValueError: If an input does not exist, a folder contains neither image nor video, two files
             have the same output name, an argument is out of range, or `output` contains predictions
-            of another model or with other options. Nothing is written then.
+            of another model or with other options, or other files that would be overwritten.
+            Nothing is written then.
         FileInUseError: If another process writes to `output`; the message names the process.
-        ImportError: If `num_workers` is given and Ray is not installed.
+        ImportError: If Ray (for `num_workers`) or PyAV (for videos) is not installed.
 
     Example:
 

@@ -30,8 +30,8 @@ _THREADS = 4
 # Number of images that are read ahead, in addition to a batch.
 _AHEAD = 2
 
-# A warning is logged if the longer side of an image is more than this factor larger, or smaller,
-# than the longer side of the training images.
+# A warning is logged if the longer side of the network's input is more than this many times as long
+# as that of the training images, or vice versa.
 _OTHER_SCALE = 2
 
 _log = logging.getLogger("eseg_keras")
@@ -44,8 +44,9 @@ class Predictor:
 
     By default, an image is predicted by one forward pass at its own size. Results always have the
     size of the image: if the network's input has another size, its logits are resized bilinearly
-    before the most likely class is chosen. If the model records the size of its training images, a
-    warning is logged once for an image that is more than twice, or less than half, as large.
+    before the most likely class is chosen. If the model records the longer side of its training
+    images, a warning is logged once for an image whose longer side, as resized for the network, is
+    more than twice or less than half as long.
 
     Args:
         model: An `ESeg`, or another functional Keras model from images [B, H, W, C] of 0..255 to
@@ -53,10 +54,10 @@ class Predictor:
         batch_size: Number of images of the same size, or of windows of one image, per forward pass.
             Defaults to 1, which is fastest on most CPUs.
         long_side: Size in pixels to which the longer side of an image is resized for the network,
-            as in training. Defaults to `None`: images are not resized.
+            as in training. Defaults to `None`: images keep their size, unless `image_size` is set.
         image_size: Fixed (height, width) of the network's input: images are scaled to fit into it,
-            with their aspect ratio, and padded with their mean. Defaults to `None`: any size, or
-            the size for which the model was built.
+            with their aspect ratio, and padded with their mean colour. Defaults to `None`: any
+            size, or the size for which the model was built.
         scales: Test-time augmentation: scale factors of the network's input; the probabilities are
             averaged over the scales. The paper uses `TEST_TIME_SCALES`. Defaults to (1.0,).
         flip: Whether to average the probabilities with those of the horizontally flipped image.
@@ -222,8 +223,8 @@ class Predictor:
         """Segment one image.
 
         Args:
-            image: Path of an image file, array [H, W, C] or [H, W], or Pillow image. Grey, RGBA,
-                CMYK and 16-bit images are converted to 8-bit RGB.
+            image: Path of an image file, array [H, W, C] or [H, W], or Pillow image. For a network
+                with 3 channels, grey, RGBA, CMYK and 16-bit images are converted to 8-bit RGB.
 
         Returns:
             The prediction.
@@ -311,7 +312,7 @@ class Predictor:
         return source.name, image
 
     def _predict_batches(self, loaded):
-        """Yield the predictions and errors of loaded images in order, in batches of equal size."""
+        """Predict batches of images of equal size; yield the predictions and errors in order."""
         for shape, group in itertools.groupby(loaded, lambda item: getattr(item[1], "shape", None)):
             while batch := list(itertools.islice(group, self.batch_size)):
                 names, images = zip(*batch, strict=True)
@@ -322,7 +323,7 @@ class Predictor:
                     yield from map(self._prediction, names, images, self._maps(images))
 
     def _check_scale(self, name, shape):
-        """Log one warning if an image's scale differs from that in training."""
+        """Log a warning, only once, if an image's scale differs much from that in training."""
         # Do not warn if the user set a window: large images are then assumed to show objects at the
         # scale of the training images.
         if self._training_side is None or self.window not in (None, "auto"):

@@ -24,8 +24,8 @@ def pseudo_label(
 ) -> tuple[PredictedFiles, dict]:
     """Write the predictions of a teacher on unlabelled images as masks.
 
-    The mask of an image is `OUTPUT/labels/NAME.png`, in the same subfolder as the image. It
-    contains class ids, and the ignore label where the teacher's confidence is below
+    The mask of an image is `OUTPUT/labels/NAME.png`; `labels` has the subfolders of the images. The
+    mask contains class ids, and the ignore label where the teacher's confidence is below
     `min_confidence`. `OUTPUT/manifest.json` contains the teacher's classes and the checksum of its
     weights, the options of the predictor, the share of pixels kept, and the shares of the classes.
     Runs resume: the same call labels the remaining images. Memory does not grow with the number of

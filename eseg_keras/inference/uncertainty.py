@@ -73,4 +73,4 @@ MAPS = {
     "margin": margin,
     "probabilities": lambda probabilities: probabilities,
 }
-"""Maps that `Prediction` may contain in addition to the label map: functions of probabilities."""
+"""{name of an optional map of `Prediction`: function that computes it from probabilities}."""

@@ -42,7 +42,7 @@ class VideoInfo:
 
 
 def video_info(path: str | Path) -> VideoInfo:
-    """Read size, rate and length of a video; raise `ImageFileError` if the file is incomplete."""
+    """Read the properties of a video; raise `ImageFileError` if it is unreadable or truncated."""
     av = require("av", "video")
     try:
         with av.open(str(path)) as container:

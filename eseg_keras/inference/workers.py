@@ -12,8 +12,8 @@ from eseg_keras.machine import usable_cores
 from eseg_keras.optional import require
 
 # Smallest number of tasks per worker (if there are enough items), and approximate largest number of
-# items per task. Tasks are small, because the task of a dead worker is repeated, but not so many
-# that Ray cannot keep track of them.
+# items per task. Tasks are small, because the task of a dead worker is repeated, but not so small
+# that there are more than Ray can keep track of.
 _TASKS_PER_WORKER = 16
 _MOST_ITEMS = 64
 # Ray restarts dead workers without limit. An item is skipped once this many workers have died while

@@ -1,6 +1,7 @@
 """Export the files to measure in a separate process, whose memory is freed when it ends.
 
-Architectures get random weights, chosen so that the latency is that of trained networks.
+Architectures (presets without trained weights) get random weights, chosen so that the latency is
+that of trained networks.
 """
 
 import functools
@@ -78,8 +79,8 @@ def untrained_network(preset: str, image: np.ndarray) -> keras.Model:
     # interpolation where neighbouring cells have the same label), and 8-bit networks need realistic
     # ranges. Therefore:
     # - Batch normalisation gets the statistics of a few street scenes.
-    # - The scale of the last batch normalisation of each residual block is reduced, so that blocks
-    #   add little to their shortcut, as in trained networks.
+    # - The scale of the batch normalisation after each block's projection is reduced, so that
+    #   residual blocks add little to their shortcut, as in trained networks.
     # - The scale and the biases of the classifier are chosen so that a fifth of the 2x2 blocks of
     #   cells contain a boundary.
     keras.utils.set_random_seed(0)

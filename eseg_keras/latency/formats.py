@@ -122,7 +122,8 @@ def onnx_call(
 ) -> Callable[[], list[np.ndarray]]:
     """Return a function that runs the ONNX file `path`, whose only input must be an image.
 
-    The image is converted to the layout and dtype of the file's input.
+    The image is converted to the layout and dtype of the file's input; if that is a float dtype,
+    pixel values are scaled to 0..1.
     """
     path = Path(path)
     require("onnxruntime", "export")

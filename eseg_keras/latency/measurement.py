@@ -72,7 +72,8 @@ def load_variants(
     so a script must call this function below `if __name__ == "__main__":`.
 
     Args:
-        presets: Names or directories of presets. Architectures get random weights.
+        presets: Names or directories of presets. Architectures (presets without trained weights)
+            get random weights.
         format_names: Some of `FORMATS`.
         image_size: (height, width), each at least 32. Files are exported for this size.
         threads: Number of threads of every runtime; Keras backends other than TensorFlow choose

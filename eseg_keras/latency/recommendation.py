@@ -76,8 +76,8 @@ def recommend(rows: Sequence[Mapping], budget_ms: float) -> Recommendation:
 
     A row is within the budget if the upper quartile of its latency is at most `budget_ms`. Networks
     are ranked by the mean IoU that the paper reports, and equally accurate networks by median
-    latency. For each network, 32-bit formats within the budget are preferred to 8-bit formats, and
-    then the fastest is chosen.
+    latency. Of the formats of a network that are within the budget, the fastest is chosen; 8-bit
+    formats only if no other is within the budget.
 
     Args:
         rows: The return value of `result_rows`, at least one row.

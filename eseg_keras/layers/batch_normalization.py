@@ -9,12 +9,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation, synchronised over replicas where the backend supports it.
 
     On the TensorFlow backend, under a `tf.distribute` strategy with several replicas, the batch
-    statistics are those of the global batch. With one replica, the layer does not use the
-    synchronised sums of squares, which are less precise. Where possible, it calls TensorFlow's
-    fused operation, because Keras' separate operations take nearly half of a training step on a
-    CPU. On JAX, `keras.distribution` shards one global batch, so the statistics are global by
-    construction. The layer's config does not depend on the backend: a model saved on one backend
-    loads on another.
+    statistics are those of the global batch. With one replica, the layer does not use Keras'
+    synchronised computation, whose sums of squares are less precise. Where possible, it calls
+    TensorFlow's fused operation, because Keras' separate operations take nearly half of a training
+    step on a CPU. On JAX, `keras.distribution` shards one global batch, so the statistics are
+    global by construction. The layer's config does not depend on the backend: a model saved on one
+    backend loads on another.
 
     Args:
         momentum: Momentum of the moving statistics. Defaults to 0.97: after fine-tuning for 300
@@ -56,7 +56,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         """Normalise a float tensor [..., channels].
 
-        Use the batch statistics if `training`, else the moving statistics.
+        Use the batch statistics if `training` and the layer is trainable, else the moving
+        statistics.
         """
         if training and self.trainable and mask is None and self._is_fused(inputs):
             return self._fused_call(inputs)

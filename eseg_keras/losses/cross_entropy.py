@@ -17,8 +17,8 @@ class CrossEntropy(MaskLoss):
 
     The sum over pixels is divided by the number of pixels whose label is not ignored, so ignored
     pixels do not change the gradient of the others. A batch without a labelled pixel gives 0.
-    Sample weights of shape [B, H, W] multiply the losses of the pixels and do not change the
-    divisor.
+    Sample weights, per pixel [B, H, W] or per image [B], multiply the losses of the pixels and do
+    not change the divisor.
 
     Args:
         ignore_label: Label of pixels to ignore. Defaults to 255.

@@ -28,7 +28,8 @@ class Dice(RegionLoss):
         sample_weight: `None`, or with `per_image=True` one factor per image, [B].
 
     Raises:
-        ValueError: If `sample_weight` has one weight per pixel, or shapes do not match.
+        ValueError: If `sample_weight` has one weight per pixel or is passed with
+            `per_image=False`, or shapes do not match.
 
     Example:
 

@@ -21,7 +21,8 @@ class LovaszSoftmax(RegionLoss):
         y_true, y_pred, sample_weight: See `Dice`.
 
     Raises:
-        ValueError: If `sample_weight` has one weight per pixel, or shapes do not match.
+        ValueError: If `sample_weight` has one weight per pixel or is passed with
+            `per_image=False`, or shapes do not match.
 
     Example:
 

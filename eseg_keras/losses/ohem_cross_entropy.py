@@ -139,11 +139,11 @@ class OHEMCrossEntropy(MaskLoss):
 def bounded_kth_smallest(values, k, floor: float, axes):
     """Return max(floor, k-th smallest value over `axes`), exactly, without sorting.
 
-    `k` is an int32 tensor of size 1 along `axes`. Its values are tens of thousands, differ between
-    images and are only known at run time. Sorting (or `top_k`, which sorts for such k) would take
-    longer than the rest of the loss. Bisection of the range from `floor` to 1 only counts the
-    values up to the middle in each step and has static shapes. The result is exact: bisection ends
-    when no float32 is between the two ends of the range, and then the upper end is the result. At
+    `k` is an int32 tensor of size 1 along `axes`. Its values are often tens of thousands, differ
+    between images and are only known at run time. Sorting (or `top_k`, which sorts for such k)
+    would take longer than the rest of the loss. Bisection of the range from `floor` to 1 only
+    counts the values up to the middle in each step and has static shapes. The result is exact: in
+    the end, no float32 is between the two ends of the range, and the upper end is the result. At
     most -log2(floor) steps find the result's power of two, 23 more steps its mantissa (23 bits); 3
     extra steps cover rounding of the middle.
     """

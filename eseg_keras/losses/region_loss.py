@@ -28,7 +28,7 @@ class RegionLoss(MaskLoss):
             raise ValueError(
                 f"`{type(self).__name__}` compares regions and takes no weights per pixel: "
                 "`sample_weight` must be None or, with `per_image=True`, weights per image, [B]. "
-                f"Received: per_image={self.per_image} and weights that broadcast from "
+                f"Received: per_image={self.per_image} and weights of shape "
                 f"{tuple(pixels.weights.shape)}"
             )
         batch, height, width, classes = ops.shape(pixels.logits)

@@ -26,9 +26,9 @@ class ConfusionMatrix(keras.metrics.Metric):
 
     A label that is neither a class nor the ignore label is an error in the data, but a compiled
     step cannot raise errors. Such pixels are not in the matrix; they are counted by label, and
-    `eseg_keras.trainer.LabelCheck` raises an error after the first batch or at the end of the
-    epoch. Predictions that are not a class, which only label maps can contain, are also counted
-    outside of the matrix.
+    `eseg_keras.trainer.LabelCheck` raises an error after the first batch, an epoch or an
+    evaluation. Predictions that are not a class, which only label maps can contain, are also
+    counted outside of the matrix.
 
     Args:
         num_classes: Number of classes, 1 to 256.

@@ -81,8 +81,8 @@ class ESeg(EncoderModel):
 
     Attributes:
         training_long_side: Typical length in pixels of the longer side of the training images, at
-            the size at which the network saw them; `None` if unknown. `train` sets this attribute,
-            and presets store it.
+            the size at which the network saw them; `None` if unknown. `eseg_keras.training.train`
+            sets this attribute, and presets store it.
 
     Call arguments:
         images: Tensor [B, H, W, C], uint8 or float, with values 0..255; RGB if C is 3.
@@ -432,8 +432,9 @@ class ESeg(EncoderModel):
                 in the encoder (random weights for ESeg-Lite) and random weights in the decoder.
             num_classes: `None` or the preset's number keeps all weights. With another number, the
                 classifier gets random weights; if `class_names` is given too, classes that are also
-                in the preset keep their weights.
-            load_weights: `False` builds with random weights and reads no file. Defaults to `True`.
+                in the preset keep their weights. For an architecture, `None` means 19.
+            load_weights: `False` builds with random weights and reads no weights file. Defaults to
+                `True`.
             **overrides: Constructor arguments to change, such as `image_shape` or `class_names`.
 
         Returns:

@@ -10,9 +10,9 @@ from eseg_keras.layers import WeightedFusion
 def fold_layers(model: keras.Model) -> keras.Model:
     """Rebuild a functional model without the batch normalisation layers that can be folded.
 
-    Convolutions keep their names and get a bias; `WeightedFusion` layers get constant scalars;
-    functional models nested in the model are folded, too. The new model has initial weights: call
-    `transfer_folded` to copy the folded weights.
+    The convolutions before these layers keep their names and get a bias; `WeightedFusion` layers
+    get constant scalars; functional models nested in the model are folded, too. The new model has
+    initial weights: call `transfer_folded` to copy the folded weights.
     """
     pairs = _foldable_pairs(model)
     linear_ids = {id(linear) for linear, _ in pairs}

@@ -19,14 +19,15 @@ class LayerProfile:
         output_shape: Shape of the output without the batch axis: (height, width, channels) for
             feature maps.
         params: Parameters, moving statistics included.
-        macs: Multiply-adds of convolutions and dense layers, including those with zero padding.
+        macs: Multiply-adds of convolutions and dense layers; multiplications by the zeros of the
+            padding are counted, too.
         batched_macs: `macs` if dilated convolutions (except depthwise and 1x1) run by SpaceToBatch,
             as in TensorFlow 1: each output side is padded to a multiple of the dilation rate. The
             published FLOPs of DeepLab are counted in this way.
         activation_bytes: Size of the float32 output for one image.
         receptive_field: Pixels of the image along one axis that the output can depend on through
-            convolutions and pooling windows (global pooling, also that of squeeze-and-excitation,
-            is not counted: it covers the whole image).
+            convolutions, pooling windows and bilinear upsampling (global pooling, also that of
+            squeeze-and-excitation, is not counted: it covers the whole image).
         step: Stride of the output: image pixels per output cell along one axis.
     """
 

@@ -59,7 +59,7 @@ ARCHITECTURES = types.MappingProxyType(
         "eseg_l": Architecture(
             "efficientnet_b7", 288, 6, 70_496_247, 339_765_078_528, paper_mean_iou=82.6
         ),
-        # Not in the paper: encoders that keep their accuracy in 8 bits, with ImageNet weights.
+        # Not in the paper: encoders with ImageNet weights that keep their accuracy in 8 bits.
         "eseg_edge_s": Architecture(
             "efficientnet_lite0", 64, 1, 3_146_813, 17_399_013_888, activation="relu"
         ),

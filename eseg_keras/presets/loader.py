@@ -123,7 +123,7 @@ def _check_channels(directory, config, overrides):
 
 
 def _check_size(directory, config, metadata, weights):
-    """Raise PresetError if a network exceeds the limits or its weights file."""
+    """Raise PresetError if a network exceeds the limits or the size of its weights file."""
     arguments = inspect.signature(_decoder_size).parameters
     least = _decoder_size(**{name: config[name] for name in arguments if name in config})
     path, remedy = directory / CONFIG_FILE, "Copy or download the preset again."
@@ -148,7 +148,7 @@ def _decoder_size(
 ):
     """Return a lower bound on the parameters of a decoder: the convolutions of its repeats."""
     if decoder not in DECODERS:
-        return 0  # A custom decoder, or an unknown name, for which the constructor raises an error.
+        return 0  # An unknown name, for which the constructor raises an error.
     kernels = DECODERS[decoder].least_kernels(max_level - min_level + 1)
     return kernels * decoder_repeats * decoder_channels**2
 

@@ -1,9 +1,10 @@
 """Weights in HDF5, with one dataset per variable, identified by layer and variable names.
 
-Keras' own `.weights.h5` identifies variables by their order in the model, skips missing variables
-with a warning, and changes its layout between Keras versions. Names do not change. safetensors
-would store the same arrays without loss. HDF5 is kept because Keras requires h5py anyway, while
-safetensors would be another package, and existing files would still need a reader for HDF5.
+Keras' own `.weights.h5` identifies variables by their order in the model, ignores layers of the
+file that the model does not have, and changes its layout between Keras versions. Names do not
+change. safetensors would store the same arrays without loss. HDF5 is kept because Keras requires
+h5py anyway, while safetensors would be another package, and existing files would still need a
+reader for HDF5.
 """
 
 import pathlib
@@ -20,10 +21,11 @@ class WeightsMismatchError(ValueError):
 
 
 def named_variables(model: keras.Model, prefix: str = "") -> dict:
-    """Return the variables of a model by their path of layer names.
+    """Return {path: variable} of a model.
 
-    An example of a path is `"decoder/bifpn_1/P3_top_down_bn/gamma"`. `prefix` is the path of the
-    model itself: empty, or ending in `"/"`.
+    A path consists of the names of the layers and of the variable, such as
+    `"decoder/bifpn_1/P3_top_down_bn/gamma"`. `prefix` is the path of the model itself: empty, or
+    ending in `"/"`.
     """
     variables = {}
     for layer in model.layers:

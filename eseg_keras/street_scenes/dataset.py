@@ -100,11 +100,13 @@ def street_scenes(
         seed: Seed of the scenes, of their order and of the augmentation. Defaults to 0.
         initial_epoch: Number of the first epoch, to resume a run. Defaults to 0.
         cache: Whether to keep rendered scenes in memory (0.3 MB each at the default size) instead
-            of rendering them again every epoch. Defaults to False.
+            of rendering them again every epoch. A number limits this memory, in bytes. Defaults to
+            False.
 
     Returns:
-        A tf.data.Dataset of (uint8 images [B, H, W, 3], uint8 masks [B, H, W]). Labels are indices
-        into `CLASS_NAMES`, or 255 for void.
+        A tf.data.Dataset of (uint8 images [B, H, W, 3], uint8 masks [B, H, W]) and, with
+        `class_weights`, float32 sample weights [B, H, W]. Labels are indices into `CLASS_NAMES`, or
+        255 for void.
 
     Raises:
         ValueError: If the split is unknown or a number is out of range.

@@ -140,7 +140,7 @@ def paint_sky(light: Light, shape: tuple[int, int], rng: np.random.Generator) ->
     zenith = np.array(light.zenith, np.float32)
     low = np.array(light.horizon, np.float32)
     sky = np.broadcast_to(zenith + (low - zenith) * weight, (*shape, 3))
-    if light.direct > 0.25 and light.sun_ahead > 0:  # the glow around a sun near the frame
+    if light.direct > 0.25 and light.sun_ahead > 0:  # the sun is ahead: its glow
         x = np.linspace(-1.0, 1.0, shape[1], dtype=np.float32)[None, :, None]
         off_sun = (x - np.float32(light.sun_side * 0.8)) ** 2 + (rows[:, None, None] - 0.6) ** 2
         sky = sky + (255.0 - sky) * np.float32(light.sun_ahead) * np.exp(-3.0 * off_sun)

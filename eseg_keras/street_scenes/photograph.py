@@ -16,8 +16,8 @@ from eseg_keras.street_scenes.stage import SUPERSAMPLING, Stage
 def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     """Turn a painted stage into an image, uint8 [H, W, 3], and its mask, uint8 [H, W].
 
-    Both have the size of the canvas divided by `SUPERSAMPLING`. A pixel is void if its upper left
-    and lower right canvas pixels have different classes.
+    Both have the size of the canvas divided by `SUPERSAMPLING`. Pixels of materials without a class
+    are void, and also pixels whose upper left and lower right canvas pixels have different classes.
     """
     rng, light, camera = stage.rng, stage.light, stage.camera
     reduced = stage.image.reduce(SUPERSAMPLING)
@@ -52,7 +52,7 @@ def take_photograph(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
     pixels = np.asarray(reduced)[..., :3] * gain[..., None]
     pixels += fog[..., None] * np.array(light.horizon, np.float32)
 
-    # Exposure moves the mean brightness halfway (in a logarithmic scale) to a target. Contrast and
+    # Exposure moves the mean brightness halfway (on a logarithmic scale) to a target. Contrast and
     # colour are changed in the same step.
     brightness = pixels[::8, ::8].mean()
     exposure = (rng.uniform(95.0, 130.0) / brightness) ** 0.5

@@ -41,7 +41,7 @@ def _draw_post(stage: Stage, x: float, z: float, half: float, height: float) -> 
 
 
 def draw_lamp_post(stage: Stage, x: float, z: float) -> None:
-    """Draw a lamp post whose arm reaches over the street."""
+    """Draw a lamp post with a lantern on top, or with an arm that reaches towards the street."""
     rng = stage.rng
     half, height = rng.uniform(0.13, 0.19), rng.uniform(5.0, 8.0)
     color = _draw_post(stage, x, z, half, height)
@@ -97,7 +97,8 @@ def _draw_plate(stage: Stage, x: float, y: float, z: float, size: float) -> None
             ends = (x - wide * 0.7, x + wide * rng.uniform(0.1, 0.7))
             stage.box(ends, (y + tall * line - 0.06, y + tall * line + 0.06), z, mark, PLATE)
         return
-    # A disc, a triangle (point up or down) or an octagon: number of corners, angle of the first.
+    # A disc, a triangle (point up or down) or an octagon: number of corners, angle of the first
+    # corner divided by pi.
     corners, first = ((24, 0.0), (3, 0.5), (3, -0.5), (8, 0.125))[kind]
     reach = size * (1.25 if corners == 3 else 1.05)
     for radius, color in ((reach, rim), (reach * 0.76, face)):

@@ -39,9 +39,9 @@ def render_scene(
 
     Returns:
         The RGB image, uint8 [H, W, 3], and the mask, uint8 [H, W]. Labels 0 to 7 are indices into
-        `CLASS_NAMES`; 255 is void: kerbs, bins, the bonnet of the camera's car, and pixels on the
-        edge between two classes. All paved ground is `road`, hedges are `tree`, lamps and traffic
-        lights are `pole`.
+        `CLASS_NAMES`; 255 is void: kerbs, clutter such as bins, the bonnet of the camera's car, and
+        pixels on the edge between two classes. All paved ground is `road`, hedges are `tree`, lamps
+        and traffic lights are `pole`.
 
     Raises:
         ValueError: If the split is unknown, the size is too small, or index or seed is negative.

@@ -12,7 +12,7 @@ NEAR = 1.0
 """Distance in metres at which long objects start.
 
 Objects at this distance are out of view if the aspect ratio (width / height) of
-the image is at most 6.
+the image is at most 4.9.
 """
 
 _WALLS = colors(

@@ -121,10 +121,11 @@ def _confusion_matrices(metrics) -> Iterator[ConfusionMatrix]:
 
 
 def check_first_images(x) -> None:
-    """Raise ValueError if the first images for `fit` are not finite; warn if not in 0..255.
+    """Raise ValueError if the first images of `fit` are not finite; warn if their range is unusual.
 
-    `segment` and the readers of images raise an error for another range. `fit` only warns, because
-    the caller's augmentation may produce any range, and the first images may be black.
+    `segment` and the readers of images raise an error if the values suggest another range than
+    0..255. `fit` only warns, because the caller's augmentation may produce any range, and the first
+    images may be black.
     """
     images = _first_images(x)
     if images is None or not images.size:

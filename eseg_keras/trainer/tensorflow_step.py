@@ -10,7 +10,7 @@ def train_step(model, data):
     """Train a `TrainingModel` on one batch, or on this replica's part of a batch."""
     num_updates = tf.convert_to_tensor(model.optimizer.iterations)
     variables = model.trainable_variables
-    # The batch size is read from the first input.
+    # The images give the size of the batch.
     images, *_ = keras.utils.unpack_x_y_sample_weight(data)
     loss, gradients = _batch_gradients(model, data, variables)
     model._loss_tracker.update_state(loss * num_replicas(), sample_weight=tf.shape(images)[0])

@@ -23,7 +23,8 @@ class TrainingModel(keras.Model):
     `save` and the methods on single batches use the weights themselves.
 
     Under a `tf.distribute` strategy every step computes the same as one device would compute from
-    the global batch.
+    the global batch, unless the loss depends on the split of the batch over replicas (its
+    documentation then says so).
     """
 
     _average = None
@@ -65,7 +66,7 @@ class TrainingModel(keras.Model):
             gradient_accumulation_steps: Number of parts that a batch is split into, to fit the
                 memory of a device. The gradient is that of the whole batch; batch normalisation
                 uses the statistics of each part. Every replica must have at least that many images
-                per batch. Defaults to 1.
+                per batch; on JAX, the batch size must be a multiple of it. Defaults to 1.
             remat: Whether gradients compute intermediate results again instead of keeping them
                 (rematerialization, or gradient checkpointing). The result is the same. `eseg_s`
                 then needs about half of the memory and about 20% more time, and its first step
@@ -79,7 +80,8 @@ class TrainingModel(keras.Model):
             **kwargs: The other arguments of `keras.Model.compile`.
 
         Raises:
-            ValueError: If a number is out of range, or the backend does not support it.
+            ValueError: If an argument is out of range, does not fit the model, or is not supported
+                by the backend.
         """
         check_step_options(
             weight_decay=weight_decay,

@@ -25,7 +25,7 @@ class WeightAverage:
         self.optimizer = model.optimizer
         self.is_in_place = False
         self.weights = [w for w in model.weights if "float" in w.dtype]
-        # `LossScaleOptimizer` lists its own variables before those of its inner optimizer.
+        # In the inner optimizer of `LossScaleOptimizer`, so that the averages come last.
         owner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         self.averages = [
             owner.add_variable(

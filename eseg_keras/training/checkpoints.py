@@ -125,7 +125,7 @@ class AddMetrics(keras.callbacks.Callback):
     """Restore the metrics of an interrupted epoch: add the counts saved in a checkpoint.
 
     The counts are added after the first batch, because Keras creates the variables of the metrics
-    in the first step. Adding them late changes nothing, because every metric of a run is a sum.
+    in the first step. Adding them late changes nothing, because all these variables are sums.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):

@@ -85,10 +85,11 @@ def make_distribution(name: StrategyName = "auto", steps_per_execution: int = 1)
     """Choose the devices of a run. Call it before anything else initializes the backend.
 
     Args:
-        name: `"one_device"`; `"mirrored"` for all GPUs of this machine; `"multi_worker"` for the
-            machines that the environment variable TF_CONFIG lists; `"tpu"` for the TPU of this
-            machine, or the one that the environment variable TPU_NAME names; `"auto"` for the
-            best available. On JAX `"mirrored"` is data parallelism over all devices, TPUs included.
+        name: `"one_device"`; `"mirrored"` for all GPUs of this machine, or its CPU if it has no
+            GPU; `"multi_worker"` for the machines that the environment variable TF_CONFIG lists;
+            `"tpu"` for the TPU of this machine, or the one that the environment variable TPU_NAME
+            names; `"auto"` for the best available. On JAX `"mirrored"` is data parallelism over all
+            devices, TPUs included.
         steps_per_execution: Number of steps per call of the compiled function.
 
     Returns:

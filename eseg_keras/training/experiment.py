@@ -25,7 +25,7 @@ class TrainingOptions:
 
     Attributes:
         num_classes: Number of classes; `None` takes it from the class names or class folders.
-        mixed_precision: Compute dtype of most layers; weights stay float32.
+        mixed_precision: Compute dtype of most layers, `None` for float32; weights stay float32.
 
         image_size: (height, width) in pixels of the training crops.
         batch_size: Number of images per step, over all devices.
@@ -153,9 +153,11 @@ class Experiment(TrainingOptions):
             fusion: Arguments of `ESeg` that replace the preset's; `None` keeps the preset's value.
             They require a preset without trained weights, such as `"eseg_s"`, or
             `load_weights=False`.
-        stochastic_depth: Whether encoders of keras.applications drop blocks at random in training.
+        stochastic_depth: Whether the EfficientNet encoders of keras.applications drop blocks at
+            random in training.
         batch_norm_momentum: Momentum of all batch normalization statistics; `None` keeps the
-            defaults, which are 0.99 in encoders of keras.applications and 0.97 elsewhere.
+            defaults, which are those of keras.applications in its encoders (0.9 in EfficientNetV2,
+            0.999 in MobileNet, 0.99 in the others) and 0.97 elsewhere.
         class_names: One name per class.
         palette: One (red, green, blue) per class, 0..255, for overlays.
         ignore_label: Mask value of pixels without a class. Defaults to 255.

@@ -39,7 +39,7 @@ from eseg_keras.training.run_files import differences
 EXPERIMENT_FILE = "experiment.py"
 _ARGUMENTS_FILE = "arguments.json"
 
-# Share of the time limit for training; the rest is for the report and a reserve.
+# Share of the time limit up to the end of training; the rest is for the report and a reserve.
 _TRAINING_SHARE = 0.8
 _LONGEST_SIDE, _SHORTEST_SIDE = 512, 96
 _FEWEST_EPOCHS, _MOST_EPOCHS = 12, 300

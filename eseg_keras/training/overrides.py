@@ -31,8 +31,8 @@ def override(
         The changed experiment.
 
     Raises:
-        ValueError: If a key is unknown (the message contains the nearest keys) or may not be
-            changed, or if a value has the wrong type or is invalid.
+        ValueError: If an assignment has no `=`, if a key is unknown (the message contains the
+            nearest keys) or may not be changed, or if a value has the wrong type or is invalid.
 
     Example:
 
@@ -63,7 +63,7 @@ def override(
                 f"{key} must be {_describe(hints[key])}. Received: {key}={shorten(text)}"
             ) from None
     if "class_names" in changes and "num_classes" not in changes:
-        changes["num_classes"] = None  # Set again from the new names.
+        changes["num_classes"] = None  # `Experiment` counts the new names.
     if "epochs" in changes and "steps" not in changes:
         changes["steps"] = None  # `steps` would take precedence over the new `epochs`.
     return dataclasses.replace(experiment, **changes)

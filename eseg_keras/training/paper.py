@@ -16,10 +16,10 @@ from eseg_keras.training.experiment_files import load_experiment, read_run_notes
 class PaperTable(NamedTuple):
     """One table of the paper: a title, and rows {column: text}; missing values are empty.
 
-    Columns: `model`, `input_size` (height x width), `miou` (single scale, in percent),
-    `miou_multi_scale`, `miou_extra_data`, `pixel_accuracy`, `params_m`, `flops_b`, `fps`,
-    `encoder_width`, `encoder_depth`, `channels`, `repeats`, and `experiment`: the name of the
-    experiment that reproduces the row, empty for other authors' networks.
+    Each table has some of these columns: `model`, `input_size` (height x width), `miou` (single
+    scale, in percent), `miou_multi_scale`, `miou_extra_data`, `pixel_accuracy`, `params_m`,
+    `flops_b`, `fps`, `encoder_width`, `encoder_depth`, `channels`, `repeats`, and `experiment`: the
+    name of the experiment that reproduces the row, empty for other authors' networks.
     """
 
     title: str
@@ -176,9 +176,10 @@ def _network_costs(preset, num_classes, image_size, options):
 def measured_mean_iou(name: str, runs_dir: str | Path) -> tuple[float | None, str]:
     """Return our score of an experiment and a remark.
 
-    The score is that of the finished run in `runs_dir`, or else that in the docstring of the
-    experiment: the mean IoU from 0 to 1, or `None` if the experiment was not run. The remark names
-    the source of the score, and the values of the experiment that the run changed.
+    The score is that of the finished run in the folder `name` of `runs_dir`, or else that in the
+    docstring of the experiment: the mean IoU from 0 to 1, or `None` if the experiment was not run.
+    The remark names the source of the score, and the values in which the run differs from the
+    experiment.
     """
     from eseg_keras.training.run_files import is_finished, read_config, read_metrics
 

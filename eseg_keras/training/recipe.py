@@ -41,13 +41,14 @@ def complete(
     """Replace the values `"auto"` of an experiment, based on its number of training images.
 
     Batch size: 8, or 16 from 2,000 images on, at most the number of images, and a multiple of the
-    number of devices. Epochs: the number of steps is about 100 times the square root of the number
-    of images, at least 300 and at most 40,000 (this gives 300 epochs for 2 images, 42 for 367, 5
-    for 100,000). Learning rate: 0.05 for batches of 8, proportional to the batch size. Warm-up: a
-    twentieth of the steps. Averaged weights: over about the last tenth of the steps. Validations:
-    6 to 10, or one per epoch in runs of up to 10 epochs. Colour distortion: up to 20,000 images.
-    With pseudo labels, which are half of each batch, an epoch has twice as many steps and the batch
-    size is even. If `steps` is set, the number of epochs is computed from `steps`.
+    number of devices times `gradient_accumulation_steps`. Epochs: the number of steps is about 100
+    times the square root of the number of images, at least 300 and at most 40,000 (this gives 300
+    epochs for 2 images, 42 for 367, 5 for 100,000). Learning rate: 0.05 for batches of 8,
+    proportional to the batch size. Warm-up: a twentieth of the steps. Averaged weights: over about
+    the last tenth of the steps, at most 1,000 steps. Validations: 6 to 10, or one per epoch in runs
+    of up to 10 epochs. Colour distortion: for up to 20,000 images, if `augment` is true. With
+    pseudo labels, which are half of each batch, an epoch has twice as many steps and the batch size
+    is even. If `steps` is set, the number of epochs is computed from `steps`.
     """
 
     def value(name, automatic):
@@ -219,7 +220,7 @@ def make_loss(experiment: Experiment) -> keras.losses.Loss:
 def learning_rate(
     experiment: TrainingOptions, num_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return the schedule: linear warm-up from zero, then cosine decay to zero at the last step."""
+    """Return the schedule: linear warm-up from zero, then cosine decay to zero at the end."""
     warmup_steps = min(experiment.warmup_steps, int(_MAX_WARMUP * num_steps))
     if warmup_steps < experiment.warmup_steps:
         _log.warning(

@@ -72,10 +72,10 @@ def train(
         experiment: The options of the run, which trains a segmentation network or pretrains an
             encoder by classification.
         model_dir: Folder for the files of the run: `config.json` (the experiment, versions of
-            packages, state of the source), `log.csv` (one row per epoch), `tensorboard/`,
-            `checkpoints/` (while training), `best.npz` (the weights of the best validation), and
-            at the end `metrics.json` and the result: `preset/`, which `ESeg.from_preset` loads,
-            or `encoder.weights.h5`, for `encoder_weights` of an experiment.
+            packages, Git commit), `log.csv` (one row per epoch), `tensorboard/`, `checkpoints/`
+            (while training), `best.npz` (the weights of the best validation), and at the end
+            `metrics.json` and the result: `preset/`, which `ESeg.from_preset` loads, or
+            `encoder.weights.h5`, for `encoder_weights` of an experiment.
         data_dir: Folder of the data; not needed for street scenes. For ImageNet, the data directory
             of tensorflow-datasets with the archives in `downloads/manual`.
         strategy: Devices to train on, see `make_distribution`. Defaults to `"auto"`.
@@ -151,7 +151,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
     trained = position.epoch + (position.logs is not None)
     rows = [row for row in read_log(log) if float(row.get("epoch") or 0) < trained]
     if position.logs is not None and rows and float(rows[-1]["epoch"]) == position.epoch:
-        # This epoch was also validated and logged.
+        # This epoch is complete: its row was written after its validation.
         position = Position(position.step, position.epoch + 1)
     score = f"val_{task.score}"
     scores = [float(row[score]) for row in rows if row.get(score)]
@@ -170,7 +170,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
         """Write a checkpoint `done` batches after `position`; return whether it exists."""
         step, batch = position.step + done, position.batch + done
         if not distribution.writes:
-            # The workers run each step together: this one stops only after the other has saved.
+            # All workers run each step together: this one stops only after another has saved.
             return leave.is_set() and wait_for_checkpoint(checkpoints, step)
         # With a strategy, metrics are sums over all replicas and cannot be restored exactly.
         with_metrics = distribution.strategy is None
@@ -249,7 +249,7 @@ def _train(experiment, model_dir, data_dir, distribution, skip_bad_examples, cal
                 is_saved = save(position)
                 if leave.is_set() and is_saved:
                     raise Preempted
-            else:  # The run was interrupted during the validation of this epoch.
+            else:  # The run was interrupted after the last step of this epoch, before its log row.
                 user_callbacks.on_epoch_begin(epoch)
             logs, speed = dict(position.logs), progress.images_per_second()
             is_last = is_stopped or position.step >= num_steps

@@ -64,7 +64,7 @@ class RunBoard(keras.callbacks.Callback):
     def write_epoch(
         self, model: TrainingModel, step: int, logs: dict[str, float], images_per_second: float
     ) -> None:
-        """Write the scores and level weights of an epoch; after a validation, also images."""
+        """Write loss, scores, speed and level weights of an epoch; after a validation, images."""
         if self.writer is None:
             return
         names = {n: f"val/{n[4:]}" if n.startswith("val_") else f"train/{n}" for n in logs}

@@ -36,7 +36,8 @@ def plot_learning_curves(
         Training curves are dashed, validation curves are solid. Notebooks display the figure.
 
     Raises:
-        ValueError: If the log has no epoch, or contains a value that is not a number.
+        ValueError: If the log has no epoch, or contains text in place of a number. Infinite values
+            and NaN are not drawn.
         FileNotFoundError: If the file does not exist.
         ImportError: If matplotlib is missing.
 
@@ -60,8 +61,7 @@ def plot_learning_curves(
             if not points:
                 continue
             label = kind if name == "loss" else f"{_SCORES[name]}, {kind}"
-            # Validation does not always run in every epoch: connect its points, and mark them if
-            # there are few.
+            # Some epochs may have no validation: connect the points; mark them if there are few.
             marker = "o" if len(points) <= 15 else None
             epochs, values = zip(*points, strict=True)
             axes.plot(
@@ -91,6 +91,8 @@ def plot_comparison(
     Raises:
         ValueError: If there are no logs, if a log has no epoch, or if a log contains text in place
             of a number. Infinite values and NaN are not drawn.
+        FileNotFoundError: If a file does not exist.
+        ImportError: If matplotlib is missing.
 
     Example:
 

@@ -101,8 +101,8 @@ def label_grid(
         An RGB Pillow image.
 
     Raises:
-        ValueError: If there are no images, or images, masks, predictions and names differ in number
-            or size.
+        ValueError: If there are no images, if images, masks, predictions and names differ in number
+            or size, or if `cell_size` is below 1.
 
     Example:
 

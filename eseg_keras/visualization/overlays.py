@@ -53,7 +53,8 @@ def overlay(
         A Pillow image of mode "RGB" and the size of `image`.
 
     Raises:
-        ValueError: If the sizes differ or `alpha` is out of range.
+        ValueError: If `image` has another shape or dtype, the sizes differ, or `alpha` is out of
+            range.
 
     Example:
 

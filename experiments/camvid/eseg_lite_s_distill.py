@@ -1,7 +1,8 @@
-"""ESeg-Lite-S on CamVid, 11 classes at 360x480, distilled from ESeg-Edge-S, without ImageNet.
+"""ESeg-Lite-S on CamVid, 11 classes at 360x480, distilled from ESeg-Edge-S.
 
 Data: see `camvid/eseg_edge_s`. The teacher, `eseg_edge_s_camvid`, comes with
-`pip install ./weights/camvid`; it was trained on the same training images.
+`pip install ./weights/camvid`; it was trained on the same training images. Only the teacher's
+encoder was pretrained on ImageNet.
 
 The recipe is ours: training starts from weights for synthetic street scenes, with AdamW, batches of
 4 and crops of 288x384. Settings that this file does not contain are those of `camvid/eseg_edge_s`.

@@ -45,7 +45,7 @@ def test_trains_saves_and_loads(tmp_path, small_eseg):
     keras.utils.set_random_seed(0)
     model = small_eseg(num_classes=3)
     model.compile()
-    # A task that can be learnt: bright blocks on a dark background.
+    # A task that can be learnt: blocks whose brightness depends on their class.
     rng = np.random.default_rng(0)
     masks = rng.integers(0, 3, (2, 4, 6)).repeat(16, 1).repeat(16, 2).astype("uint8")
     images = (masks[..., None] * 80 + rng.integers(0, 40, (2, 64, 96, 3))).astype("uint8")

@@ -173,7 +173,7 @@ def test_every_format_in_a_process_of_its_own(tmp_path, preset):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Processes are found in /proc.")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Needs /proc to find processes.")
 @pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("seconds", [0.0, 8.0], ids=["starting", "exporting"])
 def test_a_signal_leaves_no_process(tmp_path, number, status, seconds):
@@ -200,7 +200,7 @@ def test_a_signal_leaves_no_process(tmp_path, number, status, seconds):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Processes are found in /proc.")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Needs /proc to find processes.")
 def test_a_killed_benchmark_leaves_no_process(tmp_path):
     pytest.importorskip("tf2onnx")
     command = ["benchmark", "--preset", "eseg_m", "--format", "onnx", "--image_size", "64", "96"]

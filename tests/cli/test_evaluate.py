@@ -96,7 +96,7 @@ def test_the_training_masks_decide_whether_255_is_a_class(eseg, small_eseg, tmp_
 
 @pytest.fixture
 def colored_run(preset, scenes, tmp_path):
-    """Folder of a run that reads colour masks, and of such masks.
+    """Folder with a run that reads colour masks, and with such masks.
 
     The names of the masks have a suffix, and one colour is ignored.
     """

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("eagerly")
 
 SIZE = (40, 64)
 CITYSCAPES = ["--experiment", "cityscapes/eseg_lite_s"]
-# Images are scaled to 64x64 pixels instead of 520x520.
+# Images are scaled to fit into 64x64 pixels instead of 520x520.
 ADE20K = ["--experiment", "ade20k/eseg_m", "--set", "eval_size=64,64"]
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("module_eagerly")
 
 @pytest.fixture(scope="module")
 def clear(preset, tmp_path_factory):
-    """Untrained network whose biases differ, so that labels are unambiguous."""
+    """Preset of an untrained network whose biases differ, so that labels are unambiguous."""
     model = ESeg.from_preset(str(preset))
     model.head.get_layer("classifier").bias.assign(np.arange(model.num_classes))
     directory = tmp_path_factory.mktemp("presets") / "clear"

@@ -53,10 +53,11 @@ def test_counts_equal_the_golden_ones(name):
 
 @pytest.mark.parametrize("name", [name for name in ROWS if not ROWS[name]["exact"]])
 def test_resnet50_in_the_form_of_the_paper_has_the_golden_counts(name):
-    """The published FLOPs are those of ResNet-50 v1.5.
+    """The published FLOPs of ResNet-50 are those of v1.5, except for the row with atrous.
 
     In v1.5, the 3x3 convolution of the first block of a stage has the stride 2, not the 1x1
-    convolution before it; convolutions have no biases.
+    convolution before it; convolutions have no biases. The FLOPs of the row with atrous fit neither
+    v1 nor v1.5.
     """
     golden, experiment = ROWS[name], load_experiment(name)
 
@@ -127,7 +128,7 @@ def cells(line):
         (2, 4),
         (6, 16),
         (8, 6),
-        # ESeg-M and L take longer to build.
+        # ESeg-M and ESeg-L take longer to build.
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in ((3, 6), (4, 21), (5, 16), (7, 12))

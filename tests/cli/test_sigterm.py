@@ -22,7 +22,7 @@ CLASSES = ("--set", f"num_classes={len(CLASS_NAMES)}")
 
 
 def commands(folder, scenes, preset):
-    """Return {name of a case: arguments of its command, without the output}."""
+    """Return {name of a case: arguments of its command, without the path of the output}."""
     pairs = (scenes / "images", scenes / "annotations")
     folders = ("--images", pairs[0], "--masks", pairs[1])
     return {

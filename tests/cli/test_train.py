@@ -64,7 +64,7 @@ def test_a_finished_run_says_how_to_repeat_it(eseg, tmp_path):
         and f"To train again: rm -r {run}" in said
     )
     assert f"To train further: --init_from {run} with another --model_dir" in said
-    # --model_dir is enough to resume the run.
+    # --model_dir is enough: the folder contains the experiment.
     assert eseg("train", "--model_dir", run)[:2] == (0, out)
 
 

@@ -1,4 +1,4 @@
-"""Features of all formats: splits, rotated images, classes, files."""
+"""Features that all formats share: splits, rotated images, classes, files."""
 
 import subprocess
 

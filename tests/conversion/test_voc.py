@@ -43,7 +43,7 @@ def test_the_label_map_of_cvat(write, converted, mode):
         picture = Image.fromarray(2 - mask)
         picture.putpalette([*COLORS[2], *COLORS[1], *COLORS[0]])
     add(write, "a", picture, root="")
-    write("labelmap.txt", LABELMAP.encode("utf-8-sig"))  # As saved by Windows' editor.
+    write("labelmap.txt", LABELMAP.encode("utf-8-sig"))  # With a byte order mark.
     done, masks = converted("voc")
     assert done.class_names == ("background", "leaf", "stem")
     assert done.palette == COLORS

@@ -97,7 +97,7 @@ def test_scales_and_crops_cover_their_range():
         augmentation(image, mask, (50, 50), np.random.default_rng(seed))[1] for seed in range(200)
     ]
     corners = np.array([mask[0, 0] for mask in results])
-    assert corners.min() < 5 and corners.max() > 65  # all positions, up to (200 - 50) / 2
+    assert corners.min() < 5 and corners.max() > 65  # from 0 to (200 - 50) / 2, at scale 2
     widths = np.array([np.ptp(mask[25]) + 1 for mask in results])
     assert widths.min() < 29 and widths.max() > 95  # from scale 2 to scale 0.5
 

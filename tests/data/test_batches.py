@@ -269,7 +269,7 @@ def test_examples_unlike_the_first_are_refused(other):
 
 
 class Recorder(keras.Sequential):
-    """A model that records the images of every training step."""
+    """A model that records the images of every training step and every test step."""
 
     def __init__(self):
         super().__init__([keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(3, 1)])

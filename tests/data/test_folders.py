@@ -394,7 +394,7 @@ def test_255_stays_the_ignore_label_elsewhere(folders, caplog, values, options):
     ((_, mask),) = examples(folders.dataset(**options))
     np.testing.assert_array_equal(mask == 255, labels(0, values=values) == 255)
     assert "class 1" not in caplog.text
-    # The decision is logged.
+    # If the masks contain 0, 1 and 255, the decision is logged.
     assert ("contain 0, 1 and 255: 255 is ignored" in caplog.text) == (1 in values)
 
 

@@ -91,9 +91,9 @@ def counts(widths, channels, repeats, size):
         # Fusion weights: two in top-down nodes and the last bottom-up node, three in others.
         params += 2 * (high - low) + 3 * (high - low - 1) + 2
         if repeat == 0:
-            # Each level is an input of one top-down and one bottom-up node. The lowest level has no
-            # bottom-up node, and the highest level is an input of the top-down node of the level
-            # below it.
+            # Each level is an input of its top-down and its bottom-up node. The lowest level has no
+            # bottom-up node. The highest level has no top-down node, but is an input of that of the
+            # level below it.
             for level, width in widths.items():
                 uses = 1 if level == low else 2
                 params += uses * (width * channels + channels + 2 * channels)

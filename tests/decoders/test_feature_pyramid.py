@@ -1,4 +1,4 @@
-"""Levels of the pyramid against plain NumPy."""
+"""`HalveLike`, which pads levels of the pyramid, against plain NumPy."""
 
 import numpy as np
 import pytest

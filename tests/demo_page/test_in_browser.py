@@ -81,7 +81,8 @@ def test_label_maps_at_a_working_size_are_those_of_python(open_page, model, tmp_
     segment(page, tmp_path / "wide.png")
     assert page.locator("#seen-size").text_content() == "512 × 265"
     labels = np.asarray(saved(page, "#save-labels"))
-    # Labels of the small image, upsampled by nearest neighbour; almost equal to Python's.
+    # The page upsamples the labels of the small image by nearest neighbour. Python upsamples the
+    # logits, so a few labels differ.
     small, _ = resize_long_side(scene, scene[..., 0], 512)
     rows, columns = (
         ((np.arange(side) + 0.5) * seen / side).astype(int)

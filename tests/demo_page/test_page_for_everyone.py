@@ -204,7 +204,7 @@ def test_damaged_network(open_page, demo, tmp_path, serving, wait_for):
     with serving(tmp_path / "demo") as server:
         page = open_page(server.url, is_ready=False)
         wait_for(page, "#problem", "The neural network cannot be started")
-        # Further use shows the message again.
+        # The message is shown again when the page is used.
         page.locator("#examples button").first.click()
         wait_for(page, "#problem", "The neural network cannot be started")
 

@@ -59,7 +59,7 @@ def test_without_npm_the_message_tells_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ValueError, match="run `npm pack onnxruntime-web@1.30.0` and pass the .tgz"):
         read_runtime()
-    # With an npm that fails, the message contains its first line.
+    # If npm fails, the message contains the first line of npm's error output.
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho 'npm error no network' >&2\nexit 1\n")
     npm.chmod(0o755)
@@ -121,7 +121,7 @@ def test_nothing_but_a_page_is_replaced(untrained, tmp_path):
     (tmp_path / "page" / "model" / "model.json").write_text("{}")
     with pytest.raises(ValueError, match="is a demo page.* set overwrite=True"):
         write_demo_page(untrained, tmp_path / "page")
-    # With overwrite=True, a later error keeps the old page.
+    # With overwrite=True, the old page is kept if a later step fails.
     with pytest.raises(ValueError, match="There is no file or folder"):
         write_demo_page(untrained, tmp_path / "page", overwrite=True, runtime=tmp_path / "none")
     (tmp_path / "page" / "notes.txt").write_text("mine")
@@ -176,7 +176,7 @@ def test_the_page_fits_its_scripts():
     for reference in re.findall(r'(?:for|aria-\w+)="([a-z- ]+)"', page):
         if reference not in ("true", "polite", "false"):
             assert set(reference.split()) <= set(ids) or " " in reference, reference
-    # Addresses of other servers occur in links only.
+    # Neither the page nor its scripts refer to other servers.
     assert re.findall(r'(?:src|href)="(https?://(?!localhost)[^"]+)"', page) == []
     assert all("://" not in script for script in scripts.values())
 

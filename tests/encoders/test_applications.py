@@ -83,8 +83,9 @@ def reference(name, application, weights_from):
     named = {layer.name: layer for layer in weights_from.layers if layer.weights}
     for layer in application.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            # The values of EfficientNet's files. (The files store the standard deviation as the
-            # variance; with weights="imagenet", a further layer corrects that.)
+            # Mean and variance for which EfficientNet was trained. (The published files store the
+            # standard deviation in place of the variance; with weights="imagenet", a further layer
+            # corrects that.)
             mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
             layer.set_weights([mean, std**2, np.array(0)])
             layer.finalize_state()
@@ -237,7 +238,7 @@ def test_download_without_an_answer_ends(monkeypatch, tmp_path):
 def test_downloaded_file_is_taken_from_where_keras_puts_it(
     published, monkeypatch, tmp_path, is_writable
 ):
-    """KERAS_HOME may be changed later, and Keras may use another folder."""
+    """KERAS_HOME may be changed later, and Keras uses another folder if it cannot write there."""
     name = "efficientnet_b0"
     home, other = tmp_path / "home", tmp_path / "other"
     home.mkdir()

@@ -1,4 +1,4 @@
-"""For the same predictions in files, scores equal those of official scripts."""
+"""Scores equal those of Cityscapes' official script, and of ADE20K's, rewritten in NumPy."""
 
 import copy
 import math
@@ -19,7 +19,7 @@ from eseg_keras.evaluation.submission import Submission
 
 SIZE = (32, 35)
 
-# The labels and the predicted classes that occur in the data set.
+# The predicted classes and the labels that occur in the random data set.
 some_classes = st.sets(st.integers(0, 18), min_size=1)
 some_labels = st.sets(st.integers(0, 33), min_size=1)
 
@@ -98,7 +98,7 @@ def test_cityscapes(
 
 
 def by_name(classes, scores):
-    """Replace the names "class 0", ... of scores by names of a data set."""
+    """Replace the names "class 0", ... of scores by the class names of a data set."""
     return dict(zip(classes.class_names, scores.values(), strict=True))
 
 

@@ -112,7 +112,7 @@ def test_figures_are_those_of_the_evaluation(tmp_path):
     details = {"model": "runs/demo", "data": "camvid"}
     page, text = written(tmp_path, evaluation, worst_of(names, PALETTE), "CamVid", details)
     header, *rows = page.table("Classes")
-    assert header == ["Class", "IoU", "Accuracy", "Share of all pixels"]
+    assert header == ["Class", "IoU", "Accuracy", "Share of all labelled pixels"]
     assert rows == [
         [
             name,
@@ -273,7 +273,7 @@ def test_texts_stand_out_in_both_colour_schemes(tmp_path):
         for ink in ("ink", "quiet"):
             for paper in ("paper", "card"):
                 pair = sorted([luminance(colors[ink]), luminance(colors[paper])])
-                # The contrast ratio that WCAG 2 requires.
+                # The contrast ratio that WCAG 2 requires at level AA.
                 assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5
 
 

@@ -18,7 +18,7 @@ def png(array):
 
 
 def photo_and_labels(split, index, num_labels):
-    """Return an image whose colours encode its labels, and the labels, equal in 8x8 squares."""
+    """Return an image whose colours encode its labels, and the labels: constant 8x8 squares."""
     rng = np.random.default_rng([len(split), index])
     squares = rng.integers(0, num_labels, (SIZE[0] // 8, SIZE[1] // 8))
     labels = np.kron(squares, np.ones((8, 8))).astype(np.uint8)

@@ -199,7 +199,7 @@ def test_rows_of_no_run_are_refused(row, tmp_path):
 def test_bad_arguments(data, tmp_path, monkeypatch, capsys):
     call = ["ablations.py", str(tmp_path / "runs"), "--data_dir"]
     for arguments, message in (
-        ([str(data), "--set", "epochs=1"], "--set and --output must be used together"),
+        ([str(data), "--set", "epochs=1"], "--set changes the results: pass --output"),
         ([str(tmp_path)], f"no folder {tmp_path / 'images' / 'train'}"),
         ([str(data), "--jobs", "0"], "--jobs must be at least 1"),
     ):

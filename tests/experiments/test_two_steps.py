@@ -17,7 +17,7 @@ from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.training import experiment_names, load_experiment, override, train
 
 SMALL = [
-    "load_weights=false",  # ImageNet weights are not available in tests.
+    "load_weights=false",  # Tests download no ImageNet weights.
     "image_size=64,96",
     "eval_size=64,96",
     "batch_size=2",
@@ -25,7 +25,7 @@ SMALL = [
     "warmup_steps=1",
     "train_examples=4",
     "val_examples=2",
-    # Of the experiment's network, only the kind of decoder is kept.
+    # Of the network, only the kind of decoder and the output stride are kept.
     "encoder=none",
     "init_from=none",
     "max_level=5",

@@ -48,7 +48,8 @@ def small_model():
 
     Networks have five classes, fewer repeats and fewer channels. Batch normalisation has the
     statistics of a few street scenes, without which the values of deep networks would vanish.
-    Encoders of the Lite family are an exception: they have ImageNet weights and statistics.
+    EfficientNet-Lite encoders are an exception: they have their full size, and ImageNet weights and
+    statistics.
     """
     models = {}
 

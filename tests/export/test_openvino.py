@@ -54,7 +54,7 @@ def test_what_the_files_say(exported, streets):
     assert folder == ["streets.bin", "streets.xml", "streets.xml.verification.json"]
     network = openvino.Core().read_model(path)
     assert network.input().any_name == "images" and network.output().any_name == "labels"
-    # Images are transposed before they are centred, which is slow if channels are the last axis.
+    # Images are transposed before they are centred: centring is slow if channels are the last axis.
     (cast,) = (node for node in users_of(network.input()) if node.get_type_name() == "Convert")
     assert [node.get_type_name() for node in users_of(cast.output(0))] == ["Transpose"]
     classes = read_openvino_classes(path)

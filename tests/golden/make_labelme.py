@@ -1,4 +1,4 @@
-"""Write labelme.npz: a mask that LabelMe draws from shapes of every type.
+"""Write labelme.json, shapes of every type, and labelme.npz, the mask that LabelMe draws of them.
 
 Run it in a separate environment:
 

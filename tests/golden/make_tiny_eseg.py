@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).parent
 
 
 def build() -> ESeg:
-    """Build the network of the frozen checkpoint, with new random weights."""
+    """Build the network of the golden checkpoint, with new random weights."""
     x = inputs = keras.Input((None, None, 3))
     features = {}
     for level, stride in (("P3", 8), ("P4", 2)):

@@ -105,7 +105,8 @@ def test_what_is_no_video_is_refused(tmp_path):
 def rotate(path, matrix):
     """Write a display matrix into the track header of an MP4 file, as a phone does."""
     content = bytearray(path.read_bytes())
-    # The matrix starts 44 bytes after the box name, after times, duration, layer and volume.
+    # The matrix starts 44 bytes after the start of the box name; times, duration, layer and volume
+    # are before it.
     place = content.index(b"tkhd") + 44
     (a, b), (c, d) = matrix
     ones = [a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30]

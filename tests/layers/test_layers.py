@@ -192,7 +192,7 @@ def _traced_operations(layer, shape):
 
 
 def test_moving_statistics_are_those_of_a_plain_loop():
-    """With the documented momentum, initial statistics have no influence after 300 steps."""
+    """With the documented momentum, initial statistics have little weight after 300 steps."""
     layer = BatchNormalization()
     batches = np.random.default_rng(0).normal(2, 3, (300, 2, 3, 3, 2)).astype("float32")
     mean, variance = np.zeros(2), np.ones(2)

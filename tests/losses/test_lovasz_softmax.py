@@ -1,4 +1,4 @@
-"""Lovász-softmax against its definition, and against the IoU for binary predictions."""
+"""Lovász-softmax against its definition, and against the IoU for certain predictions."""
 
 import numpy as np
 from hypothesis import given, settings

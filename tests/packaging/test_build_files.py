@@ -27,7 +27,7 @@ LIBRARIES, WITH_DATA = libraries()
 
 
 def imported(name):
-    """Return the folders and modules of the package that a folder or module imports anywhere."""
+    """Return the package's folders and modules that `name` imports, also inside functions."""
     found = set()
     folder = PACKAGE / name
     for path in folder.rglob("*.py") if folder.is_dir() else [PACKAGE / f"{name}.py"]:

@@ -105,7 +105,7 @@ def test_commands_are_parsed(page):
 
 
 def test_commands_are_found():
-    """Every command is shown on a page, so the parser of pages finds commands."""
+    """The parser of pages finds every command, because each is shown on some page."""
     found = {
         arguments[0]
         for page in PAGES

@@ -1,4 +1,4 @@
-"""Imports between folders go one way, without cycles, and the core imports no TensorFlow."""
+"""Imports go one way, without cycles; the core imports TensorFlow only inside functions."""
 
 import ast
 from pathlib import Path
@@ -16,7 +16,7 @@ ORDER = [
     "inference", "evaluation", "training", "conversion",
     "export", "latency", "demo_page", "cli",
 ]  # fmt: skip
-# These folders use Keras without TensorFlow.
+# These folders work without TensorFlow: they import it only inside functions.
 CORE = ["layers", "encoders", "decoders", "losses", "metrics", "presets", "models"]
 ABOVE_THE_CORE = {"data", "training", "inference", "evaluation", "export", "latency", "cli"}
 
@@ -36,7 +36,7 @@ def modules_of(node):
 
 
 def imports(name):
-    """Return the folders and modules of the package that a folder or module imports anywhere."""
+    """Return the package's folders and modules that `name` imports, also inside functions."""
     found = set()
     for _, tree in trees(name):
         for node in ast.walk(tree):
@@ -75,7 +75,7 @@ def test_the_core_imports_no_tensorflow_at_module_level(name):
 
 
 def module_edges():
-    """Return all imports between modules as pairs of dotted names."""
+    """Return {module: the modules of the package that it imports}, as dotted names."""
     names = {}
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts

@@ -53,7 +53,7 @@ def test_no_addons(metadata):
 
 
 def test_all_is_enough_for_every_command(metadata):
-    """The extra "all" contains every optional package except backends, GPU runtimes and Ray."""
+    """The extra "all" contains what commands may need, except backends, TensorRT and Ray."""
     asked = set()
     for path in (ROOT / "eseg_keras").rglob("*.py"):
         asked |= set(re.findall(r'require\(\s*"[\w.]+",\s*(?:extra=)?"([\w-]+)"', path.read_text()))

@@ -95,7 +95,7 @@ def test_overrides(saved):
 
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory):
-    """A preset with a frozen head; its ignore label is the next class id."""
+    """A preset with frozen encoder and head; its ignore label is the first id after its classes."""
     directory = tmp_path_factory.mktemp("frozen") / "frozen"
     model = ESeg(
         "fused_efficientnet_thin",

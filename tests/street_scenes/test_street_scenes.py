@@ -155,7 +155,7 @@ def runs(row):
 
 
 def test_thin_things_are_wide_enough_to_learn(train_scenes):
-    """Half of a class's pixels are in row runs at least `width` pixels wide."""
+    """At least half of a class's pixels are in runs, within a row, of `width` or more pixels."""
     for name, width in (("pole", 5), ("sign", 10), ("pedestrian", 6)):
         label = CLASS_NAMES.index(name)
         widths = [runs(row == label) for _, mask in train_scenes for row in mask]

@@ -28,8 +28,8 @@ def test_xla_step_equals_the_plain_one(size, gradient_accumulation_steps):
     start, results = model.get_weights(), {}
     for compiled in (False, True):
         model.set_weights(start)
-        # All features of the training step that runs of the paper use; on a TPU, XLA must compile
-        # them.
+        # The paper's loss, weight decay and averages, and gradient clipping and accumulation: on a
+        # TPU, XLA must compile all of them.
         model.compile(
             optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
             loss=OHEMCrossEntropy(),

@@ -85,7 +85,7 @@ def rematerialized(monkeypatch):
 def test_steps_are_the_same(rematerialized):
     before = {v.path: np.asarray(keras.ops.convert_to_numpy(v)) for v in small_model().variables}
     after = assert_same(small_model)
-    # Everything moved, also the moving statistics and the state of the random generator.
+    # The moving statistics and the state of the random generator changed, too.
     moved = [a for (a, x), y in zip(before.items(), after.values(), strict=True) if (x != y).any()]
     assert any("seed" in path for path in moved) and any("moving_mean" in path for path in moved)
     assert rematerialized

@@ -31,7 +31,7 @@ def small_model():
     rng = np.random.default_rng(0)
     for weight in model.trainable_variables:
         if weight.name.endswith("kernel"):
-            # Fan-in; a depthwise kernel has one input channel.
+            # Fan-in; each filter of a depthwise kernel has one input channel.
             inputs = np.prod(weight.shape[:3]) if weight.shape[3] > 1 else np.prod(weight.shape[:2])
             weight.assign(rng.normal(0, np.sqrt(2 / inputs), weight.shape))
     return model
@@ -74,7 +74,7 @@ def test_weight_decay_is_half_of_the_squares_of_every_kernel(encoder, tmp_path):
     model = ESeg(encoder, num_classes=2, **options)
     model.compile(weight_decay=5e-5)
     expected = 0.5 * 5e-5 * squares(model)
-    # Includes squeeze-and-excitation and depthwise kernels of the encoder.
+    # In EfficientNet-B0, these include squeeze-and-excitation and depthwise kernels.
     assert len(kernels(model.encoder)) > 20
     np.testing.assert_allclose(float(model.decay_loss()), expected, rtol=1e-5)
     model.save(tmp_path / "model.keras")

@@ -25,7 +25,7 @@ def test_versions_are_those_that_run():
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A git checkout that contains the package."""
+    """A folder that contains the package; tests make it a git checkout."""
     package = tmp_path / "eseg_keras" / "training"
     package.mkdir(parents=True)
     (package / "provenance.py").write_text("")

@@ -396,7 +396,8 @@ def test_momentum_and_stochastic_depth(momentum, depth):
     norms = [x.momentum for x in layers if isinstance(x, keras.layers.BatchNormalization)]
     rates = [x.rate for x in layers if isinstance(x, keras.layers.Dropout)]
     assert set(norms) == ({0.97, 0.99} if momentum is None else {0.99})
-    # The drop rate grows to 0.2 over 16 blocks; the 9 blocks with a shortcut have a drop layer.
+    # The drop rate grows from 0 by 0.2 / 16 per block; of the 16 blocks, the 9 with a shortcut have
+    # a drop layer, the last of them in block 15.
     assert len(rates) == 9
     assert max(rates) == pytest.approx(0.2 * 14 / 16 if depth else 0.0)
 

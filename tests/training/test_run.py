@@ -155,7 +155,7 @@ def options():
 
 
 def stop_at(run, step, kill_signal, **values):
-    """Start a run and stop it after the checkpoint of `step`; return exit status and output."""
+    """Start or resume a run; stop it after the checkpoint of `step`; return status and output."""
     process = subprocess.Popen(command(run, **values), **options())
     try:
         deadline = time.monotonic() + 300

@@ -38,7 +38,7 @@ def test_a_long_name_is_not_cut_off(name):
     picture = add_legend(Image.new("RGB", (150, 60), "white"), [name], [(255, 255, 255)])
     columns = ink(picture, 60)
     assert picture.width == 150
-    # The name was shortened to fit: it ends near the right margin, not beyond it.
+    # The name is smaller or shortened to fit: it ends near the right margin, not beyond it.
     assert 110 < columns.max() < 148
 
 

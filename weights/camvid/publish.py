@@ -4,10 +4,10 @@
 
 RUN is the model directory of `eseg train --experiment camvid/...`; NAME is the name of the preset,
 such as eseg_edge_s_camvid. CAMVID contains images/{train,val} and annotations/{train,val}. The
-script exports the network to the formats in `FORMATS` and scores each file on the validation
-images, as `eseg evaluate` does. It writes the scores to scores.csv, and as a table to the model
-card, README.md, below the text that is written by hand. Presets whose names end in _trainval were
-also trained on the validation images; the card of such a preset mentions this."""
+script exports the network to the formats in `FORMATS`, and scores the Keras network and each file
+on the validation images, as `eseg evaluate` does. It writes the scores to scores.csv, and as a
+table to the model card, README.md, below the text that is written by hand. Presets whose names end
+in _trainval were also trained on the validation images; the card of such a preset mentions this."""
 
 import argparse
 import json
@@ -37,7 +37,7 @@ FORMATS = {
 
 
 def write_preset(run: Path, name: str) -> None:
-    """Write the preset of a run in half precision, with license notice and training log."""
+    """Write the preset of a run in half precision, with licence notice and training log."""
     target = PACKAGE / name
     model = ESeg.from_preset(run / "preset")
     if model.training_long_side is None:

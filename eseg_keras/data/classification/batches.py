@@ -17,8 +17,8 @@ class ClassificationBatches(EpochBatches):
 
     `examples` are those of `class_folders` or `imagenet2012`, or any object with `__len__`,
     `read(index)`, which returns an image and its label, and `name(index)`. With `augment`, images
-    are random crops, flipped with probability 0.5; otherwise they are central crops. For the other
-    arguments and the attributes, see `Batches`.
+    are random crops, flipped with probability 0.5; otherwise they are central crops. `options` are
+    further arguments of `EpochBatches`. `Batches` describes them, and the attributes.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ def _random_box(image_size, rng, area, ratio):
             left = int(rng.integers(width - box_width, endpoint=True))
             top = int(rng.integers(height - box_height, endpoint=True))
             return left, top, left + box_width, top + box_height
-    # Only for very long images: the largest central part whose ratio is allowed.
+    # Rare, except for very long images: the largest central part whose ratio is allowed.
     box_width = min(width, max(1, round(height * ratio[1])))
     box_height = min(height, max(1, round(width / ratio[0])))
     left, top = (width - box_width) // 2, (height - box_height) // 2

@@ -68,8 +68,9 @@ def mapillary_to_cityscapes(name: str = "mapillary_vistas") -> np.ndarray:
         name: `"mapillary_vistas"` (v1.2) or `"mapillary_vistas_v2"` (v2.0), as for `load`.
 
     Returns:
-        uint8 array [256]: the Cityscapes class id for each Mapillary Vistas class id; 255 for
-        classes that Cityscapes does not have. Index it with a mask to map the mask; 255 stays 255.
+        uint8 array [256]: the Cityscapes class id for each Mapillary Vistas class id; 255 (ignored)
+        for classes that correspond to no class of Cityscapes, or not to a single one. Index it with
+        a mask to map the mask; 255 stays 255.
 
     Raises:
         ValueError: If there is no such version.

@@ -80,7 +80,7 @@ class DatasetExamples(Examples):
             raise ImageFileError(mask_name, [str(error)]) from error
 
     def name(self, index: int) -> str:
-        """Return the name of an example's image, without its suffix."""
+        """Return the name of an example's image, without an ending such as `_leftImg8bit.png`."""
         return self._pair(index).name
 
     def _pair(self, index):

@@ -37,7 +37,8 @@ class FoundFiles:
     Attributes:
         description: Metadata of the data set.
         layout: The layout in which the files were found.
-        root: The folder that contains all splits.
+        root: The folder that contains all splits; if images and masks are in different folders,
+            that of the masks.
         folders: {split: (folder of images, folder of masks)}.
     """
 

@@ -47,12 +47,13 @@ def load(
     The terms of these data sets do not allow automatic download. `load` uses the first of these
     sources that is available:
 
-    1. A copy in `data_dir` that was prepared before, in the format of tensorflow-datasets.
-    2. Unpacked folders anywhere in `data_dir`, such as leftImg8bit and gtFine. They are read in
-       place and never changed. Other splits may be missing.
+    1. A copy in `copy_to` (by default, in `data_dir`) that was prepared before, in the format of
+       tensorflow-datasets.
+    2. Unpacked folders anywhere in `data_dir`, such as leftImg8bit and gtFine. They are never
+       changed and, without `copy_to`, read in place. Other splits may be missing.
     3. Archives in `data_dir/downloads/manual`, in `data_dir`, or in a subfolder of either with the
-       name of the data set. All splits of the archives are copied to `data_dir` once; the image
-       files are not changed. Archives are also used if the unpacked split is incomplete.
+       name of the data set. All splits of the archives are copied once, to `copy_to` or `data_dir`;
+       the image files are not changed. Archives are also used if the unpacked split is incomplete.
 
     If nothing is found, the error names the archives to download. All three sources give the same
     examples in the same order, and thus the same batches. Copying, and reading a copy, requires
@@ -71,10 +72,11 @@ def load(
         The examples; `load(...).batches(image_size=(512, 1024), augment=True)` returns `Batches`.
 
     Raises:
-        ValueError: If there is no such data set or split, two folders contain the split, or the
-            data set was prepared in a format without random access.
-        FileNotFoundError: If files are missing; the message names the archives and where to place
-            them.
+        ValueError: If there is no such data set or split, if only other parts or another version of
+            the data set were found, if several folders or archives contain it, or if it was
+            prepared in a format without random access.
+        FileNotFoundError: If the data set was not found (the message names the archives and where
+            to place them), or if an image has no mask.
         ImportError: If a package is missing.
 
     Example:

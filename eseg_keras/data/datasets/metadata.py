@@ -85,13 +85,14 @@ class Split:
 class Layout:
     """The folders of a data set, in its archive or unpacked.
 
-    The mask of `IMAGES/CITY/NAME{image_suffix}.jpg` is `LABELS/CITY/NAME{mask_suffix}.png`;
-    subfolders such as CITY are optional. The outermost folder of a zip archive has the archive's
-    file name.
+    The mask of `IMAGES/CITY/NAME{image_suffix}.jpg` (or `.png`) is
+    `LABELS/CITY/NAME{mask_suffix}.png`. IMAGES and LABELS are the folders of a `Split`; subfolders
+    such as CITY are optional.
 
     Attributes:
         splits: {name: split}.
-        root: Pattern for the name of the folder that contains all splits; `"*"` for any name.
+        root: Pattern for the name of the folder that contains all splits; `"*"` for any name. The
+            name of a zip archive's top level is the archive's file name.
         files: Pattern for the names of the images.
         image_suffix: End of the names of images, before the file suffix.
         mask_suffix: End of the names of masks, before `.png`.

@@ -18,12 +18,13 @@ _DEPTH = 6
 def find_unpacked(
     data_dir: Path, description: Description, split: str
 ) -> tuple[FoundFiles | None, str | None]:
-    """Return the files of a split in a data directory, or a message if the split is incomplete.
+    """Find the files of a split in a data directory.
 
-    Both are `None` if no folder of the data set was found. The folders are searched level by level.
-    The folder that contains the data set may have any name, and Cityscapes' leftImg8bit and gtFine
-    may be in different folders. Hidden folders are ignored, and each linked folder is searched
-    once. Raise ValueError if two folders of the same depth contain the split.
+    Return (files, None), (None, message) if the split is incomplete, or (None, None) if no folder
+    of the data set was found. The folders are searched level by level. The folder that contains the
+    data set may have any name, and Cityscapes' leftImg8bit and gtFine may be in different folders.
+    Hidden folders are ignored, and each linked folder is searched once. Raise ValueError if two
+    folders of the same depth contain the split.
     """
     roots = [defaultdict(list) for _ in description.layouts]
     with Progress(f"Looking for {description.title} in {data_dir}") as progress:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 178_956_970
-"""Default limit of an image's pixels; Pillow, too, fails above this number."""
+"""Default limit of an image's number of pixels; above it, Pillow, too, raises an error."""
 
 _REDUCED = "16-bit colours reduced to 8 bits"
 _BAND = 1024  # number of rows that are converted at a time
@@ -30,9 +30,9 @@ class ImageFileError(ValueError):
     """An image file that cannot be used.
 
     Attributes:
-        path: The file.
-        problems: Problems of the file, one sentence each. They do not contain the file's name, so
-            that files with the same problem can be reported together.
+        path: The file; for bytes, their name in messages.
+        problems: Problems of the file, such as `"cannot be read"`. They do not contain the file's
+            name, so that files with the same problem can be reported together.
     """
 
     def __init__(self, path: str | Path, problems: Sequence[str]):
@@ -51,8 +51,9 @@ def read_image(
 ) -> np.ndarray:
     """Read an image from a file, bytes, a Pillow image or an array.
 
-    The EXIF rotation of files and Pillow images is applied. With `num_channels=3`, grey, palette,
-    CMYK and 16-bit images become 8-bit RGB, and the alpha channel is dropped.
+    With `num_channels=3`, the EXIF rotation of files and Pillow images is applied, grey, palette,
+    CMYK and 16-bit images become 8-bit RGB, and the alpha channel is dropped. With another number,
+    files raise an error, and the EXIF rotation of Pillow images is ignored.
 
     Args:
         image: Path of an image file, bytes of an image file, Pillow image, or array. Arrays are
@@ -61,7 +62,7 @@ def read_image(
         num_channels: Channels of the result. Defaults to 3, for RGB.
         max_pixels: Files with more pixels raise an error before they are decoded: a file of a few
             kilobytes may decode to more than fits in memory. Defaults to Pillow's own limit.
-        name: Name in error messages, if `image` is bytes. Defaults to `"image"`.
+        name: Name of the file in error messages. Defaults to its path, or `"image"` for bytes.
         image_range: (lowest, highest) value of the image; these two values become 0 and 255. By
             default, the range of 16-bit images is 0..65535 and that of all others 0..255. Values
             that suggest another range, such as floats up to 1, raise an error.

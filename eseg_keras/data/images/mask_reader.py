@@ -239,7 +239,7 @@ def _label_table(class_map, reduce_zero_label, ignore_label):
 
 
 def _color_table(mask_colors):
-    """Return the class id of each of the 2^24 colours, int16; -1 for unknown colours."""
+    """Return the id of each of the 2^24 colours, int16; -1 for unknown colours."""
     if not isinstance(mask_colors, Mapping):
         if len(set(map(tuple, mask_colors))) != len(mask_colors):
             raise ValueError(

@@ -41,8 +41,9 @@ def find_images(
     Hidden files and folders are ignored, and so is the subfolder `exclude`, such as the output
     folder. Links are followed, but each folder is searched only once, so that cyclic links do no
     harm. Other files are skipped; the log gives their number by suffix. `first_frame` adds the
-    suffixes of animations. Raise FileNotFoundError if the folder does not exist. Raise ValueError,
-    with a message that uses `kind` and does not contain the folder's name, if no file is found.
+    suffixes of animations. Raise FileNotFoundError if the folder does not exist. Raise ValueError
+    if no file is found; the message calls an image a `kind`, and does not contain the folder's
+    name.
     """
     folder = Path(folder)
     if not folder.is_dir():

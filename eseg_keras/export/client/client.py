@@ -48,8 +48,9 @@ class ServedPrediction:
 class Client:
     """Client for a SavedModel of `export_saved_model` on TF Serving.
 
-    The client needs NumPy, Pillow and, for gRPC, `pip install "eseg-keras[serving]"`. It never
-    imports TensorFlow. Several threads may use one client.
+    For gRPC, the client needs `pip install "eseg-keras[serving]"`. It runs no network and uses
+    neither Keras nor TensorFlow, although importing `eseg_keras.export` imports Keras. Several
+    threads may use one client.
 
     Args:
         address: `"host:port"`, or a URL such as `"https://host/prefix"` (no prefix for gRPC). TF
@@ -66,7 +67,7 @@ class Client:
             response. Defaults to 60.
         jpeg_quality: For `"encoded"`: encode images as JPEG files of this quality, 1 to 100. By
             default, images are encoded as PNG files, which are lossless. Files that are already
-            JPEG, or PNG of at most 8 bits without EXIF rotation, are sent unchanged.
+            JPEG, or PNG of at most 8 bits per channel without EXIF rotation, are sent unchanged.
         headers: Additional headers of every request, such as `{"Authorization": "Bearer TOKEN"}`.
 
     Raises:
@@ -223,7 +224,7 @@ class Client:
         return file.getvalue(), {pixels.shape[:2]}
 
     def _from_png(self, content, sizes):
-        """Decode a label map and its classes from a PNG file whose size is in `sizes`, if any."""
+        """Decode a label map and its classes from a PNG file of one of `sizes` (if empty, any)."""
         try:
             pil_image = Image.open(io.BytesIO(content), formats=["PNG"])
             # Check the size before decoding: the image may be much larger than the one sent.
@@ -270,7 +271,7 @@ def _read(path):
 
 
 def _is_plain_png(content):
-    """Return whether a file is a PNG of at most 8 bits without EXIF rotation."""
+    """Return whether a file is a PNG of at most 8 bits per channel without EXIF rotation."""
     if not content.startswith(PNG) or content[24:25] == b"\x10":
         return False
     try:

@@ -44,8 +44,8 @@ def export_onnx(
     comparison with the model is written beside the file, as `OUTPUT.verification.json`.
 
     Args:
-        model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: exports
-            are float32.
+        model: An `ESeg` model, on the TensorFlow backend. The dtype policy is ignored: the export
+            starts from float32 weights.
         output: The file, such as `"streets.onnx"`.
         output_kind: `"labels"` for uint8 label maps [B, H, W], `"logits"` or `"probabilities"` for
             float32 [B, H, W, num_classes].
@@ -53,14 +53,15 @@ def export_onnx(
         image_size: (height, width) of the images. Defaults to the network's fixed size if it has
             one, else any size from 32x32.
         precision: `"float32"`, or `"int8"` for 8-bit convolutions in the QDQ format (pairs of
-            QuantizeLinear and DequantizeLinear) with one scale per filter. `"int8"` at least halves
-            the latency of the Lite networks. For networks with depthwise convolutions, `"int8"`
-            reduces the latency by a third at most, and `"int8"` files of TFLite are faster.
+            QuantizeLinear and DequantizeLinear) with one scale per filter. `"int8"` about halves
+            the latency of `eseg_lite_s`, and reduces that of larger ESeg-Lite networks more. It
+            reduces the latency of the other presets by a third at most; of these, ESeg-S, M and L
+            are faster in `"int8"` files of TFLite.
         calibration_images: Required for `"int8"`: a few dozen uint8 arrays [H, W, C], of any size,
             that resemble the training images. They are resized to `image_size`.
         verification_images: A few uint8 arrays [H, W, C] that resemble the training images but were
             not used for training, for the comparison with the model. They are resized to the size
-            of the images or, if the file takes any size, to several sizes in turn. By default,
+            that the file takes or, if it takes any size, to several sizes in turn. By default,
             about a quarter of `calibration_images`, at most three, are held out for the comparison.
             Required without `calibration_images`.
         opset: Version of the ONNX operator set, 13 to 18. Defaults to 17.

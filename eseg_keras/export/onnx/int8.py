@@ -13,8 +13,8 @@ from eseg_keras.optional import require
 # Quantized operators. Sigmoid and Mul compute SiLU and squeeze-and-excitation. They are quantized,
 # too: in float, they and the conversions around them took longer than all other operators together.
 _OPERATORS = ["Conv", "Relu", "Clip", "Add", "Sigmoid", "Mul"]
-# Convolutions with fewer filters stay in float, which is faster for them, because 8-bit matrix
-# products compute 32 filters at once.
+# Convolutions larger than 1x1 with fewer filters stay in float, which is faster for them, because
+# 8-bit matrix products compute 32 filters at once.
 _FEWEST_FILTERS = 32
 
 
@@ -54,7 +54,7 @@ def quantize_onnx(model, images: Sequence[np.ndarray]):
 
 
 def _save_ranges(model, reader, output):
-    """Write the minimum and maximum of each feature map that may be quantized to a JSON file."""
+    """Write a JSON file with the minimum and maximum of each feature map that may be quantized."""
     # ONNX Runtime's own calibration computes all ranges after the last layer and therefore keeps
     # all feature maps in memory: 4 GB for eseg_m at 512x1024. This function takes 0.7 GB and a
     # third of the time.

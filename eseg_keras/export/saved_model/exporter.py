@@ -81,7 +81,7 @@ def export_saved_model(
     Args:
         model: See `export_onnx`.
         output: Directory of the model; its name is the name of the model on the server. It must be
-            new or contain earlier versions, which are kept.
+            new or contain only other versions, which are kept.
         output_kind: Output of `serving_default`: `"labels"`, `"logits"` or `"probabilities"`.
         input_dtype: dtype of `images`, `"uint8"` or `"float32"`, with values of 0..255 for both.
         verification_images: See `export_onnx`; also used for the warm-up requests.
@@ -160,7 +160,7 @@ def export_saved_model(
 
 
 def _compare(tf, signatures, model, output_kind, input_dtype, images):
-    """Compare every signature of the loaded SavedModel with the model."""
+    """Verify every signature of the loaded SavedModel; return the result of `serving_default`."""
     options = {"tolerance": TOLERANCES["float32"], "package": "tensorflow"}
     last = images[-1]
 

@@ -40,6 +40,8 @@ _PACKED_SLACK = 1 << 16
 def decode_image(content, position, max_pixels: int = MAX_SERVED_PIXELS):
     """Decode a JPEG or PNG file to the same pixels as `read_image`, uint8 [H, W, 3].
 
+    The EXIF rotation of PNG files is ignored, though: `Client` applies it before it sends them.
+
     `content` is a scalar string tensor; `position`, its index in the request, is for error
     messages. The graph raises `InvalidArgumentError` for files of other formats, damaged files, and
     files with more than `max_pixels` pixels, because a few kilobytes may decode to gigabytes.

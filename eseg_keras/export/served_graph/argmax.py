@@ -19,8 +19,8 @@ class CellArgmax(keras.layers.Layer):
     backends other than TensorFlow.
 
     If `classes_first`, the class axis is the first or second axis, instead of the last, of the
-    tensors whose argmax is computed. The argmax is then ten times as fast in OpenVINO, and a little
-    slower in TensorFlow.
+    tensors whose argmax is computed, unless all logits are upsampled. The argmax is then ten times
+    as fast in OpenVINO, and a little slower in TensorFlow.
 
     Inputs are logits [B, h, w, num_classes] of at most 256 classes, and images [B, H, W, ...], of
     which only the size is used. The output is labels, uint8 [B, H, W]; if the largest logits are

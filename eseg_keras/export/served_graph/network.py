@@ -39,7 +39,7 @@ def serving_model(
             C, H, W], the layout of convolutions in ONNX Runtime. Defaults to `False`.
         shortcut: For `"labels"`: whether logits are interpolated only near boundaries between
             classes (see `CellArgmax`). The latency then depends on the image. Defaults to `True`;
-            `False` is faster on GPUs.
+            `False` should be faster on GPUs, but was not measured there.
         ends_channels_first: Whether the first and the last layer move the channel axis forward: the
             images are centred in [B, C, H, W], and, for `"labels"`, `CellArgmax` moves the class
             axis before the argmax. This is faster in OpenVINO. Defaults to `False`.

@@ -54,7 +54,7 @@ def only_scales_images(encoder: keras.Model) -> bool:
 
 
 class _Rewriting:
-    """Plans and applies the replacement of each layer."""
+    """Plans and applies the replacement of the slow layers."""
 
     def __init__(self, channels_first, images_channels_first):
         self.channels_first = channels_first

@@ -57,9 +57,9 @@ def export_tensorrt(
     command; the `Throughput` that the command prints is in frames per second.
 
     If TensorRT or TensorRT for RTX is installed, the engine `NAME.engine` is built, too; the engine
-    runs only with the installed version. TensorRT builds engines for the GPU of this machine.
-    TensorRT for RTX builds engines for all GPUs since Ampere, and needs no GPU to build. If there
-    is a GPU, the engine is compared with the model and timed. The results are in
+    runs only with the installed version. TensorRT builds engines for the GPU of this machine, and
+    none without a GPU. TensorRT for RTX builds engines for all GPUs since Ampere, and needs no GPU
+    to build. If there is a GPU, the engine is compared with the model and timed. The results are in
     `NAME.engine.json`.
 
     Args:
@@ -79,7 +79,8 @@ def export_tensorrt(
 
     Raises:
         ValueError: If an argument is invalid, or TensorRT does not support the network.
-        ImportError: If TensorRT is installed, but not `cuda-bindings`, which runs engines.
+        ImportError: If TensorRT or TensorRT for RTX is installed, but not `cuda-bindings`, which
+            runs engines.
         FileInUseError: If another process writes the same output.
         VerificationError: If the outputs of the file, or of the engine, differ from the model's.
             Nothing is written then.
@@ -114,7 +115,7 @@ def export_tensorrt(
     trt = installed_tensorrt()
     # Import `cuda` here, so that a missing package raises an error before the slow steps.
     cuda = trt and require("cuda.bindings.runtime", trt.__name__.replace("_", "-"))
-    # On a GPU, upsampling all logits is faster than selecting logits near boundaries.
+    # On a GPU, upsampling all logits should be faster than selecting logits near boundaries.
     served = serving_model(
         model, output_kind, input_dtype, image_size, channels_first=True, shortcut=False
     )

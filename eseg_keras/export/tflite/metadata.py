@@ -24,7 +24,7 @@ _AXIS_LABELS, _VALUE_LABELS = 2, 3
 def add_metadata(
     content: bytes, model: keras.Model, output_kind: str, labels_file: str | None
 ) -> bytes:
-    """Return a TFLite file with metadata: name, description and channels of the network.
+    """Return a TFLite file with metadata: descriptions of the network, its input and its output.
 
     `labels_file` is the name of the file with one class name per line that the caller appends to
     the TFLite file, or `None`.

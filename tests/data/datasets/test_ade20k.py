@@ -25,7 +25,7 @@ def ade_files(image_bytes):
         for number in range(1, count + 1):
             name = f"ADE_{short}_{number:08}"
             labels = labels_of(split, number)
-            # One image is a grey JPEG.
+            # Image 2 of each split is a grey JPEG.
             photo = np.repeat(labels[..., None], 3, axis=-1) if number != 2 else labels
             files[f"{ROOT}/images/{split}/{name}.jpg"] = image_bytes(photo, "JPEG")
             files[f"{ROOT}/annotations/{split}/{name}.png"] = image_bytes(labels)

@@ -34,7 +34,7 @@ OFFICIAL = [
 """.strip().splitlines()
 ]
 CITIES = {"train": "aachen", "val": "frankfurt", "test": "berlin", "train_extra": "augsburg"}
-SIZE = (4, 42)  # Enough pixels for every label of the official list.
+SIZE = (4, 42)  # Enough pixels for every label id.
 
 
 def labels_of(seed):
@@ -49,7 +49,7 @@ def image_of(seed):
 
 @pytest.fixture
 def cityscapes_files(image_bytes):
-    """Function (kind, splits) -> files of an archive {path: bytes}, including unused files."""
+    """Function (kind, splits) -> {path: bytes}: files of an archive, including unused ones."""
 
     def files(kind, splits):
         content = {"README": b"Cityscapes", "license.txt": b"terms"}
@@ -84,7 +84,7 @@ def fine_archives(cityscapes_files, write_files):
 
 
 def check(examples, split, seed):
-    """Compare examples with masks of `seed`, mapped by the official table."""
+    """Compare examples with the images and masks of `seed`; the official table maps the masks."""
     new = {int(label): int(train_id) for label, train_id, *_ in OFFICIAL}
     assert len(examples) == 2
     for index in range(2):

@@ -54,7 +54,7 @@ def run(code):
 
 @pytest.fixture
 def camvid_dir(tmp_path, image_bytes, write_files):
-    """Function (number of images) -> data directory with an archive of CamVid."""
+    """Function (number of images per split) -> data directory with an archive of CamVid."""
 
     def make(count=20):
         files = {}

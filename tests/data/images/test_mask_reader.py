@@ -106,7 +106,7 @@ def test_color_masks(tmp_path, suffix, options, alpha):
 
 @pytest.mark.parametrize("metadata", ["icc_profile", "exif", "xmp"])
 def test_webp_with_metadata_is_known_by_its_picture_alone(tmp_path, metadata):
-    # A metadata chunk of odd size, longer than 64 bytes, with the chunk id of the other codec.
+    # The metadata chunk has an odd size above 64 bytes, and contains the other codec's chunk id.
     for lossless, mark in ((True, b"VP8 "), (False, b"VP8L")):
         path = tmp_path / f"{lossless}.webp"
         options = {"lossless": lossless, metadata: mark * 50 + b"."}

@@ -19,7 +19,7 @@ from eseg_keras.presets.catalog import ARCHITECTURES
 from eseg_keras.street_scenes import render_scene
 
 # A multiple of all strides, a size whose pyramid levels have odd sizes, a size near the smallest,
-# and a common size.
+# and a size of 9:16.
 SIZES = [(128, 256), (97, 131), (33, 47), (45, 80)]
 
 

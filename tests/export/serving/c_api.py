@@ -100,7 +100,7 @@ class Session:
         self._check(status)
 
     def run(self, inputs, outputs):
-        """Run {tensor name: value} to {output: tensor name}."""
+        """Feed {tensor name: value}; return {output: value} for {output: tensor name}."""
         lib = self.library
         # Use a new status for each run, because several threads may call this method at once.
         status = self._pointer("TF_NewStatus")

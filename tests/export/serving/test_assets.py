@@ -85,7 +85,7 @@ def test_a_model_that_appears_meanwhile_is_not_lost(tmp_path, monkeypatch):
         (tmp_path / name / "1" / "saved_model.pb").touch()
 
     def write(path, text):
-        if not (tmp_path / "second").exists():  # As if another process wrote its config first.
+        if not (tmp_path / "second").exists():  # As if another process exported it meanwhile.
             export("second")
         path.write_text(text, "utf-8")
 

@@ -84,7 +84,7 @@ def test_kinds_of_images(connect, scene, tmp_path, file_of):
         label_map = client(sent).label_map
         assert label_map.shape == expected.shape
         assert (label_map == expected).mean() > 0.98
-    # PNG files may have EXIF tags too, which the server ignores.
+    # PNG files may have EXIF tags too. The server ignores them, so the client rotates the image.
     png = tmp_path / "turned.png"
     png.write_bytes(file_of(np.rot90(image), "PNG", exif=tags))
     np.testing.assert_array_equal(client(png).label_map, expected)

@@ -1,4 +1,4 @@
-"""Protocol messages of the package against those of tensorflow-serving-api, byte by byte."""
+"""Protocol messages of the package and of tensorflow-serving-api read each other's bytes."""
 
 import numpy as np
 import pytest

@@ -48,7 +48,7 @@ function startNetwork() {
 }
 
 // Runs a task that the user started, and shows its progress and errors. `task` gets a function that
-// returns whether this task is still the latest; `again` starts the same task with other settings.
+// returns whether this task is still the latest; `again` starts the same task with new settings.
 async function perform(sentence, task, again) {
   const number = ++latest;
   repeat = again;
@@ -131,7 +131,7 @@ function toggleCamera() {
       return;
     }
     camera = opened;
-    repeat = null; // A running camera needs no restart: each frame has the current size.
+    repeat = null; // A running camera needs no restart: each frame uses the current size.
     byId("camera-text").textContent = "Stop the camera";
     tell("The camera is on. Stopping it keeps the last frame.");
     setBusy(false);

@@ -66,7 +66,7 @@ export function makeLegend({ names, palette }, onChoice) {
   }
 
   // With `keepOrder`, which the camera uses, entries do not move under the pointer. Otherwise, they
-  // are sorted by their share.
+  // are sorted by their share, unless one of them has the keyboard focus.
   function update(result, keepOrder) {
     counts = result.counts;
     entries.forEach(({ item, fill, text }, label) => {

@@ -21,7 +21,8 @@ async function ownCopy(sent) {
 
 /**
  * Returns { load, decode, segment, stop }. The first three return promises, which reject with an
- * Error with a message for the user. If the error's `isBroken` is true, call this function again.
+ * Error with a message for the user. If the error's `isBroken` is true, the worker has failed:
+ * call `stop`, and then this function again.
  */
 export function makeNetwork() {
   const waiting = new Map();

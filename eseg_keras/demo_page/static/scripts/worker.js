@@ -1,7 +1,8 @@
 // Runs the network in another thread than the page, so that the page stays responsive.
 //
 // Receives messages { id, task: "load" | "decode" | "segment", ... }. Sends messages with the same
-// id and `result`, `problem` (a message for the user) or, while loading, `loaded` and `total` bytes.
+// id and `result`, `problem` (a message for the user) and `isBroken`, or, while loading, `loaded`
+// and `total` bytes.
 
 import * as ort from "../onnxruntime/ort.wasm.bundle.min.js";
 import { decode, rgb } from "./pixels.js";
