@@ -168,7 +168,7 @@ def stages(
 
     work = {
         "read photo": lambda index, round_: read_image(examples.images[index]),
-        "read mask": lambda index, round_: examples.read_labels(examples.masks[index]),
+        "read mask": lambda index, round_: examples.read_mask(examples.masks[index]),
         "scale, pad and crop": lambda index, round_: jitter(
             *read[index], shape.crop, seeds(index, round_)
         ),

@@ -159,7 +159,7 @@ def export(model, folder: Path, size: tuple[int, int]) -> dict[str, Path]:
         logits = folded(keras.ops.cast(images, "float32"))
         plain = keras.Model(images, keras.layers.Identity(name="logits")(logits))
         write(f"plain, {kind}", plain)
-        served = serving_model(model, image_size=size_, channels_first=True)
+        served = serving_model(model, image_size=size_, channels_first=True, pack_columns=True)
         write(f"float32, {kind}", served, is_int8=True)
     return paths
 

@@ -208,7 +208,8 @@ def check_is_new(directory: str | os.PathLike) -> None:
     directory = Path(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise FileExistsError(
-            f"{directory} exists and is not empty. Choose another directory or remove it."
+            f"{directory} {'exists and is not empty' if directory.is_dir() else 'is a file'}. "
+            "Choose another directory or remove it."
         )
 
 

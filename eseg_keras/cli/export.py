@@ -140,7 +140,7 @@ def run(args) -> int:
     verification = export(model, args.output, **options)
     # The path "." has no name: resolve it.
     output = Path(args.output)
-    _print(output if output.name else output.resolve(), verification)
+    _print(output if output.name else output.resolve(), verification, args.version)
     return 0
 
 
@@ -196,7 +196,7 @@ def _check(args):
             raise ValueError(f"{file} exists. Choose another --output, or give --overwrite.")
 
 
-def _print(output, verification):
+def _print(output, verification, version):
     from rich.table import Table
 
     from eseg_keras.cli.tables import print_table
@@ -217,8 +217,8 @@ def _print(output, verification):
     table.add_row("compared on", f"{images} of {sizes}")
     written = output
     if output.is_dir():  # A SavedModel: count only the new version.
-        versions = [path for path in output.iterdir() if path.name.isdecimal()]
-        written = max(versions, key=lambda path: int(path.name))
+        versions = [int(path.name) for path in output.iterdir() if path.name.isdecimal()]
+        written = output / str(max(versions) if version is None else version)
     files = [file for file in (written, *written.rglob("*")) if file.is_file()]
     if output.suffix == ".xml":
         files.append(output.with_suffix(".bin"))

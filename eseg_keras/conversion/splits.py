@@ -61,11 +61,11 @@ def divide(
         key = name
         if group is not None:
             match = re.search(group, name)
-            if match is None:
+            key = match and match[1 if match.re.groups else 0]
+            if key is None:
                 raise ValueError(
                     f"`group` must match every image. {group!r} does not match {name!r}."
                 )
-            key = match[1] if match.re.groups else match[0]
         members[key].append(index)
     if len(members) < 2:
         raise ValueError(

@@ -117,6 +117,7 @@ def stratified_split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split examples into two parts with about the same frequency of each class.
 
+    A class of at least two examples is in both parts, if their sizes allow it.
     The frequency of a class is the share of examples that contain it. `label_counts` [examples,
     classes] are the pixels of each class. Examples of the rarest class are assigned first, each to
     the part that lacks most examples of the class. `share`, above 0 and below 1, is the share of
@@ -138,8 +139,11 @@ def stratified_split(
     has_class = np.asarray(label_counts) > 0
     num_second = min(max(1, round(share * count)), count - 1)
     capacity = np.array([count - num_second, num_second])
-    # Number of examples of each class that each part still needs.
-    lacking = np.outer(capacity / count, has_class.sum(axis=0))
+    # Number of examples of each class that each part still needs: at least one if there are two.
+    total = has_class.sum(axis=0)
+    second = num_second / count * total
+    second = np.where(total > 1, np.clip(second, 1, np.maximum(total - 1, 1)), second)
+    lacking = np.array([total - second, second])
     order = np.random.default_rng(seed).permutation(count)
     part = np.full(count, -1)
     while (part < 0).any():

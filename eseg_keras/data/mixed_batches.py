@@ -23,10 +23,10 @@ class MixedBatches(Batches):
 
     def __init__(self, examples: Examples, others: Examples, *, batch_size: int, **options):
         half = batch_size // 2
-        if batch_size % 2 or half > len(examples):
+        if batch_size % 2 or not 1 <= half <= len(examples):
             raise ValueError(
-                "Half of each batch is labelled by hand: `batch_size` must be even, and at most "
-                f"twice the number of images labelled by hand. Received: batch_size={batch_size}, "
+                "Half of each batch is labelled by hand: `batch_size` must be even, at least 2, and at "
+                f"most twice the number of images labelled by hand. Received: batch_size={batch_size}, "
                 f"{len(examples)} images"
             )
         self._sources, self._half = (examples, others), half

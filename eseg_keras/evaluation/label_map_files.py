@@ -133,6 +133,7 @@ def evaluate_files(
         check_rules(rules, num_classes or NUM_CLASSES.get(rules, 0))
         given = reading | {"class_names": class_names, "num_classes": num_classes}
         given |= {"mask_suffix": mask_suffix, "prediction_suffix": prediction_suffix}
+        given |= {"ignore_label": ignore_label != 255}
         if changed := [name for name, value in given.items() if value]:
             raise ValueError(
                 f"rules={rules!r} defines the classes and files: omit {', '.join(changed)}."

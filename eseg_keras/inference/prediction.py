@@ -62,7 +62,15 @@ class Prediction:
 
         Returns:
             An RGB Pillow image of the same width as the image; the legend increases its height.
+
+        Raises:
+            ValueError: If the prediction has no image, or `alpha` is out of range.
         """
+        if self.image is None:
+            raise ValueError(
+                f"The prediction of {self.name} was read from a label map and has no image. Use "
+                "`label_image` instead of `overlay`."
+            )
         blended = overlay(self.image, self.label_map, self.palette, alpha)
         if not legend:
             return blended

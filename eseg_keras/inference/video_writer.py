@@ -131,9 +131,9 @@ def write_overlay_video(
     times = deque()
 
     def images():
-        for time, image in timed_frames(path, info):
+        for index, (time, image) in enumerate(timed_frames(path, info)):
             times.append(time)
-            yield ImageSource(f"{path}#{len(times)}", partial(np.asarray, image))
+            yield ImageSource(f"{path}#{index}", partial(np.asarray, image))
 
     def predictions():
         for outcome in predictor.outcomes(images()):

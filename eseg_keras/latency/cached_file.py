@@ -23,6 +23,8 @@ _SOURCES = (
     "latency/exporting.py",
     "layers/*.py",
     "models/*.py",
+    "presets/catalog.py",
+    "street_scenes/*.py",
 )
 _DISTRIBUTIONS = (
     "tensorflow",

@@ -171,7 +171,8 @@ def _percent(value):
 def _short(count):
     """Return a count in at most four characters, such as 1.2M."""
     for size, letter in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= size:
+        # 999,500 and more thousands would be rounded to 1000k.
+        if count >= size * (0.9995 if size > 1000 else 1):
             digits = 1 if count < 9.95 * size else 0
             return f"{count / size:.{digits}f}{letter}"
     return str(count) if count else ""

@@ -1,6 +1,7 @@
 import importlib
 import inspect
 import json
+import re
 import shutil
 
 import numpy as np
@@ -93,6 +94,11 @@ def test_other_formats(eseg, clear, tmp_path, flags, files, monkeypatch):
         assert f"{report['largest_difference']:.3g}" in out
     if "saved_model" in flags:
         assert [path.name for path in output.iterdir()] == ["3"]
+        # The printed size is that of the new version, although it is not the highest.
+        (output / "9").mkdir()
+        flags[flags.index(3)] = 2
+        _, again, _ = eseg("export", "--preset", clear, *flags, "--output", output)
+        assert re.search(r"(\d\.\d) MB", again)[1] == re.search(r"(\d\.\d) MB", out)[1] != "0.0"
 
 
 def test_a_network_that_does_not_pass_leaves_nothing(eseg, preset, tmp_path):

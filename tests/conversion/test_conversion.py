@@ -110,6 +110,7 @@ def test_folders_called_train_and_val_are_splits(write, converted):
         ({"group": "a"}, "pass `val_share`"),
         ({"group": "(", "val_share": 0.5}, "must be a regular expression"),
         ({"group": "x", "val_share": 0.5}, "'x' does not match 'video"),
+        ({"group": "(x)?", "val_share": 0.5}, "does not match 'video"),
         ({"group": "video", "val_share": 0.5}, "at least two groups"),
         ({"class_names": ["cow"]}, "must be unique class names of .*: cat, dog. Received: cow"),
         ({"class_names": ["cat", "cat"]}, "must be unique class names"),

@@ -89,7 +89,7 @@ def test_batches_repeat_and_are_shared_out():
     np.testing.assert_array_equal(dataset[1][0], whole.batch(4, 1)[0])
 
 
-@pytest.mark.parametrize("batch_size", [3, 12])
+@pytest.mark.parametrize("batch_size", [0, 3, 12])
 def test_batches_that_have_no_half_are_refused(batch_size):
     with pytest.raises(ValueError, match=rf"must be even.*batch_size={batch_size}, 5 images"):
         MixedBatches(Flat(5, 0), Flat(3, 100), batch_size=batch_size)

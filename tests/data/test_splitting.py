@@ -37,6 +37,15 @@ def test_a_rare_class_is_in_both_parts(seed):
     assert abs((counts[second, 1] > 0).mean() - (counts[:, 1] > 0).mean()) < 0.11
 
 
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.9])
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_class_of_few_examples_is_in_both_parts(share, count):
+    counts = np.ones((20, 2), int)
+    counts[count:, 1] = 0
+    parts = stratified_split(counts, share)
+    assert all(counts[part, 1].any() for part in parts)
+
+
 def test_a_single_example_is_in_both_parts():
     assert [part.tolist() for part in stratified_split(np.ones((1, 2)), 0.2)] == [[0], [0]]
 

@@ -123,6 +123,7 @@ def test_faults_are_named(tmp_path, cityscapes_files):
         ({"rules": "cityscapes", "num_classes": 19}, "classes and files: omit num_classes"),
         ({"rules": "cityscapes", "num_classes": 2}, "for the 19 classes"),
         ({"rules": "cityscapes", "class_map": {1: 2}}, "classes and files: omit class_map"),
+        ({"rules": "cityscapes", "ignore_label": 0}, "classes and files: omit ignore_label"),
         ({"rules": "vistas"}, "rules must be default, cityscapes or ade20k"),
         ({}, "Pass `class_names` or `num_classes`"),
         ({"num_classes": 2, "prediction_ids": "ids"}, "`prediction_ids` must be"),

@@ -100,10 +100,12 @@ def test_the_last_version_of_a_saved_model_counts(export, tmp_path):
         ("missing.onnx", "There is no exported file"),
         ("image.png", r"is not an exported network.*ends in \.tflite or \.onnx"),
         ("other.tflite", "contains no classes"),
+        ("damaged.onnx", "cannot be read as an ONNX file"),
     ],
 )
 def test_other_files_are_refused(tmp_path, name, message):
     Image.new("RGB", (64, 64)).save(tmp_path / "image.png")
     (tmp_path / "other.tflite").write_bytes(b"TFL3" * 10)
+    (tmp_path / "damaged.onnx").write_bytes(b"damaged")
     with pytest.raises(ValueError, match=message):
         ExportedPredictor(tmp_path / name)

@@ -10,6 +10,8 @@ from eseg_keras.export.tflite import exporter
 from eseg_keras.files import FileInUseError, locked
 from eseg_keras.latency import cached_file, exporting
 from eseg_keras.latency.cached_file import CachedFile, weights_key
+from eseg_keras.presets import catalog
+from eseg_keras.street_scenes import scene
 
 SIZE = (64, 96)
 
@@ -102,5 +104,6 @@ def test_weights_key():
 def test_the_code_that_writes_files_is_found():
     found = {path for name in cached_file._SOURCES for path in cached_file._PACKAGE.glob(name)}
     assert all(list(cached_file._PACKAGE.glob(name)) for name in cached_file._SOURCES)
-    writers = {Path(inspect.getfile(module)) for module in (exporting, int8, exporter)}
+    modules = (exporting, int8, exporter, catalog, scene)
+    writers = {Path(inspect.getfile(module)) for module in modules}
     assert writers <= found

@@ -101,6 +101,8 @@ def test_a_directory_appears_whole(tmp_path):
     assert names(path) == ["one"] and names(tmp_path) == ["a"]
     with pytest.raises(FileExistsError, match="a exists and is not empty"), atomic_directory(path):
         pass
+    with pytest.raises(FileExistsError, match="one is a file"), atomic_directory(path / "one"):
+        pass
     with atomic_directory(path, overwrite=True) as temporary:
         (temporary / "two").write_text("2")
         assert names(path) == ["one"]

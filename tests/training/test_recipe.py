@@ -263,6 +263,13 @@ def test_settings_follow_the_number_of_images(num_images):
     assert found.photometric_distortion == (num_images <= 20_000)
 
 
+@pytest.mark.parametrize("steps", [1, 9, 250, 505])
+def test_runs_of_a_number_of_steps_have_at_most_ten_validations(steps):
+    found = complete(Experiment(num_classes=2, **AUTO, steps=steps), 40)
+    epochs = math.ceil(steps / 5)
+    assert found.epochs == epochs and math.ceil(epochs / found.val_every) <= 10
+
+
 def test_skipped_batches_are_not_counted_and_all_devices_get_as_many_images():
     four = Distribution("mirrored", num_devices=4)
     experiment = Experiment(num_classes=2, **{**AUTO, "batch_size": 8}, steps=12)

@@ -48,9 +48,9 @@ def test_rows_are_labels_and_columns_predictions():
 
 
 def test_counts_are_short_and_their_colours_logarithmic():
-    matrix = np.array([[1_234_567, 12], [9_960, 0]])
+    matrix = np.array([[1_234_567, 12, 999_499], [9_960, 0, 999_500], [949, 1000, 99_500]])
     figure = plot_confusion_matrix(matrix, normalize=False)
-    assert texts(figure) == ["1.2M", "12", "10k", ""]
+    assert texts(figure) == ["1.2M", "12", "999k", "10k", "", "1.0M", "949", "1.0k", "100k"]
     norm = figure.axes[0].images[0].norm
     assert norm(1) == 0 and norm(1_234_567) == 1 and norm(1_234_567**0.5) == pytest.approx(0.5)
 

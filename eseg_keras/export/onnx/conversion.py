@@ -95,10 +95,17 @@ def read_onnx_classes(path: str | os.PathLike) -> dict:
         the last two may be `None`.
 
     Raises:
-        ValueError: If the file contains no classes.
+        ValueError: If the file is damaged or contains no classes.
     """
     onnx = require("onnx", "export")
-    model = onnx.load(os.fspath(path), load_external_data=False)
+    from google.protobuf.message import DecodeError  # A dependency of onnx.
+
+    try:
+        model = onnx.load(os.fspath(path), load_external_data=False)
+    except DecodeError as error:
+        raise ValueError(
+            f"{path} cannot be read as an ONNX file. Expected a file written by export_onnx."
+        ) from error
     found = {entry.key: entry.value for entry in model.metadata_props}
     keys = ("num_classes", "class_names", "palette", "ignore_label")
     if missing := [key for key in keys if key not in found]:

@@ -24,6 +24,7 @@ def serving_model(
     channels_first: bool = False,
     shortcut: bool = True,
     ends_channels_first: bool = False,
+    pack_columns: bool = False,
 ) -> keras.Model:
     """Build the network that is exported: with folded batch norm, pre- and post-processing.
 
@@ -69,6 +70,7 @@ def serving_model(
         channels_first=channels_first,
         shortcut=shortcut,
         ends_channels_first=ends_channels_first,
+        pack_columns=pack_columns,
     )
     return network[output_kind]
 
@@ -82,6 +84,7 @@ def serving_models(
     channels_first: bool = False,
     shortcut: bool = True,
     ends_channels_first: bool = False,
+    pack_columns: bool = False,
 ) -> dict[str, keras.Model]:
     """Return {output kind: `serving_model`}; the models of several kinds share their layers."""
     folded = model.fold()
@@ -90,6 +93,7 @@ def serving_models(
     layouts = {
         "channels_first": channels_first,
         "images_channels_first": channels_first or ends_channels_first,
+        "pack_columns": pack_columns,
     }
     if only_scales_images(folded.encoder):
         encoder = faster_network(folded.encoder, images, **layouts)

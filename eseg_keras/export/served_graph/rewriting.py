@@ -8,6 +8,13 @@ import numpy as np
 from keras import layers, ops
 
 from eseg_keras.export.served_graph.level_sum import LevelSum, ResizeByProducts
+from eseg_keras.export.served_graph.packing import (
+    MOST_FILTERS,
+    CenterRows,
+    PackedConv,
+    PackingConv,
+    RowConv,
+)
 from eseg_keras.layers import ImageScaling, NearestUpsampling, Resize, WeightedFusion
 
 # The first scalar of a fusion is folded into the next depthwise convolution only if it is larger
@@ -21,6 +28,7 @@ def faster_network(
     images: keras.KerasTensor | None = None,
     channels_first: bool = False,
     images_channels_first: bool = False,
+    pack_columns: bool = False,
 ) -> keras.Model:
     """Replace slow layers of `model`, the encoder, decoder or head of a network after BN folding.
 
@@ -31,11 +39,13 @@ def faster_network(
     - Nearest-neighbour upsampling and cropping become one `NearestResize`.
     - A sum of resized levels becomes one `LevelSum`, which also resizes. If `channels_first`, other
       `Resize` layers become `ResizeByProducts`.
+    - If `pack_columns`, the first convolution computes on rows of images (see `RowConv`), and a
+      convolution with few filters before one of stride 2 packs its columns (see `PackingConv`).
 
     `model` must not be used afterwards: its layers are reused, and some weights change. `images`
     replaces the input of an encoder and may have any dtype.
     """
-    rewriting = _Rewriting(channels_first, images_channels_first)
+    rewriting = _Rewriting(channels_first, images_channels_first, pack_columns)
     rewriting.plan(model)
     clone = keras.models.clone_model(
         model,
@@ -56,9 +66,10 @@ def only_scales_images(encoder: keras.Model) -> bool:
 class _Rewriting:
     """Plans and applies the replacement of the slow layers."""
 
-    def __init__(self, channels_first, images_channels_first):
+    def __init__(self, channels_first, images_channels_first, pack_columns):
         self.channels_first = channels_first
         self.images_channels_first = images_channels_first
+        self.pack_columns = pack_columns
         self.replaced = {}
         self.skipped = set()
 
@@ -77,6 +88,8 @@ class _Rewriting:
                 )
             if isinstance(operation, WeightedFusion):
                 self._plan_fusion(operation, following, consumers)
+            if isinstance(operation, layers.ReLU) and self.pack_columns:
+                self._plan_packing(operation, following, consumers)
 
     def call(self, layer, *args, **kwargs):
         return args[0] if id(layer) in self.skipped else layer(*args, **kwargs)
@@ -92,8 +105,29 @@ class _Rewriting:
         if scaling.reverse_channels:
             kernel, means = kernel[:, :, ::-1], means[::-1]
         following[0].set_weights([kernel, *others])
-        self.replaced[id(scaling)] = CenterImages(
-            means, self.images_channels_first, name=scaling.name
+        if self.pack_columns and _is_same(following[0]):
+            self.replaced[id(scaling)] = CenterRows(means, name=scaling.name)
+            self._replace(following[0], RowConv)
+        else:
+            self.replaced[id(scaling)] = CenterImages(
+                means, self.images_channels_first, name=scaling.name
+            )
+
+    def _plan_packing(self, relu, following, consumers):
+        before = relu.input._keras_history.operation
+        if (
+            _is_alone(consumers[id(before)], layers.ReLU)
+            and _is_alone(following, layers.Conv2D)
+            and _is_same(before, (3, 3), (1, 1))
+            and _is_same(following[0], (3, 3), (2, 2))
+            and before.filters <= MOST_FILTERS
+        ):
+            self._replace(before, PackingConv)
+            self._replace(following[0], PackedConv)
+
+    def _replace(self, convolution, kind):
+        self.replaced[id(convolution)] = kind(
+            convolution, name=convolution.name, dtype=convolution.dtype_policy
         )
 
     def _plan_fusion(self, fusion, following, consumers):
@@ -130,6 +164,16 @@ def _is_alone(following, kind):
     """Return whether exactly one layer follows, has the class `kind`, and is called only once."""
     return len(following) == 1 and (
         type(following[0]) is kind and len(following[0]._inbound_nodes) == 1
+    )
+
+
+def _is_same(layer, kernel_size=None, strides=None):
+    """Return whether a layer is a `Conv2D` with `padding="same"` and, if given, these sizes."""
+    return (
+        type(layer) is layers.Conv2D
+        and (layer.padding, layer.groups, layer.dilation_rate) == ("same", 1, (1, 1))
+        and kernel_size in (None, layer.kernel_size)
+        and strides in (None, layer.strides)
     )
 
 

@@ -131,7 +131,7 @@ def test_labels(name, count):
     assert labels[-1].name == "void--unlabeled"
     classes = DATASETS[name]["train"].classes
     assert len(classes.class_names) == count - 1
-    assert classes.class_names[-1] == "Static" if count == 124 else "Ego Vehicle"
+    assert classes.class_names[-1] == ("Static" if count == 124 else "Ego Vehicle")
 
 
 def test_the_versions_agree_where_they_share_a_label():

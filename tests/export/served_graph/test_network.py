@@ -49,8 +49,9 @@ FAST = ("eseg_edge_s", "eseg_lite_l", "eseg_lite_s", "eseg_s")
 def test_every_preset_at_even_and_odd_sizes(small_model, preset):
     channels_first = "lite" in preset
     model = small_model(preset)
-    logits_model = serving_model(model, "logits", channels_first=channels_first)
-    label_model = serving_model(model, channels_first=channels_first)
+    options = {"channels_first": channels_first, "pack_columns": channels_first}
+    logits_model = serving_model(model, "logits", **options)
+    label_model = serving_model(model, **options)
     for size in SIZES[:2]:
         images = scene(size)
         logits = numpy(model(images))
@@ -73,6 +74,8 @@ def test_every_preset_at_even_and_odd_sizes(small_model, preset):
         {"input_dtype": "float32"},
         {"shortcut": False},
         {"ends_channels_first": True},
+        {"pack_columns": True},
+        {"pack_columns": True, "image_size": SIZES[0]},
     ],
     ids=str,
 )
