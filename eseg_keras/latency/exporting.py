@@ -204,7 +204,9 @@ def _export_untrained(kind, model, path, image_size, precision):
         network = convert_to_openvino(model, "labels", "uint8", image_size)
         openvino.serialize(network, path, path.with_suffix(".bin"))
         return
-    served = serving_model(model, "labels", "uint8", image_size, channels_first=True, pack_columns=True)
+    served = serving_model(
+        model, "labels", "uint8", image_size, channels_first=True, pack_columns=True
+    )
     converted = convert_to_onnx(served, model, batch=None, opset=DEFAULT_OPSET)
     if precision == "int8":
         converted = quantize_onnx(converted, images)

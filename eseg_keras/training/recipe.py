@@ -80,7 +80,9 @@ def complete(
         learning_rate=value("learning_rate", _RATE * batch_size / _SMALL_BATCH),
         warmup_steps=value("warmup_steps", num_steps // 20),
         ema_decay=value("ema_decay", round(min(0.999, max(0.5, 1 - 10 / num_steps)), 4)),
-        val_every=value("val_every", math.ceil(math.ceil(num_steps / steps_per_epoch) / VALIDATIONS)),
+        val_every=value(
+            "val_every", math.ceil(math.ceil(num_steps / steps_per_epoch) / VALIDATIONS)
+        ),
         photometric_distortion=value(
             "photometric_distortion", experiment.augment and num_images <= _DISTORTED_IMAGES
         ),

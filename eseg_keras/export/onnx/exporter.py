@@ -101,7 +101,9 @@ def export_onnx(
         calibration_images, verification_images, precision, image_size, VERIFIED_SIZES, channels
     )
     size = image_size or (None, None)
-    served = serving_model(model, output_kind, input_dtype, size, channels_first=True, pack_columns=True)
+    served = serving_model(
+        model, output_kind, input_dtype, size, channels_first=True, pack_columns=True
+    )
     converted = convert_to_onnx(served, model, batch=None, opset=opset)
     if precision == "int8":
         converted = quantize_onnx(converted, calibration)
