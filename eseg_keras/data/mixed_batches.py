@@ -25,8 +25,8 @@ class MixedBatches(Batches):
         half = batch_size // 2
         if batch_size % 2 or not 1 <= half <= len(examples):
             raise ValueError(
-                "Half of each batch is labelled by hand: `batch_size` must be even, at least 2 and at "
-                "most twice the number of images labelled by hand. Received: "
+                "Half of each batch is labelled by hand: `batch_size` must be even, at least 2 and "
+                "at most twice the number of images labelled by hand. Received: "
                 f"batch_size={batch_size}, {len(examples)} images"
             )
         self._sources, self._half = (examples, others), half
