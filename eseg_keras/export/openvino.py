@@ -39,7 +39,7 @@ def export_openvino(
 
     The network takes `images` [B, H, W, C] of any batch size, and has float32 weights. By default,
     OpenVINO computes in bfloat16 on CPUs that support it (some Intel Xeon since 2020, AMD since
-    2022), and in float32 on other CPUs. On an Intel Xeon with AMX, three networks took 0.40 to 0.73
+    2022), and in float32 on other CPUs. On an Intel Xeon with AMX, three networks took 0.44 to 0.81
     of the time of their float32 ONNX files. If this CPU supports bfloat16, the network is verified
     in both precisions. Existing files are replaced. The comparison with the model is written beside
     the files, as `OUTPUT.verification.json`.
