@@ -795,8 +795,8 @@ FAULTS = {
         "tests/conversion/test_conversion.py::test_rotated_images",
     ),
     "conversion/groups_are_torn": Fault(
-        "key = match[1] if match.re.groups else match[0]",
-        "key = name",
+        "key = match and match[1 if match.re.groups else 0]",
+        "key = match and name",
         "tests/conversion/test_conversion.py::test_a_split_keeps_groups_together",
     ),
     "conversion/license_plates_are_drawn": Fault(
