@@ -114,12 +114,13 @@ class _Rewriting:
             )
 
     def _plan_packing(self, relu, following, consumers):
-        before = relu.input._keras_history.operation
+        before = relu._inbound_nodes[0].input_tensors[0]._keras_history.operation
         if (
             _is_alone(consumers[id(before)], layers.ReLU)
             and _is_alone(following, layers.Conv2D)
             and _is_same(before, (3, 3), (1, 1))
             and _is_same(following[0], (3, 3), (2, 2))
+            and before.activation is keras.activations.linear
             and before.filters <= MOST_FILTERS
         ):
             self._replace(before, PackingConv)

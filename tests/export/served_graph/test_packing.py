@@ -68,11 +68,12 @@ def test_packed_columns(size):
     assert packing(keras.Input((None, None, 4))).shape == (None, None, None, 6)
 
 
-def network(filters=8, padding="same", branch=False):
+def network(filters=8, padding="same", branch=False, activation=None):
     images = keras.Input((None, None, 3), name="images")
     x = ImageScaling(0.02, -2.0)(images)
     x = layers.Conv2D(16, 3, strides=2, padding=padding)(x)
-    x = packable = layers.ReLU()(layers.Conv2D(filters, 3, padding="same")(layers.ReLU()(x)))
+    x = layers.Conv2D(filters, 3, padding="same", activation=activation)(layers.ReLU()(x))
+    x = packable = layers.ReLU()(x)
     x = layers.ReLU()(layers.Conv2D(12, 3, strides=2, padding="same")(x))
     return keras.Model(images, [x, layers.MaxPooling2D()(packable)] if branch else x)
 
@@ -87,13 +88,36 @@ def test_what_is_packed():
     assert not new & kinds(faster_network(network()))
     # Two columns of 9 filters do not fit into one block of 16.
     assert new & kinds(faster_network(network(9), pack_columns=True)) == {CenterRows, RowConv}
-    # Another layer may read the columns in between.
-    assert new & kinds(faster_network(network(branch=True), pack_columns=True)) == {
-        CenterRows,
-        RowConv,
-    }
+    # Another layer reads the columns in between, or an activation such as softmax would mix them.
+    for options in ({"branch": True}, {"activation": "softmax"}):
+        found = kinds(faster_network(network(**options), pack_columns=True))
+        assert new & found == {CenterRows, RowConv}
     valid = kinds(faster_network(network(padding="valid"), pack_columns=True))
     assert CenterImages in valid and RowConv not in valid
+
+
+def test_what_is_packed_in_the_presets(small_model):
+    for preset, packed in [
+        ("eseg_lite_s", {CenterRows, RowConv, PackingConv, PackedConv}),
+        ("eseg_lite_l", {CenterRows, RowConv}),
+        ("eseg_edge_s", {CenterRows, RowConv}),
+        ("eseg_s", {CenterRows, RowConv}),
+    ]:
+        faster = faster_network(small_model(preset).fold().encoder, pack_columns=True)
+        assert {CenterRows, RowConv, PackingConv, PackedConv} & kinds(faster) == packed
+
+
+def test_layers_that_are_called_twice_stay():
+    images = keras.Input((None, None, 3), name="images")
+    relu, convolution = layers.ReLU(), layers.Conv2D(8, 3, padding="same")
+    x = relu(layers.Conv2D(8, 3, strides=2, padding="same")(ImageScaling(0.02, -2.0)(images)))
+    x = relu(convolution(relu(convolution(x))))
+    model = keras.Model(images, layers.Conv2D(4, 3, strides=2, padding="same")(x))
+    pixels = values(1, 24, 32, 3)
+    expected = ops.convert_to_numpy(model(pixels))
+    faster = faster_network(model, pack_columns=True)
+    assert not {PackingConv, PackedConv} & kinds(faster)
+    np.testing.assert_allclose(ops.convert_to_numpy(faster(pixels)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(24, 32), (21, 27), (22, 30)], ids=str)
