@@ -145,7 +145,7 @@ def add_image_range_argument(parser) -> None:
 
 
 def add_first_frame_argument(parser, **options) -> None:
-    """Add `--first_frame`, which accepts files with several frames or pages."""
+    """Add the switch `--first_frame`: of files with several frames or pages, read the first."""
     parser.add_argument(
         "--first_frame",
         **({"action": "store_true"} | options),

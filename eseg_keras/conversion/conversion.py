@@ -104,7 +104,8 @@ def convert(
         FolderError: If images are missing or files cannot be used; the message lists the files.
         DamagedFileError: If an annotation file cannot be read.
         FileExistsError: If the output is a file, or a folder that is not empty.
-        ValueError: If an annotation (the message names its file) or an argument is invalid.
+        ValueError: If an argument or an annotation is invalid. The message names the annotation's
+            file or, for a class without a name, only the source.
 
     Example:
 

@@ -174,7 +174,7 @@ def read_imagenet_weights(encoder: keras.Model, path: pathlib.Path):
 
 
 def _checkpoint_prefixes(encoder) -> dict:
-    """Return {layer: prefix of its names in the checkpoint}."""
+    """Return {layer: prefix of the names of its weights in the checkpoint}."""
     in_block = {
         "expand_conv": "_expand_conv",
         "expand_bn": "_bn0",

@@ -129,7 +129,8 @@ def evaluation_of(
     {'road': 0.5, 'car': 0.5}
     """
     names = class_names or [f"class {label}" for label in range(metric.num_classes)]
-    # The last column is 0, because metrics count only pixels with a predicted class.
+    # The last column, of pixels whose prediction is not a class, is 0: the metric's matrix does not
+    # contain these pixels (see `invalid_predictions`).
     matrix = np.pad(metric.confusion_matrix(), [(0, 0), (0, 1)])
     return evaluation_of_matrix(matrix, names, num_images)
 

@@ -89,9 +89,9 @@ def load(name: str, path: str | os.PathLike, image: np.ndarray, threads: int) ->
 
 
 def limit_tensorflow_threads(threads: int) -> None:
-    """Set TensorFlow's number of threads.
+    """Set TensorFlow's threads: `threads` within an operator, and one operator at a time.
 
-    Raises `ValueError` if TensorFlow was initialized with another number.
+    Raise `ValueError` if TensorFlow was initialized with other numbers.
     """
     tf = require(*_TENSORFLOW)
     try:
@@ -99,8 +99,8 @@ def limit_tensorflow_threads(threads: int) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError as error:
         raise ValueError(
-            f"TensorFlow was initialized in this process with a number of threads other than "
-            f"{threads}. Measure in a new process."
+            "TensorFlow was initialized in this process with other numbers of threads than "
+            f"{threads} within an operator and 1 between operators. Measure in a new process."
         ) from error
 
 

@@ -9,7 +9,7 @@ Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_edge_m --data_dir DATA --model_dir runs/edge_m
 Hardware: two CPU cores
 Time:     about 3.5 hours of processor time for the three parts
-Reported: none: other papers report the 233 test images
+Reported: none: other papers report scores on the 233 test images
 Score:    mean IoU 0.757 on the 101 validation images, pixel accuracy 0.949 (eseg_edge_m_camvid)
 """
 

@@ -12,8 +12,8 @@ Row:      none: not in the paper
 Command:  eseg train --experiment camvid/eseg_lite_s --data_dir DATA --model_dir runs/camvid
 Hardware: two CPU cores, shared with other programs
 Time:     57 minutes
-Reported: none: other papers report the 233 test images, where SegNet has 0.464 and FC-HarDNet-84
-              0.677 from random weights
+Reported: none: other papers report scores on the 233 test images, such as SegNet 0.464 and
+              FC-HarDNet-84 0.677 from random weights
 Score:    mean IoU 0.551 on the 101 validation images, pixel accuracy 0.903
 """
 

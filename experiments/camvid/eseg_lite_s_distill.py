@@ -12,7 +12,7 @@ Command:  eseg train --experiment camvid/eseg_lite_s_distill --data_dir DATA
               --model_dir runs/lite_s
 Hardware: one CPU core, shared with other programs
 Time:     about 1.6 hours of processor time
-Reported: none: other papers report the 233 test images
+Reported: none: other papers report scores on the 233 test images
 Score:    mean IoU 0.659 on the 101 validation images, pixel accuracy 0.921; 0.671 after two more
           parts (eseg_lite_s_camvid, see runs.csv in this folder)
 """

@@ -45,7 +45,7 @@ def test_summary_of_a_directory(eseg, preset):
 
 
 def cells(text):
-    """Return the cells of the printed table, row by row, without empty rows."""
+    """Return the cells of a printed table, row by row, without the title and the header."""
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines()]
     return [row for row in rows if row]
 

@@ -23,8 +23,8 @@ def find_unpacked(
     Return (files, None), (None, message) if the split is incomplete, or (None, None) if no folder
     of the data set was found. The folders are searched level by level. The folder that contains the
     data set may have any name, and Cityscapes' leftImg8bit and gtFine may be in different folders.
-    Hidden folders are ignored, and each linked folder is searched once. Raise ValueError if two
-    folders of the same depth contain the split.
+    Hidden folders are ignored, and each linked folder is searched once. Raise ValueError if
+    several folders contain the split where it is first found.
     """
     roots = [defaultdict(list) for _ in description.layouts]
     with Progress(f"Looking for {description.title} in {data_dir}") as progress:

@@ -80,7 +80,9 @@ def _kept_in_float(graph):
     # - The first convolution: its rounding errors propagate through the whole network.
     # - The head: it takes a small part of the time, and rounded logits change labels.
     # - Convolutions with few filters: see `_FEWEST_FILTERS`.
-    # - Sums with pooled levels: the pooling would be quantized, too, which is slow in ONNX Runtime.
+    # - Sums and products of pooled levels: the pooling would be quantized, too, which is slow in
+    #   ONNX Runtime.
+    # - Everything else outside encoder and decoder, and depthwise convolutions before a SiLU.
     filters = {
         tensor.name: tensor.dims[0]
         for tensor in graph.initializer
