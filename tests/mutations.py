@@ -544,6 +544,11 @@ FAULTS = {
         "tests/data/test_photometric_distortion.py"
         "::test_each_happens_half_of_the_time_within_its_range",
     ),
+    "data/cast_of_one_factor": Fault(
+        "np.array([red, 1, blue], np.float32)",
+        "np.array([red, 1, red], np.float32)",
+        "tests/data/test_camera_variation.py::test_the_cast_multiplies_red_and_blue",
+    ),
     "data/every_epoch_alike": Fault(
         "np.random.default_rng([self.seed, epoch, 0])",
         "np.random.default_rng([self.seed, 0, 0])",

@@ -2,6 +2,7 @@
 
 from eseg_keras.data.augmentation import Augmentation
 from eseg_keras.data.batches import Batches
+from eseg_keras.data.camera_variation import CameraVariation
 from eseg_keras.data.class_weights import balanced_class_weights
 from eseg_keras.data.datasets import load, mapillary_to_cityscapes
 from eseg_keras.data.examples import Examples
@@ -15,6 +16,7 @@ from eseg_keras.data.photometric_distortion import PhotometricDistortion
 __all__ = [
     "Augmentation",
     "Batches",
+    "CameraVariation",
     "Examples",
     "FolderError",
     "FolderExamples",

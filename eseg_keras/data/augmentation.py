@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eseg_keras.data.camera_variation import CameraVariation
 from eseg_keras.data.geometry import resize_window, scaled
 from eseg_keras.data.photometric_distortion import PhotometricDistortion
 
@@ -41,6 +42,8 @@ class Augmentation:
             `transform(image=image, mask=mask)` that returns a dict of `"image"` and `"mask"` with
             the same shapes and dtypes. If it has a method `set_random_seed`, as Albumentations
             transforms do, it is seeded before each call, so that batches are reproducible.
+        camera_variation: Random colour cast, blur and noise of the crop, before `transform`. It
+            requires 8-bit RGB images.
 
     Example:
 
@@ -66,6 +69,7 @@ class Augmentation:
     scale_step: float | None = None
     place_at_random: bool = True
     transform: Callable[..., Mapping[str, np.ndarray]] | None = None
+    camera_variation: CameraVariation | None = None
 
     def __post_init__(self):
         if isinstance(self.photometric_distortion, bool):
@@ -113,6 +117,8 @@ class Augmentation:
         # Distort last, so that scale, crop and flip are the same with and without distortion.
         if self.photometric_distortion is not None:
             image = self.photometric_distortion(image, rng)
+        if self.camera_variation is not None:
+            image = self.camera_variation(image, rng)
         if self.transform is not None:
             image, mask = _transformed(self.transform, image, mask, rng)
         return image, mask

@@ -9,7 +9,13 @@ from typing import Literal
 
 import numpy as np
 
-from eseg_keras.data import Augmentation, Examples, FolderExamples, balanced_class_weights
+from eseg_keras.data import (
+    Augmentation,
+    CameraVariation,
+    Examples,
+    FolderExamples,
+    balanced_class_weights,
+)
 from eseg_keras.data.batches import Batches
 from eseg_keras.data.datasets import load
 from eseg_keras.data.folder_checks import FolderError, differing_palettes
@@ -188,6 +194,7 @@ def training_batches(
             fill=experiment.pad_color,
             place_at_random=experiment.place_at_random,
             photometric_distortion=experiment.photometric_distortion,
+            camera_variation=CameraVariation() if experiment.camera_variation else None,
             ignore_label=experiment.ignore_label,
         )
     class_weights = experiment.class_weights

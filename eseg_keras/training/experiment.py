@@ -193,6 +193,8 @@ class Experiment(TrainingOptions):
             `False` for the top left.
         photometric_distortion: Whether to change brightness, contrast, saturation and hue at
             random.
+        camera_variation: Whether to change colour cast, blur and noise at random (see
+            `CameraVariation`), for images of other cameras and other light than in training.
         class_weights: One loss weight per class, `"balanced"` to compute the weights from the
             training masks, or `None`.
 
@@ -278,6 +280,7 @@ class Experiment(TrainingOptions):
     pad_color: tuple[int, int, int] | None = None
     place_at_random: bool = True
     photometric_distortion: bool | Literal["auto"] = False
+    camera_variation: bool = False
     class_weights: tuple[float, ...] | Literal["balanced"] | None = None
 
     # The loss.
@@ -358,6 +361,8 @@ class Experiment(TrainingOptions):
             raise ValueError(
                 "photometric_distortion requires augment=True. Received: augment=False"
             )
+        if self.camera_variation and not self.augment:
+            raise ValueError("camera_variation requires augment=True. Received: augment=False")
 
     def network_arguments(self) -> dict:
         """Return the arguments of `ESeg` that replace those of the preset."""

@@ -123,6 +123,7 @@ def test_unknown_values_are_refused():
             "must be a multiple of gradient_accumulation_steps",
         ),
         ({"augment": False, "photometric_distortion": True}, "requires augment=True"),
+        ({"augment": False, "camera_variation": True}, "camera_variation requires augment=True"),
         ({"weight_decay": -1.0}, "weight_decay must not be negative"),
         ({"ema_decay": 1.0}, "ema_decay must be from 0 to below 1"),
         ({"global_clipnorm": 0.0}, "global_clipnorm must be positive"),
